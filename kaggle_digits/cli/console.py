@@ -1,0 +1,62 @@
+"""What the command line prints, and where: results on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+DEBUG_VARIABLE = "KD_DEBUG"
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def debugging() -> bool:
+    """Whether --debug was given: tracebacks shown, TensorFlow's own words let through."""
+    return bool(os.environ.get(DEBUG_VARIABLE))
+
+
+def note(text: str) -> None:
+    """One line of news on stderr."""
+    err.print(escape(text), style="dim")
+
+
+def warn(text: str) -> None:
+    """One line of warning on stderr."""
+    err.print(f"[yellow]warning:[/yellow] {escape(text)}")
+
+
+def fail(text: str) -> None:
+    """One line on stderr that says what was wrong and what to type next."""
+    err.print(f"[bold red]error:[/bold red] {escape(' '.join(text.split()))}")
+
+
+def say(text: str) -> None:
+    """One line of result on stdout."""
+    out.print(escape(text))
+
+
+def show(table: Table) -> None:
+    """A table of results on stdout; never cut to the width of a pipe."""
+    if not sys.stdout.isatty():
+        out.width = 200
+    out.print(table)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object and nothing else on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def percent(accuracy: float | None, interval: tuple[float, float] | None = None) -> str:
+    """An accuracy as "97.65 % (97.14–98.07)"; a dash where there is none."""
+    if accuracy is None:
+        return "–"
+    text = f"{100 * accuracy:.2f} %"
+    return text if interval is None else f"{text} ({100 * interval[0]:.2f}–{100 * interval[1]:.2f})"

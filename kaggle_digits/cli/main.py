@@ -1,0 +1,96 @@
+"""``kd``: the commands, and what happens when one fails.
+
+Heavy packages are imported by the commands that need them, so that ``kd --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from kaggle_digits import __version__
+from kaggle_digits.cli import console, data
+from kaggle_digits.errors import DigitsError
+
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """Turns whatever a command raises into one line on stderr and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take --debug wherever it stands, as in ``kd train --debug``."""
+        end = args.index("--") if "--" in args else len(args)
+        if "--debug" in args[:end]:
+            os.environ[console.DEBUG_VARIABLE] = "1"
+            args = [arg for arg in args[:end] if arg != "--debug"] + args[end:]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except KeyboardInterrupt:
+            console.fail("stopped by Ctrl-C")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # `kd runs | head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except DigitsError as error:
+            if console.debugging():
+                raise
+            console.fail(str(error))
+            raise typer.Exit(error.exit_code) from None
+        except Exception as error:
+            if console.debugging() or type(error).__module__.startswith("typer."):
+                raise
+            console.fail(
+                f"unexpected {type(error).__name__}: {error} — a fault of kd itself; "
+                "run it again with --debug and report what it prints"
+            )
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    name="kd",
+    cls=Commands,
+    help="From an empty folder to an honest, scored submission for Kaggle's Digit Recognizer.",
+    epilog="The whole way: kd fetch · kd train --model dense · kd submit",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.say(f"kaggle-digits {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks and every package's own words.")
+    ] = False,
+) -> None:
+    """Options of kd itself."""
+
+
+THE_WAY, LOOK, HELP = "The way through", "Look closer", "Help"
+app.command(rich_help_panel=THE_WAY)(data.fetch)
+
+
+def main() -> None:
+    """The ``kd`` command."""
+    app()

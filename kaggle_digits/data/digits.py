@@ -1,0 +1,77 @@
+"""Handwritten digits as arrays, read from the competition's CSV files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.data import cache
+from kaggle_digits.data.table import read_whole_numbers
+
+SIDE = 28
+PIXELS = SIDE * SIDE
+CLASSES = 10
+PIXEL_COLUMNS = [f"pixel{i}" for i in range(PIXELS)]
+TRAIN_COLUMNS = ["label", *PIXEL_COLUMNS]
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images and, where they are known, their labels.
+
+    Attributes:
+        images: (n, 28, 28) uint8, 0 background to 255 ink.
+        labels: (n,) uint8, 0 to 9, or None for unlabelled images.
+        sha256: of the CSV file's bytes.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | None
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_train(path: Path) -> Digits:
+    """Read train.csv: 785 columns, ``label`` and ``pixel0`` … ``pixel783``.
+
+    Raises:
+        DataError: the file is missing or not in the competition's form; names line and column.
+    """
+    numbers, digest = cache.read_through(path, _parse_train)
+    rows = len(numbers) // len(TRAIN_COLUMNS)
+    return Digits(numbers[rows:].reshape(rows, SIDE, SIDE), numbers[:rows], digest)
+
+
+def read_test(path: Path) -> Digits:
+    """Read test.csv: 784 columns, ``pixel0`` … ``pixel783``.
+
+    Raises:
+        DataError: the file is missing or not in the competition's form; names line and column.
+    """
+    numbers, digest = cache.read_through(path, _parse_test)
+    return Digits(numbers.reshape(-1, SIDE, SIDE), None, digest)
+
+
+def _parse_train(path: Path, content: bytes) -> NDArray[np.uint8]:
+    """All labels, then all pixels, so that both are contiguous views of one array."""
+    highest = [CLASSES - 1] + [255] * PIXELS
+    blocks = read_whole_numbers(path, content, TRAIN_COLUMNS, highest, np.uint8)
+    rows = sum(map(len, blocks))
+    numbers = np.empty(rows * len(TRAIN_COLUMNS), np.uint8)
+    labels, pixels = numbers[:rows], numbers[rows:].reshape(rows, PIXELS)
+    start = 0
+    for block in blocks:
+        labels[start : start + len(block)] = block[:, 0]
+        pixels[start : start + len(block)] = block[:, 1:]
+        start += len(block)
+    return numbers
+
+
+def _parse_test(path: Path, content: bytes) -> NDArray[np.uint8]:
+    blocks = read_whole_numbers(path, content, PIXEL_COLUMNS, [255] * PIXELS, np.uint8)
+    return np.concatenate(blocks).ravel()
