@@ -1,0 +1,267 @@
+"""The run folder: what a training leaves, written whole and read with its damage explained."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.errors import RunError, UsageError
+from kaggle_digits.files import explain_storage, write_json, write_whole
+
+Probabilities = NDArray[np.float32]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+CONFIG, METRICS, HISTORY, OOF, TEST = (
+    "config.json",
+    "metrics.json",
+    "history.csv",
+    "oof.npy",
+    "test.npy",
+)
+HISTORY_COLUMNS = [
+    "member",
+    "epoch",
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "seconds",
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. A run is finished when metrics.json stands in it: that is written last."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the run's."""
+        return self.path.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether training, predicting and writing all ended."""
+        return (self.path / METRICS).is_file()
+
+    def config(self) -> dict[str, Any]:
+        """config.json: model, recipe, seed, split, data, versions."""
+        return self._json(CONFIG)
+
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json: val_accuracy, val_accuracy_ci95, val_loss, n_val, train_seconds, …"""
+        if not self.finished:
+            raise RunError(
+                f"run {self.name} is not finished; go on with: kd train --resume --name {self.name}"
+            )
+        return self._json(METRICS)
+
+    def oof(self) -> Probabilities:
+        """(n_train, 10) float32 out-of-fold probabilities, NaN where never validated."""
+        return self._probabilities(OOF)
+
+    def test(self) -> Probabilities:
+        """(n_test, 10) float32 probabilities."""
+        return self._probabilities(TEST)
+
+    def history(self) -> list[dict[str, float]]:
+        """The rows of history.csv, one an epoch and member; NaN where a figure is missing."""
+        import csv
+
+        path = self.path / HISTORY
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                return [
+                    {key: float(value) if value else np.nan for key, value in row.items()}
+                    for row in csv.DictReader(file)
+                ]
+        except FileNotFoundError:
+            raise self._missing(HISTORY) from None
+        except (ValueError, TypeError, csv.Error) as error:
+            raise self._damaged(HISTORY) from error
+
+    def member_folder(self, member: int) -> Path:
+        """Where member ``member`` keeps its model and predictions."""
+        return self.path / "members" / str(member)
+
+    def member_folders(self) -> list[Path]:
+        """The folders of all members, in order."""
+        return [self.member_folder(member) for member in range(int(self.config()["members"]))]
+
+    def write_probabilities(self, name: str, probabilities: Probabilities) -> None:
+        """Write oof.npy or test.npy, whole."""
+        write_probabilities(self.path / name, probabilities)
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write config.json, whole."""
+        write_json(self.path / CONFIG, config)
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Write metrics.json, whole: the run is finished."""
+        write_json(self.path / METRICS, metrics)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the run for one process; released even by kill -9.
+
+        Raises:
+            RunError: another process is training in this folder.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / ".lock")
+        try:
+            with explain_storage(self.path):
+                lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"run {self.name} is being trained by another process; wait for it, "
+                "or choose another --name"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise self._missing(name) from None
+        except (OSError, ValueError) as error:
+            raise self._damaged(name) from error
+        if not isinstance(content, dict):
+            raise self._damaged(name)
+        return content
+
+    def _probabilities(self, name: str) -> Probabilities:
+        try:
+            return read_probabilities(self.path / name)
+        except FileNotFoundError:
+            raise self._missing(name) from None
+        except (OSError, ValueError, EOFError) as error:
+            raise self._damaged(name) from error
+
+    def _missing(self, name: str) -> RunError:
+        return RunError(
+            f"{self.path / name} is missing; finish the run with: "
+            f"kd train --resume --name {self.name}"
+        )
+
+    def _damaged(self, name: str) -> RunError:
+        return RunError(
+            f"{self.path / name} is damaged; delete it and run: kd train --resume --name {self.name}"
+        )
+
+
+def write_probabilities(path: Path, probabilities: Probabilities) -> None:
+    """Write (n, 10) float32 probabilities as .npy, whole."""
+    with write_whole(path) as part:
+        np.save(part, np.ascontiguousarray(probabilities, np.float32))
+
+
+def read_probabilities(path: Path) -> Probabilities:
+    """Read (n, 10) float32 probabilities.
+
+    Raises:
+        OSError, ValueError, EOFError: the file is missing or damaged.
+    """
+    values = np.load(path, allow_pickle=False)
+    if values.ndim != 2 or values.shape[1] != CLASSES or values.dtype != np.float32:
+        raise ValueError(f"{path} holds {values.dtype} {values.shape}, not float32 (n, {CLASSES})")
+    return np.asarray(values, np.float32)
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it can name a run.
+
+    Raises:
+        UsageError: it has slashes, dots, blanks or is too long.
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a run: 1 to 64 letters, digits, - and _, "
+            "beginning with a letter or digit"
+        )
+    return name
+
+
+def create(runs_dir: Path, name: str | None, prefix: str, *, force: bool = False) -> Run:
+    """Make an empty run folder.
+
+    Args:
+        runs_dir: where runs stand; made if missing.
+        name: of the run; None takes ``prefix``-1, -2, … whichever is free.
+        prefix: for runs without a name.
+        force: whether a run of that name is moved aside first, as ``<name>-old-<k>``.
+
+    Raises:
+        RunError: the name is taken.
+        UsageError: the name cannot name a run.
+        StorageError: the folder cannot be written.
+    """
+    with explain_storage(runs_dir):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        if name is None:
+            return Run(_first_free(runs_dir, re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-")))
+        path = runs_dir / check_name(name)
+        if force and path.exists():
+            _move_aside(path)
+        try:
+            path.mkdir()
+        except FileExistsError:
+            raise RunError(
+                f"run {name} stands already in {runs_dir}; choose another --name, go on with "
+                "--resume, or give --force to put the old one aside"
+            ) from None
+    return Run(path)
+
+
+def open_run(runs_dir: Path, name: str) -> Run:
+    """The run called ``name``.
+
+    Raises:
+        RunError: there is none; names those that stand.
+    """
+    path = runs_dir / check_name(name)
+    if (path / CONFIG).is_file():
+        return Run(path)
+    names = [run.name for run in list_runs(runs_dir)]
+    if path.is_dir():
+        raise RunError(f"{path} has no {CONFIG}: not a run, or damaged; delete it and train again")
+    known = f"there are: {', '.join(names[:8])}" if names else "none yet: kd train --model dense"
+    raise RunError(f"no run called {name} in {runs_dir}; {known}")
+
+
+def list_runs(runs_dir: Path) -> list[Run]:
+    """Every folder in ``runs_dir`` that holds a config.json, by name."""
+    return [Run(path.parent) for path in sorted(runs_dir.glob(f"*/{CONFIG}"))]
+
+
+def _first_free(runs_dir: Path, prefix: str) -> Path:
+    number = 1
+    while True:
+        path = runs_dir / f"{prefix[:56]}-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _move_aside(path: Path) -> None:
+    number = 1
+    while (old := path.with_name(f"{path.name}-old-{number}")).exists():
+        number += 1
+    path.rename(old)
