@@ -1,0 +1,155 @@
+"""kd inspect, kd evaluate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaggle_digits.cli import console
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kaggle_digits.insight.evaluate import Evaluation
+    from kaggle_digits.insight.inspect import Inspection
+
+MOST_PAIRS = 5
+
+
+def inspect(data_dir: DataDir = DATA, as_json: AsJson = False) -> None:
+    """Show what is in the data: rows, classes, duplicates; draw it into data/figures/."""
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.insight import inspect as looking
+
+    dataset = load(data_dir)
+    found = looking.inspect(dataset)
+    pictures = looking.draw(dataset, data_dir / looking.FIGURES)
+    if as_json:
+        console.print_json(_inspection_as_json(found, pictures))
+        return
+    _show_inspection(found)
+    names = ", ".join(path.name for path in pictures)
+    console.say(f"pictures in {pictures[0].parent}: {names}")
+    console.note("next: kd train --model dense")
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of a finished run.")],
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a run on its held-out rows; draw figures and report.html into its folder."""
+    from kaggle_digits import runs
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.insight.evaluate import evaluate as measure
+
+    opened = runs.open_run(runs_dir, run)
+    found = measure(opened, load(data_dir))
+    if as_json:
+        console.print_json(_evaluation_as_json(found))
+        return
+    _show_evaluation(found)
+    console.say(f"figures: {next(iter(found.figures.values())).parent}")
+    console.say(f"report:  {found.report}")
+    console.note("open the report in a browser: every figure is explained there")
+
+
+def _show_inspection(found: Inspection) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"Data from {found.source}", title_justify="left")
+    table.add_column("")
+    for name in ("train.csv", "test.csv"):
+        table.add_column(name, justify="right")
+    train, test = found.train, found.test
+    for label, one, other in (
+        ("rows", f"{train.rows:,}", f"{test.rows:,}"),
+        ("columns", f"{train.columns:,}", f"{test.columns:,}"),
+        ("missing values", str(train.missing), str(test.missing)),
+        ("pixel values", f"{train.lowest}–{train.highest}", f"{test.lowest}–{test.highest}"),
+        ("rows without ink", f"{train.blank:,}", f"{test.blank:,}"),
+        ("duplicate rows", f"{train.duplicates:,}", f"{test.duplicates:,}"),
+        ("images with two labels", f"{found.contradictions:,}", "–"),
+        ("rows also in train.csv", "–", f"{found.test_in_train:,}"),
+        ("memory of the pixels", _megabytes(train.bytes), _megabytes(test.bytes)),
+    ):
+        table.add_row(label, one, other)
+    console.show(table)
+
+    classes = Table(title="Images of each digit in train.csv", title_justify="left")
+    classes.add_column("digit", justify="right")
+    classes.add_column("images", justify="right")
+    classes.add_column("share", justify="right")
+    for digit, count in enumerate(found.classes):
+        classes.add_row(str(digit), f"{count:,}", f"{100 * count / train.rows:.2f} %")
+    console.show(classes)
+
+
+def _show_evaluation(found: Evaluation) -> None:
+    from rich.table import Table
+
+    metrics, score = found.metrics, found.metrics.score
+    console.say(
+        f"{found.run}: accuracy {console.percent(score.accuracy, score.ci95)} "
+        f"on {score.n:,} held-out rows, log loss {score.log_loss:.4f}, "
+        f"calibration error {metrics.calibration.error:.4f}"
+    )
+    table = Table()
+    for column in ("digit", "images", "right", "precision", "recall", "95 % interval", "F1"):
+        table.add_column(column, justify="right")
+    for item in metrics.classes:
+        interval = f"{item.ci95[0]:.4f}–{item.ci95[1]:.4f}" if item.ci95 else "–"
+        table.add_row(
+            str(item.digit),
+            f"{item.support:,}",
+            f"{item.right:,}",
+            _share(item.precision),
+            _share(item.recall),
+            interval,
+            _share(item.f1),
+        )
+    console.show(table)
+    if metrics.pairs:
+        pairs = (f"{p.low} and {p.high} ({p.count})" for p in metrics.pairs[:MOST_PAIRS])
+        console.say(f"most confused: {', '.join(pairs)}")
+    if found.mistakes:
+        worst = found.mistakes[0]
+        console.say(
+            f"worst mistake: {worst.label} read as {worst.predicted} with "
+            f"{100 * worst.confidence:.1f} % confidence (line {worst.line} of train.csv)"
+        )
+
+
+def _inspection_as_json(found: Inspection, pictures: list[Path]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(found), "figures": [str(path) for path in pictures]}
+
+
+def _evaluation_as_json(found: Evaluation) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    metrics = found.metrics
+    return {
+        "run": found.run,
+        **asdict(metrics.score),
+        "calibration_error": metrics.calibration.error,
+        "classes": [asdict(item) for item in metrics.classes],
+        "confusion": metrics.confusion.tolist(),
+        "pairs": [{**asdict(pair), "count": pair.count} for pair in metrics.pairs],
+        "mistakes": [{**asdict(answer), "line": answer.line} for answer in found.mistakes],
+        "doubtful": [{**asdict(answer), "line": answer.line} for answer in found.doubtful],
+        "figures": {name: str(path) for name, path in found.figures.items()},
+        "report": str(found.report),
+    }
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -1,0 +1,172 @@
+"""How good a run is and where it fails: figures and a page, from what the run left behind.
+
+Nothing is predicted here, so nothing here needs TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.data.folder import Dataset
+from kaggle_digits.errors import RunError
+from kaggle_digits.files import explain_storage, write_text
+from kaggle_digits.insight.metrics import (
+    Answer,
+    Metrics,
+    doubtful_right,
+    measure,
+    worst_mistakes,
+)
+from kaggle_digits.runs import OOF, Probabilities, Run
+from kaggle_digits.scores import predicted_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURES, REPORT = "figures", "report.html"
+FIRST_LAYER = "first_layer.npy"
+MOST_SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``evaluate`` found and wrote.
+
+    Attributes:
+        run: the run's name.
+        metrics: measured on the rows that were held out.
+        mistakes: wrong answers, surest first, at most 24.
+        doubtful: right answers, most doubtful first, at most 24.
+        figures: name -> path of the picture.
+        report: path of report.html.
+    """
+
+    run: str
+    metrics: Metrics
+    mistakes: tuple[Answer, ...]
+    doubtful: tuple[Answer, ...]
+    figures: dict[str, Path]
+    report: Path
+
+
+def evaluate(run: Run, dataset: Dataset) -> Evaluation:
+    """Measure a finished run on its held-out rows; write its figures and its report.html.
+
+    Args:
+        run: a finished run with out-of-fold or hold-out predictions.
+        dataset: the data it was trained on.
+
+    Raises:
+        RunError: the run is unfinished, damaged, was trained on other data, or held nothing out.
+        StorageError: the run folder cannot be written.
+    """
+    from kaggle_digits.insight import report, style
+
+    config, figures_of_training = run.config(), run.metrics()
+    probabilities = _held_out(run, dataset)
+    rows = predicted_rows(probabilities)
+    known, labels = probabilities[rows], dataset.labels[rows]
+    metrics = measure(known, labels)
+    mistakes = worst_mistakes(known, labels, rows, MOST_SHOWN)
+    doubtful = doubtful_right(known, labels, rows, MOST_SHOWN)
+
+    folder = run.path / FIGURES
+    paths: dict[str, Path] = {}
+    for name, figure in _figures(run, dataset.train.images, metrics, mistakes, doubtful):
+        paths[name] = folder / f"{name}.png"
+        style.save(figure, paths[name])
+    # A picture of an earlier evaluation that no longer belongs here would lie.
+    with explain_storage(folder):
+        for name in set(report.TITLES) - set(paths):
+            (folder / f"{name}.png").unlink(missing_ok=True)
+    page = report.render(
+        name=run.name,
+        config=config,
+        training=figures_of_training,
+        metrics=metrics,
+        mistakes=mistakes,
+        figures=paths,
+    )
+    write_text(run.path / REPORT, page, durable=False)
+    return Evaluation(run.name, metrics, tuple(mistakes), tuple(doubtful), paths, run.path / REPORT)
+
+
+def _held_out(run: Run, dataset: Dataset) -> Probabilities:
+    """The run's out-of-fold probabilities, after checking that they are of these rows."""
+    config = run.config()
+    trained_on = _section(config, "data").get("train_sha256")
+    if trained_on != dataset.train.sha256:
+        raise RunError(
+            f"run {run.name} was trained on another train.csv (sha256 {str(trained_on)[:12]}…) "
+            f"than the one in the data folder ({dataset.train.sha256[:12]}…); "
+            "point --data-dir at the folder it was trained on"
+        )
+    nothing_held_out = RunError(
+        f"run {run.name} was trained on every labelled row (--all-rows): nothing was held out to "
+        "measure it on; train with --val-fraction or --folds and evaluate that run"
+    )
+    if _section(config, "split").get("kind") == "all":
+        raise nothing_held_out
+    probabilities = run.oof()
+    if len(probabilities) != len(dataset.train):
+        raise RunError(
+            f"{run.path / OOF} has {len(probabilities)} rows where train.csv has "
+            f"{len(dataset.train)}: damaged; delete it and run: kd train --resume --name {run.name}"
+        )
+    if not len(predicted_rows(probabilities)):
+        raise nothing_held_out
+    return probabilities
+
+
+def _section(config: dict[str, object], name: str) -> dict[str, object]:
+    section = config.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _figures(
+    run: Run,
+    images: NDArray[np.uint8],
+    metrics: Metrics,
+    mistakes: list[Answer],
+    doubtful: list[Answer],
+) -> Iterator[tuple[str, Figure]]:
+    """Each picture there is something to draw for, one at a time: a figure takes memory."""
+    from kaggle_digits.insight import charts, gallery
+
+    yield "confusion", charts.confusion(metrics.confusion)
+    yield "class-accuracy", charts.class_accuracy(metrics.classes, metrics.score.accuracy)
+    if mistakes:
+        rows = [answer.row for answer in mistakes]
+        yield "worst-mistakes", gallery.worst_mistakes(images[rows], mistakes)
+    if doubtful:
+        rows = [answer.row for answer in doubtful]
+        yield "doubtful-right", gallery.doubtful_right(images[rows], doubtful)
+    yield "reliability", charts.reliability(metrics.calibration)
+    history = run.history()
+    if len({row["epoch"] for row in history}) > 1:
+        yield "learning-curves", charts.learning_curves(history)
+    if (weights := _first_layer(run)) is not None:
+        yield "first-layer", gallery.first_layer(weights)
+
+
+def _first_layer(run: Run) -> NDArray[np.float32] | None:
+    """(k, h, w) weights that the first member left; None where it left none."""
+    path = run.member_folder(0) / FIRST_LAYER
+    try:
+        weights = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError) as error:
+        raise RunError(f"{path} is damaged; delete it and evaluate again") from error
+    if weights.ndim != 3 or not weights.size or not np.issubdtype(weights.dtype, np.floating):
+        raise RunError(
+            f"{path} holds {weights.dtype} {weights.shape} where (units, height, width) weights "
+            "are expected; delete it and evaluate again"
+        )
+    return np.asarray(weights, np.float32)
