@@ -1,0 +1,245 @@
+"""Put the three files into the data folder, verified, whole, and with their source recorded."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kaggle_digits.competition.client import Kaggle
+from kaggle_digits.competition.patience import Patience
+from kaggle_digits.competition.progress import Progress, Silent
+from kaggle_digits.competition.sources.from_kaggle import download_files
+from kaggle_digits.competition.sources.from_openml import write_openml
+from kaggle_digits.competition.sources.from_path import write_from_path
+from kaggle_digits.competition.sources.from_sample import write_sample
+from kaggle_digits.data.digits import read_test, read_train
+from kaggle_digits.data.folder import (
+    FILES,
+    KAGGLE,
+    KAGGLE_SHA256,
+    OPENML,
+    SAMPLE,
+    SAMPLE_SOURCE,
+    TEST,
+    TRAIN,
+    UNKNOWN,
+    Source,
+    read_source,
+    write_source,
+)
+from kaggle_digits.data.submission import read_ids
+from kaggle_digits.errors import DataError, UsageError
+from kaggle_digits.files import explain_storage, sha256
+
+STAGING = ".fetch"
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """One of the three files; ``already`` says that it stood there and was left as it was."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+    already: bool
+
+
+@dataclass(frozen=True)
+class FetchReport:
+    """What is in the data folder now.
+
+    Attributes:
+        source: as recorded: ``kaggle``, ``sample``, ``openml`` or a path.
+        folder: the data folder.
+        files: the three files.
+        warnings: one line each.
+    """
+
+    source: str
+    folder: Path
+    files: tuple[FetchedFile, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def fetch(
+    source: str = KAGGLE,
+    data_dir: Path | str = "data",
+    *,
+    force: bool = False,
+    patience: Patience | None = None,
+    progress: Progress | None = None,
+) -> FetchReport:
+    """Put train.csv, test.csv and sample_submission.csv into ``data_dir``.
+
+    What is already good is not fetched again; files of another source are not touched without
+    ``force``. The new files are read and checked beside their place before they are moved there.
+
+    Args:
+        source: ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder.
+        data_dir: made if missing.
+        force: fetch everything again, and replace another source's files.
+        patience: with Kaggle.
+        progress: where news and transferred bytes are told.
+
+    Raises:
+        UsageError: there is no such source.
+        DataError: the files are missing, damaged or not in the competition's form, or those of
+            another source stand in ``data_dir``.
+        KaggleError: Kaggle or OpenML could not be reached or did not send them.
+        StorageError: the disk is full or not writable.
+    """
+    folder, progress = Path(data_dir), progress or Silent()
+    named = source in (KAGGLE, SAMPLE_SOURCE, OPENML)
+    origin = None if named else _existing(source, folder)
+    with explain_storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(folder):
+            standing = _standing(folder)
+            held_by = _source_of(folder, standing)
+            good = _good(folder, standing) if held_by == source and not force else {}
+            if len(good) == len(FILES):
+                return _report(folder, source, good, good)
+            if named:
+                _refuse_other(folder, standing, held_by, source, force=force)
+
+            staging = folder / STAGING
+            staging.mkdir(exist_ok=True)
+            keep_partial = False
+            try:
+                if origin is not None:
+                    write_from_path(origin, staging)
+                elif source == SAMPLE_SOURCE:
+                    write_sample(staging)
+                elif source == OPENML:
+                    write_openml(staging)
+                else:
+                    keep_partial = True
+                    kaggle = Kaggle(patience=patience, progress=progress)
+                    progress.note(f"using the {kaggle.credential}")
+                    download_files(kaggle, [n for n in FILES if n not in good], staging)
+                    keep_partial = False
+                fresh = {n: sha256(staging / n) for n in FILES if (staging / n).exists()}
+                found = good | fresh
+                if origin is not None:
+                    theirs = all(found[n] == KAGGLE_SHA256[n] for n in (TRAIN, TEST))
+                    source = KAGGLE if theirs else str(origin)
+                    _refuse_other(folder, standing, held_by, source, force=force)
+                _check({n: (staging if n in fresh else folder) / n for n in FILES})
+                # Recorded first: killed in between, what is not yet moved counts as damaged.
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                write_source(folder, Source(source, now, found))
+                for name in fresh:
+                    if standing.get(name) == fresh[name]:
+                        good[name] = fresh[name]
+                    else:
+                        (staging / name).replace(folder / name)
+            finally:
+                if not keep_partial:
+                    shutil.rmtree(staging, ignore_errors=True)
+            return _report(folder, source, found, good)
+
+
+def _existing(source: str, folder: Path) -> Path:
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UsageError(
+            f"{source!r} is no file or folder, and no source: "
+            "kaggle, sample, openml, or the path of digit-recognizer.zip"
+        )
+    if folder.exists() and path.samefile(folder):
+        raise UsageError(f"{source!r} is the data folder itself; name the folder to copy from")
+    return path.resolve()
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".fetch.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(f"another kd fetch is filling {folder}; wait until it is done") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _standing(folder: Path) -> dict[str, str]:
+    return {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
+
+
+def _source_of(folder: Path, standing: dict[str, str]) -> str | None:
+    """Whose the standing files are; None where none stands."""
+    if standing and all(standing.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
+        return KAGGLE
+    recorded = read_source(folder)
+    if recorded is not None:
+        return recorded.source
+    return UNKNOWN if standing else None
+
+
+def _good(folder: Path, standing: dict[str, str]) -> dict[str, str]:
+    recorded = read_source(folder)
+    due = recorded.sha256 if recorded else KAGGLE_SHA256
+    return {name: found for name, found in standing.items() if found == due.get(name)}
+
+
+def _refuse_other(
+    folder: Path, standing: dict[str, str], held_by: str | None, source: str, *, force: bool
+) -> None:
+    if force or not standing or held_by in (source, None):
+        return
+    whose = "files of unknown source" if held_by == UNKNOWN else f"the files of source {held_by}"
+    raise DataError(
+        f"{folder} holds {whose}; replace them with --force, or keep them and fetch "
+        f"{source} elsewhere with --data-dir"
+    )
+
+
+def _check(paths: dict[str, Path]) -> None:
+    """The same check for every source."""
+    read_train(paths[TRAIN])
+    n_test, n_ids = len(read_test(paths[TEST])), len(read_ids(paths[SAMPLE]))
+    if n_test != n_ids:
+        raise DataError(
+            f"{paths[SAMPLE]} has {n_ids} rows but {paths[TEST]} has {n_test}: "
+            "they belong to different sets; kd fetch --force"
+        )
+
+
+def _report(folder: Path, source: str, found: dict[str, str], good: dict[str, str]) -> FetchReport:
+    rows = {
+        TRAIN: len(read_train(folder / TRAIN)),
+        TEST: len(read_test(folder / TEST)),
+        SAMPLE: len(read_ids(folder / SAMPLE)),
+    }
+    files = tuple(
+        FetchedFile(name, found[name], (folder / name).stat().st_size, rows[name], name in good)
+        for name in FILES
+    )
+    return FetchReport(source, folder, files, tuple(_warnings(source, found)))
+
+
+def _warnings(source: str, found: dict[str, str]) -> list[str]:
+    if source == KAGGLE:
+        return [
+            f"{name} is not the file Kaggle served before (sha256 {digest[:12]}…, "
+            f"was {KAGGLE_SHA256[name][:12]}…): Kaggle may have issued it anew"
+            for name, digest in found.items()
+            if digest != KAGGLE_SHA256[name]
+        ]
+    if source == OPENML:
+        return [
+            "openml's rows contain the competition's test images: "
+            "a run trained on them cannot be submitted"
+        ]
+    if source == SAMPLE_SOURCE:
+        return []
+    return ["these are not Kaggle's files: a run trained on them cannot be submitted"]

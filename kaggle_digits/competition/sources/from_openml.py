@@ -1,0 +1,81 @@
+"""OpenML's mnist_784, dealt as Kaggle dealt it: for those without an account.
+
+It is not the competition's own split: its rows contain the competition's test images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_digits.competition.answers import one_line
+from kaggle_digits.competition.sources.deal import deal
+from kaggle_digits.errors import DataError, KaggleError
+
+NAME, VERSION = "mnist_784", 1
+SEED = 70_000
+TIMEOUT = 60.0
+
+
+def write_openml(folder: Path, *, tries: int = 3, pause: float = 2.0) -> None:
+    """Download the 70,000 digits and write 42,000 labelled and 28,000 unlabelled ones.
+
+    Raises:
+        KaggleError: OpenML cannot be reached.
+        DataError: what it sent are not 28 × 28 digits.
+        StorageError: the disk is full or not writable.
+    """
+    from sklearn.datasets import fetch_openml
+
+    instead = "try again later, or take kd fetch --source sample"
+    try:
+        with _quiet(), _time_out(TIMEOUT):
+            pixels, labels = fetch_openml(
+                NAME,
+                version=VERSION,
+                as_frame=False,
+                return_X_y=True,
+                data_home=str(folder / "openml"),
+                n_retries=tries,
+                delay=pause,
+            )
+    except OSError as error:  # every error of urllib is one
+        if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
+            raise
+        reason = one_line(str(getattr(error, "reason", error)))
+        raise KaggleError(f"OpenML cannot be reached ({reason}); {instead}") from error
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise DataError(f"OpenML did not send {NAME} as expected ({reason}); {instead}") from error
+    try:
+        values = np.asarray(pixels, np.float64)
+        digits = np.asarray(labels).astype(np.int64)
+    except ValueError:
+        raise DataError(f"OpenML's {NAME} holds something else than numbers; {instead}") from None
+    sound = np.array_equal(values, np.clip(np.rint(values), 0, 255))
+    if not sound or not np.isin(digits, range(10)).all():
+        raise DataError(f"OpenML's {NAME} holds values outside 0 to 255 or 0 to 9; {instead}")
+    deal(folder, values.astype(np.uint8), digits.astype(np.uint8), seed=SEED)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _time_out(seconds: float) -> Iterator[None]:
+    """scikit-learn opens its addresses without one."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
