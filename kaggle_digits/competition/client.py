@@ -7,12 +7,11 @@ and its ``competition_download_file`` writes to the final name.
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from kaggle_digits.competition.answers import (
     COMPETITION,
@@ -22,20 +21,13 @@ from kaggle_digits.competition.answers import (
     explain,
     one_line,
 )
-from kaggle_digits.competition.credentials import HOW_TO, Credential, require
+from kaggle_digits.competition.credentials import Credential
 from kaggle_digits.competition.download import download
-from kaggle_digits.competition.patience import (
-    Patience,
-    bounded,
-    no_requests,
-    persist,
-    time_limits,
-)
+from kaggle_digits.competition.patience import Patience, persist, time_limits
 from kaggle_digits.competition.progress import Progress, Silent
-from kaggle_digits.errors import DigitsError, KaggleError
+from kaggle_digits.competition.session import Session
+from kaggle_digits.errors import KaggleError
 
-T = TypeVar("T")
-PENDING, COMPLETE, ERROR = "PENDING", "COMPLETE", "ERROR"
 PAGE_SIZE = 100
 
 
@@ -86,18 +78,22 @@ class Kaggle:
     ) -> None:
         self.patience = patience or Patience()
         self.progress = progress or Silent()
-        self.credential: Credential = require()
-        self._api: Any = None
+        self._session = Session(self.patience, self.progress)
+
+    @property
+    def credential(self) -> Credential:
+        """The credential in use."""
+        return self._session.credential
 
     def username(self) -> str | None:
         """Whose credential it is, as far as the client knows, once Kaggle has accepted it."""
-        name = self._authenticated().config_values.get("username")
+        name = self._session.api().config_values.get("username")
         return str(name) if name else None
 
     def files(self) -> list[RemoteFile]:
         """The competition's files."""
         doing = "listing the competition's files"
-        answer = self._ask(doing, lambda api: api.competition_list_files(COMPETITION))
+        answer = self._session.ask(doing, lambda api: api.competition_list_files(COMPETITION))
         found = [RemoteFile(str(f.name), int(f.total_bytes or 0)) for f in answer.files or []]
         if not found:
             raise KaggleError(
@@ -125,23 +121,23 @@ class Kaggle:
                 return kaggle.competitions.competition_api_client.download_data_file(request)
 
         def once() -> Path:
-            response = self._ask(doing, start, tries=1)
-            with self._explained(doing), time_limits(self.patience):
+            response = self._session.ask(doing, start, tries=1)
+            with self._session.explained(doing), time_limits(self.patience):
                 return download(response, file.name, file.bytes, folder, self.progress)
 
-        self._authenticated()
+        self._session.api()
         return persist(once, self.patience, self.progress.note)
 
     def limits(self) -> Limits:
         """How many submissions are left today."""
-        answer = self._ask(
+        answer = self._session.ask(
             "asking for the submissions left",
             lambda api: api.competition_get_submission_limits(COMPETITION),
         )
         return Limits(int(answer.num_today or 0), int(answer.num_allowed_now or 0))
 
-    def upload(self, path: Path) -> str:
-        """Send the file's bytes; nothing is submitted yet.
+    def upload(self, name: str, content: bytes) -> str:
+        """Send the bytes of a file called ``name``; nothing is submitted yet.
 
         Returns:
             The token that ``create`` submits them by.
@@ -150,20 +146,20 @@ class Kaggle:
             ApiStartSubmissionUploadRequest,
         )
 
-        doing, content = f"uploading {path.name}", path.read_bytes()
+        doing = f"uploading {name}"
 
         def start(api: Any) -> Any:
             request = ApiStartSubmissionUploadRequest()
-            request.competition_name, request.file_name = COMPETITION, path.name
+            request.competition_name, request.file_name = COMPETITION, name
             request.content_length = len(content)
-            request.last_modified_epoch_seconds = int(path.stat().st_mtime)
+            request.last_modified_epoch_seconds = int(time.time())
             with api.build_kaggle_client() as kaggle:
                 return kaggle.competitions.competition_api_client.start_submission_upload(request)
 
         def once() -> str:
             import requests
 
-            place = self._ask(doing, start, tries=1)
+            place = self._session.ask(doing, start, tries=1)
             if not place.token or not place.create_url:
                 raise explain(NotJsonError(), doing, self.credential)
 
@@ -172,17 +168,17 @@ class Kaggle:
                 if answer.status_code not in (200, 201):
                     again = answer.status_code >= 500 or answer.status_code in (408, 429)
                     raise AnswerError(
-                        f"the upload of {path.name} failed ({answer.status_code}), so nothing was "
+                        f"the upload of {name} failed ({answer.status_code}), so nothing was "
                         "submitted; run it again in a few minutes",
                         status=answer.status_code,
                         again=again,
                         refused=True,
                     )
 
-            self._ask(doing, put, tries=1)
+            self._session.ask(doing, put, tries=1)
             return str(place.token)
 
-        self._authenticated()
+        self._session.api()
         return persist(once, self.patience, self.progress.note)
 
     def create(self, token: str, description: str) -> int:
@@ -205,7 +201,7 @@ class Kaggle:
             with api.build_kaggle_client() as kaggle:
                 return kaggle.competitions.competition_api_client.create_submission(request)
 
-        answer = self._ask(doing, send, tries=1)
+        answer = self._session.ask(doing, send, tries=1)
         if not answer.ref:
             words = one_line(str(answer.message or "")) or "no reason given"
             raise AnswerError(
@@ -229,89 +225,15 @@ class Kaggle:
                     raise NotJsonError
                 return answer
 
-        return _submission(self._ask(doing, get))
+        return _submission(self._session.ask(doing, get))
 
     def submissions(self) -> list[RemoteSubmission]:
         """The newest submissions, newest first."""
-        answer = self._ask(
+        answer = self._session.ask(
             "listing your submissions",
             lambda api: api.competition_submissions(COMPETITION, page_size=PAGE_SIZE),
         )
         return [_submission(one) for one in _present(answer)]
-
-    def _ask(self, doing: str, call: Callable[[Any], T], *, tries: int = 0) -> T:
-        api = self._authenticated()
-
-        def once() -> T:
-            with self._explained(doing):
-                return bounded(lambda: call(api), self.patience)
-
-        return persist(once, self.patience, self.progress.note, tries=tries)
-
-    @contextlib.contextmanager
-    def _explained(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except DigitsError:
-            raise
-        except Exception as error:
-            raise explain(error, doing, self.credential) from error
-
-    def _authenticated(self) -> Any:
-        """The client's API object, signed in by the client itself."""
-        if self._api is not None:
-            return self._api
-        api_class = _api_class()
-
-        def sign_in() -> Any:
-            api = api_class()
-            # Settled by the client when first imported; as it stands now otherwise.
-            local = os.environ.get("KAGGLE_API_ENVIRONMENT") == "LOCALHOST"
-            api.args, api.config_values = ["--local"] if local else [], {}
-            try:
-                api.authenticate()
-            except SystemExit:
-                raise self._not_accepted() from None
-            if "token" not in api.config_values and self.credential.kind == "API token":
-                raise self._not_accepted()
-            return api
-
-        def once() -> Any:
-            with self._explained("signing in"):
-                return bounded(sign_in, self.patience)
-
-        self._api = persist(once, self.patience, self.progress.note)
-        return self._api
-
-    def _not_accepted(self) -> KaggleError:
-        return AnswerError(
-            f"Kaggle does not accept the {self.credential}: wrong or expired; {HOW_TO}",
-            status=401,
-            refused=True,
-        )
-
-
-def _api_class() -> Any:
-    """Import the kaggle client, whose import signs in, prints and makes a folder."""
-    try:
-        with no_requests():
-            return bounded(_import, Patience())
-    except OSError as error:
-        raise KaggleError(
-            f"the kaggle client cannot make its settings folder ({one_line(str(error))}); set "
-            "KAGGLE_CONFIG_DIR to a folder that you may write to"
-        ) from error
-    except ImportError as error:
-        raise KaggleError(
-            f"the kaggle package cannot be imported ({one_line(str(error))}); "
-            "install it: pip install kaggle six"
-        ) from error
-
-
-def _import() -> Any:
-    from kaggle.api.kaggle_api_extended import KaggleApi
-
-    return KaggleApi
 
 
 def _present(answer: Iterable[Any] | None) -> list[Any]:

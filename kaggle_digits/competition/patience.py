@@ -31,7 +31,8 @@ class Patience:
         longest_pause: that Retry-After may ask for before we give up instead.
         poll: between two looks at a submission's status.
         score: for a submission to be scored.
-        grace: after which an unanswered submission that Kaggle does not list never arrived.
+        grace: after which an unanswered submission that Kaggle does not list never arrived; more
+            than ``call``, so that no call that could still submit it is under way.
     """
 
     connect: float = 10.0
@@ -42,7 +43,7 @@ class Patience:
     longest_pause: float = 300.0
     poll: float = 5.0
     score: float = 900.0
-    grace: float = 2 * DEFAULT_TIMEOUT
+    grace: float = 4 * DEFAULT_TIMEOUT
 
     @classmethod
     def of(cls, timeout: float) -> Patience:
@@ -62,7 +63,7 @@ class Patience:
             longest_pause=cls.longest_pause * scale,
             poll=min(cls.poll, cls.poll * scale),
             score=cls.score * scale,
-            grace=2 * timeout,
+            grace=4 * timeout,
         )
 
 

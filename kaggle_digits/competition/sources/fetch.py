@@ -32,7 +32,7 @@ from kaggle_digits.data.folder import (
     write_source,
 )
 from kaggle_digits.data.submission import read_ids
-from kaggle_digits.errors import DataError, UsageError
+from kaggle_digits.errors import DataError, KaggleError, UsageError
 from kaggle_digits.files import explain_storage, sha256
 
 STAGING = ".fetch"
@@ -94,8 +94,7 @@ def fetch(
         StorageError: the disk is full or not writable.
     """
     folder, progress = Path(data_dir), progress or Silent()
-    named = source in (KAGGLE, SAMPLE_SOURCE, OPENML)
-    origin = None if named else _existing(source, folder)
+    origin = None if source in (KAGGLE, SAMPLE_SOURCE, OPENML) else _existing(source, folder)
     with explain_storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _one_at_a_time(folder):
@@ -104,44 +103,64 @@ def fetch(
             good = _good(folder, standing) if held_by == source and not force else {}
             if len(good) == len(FILES):
                 return _report(folder, source, good, good)
-            if named:
+            if origin is None:
                 _refuse_other(folder, standing, held_by, source, force=force)
-
-            staging = folder / STAGING
-            staging.mkdir(exist_ok=True)
-            keep_partial = False
-            try:
-                if origin is not None:
-                    write_from_path(origin, staging)
-                elif source == SAMPLE_SOURCE:
-                    write_sample(staging)
-                elif source == OPENML:
-                    write_openml(staging)
-                else:
-                    keep_partial = True
+            with _staging(folder, keep=source == KAGGLE, empty=force) as staging:
+                if source == KAGGLE:
                     kaggle = Kaggle(patience=patience, progress=progress)
                     progress.note(f"using the {kaggle.credential}")
                     download_files(kaggle, [n for n in FILES if n not in good], staging)
-                    keep_partial = False
-                fresh = {n: sha256(staging / n) for n in FILES if (staging / n).exists()}
-                found = good | fresh
+                else:
+                    _write(source, origin, staging)
+                found = good | {n: sha256(staging / n) for n in FILES if n not in good}
                 if origin is not None:
                     theirs = all(found[n] == KAGGLE_SHA256[n] for n in (TRAIN, TEST))
                     source = KAGGLE if theirs else str(origin)
                     _refuse_other(folder, standing, held_by, source, force=force)
-                _check({n: (staging if n in fresh else folder) / n for n in FILES})
-                # Recorded first: killed in between, what is not yet moved counts as damaged.
-                now = datetime.now(UTC).isoformat(timespec="seconds")
-                write_source(folder, Source(source, now, found))
-                for name in fresh:
-                    if standing.get(name) == fresh[name]:
-                        good[name] = fresh[name]
-                    else:
-                        (staging / name).replace(folder / name)
-            finally:
-                if not keep_partial:
-                    shutil.rmtree(staging, ignore_errors=True)
+                good = {n: d for n, d in found.items() if standing.get(n) == d}
+                paths = {n: (folder if n in good else staging) / n for n in FILES}
+                _check(paths, source, staging)
+                _move_in(paths, folder, source, found)
             return _report(folder, source, found, good)
+
+
+def _write(source: str, origin: Path | None, staging: Path) -> None:
+    if origin is not None:
+        write_from_path(origin, staging)
+    elif source == SAMPLE_SOURCE:
+        write_sample(staging)
+    else:
+        write_openml(staging)
+
+
+@contextmanager
+def _staging(folder: Path, *, keep: bool, empty: bool) -> Iterator[Path]:
+    """A folder beside the files; ``keep`` what a failed download left, unless to be ``empty``."""
+    staging = folder / STAGING
+    if empty or not keep:
+        shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(exist_ok=True)
+    try:
+        yield staging
+    except KaggleError:
+        if not keep:
+            shutil.rmtree(staging, ignore_errors=True)
+        raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _move_in(paths: dict[str, Path], folder: Path, source: str, found: dict[str, str]) -> None:
+    # Recorded first: killed in between, what is not yet moved counts as damaged.
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    write_source(folder, Source(source, now, found))
+    for name, path in paths.items():
+        if path.parent != folder:
+            path.replace(folder / name)
 
 
 def _existing(source: str, folder: Path) -> Path:
@@ -203,14 +222,18 @@ def _refuse_other(
     )
 
 
-def _check(paths: dict[str, Path]) -> None:
+def _check(paths: dict[str, Path], source: str, staging: Path) -> None:
     """The same check for every source."""
-    read_train(paths[TRAIN])
-    n_test, n_ids = len(read_test(paths[TEST])), len(read_ids(paths[SAMPLE]))
+    try:
+        read_train(paths[TRAIN])
+        n_test, n_ids = len(read_test(paths[TEST])), len(read_ids(paths[SAMPLE]))
+    except DataError as error:
+        said = str(error).replace(f"{staging}/", "")
+        raise DataError(f"what {source} gave is not the competition's form: {said}") from error
     if n_test != n_ids:
         raise DataError(
-            f"{paths[SAMPLE]} has {n_ids} rows but {paths[TEST]} has {n_test}: "
-            "they belong to different sets; kd fetch --force"
+            f"what {source} gave does not fit together: {SAMPLE} has {n_ids} rows but {TEST} has "
+            f"{n_test}; nothing was changed"
         )
 
 

@@ -31,6 +31,8 @@ def download_files(kaggle: Kaggle, names: Iterable[str], folder: Path) -> None:
         wanted.append((name, listed[name]))
     _check_space(folder, sum(file.bytes for _, file in wanted))
     for name, file in wanted:
+        if (folder / name).is_file() and (folder / name).stat().st_size == file.bytes:
+            continue  # whole, from a call that failed at a later file
         _download(kaggle, name, file, folder)
 
 

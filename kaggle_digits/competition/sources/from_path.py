@@ -7,7 +7,7 @@ import stat
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Protocol
 
 from kaggle_digits.data.folder import FILES
 from kaggle_digits.errors import DataError
@@ -18,6 +18,13 @@ LARGEST = 512 << 20
 CHUNK = 1 << 20
 LOCKED = 0x1
 DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
+
+
+class Readable(Protocol):
+    """Bytes, a piece at a time."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
 
 
 def write_from_path(path: Path, folder: Path) -> None:
@@ -121,7 +128,7 @@ def _extract(archive: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo, targ
         place.unlink()
 
 
-def _copy(source: IO[bytes], path: Path, target: Path) -> None:
+def _copy(source: Readable, path: Path, target: Path) -> None:
     """Copy at most LARGEST bytes: a header's word on the size is not taken."""
     written = 0
     with write_whole(target, durable=False) as part, part.open("wb") as out:

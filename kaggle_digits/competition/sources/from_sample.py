@@ -42,4 +42,5 @@ def enlarge(small: NDArray[np.floating]) -> NDArray[np.uint8]:
 def _linear_weights(n_from: int, n_to: int) -> NDArray[np.float64]:
     """(n_to, n_from) matrix of linear interpolation between the centres of pixels."""
     at = (np.arange(n_to) + 0.5) * n_from / n_to - 0.5
-    return np.maximum(0, 1 - np.abs(np.clip(at, 0, n_from - 1)[:, None] - np.arange(n_from)))
+    distance = np.abs(np.clip(at, 0, n_from - 1)[:, None] - np.arange(n_from))
+    return np.asarray(np.maximum(0, 1 - distance), np.float64)

@@ -1,0 +1,262 @@
+"""Send a checked file once, follow it to its score, and keep the log true whatever happens.
+
+A line ``sending`` is in the log before Kaggle is asked to submit, and the description ends in a
+tag of its own. A process killed in between leaves that line; the next one looks for the tag in
+Kaggle's list and so learns whether the submission arrived.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from kaggle_digits.competition.answers import SUBMISSIONS_PAGE, AnswerError, one_line
+from kaggle_digits.competition.check import Checked
+from kaggle_digits.competition.client import Kaggle, RemoteSubmission
+from kaggle_digits.competition.log import (
+    COMPLETE,
+    ERROR,
+    PENDING,
+    SENDING,
+    Entry,
+    change_log,
+    now,
+    read_log,
+    replace_entry,
+)
+from kaggle_digits.errors import KaggleError, SubmissionError
+
+
+def earlier(checked: Checked, submissions_dir: Path) -> Entry | None:
+    """The last entry of the same bytes that Kaggle has not rejected."""
+    for entry in reversed(read_log(submissions_dir)):
+        if entry.sha256 == checked.sha256 and entry.status != ERROR:
+            return entry
+    return None
+
+
+def submit(
+    checked: Checked,
+    *,
+    kaggle: Kaggle,
+    submissions_dir: Path,
+    message: str | None = None,
+    force: bool = False,
+) -> Entry:
+    """Send ``checked`` and log it; the same bytes are sent once only, unless ``force``.
+
+    Args:
+        checked: what ``check`` returned.
+        kaggle: the competition.
+        submissions_dir: where log.csv stands.
+        message: the description; by default the run and its validation accuracy.
+        force: send bytes that were sent before.
+
+    Returns:
+        Its entry in the log, ``pending``.
+
+    Raises:
+        SubmissionError: these bytes were sent before, or the file changed after the check.
+        KaggleError: Kaggle did not take it, or it is not known whether it did; then the log
+            keeps a line ``sending`` that ``settle`` looks into.
+        StorageError: the log cannot be written; nothing was sent.
+    """
+    settle(submissions_dir, kaggle)
+    content = checked.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != checked.sha256:
+        raise SubmissionError(f"{checked.path} changed while it was checked; run it again")
+    entry = _reserve(checked, kaggle, submissions_dir, message, force=force)
+    asked = False
+    try:
+        token = kaggle.upload(checked.path.name, content)
+        entry = _about_to_ask(entry, submissions_dir)
+        asked = True
+        ref = kaggle.create(token, entry.message)
+    except AnswerError as error:
+        if asked and not error.refused:
+            ref = _found_after(error, entry, kaggle)
+        else:
+            replace_entry(submissions_dir, entry, None)
+            raise
+    except BaseException:
+        if not asked:
+            replace_entry(submissions_dir, entry, None)
+        raise
+    sent = replace(entry, ref=ref, status=PENDING)
+    replace_entry(submissions_dir, entry, sent)
+    return sent
+
+
+def settle(submissions_dir: Path, kaggle: Kaggle) -> list[Entry]:
+    """Ask Kaggle what became of every entry whose end is not known, and log it.
+
+    Returns:
+        The entries that changed, as they are now.
+
+    Raises:
+        KaggleError: Kaggle could not be asked.
+    """
+    still_open = [e for e in read_log(submissions_dir) if e.status in (SENDING, PENDING)]
+    if not still_open:
+        return []
+    listed = kaggle.submissions()
+    changed: list[Entry] = []
+
+    def change(entries: list[Entry]) -> list[Entry]:
+        kept = []
+        for entry in entries:
+            found = _match(entry, listed)
+            if entry not in still_open:
+                kept.append(entry)
+            elif found is not None:
+                kept.append(_as_found(entry, found))
+                if kept[-1] != entry:
+                    changed.append(kept[-1])
+            elif entry.status == PENDING or 0 <= entry.age < kaggle.patience.grace:
+                kept.append(entry)
+            # else it was never sent: the process was killed before, or the call was lost
+        return kept
+
+    change_log(submissions_dir, change)
+    return changed
+
+
+def wait(entry: Entry, *, kaggle: Kaggle, submissions_dir: Path) -> Entry:
+    """Ask for the entry's status until Kaggle has scored it, and log it.
+
+    Returns:
+        The entry, ``complete``, with its public score.
+
+    Raises:
+        KaggleError: Kaggle rejected it (with the reason), could not be asked any more, or took
+            longer than ``patience.score``.
+    """
+    if entry.ref is None:
+        raise KaggleError(
+            f"it is not known yet whether {entry.file} arrived; ask again with: kd submit"
+        )
+    deadline = time.monotonic() + kaggle.patience.score
+    while True:
+        try:
+            found = kaggle.submission(entry.ref)
+        except AnswerError as error:
+            raise KaggleError(
+                f"{entry.file} is submitted (ref {entry.ref}), but its score could not be asked "
+                f"for: {error}"
+            ) from error
+        newer = _as_found(entry, found)
+        if newer != entry:
+            replace_entry(submissions_dir, entry, newer)
+            entry = newer
+        if entry.status == ERROR:
+            reason = found.error or "no reason given"
+            raise KaggleError(
+                f"Kaggle rejected {entry.file} (ref {entry.ref}): {reason}; see {SUBMISSIONS_PAGE}"
+            )
+        if entry.status == COMPLETE:
+            return entry
+        if time.monotonic() > deadline:
+            raise KaggleError(
+                f"{entry.file} is submitted (ref {entry.ref}) but not scored after "
+                f"{kaggle.patience.score:.0f} s; see {SUBMISSIONS_PAGE}, or ask again with: "
+                f"kd submit {entry.file} --wait"
+            )
+        time.sleep(kaggle.patience.poll)
+
+
+def describe(checked: Checked) -> str:
+    """The default description: which run, and what it is worth on rows it never saw."""
+    origin = checked.origin
+    if origin is None:
+        return checked.path.name
+    if origin.accuracy is None:
+        return f"{checked.run}: trained on all rows, none held out"
+    rows = f"{origin.n_val:,} rows"
+    return f"{checked.run}: validation accuracy {100 * origin.accuracy:.2f} % on {rows}"
+
+
+def _reserve(
+    checked: Checked, kaggle: Kaggle, submissions_dir: Path, message: str | None, *, force: bool
+) -> Entry:
+    tag = f"[kd {checked.sha256[:8]}{secrets.token_hex(4)}]"
+    entry = Entry(
+        time=now(),
+        file=checked.path.name,
+        sha256=checked.sha256,
+        run=checked.run,
+        oof_accuracy=checked.origin.accuracy if checked.origin else None,
+        n_val=checked.origin.n_val if checked.origin else None,
+        ref=None,
+        status=SENDING,
+        public_score=None,
+        message=f"{one_line(message or describe(checked))} {tag}",
+    )
+
+    def add(entries: list[Entry]) -> list[Entry]:
+        same = [e for e in entries if e.sha256 == checked.sha256 and e.status != ERROR]
+        if same and not force:
+            raise SubmissionError(_sent_before(checked.path, same[-1], kaggle.patience.grace))
+        return [*entries, entry]
+
+    change_log(submissions_dir, add)
+    return entry
+
+
+def _about_to_ask(entry: Entry, submissions_dir: Path) -> Entry:
+    """Begin the grace anew, unless another process has found the entry abandoned."""
+    renewed = replace(entry, time=now())
+
+    def renew(entries: list[Entry]) -> list[Entry]:
+        if entry not in entries:
+            raise SubmissionError(f"another kd has taken over {entry.file}; see kd runs")
+        return [renewed if one == entry else one for one in entries]
+
+    change_log(submissions_dir, renew)
+    return renewed
+
+
+def _sent_before(path: Path, entry: Entry, grace: float) -> str:
+    if entry.status == SENDING:
+        wait_seconds = max(1, round(grace - entry.age))
+        return (
+            f"{path} is being sent, or was and Kaggle does not list it yet; run it again in "
+            f"{wait_seconds} s: it looks first whether it arrived"
+        )
+    score = "not scored yet" if entry.public_score is None else f"score {entry.public_score:.5f}"
+    return (
+        f"the same bytes as {path} were sent on {entry.time[:10]} (ref {entry.ref}, {score}); "
+        "send them again with --force"
+    )
+
+
+def _found_after(error: AnswerError, entry: Entry, kaggle: Kaggle) -> int:
+    """The ref of a submission whose confirmation was lost; ``error`` where it is not listed."""
+    pause = kaggle.patience.first_pause
+    for _ in range(kaggle.patience.tries):
+        try:
+            found = _match(entry, kaggle.submissions())
+        except KaggleError:
+            break  # settled by the next kd submit
+        if found is not None:
+            return found.ref
+        time.sleep(pause)
+        pause *= 2
+    raise KaggleError(
+        f"it is not known whether {entry.file} was submitted ({str(error).split(';', 1)[0]}); run "
+        f"the same command in {kaggle.patience.grace:.0f} s: it looks first whether it arrived"
+    ) from error
+
+
+def _match(entry: Entry, listed: list[RemoteSubmission]) -> RemoteSubmission | None:
+    for one in listed:
+        if entry.ref == one.ref or (entry.tag and one.description.rstrip().endswith(entry.tag)):
+            return one
+    return None
+
+
+def _as_found(entry: Entry, found: RemoteSubmission) -> Entry:
+    status = {"COMPLETE": COMPLETE, "ERROR": ERROR}.get(found.status, PENDING)
+    return replace(entry, ref=found.ref, status=status, public_score=found.public_score)
