@@ -25,11 +25,12 @@ def inspect(data_dir: DataDir = DATA, as_json: AsJson = False) -> None:
 
     dataset = load(data_dir)
     found = looking.inspect(dataset)
+    if not as_json:  # before drawing: the facts stand even where no picture can be saved
+        _show_inspection(found)
     pictures = looking.draw(dataset, data_dir / looking.FIGURES)
     if as_json:
         console.print_json(_inspection_as_json(found, pictures))
         return
-    _show_inspection(found)
     names = ", ".join(path.name for path in pictures)
     console.say(f"pictures in {pictures[0].parent}: {names}")
     console.note("next: kd train --model dense")

@@ -16,14 +16,9 @@ from numpy.typing import NDArray
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.errors import RunError
 from kaggle_digits.files import explain_storage, write_text
-from kaggle_digits.insight.metrics import (
-    Answer,
-    Metrics,
-    doubtful_right,
-    measure,
-    worst_mistakes,
-)
-from kaggle_digits.runs import OOF, Probabilities, Run
+from kaggle_digits.insight.answers import Answer, doubtful_right, worst_mistakes
+from kaggle_digits.insight.metrics import Metrics, measure
+from kaggle_digits.runs import HISTORY, HISTORY_COLUMNS, OOF, Probabilities, Run
 from kaggle_digits.scores import predicted_rows
 
 if TYPE_CHECKING:
@@ -76,9 +71,18 @@ def evaluate(run: Run, dataset: Dataset) -> Evaluation:
     mistakes = worst_mistakes(known, labels, rows, MOST_SHOWN)
     doubtful = doubtful_right(known, labels, rows, MOST_SHOWN)
 
+    history, weights = _history(run), _first_layer(run)
+
     folder = run.path / FIGURES
     paths: dict[str, Path] = {}
-    for name, figure in _figures(run, dataset.train.images, metrics, mistakes, doubtful):
+    for name, figure in _figures(
+        images=dataset.train.images,
+        metrics=metrics,
+        mistakes=mistakes,
+        doubtful=doubtful,
+        history=history,
+        weights=weights,
+    ):
         paths[name] = folder / f"{name}.png"
         style.save(figure, paths[name])
     # A picture of an earlier evaluation that no longer belongs here would lie.
@@ -130,14 +134,16 @@ def _section(config: dict[str, object], name: str) -> dict[str, object]:
 
 
 def _figures(
-    run: Run,
+    *,
     images: NDArray[np.uint8],
     metrics: Metrics,
     mistakes: list[Answer],
     doubtful: list[Answer],
+    history: list[dict[str, float]],
+    weights: NDArray[np.float32] | None,
 ) -> Iterator[tuple[str, Figure]]:
     """Each picture there is something to draw for, one at a time: a figure takes memory."""
-    from kaggle_digits.insight import charts, gallery
+    from kaggle_digits.insight import charts, curves, gallery
 
     yield "confusion", charts.confusion(metrics.confusion)
     yield "class-accuracy", charts.class_accuracy(metrics.classes, metrics.score.accuracy)
@@ -148,11 +154,20 @@ def _figures(
         rows = [answer.row for answer in doubtful]
         yield "doubtful-right", gallery.doubtful_right(images[rows], doubtful)
     yield "reliability", charts.reliability(metrics.calibration)
-    history = run.history()
     if len({row["epoch"] for row in history}) > 1:
-        yield "learning-curves", charts.learning_curves(history)
-    if (weights := _first_layer(run)) is not None:
+        yield "learning-curves", curves.learning_curves(history)
+    if weights is not None:
         yield "first-layer", gallery.first_layer(weights)
+
+
+def _history(run: Run) -> list[dict[str, float]]:
+    history = run.history()
+    if history and not set(HISTORY_COLUMNS) <= set(history[0]):
+        raise RunError(
+            f"{run.path / HISTORY} lacks columns: damaged; delete it and run: "
+            f"kd train --resume --name {run.name}"
+        )
+    return history
 
 
 def _first_layer(run: Run) -> NDArray[np.float32] | None:

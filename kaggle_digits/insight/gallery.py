@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.insight import style
-from kaggle_digits.insight.metrics import Answer
+from kaggle_digits.insight.answers import Answer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +108,7 @@ def worst_mistakes(images: Images, answers: Sequence[Answer]) -> Figure:
 
     Args:
         images: (k, 28, 28) uint8, one an answer, k at least 1.
-        answers: k of them, from metrics.worst_mistakes.
+        answers: k of them, from answers.worst_mistakes.
     """
     captions = [
         (f"{a.label} read as {a.predicted}", f"{_percent(a.confidence)} sure · line {a.line}")
@@ -129,7 +129,7 @@ def doubtful_right(images: Images, answers: Sequence[Answer]) -> Figure:
 
     Args:
         images: (k, 28, 28) uint8, one an answer, k at least 1.
-        answers: k of them, from metrics.doubtful_right.
+        answers: k of them, from answers.doubtful_right.
     """
     captions = [
         (
@@ -170,7 +170,8 @@ def first_layer(weights: NDArray[np.float32]) -> Figure:
         "ink on purple for it.",
         squares=True,
     )
-    limit = float(np.abs(shown).max()) or 1.0
+    # A training that diverged leaves infinite or missing weights: those stay white.
+    limit = float(np.abs(shown[np.isfinite(shown)]).max(initial=0)) or 1.0
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()

@@ -12,7 +12,6 @@ from kaggle_digits.errors import RunError
 from kaggle_digits.scores import Score, score, wilson
 
 BINS = 15
-FIRST_LINE = 2  # of the rows of train.csv: line 1 is the header
 
 
 @dataclass(frozen=True)
@@ -68,30 +67,6 @@ class Pair:
     def count(self) -> int:
         """Mistakes in both directions."""
         return self.low_as_high + self.high_as_low
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model said about one row of train.csv.
-
-    Attributes:
-        row: index of the row, from 0.
-        label: what train.csv says.
-        predicted: what the model says.
-        confidence: the probability it gives to that, 0 to 1.
-        second: its next best guess.
-    """
-
-    row: int
-    label: int
-    predicted: int
-    confidence: float
-    second: int
-
-    @property
-    def line(self) -> int:
-        """Line of train.csv, counted from 1 as editors do."""
-        return self.row + FIRST_LINE
 
 
 @dataclass(frozen=True)
@@ -201,64 +176,6 @@ def confused_pairs(confusion: NDArray[np.int64]) -> tuple[Pair, ...]:
         for high in range(low + 1, CLASSES)
     ]
     return tuple(sorted((p for p in pairs if p.count), key=lambda p: (-p.count, p.low, p.high)))
-
-
-def worst_mistakes(
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    rows: NDArray[np.integer],
-    most: int,
-) -> list[Answer]:
-    """The wrong answers given with the most confidence, surest first.
-
-    Args:
-        probabilities: (n, 10), no NaN.
-        labels: (n,) whole numbers 0 to 9.
-        rows: (n,) row of train.csv of each, from 0.
-        most: how many at most.
-    """
-    confidence = probabilities.max(axis=1)
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
-    return _answers(probabilities, labels, rows, order)
-
-
-def doubtful_right(
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    rows: NDArray[np.integer],
-    most: int,
-) -> list[Answer]:
-    """The right answers given with the least confidence, most doubtful first.
-
-    The arguments are those of :func:`worst_mistakes`.
-    """
-    confidence = probabilities.max(axis=1)
-    right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
-    order = right[np.argsort(confidence[right], kind="stable")][:most]
-    return _answers(probabilities, labels, rows, order)
-
-
-def _answers(
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    rows: NDArray[np.integer],
-    chosen: NDArray[np.integer],
-) -> list[Answer]:
-    answers = []
-    for i in chosen:
-        # Stable and reversed sign: of equal probabilities the first wins, as with argmax.
-        first, second = np.argsort(-probabilities[i], kind="stable")[:2]
-        answers.append(
-            Answer(
-                int(rows[i]),
-                int(labels[i]),
-                int(first),
-                float(probabilities[i, first]),
-                int(second),
-            )
-        )
-    return answers
 
 
 def _known(value: float) -> float | None:

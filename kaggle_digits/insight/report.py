@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits import __version__
-from kaggle_digits.insight.metrics import Answer, Metrics, Pair
+from kaggle_digits.insight.answers import Answer
+from kaggle_digits.insight.metrics import Metrics, Pair
 from kaggle_digits.scores import Score
 
 TEMPLATE = "report.html.j2"
@@ -122,9 +123,9 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
         "curves improve the model is still learning; where training goes on improving and "
         "validation does not, it has begun to learn the training rows by heart."
         + (f" Which epoch was kept: {choice}." if choice else ""),
-        "first-layer": "Every square is one unit of the first layer, drawn as the image it "
-        "responds to: ink on purple raises its answer, ink on orange lowers it, white does not "
-        "matter to it. Strokes and edges are learnt; speckle was left from the random start.",
+        "first-layer": "Every square is one unit of the first layer: the weights it gives to "
+        "the pixels it looks at. Ink on purple raises its answer, ink on orange lowers it, white "
+        "does not matter. Strokes and edges are learnt; speckle is left from the random start.",
     }
 
 
@@ -166,7 +167,7 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple
         how = f"{100 * split['val_fraction']:g} % held out"
     else:
         how = str(kind) if kind else ""
-    if split.get("rows"):
+    if isinstance(split.get("rows"), int):
         how += f", of {split['rows']:,} rows"
     seconds = training.get("train_seconds")
     facts = [
@@ -203,7 +204,7 @@ def _machine(machine: Mapping[str, Any]) -> str:
 
 
 def _data_in_words(data: Mapping[str, Any]) -> str:
-    if not data.get("n_train"):
+    if not isinstance(data.get("n_train"), int):
         return ""
     digest = str(data.get("train_sha256", ""))[:12]
     return (

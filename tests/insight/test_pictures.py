@@ -1,0 +1,131 @@
+"""The figures: what stands in them, and that they leave matplotlib alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from kaggle_digits.insight import charts, curves, gallery, style
+from kaggle_digits.insight.answers import Answer, doubtful_right, worst_mistakes
+from kaggle_digits.insight.metrics import calibration, measure
+from tests.insight import small
+
+IMAGES, LABELS = small.digits(120)
+RNG = np.random.default_rng(0)
+PROBABILITIES = RNG.dirichlet(np.full(10, 0.1), len(LABELS)).astype(np.float32)
+METRICS = measure(PROBABILITIES, LABELS)
+
+
+def history(members: int, epochs: int) -> list[dict[str, float]]:
+    return [
+        {
+            "member": m,
+            "epoch": e,
+            "loss": 1 / e,
+            "accuracy": np.nan,
+            "val_loss": 2 / e,
+            "val_accuracy": 1 - 1 / (e + 1),
+        }
+        for m in range(members)
+        for e in range(1, epochs + 1 + m)
+    ]
+
+
+def answers(pick: Callable[..., list[Answer]], most: int) -> tuple[np.ndarray, list[Answer]]:
+    found = pick(PROBABILITIES, LABELS, np.arange(len(LABELS)), most)
+    return IMAGES[[answer.row for answer in found]], found
+
+
+DRAWINGS: dict[str, Callable[[], Figure]] = {
+    "class balance": lambda: charts.class_balance(np.bincount(LABELS, minlength=10)),
+    "class balance, one class": lambda: charts.class_balance(np.eye(10, dtype=int)[3] * 7),
+    "first digits": lambda: gallery.first_digits(IMAGES, LABELS),
+    "four digits": lambda: gallery.first_digits(IMAGES[:4], LABELS[:4]),
+    "grid": lambda: gallery.digit_grid(IMAGES, LABELS),
+    "small grid": lambda: gallery.digit_grid(IMAGES[:13], LABELS[:13]),
+    "means": lambda: gallery.mean_digits(IMAGES, LABELS),
+    "means of two": lambda: gallery.mean_digits(IMAGES[:2], LABELS[:2]),
+    "confusion": lambda: charts.confusion(METRICS.confusion),
+    "confusion, nothing wrong": lambda: charts.confusion(4000 * np.eye(10, dtype=np.int64)),
+    "reliability": lambda: charts.reliability(METRICS.calibration),
+    "class accuracy": lambda: charts.class_accuracy(METRICS.classes, METRICS.score.accuracy),
+    "mistakes": lambda: gallery.worst_mistakes(*answers(worst_mistakes, 24)),
+    "one mistake": lambda: gallery.worst_mistakes(*answers(worst_mistakes, 1)),
+    "doubtful": lambda: gallery.doubtful_right(*answers(doubtful_right, 4)),
+    "curves": lambda: curves.learning_curves(history(3, 4)),
+    "one curve": lambda: curves.learning_curves(history(1, 4)),
+    "dense layer": lambda: gallery.first_layer(RNG.normal(size=(70, 28, 28)).astype(np.float32)),
+    "filters": lambda: gallery.first_layer(RNG.normal(size=(5, 3, 3)).astype(np.float32)),
+    "diverged layer": lambda: gallery.first_layer(np.full((2, 3, 3), np.nan, np.float32)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_every_figure_is_saved_on_opaque_white(name: str, tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    path = tmp_path / "figure.png"
+    style.save(DRAWINGS[name](), path)
+    assert dict(mpl.rcParams) == before
+    with Image.open(path) as opened:
+        pixels = np.asarray(opened.convert("RGBA"))
+    assert (pixels[..., 3] == 255).all()
+    assert (pixels[0, 0, :3] == 255).all()
+    assert pixels[..., :3].min() < 64  # there is ink on it
+
+
+def test_the_same_figures_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "a.svg", "b.svg"):
+        style.save(gallery.digit_grid(IMAGES, LABELS, seed=3), tmp_path / name)
+    for kind in ("png", "svg"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def texts(figure: Figure) -> set[str]:
+    return {text.get_text() for axes in figure.axes for text in axes.texts}
+
+
+def test_confusion_shows_every_count_at_both_ends_of_the_range() -> None:
+    matrix = 4000 * np.eye(10, dtype=np.int64)
+    matrix[4, 9], matrix[9, 4] = 1, 37
+    assert {"4,000", "1", "37"} <= texts(charts.confusion(matrix))
+
+
+def test_curves_name_only_what_was_recorded() -> None:
+    figure = curves.learning_curves(history(2, 3))
+    loss, accuracy = figure.axes
+    assert loss.get_legend_handles_labels()[1] == ["training", "validation"]
+    assert accuracy.get_legend_handles_labels()[1] == ["validation"]
+    bold = loss.lines[2]  # after the members' two
+    assert np.asarray(bold.get_xdata()).tolist() == [
+        1,
+        2,
+        3,
+    ]  # the mean ends where the first member does
+
+
+def test_reliability_marks_only_bins_with_answers() -> None:
+    certain = np.eye(10, dtype=np.float32)[[1, 2, 3]]
+    figure = charts.reliability(calibration(certain, np.array([1, 2, 4])))
+    points = figure.axes[0].lines[1]  # after the dashed line
+    assert np.asarray(points.get_xdata()).tolist() == [100]
+    assert np.asarray(points.get_ydata()) == pytest.approx(200 / 3)
+
+
+def test_ten_digits_have_ten_colours() -> None:
+    assert len(set(style.DIGITS)) == 10
+
+
+def test_no_display_is_ever_asked_for() -> None:
+    code = (
+        "import sys, numpy as np; from kaggle_digits.insight import charts; "
+        "charts.class_balance(np.ones(10, int)); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
