@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from kaggle_digits import __version__
-from kaggle_digits.cli import console, data, look
+from kaggle_digits.cli import console, data, doctor, look, send
 from kaggle_digits.errors import DigitsError
 
 INTERRUPTED = 130
@@ -89,8 +89,10 @@ def _root(
 
 THE_WAY, LOOK, HELP = "The way through", "Look closer", "Help"
 app.command(rich_help_panel=THE_WAY)(data.fetch)
+app.command(rich_help_panel=THE_WAY)(send.submit)
 app.command(rich_help_panel=LOOK)(look.inspect)
 app.command(rich_help_panel=LOOK)(look.evaluate)
+app.command(rich_help_panel=HELP)(doctor.doctor)
 
 
 def main() -> None:

@@ -71,7 +71,9 @@ def require() -> Credential:
     """As ``find``, but none is an error that says how to make one."""
     credential = find()
     if credential is None:
-        raise KaggleError(f"no Kaggle credential found; {HOW_TO}")
+        raise KaggleError(
+            f"no Kaggle credential found; {HOW_TO} (without an account: kd fetch --source sample)"
+        )
     return credential
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from kaggle_digits.competition.answers import AnswerError, explain, one_line
-from kaggle_digits.competition.credentials import HOW_TO, TOKEN, require
+from kaggle_digits.competition.credentials import HOW_TO, TOKEN, config_folder, require
 from kaggle_digits.competition.patience import Patience, bounded, no_requests, persist
 from kaggle_digits.competition.progress import Progress
 from kaggle_digits.errors import DigitsError, KaggleError
@@ -72,6 +72,7 @@ class Session:
             # Settled by the client when first imported; as it stands now otherwise.
             local = os.environ.get("KAGGLE_API_ENVIRONMENT") == "LOCALHOST"
             api.args, api.config_values = ["--local"] if local else [], {}
+            api.config = str(config_folder(os.environ) / "kaggle.json")
             try:
                 api.authenticate()
             except SystemExit:

@@ -142,11 +142,10 @@ def _staging(folder: Path, *, keep: bool, empty: bool) -> Iterator[Path]:
     staging.mkdir(exist_ok=True)
     try:
         yield staging
-    except KaggleError:
-        if not keep:
-            shutil.rmtree(staging, ignore_errors=True)
-        raise
-    except KeyboardInterrupt:
+    except (KaggleError, KeyboardInterrupt):
+        if keep and any(staging.iterdir()):
+            raise
+        shutil.rmtree(staging, ignore_errors=True)
         raise
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)

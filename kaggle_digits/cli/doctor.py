@@ -1,0 +1,197 @@
+"""kd doctor: what is installed, what the machine has, what would go wrong, and its remedy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_digits import __version__
+from kaggle_digits.cli import console
+from kaggle_digits.cli.options import DATA, AsJson, DataDir
+from kaggle_digits.cli.transfer import SECONDS, Display, Timeout
+from kaggle_digits.errors import DigitsError
+
+GOOD, ODD, BAD = "ok", "warning", "error"
+MARKS = {GOOD: "✓", ODD: "!", BAD: "✗"}
+PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle")
+NEEDED_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, how it stands, and what to do where it could be better."""
+
+    name: str
+    state: str
+    text: str
+    remedy: str = ""
+
+
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask Kaggle.")] = False,
+    timeout: Timeout = SECONDS,
+    data_dir: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Look at versions, device, credential, data and disk; say what to mend and how."""
+    findings = [
+        *_versions(),
+        _guarded("processor", _processor),
+        _guarded("GPU", _gpu),
+        *_kaggle(offline=offline, timeout=timeout),
+        _guarded("data", lambda: _data(data_dir)),
+        _guarded("disk", lambda: _disk(data_dir)),
+    ]
+    healthy = all(finding.state != BAD for finding in findings)
+    if as_json:
+        console.print_json({"healthy": healthy, "findings": [asdict(f) for f in findings]})
+    else:
+        for finding in findings:
+            console.say(f"{MARKS[finding.state]} {finding.name}: {finding.text}")
+            if finding.remedy:
+                console.say(f"    → {finding.remedy}")
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
+    """A look that fails is a finding too."""
+    try:
+        return look()
+    except DigitsError as error:
+        return Finding(name, ODD, *_split(str(error)))
+    except Exception as error:
+        return Finding(name, ODD, f"could not be looked at ({type(error).__name__}: {error})")
+
+
+def _split(message: str) -> tuple[str, str]:
+    """What was wrong, and what to do: our messages have a semicolon in between."""
+    wrong, _, remedy = message.partition("; ")
+    return wrong, remedy
+
+
+def _versions() -> Iterator[Finding]:
+    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    remedy = "" if fits else "TensorFlow has wheels for Python 3.11, 3.12 and 3.13 only: use one"
+    yield Finding("kaggle-digits", GOOD, __version__)
+    yield Finding("Python", GOOD if fits else BAD, python, remedy)
+    for package in PACKAGES:
+        try:
+            yield Finding(package, GOOD, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, BAD, "not installed", f"pip install {package}")
+
+
+def _processor() -> Finding:
+    import psutil
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = psutil.virtual_memory()
+    text = (
+        f"{cores} cores, {memory.total / 2**30:.1f} GB memory, {memory.available / 2**30:.1f} free"
+    )
+    if memory.available < NEEDED_BYTES:
+        return Finding("processor", ODD, text, "training needs about 2 GB: close something")
+    return Finding("processor", GOOD, text)
+
+
+def _gpu() -> Finding:
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return Finding("GPU", GOOD, "none found; models train on the processor")
+    asked = subprocess.run(
+        [command, "--query-gpu=name,memory.total", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    if asked.returncode != 0 or not asked.stdout.strip():
+        return Finding("GPU", ODD, "nvidia-smi finds none", "look at the driver: nvidia-smi")
+    cards = "; ".join(" ".join(line.split()) for line in asked.stdout.strip().splitlines())
+    try:
+        importlib.metadata.version("nvidia-cudnn-cu12")
+    except importlib.metadata.PackageNotFoundError:
+        remedy = "TensorFlow may lack CUDA's libraries: pip install 'tensorflow[and-cuda]'"
+        return Finding("GPU", ODD, cards, remedy)
+    return Finding("GPU", GOOD, cards)
+
+
+def _kaggle(*, offline: bool, timeout: float) -> Iterator[Finding]:
+    from kaggle_digits.competition import credentials
+
+    try:
+        credential = credentials.find()
+    except DigitsError as error:
+        yield Finding("credential", ODD, *_split(str(error)))
+        return
+    if credential is None:
+        remedy = f"to fetch and submit, {credentials.HOW_TO}; without: kd fetch --source sample"
+        yield Finding("credential", ODD, "none", remedy)
+        return
+    if credential.exposed:
+        remedy = f"chmod 600 {credential.path}"
+        yield Finding("credential", ODD, f"{credential}; others may read it", remedy)
+    else:
+        yield Finding("credential", GOOD, str(credential))
+    if offline:
+        yield Finding("Kaggle", GOOD, "not asked (--offline)")
+    else:
+        yield _guarded("Kaggle", lambda: _accepted(timeout))
+
+
+def _accepted(timeout: float) -> Finding:
+    from dataclasses import replace
+
+    from kaggle_digits.competition.client import Kaggle
+    from kaggle_digits.competition.patience import Patience
+
+    with Display() as display:
+        kaggle = Kaggle(patience=replace(Patience.of(timeout), tries=2), progress=display)
+        files = kaggle.files()
+        limits = kaggle.limits()
+    left = f", {limits.left} submissions left today" if limits.known else ""
+    text = f"accepts the credential; {len(files)} files listed{left}"
+    return Finding("Kaggle", GOOD, text)
+
+
+def _data(folder: Path) -> Finding:
+    from kaggle_digits.data.folder import FILES, TEST, TRAIN, source_of
+    from kaggle_digits.files import sha256
+
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        remedy = "kd fetch, or without an account: kd fetch --source sample"
+        return Finding("data", ODD, f"{', '.join(missing)} not in {folder}", remedy)
+    source = source_of(folder, sha256(folder / TRAIN), sha256(folder / TEST))
+    size = sum((folder / name).stat().st_size for name in FILES)
+    text = f"{folder}: {len(FILES)} files, {size / 1e6:.0f} MB, source {source.source}"
+    if source.is_competition:
+        return Finding("data", GOOD, text)
+    remedy = "for runs that can be submitted: kd fetch --force"
+    return Finding("data", ODD, text, remedy)
+
+
+def _disk(folder: Path) -> Finding:
+    place = folder.resolve()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    text = f"{free / 2**30:.1f} GB free"
+    if not os.access(place, os.W_OK):
+        remedy = "choose another folder: --data-dir, --runs-dir, --submissions-dir"
+        return Finding("disk", BAD, f"{place} is not writable", remedy)
+    if free < NEEDED_BYTES:
+        return Finding("disk", ODD, text, "data and runs need about 2 GB: free some")
+    return Finding("disk", GOOD, text)
