@@ -74,4 +74,3 @@ def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of the bytes of ``path``."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-

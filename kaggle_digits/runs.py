@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.folder import Dataset
 from kaggle_digits.errors import RunError, UsageError
 from kaggle_digits.files import explain_storage, write_json, write_whole
 
@@ -97,6 +99,21 @@ class Run:
     def member_folders(self) -> list[Path]:
         """The folders of all members, in order."""
         return [self.member_folder(member) for member in range(int(self.config()["members"]))]
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Refuse data that this run was not trained on.
+
+        Raises:
+            RunError: train.csv or test.csv is another.
+        """
+        recorded = self.config().get("data", {})
+        for kind, digits in (("train", dataset.train), ("test", dataset.test)):
+            if recorded.get(f"{kind}_sha256") != digits.sha256:
+                raise RunError(
+                    f"run {self.name} was trained with another {kind}.csv (source: "
+                    f"{recorded.get('source', 'unknown')}); give its folder by --data-dir, "
+                    "or train again"
+                )
 
     def write_probabilities(self, name: str, probabilities: Probabilities) -> None:
         """Write oof.npy or test.npy, whole."""
@@ -196,7 +213,14 @@ def check_name(name: str) -> str:
     return name
 
 
-def create(runs_dir: Path, name: str | None, prefix: str, *, force: bool = False) -> Run:
+def create(
+    runs_dir: Path,
+    name: str | None,
+    prefix: str,
+    *,
+    force: bool = False,
+    taken: Callable[[str], bool] = lambda name: False,
+) -> Run:
     """Make an empty run folder.
 
     Args:
@@ -204,6 +228,7 @@ def create(runs_dir: Path, name: str | None, prefix: str, *, force: bool = False
         name: of the run; None takes ``prefix``-1, -2, … whichever is free.
         prefix: for runs without a name.
         force: whether a run of that name is moved aside first, as ``<name>-old-<k>``.
+        taken: further names that are passed over when ``name`` is None.
 
     Raises:
         RunError: the name is taken.
@@ -213,7 +238,8 @@ def create(runs_dir: Path, name: str | None, prefix: str, *, force: bool = False
     with explain_storage(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
         if name is None:
-            return Run(_first_free(runs_dir, re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-")))
+            stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
+            return Run(_first_free(runs_dir, stem, taken))
         path = runs_dir / check_name(name)
         if force and path.exists():
             _move_aside(path)
@@ -248,16 +274,17 @@ def list_runs(runs_dir: Path) -> list[Run]:
     return [Run(path.parent) for path in sorted(runs_dir.glob(f"*/{CONFIG}"))]
 
 
-def _first_free(runs_dir: Path, prefix: str) -> Path:
-    number = 1
-    while True:
-        path = runs_dir / f"{prefix[:56]}-{number}"
+def _first_free(runs_dir: Path, stem: str, taken: Callable[[str], bool]) -> Path:
+    for number in itertools.count(1):
+        path = runs_dir / f"{stem}-{number}"
+        if taken(path.name):
+            continue
         try:
             path.mkdir()
         except FileExistsError:
-            number += 1
-        else:
-            return path
+            continue
+        return path
+    raise AssertionError
 
 
 def _move_aside(path: Path) -> None:

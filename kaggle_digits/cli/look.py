@@ -120,7 +120,7 @@ def _show_evaluation(found: Evaluation) -> None:
         worst = found.mistakes[0]
         console.say(
             f"worst mistake: {worst.label} read as {worst.predicted} with "
-            f"{100 * worst.confidence:.1f} % confidence (line {worst.line} of train.csv)"
+            f"{worst.sureness} confidence (line {worst.line} of train.csv)"
         )
 
 

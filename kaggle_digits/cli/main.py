@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from kaggle_digits import __version__
-from kaggle_digits.cli import console, data, doctor, look, send
+from kaggle_digits.cli import combine, console, data, demo, doctor, look, send, train
 from kaggle_digits.errors import DigitsError
 
 INTERRUPTED = 130
@@ -88,11 +88,12 @@ def _root(
 
 
 THE_WAY, LOOK, HELP = "The way through", "Look closer", "Help"
-app.command(rich_help_panel=THE_WAY)(data.fetch)
-app.command(rich_help_panel=THE_WAY)(send.submit)
-app.command(rich_help_panel=LOOK)(look.inspect)
-app.command(rich_help_panel=LOOK)(look.evaluate)
-app.command(rich_help_panel=HELP)(doctor.doctor)
+for command in (data.fetch, train.train, send.submit):
+    app.command(rich_help_panel=THE_WAY)(command)
+for command in (look.inspect, train.runs, look.evaluate, combine.predict, combine.ensemble):
+    app.command(rich_help_panel=LOOK)(command)
+for command in (demo.demo, train.recipes, doctor.doctor):
+    app.command(rich_help_panel=HELP)(command)
 
 
 def main() -> None:

@@ -113,9 +113,7 @@ def _check_header(path: Path, content: bytes, columns: list[str]) -> None:
     raise DataError(f"{path}: {what}; expected the {len(columns)} columns {expected}")
 
 
-def _explanation(
-    path: Path, content: bytes, columns: list[str], highest: list[int]
-) -> DataError:
+def _explanation(path: Path, content: bytes, columns: list[str], highest: list[int]) -> DataError:
     """The first cell or row that is wrong, in words."""
     text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace", newline="")
     rows = csv.reader(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,15 @@ class Answer:
     def line(self) -> int:
         """Line of train.csv, counted from 1 as editors do."""
         return self.row + FIRST_LINE
+
+    @property
+    def sureness(self) -> str:
+        """The confidence as "97.3 %"; 0.99996 is "99.99 %", not the "100 %" that it is not."""
+        if self.confidence >= 1:
+            return "100 %"
+        if self.confidence > 0.999:
+            return f"{math.floor(self.confidence * 10_000) / 100:.2f} %"
+        return f"{100 * self.confidence:.1f} %"
 
 
 def worst_mistakes(

@@ -149,7 +149,7 @@ def reliability(calibration: Calibration) -> Figure:
         linewidth=1.4,
         capsize=0,
     )
-    above.set(ylabel="answers that are right (%)", ylim=(0, 104))
+    above.set(ylabel="answers that are right (%)", ylim=(-4, 104))
     above.grid()
     centres = (np.arange(BINS) + 0.5) * 100 / BINS
     below.bar(centres, calibration.counts, width=100 / BINS - 0.8, color=style.TRAINING)

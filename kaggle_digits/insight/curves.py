@@ -46,18 +46,20 @@ def learning_curves(history: History) -> Figure:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid()
         if axes.lines:
-            axes.legend(frameon=True, framealpha=0.9, edgecolor=style.PAPER)
+            where = "upper right" if key == "loss" else "lower right"
+            axes.legend(loc=where, frameon=True, framealpha=0.9, edgecolor=style.PAPER)
         else:
             axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center")
     return figure
 
 
 def _curves(history: History, column: str, scale: float) -> list[Curve]:
-    """(epochs, values) of each member that has ``column``."""
+    """(epochs, values) of each member that has ``column``; epochs counted from 1."""
+    first = min((row["epoch"] for row in history), default=1)
     curves = []
     for member in sorted({row["member"] for row in history}):
         points = sorted(
-            (row["epoch"], scale * row[column])
+            (row["epoch"] - first + 1, scale * row[column])
             for row in history
             if row["member"] == member and np.isfinite(row.get(column, np.nan))
         )

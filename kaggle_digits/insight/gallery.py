@@ -111,8 +111,7 @@ def worst_mistakes(images: Images, answers: Sequence[Answer]) -> Figure:
         answers: k of them, from answers.worst_mistakes.
     """
     captions = [
-        (f"{a.label} read as {a.predicted}", f"{_percent(a.confidence)} sure · line {a.line}")
-        for a in answers
+        (f"{a.label} read as {a.predicted}", f"{a.sureness} sure · line {a.line}") for a in answers
     ]
     return _answers(
         images,
@@ -134,7 +133,7 @@ def doubtful_right(images: Images, answers: Sequence[Answer]) -> Figure:
     captions = [
         (
             f"{a.label}, or {a.second}?",
-            f"{_percent(a.confidence)} sure · line {a.line}",
+            f"{a.sureness} sure · line {a.line}",
         )
         for a in answers
     ]
@@ -202,13 +201,6 @@ def _digit(axes: Axes, image: NDArray[Any]) -> None:
     axes.set_axis_on()
     axes.imshow(image, cmap=style.INK_MAP, vmin=0, vmax=255)
     style.bare(axes)
-
-
-def _percent(share: float) -> str:
-    """0.99996 as "99.99 %", never as the "100.00 %" that it is not."""
-    if share >= 1:
-        return "100 %"
-    return f"{np.floor(share * 10_000) / 100:.2f} %" if share > 0.999 else f"{100 * share:.1f} %"
 
 
 def _wrapped(text: str, width: int) -> str:

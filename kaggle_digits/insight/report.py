@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits import __version__
+from kaggle_digits.insight import about
 from kaggle_digits.insight.answers import Answer
 from kaggle_digits.insight.metrics import Metrics, Pair
 from kaggle_digits.scores import Score
@@ -89,9 +90,9 @@ def render(
         pairs=metrics.pairs[:MOST_PAIRS],
         mistakes=mistakes,
         pictures=pictures,
-        facts=_facts(config, training),
-        held_out=_held_out(config),
-        circumstances=_circumstances(config, training),
+        facts=about.facts(config, training),
+        held_out=about.held_out(config, training),
+        circumstances=about.circumstances(config, training),
         version=__version__,
     )
 
@@ -121,7 +122,8 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
         "0 is perfect).",
         "learning-curves": "Loss is what training lowers; accuracy is what we want. While both "
         "curves improve the model is still learning; where training goes on improving and "
-        "validation does not, it has begun to learn the training rows by heart."
+        "validation does not, it has begun to learn the training rows by heart. Training figures "
+        "are taken while the model still changes, so validation can look better at first."
         + (f" Which epoch was kept: {choice}." if choice else ""),
         "first-layer": "Every square is one unit of the first layer: the weights it gives to "
         "the pixels it looks at. Ink on purple raises its answer, ink on orange lowers it, white "
@@ -134,104 +136,6 @@ def _pair_in_words(pair: Pair) -> str:
         f"Most often confused: {pair.low} and {pair.high} ({pair.low} read as {pair.high}: "
         f"{pair.low_as_high}; {pair.high} read as {pair.low}: {pair.high_as_low})."
     )
-
-
-def _held_out(config: Mapping[str, Any]) -> str:
-    split = _section(config, "split")
-    if split.get("kind") == "folds":
-        return "out-of-fold: each image was read by a model that had not seen it in training"
-    return "held out: the model never saw these images in training"
-
-
-def _circumstances(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    """Seed, seconds and machine, as one line below the headline figure."""
-    parts = []
-    if config.get("seed") is not None:
-        parts.append(f"Seed {config['seed']}")
-    if isinstance(seconds := training.get("train_seconds"), int | float):
-        parts.append(f"trained in {_duration(seconds)}")
-    if machine := _machine(_section(config, "machine")):
-        parts.append(machine)
-    return " · ".join(parts)
-
-
-def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a reader needs to judge the headline figure; what a run does not say is left out."""
-    data, split = _section(config, "data"), _section(config, "split")
-    members, epochs = config.get("members"), training.get("epochs")
-    kind = split.get("kind")
-    if kind == "folds":
-        repeats = split.get("repeats", 1)
-        how = f"{split.get('folds')} folds" + (f" × {repeats} repeats" if repeats != 1 else "")
-    elif kind == "holdout" and isinstance(split.get("val_fraction"), int | float):
-        how = f"{100 * split['val_fraction']:g} % held out"
-    else:
-        how = str(kind) if kind else ""
-    if isinstance(split.get("rows"), int):
-        how += f", of {split['rows']:,} rows"
-    seconds = training.get("train_seconds")
-    facts = [
-        ("Model", config.get("model")),
-        ("Recipe", _in_words(config.get("recipe"))),
-        ("Validation", how),
-        ("Members", members),
-        ("Epochs", _in_words(epochs)),
-        ("Epoch kept", training.get("epoch_choice")),
-        ("Seed", config.get("seed")),
-        ("Training time", _duration(seconds) if isinstance(seconds, int | float) else None),
-        ("Machine", _machine(_section(config, "machine"))),
-        ("Data", _data_in_words(data)),
-        ("Versions", _in_words(config.get("versions"))),
-        ("Trained", str(config.get("created", ""))[:16].replace("T", " ")),
-    ]
-    return [(label, str(value)) for label, value in facts if value not in (None, "")]
-
-
-def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    section = config.get(name)
-    return section if isinstance(section, Mapping) else {}
-
-
-def _machine(machine: Mapping[str, Any]) -> str:
-    parts = [str(machine["processor"])] if machine.get("processor") else []
-    if machine.get("cores"):
-        parts.append(f"{machine['cores']} cores")
-    if machine.get("memory_gb"):
-        parts.append(f"{machine['memory_gb']} GB memory")
-    if machine.get("gpu"):
-        parts.append(str(machine["gpu"]))
-    return ", ".join(parts)
-
-
-def _data_in_words(data: Mapping[str, Any]) -> str:
-    if not isinstance(data.get("n_train"), int):
-        return ""
-    digest = str(data.get("train_sha256", ""))[:12]
-    return (
-        f"{data.get('source', 'unknown')}: {data['n_train']:,} labelled images "
-        f"(train.csv sha256 {digest}…)"
-    )
-
-
-def _in_words(value: Any) -> str:
-    """A setting as it reads best: mappings as "a 1, b 2", lists joined, the rest as it is."""
-    if isinstance(value, Mapping):
-        return ", ".join(
-            f"{key.replace('_', ' ')} {_in_words(item)}"
-            for key, item in value.items()
-            if item not in (None, "", [], {})
-        )
-    if isinstance(value, list | tuple):
-        return " ".join(_in_words(item) for item in value)
-    return "" if value is None else str(value)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} seconds"
-    if seconds < 7200:
-        return f"{seconds / 60:.1f} minutes"
-    return f"{seconds / 3600:.1f} hours"
 
 
 def _wrong(score: Score) -> int:

@@ -1,0 +1,202 @@
+"""kd predict, kd ensemble: submissions from runs that stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaggle_digits.cli import console
+from kaggle_digits.cli.options import (
+    DATA,
+    RUNS,
+    SUBMISSIONS,
+    AsJson,
+    DataDir,
+    RunsDir,
+    SubmissionsDir,
+)
+from kaggle_digits.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kaggle_digits.data.folder import Dataset
+    from kaggle_digits.ensemble import Ensemble
+    from kaggle_digits.runs import Run
+
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", help="The CSV file to write.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Put a file that stands there aside.")]
+
+
+def predict(
+    run: Annotated[str, typer.Argument(help="A finished run.")],
+    tta: Annotated[
+        int, typer.Option("--tta", help="Views of each image: 1, 5 or 9 (shifted by a pixel).")
+    ] = 1,
+    output: Output = None,
+    force: Force = False,
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    submissions_dir: SubmissionsDir = SUBMISSIONS,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run's submission again, perhaps from several views of each image."""
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.runs import open_run
+    from kaggle_digits.submissions import make_room, submission_path, write_run_submission
+    from kaggle_digits.training.predict import predict_again
+
+    opened = open_run(runs_dir, run)
+    opened.metrics()
+    dataset = load(data_dir)
+    path = output or submission_path(submissions_dir, run)
+    if output is not None:
+        make_room(output, force=force)
+    probabilities = predict_again(opened, dataset, tta)
+    write_run_submission(opened, dataset, path, test=probabilities)
+    changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
+    if as_json:
+        result = {"run": run, "submission": str(path), "views": tta}
+        console.print_json({**result, "rows": len(dataset.ids), "changed": changed})
+        return
+    console.say(
+        f"{path}: {len(dataset.ids)} rows from {tta} view{'s' * (tta > 1)}, checked; "
+        f"{changed} differ from the run's own answers"
+    )
+
+
+def ensemble(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN…", help="Runs, or submission files ending .csv.")
+    ],
+    method: Annotated[
+        str, typer.Option("--method", help="mean, vote, weighted or stack; files: vote.")
+    ] = "mean",
+    output: Output = None,
+    force: Force = False,
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    submissions_dir: SubmissionsDir = SUBMISSIONS,
+    as_json: AsJson = False,
+) -> None:
+    """Put several runs, or finished submissions, together into one submission."""
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.ensemble import check_method, ensemble_runs
+    from kaggle_digits.runs import open_run
+    from kaggle_digits.submissions import free_path, make_room, write_predictions
+
+    check_method(method)
+    if len(runs) < 2 or len(set(runs)) < len(runs):
+        raise UsageError("an ensemble needs at least two different runs: kd ensemble RUN RUN")
+    path = output or free_path(submissions_dir, "ensemble")
+    make_room(path, force=force)
+    if any(name.endswith(".csv") for name in runs):
+        _vote_of_files([Path(name) for name in runs], method, path, data_dir, submissions_dir)
+        return
+    opened = [open_run(runs_dir, name) for name in runs]
+    dataset = load(data_dir)
+    opened[0].check_data(dataset)
+    combined = ensemble_runs(opened, dataset.labels, method)
+    write_predictions(
+        path,
+        dataset,
+        combined.test.argmax(axis=1).astype("uint8"),
+        runs=runs,
+        method=method,
+        source=_common_source(opened),
+        score=combined.score,
+    )
+    _show(opened, combined, method, path, as_json=as_json)
+
+
+def _common_source(runs: Sequence[Run]) -> str:
+    sources = {str(run.config()["data"]["source"]) for run in runs}
+    return sources.pop() if len(sources) == 1 else "unknown"
+
+
+def _show(
+    runs: Sequence[Run], combined: Ensemble, method: str, path: Path, *, as_json: bool
+) -> None:
+    rows: list[tuple[str, Any]] = [
+        (run.name, score) for run, score in zip(runs, combined.member_scores, strict=True)
+    ]
+    weights = combined.weights or [None] * len(runs)
+    if as_json:
+        from dataclasses import asdict
+
+        console.print_json(
+            {
+                "submission": str(path),
+                "method": method,
+                "members": [
+                    {"run": name, "weight": weight, **(asdict(score) if score else {})}
+                    for (name, score), weight in zip(rows, weights, strict=True)
+                ],
+                "ensemble": asdict(combined.score) if combined.score else None,
+            }
+        )
+        return
+    from rich.table import Table
+
+    table = Table()
+    for column in ("", "accuracy (95 % interval)", "rows", "log loss", "weight"):
+        table.add_column(column, justify="left" if column in ("",) else "right")
+    rows.append((f"ensemble ({method})", combined.score))
+    for (name, score), weight in zip(rows, [*weights, None], strict=True):
+        table.add_row(
+            name,
+            console.percent(score.accuracy, score.ci95) if score else "–",
+            f"{score.n:,}" if score else "0",
+            f"{score.log_loss:.4f}" if score else "–",
+            "" if weight is None else f"{weight:.3f}",
+        )
+    console.show(table)
+    if method in ("weighted", "stack"):
+        console.note("the ensemble's figures are cross-validated: no row is judged by its own fit")
+    if combined.score is None:
+        console.note("no row was held out by all of these runs, so nothing can be measured")
+    console.say(f"{path}: written and checked")
+
+
+def _vote_of_files(
+    files: Sequence[Path], method: str, path: Path, data_dir: Path, submissions_dir: Path
+) -> None:
+    """Ties go to the file with the better public score; without scores to the first named."""
+    from kaggle_digits.competition.log import read_log
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.data.submission import read_origin, read_submission
+    from kaggle_digits.ensemble import vote_labels
+    from kaggle_digits.files import sha256
+    from kaggle_digits.submissions import write_predictions
+
+    if any(file.suffix != ".csv" for file in files):
+        raise UsageError("name either runs or submission files ending .csv, not both")
+    if method not in ("mean", "vote"):
+        raise UsageError(f"--method {method} needs runs; submission files can only vote")
+    dataset: Dataset = load(data_dir)
+    answers = {file: read_submission(file, dataset.ids) for file in files}
+    scores = {
+        entry.sha256: entry.public_score
+        for entry in read_log(submissions_dir)
+        if entry.public_score is not None
+    }
+    ordered = sorted(files, key=lambda file: -scores.get(sha256(file), 0.0))
+    origins = [read_origin(file) for file in files]
+    sources = {origin.source if origin else "unknown" for origin in origins}
+    write_predictions(
+        path,
+        dataset,
+        vote_labels([answers[file] for file in ordered]),
+        runs=[name for origin in origins if origin for name in origin.runs],
+        method="vote",
+        source=sources.pop() if len(sources) == 1 else "unknown",
+        score=None,
+    )
+    for file in ordered:
+        known = scores.get(sha256(file))
+        console.say(f"{file}: public score {'unknown' if known is None else f'{known:.5f}'}")
+    console.say(f"{path}: majority of {len(files)} files, ties to the first above; checked")

@@ -1,0 +1,105 @@
+"""How a training looks while it runs: a live line on a terminal, a line a member elsewhere."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from kaggle_digits.cli import console
+from kaggle_digits.training.watch import Epoch, Watcher
+
+
+class TrainingProgress(Watcher):
+    """Draws on stderr; a context manager, so that the live line ends when training does."""
+
+    def __init__(self) -> None:
+        self._live = console.err.is_terminal
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console.err,
+            disable=not self._live,
+        )
+        self._task = self._bar.add_task("starting", figures="", total=None)
+        self.name, self.members, self.finished = "", 0, 0
+        self._epochs = self._steps = 0
+        self._validation = ""
+        self._last: Epoch | None = None
+
+    def __enter__(self) -> TrainingProgress:
+        """Start the live line."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the live line."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Draw no more."""
+        self._bar.stop()
+
+    def run_started(self, name: str, members: int, done: int) -> None:
+        """See Watcher."""
+        self.name, self.members, self.finished = name, members, done
+        goes_on = f", {done} finished before" if done else ""
+        console.note(f"run {name}: {members} member{'s' * (members > 1)}{goes_on}")
+
+    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See Watcher."""
+        self._epochs, self._steps, self._validation = epochs, steps, ""
+        if first_epoch:
+            console.note(f"member {member + 1} goes on at epoch {first_epoch + 1}")
+        self._bar.update(self._task, total=self.members * epochs * steps)
+        self._draw(member, first_epoch, 0, "")
+
+    def step(self, member: int, step: int, loss: float, accuracy: float) -> None:
+        """See Watcher."""
+        epoch = self._last.epoch + 1 if self._last and self._last.member == member else 0
+        self._draw(member, epoch, step, f"loss {loss:.4f}  accuracy {accuracy:.4f}")
+
+    def epoch(self, row: Epoch) -> None:
+        """See Watcher."""
+        self._last = row
+        if not math.isnan(row.val_accuracy):
+            self._validation = f"  validation {row.val_accuracy:.4f}"
+        self._draw(
+            row.member, row.epoch + 1, 0, f"loss {row.loss:.4f}  accuracy {row.accuracy:.4f}"
+        )
+
+    def member_finished(self, member: int, seconds: float) -> None:
+        """See Watcher."""
+        self.finished += 1
+        last = self._last
+        if not self._live and last is not None:
+            validation = (
+                ""
+                if math.isnan(last.val_accuracy)
+                else f", validation accuracy {last.val_accuracy:.4f}"
+            )
+            console.note(
+                f"member {member + 1}/{self.members}: {last.epoch + 1} "
+                f"epoch{'s' * (last.epoch > 0)}, loss {last.loss:.4f}{validation}, {seconds:.1f} s"
+            )
+
+    def _draw(self, member: int, epoch: int, step: int, figures: str) -> None:
+        shown = min(epoch + 1, self._epochs)
+        which = f"member {member + 1}/{self.members}  " if self.members > 1 else ""
+        batch = f"  batch {step}/{self._steps}" if self._steps > 1 else ""
+        self._bar.update(
+            self._task,
+            completed=(member * self._epochs + epoch) * self._steps + step,
+            description=f"{which}epoch {shown}/{self._epochs}{batch}",
+            figures=figures + self._validation,
+        )

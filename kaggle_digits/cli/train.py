@@ -1,0 +1,261 @@
+"""kd train, kd runs, kd recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaggle_digits.cli import console
+from kaggle_digits.cli.options import (
+    DATA,
+    RUNS,
+    SUBMISSIONS,
+    AsJson,
+    DataDir,
+    RunsDir,
+    SubmissionsDir,
+)
+from kaggle_digits.errors import UsageError
+
+if TYPE_CHECKING:
+    from kaggle_digits.data.split import Split
+    from kaggle_digits.runs import Run
+    from kaggle_digits.training.recipe import Recipe
+
+TRAINING, HOLDING_OUT, FOLDERS = "How to train", "What to hold out", "Folders and names"
+
+
+def _set(panel: str, help_text: str, *names: str) -> Any:
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, show_default=False)
+
+
+def train(
+    model: Annotated[
+        str | None,
+        _set(
+            TRAINING,
+            "linear, softmax, mlp, dense, dense-deep, cnn, or your own package.module:function.",
+            "--model",
+        ),
+    ] = None,
+    recipe: Annotated[str | None, _set(TRAINING, "A named recipe: kd recipes.", "--recipe")] = None,
+    epochs: Annotated[int | None, _set(TRAINING, "Passes over the rows.", "--epochs")] = None,
+    batch_size: Annotated[int | None, _set(TRAINING, "Rows a step.", "--batch-size")] = None,
+    learning_rate: Annotated[
+        float | None, _set(TRAINING, "The highest reached.", "--learning-rate")
+    ] = None,
+    widths: Annotated[
+        str | None, _set(TRAINING, "Units of each layer, as 128,128.", "--widths")
+    ] = None,
+    dropout: Annotated[float | None, _set(TRAINING, "Share dropped, 0 to 1.", "--dropout")] = None,
+    l2: Annotated[float | None, _set(TRAINING, "Penalty on squared weights.", "--l2")] = None,
+    normalize: Annotated[str | None, _set(TRAINING, "unit, l2 or standard.", "--normalize")] = None,
+    patience: Annotated[
+        int | None,
+        _set(TRAINING, "Stop after N epochs without a better one; keep the best.", "--patience"),
+    ] = None,
+    seed: Annotated[
+        int | None, _set(TRAINING, "Of split, weights and order; default 0.", "--seed")
+    ] = None,
+    val_fraction: Annotated[
+        float | None, _set(HOLDING_OUT, "Hold out this share; default 0.1.", "--val-fraction")
+    ] = None,
+    folds: Annotated[
+        int | None, _set(HOLDING_OUT, "Hold out each of K parts in turn.", "--folds")
+    ] = None,
+    all_rows: Annotated[
+        bool, _set(HOLDING_OUT, "Hold out nothing: for a last submission.", "--all-rows")
+    ] = False,
+    repeats: Annotated[
+        int | None, _set(HOLDING_OUT, "Do it R times, on other rows.", "--repeats")
+    ] = None,
+    rows: Annotated[int | None, _set(HOLDING_OUT, "Use only N labelled rows.", "--rows")] = None,
+    name: Annotated[
+        str | None, _set(FOLDERS, "Of the run; default MODEL-1, MODEL-2, …", "--name")
+    ] = None,
+    resume: Annotated[
+        bool, _set(FOLDERS, "Go on with a run that was interrupted.", "--resume")
+    ] = False,
+    force: Annotated[bool, _set(FOLDERS, "Put a run of that name aside.", "--force")] = False,
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    submissions_dir: SubmissionsDir = SUBMISSIONS,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model, predict test.csv, write runs/RUN and submissions/RUN.csv."""
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.submissions import make_room, submission_path, write_run_submission
+    from kaggle_digits.training.recipes import find_recipe
+    from kaggle_digits.training.run import resume as resume_run
+    from kaggle_digits.training.run import train as train_run
+
+    settings = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "widths": _widths(widths),
+        "dropout": dropout,
+        "l2": l2,
+        "normalize": normalize,
+        "patience": patience,
+    }
+    how = _split(val_fraction, folds, all_rows, repeats, seed, rows)
+    if resume:
+        asked = (model, recipe, how, *settings.values())
+        if any(value is not None for value in asked) or force:
+            raise UsageError(
+                "--resume takes every setting from the run; type kd train --resume [--name RUN]"
+            )
+        run = _watched(
+            lambda watcher: resume_run(
+                load(data_dir), runs_dir=runs_dir, name=name, watcher=watcher
+            ),
+            runs_dir,
+        )
+        dataset = load(data_dir)
+    else:
+        chosen = find_recipe(recipe, model).with_changes(**settings)
+        dataset = load(data_dir)
+        if name is not None:
+            make_room(submission_path(submissions_dir, name), force=force)
+        run = _watched(
+            lambda watcher: train_run(
+                dataset,
+                chosen,
+                how or _default_split(),
+                runs_dir=runs_dir,
+                name=name,
+                force=force,
+                taken=lambda free: submission_path(submissions_dir, free).exists(),
+                watcher=watcher,
+            ),
+            runs_dir,
+        )
+    written = write_run_submission(run, dataset, submission_path(submissions_dir, run.name))
+    _report(run, written, as_json=as_json)
+
+
+def runs(
+    run: Annotated[str | None, typer.Argument(help="One run, shown whole.")] = None,
+    runs_dir: RunsDir = RUNS,
+    submissions_dir: SubmissionsDir = SUBMISSIONS,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, best first; or show one whole."""
+    from kaggle_digits.cli.runs_table import one_run, runs_table
+    from kaggle_digits.runs import list_runs, open_run
+
+    if run is not None:
+        one_run(open_run(runs_dir, run), submissions_dir, as_json=as_json)
+    else:
+        runs_table(list_runs(runs_dir), runs_dir, submissions_dir, as_json=as_json)
+
+
+def _watched(training: Any, runs_dir: Path) -> Run:
+    from kaggle_digits.cli.progress import TrainingProgress
+    from kaggle_digits.runs import list_runs
+
+    with TrainingProgress() as progress:
+        try:
+            finished: Run = training(progress)
+        except KeyboardInterrupt:
+            progress.stop()
+            if progress.name in {run.name for run in list_runs(runs_dir)}:
+                console.note(
+                    f"{progress.finished} of {progress.members} members of run {progress.name} "
+                    f"are finished and kept; go on with: kd train --resume --name {progress.name}"
+                )
+            raise
+    return finished
+
+
+def _widths(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise UsageError(f"--widths {text!r} is not whole numbers and commas, as 128,128") from None
+
+
+def _split(
+    val_fraction: float | None,
+    folds: int | None,
+    all_rows: bool,
+    repeats: int | None,
+    seed: int | None,
+    rows: int | None,
+) -> Split | None:
+    """The split asked for; None where nothing was said."""
+    from kaggle_digits.data.split import Split
+
+    if (val_fraction is not None) + (folds is not None) + all_rows > 1:
+        raise UsageError("choose one of --val-fraction, --folds and --all-rows")
+    given: dict[str, Any] = {
+        "val_fraction": val_fraction,
+        "folds": folds,
+        "repeats": repeats,
+        "seed": seed,
+        "rows": rows,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    if not given and not all_rows:
+        return None
+    kind = "all" if all_rows else "folds" if folds is not None else "holdout"
+    return Split(kind=kind, **given)  # type: ignore[arg-type]
+
+
+def _default_split() -> Split:
+    from kaggle_digits.data.split import Split
+
+    return Split()
+
+
+def _report(run: Run, submission: Path, *, as_json: bool) -> None:
+    metrics, config = run.metrics(), run.config()
+    if as_json:
+        console.print_json(
+            {"run": run.name, "folder": str(run.path), "submission": str(submission), **metrics}
+        )
+        return
+    accuracy = metrics["val_accuracy"]
+    if accuracy is None:
+        console.say(f"{run.name}: trained on every labelled row; nothing was held out to measure")
+    else:
+        what = "out-of-fold" if config["split"]["kind"] == "folds" else "validation"
+        console.say(
+            f"{run.name}: {console.percent(accuracy, metrics['val_accuracy_ci95'])} right on "
+            f"{metrics['n_val']} {what} rows (95 % interval), log loss {metrics['val_loss']:.4f}, "
+            f"seed {config['seed']}, {metrics['train_seconds']:.0f} s on "
+            f"{config['machine']['cores']} cores"
+        )
+        if "chosen on the same rows" in metrics["epoch_choice"]:
+            console.note(f"epoch kept: {metrics['epoch_choice']}")
+    console.say(f"{submission}: written and checked")
+    if config["data"]["source"] == "kaggle":
+        console.note(f"next: kd evaluate {run.name} · kd submit")
+    else:
+        console.note(
+            f"next: kd evaluate {run.name} · to compete, train on Kaggle's own files: kd fetch"
+        )
+
+
+def recipes(as_json: AsJson = False) -> None:
+    """List the named recipes and their settings."""
+    from kaggle_digits.training.recipes import RECIPES
+
+    if as_json:
+        console.print_json({name: recipe.to_json() for name, recipe in RECIPES.items()})
+        return
+    from rich.table import Table
+
+    table = Table()
+    shown = ("model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "normalize")
+    for column in ("recipe", *shown):
+        table.add_column(column.replace("_", " "))
+    for name, recipe in RECIPES.items():
+        settings = recipe.to_json()
+        table.add_row(name, *[str(settings[column]) for column in shown])
+    console.show(table)

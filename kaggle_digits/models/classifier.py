@@ -1,0 +1,172 @@
+"""The one interface that all models have: images → probabilities of the ten digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.data.digits import CLASSES, SIDE
+from kaggle_digits.errors import ModelError
+from kaggle_digits.models.engine import keras
+from kaggle_digits.models.normalize import Normalizer
+
+KERAS_FILE, SCIKIT_FILE = "model.keras", "model.joblib"
+# Measured with the cnn model: above this, predictions get no faster, only larger.
+PREDICT_BATCH = 1000
+
+
+class Classifier(Protocol):
+    """A trained model with its normalisation inside."""
+
+    file_name: str
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
+
+    def save(self, path: Path) -> None:
+        """Write the model to ``path``, whose name ends as ``file_name``."""
+
+    def first_layer(self) -> NDArray[np.float32] | None:
+        """What the first layer looks for: (units, height, width), or None."""
+
+
+class KerasClassifier:
+    """A Keras network: uint8 (n, 28, 28) in, probabilities (n, 10) out.
+
+    Attributes:
+        network: the whole model, as saved: normalisation, layers, softmax.
+        logits: the same layers without the softmax; what is trained.
+    """
+
+    file_name = KERAS_FILE
+
+    def __init__(self, network: Any, logits: Any = None) -> None:
+        self.network = network
+        self.logits = logits
+
+    @classmethod
+    def around(cls, body: Any, normalizer: Normalizer) -> KerasClassifier:
+        """Put normalisation before and softmax behind a body (28, 28, 1) → (10,).
+
+        Raises:
+            ModelError: the body does not map (28, 28, 1) to 10 numbers.
+        """
+        k = keras()
+        images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
+        values = images
+        for layer in normalizer.layers(k):
+            values = layer(values)
+        try:
+            outputs = body(values)
+        except Exception as error:
+            raise ModelError(f"the model does not take images (28, 28, 1): {error}") from error
+        if tuple(outputs.shape[1:]) != (CLASSES,):
+            raise ModelError(f"the model gives {tuple(outputs.shape[1:])} instead of {CLASSES}")
+        if _ends_in_softmax(body):
+            # log(softmax) is the logits up to a constant, which softmax takes away again.
+            outputs = k.ops.log(k.ops.maximum(outputs, k.backend.epsilon()))
+        network = k.Model(images, k.layers.Softmax(name="probabilities")(outputs))
+        return cls(network, k.Model(images, outputs))
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See Classifier."""
+        if not len(images):
+            return np.empty((0, CLASSES), np.float32)
+        predicted = self.network.predict(images, batch_size=PREDICT_BATCH, verbose=0)
+        return np.asarray(predicted, np.float32)
+
+    def save(self, path: Path) -> None:
+        """See Classifier."""
+        self.network.save(path)
+
+    def first_layer(self) -> NDArray[np.float32] | None:
+        """See Classifier; dense weights as 28 × 28, convolution filters as they are."""
+        for layer in _flat_layers(self.network):
+            kernel = getattr(layer, "kernel", None)
+            if kernel is None:
+                continue
+            weights = np.asarray(keras().ops.convert_to_numpy(kernel), np.float32)
+            if weights.ndim == 2 and weights.shape[0] == SIDE * SIDE:
+                return weights.T.reshape(-1, SIDE, SIDE)
+            if weights.ndim == 4 and weights.shape[2] == 1:
+                return weights[:, :, 0].transpose(2, 0, 1)
+            return None
+        return None
+
+
+class ScikitClassifier:
+    """A scikit-learn classifier together with the normaliser that feeds it."""
+
+    file_name = SCIKIT_FILE
+
+    def __init__(self, estimator: Any, normalizer: Normalizer) -> None:
+        self.estimator = estimator
+        self.normalizer = normalizer
+
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, 28, 28) uint8 → (n, 784) float32, normalised."""
+        return self.normalizer(images).reshape(len(images), -1)
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See Classifier. A digit that was not in the training rows has probability 0."""
+        probabilities = np.zeros((len(images), CLASSES), np.float32)
+        if len(images):
+            predicted = self.estimator.predict_proba(self.features(images))
+            probabilities[:, np.asarray(self.estimator.classes_, int)] = predicted
+        return probabilities
+
+    def save(self, path: Path) -> None:
+        """See Classifier."""
+        import joblib
+
+        joblib.dump({"estimator": self.estimator, "normalizer": self.normalizer}, path, compress=1)
+
+    def first_layer(self) -> NDArray[np.float32] | None:
+        """See Classifier."""
+        if hasattr(self.estimator, "coefs_"):
+            weights = self.estimator.coefs_[0].T
+        else:
+            weights = getattr(self.estimator, "coef_", None)
+        if weights is None or weights.shape[-1] != SIDE * SIDE:
+            return None
+        return np.asarray(weights, np.float32).reshape(-1, SIDE, SIDE)
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """The model kept in a member's folder.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    path = folder / (KERAS_FILE if (folder / KERAS_FILE).exists() else SCIKIT_FILE)
+    try:
+        if path.name == KERAS_FILE:
+            return KerasClassifier(keras().models.load_model(path, compile=False))
+        import joblib
+
+        return ScikitClassifier(**joblib.load(path))
+    except FileNotFoundError:
+        raise ModelError(f"no model in {folder}; train it again or go on with --resume") from None
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ModelError(
+            f"{path} cannot be read ({reason}); delete the folder {folder} and go on with: "
+            f"kd train --resume --name {folder.parent.parent.name}"
+        ) from error
+
+
+def _ends_in_softmax(body: Any) -> bool:
+    last = _flat_layers(body)[-1]
+    activation = getattr(last, "activation", None)
+    return type(last).__name__ == "Softmax" or getattr(activation, "__name__", "") == "softmax"
+
+
+def _flat_layers(model: Any) -> list[Any]:
+    """All layers in order, those of nested models too."""
+    layers = []
+    for layer in getattr(model, "layers", []):
+        layers += _flat_layers(layer) if hasattr(layer, "layers") else [layer]
+    return layers or [model]

@@ -1,0 +1,68 @@
+"""Keras and its backend, imported without the noise, made repeatable.
+
+No variable silences TensorFlow 2.21: its start-up lines are written by C++ straight to file
+descriptor 2. So the descriptor is held aside around the import and the first look for devices,
+and what was written is given back if the import fails.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from kaggle_digits.errors import ModelError
+
+
+@cache
+def keras() -> Any:
+    """The keras module, its backend ready: quiet, and repeatable on a CPU.
+
+    Raises:
+        ModelError: Keras or its backend cannot be imported.
+    """
+    if not os.environ.get("KD_DEBUG"):
+        # Later lines, such as the graph rewriter's, do go by this.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _descriptor_2_held_aside():
+            import keras as module
+
+            if module.backend.backend() == "tensorflow":
+                import tensorflow as tf
+
+                # Costs nothing measurable on a CPU; on a GPU some operations would be refused.
+                if not tf.config.list_physical_devices("GPU"):
+                    tf.config.experimental.enable_op_determinism()
+                    module.utils.set_random_seed(0)  # which then must be set; fits set their own
+    except ImportError as error:
+        raise ModelError(
+            f"Keras cannot be imported ({error}); install it again: "
+            "pip install --force-reinstall tensorflow keras"
+        ) from error
+    return module
+
+
+@contextmanager
+def _descriptor_2_held_aside() -> Iterator[None]:
+    if os.environ.get("KD_DEBUG"):
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            aside.seek(0)
+            os.write(2, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

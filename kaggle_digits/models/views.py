@@ -1,0 +1,46 @@
+"""Test-time augmentation: the same digit seen a pixel to each side, answers averaged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.errors import UsageError
+from kaggle_digits.models.classifier import Classifier
+
+# (down, right) in pixels; the first n are used for n views.
+SHIFTS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
+ALLOWED = (1, 5, 9)
+
+
+def shifted(images: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
+    """(n, 28, 28) uint8 moved by whole pixels; what comes in at the edge is background."""
+    moved = np.zeros_like(images)
+    height, width = images.shape[1:]
+    moved[
+        :,
+        max(down, 0) : height + min(down, 0),
+        max(right, 0) : width + min(right, 0),
+    ] = images[
+        :,
+        max(-down, 0) : height + min(-down, 0),
+        max(-right, 0) : width + min(-right, 0),
+    ]
+    return moved
+
+
+def view_probabilities(
+    classifier: Classifier, images: NDArray[np.uint8], views: int
+) -> NDArray[np.float32]:
+    """(n, 10) float32 probabilities averaged over ``views`` shifted copies of each image.
+
+    Raises:
+        UsageError: ``views`` is none of ALLOWED.
+    """
+    if views not in ALLOWED:
+        raise UsageError(f"--tta {views} is not offered; one of: {', '.join(map(str, ALLOWED))}")
+    total = sum(
+        classifier.probabilities(shifted(images, down, right)).astype(np.float64)
+        for down, right in SHIFTS[:views]
+    )
+    return (total / views).astype(np.float32)  # type: ignore[union-attr]

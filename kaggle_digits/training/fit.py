@@ -1,0 +1,209 @@
+"""One member: epochs, early stopping, checkpoints, predictions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.data.digits import Digits
+from kaggle_digits.data.split import Part
+from kaggle_digits.errors import ModelError
+from kaggle_digits.files import write_whole
+from kaggle_digits.models.classifier import Classifier
+from kaggle_digits.scores import score
+from kaggle_digits.training.learners import Learner, make_learner
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.watch import Epoch, Watcher
+
+# Less often than this, saving costs under 1 % of training.
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that training one member needs besides the data.
+
+    Attributes:
+        member: its number in the run, from 0.
+        recipe: how to train it.
+        part: the rows it learns from and the rows held out.
+        seed: its own; see member_seed.
+    """
+
+    member: int
+    recipe: Recipe
+    part: Part
+    seed: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained member, as arrays and bytes, so that it can come from another process.
+
+    Attributes:
+        validation: (n_val, 10) float32 probabilities of the held-out rows.
+        test: (n_test, 10) float32 probabilities.
+        history: one Epoch an epoch.
+        kept_epoch: the epoch, from 0, whose weights were kept.
+        seconds: of training and validating; predicting test.csv is not in it.
+        model_file: name of the model file, and
+        model: its bytes.
+        first_layer: (units, height, width) float32, or None.
+    """
+
+    validation: Probabilities
+    test: Probabilities
+    history: list[Epoch]
+    kept_epoch: int
+    seconds: float
+    model_file: str
+    model: bytes
+    first_layer: NDArray[np.float32] | None
+
+
+@dataclass
+class _Progress:
+    """What a member has reached: the part of a checkpoint that is not the learner's."""
+
+    history: list[Epoch] = field(default_factory=list)
+    best: bytes = b""
+    best_validation: Probabilities | None = None
+
+    @property
+    def best_epoch(self) -> int:
+        return int(np.argmin([row.val_loss for row in self.history]))
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of member ``member`` in a run with ``seed``: the same wherever it is trained."""
+    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
+
+
+def fit_member(
+    task: Task,
+    train: Digits,
+    test: Digits,
+    *,
+    checkpoint: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Member:
+    """Train one member from scratch, or on from ``checkpoint`` if that file stands.
+
+    Args:
+        task: what to train.
+        train: all labelled rows; the member takes its part of them.
+        test: the rows to predict.
+        checkpoint: where to save now and then, and what to go on from; None saves nothing.
+        watcher: told of steps and epochs.
+
+    Returns:
+        The member; the same bit for bit whether or not it was interrupted.
+
+    Raises:
+        ModelError: the model cannot be built, or its loss is no longer a number.
+    """
+    assert train.labels is not None
+    watcher = watcher or Watcher()
+    rows, held_out = task.part.train, task.part.val
+    learner = make_learner(task.recipe, train.images[rows], train.labels[rows], task.seed)
+    progress = _resume(checkpoint, learner)
+    val_images, val_labels = train.images[held_out], train.labels[held_out]
+    patience = task.recipe.patience if len(held_out) else None
+    watcher.member_started(task.member, learner.epochs, learner.steps, len(progress.history))
+    validation = learner.classifier.probabilities(val_images[:0])
+    saved = time.monotonic()
+    for epoch in range(len(progress.history), learner.epochs):
+        if patience and epoch and epoch - 1 - progress.best_epoch >= patience:
+            break
+        started = time.perf_counter()
+        loss, accuracy, rate = learner.train_epoch(epoch, _step_of(watcher, task.member))
+        if not np.isfinite(loss):
+            raise ModelError(
+                f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
+                f"lower the learning rate, e.g. --learning-rate {task.recipe.learning_rate / 10:g}"
+            )
+        validation = learner.classifier.probabilities(val_images)
+        measured = score(validation, val_labels)
+        row = Epoch(
+            task.member,
+            epoch,
+            loss,
+            accuracy,
+            measured.log_loss if measured else np.nan,
+            measured.accuracy if measured else np.nan,
+            rate,
+            time.perf_counter() - started,
+        )
+        progress.history.append(row)
+        watcher.epoch(row)
+        if patience and progress.best_epoch == epoch:
+            progress.best, progress.best_validation = learner.state(), validation
+        if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
+            _save(checkpoint, learner, progress)
+            saved = time.monotonic()
+    kept = len(progress.history) - 1
+    if patience:
+        kept = progress.best_epoch
+        learner.restore(progress.best)
+        assert progress.best_validation is not None
+        validation = progress.best_validation
+    elif len(validation) != len(held_out):  # resumed after the last epoch
+        validation = learner.classifier.probabilities(val_images)
+    return Member(
+        validation,
+        learner.classifier.probabilities(test.images),
+        progress.history,
+        kept,
+        sum(row.seconds for row in progress.history),
+        learner.classifier.file_name,
+        _model_bytes(learner.classifier),
+        learner.classifier.first_layer(),
+    )
+
+
+def _step_of(watcher: Watcher, member: int) -> Callable[[int, float, float], None]:
+    return lambda step, loss, accuracy: watcher.step(member, step, loss, accuracy)
+
+
+def _model_bytes(classifier: Classifier) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / classifier.file_name
+        classifier.save(path)
+        return path.read_bytes()
+
+
+def _save(path: Path, learner: Learner, progress: _Progress) -> None:
+    best = progress.best_validation
+    with write_whole(path, durable=False) as part:
+        np.savez(
+            part,
+            history=np.array(json.dumps([asdict(row) for row in progress.history])),
+            state=np.frombuffer(learner.state(), np.uint8),
+            best=np.frombuffer(progress.best, np.uint8),
+            best_validation=np.empty((0, 10), np.float32) if best is None else best,
+        )
+
+
+def _resume(path: Path | None, learner: Learner) -> _Progress:
+    """What the checkpoint holds; a fresh start where there is none or it cannot be read."""
+    if path is None or not path.is_file():
+        return _Progress()
+    try:
+        with np.load(path) as kept:
+            history = [Epoch(**row) for row in json.loads(str(kept["history"]))]
+            state, best = kept["state"].tobytes(), kept["best"].tobytes()
+            best_validation = kept["best_validation"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+        return _Progress()
+    learner.restore(state)
+    return _Progress(history, best, best_validation if len(best_validation) else None)

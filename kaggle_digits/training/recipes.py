@@ -1,0 +1,38 @@
+"""The named recipes: the defaults of each model."""
+
+from __future__ import annotations
+
+from kaggle_digits.errors import UsageError
+from kaggle_digits.models.zoo import find_builder
+from kaggle_digits.training.recipe import Recipe
+
+# The defaults of each model, measured on the competition's 42,000 rows: README, "Models".
+RECIPES: dict[str, Recipe] = {
+    "linear": Recipe("linear", epochs=1),
+    "softmax": Recipe("softmax", epochs=15, learning_rate=1e-2),
+    "mlp": Recipe("mlp", epochs=25, batch_size=200),
+    "dense": Recipe("dense"),
+    "dense-deep": Recipe("dense-deep"),
+    "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
+}
+
+
+def find_recipe(name: str | None, model: str | None) -> Recipe:
+    """The recipe called ``name``, or the one that belongs to ``model``.
+
+    Raises:
+        UsageError: neither is given, or there is no such recipe or model.
+    """
+    if name is not None:
+        if name not in RECIPES:
+            raise UsageError(f"no recipe called {name!r}; one of: {', '.join(RECIPES)}")
+        recipe = RECIPES[name]
+        if model is not None and model != recipe.model:
+            raise UsageError(
+                f"recipe {name} trains model {recipe.model}; leave out --model {model}"
+            )
+        return recipe
+    if model is None:
+        raise UsageError(f"which model? kd train --model NAME, one of: {', '.join(RECIPES)}")
+    find_builder(model)
+    return RECIPES.get(model, Recipe(model))
