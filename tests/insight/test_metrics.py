@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.errors import RunError
-from kaggle_digits.insight.answers import doubtful_right, worst_mistakes
+from kaggle_digits.insight.answers import Answer, doubtful_right, worst_mistakes
 from kaggle_digits.insight.metrics import calibration, class_scores, confused_pairs, measure
 
 
@@ -99,3 +99,11 @@ def test_answers_worth_looking_at() -> None:
     assert worst[0].confidence == pytest.approx(0.99)
     doubtful = doubtful_right(probabilities, labels, rows, 2)
     assert [(a.row, a.predicted, a.second) for a in doubtful] == [(40, 4, 0), (10, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [(0.5, "50.0 %"), (0.9732, "97.3 %"), (0.99996, "99.99 %"), (1.0, "100 %")],
+)
+def test_almost_certain_is_not_certain(confidence: float, words: str) -> None:
+    assert Answer(0, 1, 2, confidence, 3).sureness == words
