@@ -134,7 +134,8 @@ def vote(probabilities: NDArray[np.float32]) -> Probabilities:
 def vote_labels(submissions: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """(n,) labels by majority of finished submissions, each (n,); ties go to the earliest."""
     one_hot = np.eye(CLASSES, dtype=np.float32)
-    return vote(np.stack([one_hot[labels] for labels in submissions])).argmax(1).astype(np.uint8)
+    winners = vote(np.stack([one_hot[labels] for labels in submissions])).argmax(axis=1)
+    return np.asarray(winners, np.uint8)
 
 
 def best_weights(known: NDArray[np.float32], truth: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -161,7 +162,7 @@ def best_weights(known: NDArray[np.float32], truth: NDArray[np.uint8]) -> NDArra
 
 
 def _mean(probabilities: NDArray[np.float32]) -> Probabilities:
-    return probabilities.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return np.asarray(probabilities.mean(axis=0, dtype=np.float64), np.float32)
 
 
 def _learn_weights(known: NDArray[np.float32], truth: NDArray[np.uint8]) -> Combine:

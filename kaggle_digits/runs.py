@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.folder import Dataset
-from kaggle_digits.errors import RunError, UsageError
+from kaggle_digits.errors import RunError
 from kaggle_digits.files import explain_storage, write_json, write_whole
 
 Probabilities = NDArray[np.float32]
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 CONFIG, METRICS, HISTORY, OOF, TEST = (
     "config.json",
     "metrics.json",
@@ -38,6 +36,10 @@ HISTORY_COLUMNS = [
     "learning_rate",
     "seconds",
 ]
+
+
+class Busy(Exception):  # noqa: N818 (a state, not an error: callers explain it)
+    """Another process holds the run folder."""
 
 
 @dataclass(frozen=True)
@@ -134,13 +136,9 @@ class Run:
         Raises:
             RunError: another process is training in this folder.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.path / ".lock")
         try:
-            with explain_storage(self.path):
-                lock.acquire(timeout=0)
-        except Timeout:
+            lock = self.lock()
+        except Busy:
             raise RunError(
                 f"run {self.name} is being trained by another process; wait for it, "
                 "or choose another --name"
@@ -149,6 +147,16 @@ class Run:
             yield
         finally:
             lock.release()
+
+    def lock(self) -> FileLock:
+        """The run's lock, taken; raises Busy where another process holds it."""
+        lock = FileLock(self.path / ".lock")
+        with explain_storage(self.path):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise Busy from None
+        return lock
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -177,7 +185,8 @@ class Run:
 
     def _damaged(self, name: str) -> RunError:
         return RunError(
-            f"{self.path / name} is damaged; delete it and run: kd train --resume --name {self.name}"
+            f"{self.path / name} is damaged; "
+            f"delete it and run: kd train --resume --name {self.name}"
         )
 
 
@@ -197,98 +206,3 @@ def read_probabilities(path: Path) -> Probabilities:
     if values.ndim != 2 or values.shape[1] != CLASSES or values.dtype != np.float32:
         raise ValueError(f"{path} holds {values.dtype} {values.shape}, not float32 (n, {CLASSES})")
     return np.asarray(values, np.float32)
-
-
-def check_name(name: str) -> str:
-    """Return ``name`` if it can name a run.
-
-    Raises:
-        UsageError: it has slashes, dots, blanks or is too long.
-    """
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} cannot name a run: 1 to 64 letters, digits, - and _, "
-            "beginning with a letter or digit"
-        )
-    return name
-
-
-def create(
-    runs_dir: Path,
-    name: str | None,
-    prefix: str,
-    *,
-    force: bool = False,
-    taken: Callable[[str], bool] = lambda name: False,
-) -> Run:
-    """Make an empty run folder.
-
-    Args:
-        runs_dir: where runs stand; made if missing.
-        name: of the run; None takes ``prefix``-1, -2, … whichever is free.
-        prefix: for runs without a name.
-        force: whether a run of that name is moved aside first, as ``<name>-old-<k>``.
-        taken: further names that are passed over when ``name`` is None.
-
-    Raises:
-        RunError: the name is taken.
-        UsageError: the name cannot name a run.
-        StorageError: the folder cannot be written.
-    """
-    with explain_storage(runs_dir):
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        if name is None:
-            stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
-            return Run(_first_free(runs_dir, stem, taken))
-        path = runs_dir / check_name(name)
-        if force and path.exists():
-            _move_aside(path)
-        try:
-            path.mkdir()
-        except FileExistsError:
-            raise RunError(
-                f"run {name} stands already in {runs_dir}; choose another --name, go on with "
-                "--resume, or give --force to put the old one aside"
-            ) from None
-    return Run(path)
-
-
-def open_run(runs_dir: Path, name: str) -> Run:
-    """The run called ``name``.
-
-    Raises:
-        RunError: there is none; names those that stand.
-    """
-    path = runs_dir / check_name(name)
-    if (path / CONFIG).is_file():
-        return Run(path)
-    names = [run.name for run in list_runs(runs_dir)]
-    if path.is_dir():
-        raise RunError(f"{path} has no {CONFIG}: not a run, or damaged; delete it and train again")
-    known = f"there are: {', '.join(names[:8])}" if names else "none yet: kd train --model dense"
-    raise RunError(f"no run called {name} in {runs_dir}; {known}")
-
-
-def list_runs(runs_dir: Path) -> list[Run]:
-    """Every folder in ``runs_dir`` that holds a config.json, by name."""
-    return [Run(path.parent) for path in sorted(runs_dir.glob(f"*/{CONFIG}"))]
-
-
-def _first_free(runs_dir: Path, stem: str, taken: Callable[[str], bool]) -> Path:
-    for number in itertools.count(1):
-        path = runs_dir / f"{stem}-{number}"
-        if taken(path.name):
-            continue
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
-    raise AssertionError
-
-
-def _move_aside(path: Path) -> None:
-    number = 1
-    while (old := path.with_name(f"{path.name}-old-{number}")).exists():
-        number += 1
-    path.rename(old)

@@ -34,6 +34,7 @@ Force = Annotated[bool, typer.Option("--force", help="Put a file that stands the
 
 def predict(
     run: Annotated[str, typer.Argument(help="A finished run.")],
+    *,
     tta: Annotated[
         int, typer.Option("--tta", help="Views of each image: 1, 5 or 9 (shifted by a pixel).")
     ] = 1,
@@ -46,7 +47,7 @@ def predict(
 ) -> None:
     """Write a run's submission again, perhaps from several views of each image."""
     from kaggle_digits.data.folder import load
-    from kaggle_digits.runs import open_run
+    from kaggle_digits.run_store import open_run
     from kaggle_digits.submissions import make_room, submission_path, write_run_submission
     from kaggle_digits.training.predict import predict_again
 
@@ -73,6 +74,7 @@ def ensemble(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN RUN…", help="Runs, or submission files ending .csv.")
     ],
+    *,
     method: Annotated[
         str, typer.Option("--method", help="mean, vote, weighted or stack; files: vote.")
     ] = "mean",
@@ -86,7 +88,7 @@ def ensemble(
     """Put several runs, or finished submissions, together into one submission."""
     from kaggle_digits.data.folder import load
     from kaggle_digits.ensemble import check_method, ensemble_runs
-    from kaggle_digits.runs import open_run
+    from kaggle_digits.run_store import open_run
     from kaggle_digits.submissions import free_path, make_room, write_predictions
 
     check_method(method)
@@ -124,7 +126,7 @@ def _show(
     rows: list[tuple[str, Any]] = [
         (run.name, score) for run, score in zip(runs, combined.member_scores, strict=True)
     ]
-    weights = combined.weights or [None] * len(runs)
+    weights: list[float | None] = list(combined.weights or [None] * len(runs))
     if as_json:
         from dataclasses import asdict
 

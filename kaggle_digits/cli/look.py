@@ -43,11 +43,11 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a run on its held-out rows; draw figures and report.html into its folder."""
-    from kaggle_digits import runs
+    from kaggle_digits import run_store
     from kaggle_digits.data.folder import load
     from kaggle_digits.insight.evaluate import evaluate as measure
 
-    opened = runs.open_run(runs_dir, run)
+    opened = run_store.open_run(runs_dir, run)
     found = measure(opened, load(data_dir))
     if as_json:
         console.print_json(_evaluation_as_json(found))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -87,13 +88,15 @@ def _root(
     """Options of kd itself."""
 
 
-THE_WAY, LOOK, HELP = "The way through", "Look closer", "Help"
-for command in (data.fetch, train.train, send.submit):
-    app.command(rich_help_panel=THE_WAY)(command)
-for command in (look.inspect, train.runs, look.evaluate, combine.predict, combine.ensemble):
-    app.command(rich_help_panel=LOOK)(command)
-for command in (demo.demo, train.recipes, doctor.doctor):
-    app.command(rich_help_panel=HELP)(command)
+COMMANDS: dict[str, list[Callable[..., None]]] = {
+    "The way through": [data.fetch, train.train, send.submit],
+    "Look closer": [look.inspect, train.runs, look.evaluate],
+    "Combine": [combine.predict, combine.ensemble],
+    "Help": [demo.demo, train.recipes, doctor.doctor],
+}
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 
 
 def main() -> None:

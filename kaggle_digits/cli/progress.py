@@ -66,7 +66,7 @@ class TrainingProgress(Watcher):
 
     def step(self, member: int, step: int, loss: float, accuracy: float) -> None:
         """See Watcher."""
-        epoch = self._last.epoch + 1 if self._last and self._last.member == member else 0
+        epoch = self._last.epoch if self._last and self._last.member == member else 0
         self._draw(member, epoch, step, f"loss {loss:.4f}  accuracy {accuracy:.4f}")
 
     def epoch(self, row: Epoch) -> None:
@@ -74,9 +74,7 @@ class TrainingProgress(Watcher):
         self._last = row
         if not math.isnan(row.val_accuracy):
             self._validation = f"  validation {row.val_accuracy:.4f}"
-        self._draw(
-            row.member, row.epoch + 1, 0, f"loss {row.loss:.4f}  accuracy {row.accuracy:.4f}"
-        )
+        self._draw(row.member, row.epoch, 0, f"loss {row.loss:.4f}  accuracy {row.accuracy:.4f}")
 
     def member_finished(self, member: int, seconds: float) -> None:
         """See Watcher."""
@@ -89,8 +87,8 @@ class TrainingProgress(Watcher):
                 else f", validation accuracy {last.val_accuracy:.4f}"
             )
             console.note(
-                f"member {member + 1}/{self.members}: {last.epoch + 1} "
-                f"epoch{'s' * (last.epoch > 0)}, loss {last.loss:.4f}{validation}, {seconds:.1f} s"
+                f"member {member + 1}/{self.members}: {last.epoch} "
+                f"epoch{'s' * (last.epoch > 1)}, loss {last.loss:.4f}{validation}, {seconds:.1f} s"
             )
 
     def _draw(self, member: int, epoch: int, step: int, figures: str) -> None:

@@ -22,7 +22,6 @@ from kaggle_digits.errors import UsageError
 if TYPE_CHECKING:
     from kaggle_digits.data.split import Split
     from kaggle_digits.runs import Run
-    from kaggle_digits.training.recipe import Recipe
 
 TRAINING, HOLDING_OUT, FOLDERS = "How to train", "What to hold out", "Folders and names"
 
@@ -32,6 +31,7 @@ def _set(panel: str, help_text: str, *names: str) -> Any:
 
 
 def train(
+    *,
     model: Annotated[
         str | None,
         _set(
@@ -101,7 +101,14 @@ def train(
         "normalize": normalize,
         "patience": patience,
     }
-    how = _split(val_fraction, folds, all_rows, repeats, seed, rows)
+    how = _split(
+        val_fraction=val_fraction,
+        folds=folds,
+        all_rows=all_rows,
+        repeats=repeats,
+        seed=seed,
+        rows=rows,
+    )
     if resume:
         asked = (model, recipe, how, *settings.values())
         if any(value is not None for value in asked) or force:
@@ -145,7 +152,7 @@ def runs(
 ) -> None:
     """List the runs, best first; or show one whole."""
     from kaggle_digits.cli.runs_table import one_run, runs_table
-    from kaggle_digits.runs import list_runs, open_run
+    from kaggle_digits.run_store import list_runs, open_run
 
     if run is not None:
         one_run(open_run(runs_dir, run), submissions_dir, as_json=as_json)
@@ -155,7 +162,7 @@ def runs(
 
 def _watched(training: Any, runs_dir: Path) -> Run:
     from kaggle_digits.cli.progress import TrainingProgress
-    from kaggle_digits.runs import list_runs
+    from kaggle_digits.run_store import list_runs
 
     with TrainingProgress() as progress:
         try:
@@ -181,6 +188,7 @@ def _widths(text: str | None) -> tuple[int, ...] | None:
 
 
 def _split(
+    *,
     val_fraction: float | None,
     folds: int | None,
     all_rows: bool,

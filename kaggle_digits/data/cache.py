@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -88,7 +87,7 @@ def _keep(path: Path, digest: str, numbers: NDArray[np.uint8]) -> None:
 def _signature(path: Path) -> str | None:
     """What changes whenever the content does; None while the file is too fresh to tell."""
     try:
-        stat = os.stat(path)
+        stat = path.stat()
     except OSError:
         return None
     if time.time() - max(stat.st_mtime, stat.st_ctime) < SETTLED_SECONDS:

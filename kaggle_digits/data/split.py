@@ -1,4 +1,4 @@
-"""Which rows are trained on and which are held out: stratified, seeded, the same for every model."""
+"""Which rows are trained on and which are held out: stratified, seeded, whatever the model."""
 
 from __future__ import annotations
 

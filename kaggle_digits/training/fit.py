@@ -54,7 +54,7 @@ class Member:
         validation: (n_val, 10) float32 probabilities of the held-out rows.
         test: (n_test, 10) float32 probabilities.
         history: one Epoch an epoch.
-        kept_epoch: the epoch, from 0, whose weights were kept.
+        kept_epoch: the epoch, from 1, whose weights were kept.
         seconds: of training and validating; predicting test.csv is not in it.
         model_file: name of the model file, and
         model: its bytes.
@@ -81,7 +81,8 @@ class _Progress:
 
     @property
     def best_epoch(self) -> int:
-        return int(np.argmin([row.val_loss for row in self.history]))
+        """Counted from 1."""
+        return 1 + int(np.argmin([row.val_loss for row in self.history]))
 
 
 def member_seed(seed: int, member: int) -> int:
@@ -123,7 +124,7 @@ def fit_member(
     validation = learner.classifier.probabilities(val_images[:0])
     saved = time.monotonic()
     for epoch in range(len(progress.history), learner.epochs):
-        if patience and epoch and epoch - 1 - progress.best_epoch >= patience:
+        if patience and epoch and epoch - progress.best_epoch >= patience:
             break
         started = time.perf_counter()
         loss, accuracy, rate = learner.train_epoch(epoch, _step_of(watcher, task.member))
@@ -136,7 +137,7 @@ def fit_member(
         measured = score(validation, val_labels)
         row = Epoch(
             task.member,
-            epoch,
+            epoch + 1,
             loss,
             accuracy,
             measured.log_loss if measured else np.nan,
@@ -146,12 +147,12 @@ def fit_member(
         )
         progress.history.append(row)
         watcher.epoch(row)
-        if patience and progress.best_epoch == epoch:
+        if patience and progress.best_epoch == row.epoch:
             progress.best, progress.best_validation = learner.state(), validation
         if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
             _save(checkpoint, learner, progress)
             saved = time.monotonic()
-    kept = len(progress.history) - 1
+    kept = len(progress.history)
     if patience:
         kept = progress.best_epoch
         learner.restore(progress.best)

@@ -30,14 +30,16 @@ class Learner(Protocol):
     """A model in training.
 
     Attributes:
-        classifier: the model as it is now.
         epochs: how many it wants at most.
         steps: batches in an epoch.
     """
 
-    classifier: Classifier
     epochs: int
     steps: int
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model as it is now."""
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """Pass over the training rows once; returns (loss, accuracy, learning rate)."""
@@ -90,11 +92,11 @@ class KerasLearner:
         seed: int,
     ) -> None:
         k = keras()
-        self.classifier = classifier
+        self._classifier = classifier
         self.epochs = recipe.epochs
         self.steps = math.ceil(len(images) / recipe.batch_size)
         self._recipe, self._images, self._seed = recipe, images, seed
-        self._targets = labels.astype(np.int32)
+        self._targets: NDArray[Any] = labels.astype(np.int32)
         loss = k.losses.SparseCategoricalCrossentropy(from_logits=True)
         if recipe.label_smoothing:
             self._targets = np.eye(10, dtype=np.float32)[labels]
@@ -111,6 +113,11 @@ class KerasLearner:
             jit_compile=False,  # XLA is 4 to 9 times slower on a CPU
         )
         self._model.optimizer.build(self._model.trainable_variables)
+
+    @property
+    def classifier(self) -> Classifier:
+        """See Learner."""
+        return self._classifier
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """See Learner."""
@@ -153,6 +160,11 @@ class ScikitLearner:
     epochs = 1
     steps = 1
 
+    @property
+    def classifier(self) -> Classifier:
+        """See Learner."""
+        return self._classifier
+
     def __init__(
         self,
         recipe: Recipe,
@@ -160,7 +172,7 @@ class ScikitLearner:
         images: NDArray[np.uint8],
         labels: NDArray[np.uint8],
     ) -> None:
-        self.classifier: ScikitClassifier = classifier
+        self._classifier = classifier
         self._features, self._labels = classifier.features(images), labels
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
@@ -168,7 +180,7 @@ class ScikitLearner:
         with warnings.catch_warnings():
             # Stopping at max_iter is this model's way to end; the figures say what it is worth.
             warnings.filterwarnings("ignore", message=".*converge.*")
-            self.classifier.estimator.fit(self._features, self._labels)
+            self._classifier.estimator.fit(self._features, self._labels)
         loss, accuracy = self._training_figures()
         on_step(1, loss, accuracy)
         return loss, accuracy, math.nan
@@ -176,7 +188,7 @@ class ScikitLearner:
     def _training_figures(self) -> tuple[float, float]:
         from sklearn.metrics import log_loss
 
-        estimator = self.classifier.estimator
+        estimator = self._classifier.estimator
         probabilities = estimator.predict_proba(self._features)
         guesses = estimator.classes_[probabilities.argmax(axis=1)]
         loss = float(log_loss(self._labels, probabilities, labels=estimator.classes_))
@@ -187,14 +199,14 @@ class ScikitLearner:
         import joblib
 
         packed = io.BytesIO()
-        joblib.dump(self.classifier.estimator, packed)
+        joblib.dump(self._classifier.estimator, packed)
         return packed.getvalue()
 
     def restore(self, state: bytes) -> None:
         """See Learner."""
         import joblib
 
-        self.classifier.estimator = joblib.load(io.BytesIO(state))
+        self._classifier.estimator = joblib.load(io.BytesIO(state))
 
 
 class EpochwiseScikitLearner(ScikitLearner):
@@ -215,7 +227,7 @@ class EpochwiseScikitLearner(ScikitLearner):
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """See Learner."""
-        estimator = self.classifier.estimator
+        estimator = self._classifier.estimator
         estimator.partial_fit(self._features, self._labels, classes=np.unique(self._labels))
         loss, accuracy = self._training_figures()
         on_step(1, loss, accuracy)

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import time
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kaggle_digits import __version__
 from kaggle_digits.data.folder import Dataset
-from kaggle_digits.data.split import Part, Split, fingerprint, split
-from kaggle_digits.errors import RunError
-from kaggle_digits.files import write_json, write_text, write_whole
-from kaggle_digits.machine import git_commit, machine, peak_memory_mb, versions
-from kaggle_digits.runs import (
-    HISTORY,
-    HISTORY_COLUMNS,
-    OOF,
-    Run,
-    create,
-    list_runs,
-    open_run,
-    read_probabilities,
-    write_probabilities,
-)
-from kaggle_digits.runs import TEST as TEST_PROBABILITIES
-from kaggle_digits.scores import score
-from kaggle_digits.training.fit import Member, Task, fit_member, member_seed
+from kaggle_digits.data.split import Split, fingerprint, split
+from kaggle_digits.errors import DigitsError, RunError
+from kaggle_digits.machine import git_commit, machine, versions
+from kaggle_digits.run_store import create, list_runs, open_run
+from kaggle_digits.runs import Run
+from kaggle_digits.training.fit import Task, fit_member, member_seed
+from kaggle_digits.training.members import CHECKPOINT, DONE, assemble, keep_member
 from kaggle_digits.training.recipe import Recipe, from_json
-from kaggle_digits.training.watch import Epoch, Watcher
-
-VALIDATION, DONE, CHECKPOINT, FIRST_LAYER = (
-    "validation.npy",
-    "member.json",
-    "checkpoint.npz",
-    "first_layer.npy",
-)
+from kaggle_digits.training.watch import Watcher
 
 
 def train(
@@ -72,11 +49,15 @@ def train(
         DigitsError: the name is taken, the data do not fit the split, the model fails, the disk
             refuses. Members that were finished are kept: go on with resume().
     """
-    parts = split(dataset.labels, how)
-    run = create(Path(runs_dir), name, recipe.model, force=force, taken=taken)
-    with run.writing():
-        run.write_config(_config(run, dataset, recipe, how, parts))
-        _train_members(run, dataset, recipe, how.seed, parts, watcher or Watcher())
+    tasks = _tasks(dataset, recipe, how)
+    with create(Path(runs_dir), name, recipe.model, force=force, taken=taken) as run:
+        run.write_config(_config(run, dataset, recipe, how, tasks))
+        try:
+            _train_members(run, dataset, tasks, watcher or Watcher())
+        except DigitsError:
+            if not any(run.path.glob("members/*/*")):  # nothing worth keeping was made
+                shutil.rmtree(run.path, ignore_errors=True)
+            raise
     return run
 
 
@@ -107,8 +88,7 @@ def resume(
         raise RunError(f"run {run.name} cannot be resumed: {error}") from error
     with run.writing():
         if not run.finished:
-            parts = split(dataset.labels, how)
-            _train_members(run, dataset, recipe, how.seed, parts, watcher or Watcher())
+            _train_members(run, dataset, _tasks(dataset, recipe, how), watcher or Watcher())
     return run
 
 
@@ -119,8 +99,15 @@ def _last_unfinished(runs_dir: Path) -> Run:
     return max(unfinished, key=lambda run: run.path.stat().st_mtime)
 
 
+def _tasks(dataset: Dataset, recipe: Recipe, how: Split) -> list[Task]:
+    return [
+        Task(member, recipe, part, member_seed(how.seed, member))
+        for member, part in enumerate(split(dataset.labels, how))
+    ]
+
+
 def _config(
-    run: Run, dataset: Dataset, recipe: Recipe, how: Split, parts: Sequence[Part]
+    run: Run, dataset: Dataset, recipe: Recipe, how: Split, tasks: Sequence[Task]
 ) -> dict[str, Any]:
     return {
         "name": run.name,
@@ -128,10 +115,10 @@ def _config(
         "kd_version": __version__,
         "model": recipe.model,
         "recipe": recipe.to_json(),
-        "split": {**asdict(how)},
-        "split_fingerprint": fingerprint(parts),
+        "split": asdict(how),
+        "split_fingerprint": fingerprint([task.part for task in tasks]),
         "seed": how.seed,
-        "members": len(parts),
+        "members": len(tasks),
         "data": {
             "source": dataset.source.source,
             "train_sha256": dataset.train.sha256,
@@ -145,118 +132,16 @@ def _config(
     }
 
 
-def _train_members(
-    run: Run, dataset: Dataset, recipe: Recipe, seed: int, parts: Sequence[Part], watcher: Watcher
-) -> None:
-    done = [(run.member_folder(k) / DONE).is_file() for k in range(len(parts))]
-    watcher.run_started(run.name, len(parts), sum(done))
-    for number, part in enumerate(parts):
-        if done[number]:
+def _train_members(run: Run, dataset: Dataset, tasks: Sequence[Task], watcher: Watcher) -> None:
+    done = [(run.member_folder(task.member) / DONE).is_file() for task in tasks]
+    watcher.run_started(run.name, len(tasks), sum(done))
+    for task, is_done in zip(tasks, done, strict=True):
+        if is_done:
             continue
-        folder = run.member_folder(number)
-        task = Task(number, recipe, part, member_seed(seed, number))
+        folder = run.member_folder(task.member)
         member = fit_member(
-            task,
-            dataset.train,
-            dataset.test,
-            checkpoint=folder / CHECKPOINT,
-            watcher=watcher,
+            task, dataset.train, dataset.test, checkpoint=folder / CHECKPOINT, watcher=watcher
         )
         keep_member(folder, member)
-        watcher.member_finished(number, member.seconds)
-    _assemble(run, dataset, recipe, parts)
-
-
-def keep_member(folder: Path, member: Member) -> None:
-    """Write a member into its folder; member.json, written last, says that all is there."""
-    write_probabilities(folder / VALIDATION, member.validation)
-    write_probabilities(folder / TEST_PROBABILITIES, member.test)
-    with write_whole(folder / member.model_file) as file:
-        file.write_bytes(member.model)
-    if member.first_layer is not None:
-        with write_whole(folder / FIRST_LAYER) as file:
-            np.save(file, member.first_layer)
-    record = {
-        "kept_epoch": member.kept_epoch,
-        "seconds": member.seconds,
-        "peak_memory_mb": peak_memory_mb(),
-        "history": [asdict(row) for row in member.history],
-    }
-    write_json(folder / DONE, record)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-def _assemble(run: Run, dataset: Dataset, recipe: Recipe, parts: Sequence[Part]) -> None:
-    """oof.npy, test.npy, history.csv and, last, metrics.json from the members' files."""
-    total = np.zeros((len(dataset.train), 10), np.float64)
-    times = np.zeros(len(dataset.train), np.int64)
-    test = np.zeros((len(dataset.test), 10), np.float64)
-    records, accuracies = [], []
-    for number, part in enumerate(parts):
-        folder = run.member_folder(number)
-        validation, predicted = _member_predictions(run, folder)
-        total[part.val] += validation
-        times[part.val] += 1
-        test += predicted / len(parts)
-        records.append(json.loads((folder / DONE).read_text(encoding="utf-8")))
-        measured = score(validation, dataset.labels[part.val])
-        accuracies.append(measured.accuracy if measured else None)
-    with np.errstate(invalid="ignore"):
-        oof = (total / times[:, None]).astype(np.float32)
-    run.write_probabilities(OOF, oof)
-    run.write_probabilities(TEST_PROBABILITIES, test.astype(np.float32))
-    rows = [Epoch(**row) for record in records for row in record["history"]]
-    write_text(run.path / HISTORY, _history_csv(rows))
-    result = score(oof, dataset.labels)
-    run.write_metrics(
-        {
-            "val_accuracy": result.accuracy if result else None,
-            "val_accuracy_ci95": result.ci95 if result else None,
-            "val_loss": result.log_loss if result else None,
-            "n_val": result.n if result else 0,
-            "models_per_row": int(times.max()),
-            "member_val_accuracies": accuracies,
-            "n_train_rows": len(parts[0].train),
-            "epochs": [len(record["history"]) for record in records],
-            "kept_epochs": [record["kept_epoch"] + 1 for record in records],
-            "epoch_choice": _epoch_choice(recipe, parts),
-            "train_seconds": round(sum(record["seconds"] for record in records), 2),
-            "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        }
-    )
-
-
-def _member_predictions(run: Run, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        validation = read_probabilities(folder / VALIDATION)
-        return validation, read_probabilities(folder / TEST_PROBABILITIES)
-    except (OSError, ValueError, EOFError) as error:
-        raise RunError(
-            f"member {folder.name} of run {run.name} is damaged ({error}); delete {folder} "
-            f"and run: kd train --resume --name {run.name}"
-        ) from error
-
-
-def _epoch_choice(recipe: Recipe, parts: Sequence[Part]) -> str:
-    if not len(parts[0].val):
-        return "last epoch; every labelled row was trained on, so nothing was measured"
-    if recipe.patience is None:
-        return "last epoch, fixed beforehand: nothing was chosen on the validation rows"
-    return (
-        f"best validation loss, stopped after {recipe.patience} epochs without a better one: "
-        "chosen on the same rows that the accuracy is reported on, so it is a little too high"
-    )
-
-
-def _history_csv(rows: Sequence[Epoch]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HISTORY_COLUMNS)
-    for row in rows:
-        values = asdict(row)
-        writer.writerow(
-            "" if isinstance(values[c], float) and np.isnan(values[c]) else values[c]
-            for c in HISTORY_COLUMNS
-        )
-    return text.getvalue()
+        watcher.member_finished(task.member, member.seconds)
+    assemble(run, dataset, tasks)

@@ -11,7 +11,8 @@ import numpy as np
 class Epoch:
     """One row of history.csv: a member's figures after one pass over its training rows.
 
-    Losses are mean log losses in nats, accuracies shares, NaN where nothing was measured.
+    Losses are mean log losses in nats, accuracies shares, NaN where nothing was
+    measured; ``epoch`` counts from 1.
     ``loss`` and ``accuracy`` are running means while the weights changed, with dropout.
     """
 

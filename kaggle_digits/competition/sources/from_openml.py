@@ -15,6 +15,7 @@ import numpy as np
 
 from kaggle_digits.competition.answers import one_line
 from kaggle_digits.competition.sources.deal import deal
+from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.errors import DataError, KaggleError
 
 NAME, VERSION = "mnist_784", 1
@@ -43,6 +44,10 @@ def write_openml(folder: Path, *, tries: int = 3, pause: float = 2.0) -> None:
                 data_home=str(folder / "openml"),
                 n_retries=tries,
                 delay=pause,
+                parser="pandas",
+                # Left to itself it reads the labels as categories, which pandas 3.1 makes whole
+                # numbers, over which scikit-learn 1.9 stumbles; and pixels as 8 bytes each.
+                read_csv_kwargs={"dtype": dict.fromkeys(range(PIXELS), "float32") | {PIXELS: str}},
             )
     except OSError as error:  # every error of urllib is one
         if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
@@ -53,7 +58,7 @@ def write_openml(folder: Path, *, tries: int = 3, pause: float = 2.0) -> None:
         reason = one_line(f"{type(error).__name__}: {error}")
         raise DataError(f"OpenML did not send {NAME} as expected ({reason}); {instead}") from error
     try:
-        values = np.asarray(pixels, np.float64)
+        values = np.asarray(pixels, np.float32)
         digits = np.asarray(labels).astype(np.int64)
     except ValueError:
         raise DataError(f"OpenML's {NAME} holds something else than numbers; {instead}") from None
