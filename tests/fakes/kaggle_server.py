@@ -33,8 +33,8 @@ class Fault:
         kind: ``status`` (a JSON error), ``html`` (a web page with that status), ``drop`` (the
             connection is reset after ``at`` bytes of the answer's body), ``lost`` (the call is
             carried out, then the connection is reset), ``silent`` (no answer), ``truncated``
-            (half a JSON), ``short`` (a whole answer, but half the bytes), ``refused`` (the blob's
-            or upload's address leads nowhere), ``trickle`` (one byte each 50 ms), ``loop`` (a
+            (half a JSON), ``short`` (a whole answer, but half the bytes), ``refused`` (the
+            upload's address leads nowhere), ``trickle`` (one byte each 50 ms), ``loop`` (a
             redirect to itself), ``no-ref`` (an answer without a ref).
         status: the HTTP status of ``status`` and ``html``.
         message: Kaggle's words.
@@ -234,8 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
         request = json.loads(body or b"{}")
         if fault is None and not self._is_known(method):
             fault = Fault("status", 401, "Unauthenticated")
-        if method == "DownloadDataFile" and (fault is None or fault.kind == "refused"):
-            base = DEAD if fault else f"http://127.0.0.1:{kaggle.port}"
+        if method == "DownloadDataFile" and fault is None:
+            base = f"http://127.0.0.1:{kaggle.port}"
             name = request["fileName"]
             suffix = ".zip" if name in kaggle.zipped else ""
             self._send(302, b"", {"Location": f"{base}/blob/{name}{suffix}?signature=1"})
