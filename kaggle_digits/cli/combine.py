@@ -126,7 +126,9 @@ def _show(
     rows: list[tuple[str, Any]] = [
         (run.name, score) for run, score in zip(runs, combined.member_scores, strict=True)
     ]
-    weights: list[float | None] = list(combined.weights or [None] * len(runs))
+    weights: list[float | None] = [None] * len(runs)
+    if combined.weights is not None:
+        weights = [*combined.weights]
     if as_json:
         from dataclasses import asdict
 

@@ -61,7 +61,7 @@ def read_whole_numbers(
     except pa.ArrowInvalid as error:
         raise _explanation(path, content, columns, highest) from error
     if table.num_rows == 0:
-        raise DataError(f"{path} has a header but no rows; fetch it again: kd fetch --force")
+        raise _explanation(path, content, columns, highest)
     blocks = [batch.to_tensor(row_major=True).to_numpy() for batch in table.to_batches()]
     # Arrow reads 0x1F as 31; and a value can fit the type but not the column.
     header_end = content.index(b"\n")
@@ -119,9 +119,11 @@ def _explanation(path: Path, content: bytes, columns: list[str], highest: list[i
     rows = csv.reader(text)
     try:
         next(rows)
+        found_rows = False
         for cells in rows:
             if not cells:
                 continue
+            found_rows = True
             where = f"{path}, line {rows.line_num}"
             if len(cells) != len(columns):
                 return DataError(
@@ -133,7 +135,8 @@ def _explanation(path: Path, content: bytes, columns: list[str], highest: list[i
                     return DataError(f"{where}, column {name}: {wrong}")
     except csv.Error as error:
         return DataError(f"{path}, line {rows.line_num}: not CSV ({error})")
-    return DataError(f"{path} cannot be read as CSV; fetch it again: kd fetch --force")
+    what = "cannot be read as CSV" if found_rows else "has a header but no rows"
+    return DataError(f"{path} {what}; fetch it again: kd fetch --force")
 
 
 def _fault(cell: str, top: int) -> str | None:
@@ -143,7 +146,7 @@ def _fault(cell: str, top: int) -> str | None:
     if value.isascii() and value.isdigit():
         return None if int(value) <= top else f"{_shown(value)} is above {top}"
     try:
-        number = float(value)
+        number = float(value.encode("ascii"))
     except ValueError:
         return f"{_shown(value)} is not a whole number 0 to {top}"
     kind = "negative" if number < 0 else "not written as a whole number"
