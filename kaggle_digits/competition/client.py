@@ -23,9 +23,10 @@ from kaggle_digits.competition.answers import (
 )
 from kaggle_digits.competition.credentials import Credential
 from kaggle_digits.competition.download import download
-from kaggle_digits.competition.patience import Patience, persist, time_limits
+from kaggle_digits.competition.patience import Patience, persist
 from kaggle_digits.competition.progress import Progress, Silent
 from kaggle_digits.competition.session import Session
+from kaggle_digits.competition.wire import time_limits
 from kaggle_digits.errors import KaggleError
 
 PAGE_SIZE = 100
@@ -122,7 +123,10 @@ class Kaggle:
 
         def once() -> Path:
             response = self._session.ask(doing, start, tries=1)
-            with self._session.explained(doing), time_limits(self.patience):
+            with (
+                self._session.explained(doing),
+                time_limits(self.patience.connect, self.patience.read),
+            ):
                 return download(response, file.name, file.bytes, folder, self.progress)
 
         self._session.api()

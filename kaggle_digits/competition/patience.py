@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kaggle_digits.competition.answers import AnswerError
+from kaggle_digits.competition.wire import muffled, time_limits
 from kaggle_digits.errors import UsageError
 
 T = TypeVar("T")
@@ -106,53 +105,16 @@ def bounded(call: Callable[[], T], patience: Patience) -> T:
 
     def work() -> None:
         try:
-            result.append(call())
+            with muffled(), time_limits(patience.connect, patience.read):
+                result.append(call())
         except BaseException as error:  # SystemExit too: the client exits where it finds nothing
             failure.append(error)
 
     worker = threading.Thread(target=work, daemon=True)
-    with contextlib.redirect_stdout(io.StringIO()), time_limits(patience):
-        worker.start()
-        worker.join(patience.call)
+    worker.start()
+    worker.join(patience.call)
     if failure:
         raise failure[0]
     if not result:
         raise TimeoutError
     return result[0]
-
-
-@contextlib.contextmanager
-def time_limits(patience: Patience) -> Iterator[None]:
-    """Every request that sets no time-out gets ours; longer ones are cut to it."""
-    from requests.adapters import HTTPAdapter
-
-    send = HTTPAdapter.send
-    limits = (patience.connect, patience.read)
-
-    def limited(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        kwargs["timeout"] = limits
-        return send(self, request, *args, **kwargs)
-
-    HTTPAdapter.send = limited  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        HTTPAdapter.send = send  # type: ignore[method-assign]
-
-
-@contextlib.contextmanager
-def no_requests() -> Iterator[None]:
-    """Every request fails at once: importing kaggle must not wait for the network."""
-    from requests import ConnectionError
-    from requests.adapters import HTTPAdapter
-
-    send = HTTPAdapter.send
-
-    def refuse(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        raise ConnectionError("not while importing")
-
-    HTTPAdapter.send = refuse  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        HTTPAdapter.send = send  # type: ignore[method-assign]

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from kaggle_digits.competition.answers import AnswerError, explain, one_line
 from kaggle_digits.competition.credentials import HOW_TO, TOKEN, config_folder, require
-from kaggle_digits.competition.patience import Patience, bounded, no_requests, persist
+from kaggle_digits.competition.patience import Patience, bounded, persist
 from kaggle_digits.competition.progress import Progress
+from kaggle_digits.competition.wire import no_requests
 from kaggle_digits.errors import DigitsError, KaggleError
 
 T = TypeVar("T")
@@ -100,8 +101,7 @@ class Session:
 def _api_class() -> Any:
     """Import the kaggle client, whose import signs in, prints and makes a folder."""
     try:
-        with no_requests():
-            return bounded(_import, Patience())
+        return bounded(_import, Patience())
     except OSError as error:
         raise KaggleError(
             f"the kaggle client cannot make its settings folder ({one_line(str(error))}); set "
@@ -115,6 +115,7 @@ def _api_class() -> Any:
 
 
 def _import() -> Any:
-    from kaggle.api.kaggle_api_extended import KaggleApi
+    with no_requests():
+        from kaggle.api.kaggle_api_extended import KaggleApi
 
     return KaggleApi

@@ -209,6 +209,7 @@ class TestSubmit:
     )
     def test_what_was_surely_not_sent_is_not_logged(
         self,
+        *,
         kaggle: FakeKaggle,
         patience: Patience,
         checked: Checked,
@@ -283,6 +284,7 @@ class TestSubmit:
     @pytest.mark.parametrize("method", ["StartSubmissionUpload", "upload", "CreateSubmission"])
     def test_kill_9(
         self,
+        *,
         kaggle: FakeKaggle,
         patience: Patience,
         checked: Checked,

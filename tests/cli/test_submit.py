@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kaggle_digits.cli import send
+from kaggle_digits.cli.main import app
+from kaggle_digits.competition.log import read_log
+from tests.fakes.competition_files import data_folder, submission
+from tests.fakes.fixtures import home, kaggle
+from tests.fakes.kaggle_server import FIRST_REF, KEY, FakeKaggle, Fault
+
+__all__ = ["home", "kaggle"]
+
+
+class Place:
+    """A data folder and a submissions folder."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.data = data_folder(tmp_path / "data")
+        self.submissions = tmp_path / "submissions"
+        self.path = submission(self.submissions / "dense-1.csv")
+
+    def kd(self, *args: object, code: int = 0, answer: str | None = None) -> tuple[str, str]:
+        folders = ["--data-dir", self.data, "--submissions-dir", self.submissions]
+        words = [str(word) for word in ("submit", *args, *folders)]
+        result = CliRunner().invoke(app, words, input=answer)
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.output
+        assert KEY not in result.output
+        return result.stdout, result.stderr
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_newest_with_score(kaggle: FakeKaggle, place: Place) -> None:
+    out, err = place.kd("--wait", "--yes")
+    assert f"checking {place.path}" in err
+    assert "sound: 24 rows" in err
+    assert "from dense-1, validation accuracy 97.65 % on 8,400 rows" in err
+    assert "using the API key of someone" in err
+    assert "submissions left today: 10" in err
+    assert f"ref:          {FIRST_REF}" in out
+    assert "public score: 0.98765" in out
+    assert read_log(place.submissions)[0].public_score == 0.98765
+
+
+def test_json(kaggle: FakeKaggle, place: Place) -> None:
+    out, _ = place.kd("dense-1", "--yes", "--json", "-m", "my words")
+    sent = json.loads(out)
+    assert (sent["ref"], sent["status"], sent["run"]) == (FIRST_REF, "pending", "dense-1")
+    assert kaggle.submissions[0].description.startswith("my words [kd ")
+
+
+def test_nobody_to_ask(kaggle: FakeKaggle, place: Place) -> None:
+    _, err = place.kd(code=2)
+    assert "needs --yes" in err
+    assert kaggle.calls == []
+
+
+@pytest.mark.parametrize(("answer", "code", "sent"), [("y\n", 0, 1), ("n\n", 1, 0)])
+def test_asks_once_on_a_terminal(
+    kaggle: FakeKaggle,
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answer: str,
+    code: int,
+    sent: int,
+) -> None:
+    monkeypatch.setattr(send, "on_terminal", lambda: True)
+    out, err = place.kd(answer=answer, code=code)
+    assert "Submit" not in out
+    assert err.count("Submit ") == 1
+    assert len(kaggle.submissions) == sent
+
+
+def test_same_bytes(kaggle: FakeKaggle, place: Place) -> None:
+    place.kd("--yes")
+    _, err = place.kd("--yes", code=1)
+    assert "sent already" in err
+    _, err = place.kd("dense-1", "--yes", code=1)
+    assert "--force" in err
+    # Asked to wait, it waits for the one that was sent.
+    out, _ = place.kd("dense-1", "--yes", "--wait")
+    assert "public score: 0.98765" in out
+    assert len(kaggle.submissions) == 1
+    place.kd("dense-1", "--yes", "--force")
+    assert len(kaggle.submissions) == 2
+
+
+def test_no_submission_left(kaggle: FakeKaggle, place: Place) -> None:
+    kaggle.left = 0
+    kaggle.fail("GetSubmissionLimits", Fault("status", 500), times=9)
+    place.kd("--yes")  # the count could not be learnt: Kaggle itself will say
+    other = submission(place.submissions / "other.csv", first=1)
+    kaggle.heal()
+    _, err = place.kd(other, "--yes", code=1)
+    assert "no submission is left today" in err
+    assert len(kaggle.submissions) == 1
+
+
+def test_wrong_file_never_leaves(kaggle: FakeKaggle, place: Place) -> None:
+    place.path.write_bytes(place.path.read_bytes().replace(b"\r\n2,1\r\n", b"\r\n2,x\r\n"))
+    _, err = place.kd("dense-1", "--yes", code=1)
+    assert "line 3, column Label" in err
+    assert kaggle.calls == []
+
+
+def test_openml_run_never_leaves(kaggle: FakeKaggle, place: Place) -> None:
+    submission(place.path, source="openml")
+    _, err = place.kd("dense-1", "--yes", code=1)
+    assert "test images" in err
+    assert kaggle.calls == []
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "said"),
+    [
+        ("GetSubmissionLimits", Fault("status", 403), "rules"),
+        ("upload", Fault("status", 500), "upload of dense-1.csv failed (500)"),
+        ("CreateSubmission", Fault("status", 400, "daily limit"), "no more submissions today"),
+        ("CreateSubmission", Fault("status", 503), "not known whether"),
+    ],
+)
+def test_failures_are_one_line(
+    kaggle: FakeKaggle, place: Place, method: str, fault: Fault, said: str
+) -> None:
+    kaggle.fail(method, fault, times=9)
+    out, err = place.kd("--yes", code=1)
+    assert out == ""
+    assert said in err.splitlines()[-1]
+
+
+def test_rejected(kaggle: FakeKaggle, place: Place) -> None:
+    kaggle.outcome, kaggle.error = "ERROR", "Submission must have 28000 rows"
+    _, err = place.kd("--yes", "--wait", code=1)
+    assert "Submission must have 28000 rows" in err.splitlines()[-1]
+    assert read_log(place.submissions)[0].status == "error"
