@@ -180,6 +180,7 @@ CASES = [
             status(400, "Your team has used its daily Submission allowance (limit 10)"),
             status(403),
             status(429),
+            HOUR,
             status(500),
             Fault("html", 502),
             Fault("html", 200),

@@ -53,6 +53,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Check a submission, send it to Kaggle once, log it."""
+    from kaggle_digits.competition import follow
     from kaggle_digits.competition import submit as sending
     from kaggle_digits.competition.check import check, resolve
     from kaggle_digits.competition.client import Kaggle
@@ -69,7 +70,7 @@ def submit(
     with Display() as display:
         kaggle = Kaggle(patience=patience, progress=display)
         console.note(f"using the {kaggle.credential}")
-        sending.settle(submissions_dir, kaggle)
+        follow.settle(submissions_dir, kaggle)
         before = sending.earlier(checked, submissions_dir)
         if before is not None and before.ref is not None and wait and not force:
             console.note(f"these bytes were sent on {before.time[:10]} (ref {before.ref})")
@@ -87,7 +88,7 @@ def submit(
             console.note(f"submitted {path.name} (ref {entry.ref}): {entry.message}")
         if wait:
             console.note("waiting for the score")
-            entry = sending.wait(entry, kaggle=kaggle, submissions_dir=submissions_dir)
+            entry = follow.wait(entry, kaggle=kaggle, submissions_dir=submissions_dir)
     _show_entry(entry, submissions_dir, as_json=as_json)
 
 

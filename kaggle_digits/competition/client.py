@@ -186,7 +186,7 @@ class Kaggle:
         return persist(once, self.patience, self.progress.note)
 
     def create(self, token: str, description: str) -> int:
-        """Submit uploaded bytes: asked once only, since asking twice could submit twice.
+        """Submit uploaded bytes: asked again only where it is certain that nothing was submitted.
 
         Returns:
             The submission's ref.
@@ -205,14 +205,21 @@ class Kaggle:
             with api.build_kaggle_client() as kaggle:
                 return kaggle.competitions.competition_api_client.create_submission(request)
 
-        answer = self._session.ask(doing, send, tries=1)
-        if not answer.ref:
-            words = one_line(str(answer.message or "")) or "no reason given"
-            raise AnswerError(
-                f"Kaggle did not confirm the submission ({words}); look at {SUBMISSIONS_PAGE}, "
-                "then run it again"
-            )
-        return int(answer.ref)
+        def once() -> int:
+            try:
+                answer = self._session.ask(doing, send, tries=1)
+            except AnswerError as error:
+                error.again = error.again and error.refused
+                raise
+            if not answer.ref:
+                words = one_line(str(answer.message or "")) or "no reason given"
+                raise AnswerError(
+                    f"Kaggle did not confirm the submission ({words}); look at "
+                    f"{SUBMISSIONS_PAGE}, then run it again"
+                )
+            return int(answer.ref)
+
+        return persist(once, self.patience, self.progress.note)
 
     def submission(self, ref: int) -> RemoteSubmission:
         """One submission."""

@@ -176,7 +176,6 @@ def _json(path: Path) -> dict[str, object]:
         content = None
     if not isinstance(content, dict):
         raise KaggleError(
-            f"the credential file {_shown(path)} is damaged (not JSON); "
-            f"delete it and download it again from {SETTINGS_PAGE}, or {HOW_TO}"
+            f"the credential file {_shown(path)} is damaged (not JSON); delete it, then {HOW_TO}"
         )
     return content

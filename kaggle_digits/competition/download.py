@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -71,7 +72,7 @@ def download(response: Any, name: str, expected: int, folder: Path, progress: Pr
     if not whole or size_is_wrong:
         raise AnswerError(
             f"{name} came with {done:,} bytes instead of {expected or total:,}; "
-            "run it again: kd fetch goes on where it stopped",
+            "run it again: kd fetch",
             again=True,
         )
     with explain_storage(target):
@@ -85,7 +86,7 @@ def _copy(
 ) -> int:
     done, began = start, time.monotonic()
     progress.transferred(name, done, total)
-    for piece in response.iter_content(CHUNK):
+    for piece in _pieces(response):
         out.write(piece)
         done += len(piece)
         progress.transferred(name, done, total)
@@ -97,6 +98,24 @@ def _copy(
                 "better line: kd fetch goes on where it stopped"
             )
     return done
+
+
+def _pieces(response: Any) -> Iterator[bytes]:
+    """The body as it arrives: a line that trickles is seen to trickle, not waited on."""
+    import requests
+    from urllib3 import exceptions
+
+    read = getattr(response.raw, "read1", None)
+    if read is None or "Content-Encoding" in response.headers:
+        yield from response.iter_content(CHUNK)
+        return
+    try:
+        while piece := read(CHUNK):
+            yield piece
+    except exceptions.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except exceptions.HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
 
 
 def _identity(response: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Send a checked file once, follow it to its score, and keep the log true whatever happens.
+"""Send a checked file once, and keep the log true whatever happens.
 
 A line ``sending`` is in the log before Kaggle is asked to submit, and the description ends in a
 tag of its own. A process killed in between leaves that line; the next one looks for the tag in
@@ -13,11 +13,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from kaggle_digits.competition.answers import SUBMISSIONS_PAGE, AnswerError, one_line
+from kaggle_digits.competition.answers import AnswerError, one_line
 from kaggle_digits.competition.check import Checked
-from kaggle_digits.competition.client import Kaggle, RemoteSubmission
+from kaggle_digits.competition.client import Kaggle
+from kaggle_digits.competition.follow import match, settle
 from kaggle_digits.competition.log import (
-    COMPLETE,
     ERROR,
     PENDING,
     SENDING,
@@ -90,83 +90,6 @@ def submit(
     return sent
 
 
-def settle(submissions_dir: Path, kaggle: Kaggle) -> list[Entry]:
-    """Ask Kaggle what became of every entry whose end is not known, and log it.
-
-    Returns:
-        The entries that changed, as they are now.
-
-    Raises:
-        KaggleError: Kaggle could not be asked.
-    """
-    still_open = [e for e in read_log(submissions_dir) if e.status in (SENDING, PENDING)]
-    if not still_open:
-        return []
-    listed = kaggle.submissions()
-    changed: list[Entry] = []
-
-    def change(entries: list[Entry]) -> list[Entry]:
-        kept = []
-        for entry in entries:
-            found = _match(entry, listed)
-            if entry not in still_open:
-                kept.append(entry)
-            elif found is not None:
-                kept.append(_as_found(entry, found))
-                if kept[-1] != entry:
-                    changed.append(kept[-1])
-            elif entry.status == PENDING or 0 <= entry.age < kaggle.patience.grace:
-                kept.append(entry)
-            # else it was never sent: the process was killed before, or the call was lost
-        return kept
-
-    change_log(submissions_dir, change)
-    return changed
-
-
-def wait(entry: Entry, *, kaggle: Kaggle, submissions_dir: Path) -> Entry:
-    """Ask for the entry's status until Kaggle has scored it, and log it.
-
-    Returns:
-        The entry, ``complete``, with its public score.
-
-    Raises:
-        KaggleError: Kaggle rejected it (with the reason), could not be asked any more, or took
-            longer than ``patience.score``.
-    """
-    if entry.ref is None:
-        raise KaggleError(
-            f"it is not known yet whether {entry.file} arrived; ask again with: kd submit"
-        )
-    deadline = time.monotonic() + kaggle.patience.score
-    while True:
-        try:
-            found = kaggle.submission(entry.ref)
-        except AnswerError as error:
-            raise KaggleError(
-                f"{entry.file} is submitted (ref {entry.ref}), but its score could not be asked "
-                f"for: {error}"
-            ) from error
-        newer = _as_found(entry, found)
-        if newer != entry:
-            replace_entry(submissions_dir, entry, newer)
-            entry = newer
-        if entry.status == ERROR:
-            reason = found.error or "no reason given"
-            raise KaggleError(
-                f"Kaggle rejected {entry.file} (ref {entry.ref}): {reason}; see {SUBMISSIONS_PAGE}"
-            )
-        if entry.status == COMPLETE:
-            return entry
-        if time.monotonic() > deadline:
-            raise KaggleError(
-                f"{entry.file} is submitted (ref {entry.ref}) but not scored after "
-                f"{kaggle.patience.score:.0f} s; see {SUBMISSIONS_PAGE}, or ask again with: "
-                f"kd submit {entry.file} --wait"
-            )
-        time.sleep(kaggle.patience.poll)
-
-
 def describe(checked: Checked) -> str:
     """The default description: which run, and what it is worth on rows it never saw."""
     origin = checked.origin
@@ -237,7 +160,7 @@ def _found_after(error: AnswerError, entry: Entry, kaggle: Kaggle) -> int:
     pause = kaggle.patience.first_pause
     for _ in range(kaggle.patience.tries):
         try:
-            found = _match(entry, kaggle.submissions())
+            found = match(entry, kaggle.submissions())
         except KaggleError:
             break  # settled by the next kd submit
         if found is not None:
@@ -248,15 +171,3 @@ def _found_after(error: AnswerError, entry: Entry, kaggle: Kaggle) -> int:
         f"it is not known whether {entry.file} was submitted ({str(error).split(';', 1)[0]}); run "
         f"the same command in {kaggle.patience.grace:.0f} s: it looks first whether it arrived"
     ) from error
-
-
-def _match(entry: Entry, listed: list[RemoteSubmission]) -> RemoteSubmission | None:
-    for one in listed:
-        if entry.ref == one.ref or (entry.tag and one.description.rstrip().endswith(entry.tag)):
-            return one
-    return None
-
-
-def _as_found(entry: Entry, found: RemoteSubmission) -> Entry:
-    status = {"COMPLETE": COMPLETE, "ERROR": ERROR}.get(found.status, PENDING)
-    return replace(entry, ref=found.ref, status=status, public_score=found.public_score)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kaggle_digits.competition import download
 from kaggle_digits.competition.answers import AnswerError
 from kaggle_digits.competition.client import Kaggle, RemoteFile
 from kaggle_digits.competition.patience import Patience
@@ -253,7 +254,7 @@ def test_upload_that_fails_is_said(kaggle: FakeKaggle, patience: Patience) -> No
         (Fault("html", 200), False),
         (Fault("no-ref"), False),
         (Fault("status", 400, "You have used your daily limit of 10"), True),
-        (Fault("status", 429), True),
+        (status(429, Retry_After="3600"), True),
         (Fault("status", 403), True),
     ],
     ids=name_of,
@@ -268,6 +269,26 @@ def test_create_is_asked_once_and_says_whether_it_may_have_arrived(
         client.create(token, "words")
     assert caught.value.refused is refused
     assert kaggle.count("CreateSubmission") == 1
+
+
+def test_create_waits_out_too_many_requests(kaggle: FakeKaggle, patience: Patience) -> None:
+    client = Kaggle(patience=patience)
+    token = client.upload("a.csv", b"x")
+    kaggle.fail("CreateSubmission", status(429, Retry_After="0.05"), status(429))
+    client.create(token, "words")
+    assert len(kaggle.submissions) == 1
+
+
+def test_download_that_trickles_is_given_up(
+    kaggle: FakeKaggle, patience: Patience, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "PATIENCE_WITH_SLOWNESS", 0.3)
+    client = Kaggle(patience=patience)
+    file = client.files()[0]
+    kaggle.fail("blob", Fault("trickle"), times=9)
+    began = time.monotonic()
+    assert "too slowly" in failure(lambda: client.download(file, tmp_path))
+    assert time.monotonic() - began < 2
 
 
 def test_daily_limit_is_said(kaggle: FakeKaggle, patience: Patience) -> None:

@@ -4,6 +4,9 @@ import gzip
 import io
 import json
 import shutil
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -155,6 +158,24 @@ class TestKaggle:
             pytest.raises(DataError, match="another kd fetch"),
         ):
             self.fetch(data, patience)
+
+    def test_kill_9(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
+        kaggle.fail("blob", Fault("drop", at=50_000), Fault("silent"))
+        code = (
+            "import sys; from kaggle_digits.competition.sources import fetch\n"
+            "fetch('kaggle', sys.argv[1])"
+        )
+        process = subprocess.Popen([sys.executable, "-c", code, str(data)])
+        deadline = time.monotonic() + 20
+        while kaggle.count("blob") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        assert visible(data) == []
+        kaggle.heal()
+        self.fetch(data, patience)
+        assert (data / "train.csv").read_bytes() == kaggle.files["train.csv"]
+        assert any(call.range for call in kaggle.calls)
 
 
 class TestPath:

@@ -14,9 +14,10 @@ import pytest
 
 from kaggle_digits.competition.check import Checked, check, newest_unsent, resolve
 from kaggle_digits.competition.client import Kaggle
+from kaggle_digits.competition.follow import settle, wait
 from kaggle_digits.competition.log import LOG, Entry, change_log, read_log
 from kaggle_digits.competition.patience import Patience
-from kaggle_digits.competition.submit import describe, earlier, settle, submit, wait
+from kaggle_digits.competition.submit import describe, earlier, submit
 from kaggle_digits.errors import DataError, KaggleError, SubmissionError
 from tests.fakes.competition_files import data_folder, submission
 from tests.fakes.kaggle_server import FIRST_REF, FakeKaggle, Fault

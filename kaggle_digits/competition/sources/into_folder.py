@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from kaggle_digits.competition.sources.from_kaggle import download_files
 from kaggle_digits.competition.sources.from_openml import write_openml
 from kaggle_digits.competition.sources.from_path import write_from_path
 from kaggle_digits.competition.sources.from_sample import write_sample
+from kaggle_digits.competition.sources.report import FetchReport, report
 from kaggle_digits.data.digits import read_test, read_train
 from kaggle_digits.data.folder import (
     FILES,
@@ -36,34 +36,6 @@ from kaggle_digits.errors import DataError, KaggleError, UsageError
 from kaggle_digits.files import explain_storage, sha256
 
 STAGING = ".fetch"
-
-
-@dataclass(frozen=True)
-class FetchedFile:
-    """One of the three files; ``already`` says that it stood there and was left as it was."""
-
-    name: str
-    sha256: str
-    bytes: int
-    rows: int
-    already: bool
-
-
-@dataclass(frozen=True)
-class FetchReport:
-    """What is in the data folder now.
-
-    Attributes:
-        source: as recorded: ``kaggle``, ``sample``, ``openml`` or a path.
-        folder: the data folder.
-        files: the three files.
-        warnings: one line each.
-    """
-
-    source: str
-    folder: Path
-    files: tuple[FetchedFile, ...]
-    warnings: tuple[str, ...] = ()
 
 
 def fetch(
@@ -102,7 +74,7 @@ def fetch(
             held_by = _source_of(folder, standing)
             good = _good(folder, standing) if held_by == source and not force else {}
             if len(good) == len(FILES):
-                return _report(folder, source, good, good)
+                return report(folder, source, good, good)
             if origin is None:
                 _refuse_other(folder, standing, held_by, source, force=force)
             with _staging(folder, keep=source == KAGGLE, empty=force) as staging:
@@ -121,7 +93,7 @@ def fetch(
                 paths = {n: (folder if n in good else staging) / n for n in FILES}
                 _check(paths, source, staging)
                 _move_in(paths, folder, source, found)
-            return _report(folder, source, found, good)
+            return report(folder, source, found, good)
 
 
 def _write(source: str, origin: Path | None, staging: Path) -> None:
@@ -234,34 +206,3 @@ def _check(paths: dict[str, Path], source: str, staging: Path) -> None:
             f"what {source} gave does not fit together: {SAMPLE} has {n_ids} rows but {TEST} has "
             f"{n_test}; nothing was changed"
         )
-
-
-def _report(folder: Path, source: str, found: dict[str, str], good: dict[str, str]) -> FetchReport:
-    rows = {
-        TRAIN: len(read_train(folder / TRAIN)),
-        TEST: len(read_test(folder / TEST)),
-        SAMPLE: len(read_ids(folder / SAMPLE)),
-    }
-    files = tuple(
-        FetchedFile(name, found[name], (folder / name).stat().st_size, rows[name], name in good)
-        for name in FILES
-    )
-    return FetchReport(source, folder, files, tuple(_warnings(source, found)))
-
-
-def _warnings(source: str, found: dict[str, str]) -> list[str]:
-    if source == KAGGLE:
-        return [
-            f"{name} is not the file Kaggle served before (sha256 {digest[:12]}…, "
-            f"was {KAGGLE_SHA256[name][:12]}…): Kaggle may have issued it anew"
-            for name, digest in found.items()
-            if digest != KAGGLE_SHA256[name]
-        ]
-    if source == OPENML:
-        return [
-            "openml's rows contain the competition's test images: "
-            "a run trained on them cannot be submitted"
-        ]
-    if source == SAMPLE_SOURCE:
-        return []
-    return ["these are not Kaggle's files: a run trained on them cannot be submitted"]
