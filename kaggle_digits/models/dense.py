@@ -22,7 +22,7 @@ def mlp(*, rows: int, widths: Sequence[int] = (128,), l2: float = 1e-9) -> Any:
     return MLPClassifier(tuple(widths), alpha=2 * l2 * rows)
 
 
-def dense(*, widths: Sequence[int] = (128, 128), dropout: float = 0.1, l2: float = 0.0) -> Any:
+def dense(*, widths: Sequence[int] = (128, 128), dropout: float = 0.2, l2: float = 0.0) -> Any:
     """Hidden layers of relu units, each followed by dropout."""
     k = keras()
     regularizer = k.regularizers.L2(l2) if l2 else None
@@ -35,7 +35,7 @@ def dense(*, widths: Sequence[int] = (128, 128), dropout: float = 0.1, l2: float
 
 
 def dense_deep(
-    *, widths: Sequence[int] = (500, 200, 50), dropout: float = 0.2, l2: float = 0.0
+    *, widths: Sequence[int] = (500, 200, 50), dropout: float = 0.3, l2: float = 0.0
 ) -> Any:
     """Three hidden layers, 500-200-50."""
     return dense(widths=widths, dropout=dropout, l2=l2)

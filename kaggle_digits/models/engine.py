@@ -35,6 +35,8 @@ def keras() -> Any:
             if module.backend.backend() == "tensorflow":
                 import tensorflow as tf
 
+                if not os.environ.get("KD_DEBUG"):
+                    tf.get_logger().setLevel("ERROR")
                 # Costs nothing measurable on a CPU; on a GPU some operations would be refused.
                 if not tf.config.list_physical_devices("GPU"):
                     tf.config.experimental.enable_op_determinism()

@@ -11,8 +11,8 @@ RECIPES: dict[str, Recipe] = {
     "linear": Recipe("linear", epochs=1),
     "softmax": Recipe("softmax", epochs=15, learning_rate=1e-2),
     "mlp": Recipe("mlp", epochs=25, batch_size=200),
-    "dense": Recipe("dense"),
-    "dense-deep": Recipe("dense-deep"),
+    "dense": Recipe("dense", learning_rate=2e-3),
+    "dense-deep": Recipe("dense-deep", learning_rate=1e-3),
     "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
 }
 

@@ -54,8 +54,8 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others() -> None:
 
 def test_the_first_repeat_does_not_depend_on_how_many_follow() -> None:
     for kind in ("holdout", "folds"):
-        once = split(LABELS, Split(kind, repeats=1))  # type: ignore[arg-type]
-        twice = split(LABELS, Split(kind, repeats=2))  # type: ignore[arg-type]
+        once = split(LABELS, Split(kind, repeats=1))
+        twice = split(LABELS, Split(kind, repeats=2))
         assert len(twice) == 2 * len(once)
         assert np.array_equal(once[0].val, twice[0].val)
         assert not np.array_equal(twice[0].val, twice[len(once)].val)

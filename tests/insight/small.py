@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from kaggle_digits import runs
+from kaggle_digits import run_store, runs
 from kaggle_digits.data.digits import PIXEL_COLUMNS, TRAIN_COLUMNS
 from kaggle_digits.data.folder import SAMPLE, TEST, TRAIN, Dataset
 
@@ -52,10 +52,17 @@ def write_run(
     runs_dir: Path, dataset: Dataset, oof: NDArray[np.float32], name: str = "small", **config: Any
 ) -> runs.Run:
     """A finished run folder, as a training leaves it; ``config`` overrides config.json."""
-    run = runs.create(runs_dir, name, "small")
+    with run_store.create(runs_dir, name, "small") as run:
+        _fill(run, dataset, oof, config)
+    return run
+
+
+def _fill(
+    run: runs.Run, dataset: Dataset, oof: NDArray[np.float32], config: dict[str, Any]
+) -> None:
     run.write_config(
         {
-            "name": name,
+            "name": run.name,
             "created": "2026-01-02T03:04:05+00:00",
             "kd_version": "0",
             "model": "linear",
@@ -88,7 +95,6 @@ def write_run(
     first.mkdir(parents=True)
     np.save(first / "first_layer.npy", np.random.default_rng(0).normal(size=(5, 28, 28)))
     run.write_metrics({"train_seconds": 1.5, "epochs": [3, 4, 5], "epoch_choice": "the last one"})
-    return run
 
 
 def _write(path: Path, columns: list[str], rows: NDArray[Any]) -> None:
