@@ -210,9 +210,7 @@ def main() -> int:
         note = "".join(f" **{promise}**" for promise in promises)
         cells = (f"kd {case.command}", case.injected, code, f"{seconds:.1f}", line, left + note)
         print("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |", flush=True)
-    print(
-        f"\n{len(CASES)} faults, {broken} broken promises (time-out {TIMEOUT} s, of 30 by default)"
-    )
+    print(f"\n{len(CASES)} rows, {broken} broken promises (time-out {TIMEOUT} s, of 30 by default)")
     return 1 if broken else 0
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -81,6 +79,8 @@ def _split(message: str) -> tuple[str, str]:
 
 
 def _versions() -> Iterator[Finding]:
+    from importlib import metadata
+
     python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
     remedy = "" if fits else "TensorFlow has wheels for Python 3.11, 3.12 and 3.13 only: use one"
@@ -88,8 +88,8 @@ def _versions() -> Iterator[Finding]:
     yield Finding("Python", GOOD if fits else BAD, python, remedy)
     for package in PACKAGES:
         try:
-            yield Finding(package, GOOD, importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, GOOD, metadata.version(package))
+        except metadata.PackageNotFoundError:
             yield Finding(package, BAD, "not installed", f"pip install {package}")
 
 
@@ -107,6 +107,9 @@ def _processor() -> Finding:
 
 
 def _gpu() -> Finding:
+    import subprocess
+    from importlib import metadata
+
     command = shutil.which("nvidia-smi")
     if command is None:
         return Finding("GPU", GOOD, "none found; models train on the processor")
@@ -121,8 +124,8 @@ def _gpu() -> Finding:
         return Finding("GPU", ODD, "nvidia-smi finds none", "look at the driver: nvidia-smi")
     cards = "; ".join(" ".join(line.split()) for line in asked.stdout.strip().splitlines())
     try:
-        importlib.metadata.version("nvidia-cudnn-cu12")
-    except importlib.metadata.PackageNotFoundError:
+        metadata.version("nvidia-cudnn-cu12")
+    except metadata.PackageNotFoundError:
         remedy = "TensorFlow may lack CUDA's libraries: pip install 'tensorflow[and-cuda]'"
         return Finding("GPU", ODD, cards, remedy)
     return Finding("GPU", GOOD, cards)
