@@ -22,6 +22,8 @@ from kaggle_digits.training.recipe import Recipe
 STEPS_PER_EXECUTION = 16
 SECONDS_BETWEEN_STEPS_SHOWN = 0.1
 WARM_UP_SHARE = 0.2
+# From this share of the epochs on, scikit-learn's batches are so many times larger.
+BATCH_GROWTH = [(0.9, 64), (0.75, 16), (0.5, 4), (0.0, 1)]
 
 OnStep = Callable[[int, float, float], None]
 
@@ -221,17 +223,33 @@ class EpochwiseScikitLearner(ScikitLearner):
     ) -> None:
         super().__init__(recipe, classifier, images, labels)
         self.epochs = recipe.epochs
-        classifier.estimator.set_params(
-            batch_size=min(recipe.batch_size, len(images)), learning_rate_init=recipe.learning_rate
-        )
+        self._recipe = recipe
+        self._classes = np.unique(labels)
+        classifier.estimator.set_params(learning_rate_init=recipe.learning_rate)
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """See Learner."""
         estimator = self._classifier.estimator
-        estimator.partial_fit(self._features, self._labels, classes=np.unique(self._labels))
+        estimator.set_params(batch_size=min(self._batch_size(epoch), len(self._labels)))
+        with warnings.catch_warnings():
+            # It takes Ctrl-C for itself, warns, and goes on with the next epoch.
+            warnings.filterwarnings("error", message="Training interrupted by user")
+            try:
+                estimator.partial_fit(self._features, self._labels, classes=self._classes)
+            except UserWarning:
+                raise KeyboardInterrupt from None
         loss, accuracy = self._training_figures()
         on_step(1, loss, accuracy)
         return loss, accuracy, float(estimator.learning_rate_init)
+
+    def _batch_size(self, epoch: int) -> int:
+        """Larger towards the end, which quiets as a smaller rate does (Smith et al. 2018,
+        "Don't decay the learning rate, increase the batch size"); the rate itself is fixed."""
+        if self._recipe.schedule == "constant":
+            return self._recipe.batch_size
+        done = epoch / self.epochs
+        times = next(times for share, times in BATCH_GROWTH if done >= share)
+        return self._recipe.batch_size * times
 
 
 def _schedule(recipe: Recipe, steps: int) -> Any:
