@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from kaggle_digits import __version__
-from kaggle_digits.cli import combine, console, data, demo, doctor, look, send, train
+from kaggle_digits.cli import combine, console, data, demo, doctor, lists, look, send, train
 from kaggle_digits.errors import DigitsError
 
 INTERRUPTED = 130
@@ -90,9 +90,9 @@ def _root(
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [data.fetch, train.train, send.submit],
-    "Look closer": [look.inspect, train.runs, look.evaluate],
+    "Look closer": [look.inspect, lists.runs, look.evaluate],
     "Combine": [combine.predict, combine.ensemble],
-    "Help": [demo.demo, train.recipes, doctor.doctor],
+    "Help": [demo.demo, lists.recipes, doctor.doctor],
 }
 for panel, commands in COMMANDS.items():
     for command in commands:

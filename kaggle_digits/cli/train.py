@@ -1,4 +1,4 @@
-"""kd train, kd runs, kd recipes."""
+"""kd train."""
 
 from __future__ import annotations
 
@@ -144,22 +144,6 @@ def train(
     _report(run, written, as_json=as_json)
 
 
-def runs(
-    run: Annotated[str | None, typer.Argument(help="One run, shown whole.")] = None,
-    runs_dir: RunsDir = RUNS,
-    submissions_dir: SubmissionsDir = SUBMISSIONS,
-    as_json: AsJson = False,
-) -> None:
-    """List the runs, best first; or show one whole."""
-    from kaggle_digits.cli.runs_table import one_run, runs_table
-    from kaggle_digits.run_store import list_runs, open_run
-
-    if run is not None:
-        one_run(open_run(runs_dir, run), submissions_dir, as_json=as_json)
-    else:
-        runs_table(list_runs(runs_dir), runs_dir, submissions_dir, as_json=as_json)
-
-
 def _watched(training: Any, runs_dir: Path) -> Run:
     from kaggle_digits.cli.progress import TrainingProgress
     from kaggle_digits.run_store import list_runs
@@ -248,22 +232,3 @@ def _report(run: Run, submission: Path, *, as_json: bool) -> None:
         console.note(
             f"next: kd evaluate {run.name} · to compete, train on Kaggle's own files: kd fetch"
         )
-
-
-def recipes(as_json: AsJson = False) -> None:
-    """List the named recipes and their settings."""
-    from kaggle_digits.training.recipes import RECIPES
-
-    if as_json:
-        console.print_json({name: recipe.to_json() for name, recipe in RECIPES.items()})
-        return
-    from rich.table import Table
-
-    table = Table()
-    shown = ("model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "normalize")
-    for column in ("recipe", *shown):
-        table.add_column(column.replace("_", " "))
-    for name, recipe in RECIPES.items():
-        settings = recipe.to_json()
-        table.add_row(name, *[str(settings[column]) for column in shown])
-    console.show(table)

@@ -19,7 +19,8 @@ from kaggle_digits.errors import ModelError
 from kaggle_digits.files import write_whole
 from kaggle_digits.models.classifier import Classifier
 from kaggle_digits.scores import score
-from kaggle_digits.training.learners import Learner, make_learner
+from kaggle_digits.training.learner import Learner
+from kaggle_digits.training.learners import make_learner
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.watch import Epoch, Watcher
 

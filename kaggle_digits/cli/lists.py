@@ -1,21 +1,59 @@
-"""How runs are listed; reads files only."""
+"""kd runs, kd recipes: what stands, read from files only."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from kaggle_digits.cli import console
-from kaggle_digits.competition.log import read_log
+from kaggle_digits.cli.options import RUNS, SUBMISSIONS, AsJson, RunsDir, SubmissionsDir
 from kaggle_digits.errors import RunError
-from kaggle_digits.runs import Run
+
+if TYPE_CHECKING:
+    from kaggle_digits.runs import Run
 
 COLUMNS = ("run", "model", "held out", "accuracy (95 % interval)", "rows", "log loss", "seconds")
 
 
-def runs_table(
+def runs(
+    run: Annotated[str | None, typer.Argument(help="One run, shown whole.")] = None,
+    runs_dir: RunsDir = RUNS,
+    submissions_dir: SubmissionsDir = SUBMISSIONS,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, best first; or show one whole."""
+    from kaggle_digits.run_store import list_runs, open_run
+
+    if run is not None:
+        _one_run(open_run(runs_dir, run), submissions_dir, as_json=as_json)
+    else:
+        _runs_table(list_runs(runs_dir), runs_dir, submissions_dir, as_json=as_json)
+
+
+def recipes(as_json: AsJson = False) -> None:
+    """List the named recipes and their settings."""
+    from kaggle_digits.training.recipes import RECIPES
+
+    if as_json:
+        console.print_json({name: recipe.to_json() for name, recipe in RECIPES.items()})
+        return
+    from rich.table import Table
+
+    table = Table()
+    shown = ("model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "normalize")
+    for column in ("recipe", *shown):
+        table.add_column(column.replace("_", " "))
+    for name, recipe in RECIPES.items():
+        settings = recipe.to_json()
+        table.add_row(name, *[str(settings[column]) for column in shown])
+    console.show(table)
+
+
+def _runs_table(
     runs: Sequence[Run], runs_dir: Path, submissions_dir: Path, *, as_json: bool
 ) -> None:
     """Print every run, best validation accuracy first; unfinished and damaged ones last."""
@@ -51,7 +89,7 @@ def runs_table(
     console.show(table)
 
 
-def one_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
+def _one_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
     """Print everything about one run."""
     config = run.config()
     metrics: dict[str, Any] = run.metrics() if run.finished else {"finished": "not yet"}
@@ -108,6 +146,8 @@ def _short(source: str) -> str:
 
 
 def _public_score(name: str, submissions_dir: Path) -> float | None:
+    from kaggle_digits.competition.log import read_log
+
     scores = [entry.public_score for entry in read_log(submissions_dir) if entry.run == name]
     return next((score for score in reversed(scores) if score is not None), None)
 
