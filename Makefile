@@ -1,0 +1,47 @@
+# `make` alone explains itself. All that is needed is Python 3.11 to 3.13 with venv, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# TensorFlow imports twice as fast from byte-compiled files.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help:  ## show this list
+	@echo "kaggle-digits: what make can do"
+	@sed -n 's/^\([a-z]*\):.*##\(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(READY)  ## make .venv with the toolkit and everything it needs
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, not {v[0]}.{v[1]}; try: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "Python has no venv module; install it (python3-venv)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## go the whole way on data that needs no account and no network
+	$(BIN)/kd demo
+
+test: setup  ## run every test, with coverage
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report --skip-covered --skip-empty
+
+lint: setup  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## measure start-up, reading and what Kaggle's faults look like
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.csv_reading
+	$(BIN)/python -m benchmarks.kaggle_faults
+
+clean:  ## remove .venv, caches and the demo; your data, runs and submissions stay
+	rm -rf $(VENV) demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
