@@ -22,24 +22,29 @@ def debugging() -> bool:
     return bool(os.environ.get(DEBUG_VARIABLE))
 
 
+def plain(text: str) -> str:
+    """``text`` without markup or control characters of its own; line ends stay."""
+    return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
+
+
 def note(text: str) -> None:
     """One line of news on stderr."""
-    err.print(escape(text), style="dim")
+    err.print(plain(text), style="dim")
 
 
 def warn(text: str) -> None:
     """One line of warning on stderr."""
-    err.print(f"[yellow]warning:[/yellow] {escape(text)}")
+    err.print(f"[yellow]warning:[/yellow] {plain(text)}")
 
 
 def fail(text: str) -> None:
     """One line on stderr that says what was wrong and what to type next."""
-    err.print(f"[bold red]error:[/bold red] {escape(' '.join(text.split()))}")
+    err.print(f"[bold red]error:[/bold red] {plain(' '.join(text.split()))}")
 
 
 def say(text: str) -> None:
     """One line of result on stdout."""
-    out.print(escape(text))
+    out.print(plain(text))
 
 
 def show(table: Table) -> None:

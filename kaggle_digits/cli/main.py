@@ -63,7 +63,7 @@ app = typer.Typer(
     cls=Commands,
     help="From an empty folder to an honest, scored submission for Kaggle's Digit Recognizer.",
     epilog="The whole way: kd fetch · kd train --model dense · kd submit",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
@@ -77,6 +77,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
@@ -85,7 +86,8 @@ def _root(
         bool, typer.Option("--debug", help="Show tracebacks and every package's own words.")
     ] = False,
 ) -> None:
-    """Options of kd itself."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
 
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {

@@ -8,7 +8,7 @@ from typing import Any
 from kaggle_digits.models.engine import keras
 
 
-def mlp(*, rows: int, widths: Sequence[int] = (128,), l2: float = 1e-9) -> Any:
+def mlp(*, rows: int, widths: Sequence[int] = (500,), l2: float = 1e-9) -> Any:
     """scikit-learn's multi-layer perceptron: relu, Adam at 1e-3, batches of 200.
 
     Args:

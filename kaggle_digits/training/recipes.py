@@ -10,14 +10,14 @@ from kaggle_digits.training.recipe import Recipe
 RECIPES: dict[str, Recipe] = {
     "linear": Recipe("linear", epochs=1),
     "softmax": Recipe("softmax", epochs=15, learning_rate=1e-2),
-    "mlp": Recipe("mlp", epochs=25, batch_size=200),
-    "dense": Recipe("dense", learning_rate=2e-3),
+    "mlp": Recipe("mlp", epochs=15, batch_size=200, learning_rate=2e-3),
+    "dense": Recipe("dense", dropout=0.1, batch_size=64, label_smoothing=0.1),
     "dense-deep": Recipe("dense-deep", learning_rate=1e-3),
     "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
 }
 
 
-def find_recipe(name: str | None, model: str | None) -> Recipe:
+def find_recipe(name: str | None = None, model: str | None = None) -> Recipe:
     """The recipe called ``name``, or the one that belongs to ``model``.
 
     Raises:

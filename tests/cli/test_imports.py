@@ -1,0 +1,101 @@
+"""What no command may pay for that it does not use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaggle_digits.competition.sources import fetch
+from kaggle_digits.data.folder import Dataset, load
+from kaggle_digits.run_store import create
+
+HEAVY = ("numpy", "pandas", "sklearn", "scipy", "matplotlib", "tensorflow", "keras", "kaggle")
+REPORT = """
+import sys
+from kaggle_digits.cli.main import app
+try:
+    app(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+print("IMPORTED", *[name for name in sys.modules if "." not in name], file=sys.stderr)
+"""
+
+
+def imported(folder: Path, *words: str) -> set[str]:
+    """The top-level packages in memory when ``kd words`` has ended well."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, *words], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.partition("IMPORTED")[2].split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with the sample and two small runs made by hand."""
+    folder = tmp_path_factory.mktemp("work")
+    fetch("sample", folder / "data")
+    dataset = load(folder / "data")
+    for seed, name in enumerate(("one", "two")):
+        _make_run(folder / "runs", name, dataset, seed)
+    return folder
+
+
+def _make_run(runs_dir: Path, name: str, dataset: Dataset, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = {"source": "sample", "train_sha256": dataset.train.sha256}
+    with create(runs_dir, name, "") as run:
+        run.write_config(
+            {
+                "name": name,
+                "model": "made-by-hand",
+                "members": 1,
+                "split": {"kind": "folds", "folds": 3, "repeats": 1},
+                "split_fingerprint": "same",
+                "data": {**data, "test_sha256": dataset.test.sha256},
+            }
+        )
+        for file, digits in (("oof.npy", dataset.train), ("test.npy", dataset.test)):
+            probabilities = rng.dirichlet(np.ones(10), len(digits)).astype(np.float32)
+            run.write_probabilities(file, probabilities)
+        figures = {"val_accuracy": 0.1, "val_accuracy_ci95": [0.0, 0.2], "val_loss": 2.3}
+        run.write_metrics({**figures, "n_val": len(dataset.train), "train_seconds": 1.0})
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["submit", "--help"]])
+def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
+    assert not imported(tmp_path, *words) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["runs"],
+        ["runs", "one"],
+        ["recipes"],
+        ["ensemble", "one", "two"],
+        ["ensemble", "one", "two", "--method", "stack"],
+        ["inspect"],
+        ["doctor", "--offline"],
+    ],
+    ids=" ".join,
+)
+def test_commands_that_do_not_compute_with_it_import_no_tensorflow(
+    words: list[str], folder: Path
+) -> None:
+    assert not imported(folder, *words) & {"tensorflow", "keras"}
+
+
+def test_the_library_costs_nothing_until_it_is_used() -> None:
+    code = "import sys, kaggle_digits; print(*[m for m in sys.modules if '.' not in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & set(HEAVY)
+
+
+def test_scikit_learn_models_train_without_tensorflow(folder: Path) -> None:
+    words = ["train", "--model", "mlp", "--widths", "8", "--epochs", "1", "--name", "light"]
+    assert not imported(folder, *words) & {"tensorflow", "keras"}

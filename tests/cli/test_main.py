@@ -1,0 +1,118 @@
+"""What every command has in common: help, exit codes, one line for what went wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kaggle_digits import __version__
+from kaggle_digits.cli import console, lists
+from kaggle_digits.cli.main import COMMANDS, app
+from kaggle_digits.errors import DataError, UsageError
+
+NAMES = [command.__name__ for commands in COMMANDS.values() for command in commands]
+
+
+def kd(*words: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, words)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_kd_alone_shows_the_help() -> None:
+    code, stdout, stderr = kd()
+    assert code == 0
+    assert all(name in stdout for name in NAMES)
+    assert not stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_explains_itself(name: str) -> None:
+    code, stdout, _ = kd(name, "--help")
+    assert code == 0
+    assert f"kd {name}" in stdout
+    first = stdout.split("Usage:")[1].splitlines()[2].strip()
+    assert len(first) > 20, "a sentence about what it does"
+
+
+def test_version() -> None:
+    assert kd("--version") == (0, f"kaggle-digits {__version__}\n", "")
+
+
+def test_wrong_usage_is_2() -> None:
+    assert kd("nonsense")[0] == 2
+    assert kd("train", "--epochs", "many")[0] == 2
+    assert kd("evaluate")[0] == 2
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Make ``kd recipes`` raise ``error``."""
+
+    def raises(*words: object) -> None:
+        raise error
+
+    monkeypatch.setattr(lists.console, "print_json", raises)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (DataError("train.csv is bad;\nfetch it"), 1, "error: train.csv is bad; fetch it\n"),
+        (UsageError("[bold]--x[/bold]"), 2, "error: [bold]--x[/bold]\n"),
+        (KeyboardInterrupt(), 130, "error: stopped by Ctrl-C\n"),
+        (ZeroDivisionError("oh"), 1, "error: unexpected ZeroDivisionError: oh — a fault of kd"),
+    ],
+)
+def test_a_failure_is_one_line_on_stderr(
+    error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails(monkeypatch, error)
+    found, stdout, stderr = kd("recipes", "--json")
+    assert (found, stdout) == (code, "")
+    assert stderr.startswith(line)
+    assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_debug_shows_the_traceback_wherever_it_stands(
+    place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(console.DEBUG_VARIABLE, "")
+    fails(monkeypatch, DataError("bad"))
+    words = ["recipes", "--json"]
+    words.insert(place, "--debug")
+    result = CliRunner().invoke(app, words)
+    assert isinstance(result.exception, DataError)
+    assert os.environ[console.DEBUG_VARIABLE] == "1"
+
+
+def test_control_sequences_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    fails(monkeypatch, DataError("a name \x1b[31mred\x1b[0m \x07 in a file"))
+    assert "\x1b" not in kd("recipes", "--json")[2]
+    assert "\x07" not in kd("recipes", "--json")[2]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as on POSIX")
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m kaggle_digits recipes --json | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True
+    )
+    assert done.stdout == "{\n"
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 128 + signal.SIGPIPE)
+
+
+def test_it_works_without_a_home_in_another_locale_and_in_odd_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "mit Leerzeichen und Übung"
+    folder.mkdir()
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    command = [sys.executable, "-m", "kaggle_digits", "fetch", "--source", "sample"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "data" / "train.csv").exists()

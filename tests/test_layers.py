@@ -1,0 +1,98 @@
+"""The floors of the house: an import points down, never up, never in a circle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "kaggle_digits"
+FLOORS = [
+    {"errors", "files", "machine"},
+    {"data", "models", "runs", "run_store", "scores"},
+    {"training", "insight", "competition", "ensemble", "submissions", "app"},
+    {"studies", "scale"},
+    {"cli"},
+    {"__main__", "__init__"},
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, 1) for room in rooms}
+ONLY_IN = {
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "tensorflow": {"models", "training", "studies"},
+    "keras": {"models", "training", "studies"},
+}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+    """Names of the modules that ``path`` imports when it runs (not for types only)."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in tree.body if top_level else ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports are written from the top"
+            module = node.module or ""
+            for alias in node.names:
+                inside = f"{module}.{alias.name}".removeprefix("kaggle_digits.")
+                yield f"kaggle_digits.{inside}" if inside in MODULES else module
+
+
+def own(path: Path) -> set[str]:
+    """The package's own modules that ``path`` imports."""
+    prefix = "kaggle_digits."
+    return {name.removeprefix(prefix) for name in imports(path) if name.startswith(prefix)}
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    floor = FLOOR_OF[room(module)]
+    for other in own(MODULES[module]):
+        assert room(other) == room(module) or FLOOR_OF[room(other)] <= floor, (
+            f"{module} (floor {floor}) imports {other} (floor {FLOOR_OF[room(other)]})"
+        )
+
+
+def test_no_room_imports_itself_in_a_circle() -> None:
+    TopologicalSorter({name: own(path) - {name} for name, path in MODULES.items()}).prepare()
+    rooms: dict[str, set[str]] = {}
+    for name, path in MODULES.items():
+        rooms.setdefault(room(name), set()).update(map(room, own(path)))
+    TopologicalSorter({name: used - {name} for name, used in rooms.items()}).prepare()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_packages_stay_in_their_rooms(module: str) -> None:
+    used = {name.partition(".")[0] for name in imports(MODULES[module])}
+    for package, rooms in ONLY_IN.items():
+        assert package not in used or room(module) in rooms, f"{module} imports {package}"
+    heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "kaggle", "pyarrow"}
+    if room(module) in {"cli", "__init__", "models", "training", "data", "competition"}:
+        early = {name.partition(".")[0] for name in imports(MODULES[module], top_level=True)}
+        assert not early & heavy, f"{module} imports {early & heavy} before it is needed"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if room(m) != "cli"])
+def test_only_the_command_line_prints(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert not [f for f in calls if isinstance(f, ast.Name) and f.id in ("print", "exit", "input")]
