@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits import __version__
-from kaggle_digits.cli import console, lists
+from kaggle_digits.cli import console
 from kaggle_digits.cli.main import COMMANDS, app
 from kaggle_digits.errors import DataError, UsageError
 
@@ -56,7 +56,7 @@ def fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def raises(*words: object) -> None:
         raise error
 
-    monkeypatch.setattr(lists.console, "print_json", raises)
+    monkeypatch.setattr(console, "print_json", raises)
 
 
 @pytest.mark.parametrize(
