@@ -12,7 +12,7 @@ RECIPES: dict[str, Recipe] = {
     "softmax": Recipe("softmax", epochs=15, learning_rate=1e-2),
     "mlp": Recipe("mlp", epochs=15, batch_size=200, learning_rate=2e-3),
     "dense": Recipe("dense", dropout=0.1, batch_size=64, label_smoothing=0.1),
-    "dense-deep": Recipe("dense-deep", learning_rate=1e-3),
+    "dense-deep": Recipe("dense-deep", learning_rate=1e-3, label_smoothing=0.1),
     "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
 }
 
