@@ -48,28 +48,29 @@ class KerasClassifier:
         self.logits = logits
 
     @classmethod
-    def around(cls, body: Any, normalizer: Normalizer) -> KerasClassifier:
+    def around(cls, body: Any, normalizer: Normalizer, augment: Any = None) -> KerasClassifier:
         """Put normalisation before and softmax behind a body (28, 28, 1) → (10,).
+
+        ``augment`` is a layer that stands before all in the trained graph only.
 
         Raises:
             ModelError: the body does not map (28, 28, 1) to 10 numbers.
         """
         k = keras()
         images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
-        values = images
-        for layer in normalizer.layers(k):
-            values = layer(values)
+        prepare = k.Sequential(normalizer.layers(k), name="prepare")
         try:
-            outputs = body(values)
+            outputs = body(prepare(images))
         except Exception as error:
             raise ModelError(f"the model does not take images (28, 28, 1): {error}") from error
         if tuple(outputs.shape[1:]) != (CLASSES,):
             raise ModelError(f"the model gives {tuple(outputs.shape[1:])} instead of {CLASSES}")
-        if _ends_in_softmax(body):
-            # log(softmax) is the logits up to a constant, which softmax takes away again.
-            outputs = k.ops.log(k.ops.maximum(outputs, k.backend.epsilon()))
+        outputs = _as_logits(body, outputs)
         network = k.Model(images, k.layers.Softmax(name="probabilities")(outputs))
-        return cls(network, k.Model(images, outputs))
+        if augment is None:
+            return cls(network, k.Model(images, outputs))
+        moved = augment(k.layers.Rescaling(1.0)(k.layers.Reshape((SIDE, SIDE, 1))(images)))
+        return cls(network, k.Model(images, _as_logits(body, body(prepare(moved)))))
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See Classifier."""
@@ -158,10 +159,15 @@ def load_classifier(folder: Path) -> Classifier:
         ) from error
 
 
-def _ends_in_softmax(body: Any) -> bool:
+def _as_logits(body: Any, outputs: Any) -> Any:
+    """Logits from what ``body`` gives, which may be probabilities."""
     last = _flat_layers(body)[-1]
-    activation = getattr(last, "activation", None)
-    return type(last).__name__ == "Softmax" or getattr(activation, "__name__", "") == "softmax"
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    if type(last).__name__ != "Softmax" and activation != "softmax":
+        return outputs
+    k = keras()
+    # log(softmax) is the logits up to a constant, which softmax takes away again.
+    return k.ops.log(k.ops.maximum(outputs, k.backend.epsilon()))
 
 
 def _flat_layers(model: Any) -> list[Any]:

@@ -44,10 +44,10 @@ class Normalizer:
         return values
 
     def layers(self, keras: Any) -> list[Any]:
-        """The same as Keras' own layers: (n, 28, 28) uint8 to float32 (n, 28, 28, 1)."""
+        """The same as Keras' own layers: (n, 28, 28), or one channel, to float32 (n, 28, 28, 1)."""
         layers = [
-            keras.layers.Rescaling(self.scale, self.offset, name=f"normalize_{self.kind}"),
             keras.layers.Reshape((28, 28, 1), name="one_channel"),
+            keras.layers.Rescaling(self.scale, self.offset, name=f"normalize_{self.kind}"),
         ]
         if self.kind == "l2":
             layers.append(keras.layers.UnitNormalization(axis=(1, 2, 3), name="unit_length"))

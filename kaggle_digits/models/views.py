@@ -13,6 +13,12 @@ SHIFTS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), 
 ALLOWED = (1, 5, 9)
 
 
+def check_views(views: int) -> None:
+    """Raise UsageError for a number of views that is not offered."""
+    if views not in ALLOWED:
+        raise UsageError(f"--tta {views} is not offered; one of: {', '.join(map(str, ALLOWED))}")
+
+
 def shifted(images: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
     """(n, 28, 28) uint8 moved by whole pixels; what comes in at the edge is background."""
     moved = np.zeros_like(images)
@@ -37,8 +43,7 @@ def view_probabilities(
     Raises:
         UsageError: ``views`` is none of ALLOWED.
     """
-    if views not in ALLOWED:
-        raise UsageError(f"--tta {views} is not offered; one of: {', '.join(map(str, ALLOWED))}")
+    check_views(views)
     total = sum(
         classifier.probabilities(shifted(images, down, right)).astype(np.float64)
         for down, right in SHIFTS[:views]

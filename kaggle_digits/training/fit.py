@@ -18,6 +18,7 @@ from kaggle_digits.data.split import Part
 from kaggle_digits.errors import ModelError
 from kaggle_digits.files import write_whole
 from kaggle_digits.models.classifier import Classifier
+from kaggle_digits.models.views import view_probabilities
 from kaggle_digits.scores import score
 from kaggle_digits.training.learner import Learner
 from kaggle_digits.training.learners import make_learner
@@ -78,7 +79,6 @@ class _Progress:
 
     history: list[Epoch] = field(default_factory=list)
     best: bytes = b""
-    best_validation: Probabilities | None = None
 
     @property
     def best_epoch(self) -> int:
@@ -122,7 +122,6 @@ def fit_member(
     val_images, val_labels = train.images[held_out], train.labels[held_out]
     patience = task.recipe.patience if len(held_out) else None
     watcher.member_started(task.member, learner.epochs, learner.steps, len(progress.history))
-    validation = learner.classifier.probabilities(val_images[:0])
     saved = time.monotonic()
     for epoch in range(len(progress.history), learner.epochs):
         if patience and epoch and epoch - progress.best_epoch >= patience:
@@ -134,8 +133,7 @@ def fit_member(
                 f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
                 f"lower the learning rate, e.g. --learning-rate {task.recipe.learning_rate / 10:g}"
             )
-        validation = learner.classifier.probabilities(val_images)
-        measured = score(validation, val_labels)
+        measured = score(learner.classifier.probabilities(val_images), val_labels)
         row = Epoch(
             task.member,
             epoch + 1,
@@ -149,7 +147,7 @@ def fit_member(
         progress.history.append(row)
         watcher.epoch(row)
         if patience and progress.best_epoch == row.epoch:
-            progress.best, progress.best_validation = learner.state(), validation
+            progress.best = learner.state()
         if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
             _save(checkpoint, learner, progress)
             saved = time.monotonic()
@@ -157,13 +155,10 @@ def fit_member(
     if patience:
         kept = progress.best_epoch
         learner.restore(progress.best)
-        assert progress.best_validation is not None
-        validation = progress.best_validation
-    elif len(validation) != len(held_out):  # resumed after the last epoch
-        validation = learner.classifier.probabilities(val_images)
+    views = task.recipe.views
     return Member(
-        validation,
-        learner.classifier.probabilities(test.images),
+        view_probabilities(learner.classifier, val_images, views),
+        view_probabilities(learner.classifier, test.images, views),
         progress.history,
         kept,
         sum(row.seconds for row in progress.history),
@@ -185,14 +180,12 @@ def _model_bytes(classifier: Classifier) -> bytes:
 
 
 def _save(path: Path, learner: Learner, progress: _Progress) -> None:
-    best = progress.best_validation
     with write_whole(path, durable=False) as part:
         np.savez(
             part,
             history=np.array(json.dumps([asdict(row) for row in progress.history])),
             state=np.frombuffer(learner.state(), np.uint8),
             best=np.frombuffer(progress.best, np.uint8),
-            best_validation=np.empty((0, 10), np.float32) if best is None else best,
         )
 
 
@@ -204,8 +197,7 @@ def _resume(path: Path | None, learner: Learner) -> _Progress:
         with np.load(path) as kept:
             history = [Epoch(**row) for row in json.loads(str(kept["history"]))]
             state, best = kept["state"].tobytes(), kept["best"].tobytes()
-            best_validation = kept["best_validation"]
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return _Progress()
     learner.restore(state)
-    return _Progress(history, best, best_validation if len(best_validation) else None)
+    return _Progress(history, best)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kaggle_digits.models.classifier import Classifier, KerasClassifier
 from kaggle_digits.models.engine import keras
 from kaggle_digits.training.learner import OnStep
+from kaggle_digits.training.muon import conv_muon
 from kaggle_digits.training.recipe import Recipe
 
 # A Python step between two batches costs 1 ms; 16 batches a step halve the time of small networks.
@@ -114,6 +115,8 @@ def _optimizer(recipe: Recipe, rate: Any) -> Any:
         return optimizers.SGD(rate, momentum=0.9, nesterov=True)
     if recipe.optimizer == "adam":
         return optimizers.Adam(rate)
+    if recipe.optimizer == "muon":
+        return conv_muon(rate, weight_decay=recipe.weight_decay)
     return optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
 
 

@@ -9,6 +9,7 @@ from kaggle_digits.models.classifier import KerasClassifier, ScikitClassifier
 from kaggle_digits.models.engine import keras
 from kaggle_digits.models.normalize import learn
 from kaggle_digits.models.zoo import SCIKIT_MODELS, build
+from kaggle_digits.training.augment import augment_layer
 from kaggle_digits.training.keras_learner import KerasLearner
 from kaggle_digits.training.learner import Learner
 from kaggle_digits.training.recipe import Recipe
@@ -35,10 +36,12 @@ def make_learner(
         keras().utils.set_random_seed(seed)
     model = build(recipe.model, recipe.options, rows=len(images))
     if hasattr(model, "predict_proba"):
-        classifier = ScikitClassifier(model, normalizer)
+        fitted = ScikitClassifier(model, normalizer)
         if "random_state" in model.get_params():
             model.set_params(random_state=seed)
         epochwise = hasattr(model, "partial_fit") and hasattr(model, "hidden_layer_sizes")
         kind = EpochwiseScikitLearner if epochwise else ScikitLearner
-        return kind(recipe, classifier, images, labels)
-    return KerasLearner(recipe, KerasClassifier.around(model, normalizer), images, labels, seed)
+        return kind(recipe, fitted, images, labels)
+    augment = augment_layer(recipe.augment, seed) if recipe.augment else None
+    classifier = KerasClassifier.around(model, normalizer, augment)
+    return KerasLearner(recipe, classifier, images, labels, seed)

@@ -7,8 +7,10 @@ from typing import Any, Literal, get_args
 
 from kaggle_digits.errors import RunError, UsageError
 from kaggle_digits.models.normalize import KINDS
+from kaggle_digits.models.views import check_views
+from kaggle_digits.training.augment import Augmentation
 
-Optimizer = Literal["adam", "adamw", "sgd"]
+Optimizer = Literal["adam", "adamw", "sgd", "muon"]
 Schedule = Literal["onecycle", "constant"]
 
 
@@ -24,12 +26,15 @@ class Recipe:
         normalize: ``unit``, ``l2`` or ``standard``.
         epochs: passes over the training rows; scikit-learn's linear model has its own end.
         batch_size: rows a step.
-        optimizer: ``adam``, ``adamw`` or ``sgd`` (momentum 0.9, Nesterov).
+        optimizer: ``adam``, ``adamw``, ``sgd`` (momentum 0.9, Nesterov) or ``muon`` (for
+            convolutions too; see kaggle_digits.training.muon).
         learning_rate: the highest reached.
-        weight_decay: of ``adamw``, a step and learning rate.
+        weight_decay: of ``adamw`` and ``muon``, a step and learning rate.
         schedule: ``onecycle`` (linear warm-up over the first fifth of the steps, then half a
             cosine to 0; Smith 2018) or ``constant``.
         label_smoothing: share of the target spread over all digits.
+        augment: how training images are moved; None leaves them as they are.
+        views: of each validation and test image whose probabilities are averaged: 1, 5 or 9.
         patience: stop after this many epochs without a better validation loss and keep the best
             epoch; None trains to the end and keeps the last.
     """
@@ -46,6 +51,8 @@ class Recipe:
     weight_decay: float = 1e-4
     schedule: Schedule = "onecycle"
     label_smoothing: float = 0.0
+    augment: Augmentation | None = None
+    views: int = 1
     patience: int | None = None
 
     def __post_init__(self) -> None:
@@ -67,6 +74,7 @@ class Recipe:
             raise UsageError(f"--learning-rate {self.learning_rate} is not between 0 and 100")
         _one_of("optimizer", self.optimizer, get_args(Optimizer))
         _one_of("schedule", self.schedule, get_args(Schedule))
+        check_views(self.views)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -97,7 +105,14 @@ def from_json(content: Any) -> Recipe:
         if unknown:
             raise RunError(f"its recipe has unknown settings {', '.join(sorted(unknown))}")
         widths = content.get("widths")
-        return Recipe(**{**content, "widths": None if widths is None else tuple(widths)})
+        augment = content.get("augment")
+        return Recipe(
+            **{
+                **content,
+                "widths": None if widths is None else tuple(widths),
+                "augment": None if augment is None else Augmentation(**augment),
+            }
+        )
     except (TypeError, UsageError) as error:
         raise RunError(f"its recipe cannot be read ({error}); train it again") from error
 

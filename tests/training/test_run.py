@@ -19,6 +19,7 @@ from kaggle_digits.errors import ModelError, RunError
 from kaggle_digits.run_store import list_runs, open_run
 from kaggle_digits.runs import Run
 from kaggle_digits.training import fit
+from kaggle_digits.training.augment import Augmentation
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.run import resume, train
 from kaggle_digits.training.watch import Epoch, Watcher
@@ -145,6 +146,21 @@ def test_mlp_resumes_bit_for_bit(
             dataset, recipe, Split(), runs_dir=tmp_path / "b", name="mlp", watcher=StopAfter(0, 3)
         )
     assert same(resume(dataset, runs_dir=tmp_path / "b", name="mlp"), undisturbed)
+
+
+def test_augmentation_and_muon_resume_bit_for_bit(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    recipe = Recipe("cnn", widths=(4, 8, 16), epochs=3, optimizer="muon", views=5)
+    recipe = recipe.with_changes(augment=Augmentation(), dropout=0.2)
+    undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="cnn")
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            dataset, recipe, Split(), runs_dir=tmp_path / "b", name="cnn", watcher=StopAfter(0, 3)
+        )
+    assert same(resume(dataset, runs_dir=tmp_path / "b", name="cnn"), undisturbed)
+    assert undisturbed.config()["recipe"]["augment"]["rotation"] == 10.0
 
 
 KILLED = """
