@@ -44,9 +44,8 @@ def main() -> int:
     print("| --- | --- | --- | --- |")
     for name, all_taken in seconds.items():
         median = statistics.median(all_taken)
-        print(
-            f"| `{name}` | {median:.3f} | {min(all_taken):.3f}–{max(all_taken):.3f} | {median / peer:.2f} |"
-        )
+        span = f"{min(all_taken):.3f}–{max(all_taken):.3f}"
+        print(f"| `{name}` | {median:.3f} | {span} | {median / peer:.2f} |")
     found = statistics.median(seconds["kd --help"])
     verdict = "holds" if found < BAR_SECONDS else "BROKEN"
     print(f"\nkd --help under {BAR_SECONDS} s: {verdict} ({found:.3f} s)")

@@ -23,8 +23,16 @@ if TYPE_CHECKING:
     from kaggle_digits.data.split import split as split
     from kaggle_digits.data.submission import read_submission as read_submission
     from kaggle_digits.data.submission import write_submission as write_submission
+    from kaggle_digits.ensemble import Ensemble as Ensemble
     from kaggle_digits.ensemble import ensemble_runs as ensemble_runs
+    from kaggle_digits.errors import DataError as DataError
     from kaggle_digits.errors import DigitsError as DigitsError
+    from kaggle_digits.errors import KaggleError as KaggleError
+    from kaggle_digits.errors import ModelError as ModelError
+    from kaggle_digits.errors import RunError as RunError
+    from kaggle_digits.errors import StorageError as StorageError
+    from kaggle_digits.errors import SubmissionError as SubmissionError
+    from kaggle_digits.errors import UsageError as UsageError
     from kaggle_digits.insight.evaluate import evaluate as evaluate
     from kaggle_digits.insight.inspect import inspect as inspect
     from kaggle_digits.run_store import list_runs as list_runs
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from kaggle_digits.scores import score as score
     from kaggle_digits.training.predict import predict_again as predict_again
     from kaggle_digits.training.recipe import Recipe as Recipe
+    from kaggle_digits.training.recipes import RECIPES as RECIPES
     from kaggle_digits.training.recipes import find_recipe as find_recipe
     from kaggle_digits.training.run import resume as resume
     from kaggle_digits.training.run import train as train
@@ -41,12 +50,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "DataError": "errors",
     "Dataset": "data.folder",
     "DigitsError": "errors",
+    "Ensemble": "ensemble",
+    "KaggleError": "errors",
+    "ModelError": "errors",
+    "RECIPES": "training.recipes",
     "Recipe": "training.recipe",
     "Run": "runs",
+    "RunError": "errors",
     "Score": "scores",
     "Split": "data.split",
+    "StorageError": "errors",
+    "SubmissionError": "errors",
+    "UsageError": "errors",
     "ensemble_runs": "ensemble",
     "evaluate": "insight.evaluate",
     "fetch": "competition.sources",
