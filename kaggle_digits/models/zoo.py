@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.errors import ModelError, UsageError
-from kaggle_digits.models import cnn, dense, linear
+from kaggle_digits.models import cnn, dense, linear, peers, strong
 
 # Takes keyword options and returns a Keras model (28, 28, 1) float32 → 10 logits (or, ending in
 # softmax, probabilities), or an unfitted scikit-learn classifier for (n, 784) float32.
@@ -23,6 +23,10 @@ BUILDERS: dict[str, Builder] = {
     "dense": dense.dense,
     "dense-deep": dense.dense_deep,
     "cnn": cnn.cnn,
+    "fast": strong.fast,
+    "strong": strong.strong,
+    "keras-convnet": peers.keras_convnet,
+    "notebook-convnet": peers.notebook_convnet,
 }
 # These are trained and read without TensorFlow.
 SCIKIT_MODELS = {"linear", "mlp"}

@@ -99,9 +99,12 @@ class KerasLearner:
 def _schedule(recipe: Recipe, steps: int) -> Any:
     if recipe.schedule == "constant":
         return recipe.learning_rate
+    schedules = keras().optimizers.schedules
+    if recipe.schedule == "exponential":
+        return schedules.ExponentialDecay(recipe.learning_rate, steps, 0.95, staircase=True)
     total = recipe.epochs * steps
     warm_up = max(1, round(WARM_UP_SHARE * total))
-    return keras().optimizers.schedules.CosineDecay(
+    return schedules.CosineDecay(
         recipe.learning_rate / 25,
         max(1, total - warm_up),
         warmup_target=recipe.learning_rate,

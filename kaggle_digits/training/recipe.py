@@ -11,7 +11,7 @@ from kaggle_digits.models.views import check_views
 from kaggle_digits.training.augment import Augmentation
 
 Optimizer = Literal["adam", "adamw", "sgd", "muon"]
-Schedule = Literal["onecycle", "constant"]
+Schedule = Literal["onecycle", "exponential", "constant"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Recipe:
         learning_rate: the highest reached.
         weight_decay: of ``adamw`` and ``muon``, a step and learning rate.
         schedule: ``onecycle`` (linear warm-up over the first fifth of the steps, then half a
-            cosine to 0; Smith 2018) or ``constant``.
+            cosine to 0; Smith 2018), ``exponential`` (5 % less each epoch) or ``constant``.
         label_smoothing: share of the target spread over all digits.
         augment: how training images are moved; None leaves them as they are.
         views: of each validation and test image whose probabilities are averaged: 1, 5 or 9.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.zoo import find_builder
+from kaggle_digits.training.augment import Augmentation
 from kaggle_digits.training.recipe import Recipe
 
 # The defaults of each model, measured on the competition's 42,000 rows: README, "Models".
@@ -13,6 +14,29 @@ RECIPES: dict[str, Recipe] = {
     "mlp": Recipe("mlp", epochs=15, batch_size=200, learning_rate=2e-3),
     "dense": Recipe("dense", dropout=0.1, batch_size=64, label_smoothing=0.1),
     "dense-deep": Recipe("dense-deep", learning_rate=1e-3, label_smoothing=0.1),
+    "fast": Recipe("fast", epochs=2, batch_size=256, learning_rate=1e-2),
+    "strong": Recipe(
+        "strong",
+        epochs=12,
+        optimizer="muon",
+        learning_rate=5e-3,
+        weight_decay=4e-3,
+        label_smoothing=0.1,
+        augment=Augmentation(),
+        views=5,
+    ),
+    "peer-keras": Recipe(
+        "keras-convnet", epochs=12, optimizer="adam", learning_rate=1e-3, schedule="constant"
+    ),
+    "peer-notebook": Recipe(
+        "notebook-convnet",
+        epochs=45,
+        batch_size=64,
+        optimizer="adam",
+        learning_rate=1e-3,
+        schedule="exponential",
+        augment=Augmentation(rotation=10.0, zoom=0.1, shear=0.0, shift=2.8),
+    ),
     "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
 }
 
