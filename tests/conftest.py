@@ -1,0 +1,31 @@
+"""What every test has: nothing of the person and machine it runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kaggle_digits.competition.sources import fetch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home folder of nobody's; no folder, credential or proxy named by a variable."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("KD_", "KAGGLE_", "XDG_")) or name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        # One for all tests: matplotlib looks for fonts once and keeps them there.
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("nobody")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the sample, fetched once; not to be changed."""
+    folder = tmp_path_factory.mktemp("sample")
+    fetch("sample", folder)
+    return folder

@@ -1,0 +1,49 @@
+"""The example notebook: committed bare, and it runs to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from kaggle_digits.data.folder import load
+from kaggle_digits.data.submission import read_submission
+
+PATH = Path(__file__).parents[1] / "docs" / "first-submission.ipynb"
+
+
+@pytest.fixture
+def notebook() -> nbformat.NotebookNode:
+    return nbformat.read(PATH, as_version=4)
+
+
+def test_it_is_committed_without_outputs(notebook: nbformat.NotebookNode) -> None:
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert cells
+    assert not [cell.id for cell in cells if cell.outputs or cell.execution_count is not None]
+    for code, explanation in zip(notebook.cells[1:], notebook.cells, strict=False):
+        if code.cell_type == "code" and explanation.cell_type == "code":
+            assert len(code.source.splitlines()) < 8, f"{code.id} is not explained"
+
+
+def test_it_runs_to_a_valid_submission(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
+    client.execute()
+    work = tmp_path / "first-submission"
+    labels = read_submission(work / "submission.csv", load(work / "data").ids)
+    assert len(labels) == 719
+    said = "".join(
+        output.text
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "stream"
+    )
+    assert "a valid submission" in said
+    assert str(tmp_path) not in said
+    assert "arning" not in said
