@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kaggle_digits.cli import console
 from kaggle_digits.training.watch import Epoch, Watcher
@@ -17,12 +17,11 @@ class TrainingProgress(Watcher):
     def __init__(self) -> None:
         self._live = console.err.is_terminal
         self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
+            # Two lines, so that all of it stands in 80 columns.
+            TextColumn("[bold]{task.description}[/bold]\n{task.fields[figures]}"),
+            BarColumn(bar_width=20),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            TimeRemainingColumn(),
             console=console.err,
             disable=not self._live,
         )
@@ -67,14 +66,14 @@ class TrainingProgress(Watcher):
     def step(self, member: int, step: int, loss: float, accuracy: float) -> None:
         """See Watcher."""
         epoch = self._last.epoch if self._last and self._last.member == member else 0
-        self._draw(member, epoch, step, f"loss {loss:.4f}  accuracy {accuracy:.4f}")
+        self._draw(member, epoch, step, f"loss {loss:.4f}, accuracy {accuracy:.4f}")
 
     def epoch(self, row: Epoch) -> None:
         """See Watcher."""
         self._last = row
         if not math.isnan(row.val_accuracy):
-            self._validation = f"  validation {row.val_accuracy:.4f}"
-        self._draw(row.member, row.epoch, 0, f"loss {row.loss:.4f}  accuracy {row.accuracy:.4f}")
+            self._validation = f", validation {row.val_accuracy:.4f}"
+        self._draw(row.member, row.epoch, 0, f"loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
 
     def member_finished(self, member: int, seconds: float) -> None:
         """See Watcher."""
@@ -93,8 +92,8 @@ class TrainingProgress(Watcher):
 
     def _draw(self, member: int, epoch: int, step: int, figures: str) -> None:
         shown = min(epoch + 1, self._epochs)
-        which = f"member {member + 1}/{self.members}  " if self.members > 1 else ""
-        batch = f"  batch {step}/{self._steps}" if self._steps > 1 else ""
+        which = f"member {member + 1}/{self.members}, " if self.members > 1 else ""
+        batch = f", batch {min(step, self._steps)}/{self._steps}" if self._steps > 1 else ""
         self._bar.update(
             self._task,
             completed=(member * self._epochs + epoch) * self._steps + step,
