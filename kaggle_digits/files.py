@@ -46,7 +46,9 @@ def explain_storage(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # numpy says only how many numbers it could not write.
+        cut_short = error.errno is None and "requested and" in str(error)
+        if cut_short or error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"no space left on the disk while writing {path}; free some and run it again"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             message = f"no permission to write {path}; choose a folder that you may write to"

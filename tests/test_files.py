@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,9 @@ import pytest
 
 from kaggle_digits.errors import StorageError
 from kaggle_digits.files import sha256, write_json, write_text, write_whole
+from tests.fakes.disks import SmallDisk, small_disk
+
+__all__ = ["small_disk"]
 
 
 def names(folder: Path) -> list[str]:
@@ -49,21 +49,10 @@ def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert sha256(tmp_path / "x").startswith("ba7816bf8f01cfea")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 kB; skips where this user may not mount one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.name != "posix" or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a tmpfs needs root on Linux")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_is_explained_and_loses_nothing(small_disk: Path) -> None:
-    write_text(small_disk / "kept.txt", "old")
+def test_a_full_disk_is_explained_and_loses_nothing(small_disk: SmallDisk) -> None:
+    disk = small_disk(64)
+    write_text(disk / "kept.txt", "old")
     with pytest.raises(StorageError, match=r"no space left on the disk while writing .*kept\.txt"):
-        write_text(small_disk / "kept.txt", "x" * 100_000)
-    assert (small_disk / "kept.txt").read_text() == "old"
-    assert names(small_disk) == ["kept.txt"]
+        write_text(disk / "kept.txt", "x" * 100_000)
+    assert (disk / "kept.txt").read_text() == "old"
+    assert names(disk) == ["kept.txt"]

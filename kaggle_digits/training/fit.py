@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.split import Part
 from kaggle_digits.errors import ModelError
-from kaggle_digits.files import write_whole
+from kaggle_digits.files import explain_storage, write_whole
 from kaggle_digits.models.classifier import Classifier
 from kaggle_digits.models.views import view_probabilities
 from kaggle_digits.scores import score
@@ -173,7 +173,7 @@ def _step_of(watcher: Watcher, member: int) -> Callable[[int, float, float], Non
 
 
 def _model_bytes(classifier: Classifier) -> bytes:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, explain_storage(Path(folder)):
         path = Path(folder) / classifier.file_name
         classifier.save(path)
         return path.read_bytes()

@@ -15,10 +15,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kaggle_digits.cli.main import app
+from kaggle_digits.competition.log import Entry, change_log
 from kaggle_digits.competition.sources import fetch
 from kaggle_digits.data.folder import load
 from kaggle_digits.data.submission import read_origin, read_submission
+from kaggle_digits.files import sha256
 from kaggle_digits.run_store import open_run
+from tests.fakes.disks import SmallDisk, small_disk
+
+__all__ = ["small_disk"]
 
 QUICK = ["--model", "mlp", "--widths", "16", "--epochs", "2"]
 
@@ -208,6 +213,45 @@ def test_ensemble_refuses_what_it_can_not_combine() -> None:
     Path("runs/one/test.npy").write_bytes(b"")
     kd("train", *QUICK, "--name", "two")
     refused(kd("ensemble", "one", "two"), 1, "test.npy is damaged")
+
+
+@pytest.mark.usefixtures("work")
+def test_better_scored_files_decide_ties_and_scores_are_listed() -> None:
+    for name, seed in (("one", "0"), ("two", "1")):
+        assert kd("train", *QUICK, "--seed", seed, "--name", name).exit_code == 0
+    entry = Entry(
+        time="2026-01-01T00:00:00+00:00",
+        file="two.csv",
+        sha256=sha256(Path("submissions/two.csv")),
+        run="two",
+        oof_accuracy=0.9,
+        n_val=108,
+        ref=1,
+        status="complete",
+        public_score=0.98765,
+        message="two",
+    )
+    change_log(Path("submissions"), lambda entries: [*entries, entry])
+    assert "0.98765" in kd("runs").stdout
+    result = kd("ensemble", "submissions/one.csv", "submissions/two.csv", "-o", "votes.csv")
+    assert "two.csv: public score 0.98765" in result.stdout
+    assert Path("votes.csv").read_bytes() == Path("submissions/two.csv").read_bytes()
+
+
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize("kilobytes", [4, 20, 80, 150])
+def test_a_full_disk_is_one_line_and_what_is_there_is_whole(
+    kilobytes: int, small_disk: SmallDisk
+) -> None:
+    disk = small_disk(kilobytes)
+    words = ["--folds", "2", "--runs-dir", str(disk / "runs"), "--name", "one"]
+    refused(kd("train", *QUICK, *words), 1, "no space left on the disk", "run it again")
+    for path in disk.rglob("*"):
+        assert not path.name.endswith((".part", ".part.npy")), path
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+        if path.suffix == ".npy":
+            np.load(path)
 
 
 def test_a_model_of_ones_own(work: Path) -> None:

@@ -1,0 +1,37 @@
+"""Keras is imported without noise, and without hiding what goes wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TRAIN = """
+import numpy as np
+from kaggle_digits.models.engine import keras
+k = keras()
+model = k.Sequential([k.Input((4,)), k.layers.Dense(3)])
+model.compile(loss="mse")
+model.fit(np.zeros((100, 4)), np.zeros((100, 3)), verbose=0)
+model.predict(np.zeros((100, 4)), verbose=0)
+"""
+BROKEN = """
+import os
+os.write(2, b"the loader's own words\\n")
+raise ImportError("libcudnn is broken")
+"""
+
+
+def test_nothing_is_said_on_stderr() -> None:
+    done = subprocess.run([sys.executable, "-c", TRAIN], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_failing_import_gives_back_what_was_said(tmp_path: Path) -> None:
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "__init__.py").write_text(BROKEN)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    code += "from kaggle_digits.models.engine import keras\nkeras()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "the loader's own words" in done.stderr
+    assert "ModelError: Keras cannot be imported (libcudnn is broken)" in done.stderr
