@@ -37,13 +37,9 @@ def test_it_runs_to_a_valid_submission(notebook: nbformat.NotebookNode, tmp_path
     work = tmp_path / "first-submission"
     labels = read_submission(work / "submission.csv", load(work / "data").ids)
     assert len(labels) == 719
-    said = "".join(
-        output.text
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if output.output_type == "stream"
-    )
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    said = "".join(out.text for out in outputs if out.output_type == "stream")
     assert "a valid submission" in said
     assert str(tmp_path) not in said
     assert "arning" not in said
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == 2

@@ -15,7 +15,7 @@ SmallDisk = Callable[[int], Path]
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     """Makes a file system of so many kB; skips where this user may not mount one."""
-    mounted = []
+    mounted: list[Path] = []
 
     def mount(kilobytes: int) -> Path:
         folder = tmp_path / f"disk{len(mounted)}"

@@ -24,7 +24,7 @@ def centre_of_mass(images: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n, 2): row and column."""
     places = np.indices(images.shape[1:])
     weights = images / images.sum(axis=(1, 2), keepdims=True)
-    return np.einsum("nij,kij->nk", weights, places)
+    return np.asarray(np.einsum("nij,kij->nk", weights, places))
 
 
 def test_no_amount_moves_nothing(dataset: Dataset) -> None:
