@@ -1,0 +1,151 @@
+"""The project as a whole: what is declared, pinned, written down and left out."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import kaggle_digits
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "kaggle_digits"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PIN = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!+]+(; [a-z_]+ *[<>=!]+ *\"[a-z0-9.]+\")?")
+# Name of the import -> name of the distribution, where they differ.
+DISTRIBUTION = {"sklearn": "scikit-learn", "kagglesdk": "kaggle"}
+
+
+def tracked() -> list[Path]:
+    """Files that git keeps and that stand."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def requirement(text: str) -> str:
+    """The name in a requirement, as the index spells it."""
+    found = re.match(r"[A-Za-z0-9_.-]+", text)
+    assert found
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    declared = {requirement(text) for text in PROJECT["dependencies"]}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            for name in names:
+                top = name.partition(".")[0]
+                if top not in sys.stdlib_module_names and top != "kaggle_digits":
+                    assert requirement(DISTRIBUTION.get(top, top)) in declared, f"{path}: {top}"
+
+
+def test_constraints_pin_every_dependency_and_nothing_else() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    wrong = [line for line in lines if not PIN.fullmatch(line)]
+    assert not wrong
+    pinned = {requirement(line) for line in lines}
+    extras = PROJECT["optional-dependencies"].values()
+    needed = [*PROJECT["dependencies"], *(text for extra in extras for text in extra)]
+    assert {requirement(text) for text in needed} <= pinned
+    assert lines == sorted(lines, key=str.casefold)
+
+
+def test_the_version_is_the_change_logs_newest() -> None:
+    log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", log, re.MULTILINE)
+    assert released[0] == kaggle_digits.__version__ == metadata.version("kaggle-digits")
+
+
+def test_every_name_the_library_offers_is_there() -> None:
+    for name in kaggle_digits.__all__:
+        assert getattr(kaggle_digits, name) is not None
+    assert set(kaggle_digits.__all__) <= set(dir(kaggle_digits))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = kaggle_digits.nonsense
+
+
+def test_types_know_the_same_names() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    typed = {
+        alias.asname
+        for node in tree.body
+        if isinstance(node, ast.If)
+        for inner in node.body
+        if isinstance(inner, ast.ImportFrom)
+        for alias in inner.names
+    }
+    assert typed | {"__version__"} == set(kaggle_digits.__all__)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script")
+def test_ci_runs_make_test() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash\n")
+    assert "make test" in script.read_text(encoding="utf-8")
+
+
+def test_make_explains_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[0].split()
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in phony:
+        assert re.search(rf"^  make {target} +\S+", done.stdout, re.MULTILINE), target
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script")
+@pytest.mark.parametrize("version", ["3, 10, 13", "3, 14, 0"])
+def test_a_python_that_does_not_fit_is_refused_at_once(version: str, tmp_path: Path) -> None:
+    other = tmp_path / "python"
+    code = f"import sys; sys.version_info = ({version}); exec(sys.argv[2])"
+    other.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}' \"$@\"\n")
+    other.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={other}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "3.11, 3.12 or 3.13 is needed, not 3.1" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_nothing_is_left_to_do_and_no_machine_is_named() -> None:
+    todo = r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b"
+    hosts = r"py" r"pi\.org|pythonhosted|index-url|--index"
+    places = r"/(home|Users|root|work|opt)/[a-z]|/tm" r"p/\w"
+    pattern = re.compile(f"{todo}|{hosts}|{places}")
+    found = []
+    for path in tracked():
+        if path.suffix in {".png", ".onnx", ".woff2"}:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if pattern.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert not found
+
+
+def test_no_data_or_model_is_committed() -> None:
+    for path in tracked():
+        place = path.relative_to(ROOT)
+        if place.parts[0] in {"data", "runs", "submissions"}:
+            assert place.name == "README.md", place
+        assert place.suffix not in {".csv", ".zip", ".gz", ".npy", ".npz", ".keras", ".joblib"}
+        assert path.stat().st_size < 500_000, place

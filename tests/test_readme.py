@@ -1,0 +1,155 @@
+"""README says what is true: every command in it is run here, in order, on the sample.
+
+A ``kd fetch`` begins a folder of its own. Kaggle is the one in tests/fakes, and it serves the
+sample. A training that names no epochs gets one; nothing else is changed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from kaggle_digits.cli import send
+from kaggle_digits.cli.main import app
+from kaggle_digits.data.folder import FILES
+from kaggle_digits.models.zoo import BUILDERS
+from kaggle_digits.training.recipes import RECIPES
+from tests.fakes.fixtures import home
+from tests.fakes.kaggle_server import FakeKaggle
+
+__all__ = ["home"]
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OWN_MODULE = re.compile(r"`(\w+\.py)`[^`\n]*\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Done by setup, not by us.
+NOT_RUN = {"source .venv/bin/activate"}
+
+
+def commands(text: str) -> list[str]:
+    """The lines of all console blocks, without comments."""
+    lines = [line for kind, block in BLOCK.findall(text) if kind == "console"
+             for line in block.splitlines()]  # fmt: skip
+    return [bare for line in lines if (bare := line.partition(" #")[0].strip())]
+
+
+def targets() -> dict[str, str]:
+    """make's targets and what is said about them."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z]+):.*##\s*(.+)$", makefile, re.MULTILINE))
+
+
+@pytest.fixture
+def kaggle(
+    sample: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeKaggle]:
+    """A Kaggle whose files are the sample, a credential for it, and somebody who says yes."""
+    with FakeKaggle({name: (sample / name).read_bytes() for name in FILES}) as server:
+        for name, value in server.environment(home).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("KD_KAGGLE_TIMEOUT", "6")
+        monkeypatch.setattr(send, "on_terminal", lambda: True)
+        yield server
+
+
+def test_every_command_of_the_readme_runs(
+    kaggle: FakeKaggle, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for number, command in enumerate(commands(README)):
+        program, *words = shlex.split(command)
+        if program == "make":
+            assert set(words) <= set(targets()), f"{command}: the Makefile has no such target"
+            continue
+        if command in NOT_RUN:
+            continue
+        assert program == "kd", f"{command}: no test runs this"
+        if words[0] == "fetch" or number == 0:
+            _new_folder(tmp_path / f"{number}", sample, monkeypatch)
+        if words[0] == "train" and not {"--epochs", "--resume"} & set(words):
+            words += ["--epochs", "1"]
+        result = CliRunner().invoke(app, words, input="y\n")
+        assert result.exit_code == 0, f"{command}: {result.output}"
+    assert kaggle.submissions, "README sends nothing"
+
+
+def _new_folder(folder: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working folder with what README takes for granted: the archive, and modules it prints."""
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with zipfile.ZipFile(folder / "digit-recognizer.zip", "w") as archive:
+        for name in FILES:
+            archive.write(sample / name, name)
+    for name, code in OWN_MODULE.findall(README):
+        (folder / name).write_text(code, encoding="utf-8")
+
+
+def test_the_library_example_runs(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    modules = {code for _, code in OWN_MODULE.findall(README)}
+    examples = [code for kind, code in BLOCK.findall(README)
+                if kind == "python" and code not in modules]  # fmt: skip
+    assert len(examples) == 1
+    exec(compile(examples[0], "README.md", "exec"), {})
+    assert "accuracy=0." in capsys.readouterr().out
+    assert (tmp_path / "mine.csv").read_bytes().startswith(b"ImageId,Label\r\n1,")
+
+
+def test_commands_stand_in_no_other_block() -> None:
+    for kind, block in BLOCK.findall(README):
+        if kind != "console":
+            assert not re.search(r"^\W*(kd|make) [a-z]", block, re.MULTILINE), block
+
+
+def test_every_command_is_in_the_table() -> None:
+    table = README.partition("## Commands")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `kd (\w+)` \|", table, re.MULTILINE)
+    group = typer.main.get_command(app)
+    assert sorted(listed) == sorted(group.commands)  # type: ignore[attr-defined]
+
+
+def test_every_option_that_is_named_exists() -> None:
+    group = typer.main.get_command(app)
+    every = [group, *group.commands.values()]  # type: ignore[attr-defined]
+    known = {word for command in every for option in command.params for word in option.opts}
+    known |= {word for option in group.params for word in option.opts} | {"--help"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README)) <= known
+
+
+def test_every_model_and_recipe_is_in_the_table() -> None:
+    table = README.partition("## Models")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z0-9-]+)`", table))
+    assert {*BUILDERS, *RECIPES} <= named
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w\- ]", "", line).strip().replace(" ", "-").lower()
+        for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        if link.startswith("#"):
+            assert link[1:] in headings, link
+        elif not link.startswith("https://"):
+            assert (ROOT / link.partition("#")[0]).exists(), link
+
+
+def test_contributing_names_targets_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for command in commands(text):
+        program, *words = shlex.split(command)
+        assert program == "make", f"{command}: no test runs this"
+        assert set(words) <= set(targets())
