@@ -12,6 +12,7 @@ import pytest
 from kaggle_digits.competition.sources import fetch
 from kaggle_digits.data.folder import Dataset, load
 from kaggle_digits.run_store import create
+from tests.fakes.competition_files import data_folder, submission
 
 HEAVY = ("numpy", "pandas", "sklearn", "scipy", "matplotlib", "tensorflow", "keras", "kaggle")
 REPORT = """
@@ -66,7 +67,9 @@ def _make_run(runs_dir: Path, name: str, dataset: Dataset, seed: int) -> None:
         run.write_metrics({**figures, "n_val": len(dataset.train), "train_seconds": 1.0})
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["submit", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["train", "--help"], ["predict", "--help"]], ids=" ".join
+)
 def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     assert not imported(tmp_path, *words) & set(HEAVY)
 
@@ -88,6 +91,19 @@ def test_commands_that_do_not_compute_with_it_import_no_tensorflow(
     words: list[str], folder: Path
 ) -> None:
     assert not imported(folder, *words) & {"tensorflow", "keras"}
+
+
+def test_the_check_before_sending_imports_no_tensorflow(tmp_path: Path) -> None:
+    path = submission(tmp_path / "submissions" / "dense-1.csv")
+    data_folder(tmp_path / "data")
+    code = (
+        "import sys; from pathlib import Path; from kaggle_digits.cli import send; "
+        "from kaggle_digits.competition.check import check; "
+        "assert check(Path(sys.argv[1])).rows == 24; print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"tensorflow", "keras", "pandas", "sklearn", "kaggle"}
 
 
 def test_the_library_costs_nothing_until_it_is_used() -> None:
