@@ -1,8 +1,9 @@
-"""Every model on the competition's rows: accuracy with its interval, seconds, peak memory.
+"""Every recipe on the competition's rows: accuracy with its interval, seconds, peak memory.
 
-    python -m benchmarks.models --data data --seeds 3
+    python -m benchmarks.models --data data --seeds 2 --write
 
-Each training is a process of its own, so that its peak memory is its own.
+Each training is a process of its own, so that its peak memory is its own. ``--write`` keeps the
+figures where `kd recipes` finds them; README's table is the one printed.
 """
 
 from __future__ import annotations
@@ -13,47 +14,67 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from kaggle_digits.files import write_json
 from kaggle_digits.machine import machine, versions
+from kaggle_digits.training.measured import PATH, measured
 from kaggle_digits.training.recipes import RECIPES
 
-HEAD = "| model | accuracy, mean of seeds (spread) | seed 0 (95 % interval) | seconds | peak MB |"
+HEAD = "| recipe | accuracy, mean of seeds (spread) | seed 0 (95 % interval) | seconds | peak MB |"
 
 
 def main() -> None:
-    """Print a Markdown table."""
+    """Print a Markdown table, a row when it is measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder filled by kd fetch")
-    parser.add_argument("--models", nargs="*", default=list(RECIPES))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     print(f"{machine()}\n{versions()}\n\n{HEAD}\n|{' --- |' * 5}", flush=True)
     with tempfile.TemporaryDirectory() as work:
-        for model in given.models:
-            runs = [_train(model, seed, given.data, work) for seed in range(given.seeds)]
-            print(_row(model, runs), flush=True)
+        for recipe in given.recipes:
+            runs = [_train(recipe, seed, given.data, work) for seed in range(given.seeds)]
+            figures = _figures(runs)
+            print(_row(recipe, figures), flush=True)
+            if given.write:
+                write_json(PATH, {**measured(), recipe: figures})
 
 
-def _train(model: str, seed: int, data: Path, work: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "kaggle_digits", "train", "--recipe", model]
+def _train(recipe: str, seed: int, data: Path, work: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "kaggle_digits", "train", "--recipe", recipe]
     options = ["--seed", str(seed), "--json", "--data-dir", str(data.absolute())]
     done = subprocess.run([*command, *options], cwd=work, check=True, capture_output=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _row(model: str, runs: list[dict[str, Any]]) -> str:
+def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
     accuracies = [run["val_accuracy"] for run in runs]
-    spread = statistics.stdev(accuracies) if len(runs) > 1 else 0.0
-    low, high = runs[0]["val_accuracy_ci95"]
-    seconds = statistics.median(run["train_seconds"] for run in runs)
-    memory = max(run["peak_memory_mb"] for run in runs)
+    return {
+        "accuracy": statistics.mean(accuracies),
+        "spread": statistics.stdev(accuracies) if len(runs) > 1 else None,
+        "seeds": len(runs),
+        "first": accuracies[0],
+        "first_ci95": runs[0]["val_accuracy_ci95"],
+        "n_val": runs[0]["n_val"],
+        "seconds": statistics.median(run["train_seconds"] for run in runs),
+        "peak_memory_mb": max(run["peak_memory_mb"] for run in runs),
+        "machine": f"{machine()['processor']}, {machine()['cores']} cores",
+        "date": date.today().isoformat(),
+    }
+
+
+def _row(recipe: str, figures: dict[str, Any]) -> str:
+    low, high = figures["first_ci95"]
+    spread = "" if figures["spread"] is None else f"± {100 * figures['spread']:.2f}, "
     return (
-        f"| `{model}` | {100 * statistics.mean(accuracies):.2f} % (± {100 * spread:.2f}, "
-        f"n = {len(runs)}) | {100 * accuracies[0]:.2f} % ({100 * low:.2f}–{100 * high:.2f}) "
-        f"| {seconds:.0f} | {memory:,.0f} |"
+        f"| `{recipe}` | {100 * figures['accuracy']:.2f} % ({spread}n = {figures['seeds']}) "
+        f"| {100 * figures['first']:.2f} % ({100 * low:.2f}–{100 * high:.2f}) "
+        f"| {figures['seconds']:.0f} | {figures['peak_memory_mb']:,.0f} |"
     )
 
 

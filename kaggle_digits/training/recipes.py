@@ -14,6 +14,7 @@ RECIPES: dict[str, Recipe] = {
     "mlp": Recipe("mlp", epochs=15, batch_size=200, learning_rate=2e-3),
     "dense": Recipe("dense", dropout=0.1, batch_size=64, label_smoothing=0.1),
     "dense-deep": Recipe("dense-deep", learning_rate=1e-3, label_smoothing=0.1),
+    "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
     "fast": Recipe("fast", epochs=2, batch_size=256, learning_rate=1e-2),
     "strong": Recipe(
         "strong",
@@ -37,7 +38,6 @@ RECIPES: dict[str, Recipe] = {
         schedule="exponential",
         augment=Augmentation(rotation=10.0, zoom=0.1, shear=0.0, shift=2.8),
     ),
-    "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
 }
 
 
