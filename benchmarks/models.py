@@ -2,7 +2,8 @@
 
     python -m benchmarks.models --data data --seeds 2 --write
 
-Each training is a process of its own, so that its peak memory is its own. ``--write`` keeps the
+Settings were chosen on the hold-outs of seeds 0 and 1 (benchmarks/research.md), so figures are
+taken on those of seeds from 10 on. Each training is a process of its own, so that its peak memory is its own. ``--write`` keeps the
 figures where `kd recipes` finds them; README's table is the one printed.
 """
 
@@ -23,7 +24,10 @@ from kaggle_digits.machine import machine, versions
 from kaggle_digits.training.measured import PATH, measured
 from kaggle_digits.training.recipes import RECIPES
 
-HEAD = "| recipe | accuracy, mean of seeds (spread) | seed 0 (95 % interval) | seconds | peak MB |"
+FIRST_SEED = 10
+HEAD = (
+    "| recipe | accuracy, mean of seeds (spread) | one seed (95 % interval) | seconds | peak MB |"
+)
 
 
 def main() -> None:
@@ -34,10 +38,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    seeds = range(FIRST_SEED, FIRST_SEED + given.seeds)
     print(f"{machine()}\n{versions()}\n\n{HEAD}\n|{' --- |' * 5}", flush=True)
     with tempfile.TemporaryDirectory() as work:
         for recipe in given.recipes:
-            runs = [_train(recipe, seed, given.data, work) for seed in range(given.seeds)]
+            runs = [_train(recipe, seed, given.data, work) for seed in seeds]
             figures = _figures(runs)
             print(_row(recipe, figures), flush=True)
             if given.write:
@@ -58,6 +63,7 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "accuracy": statistics.mean(accuracies),
         "spread": statistics.stdev(accuracies) if len(runs) > 1 else None,
         "seeds": len(runs),
+        "first_seed": FIRST_SEED,
         "first": accuracies[0],
         "first_ci95": runs[0]["val_accuracy_ci95"],
         "n_val": runs[0]["n_val"],

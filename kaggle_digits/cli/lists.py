@@ -64,8 +64,10 @@ def recipes(as_json: AsJson = False) -> None:
             worth = (accuracy, f"{found['seconds']:.0f}")
         table.add_row(name, *[str(settings[column]) for column in shown], *worth)
     console.show(table)
-    for machine in sorted({f"{f['machine']}, {f['n_val']:,} rows" for f in figures.values()}):
-        console.note(f"measured on {machine} held out, seed 0; kd train --recipe NAME repeats it")
+    places = {f"{f['machine']}, {f['n_val']:,} rows held out, seed {f['first_seed']}"
+              for f in figures.values()}  # fmt: skip
+    for place in sorted(places):
+        console.note(f"measured on {place}; another machine takes other seconds")
 
 
 def _runs_table(
