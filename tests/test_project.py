@@ -129,7 +129,7 @@ def test_a_python_that_does_not_fit_is_refused_at_once(version: str, tmp_path: P
 
 def test_nothing_is_left_to_do_and_no_machine_is_named() -> None:
     todo = r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b"
-    hosts = r"py" r"pi\.org|pythonhosted|index-url|--index"
+    hosts = r"py" r"pi\.org|python" r"hosted|index" r"-url"
     places = r"/(home|Users|root|work|opt)/[a-z]|/tm" r"p/\w"
     pattern = re.compile(f"{todo}|{hosts}|{places}")
     found = []

@@ -91,6 +91,7 @@ def _new_folder(folder: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> 
             archive.write(sample / name, name)
     for name, code in OWN_MODULE.findall(README):
         (folder / name).write_text(code, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)
 
 
 def test_the_library_example_runs(
