@@ -15,7 +15,7 @@ RECIPES: dict[str, Recipe] = {
     "dense": Recipe("dense", dropout=0.1, batch_size=64, label_smoothing=0.1),
     "dense-deep": Recipe("dense-deep", learning_rate=1e-3, label_smoothing=0.1),
     "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
-    "fast": Recipe("fast", epochs=2, batch_size=256, learning_rate=1e-2),
+    "fast": Recipe("fast", epochs=2, batch_size=256, optimizer="muon", learning_rate=2e-2),
     "strong": Recipe(
         "strong",
         epochs=12,
