@@ -34,11 +34,17 @@ HEAD = (
 def main() -> None:
     """Print a Markdown table, a row when it is measured."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder filled by kd fetch")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="a folder filled by kd fetch"
+    )
     parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--table", action="store_true", help="only print what was measured")
     given = parser.parse_args()
+    if given.table:
+        print("\n".join([HEAD, f"|{' --- |' * 5}", *table()]))
+        return
     seeds = range(FIRST_SEED, FIRST_SEED + given.seeds)
     print(f"{machine()}\n{versions()}\n\n{HEAD}\n|{' --- |' * 5}", flush=True)
     with tempfile.TemporaryDirectory() as work:
@@ -48,6 +54,11 @@ def main() -> None:
             print(_row(recipe, figures), flush=True)
             if given.write:
                 write_json(PATH, {**measured(), recipe: figures})
+
+
+def table() -> list[str]:
+    """The rows of README's table, from the figures that were kept."""
+    return [_row(name, figures) for name, figures in measured().items()]
 
 
 def _train(recipe: str, seed: int, data: Path, work: str) -> dict[str, Any]:
@@ -77,10 +88,12 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _row(recipe: str, figures: dict[str, Any]) -> str:
     low, high = figures["first_ci95"]
-    spread = "" if figures["spread"] is None else f"± {100 * figures['spread']:.2f}, "
+    mean = "–"
+    if figures["spread"] is not None:
+        spread = f"± {100 * figures['spread']:.2f}, n = {figures['seeds']}"
+        mean = f"{100 * figures['accuracy']:.2f} % ({spread})"
     return (
-        f"| `{recipe}` | {100 * figures['accuracy']:.2f} % ({spread}n = {figures['seeds']}) "
-        f"| {100 * figures['first']:.2f} % ({100 * low:.2f}–{100 * high:.2f}) "
+        f"| `{recipe}` | {mean} | {100 * figures['first']:.2f} % ({100 * low:.2f}–{100 * high:.2f}) "
         f"| {figures['seconds']:.0f} | {figures['peak_memory_mb']:,.0f} |"
     )
 

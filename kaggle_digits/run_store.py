@@ -81,13 +81,13 @@ def create(
     )
 
 
-def open_run(runs_dir: Path, name: str) -> Run:
+def open_run(runs_dir: Path | str, name: str) -> Run:
     """The run called ``name``.
 
     Raises:
         RunError: there is none; names those that stand.
     """
-    path = runs_dir / check_name(name)
+    path = Path(runs_dir) / check_name(name)
     if (path / CONFIG).is_file():
         return Run(path)
     names = [run.name for run in list_runs(runs_dir)]
@@ -97,9 +97,9 @@ def open_run(runs_dir: Path, name: str) -> Run:
     raise RunError(f"no run called {name} in {runs_dir}; {known}")
 
 
-def list_runs(runs_dir: Path) -> list[Run]:
+def list_runs(runs_dir: Path | str) -> list[Run]:
     """Every folder in ``runs_dir`` that holds a config.json, by name."""
-    return [Run(path.parent) for path in sorted(runs_dir.glob(f"*/{CONFIG}"))]
+    return [Run(path.parent) for path in sorted(Path(runs_dir).glob(f"*/{CONFIG}"))]
 
 
 def _move_aside(path: Path) -> None:

@@ -17,10 +17,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from benchmarks.models import table
 from kaggle_digits.cli import send
 from kaggle_digits.cli.main import app
 from kaggle_digits.data.folder import FILES
 from kaggle_digits.models.zoo import BUILDERS
+from kaggle_digits.training.measured import measured
 from kaggle_digits.training.recipes import RECIPES
 from tests.fakes.fixtures import home
 from tests.fakes.kaggle_server import FakeKaggle
@@ -132,6 +134,12 @@ def test_every_model_and_recipe_is_in_the_table() -> None:
     table = README.partition("## Models")[2].partition("\n## ")[0]
     named = set(re.findall(r"`([a-z0-9-]+)`", table))
     assert {*BUILDERS, *RECIPES} <= named
+
+
+def test_the_figures_are_those_that_were_measured() -> None:
+    assert measured(), "python -m benchmarks.models --write"
+    for row in table():
+        assert row in README
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

@@ -97,7 +97,9 @@ def ensemble(
     path = output or free_path(submissions_dir, "ensemble")
     make_room(path, force=force)
     if any(name.endswith(".csv") for name in runs):
-        _vote_of_files([Path(name) for name in runs], method, path, data_dir, submissions_dir)
+        files = [Path(name) for name in runs]
+        scores = _vote_of_files(files, method, path, data_dir, submissions_dir)
+        _show_vote(scores, path, as_json=as_json)
         return
     opened = [open_run(runs_dir, name) for name in runs]
     dataset = load(data_dir)
@@ -168,8 +170,11 @@ def _show(
 
 def _vote_of_files(
     files: Sequence[Path], method: str, path: Path, data_dir: Path, submissions_dir: Path
-) -> None:
-    """Ties go to the file with the better public score; without scores to the first named."""
+) -> dict[Path, float | None]:
+    """Write the majority; ties go to the better public score, without scores to the first named.
+
+    Returns the files in the order that decided ties, each with its public score.
+    """
     from kaggle_digits.competition.log import read_log
     from kaggle_digits.data.folder import load
     from kaggle_digits.data.submission import read_origin, read_submission
@@ -200,7 +205,14 @@ def _vote_of_files(
         source=sources.pop() if len(sources) == 1 else "unknown",
         score=None,
     )
-    for file in ordered:
-        known = scores.get(sha256(file))
-        console.say(f"{file}: public score {'unknown' if known is None else f'{known:.5f}'}")
-    console.say(f"{path}: majority of {len(files)} files, ties to the first above; checked")
+    return {file: scores.get(sha256(file)) for file in ordered}
+
+
+def _show_vote(scores: dict[Path, float | None], path: Path, *, as_json: bool) -> None:
+    if as_json:
+        members = [{"file": str(f), "public_score": score} for f, score in scores.items()]
+        console.print_json({"submission": str(path), "method": "vote", "members": members})
+        return
+    for file, score in scores.items():
+        console.say(f"{file}: public score {'unknown' if score is None else f'{score:.5f}'}")
+    console.say(f"{path}: majority of {len(scores)} files, ties to the first above; checked")

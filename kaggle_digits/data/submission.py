@@ -53,7 +53,7 @@ def read_ids(path: Path) -> NDArray[np.int64]:
     return ids
 
 
-def write_submission(path: Path, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> None:
+def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> None:
     """Write ``ImageId,Label`` rows with CRLF line ends, as Kaggle's sample has them.
 
     Args:
@@ -65,7 +65,7 @@ def write_submission(path: Path, ids: NDArray[np.int64], labels: NDArray[np.inte
         SubmissionError: the labels do not fit the ids or are not 0 to 9.
         StorageError: the file cannot be written.
     """
-    labels = np.asarray(labels)
+    path, labels = Path(path), np.asarray(labels)
     if labels.shape != ids.shape:
         raise SubmissionError(f"{path}: {len(labels)} labels for {len(ids)} ids; nothing written")
     if not np.issubdtype(labels.dtype, np.integer) or not np.isin(labels, range(CLASSES)).all():
@@ -74,12 +74,13 @@ def write_submission(path: Path, ids: NDArray[np.int64], labels: NDArray[np.inte
     write_text(path, ",".join(COLUMNS) + "\r\n" + "".join(rows))
 
 
-def read_submission(path: Path, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+def read_submission(path: Path | str, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
     """The labels of a finished submission, (n,) uint8, after checking that Kaggle would take it.
 
     Raises:
         SubmissionError: the file is not in the form of sample_submission.csv; says where.
     """
+    path = Path(path)
     try:
         table = _read(path)
         _check_ids(path, table[:, 0].astype(np.int64), ids)

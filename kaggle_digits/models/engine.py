@@ -25,11 +25,8 @@ def keras() -> Any:
     Raises:
         ModelError: Keras or its backend cannot be imported.
     """
-    if not os.environ.get("KD_DEBUG"):
-        # Later lines, such as the graph rewriter's, do go by this.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with _descriptor_2_held_aside():
+        with quiet_start():
             import keras as module
 
             if module.backend.backend() == "tensorflow":
@@ -50,10 +47,16 @@ def keras() -> Any:
 
 
 @contextmanager
-def _descriptor_2_held_aside() -> Iterator[None]:
+def quiet_start() -> Iterator[None]:
+    """Hold file descriptor 2 aside while TensorFlow may be imported; not under KD_DEBUG.
+
+    What was written to it is given back if the block fails.
+    """
     if os.environ.get("KD_DEBUG"):
         yield
         return
+    # Later lines, such as the graph rewriter's, do go by this.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as aside:

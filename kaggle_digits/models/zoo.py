@@ -11,6 +11,7 @@ from typing import Any
 
 from kaggle_digits.errors import ModelError, UsageError
 from kaggle_digits.models import cnn, dense, linear, peers, strong
+from kaggle_digits.models.engine import quiet_start
 
 # Takes keyword options and returns a Keras model (28, 28, 1) float32 → 10 logits (or, ending in
 # softmax, probabilities), or an unfitted scikit-learn classifier for (n, 784) float32.
@@ -86,7 +87,8 @@ def _own_builder(model: str) -> Builder:
     if here not in sys.path:  # as `python -m` does: the user's module stands where they type
         sys.path.insert(0, here)
     try:
-        builder = getattr(importlib.import_module(module_name), function)
+        with quiet_start():
+            builder = getattr(importlib.import_module(module_name), function)
     except ImportError as error:
         raise ModelError(f"--model {model}: cannot import {module_name} ({error})") from error
     except AttributeError:

@@ -236,6 +236,9 @@ def test_better_scored_files_decide_ties_and_scores_are_listed() -> None:
     result = kd("ensemble", "submissions/one.csv", "submissions/two.csv", "-o", "votes.csv")
     assert "two.csv: public score 0.98765" in result.stdout
     assert Path("votes.csv").read_bytes() == Path("submissions/two.csv").read_bytes()
+    files = ["submissions/one.csv", "submissions/two.csv"]
+    found = json.loads(kd("ensemble", *files, "-o", "again.csv", "--json").stdout)
+    assert [member["public_score"] for member in found["members"]] == [0.98765, None]
 
 
 @pytest.mark.usefixtures("work")

@@ -35,3 +35,11 @@ def test_a_failing_import_gives_back_what_was_said(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "the loader's own words" in done.stderr
     assert "ModelError: Keras cannot be imported (libcudnn is broken)" in done.stderr
+
+
+def test_a_model_of_ones_own_may_import_keras_first(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import keras\n\n\ndef small():\n    return 1\n")
+    code = "from kaggle_digits.models.zoo import find_builder\nfind_builder('mine:small')"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
