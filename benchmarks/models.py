@@ -93,7 +93,8 @@ def _row(recipe: str, figures: dict[str, Any]) -> str:
         spread = f"± {100 * figures['spread']:.2f}, n = {figures['seeds']}"
         mean = f"{100 * figures['accuracy']:.2f} % ({spread})"
     return (
-        f"| `{recipe}` | {mean} | {100 * figures['first']:.2f} % ({100 * low:.2f}–{100 * high:.2f}) "
+        f"| `{recipe}` | {mean} "
+        f"| {100 * figures['first']:.2f} % ({100 * low:.2f}–{100 * high:.2f}) "
         f"| {figures['seconds']:.0f} | {figures['peak_memory_mb']:,.0f} |"
     )
 
