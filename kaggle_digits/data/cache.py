@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.table import read_bytes
+from kaggle_digits.data.table import Content, read_content
 from kaggle_digits.errors import StorageError
 from kaggle_digits.files import write_json, write_whole
 
@@ -26,7 +26,7 @@ FORMAT = 1
 # A file written this recently can change again within one tick of its time stamps.
 SETTLED_SECONDS = 2.0
 
-Parse = Callable[[Path, bytes], NDArray[np.uint8]]
+Parse = Callable[[Path, Content], NDArray[np.uint8]]
 
 
 def read_through(path: Path, parse: Parse) -> tuple[NDArray[np.uint8], str]:
@@ -45,7 +45,7 @@ def read_through(path: Path, parse: Parse) -> tuple[NDArray[np.uint8], str]:
         if kept is not None:
             return kept, digest
 
-    content = read_bytes(path)
+    content = read_content(path)
     with ThreadPoolExecutor(1) as pool:
         hashing = pool.submit(lambda: hashlib.sha256(content).hexdigest())
         numbers = None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data import cache
-from kaggle_digits.data.table import read_whole_numbers
+from kaggle_digits.data.table import Content, read_whole_numbers
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -57,11 +57,10 @@ def read_test(path: Path) -> Digits:
     return Digits(numbers.reshape(-1, SIDE, SIDE), None, digest)
 
 
-def _parse_train(path: Path, content: bytes) -> NDArray[np.uint8]:
+def _parse_train(path: Path, content: Content) -> NDArray[np.uint8]:
     """All labels, then all pixels, so that both are contiguous views of one array."""
     highest = [CLASSES - 1] + [255] * PIXELS
-    blocks = read_whole_numbers(path, content, TRAIN_COLUMNS, highest, np.uint8)
-    rows = sum(map(len, blocks))
+    rows, blocks = read_whole_numbers(path, content, TRAIN_COLUMNS, highest, np.uint8)
     numbers = np.empty(rows * len(TRAIN_COLUMNS), np.uint8)
     labels, pixels = numbers[:rows], numbers[rows:].reshape(rows, PIXELS)
     start = 0
@@ -72,6 +71,6 @@ def _parse_train(path: Path, content: bytes) -> NDArray[np.uint8]:
     return numbers
 
 
-def _parse_test(path: Path, content: bytes) -> NDArray[np.uint8]:
-    blocks = read_whole_numbers(path, content, PIXEL_COLUMNS, [255] * PIXELS, np.uint8)
-    return np.concatenate(blocks).ravel()
+def _parse_test(path: Path, content: Content) -> NDArray[np.uint8]:
+    _, blocks = read_whole_numbers(path, content, PIXEL_COLUMNS, [255] * PIXELS, np.uint8)
+    return np.concatenate(list(blocks)).ravel()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.data.table import read_bytes, read_whole_numbers
+from kaggle_digits.data.table import read_content, read_whole_numbers
 from kaggle_digits.errors import DataError, SubmissionError
 from kaggle_digits.files import sha256, write_json, write_text
 
@@ -104,10 +104,10 @@ def read_origin(path: Path) -> Origin | None:
 
 
 def _read(path: Path) -> NDArray[np.uint32]:
-    blocks = read_whole_numbers(
-        path, read_bytes(path), COLUMNS, [HIGHEST_ID, CLASSES - 1], np.uint32
+    _, blocks = read_whole_numbers(
+        path, read_content(path), COLUMNS, [HIGHEST_ID, CLASSES - 1], np.uint32
     )
-    return np.concatenate(blocks)
+    return np.concatenate(list(blocks))
 
 
 def _check_ids(path: Path, found: NDArray[np.int64], expected: NDArray[np.int64]) -> None:

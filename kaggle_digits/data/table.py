@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
+import mmap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,16 @@ from kaggle_digits.errors import DataError
 BLOCK_BYTES = 4 << 20
 LONGEST_SHOWN = 20
 
+Content = bytes | mmap.mmap
+
 
 def read_whole_numbers(
     path: Path,
-    content: bytes,
+    content: Content,
     columns: list[str],
     highest: list[int],
     dtype: type[np.unsignedinteger[Any]],
-) -> list[NDArray[Any]]:
+) -> tuple[int, Iterator[NDArray[Any]]]:
     """Read a CSV whose header is exactly ``columns`` and whose cells are whole numbers.
 
     Args:
@@ -38,11 +42,12 @@ def read_whole_numbers(
         dtype: ``np.uint8`` or ``np.uint32``: what holds the values.
 
     Returns:
-        (rows, columns) arrays of ``dtype``, one a block of the file, in order, at least one row
-        in all. In blocks, so that the caller copies each number once.
+        How many rows, at least one, and (rows, columns) arrays of ``dtype``, one a block of the
+        file, in order; one at a time, so that each number is copied once and memory used again.
 
     Raises:
-        DataError: names the file, the line (1 is the header) and the column that is wrong.
+        DataError: names the file, the line (1 is the header) and the column that is wrong; for
+            a value above ``highest`` when its block is asked for.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
@@ -51,7 +56,7 @@ def read_whole_numbers(
     arrow_type = pa.from_numpy_dtype(np.dtype(dtype))
     try:
         table = arrow_csv.read_csv(
-            pa.BufferReader(content),
+            pa.BufferReader(pa.py_buffer(content)),
             read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
             # Without words for "missing", an empty cell is refused like any other text.
             convert_options=arrow_csv.ConvertOptions(
@@ -62,36 +67,46 @@ def read_whole_numbers(
         raise _explanation(path, content, columns, highest) from error
     if table.num_rows == 0:
         raise _explanation(path, content, columns, highest)
-    blocks = [batch.to_tensor(row_major=True).to_numpy() for batch in table.to_batches()]
-    # Arrow reads 0x1F as 31; and a value can fit the type but not the column.
-    header_end = content.index(b"\n")
-    hexadecimal = content.find(b"x", header_end) >= 0 or content.find(b"X", header_end) >= 0
-    if hexadecimal or any((block.max(axis=0) > np.array(highest)).any() for block in blocks):
+    # Arrow reads 0x1F as 31.
+    header_end = content.find(b"\n")
+    if content.find(b"x", header_end) >= 0 or content.find(b"X", header_end) >= 0:
         raise _explanation(path, content, columns, highest)
-    return blocks
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        most = np.array(highest)
+        for batch in table.to_batches():
+            block = batch.to_tensor(row_major=True).to_numpy()
+            if (block.max(axis=0) > most).any():  # fits the type but not the column
+                raise _explanation(path, content, columns, highest)
+            yield block
+
+    return table.num_rows, blocks()
 
 
-def read_bytes(path: Path) -> bytes:
-    """The file's bytes.
+def read_content(path: Path) -> Content:
+    """The file's bytes, mapped into memory rather than copied.
 
     Raises:
         DataError: it is missing, empty, a folder or not readable.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            blank = not file.read(4096).strip() and not file.read().strip()
+            content = b"" if blank else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         raise DataError(f"{path} is missing; get it with: kd fetch") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder, not a CSV file; move it, then: kd fetch") from None
     except PermissionError:
         raise DataError(f"{path} cannot be read: no permission; chmod u+r it") from None
-    if not content.strip():
+    if not content:
         raise DataError(f"{path} is empty; fetch it again: kd fetch --force")
     return content
 
 
-def _check_header(path: Path, content: bytes, columns: list[str]) -> None:
-    line = content.partition(b"\n")[0].removeprefix(b"\xef\xbb\xbf")
+def _check_header(path: Path, content: Content, columns: list[str]) -> None:
+    end = content.find(b"\n")
+    line = bytes(content[: end if end >= 0 else len(content)]).removeprefix(b"\xef\xbb\xbf")
     try:
         found = next(csv.reader([line.decode("utf-8").rstrip("\r")]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -113,9 +128,11 @@ def _check_header(path: Path, content: bytes, columns: list[str]) -> None:
     raise DataError(f"{path}: {what}; expected the {len(columns)} columns {expected}")
 
 
-def _explanation(path: Path, content: bytes, columns: list[str], highest: list[int]) -> DataError:
+def _explanation(path: Path, content: Content, columns: list[str], highest: list[int]) -> DataError:
     """The first cell or row that is wrong, in words."""
-    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace", newline="")
+    text = io.TextIOWrapper(
+        io.BytesIO(bytes(content)), encoding="utf-8-sig", errors="replace", newline=""
+    )
     rows = csv.reader(text)
     try:
         next(rows)

@@ -102,7 +102,7 @@ def test_settled_files_are_not_hashed_again(
     monkeypatch.setattr(cache, "SETTLED_SECONDS", 0.0)
     settle(path)
     first = read_train(path)
-    monkeypatch.setattr(cache, "read_bytes", None)
+    monkeypatch.setattr(cache, "read_content", None)
     assert read_train(path).sha256 == first.sha256
 
 

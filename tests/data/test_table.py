@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaggle_digits.data.table import read_bytes, read_whole_numbers
+from kaggle_digits.data.table import read_content, read_whole_numbers
 from kaggle_digits.errors import DataError
 
 COLUMNS = ["label", "p0", "p1"]
@@ -18,8 +18,10 @@ GOOD = b"label,p0,p1\n1,0,255\n9,7,8\n"
 
 
 def read(content: bytes) -> np.ndarray:
-    blocks = read_whole_numbers(Path("train.csv"), content, COLUMNS, HIGHEST, np.uint8)
-    return np.concatenate(blocks)
+    rows, blocks = read_whole_numbers(Path("train.csv"), content, COLUMNS, HIGHEST, np.uint8)
+    table = np.concatenate(list(blocks))
+    assert len(table) == rows
+    return table
 
 
 @pytest.mark.parametrize(
@@ -103,12 +105,12 @@ def test_a_header_alone_is_no_data() -> None:
 
 def test_missing_empty_and_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is missing; get it with: kd fetch"):
-        read_bytes(tmp_path / "train.csv")
+        read_content(tmp_path / "train.csv")
     (tmp_path / "empty.csv").write_bytes(b"\n \n")
     with pytest.raises(DataError, match="is empty"):
-        read_bytes(tmp_path / "empty.csv")
+        read_content(tmp_path / "empty.csv")
     with pytest.raises(DataError, match="is a folder"):
-        read_bytes(tmp_path)
+        read_content(tmp_path)
 
 
 numbers = st.lists(
