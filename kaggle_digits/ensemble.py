@@ -89,9 +89,11 @@ def combine(
             )
         learn = _learn_weights if method == "weighted" else _learn_stack
         judged = _cross_validated(learn, known, truth)
-        combined = learn(known, truth)
         if method == "weighted":
-            weights = best_weights(known, truth).tolist()
+            learnt = best_weights(known, truth)
+            combined, weights = _weighted(learnt), learnt.tolist()
+        else:
+            combined = learn(known, truth)
     else:
         combined = _mean if method == "mean" else vote
         judged = combined(known)
@@ -166,7 +168,10 @@ def _mean(probabilities: NDArray[np.float32]) -> Probabilities:
 
 
 def _learn_weights(known: NDArray[np.float32], truth: NDArray[np.uint8]) -> Combine:
-    weights = best_weights(known, truth)
+    return _weighted(best_weights(known, truth))
+
+
+def _weighted(weights: NDArray[np.float64]) -> Combine:
     return lambda probabilities: np.tensordot(weights, probabilities, 1).astype(np.float32)
 
 

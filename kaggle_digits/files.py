@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import uuid
@@ -59,6 +60,15 @@ def explain_storage(path: Path) -> Iterator[None]:
         else:
             raise
         raise StorageError(message) from error
+
+
+def name_aside(path: Path) -> Path:
+    """The first of <name>-old-1, -old-2, … that is free, where what stands at ``path`` can go."""
+    return next(
+        old
+        for k in itertools.count(1)
+        if not (old := path.with_stem(f"{path.stem}-old-{k}")).exists()
+    )
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:

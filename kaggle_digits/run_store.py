@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kaggle_digits.errors import RunError, UsageError
-from kaggle_digits.files import explain_storage
+from kaggle_digits.files import explain_storage, name_aside
 from kaggle_digits.runs import CONFIG, Busy, Run
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -56,7 +56,7 @@ def create(
         candidates = iter([check_name(name)])
         if force and (runs_dir / name).exists():
             with Run(runs_dir / name).writing():
-                _move_aside(runs_dir / name)
+                (runs_dir / name).rename(name_aside(runs_dir / name))
     else:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
         candidates = (n for k in itertools.count(1) if not taken(n := f"{stem}-{k}"))
@@ -100,10 +100,3 @@ def open_run(runs_dir: Path | str, name: str) -> Run:
 def list_runs(runs_dir: Path | str) -> list[Run]:
     """Every folder in ``runs_dir`` that holds a config.json, by name."""
     return [Run(path.parent) for path in sorted(Path(runs_dir).glob(f"*/{CONFIG}"))]
-
-
-def _move_aside(path: Path) -> None:
-    number = 1
-    while (old := path.with_name(f"{path.name}-old-{number}")).exists():
-        number += 1
-    path.rename(old)

@@ -18,7 +18,7 @@ from kaggle_digits.data.submission import (
     write_submission,
 )
 from kaggle_digits.errors import SubmissionError
-from kaggle_digits.files import explain_storage, sha256
+from kaggle_digits.files import explain_storage, name_aside, sha256
 from kaggle_digits.runs import Run
 from kaggle_digits.scores import Score
 
@@ -126,9 +126,7 @@ def make_room(path: Path, *, force: bool) -> None:
         raise SubmissionError(
             f"{path} stands already; give another name, or --force to put the old one aside"
         )
-    aside = next(
-        p for k in itertools.count(1) if not (p := path.with_stem(f"{path.stem}-old-{k}")).exists()
-    )
+    aside = name_aside(path)
     with explain_storage(path):
         path.rename(aside)
         if path.with_suffix(".json").exists():

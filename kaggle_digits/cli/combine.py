@@ -20,7 +20,7 @@ from kaggle_digits.cli.options import (
 from kaggle_digits.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from kaggle_digits.data.folder import Dataset
     from kaggle_digits.ensemble import Ensemble
@@ -111,15 +111,16 @@ def ensemble(
         combined.test.argmax(axis=1).astype("uint8"),
         runs=runs,
         method=method,
-        source=_common_source(opened),
+        source=_common(str(run.config()["data"]["source"]) for run in opened),
         score=combined.score,
     )
     _show(opened, combined, method, path, as_json=as_json)
 
 
-def _common_source(runs: Sequence[Run]) -> str:
-    sources = {str(run.config()["data"]["source"]) for run in runs}
-    return sources.pop() if len(sources) == 1 else "unknown"
+def _common(sources: Iterable[str]) -> str:
+    """The source that all have; ``unknown`` where they differ."""
+    different = set(sources)
+    return different.pop() if len(different) == 1 else "unknown"
 
 
 def _show(
@@ -188,24 +189,24 @@ def _vote_of_files(
         raise UsageError(f"--method {method} needs runs; submission files can only vote")
     dataset: Dataset = load(data_dir)
     answers = {file: read_submission(file, dataset.ids) for file in files}
-    scores = {
+    scored = {
         entry.sha256: entry.public_score
         for entry in read_log(submissions_dir)
         if entry.public_score is not None
     }
-    ordered = sorted(files, key=lambda file: -scores.get(sha256(file), 0.0))
+    scores = {file: scored.get(sha256(file)) for file in files}
+    ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
     origins = [read_origin(file) for file in files]
-    sources = {origin.source if origin else "unknown" for origin in origins}
     write_predictions(
         path,
         dataset,
         vote_labels([answers[file] for file in ordered]),
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
-        source=sources.pop() if len(sources) == 1 else "unknown",
+        source=_common(origin.source if origin else "unknown" for origin in origins),
         score=None,
     )
-    return {file: scores.get(sha256(file)) for file in ordered}
+    return {file: scores[file] for file in ordered}
 
 
 def _show_vote(scores: dict[Path, float | None], path: Path, *, as_json: bool) -> None:

@@ -86,6 +86,7 @@ def train(
 ) -> None:
     """Train a model, predict test.csv, write runs/RUN and submissions/RUN.csv."""
     from kaggle_digits.data.folder import load
+    from kaggle_digits.data.split import Split
     from kaggle_digits.submissions import make_room, submission_path, write_run_submission
     from kaggle_digits.training.recipes import find_recipe
     from kaggle_digits.training.run import resume as resume_run
@@ -115,13 +116,11 @@ def train(
             raise UsageError(
                 "--resume takes every setting from the run; type kd train --resume [--name RUN]"
             )
+        dataset = load(data_dir)
         run = _watched(
-            lambda watcher: resume_run(
-                load(data_dir), runs_dir=runs_dir, name=name, watcher=watcher
-            ),
+            lambda watcher: resume_run(dataset, runs_dir=runs_dir, name=name, watcher=watcher),
             runs_dir,
         )
-        dataset = load(data_dir)
     else:
         chosen = find_recipe(recipe, model).with_changes(**settings)
         dataset = load(data_dir)
@@ -131,7 +130,7 @@ def train(
             lambda watcher: train_run(
                 dataset,
                 chosen,
-                how or _default_split(),
+                how or Split(),
                 runs_dir=runs_dir,
                 name=name,
                 force=force,
@@ -197,12 +196,6 @@ def _split(
         return None
     kind = "all" if all_rows else "folds" if folds is not None else "holdout"
     return Split(kind=kind, **given)  # type: ignore[arg-type]
-
-
-def _default_split() -> Split:
-    from kaggle_digits.data.split import Split
-
-    return Split()
 
 
 def _report(run: Run, submission: Path, *, as_json: bool) -> None:

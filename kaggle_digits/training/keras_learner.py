@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.models.classifier import Classifier, KerasClassifier
 from kaggle_digits.models.engine import keras
 from kaggle_digits.training.learner import OnStep
@@ -45,7 +46,7 @@ class KerasLearner:
         # validation.
         log_loss = k.metrics.SparseCategoricalCrossentropy(LOG_LOSS, from_logits=True)
         if recipe.label_smoothing:
-            self._targets = np.eye(10, dtype=np.float32)[labels]
+            self._targets = np.eye(CLASSES, dtype=np.float32)[labels]
             loss = k.losses.CategoricalCrossentropy(
                 from_logits=True, label_smoothing=recipe.label_smoothing
             )
