@@ -96,11 +96,11 @@ def _versions() -> Iterator[Finding]:
 def _processor() -> Finding:
     import psutil
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from kaggle_digits.machine import usable_cores
+
     memory = psutil.virtual_memory()
-    text = (
-        f"{cores} cores, {memory.total / 2**30:.1f} GB memory, {memory.available / 2**30:.1f} free"
-    )
+    total, free = memory.total / 2**30, memory.available / 2**30
+    text = f"{usable_cores()} cores, {total:.1f} GB memory, {free:.1f} free"
     if memory.available < NEEDED_BYTES:
         return Finding("processor", ODD, text, "training needs about 2 GB: close something")
     return Finding("processor", GOOD, text)
