@@ -12,22 +12,37 @@ from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kaggle_digits.data.folder import Dataset
     from kaggle_digits.insight.evaluate import Evaluation
     from kaggle_digits.insight.inspect import Inspection
+    from kaggle_digits.training.augment import Augmentation
 
 MOST_PAIRS = 5
 
 
-def inspect(data_dir: DataDir = DATA, as_json: AsJson = False) -> None:
+def inspect(
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME", help="Also draw what this recipe's augmentation does."
+        ),
+    ] = None,
+    data_dir: DataDir = DATA,
+    as_json: AsJson = False,
+) -> None:
     """Show what is in the data: rows, classes, duplicates; draw it into data/figures/."""
     from kaggle_digits.data.folder import load
     from kaggle_digits.insight import inspect as looking
+    from kaggle_digits.training.recipes import find_augmentation
 
+    how = find_augmentation(recipe) if recipe is not None else None
     dataset = load(data_dir)
     found = looking.inspect(dataset)
     if not as_json:  # before drawing: the facts stand even where no picture can be saved
         _show_inspection(found)
     pictures = looking.draw(dataset, data_dir / looking.FIGURES)
+    if recipe is not None and how is not None:
+        pictures.append(_draw_augmentation(dataset, recipe, how, data_dir / looking.FIGURES))
     if as_json:
         console.print_json(_inspection_as_json(found, pictures))
         return
@@ -56,6 +71,16 @@ def evaluate(
     console.say(f"figures: {next(iter(found.figures.values())).parent}")
     console.say(f"report:  {found.report}")
     console.note("open the report in a browser: every figure is explained there")
+
+
+def _draw_augmentation(dataset: Dataset, recipe: str, how: Augmentation, folder: Path) -> Path:
+    """The picture that needs Keras."""
+    from kaggle_digits.insight import augmentation
+    from kaggle_digits.training.augment import augmented
+
+    images = dataset.train.images[augmentation.one_of_each(dataset.labels)]
+    copies = augmented(how, images, augmentation.COPIES)
+    return augmentation.draw(images, copies, recipe, how.amounts, folder)
 
 
 def _show_inspection(found: Inspection) -> None:

@@ -60,3 +60,19 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe:
         raise UsageError(f"which model? kd train --model NAME, one of: {', '.join(RECIPES)}")
     find_builder(model)
     return RECIPES.get(model, Recipe(model))
+
+
+def find_augmentation(name: str) -> Augmentation:
+    """How the recipe called ``name`` moves its training images.
+
+    Raises:
+        UsageError: there is no such recipe, or it moves none.
+    """
+    how = find_recipe(name).augment
+    if how is None:
+        moving = ", ".join(other for other, recipe in RECIPES.items() if recipe.augment)
+        raise UsageError(
+            f"recipe {name} moves no images, so there is nothing to draw; --recipe with one of: "
+            f"{moving}"
+        )
+    return how
