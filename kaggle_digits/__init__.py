@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kaggle_digits.runs import Run as Run
     from kaggle_digits.scores import Score as Score
     from kaggle_digits.scores import score as score
+    from kaggle_digits.training.augment import Augmentation as Augmentation
     from kaggle_digits.training.predict import predict_again as predict_again
     from kaggle_digits.training.recipe import Recipe as Recipe
     from kaggle_digits.training.recipes import RECIPES as RECIPES
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Augmentation": "training.augment",
     "DataError": "errors",
     "Dataset": "data.folder",
     "DigitsError": "errors",

@@ -61,11 +61,10 @@ def moved_digits(images: Images, copies: Images, recipe: str, amounts: str) -> F
     count, lines = len(copies), len(images)
     figure = style.blank(
         0.35 + 0.82 * (count + 1),
-        1.6 + 0.74 * lines,
+        1.75 + 0.76 * lines,
         f"What recipe {recipe} does to a digit",
-        "What the network is trained on: each amount is drawn anew for each image and epoch, "
-        "evenly where ± is written,\nnormally with deviation σ otherwise. "
-        "The orange line is the outline of the digit as it is.",
+        "The copies are what the network is trained on, drawn anew for each image and epoch: "
+        "evenly within ±, normally with σ.\nThe orange line is the outline of the digit as it is.",
     )
     axes = figure.subplots()
     first = SIDE + GAP

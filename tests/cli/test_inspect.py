@@ -56,3 +56,25 @@ def test_the_facts_are_shown_where_pictures_cannot_be_saved(data_dir: Path) -> N
     assert done.exit_code == 1
     assert "duplicate rows" in done.stdout
     assert "in the way" in done.stderr
+
+
+def test_a_recipe_adds_a_picture_of_its_augmentation(data_dir: Path) -> None:
+    done = kd.invoke(app, ["inspect", "--recipe", "strong", "--data-dir", str(data_dir)])
+    assert done.exit_code == 0, done.output
+    assert "mean-digits.png, augmentation-strong.png" in done.stdout
+    assert (data_dir / "figures" / "augmentation-strong.png").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [("cnn", "recipe cnn moves no images"), ("nonsense", "no recipe called 'nonsense'")],
+)
+def test_a_recipe_that_moves_nothing_is_refused(data_dir: Path, recipe: str, said: str) -> None:
+    done = kd.invoke(app, ["inspect", "--recipe", recipe, "--data-dir", str(data_dir)])
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert "strong" in done.stderr
+    assert "peer-notebook" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (data_dir / "figures").exists()

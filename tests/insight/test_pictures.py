@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kaggle_digits.insight import charts, curves, gallery, style
+from kaggle_digits.insight import augmentation, charts, curves, gallery, style
 from kaggle_digits.insight.answers import Answer, doubtful_right, worst_mistakes
 from kaggle_digits.insight.metrics import calibration, measure
 from tests.insight import small
@@ -45,6 +45,11 @@ def answers(pick: Callable[..., list[Answer]], most: int) -> tuple[np.ndarray, l
     return IMAGES[[answer.row for answer in found]], found
 
 
+def copies(count: int) -> np.ndarray:
+    """Each digit pushed sideways by another number of pixels."""
+    return np.stack([np.roll(IMAGES[:10], k + 1, axis=2) for k in range(count)])
+
+
 DRAWINGS: dict[str, Callable[[], Figure]] = {
     "class balance": lambda: charts.class_balance(np.bincount(LABELS, minlength=10)),
     "class balance, one class": lambda: charts.class_balance(np.eye(10, dtype=int)[3] * 7),
@@ -65,6 +70,11 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     "one curve": lambda: curves.learning_curves(history(1, 4)),
     "dense layer": lambda: gallery.first_layer(RNG.normal(size=(70, 28, 28)).astype(np.float32)),
     "filters": lambda: gallery.first_layer(RNG.normal(size=(5, 3, 3)).astype(np.float32)),
+    "moved": lambda: augmentation.moved_digits(IMAGES[:10], copies(9), "x", "shift ±9 px"),
+    "one moved": lambda: augmentation.moved_digits(IMAGES[:1], copies(3)[:, :1], "x", "nothing"),
+    "blank moved": lambda: augmentation.moved_digits(
+        0 * IMAGES[:2], copies(2)[:, :2], "x", "shift ±2 px"
+    ),
     "diverged layer": lambda: gallery.first_layer(np.full((2, 3, 3), np.nan, np.float32)),
 }
 
@@ -91,6 +101,24 @@ def test_the_same_figures_give_the_same_bytes(tmp_path: Path) -> None:
 
 def texts(figure: Figure) -> set[str]:
     return {text.get_text() for axes in figure.axes for text in axes.texts}
+
+
+def test_moved_digits_stand_beside_the_digit_as_it_is() -> None:
+    figure = augmentation.moved_digits(IMAGES[:10], copies(9), "one", "shift ±9 px")
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "shift ±9 px"
+    wall = np.asarray(axes.images[0].get_array())
+    for line, image in enumerate(IMAGES[:10]):
+        row = wall[28 * line : 28 * (line + 1)]
+        assert np.array_equal(row[:, :28], image)
+        for place in range(9):
+            left = 28 + augmentation.GAP + 28 * place
+            assert np.array_equal(row[:, left : left + 28], copies(9)[place, line])
+
+
+def test_the_first_of_each_digit_is_taken() -> None:
+    found = augmentation.one_of_each(np.array([3, 3, 0, 9, 0]))
+    assert found.tolist() == [2, 0, 3]
 
 
 def test_confusion_shows_every_count_at_both_ends_of_the_range() -> None:
