@@ -46,7 +46,7 @@ def fields(how: Augmentation, count: int) -> NDArray[np.float64]:
     field = np.stack(found, axis=1).astype(np.float64)
     inner = np.full((28, 28), np.nan)
     inner[4:-4, 4:-4] = 0
-    return field + inner
+    return np.asarray(field + inner)
 
 
 def test_no_amount_moves_nothing(dataset: Dataset) -> None:

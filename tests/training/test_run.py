@@ -148,13 +148,12 @@ def test_mlp_resumes_bit_for_bit(
     assert same(resume(dataset, runs_dir=tmp_path / "b", name="mlp"), undisturbed)
 
 
-@pytest.mark.parametrize("elastic", [0.0, 1.0])
 def test_augmentation_and_muon_resume_bit_for_bit(
-    elastic: float, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     recipe = Recipe("cnn", widths=(4, 8, 16), epochs=3, optimizer="muon", views=5)
-    recipe = recipe.with_changes(augment=Augmentation(elastic=elastic), dropout=0.2)
+    recipe = recipe.with_changes(augment=Augmentation(elastic=1.0), dropout=0.2)
     undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="cnn")
     with pytest.raises(KeyboardInterrupt):
         train(
@@ -162,7 +161,7 @@ def test_augmentation_and_muon_resume_bit_for_bit(
         )
     assert same(resume(dataset, runs_dir=tmp_path / "b", name="cnn"), undisturbed)
     kept = undisturbed.config()["recipe"]["augment"]
-    assert (kept["rotation"], kept["elastic"]) == (10.0, elastic)
+    assert (kept["rotation"], kept["elastic"]) == (10.0, 1.0)
 
 
 KILLED = """
