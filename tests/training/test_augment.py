@@ -35,7 +35,7 @@ def fields(how: Augmentation, count: int) -> NDArray[np.float64]:
     """(count, 2, 28, 28): pixels down and right, read off images whose values say where they are.
 
     A bilinear look-up in a straight slope is exact; there are 40 values a pixel, so float32 is no
-    limit. NaN where the look-up touched the background outside.
+    limit. NaN within four pixels of the edge, where a look-up may touch the background outside.
     """
     found = []
     for place in np.indices((28, 28)):
