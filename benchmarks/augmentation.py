@@ -22,7 +22,7 @@ from kaggle_digits.machine import machine, versions
 from kaggle_digits.training.augment import Augmentation
 from kaggle_digits.training.learner import Learner
 from kaggle_digits.training.learners import make_learner
-from kaggle_digits.training.recipes import find_recipe
+from kaggle_digits.training.recipes import DESIGNS
 
 WITHOUT = "none"
 AMOUNTS = {
@@ -49,7 +49,7 @@ def main() -> int:
         for place in range(len(names)):
             name = names[(turn + place) % len(names)]
             taken[name].append(_step(learners[name], steps))
-    batch = find_recipe("strong").batch_size
+    batch = DESIGNS["strong"].batch_size
     print(f"recipe strong, batches of {batch}; medians of {rounds} rounds of {steps} steps")
     print(f"{machine()}\n{versions()}\n")
     print("| augmentation | ms a step | processor ms a step (range) | share (range) |")
@@ -75,7 +75,7 @@ def main() -> int:
 
 def _learners(steps: int) -> dict[str, Learner]:
     """One for each amount, all with the same rows and first weights."""
-    recipe = find_recipe("strong")
+    recipe = DESIGNS["strong"]
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (steps * recipe.batch_size, 28, 28), np.uint8)
     labels = rng.integers(0, 10, len(images)).astype(np.uint8)

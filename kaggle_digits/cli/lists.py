@@ -57,12 +57,14 @@ def recipes(as_json: AsJson = False) -> None:
     for column in ("accuracy (95 % interval)", "seconds"):
         table.add_column(column, justify="right")
     for name, recipe in RECIPES.items():
-        settings, found = recipe.to_json(), figures.get(name)
+        found = figures.get(name)
         worth = ("–", "–")
         if found:
             accuracy = console.percent(found["first"], found["first_ci95"])
             worth = (accuracy, f"{found['seconds']:.0f}")
-        table.add_row(name, *[str(settings[column]) for column in shown], *worth)
+        for number, design in enumerate(recipe.designs):
+            settings = [str(getattr(design, column)) for column in shown]
+            table.add_row("" if number else name, *settings, *(("", "") if number else worth))
     console.show(table)
     places = {f"{f['machine']}, {f['n_val']:,} rows held out, seed {f['first_seed']}"
               for f in figures.values()}  # fmt: skip

@@ -36,7 +36,7 @@ def train(
         str | None,
         _set(
             TRAINING,
-            "linear, softmax, mlp, dense, dense-deep, cnn, or your own package.module:function.",
+            "Of kd recipes, or your own package.module:function.",
             "--model",
         ),
     ] = None,
@@ -72,6 +72,10 @@ def train(
         int | None, _set(HOLDING_OUT, "Do it R times, on other rows.", "--repeats")
     ] = None,
     rows: Annotated[int | None, _set(HOLDING_OUT, "Use only N labelled rows.", "--rows")] = None,
+    pseudo: Annotated[
+        str | None,
+        _set(TRAINING, "A finished run: test images it is sure of join the rows.", "--pseudo"),
+    ] = None,
     name: Annotated[
         str | None, _set(FOLDERS, "Of the run; default MODEL-1, MODEL-2, …", "--name")
     ] = None,
@@ -86,8 +90,9 @@ def train(
 ) -> None:
     """Train a model, predict test.csv, write runs/RUN and submissions/RUN.csv."""
     from kaggle_digits.data.folder import load
-    from kaggle_digits.data.split import Split
+    from kaggle_digits.run_store import open_run
     from kaggle_digits.submissions import make_room, submission_path, write_run_submission
+    from kaggle_digits.training.committee import Committee
     from kaggle_digits.training.recipes import find_recipe
     from kaggle_digits.training.run import resume as resume_run
     from kaggle_digits.training.run import train as train_run
@@ -102,16 +107,9 @@ def train(
         "normalize": normalize,
         "patience": patience,
     }
-    how = _split(
-        val_fraction=val_fraction,
-        folds=folds,
-        all_rows=all_rows,
-        repeats=repeats,
-        seed=seed,
-        rows=rows,
-    )
     if resume:
-        asked = (model, recipe, how, *settings.values())
+        held_out = (val_fraction, folds, all_rows or None, repeats, seed, rows)
+        asked = (model, recipe, pseudo, *held_out, *settings.values())
         if any(value is not None for value in asked) or force:
             raise UsageError(
                 "--resume takes every setting from the run; type kd train --resume [--name RUN]"
@@ -123,6 +121,17 @@ def train(
         )
     else:
         chosen = find_recipe(recipe, model).with_changes(**settings)
+        if isinstance(chosen, Committee) and val_fraction is None and not all_rows:
+            folds = folds or chosen.folds
+        how = _split(
+            val_fraction=val_fraction,
+            folds=folds,
+            all_rows=all_rows,
+            repeats=repeats,
+            seed=seed,
+            rows=rows,
+        )
+        teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
         dataset = load(data_dir)
         if name is not None:
             make_room(submission_path(submissions_dir, name), force=force)
@@ -130,7 +139,8 @@ def train(
             lambda watcher: train_run(
                 dataset,
                 chosen,
-                how or Split(),
+                how,
+                pseudo=teacher,
                 runs_dir=runs_dir,
                 name=name,
                 force=force,
@@ -178,8 +188,8 @@ def _split(
     repeats: int | None,
     seed: int | None,
     rows: int | None,
-) -> Split | None:
-    """The split asked for; None where nothing was said."""
+) -> Split:
+    """The split asked for."""
     from kaggle_digits.data.split import Split
 
     if (val_fraction is not None) + (folds is not None) + all_rows > 1:
@@ -192,8 +202,6 @@ def _split(
         "rows": rows,
     }
     given = {key: value for key, value in given.items() if value is not None}
-    if not given and not all_rows:
-        return None
     kind = "all" if all_rows else "folds" if folds is not None else "holdout"
     return Split(kind=kind, **given)  # type: ignore[arg-type]
 
@@ -218,6 +226,12 @@ def _report(run: Run, submission: Path, *, as_json: bool) -> None:
         )
         if "chosen on the same rows" in metrics["epoch_choice"]:
             console.note(f"epoch kept: {metrics['epoch_choice']}")
+        if not config.get("pseudo", {}).get("held_out_apart", True):
+            console.note(
+                f"run {config['pseudo']['run']} held out other rows, so its pseudo-labels know "
+                "labels of the validation rows: the accuracy is a little too high; train both "
+                "with the same --folds and --seed"
+            )
     console.say(f"{submission}: written and checked")
     if config["data"]["source"] == "kaggle":
         console.note(f"next: kd evaluate {run.name} · kd submit")

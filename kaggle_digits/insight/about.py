@@ -34,7 +34,11 @@ def circumstances(config: Mapping[str, Any], training: Mapping[str, Any]) -> str
 def facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a reader needs to judge the headline figure; what a run does not say is left out."""
     data, split = _section(config, "data"), _section(config, "split")
-    recipe = {key: value for key, value in _section(config, "recipe").items() if key != "model"}
+    recipe = _section(config, "recipe")
+    if isinstance(designs := recipe.get("designs"), list):  # a committee
+        how_trained = "; ".join(_in_words(design) for design in designs)
+    else:
+        how_trained = _in_words({key: recipe[key] for key in recipe if key != "model"})
     kind = split.get("kind")
     if kind == "folds":
         repeats = split.get("repeats", 1)
@@ -48,12 +52,13 @@ def facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[
     seconds = training.get("train_seconds")
     known = [
         ("Model", config.get("model")),
-        ("Recipe", _in_words(recipe)),
+        ("Recipe", how_trained),
         ("Validation", how),
         ("Members", config.get("members")),
         ("Epochs", _each(training.get("epochs"))),
         ("Epoch kept", _each(training.get("kept_epochs"))),
         ("How chosen", training.get("epoch_choice")),
+        ("Pseudo-labels", _pseudo_in_words(_section(config, "pseudo"))),
         ("Seed", config.get("seed")),
         ("Training time", _duration(seconds) if isinstance(seconds, int | float) else None),
         ("Machine", _machine(_section(config, "machine"))),
@@ -88,6 +93,18 @@ def _data_in_words(data: Mapping[str, Any]) -> str:
         f"{data.get('source', 'unknown')}: {data['n_train']:,} labelled images "
         f"(train.csv sha256 {digest}…)"
     )
+
+
+def _pseudo_in_words(pseudo: Mapping[str, Any]) -> str:
+    if not pseudo:
+        return ""
+    rows, leak = _each(pseudo.get("rows")), ""
+    if not pseudo.get("held_out_apart"):
+        leak = (
+            "; that run held out other rows, so its answers know labels of the validation rows: "
+            "the figure is a little too high"
+        )
+    return f"{rows} test images labelled by run {pseudo.get('run')}{leak}"
 
 
 def _each(values: Any) -> str:

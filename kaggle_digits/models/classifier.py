@@ -85,7 +85,7 @@ class KerasClassifier:
 
     def first_layer(self) -> NDArray[np.float32] | None:
         """See Classifier; dense weights as 28 × 28, convolution filters as they are."""
-        for layer in _flat_layers(self.network):
+        for layer in flat_layers(self.network):
             kernel = getattr(layer, "kernel", None)
             if kernel is None:
                 continue
@@ -161,7 +161,7 @@ def load_classifier(folder: Path) -> Classifier:
 
 def _as_logits(body: Any, outputs: Any) -> Any:
     """Logits from what ``body`` gives, which may be probabilities."""
-    last = _flat_layers(body)[-1]
+    last = flat_layers(body)[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if type(last).__name__ != "Softmax" and activation != "softmax":
         return outputs
@@ -170,9 +170,9 @@ def _as_logits(body: Any, outputs: Any) -> Any:
     return k.ops.log(k.ops.maximum(outputs, k.backend.epsilon()))
 
 
-def _flat_layers(model: Any) -> list[Any]:
-    """All layers in order, those of nested models too."""
+def flat_layers(model: Any) -> list[Any]:
+    """All layers of a Keras model in order, those of nested models too."""
     layers = []
     for layer in getattr(model, "layers", []):
-        layers += _flat_layers(layer) if hasattr(layer, "layers") else [layer]
+        layers += flat_layers(layer) if hasattr(layer, "layers") else [layer]
     return layers or [model]

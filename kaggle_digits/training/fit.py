@@ -40,12 +40,15 @@ class Task:
         recipe: how to train it.
         part: the rows it learns from and the rows held out.
         seed: its own; see member_seed.
+        pseudo: (n_test,) int8 labels of test images that join the rows it learns from, -1 for
+            those that do not; None for none.
     """
 
     member: int
     recipe: Recipe
     part: Part
     seed: int
+    pseudo: NDArray[np.int8] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,9 @@ def fit_member(
     """
     assert train.labels is not None
     watcher = watcher or Watcher()
-    rows, held_out = task.part.train, task.part.val
-    learner = make_learner(task.recipe, train.images[rows], train.labels[rows], task.seed)
+    held_out = task.part.val
+    images, labels = _learnt_from(task, train, test)
+    learner = make_learner(task.recipe, images, labels, task.seed)
     progress = _resume(checkpoint, learner)
     val_images, val_labels = train.images[held_out], train.labels[held_out]
     patience = task.recipe.patience if len(held_out) else None
@@ -133,6 +137,8 @@ def fit_member(
                 f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
                 f"lower the learning rate, e.g. --learning-rate {task.recipe.learning_rate / 10:g}"
             )
+        if epoch + 1 == learner.epochs:
+            learner.finish()
         measured = score(learner.classifier.probabilities(val_images), val_labels)
         row = Epoch(
             task.member,
@@ -165,6 +171,21 @@ def fit_member(
         learner.classifier.file_name,
         _model_bytes(learner.classifier),
         learner.classifier.first_layer(),
+    )
+
+
+def _learnt_from(
+    task: Task, train: Digits, test: Digits
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images and labels that a member learns from, pseudo-labelled ones last."""
+    assert train.labels is not None
+    rows = task.part.train
+    if task.pseudo is None:
+        return train.images[rows], train.labels[rows]
+    sure = np.flatnonzero(task.pseudo >= 0)
+    return (
+        np.concatenate([train.images[rows], test.images[sure]]),
+        np.concatenate([train.labels[rows], task.pseudo[sure].astype(np.uint8)]),
     )
 
 

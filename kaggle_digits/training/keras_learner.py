@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.models.classifier import Classifier, KerasClassifier
+from kaggle_digits.models.classifier import Classifier, KerasClassifier, flat_layers
 from kaggle_digits.models.engine import keras
 from kaggle_digits.training.learner import OnStep
 from kaggle_digits.training.muon import conv_muon
@@ -22,6 +22,8 @@ STEPS_PER_EXECUTION = 16
 SECONDS_BETWEEN_STEPS_SHOWN = 0.1
 WARM_UP_SHARE = 0.2
 LOG_LOSS = "log_loss"
+# Batches, and their size, that the statistics of batch normalisation are taken from anew.
+STATISTICS_STEPS, STATISTICS_BATCH = 32, 512
 
 
 class KerasLearner:
@@ -78,11 +80,29 @@ class KerasLearner:
             initial_epoch=epoch,
             epochs=epoch + 1,
             verbose=0,
-            callbacks=[_step_callback(on_step)],
+            callbacks=[_step_callback(on_step), *([_keep_weights()] if self._recipe.ema else [])],
         ).history
         done = (epoch + 1) * self.steps
         rate = self._rate if isinstance(self._rate, float) else float(self._rate(done))
         return history[LOG_LOSS][0], history["accuracy"][0], rate
+
+    def finish(self) -> None:
+        """See Learner; statistics that belong to other weights are taken anew.
+
+        The network sees augmented training images, as it did all along (Izmailov et al. 2018,
+        "Averaging weights leads to wider optima", section 3.3).
+        """
+        if not self._recipe.ema:
+            return
+        self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
+        k = keras()
+        if any(isinstance(x, k.layers.BatchNormalization) for x in flat_layers(self._model)):
+            chosen = np.random.default_rng([self._seed, self.epochs]).permutation(len(self._images))
+            for step in range(STATISTICS_STEPS):
+                start = step * STATISTICS_BATCH
+                places = np.arange(start, start + STATISTICS_BATCH) % len(chosen)
+                batch = chosen[places]
+                self._model(self._images[batch], training=True)
 
     def state(self) -> bytes:
         """See Learner."""
@@ -120,13 +140,32 @@ def _schedule(recipe: Recipe, steps: int) -> Any:
 
 def _optimizer(recipe: Recipe, rate: Any) -> Any:
     optimizers = keras().optimizers
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     if recipe.optimizer == "sgd":
-        return optimizers.SGD(rate, momentum=0.9, nesterov=True)
+        return optimizers.SGD(rate, momentum=0.9, nesterov=True, **average)
     if recipe.optimizer == "adam":
-        return optimizers.Adam(rate)
+        return optimizers.Adam(rate, **average)
     if recipe.optimizer == "muon":
-        return conv_muon(rate, weight_decay=recipe.weight_decay)
-    return optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+        return conv_muon(rate, weight_decay=recipe.weight_decay, **average)
+    return optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **average)
+
+
+def _keep_weights() -> Any:
+    to_numpy = keras().ops.convert_to_numpy
+
+    class KeepWeights(keras().callbacks.Callback):  # type: ignore[misc]
+        """Keras' fit() ends by putting averaged weights in place; an epoch here is not the end."""
+
+        kept: list[Any]
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.kept = [to_numpy(variable) for variable in self.model.trainable_variables]
+
+        def on_train_end(self, logs: Any = None) -> None:
+            for variable, value in zip(self.model.trainable_variables, self.kept, strict=True):
+                variable.assign(value)
+
+    return KeepWeights()
 
 
 def _step_callback(on_step: OnStep) -> Any:

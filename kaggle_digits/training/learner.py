@@ -29,6 +29,9 @@ class Learner(Protocol):
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """Pass over the training rows once; returns (loss, accuracy, learning rate)."""
 
+    def finish(self) -> None:
+        """After the last epoch: put averaged weights in place, where a recipe asks for them."""
+
     def state(self) -> bytes:
         """Everything that going on from here needs."""
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.folder import Dataset
+from kaggle_digits.ensemble import combine
 from kaggle_digits.errors import RunError
 from kaggle_digits.files import write_json, write_text, write_whole
 from kaggle_digits.machine import peak_memory_mb
@@ -24,13 +25,17 @@ from kaggle_digits.runs import (
     HISTORY_COLUMNS,
     OOF,
     TEST,
+    Probabilities,
     Run,
     read_probabilities,
     write_probabilities,
 )
-from kaggle_digits.scores import score
+from kaggle_digits.scores import predicted_rows, score
 from kaggle_digits.training.fit import Member, Task
 from kaggle_digits.training.watch import Epoch
+
+# What member.json says, probabilities of the held-out rows, of test.csv.
+_Kept = tuple[dict[str, Any], Probabilities, Probabilities]
 
 VALIDATION, DONE, CHECKPOINT, FIRST_LAYER = (
     "validation.npy",
@@ -59,28 +64,35 @@ def keep_member(folder: Path, member: Member) -> None:
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def assemble(run: Run, dataset: Dataset, tasks: Sequence[Task]) -> None:
+def assemble(run: Run, dataset: Dataset, tasks: Sequence[Task], designs: int) -> None:
     """oof.npy, test.npy, history.csv and, last, metrics.json from the members' files.
+
+    The members of one design are averaged; several designs are then put together as
+    kaggle_digits.ensemble does.
+
+    Args:
+        run: whose members are all kept.
+        dataset: what they were trained on.
+        tasks: one a member; the first len(tasks) / designs are of the first design.
+        designs: how many.
 
     Raises:
         RunError: a member's files are damaged; says which to delete.
     """
-    total = np.zeros((len(dataset.train), 10), np.float64)
-    times = np.zeros(len(dataset.train), np.int64)
-    test = np.zeros((len(dataset.test), 10), np.float64)
-    records, accuracies = [], []
-    for task in tasks:
-        record, validation, predicted = _read_member(run, run.member_folder(task.member))
-        total[task.part.val] += validation
-        times[task.part.val] += 1
-        test += predicted / len(tasks)
-        records.append(record)
-        measured = score(validation, dataset.labels[task.part.val])
-        accuracies.append(measured.accuracy if measured else None)
-    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never validated
-        oof = (total / times[:, None]).astype(np.float32)
+    kept = [_read_member(run, run.member_folder(task.member)) for task in tasks]
+    records = [record for record, _, _ in kept]
+    parts = len(tasks) // designs
+    answers = [
+        _mean(dataset, tasks[first : first + parts], kept[first : first + parts])
+        for first in range(0, len(tasks), parts)
+    ]
+    if designs == 1:
+        oof, test, _ = answers[0]
+        together: dict[str, Any] = {}
+    else:
+        oof, test, together = _together(answers, dataset, tasks[::parts])
     run.write_probabilities(OOF, oof)
-    run.write_probabilities(TEST, test.astype(np.float32))
+    run.write_probabilities(TEST, test)
     write_text(run.path / HISTORY, _history_csv(records))
     result = score(oof, dataset.labels)
     run.write_metrics(
@@ -89,8 +101,12 @@ def assemble(run: Run, dataset: Dataset, tasks: Sequence[Task]) -> None:
             "val_accuracy_ci95": result.ci95 if result else None,
             "val_loss": result.log_loss if result else None,
             "n_val": result.n if result else 0,
-            "models_per_row": int(times.max()),
-            "member_val_accuracies": accuracies,
+            "models_per_row": sum(answer.models_per_row for answer in answers),
+            "member_val_accuracies": [
+                _accuracy(validation, dataset.labels[task.part.val])
+                for task, (_, validation, _) in zip(tasks, kept, strict=True)
+            ],
+            **together,
             "n_train_rows": len(tasks[0].part.train),
             "epochs": [len(record["history"]) for record in records],
             "kept_epochs": [record["kept_epoch"] for record in records],
@@ -102,9 +118,56 @@ def assemble(run: Run, dataset: Dataset, tasks: Sequence[Task]) -> None:
     )
 
 
-def _read_member(
-    run: Run, folder: Path
-) -> tuple[dict[str, Any], NDArray[np.float32], NDArray[np.float32]]:
+class _Answers(NamedTuple):
+    """What the members of one design say of every row, averaged."""
+
+    oof: Probabilities
+    test: Probabilities
+    models_per_row: int
+
+
+def _mean(dataset: Dataset, tasks: Sequence[Task], kept: Sequence[_Kept]) -> _Answers:
+    total = np.zeros((len(dataset.train), 10), np.float64)
+    times = np.zeros(len(dataset.train), np.int64)
+    test = np.zeros((len(dataset.test), 10), np.float64)
+    for task, (_, validation, predicted) in zip(tasks, kept, strict=True):
+        total[task.part.val] += validation
+        times[task.part.val] += 1
+        test += predicted / len(tasks)
+    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never validated
+        oof = (total / times[:, None]).astype(np.float32)
+    return _Answers(oof, test.astype(np.float32), int(times.max()))
+
+
+def _together(
+    answers: Sequence[_Answers], dataset: Dataset, firsts: Sequence[Task]
+) -> tuple[Probabilities, Probabilities, dict[str, Any]]:
+    """The designs as one, and what metrics.json says of each."""
+    oofs = [answer.oof for answer in answers]
+    method = "weighted" if len(predicted_rows(oofs[0])) else "mean"
+    one = combine(oofs, [answer.test for answer in answers], dataset.labels, method)
+    assert one.temperatures is not None
+    weights = one.weights or [1 / len(answers)] * len(answers)
+    designs = [
+        {
+            "model": task.recipe.model,
+            "val_accuracy": _accuracy(oof, dataset.labels),
+            "temperature": heat,
+            "weight": weight,
+        }
+        for task, oof, heat, weight in zip(firsts, oofs, one.temperatures, weights, strict=True)
+    ]
+    for design, gain in zip(designs, one.adds or [], strict=bool(one.adds)):
+        design["adds"] = asdict(gain)
+    return one.oof, one.test, {"designs": designs, "weights_help": one.weights_help}
+
+
+def _accuracy(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float | None:
+    measured = score(probabilities, labels)
+    return measured.accuracy if measured else None
+
+
+def _read_member(run: Run, folder: Path) -> _Kept:
     try:
         record = json.loads((folder / DONE).read_text(encoding="utf-8"))
         validation = read_probabilities(folder / VALIDATION)

@@ -33,6 +33,8 @@ class Recipe:
         schedule: ``onecycle`` (linear warm-up over the first fifth of the steps, then half a
             cosine to 0; Smith 2018), ``exponential`` (5 % less each epoch) or ``constant``.
         label_smoothing: share of the target spread over all digits.
+        ema: how much of the running average of the weights each step keeps, such as 0.99; the
+            average is what the last epoch leaves. None keeps the weights themselves.
         augment: how training images are moved; None leaves them as they are.
         views: of each validation and test image whose probabilities are averaged: 1, 5 or 9.
         patience: stop after this many epochs without a better validation loss and keep the best
@@ -51,6 +53,7 @@ class Recipe:
     weight_decay: float = 1e-4
     schedule: Schedule = "onecycle"
     label_smoothing: float = 0.0
+    ema: float | None = None
     augment: Augmentation | None = None
     views: int = 1
     patience: int | None = None
@@ -68,6 +71,9 @@ class Recipe:
             raise UsageError("--widths is empty; for example --widths 128,128")
         _within("dropout", self.dropout, 0, 1)
         _within("label-smoothing", self.label_smoothing, 0, 1)
+        _within("ema", self.ema, 0, 1)
+        if self.ema is not None and self.patience is not None:
+            raise UsageError("--patience keeps a single epoch and ema averages all; choose one")
         _at_least("l2", self.l2, 0)
         _at_least("weight-decay", self.weight_decay, 0)
         if not 0 < self.learning_rate <= 100:
@@ -75,6 +81,16 @@ class Recipe:
         _one_of("optimizer", self.optimizer, get_args(Optimizer))
         _one_of("schedule", self.schedule, get_args(Schedule))
         check_views(self.views)
+
+    @property
+    def designs(self) -> tuple[Recipe, ...]:
+        """Itself: what a committee has several of."""
+        return (self,)
+
+    @property
+    def name(self) -> str:
+        """What a run of it is called."""
+        return self.model
 
     @property
     def options(self) -> dict[str, Any]:

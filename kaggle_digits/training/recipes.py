@@ -5,10 +5,11 @@ from __future__ import annotations
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.zoo import find_builder
 from kaggle_digits.training.augment import Augmentation
+from kaggle_digits.training.committee import Committee
 from kaggle_digits.training.recipe import Recipe
 
 # The defaults of each model, measured on the competition's 42,000 rows: README, "Models".
-RECIPES: dict[str, Recipe] = {
+DESIGNS: dict[str, Recipe] = {
     "linear": Recipe("linear", epochs=1),
     "softmax": Recipe("softmax", epochs=15, learning_rate=1e-2),
     "mlp": Recipe("mlp", epochs=15, batch_size=200, learning_rate=2e-3),
@@ -41,8 +42,14 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def find_recipe(name: str | None = None, model: str | None = None) -> Recipe:
-    """The recipe called ``name``, or the one that belongs to ``model``.
+RECIPES: dict[str, Recipe | Committee] = {
+    **DESIGNS,
+    "best": Committee("best", (DESIGNS["strong"],)),
+}
+
+
+def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | Committee:
+    """The recipe or committee called ``name``, or the recipe that belongs to ``model``.
 
     Raises:
         UsageError: neither is given, or there is no such recipe or model.
@@ -57,22 +64,25 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe:
             )
         return recipe
     if model is None:
-        raise UsageError(f"which model? kd train --model NAME, one of: {', '.join(RECIPES)}")
+        raise UsageError(f"which model? kd train --model NAME, one of: {', '.join(DESIGNS)}")
     find_builder(model)
-    return RECIPES.get(model, Recipe(model))
+    return DESIGNS.get(model, Recipe(model))
 
 
 def find_augmentation(name: str) -> Augmentation:
     """How the recipe called ``name`` moves its training images.
 
     Raises:
-        UsageError: there is no such recipe, or it moves none.
+        UsageError: there is no such recipe, it moves none, or it is a committee, whose designs
+            may each move them otherwise.
     """
-    how = find_recipe(name).augment
-    if how is None:
-        moving = ", ".join(other for other, recipe in RECIPES.items() if recipe.augment)
-        raise UsageError(
-            f"recipe {name} moves no images, so there is nothing to draw; --recipe with one of: "
-            f"{moving}"
-        )
-    return how
+    recipe = find_recipe(name)
+    if isinstance(recipe, Recipe) and recipe.augment:
+        return recipe.augment
+    reason = (
+        f"recipe {name} moves no images, so there is nothing to draw"
+        if isinstance(recipe, Recipe)
+        else f"recipe {name} is a committee, and each of its designs moves images its own way"
+    )
+    moving = ", ".join(other for other, design in DESIGNS.items() if design.augment)
+    raise UsageError(f"{reason}; --recipe with one of: {moving}")

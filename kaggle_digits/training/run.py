@@ -6,27 +6,31 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits import __version__
 from kaggle_digits.data.folder import Dataset
-from kaggle_digits.data.split import Split, fingerprint, split
+from kaggle_digits.data.split import Part, Split, fingerprint, split
 from kaggle_digits.errors import DigitsError, RunError
 from kaggle_digits.machine import git_commit, machine, versions
 from kaggle_digits.run_store import create, list_runs, open_run
 from kaggle_digits.runs import Run
+from kaggle_digits.training.committee import Committee, read_recipe
 from kaggle_digits.training.fit import Task, fit_member, member_seed
 from kaggle_digits.training.members import CHECKPOINT, DONE, assemble, keep_member
-from kaggle_digits.training.recipe import Recipe, from_json
+from kaggle_digits.training.pseudo import Labels, keep, pseudo_labels, read
+from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.watch import Watcher
 
 
 def train(
     dataset: Dataset,
-    recipe: Recipe,
+    recipe: Recipe | Committee,
     how: Split,
     *,
+    pseudo: Run | None = None,
     runs_dir: Path | str = "runs",
     name: str | None = None,
     force: bool = False,
@@ -37,8 +41,9 @@ def train(
 
     Args:
         dataset: from kaggle_digits.data.folder.load.
-        recipe: how to train each member.
-        how: which rows are held out; one member a part.
+        recipe: how to train each member; a committee's every design learns every part.
+        how: which rows are held out; one member a design and part.
+        pseudo: a finished run; test images that it is sure of join the rows learnt from.
         runs_dir: where the run folder is made.
         name: of the run; None takes the model's name and the next free number.
         force: whether a run of that name is put aside rather than refused.
@@ -49,11 +54,21 @@ def train(
         DigitsError: the name is taken, the data do not fit the split, the model fails, the disk
             refuses. Members that were finished are kept: go on with resume().
     """
-    tasks = _tasks(dataset, recipe, how)
-    with create(Path(runs_dir), name, recipe.model, force=force, taken=taken) as run:
-        run.write_config(_config(run, dataset, recipe, how, tasks))
+    parts = split(dataset.labels, how)
+    learnt = pseudo_labels(pseudo, dataset, parts) if pseudo else None
+    tasks = _tasks(recipe, parts, how.seed, learnt.labels if learnt else None)
+    with create(Path(runs_dir), name, recipe.name, force=force, taken=taken) as run:
+        config = _config(run, dataset, recipe, how, parts)
+        if pseudo and learnt:
+            config["pseudo"] = {
+                "run": pseudo.name,
+                "rows": [int((labels >= 0).sum()) for labels in learnt.labels],
+                "held_out_apart": learnt.held_out_apart,
+            }
+            keep(run.path, learnt.labels)
+        run.write_config(config)
         try:
-            _train_members(run, dataset, tasks, watcher or Watcher())
+            _train_members(run, dataset, tasks, len(recipe.designs), watcher or Watcher())
         except DigitsError:
             if not any(run.path.glob("members/*/*")):  # nothing worth keeping was made
                 shutil.rmtree(run.path, ignore_errors=True)
@@ -83,12 +98,17 @@ def resume(
     config = run.config()
     run.check_data(dataset)
     try:
-        how, recipe = Split(**config["split"]), from_json(config["recipe"])
+        how, recipe = Split(**config["split"]), read_recipe(config["recipe"])
     except (KeyError, TypeError, RunError) as error:
         raise RunError(f"run {run.name} cannot be resumed: {error}") from error
     with run.writing():
         if not run.finished:
-            _train_members(run, dataset, _tasks(dataset, recipe, how), watcher or Watcher())
+            parts = split(dataset.labels, how)
+            learnt = None
+            if config.get("pseudo"):
+                learnt = read(run.path, len(parts), len(dataset.test))
+            tasks = _tasks(recipe, parts, how.seed, learnt)
+            _train_members(run, dataset, tasks, len(recipe.designs), watcher or Watcher())
     return run
 
 
@@ -99,15 +119,24 @@ def _last_unfinished(runs_dir: Path) -> Run:
     return max(unfinished, key=lambda run: run.path.stat().st_mtime)
 
 
-def _tasks(dataset: Dataset, recipe: Recipe, how: Split) -> list[Task]:
+def _tasks(
+    recipe: Recipe | Committee, parts: Sequence[Part], seed: int, pseudo: Labels | None
+) -> list[Task]:
+    """One a design and part, all parts of the first design first: member k has part k % parts."""
+    labels = [None] * len(parts) if pseudo is None else list(pseudo)
+    pairs = product(recipe.designs, zip(parts, labels, strict=True))
     return [
-        Task(member, recipe, part, member_seed(how.seed, member))
-        for member, part in enumerate(split(dataset.labels, how))
+        Task(member, design, part, member_seed(seed, member), known)
+        for member, (design, (part, known)) in enumerate(pairs)
     ]
 
 
 def _config(
-    run: Run, dataset: Dataset, recipe: Recipe, how: Split, tasks: Sequence[Task]
+    run: Run,
+    dataset: Dataset,
+    recipe: Recipe | Committee,
+    how: Split,
+    parts: Sequence[Part],
 ) -> dict[str, Any]:
     return {
         "name": run.name,
@@ -116,9 +145,9 @@ def _config(
         "model": recipe.model,
         "recipe": recipe.to_json(),
         "split": asdict(how),
-        "split_fingerprint": fingerprint([task.part for task in tasks]),
+        "split_fingerprint": fingerprint(parts),
         "seed": how.seed,
-        "members": len(tasks),
+        "members": len(recipe.designs) * len(parts),
         "data": {
             "source": dataset.source.source,
             "train_sha256": dataset.train.sha256,
@@ -132,7 +161,9 @@ def _config(
     }
 
 
-def _train_members(run: Run, dataset: Dataset, tasks: Sequence[Task], watcher: Watcher) -> None:
+def _train_members(
+    run: Run, dataset: Dataset, tasks: Sequence[Task], designs: int, watcher: Watcher
+) -> None:
     done = [(run.member_folder(task.member) / DONE).is_file() for task in tasks]
     watcher.run_started(run.name, len(tasks), sum(done))
     for task, is_done in zip(tasks, done, strict=True):
@@ -144,4 +175,4 @@ def _train_members(run: Run, dataset: Dataset, tasks: Sequence[Task], watcher: W
         )
         keep_member(folder, member)
         watcher.member_finished(task.member, member.seconds)
-    assemble(run, dataset, tasks)
+    assemble(run, dataset, tasks, designs)

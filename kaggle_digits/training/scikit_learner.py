@@ -57,6 +57,9 @@ class ScikitLearner:
         loss = float(log_loss(self._labels, probabilities, labels=estimator.classes_))
         return loss, float((guesses == self._labels).mean())
 
+    def finish(self) -> None:
+        """See Learner; there is nothing to average."""
+
     def state(self) -> bytes:
         """See Learner."""
         import joblib

@@ -67,7 +67,11 @@ def test_a_recipe_adds_a_picture_of_its_augmentation(data_dir: Path) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "said"),
-    [("cnn", "recipe cnn moves no images"), ("nonsense", "no recipe called 'nonsense'")],
+    [
+        ("cnn", "recipe cnn moves no images"),
+        ("best", "recipe best is a committee"),
+        ("nonsense", "no recipe called 'nonsense'"),
+    ],
 )
 def test_a_recipe_that_moves_nothing_is_refused(data_dir: Path, recipe: str, said: str) -> None:
     done = kd.invoke(app, ["inspect", "--recipe", recipe, "--data-dir", str(data_dir)])

@@ -1,0 +1,123 @@
+"""Averaged weights: the mean of the last steps, with batch normalisation's statistics for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kaggle_digits.data.digits import Digits
+from kaggle_digits.data.folder import Dataset
+from kaggle_digits.data.split import Split
+from kaggle_digits.errors import UsageError
+from kaggle_digits.models.classifier import KerasClassifier, flat_layers
+from kaggle_digits.models.engine import keras
+from kaggle_digits.training import fit, keras_learner
+from kaggle_digits.training.keras_learner import KerasLearner
+from kaggle_digits.training.learners import make_learner
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.run import resume, train
+from tests.training.test_run import StopAfter, same
+
+RECIPE = Recipe(
+    "strong",
+    widths=(4, 6, 8, 8),
+    epochs=3,
+    batch_size=64,
+    optimizer="muon",
+    learning_rate=0.02,
+    schedule="constant",
+)
+
+
+def trained(digits: Digits, ema: float | None, epochs: int = 3) -> KerasLearner:
+    assert digits.labels is not None
+    recipe = RECIPE.with_changes(ema=ema, epochs=epochs)
+    learner = make_learner(recipe, digits.images, digits.labels, seed=0)
+    assert isinstance(learner, KerasLearner)
+    for epoch in range(epochs):
+        learner.train_epoch(epoch, lambda *_: None)
+    return learner
+
+
+def weights(learner: KerasLearner) -> list[np.ndarray]:
+    return [keras().ops.convert_to_numpy(v) for v in logits(learner).trainable_variables]
+
+
+def logits(learner: KerasLearner) -> Any:
+    assert isinstance(learner.classifier, KerasClassifier)
+    return learner.classifier.logits
+
+
+def test_averaging_does_not_disturb_the_training(dataset: Dataset) -> None:
+    plain, averaged = (weights(trained(dataset.train, ema)) for ema in (None, 0.9))
+    assert all(np.array_equal(one, other) for one, other in zip(plain, averaged, strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adam", "sgd"])
+def test_the_last_epoch_leaves_the_running_average(dataset: Dataset, optimizer: str) -> None:
+    momentum, seen = 0.6, []
+    recipe = RECIPE.with_changes(
+        ema=momentum, epochs=1, optimizer=optimizer, batch_size=len(dataset.train)
+    )
+    learner = make_learner(recipe, dataset.train.images, dataset.labels, seed=0)
+    assert isinstance(learner, KerasLearner)
+    average = weights(learner)
+    for epoch in range(3):  # one step each
+        learner.train_epoch(epoch, lambda *_: None)
+        seen.append(weights(learner))
+        average = [
+            momentum * a + (1 - momentum) * w for a, w in zip(average, seen[-1], strict=True)
+        ]
+    learner.finish()
+    final = weights(learner)
+    # Keras starts its average at the first weights or at the first step's; both fade.
+    assert all(
+        np.abs(f - a).max() <= np.abs(s - a).max() + 1e-6
+        for f, a, s in zip(final, average, seen[-1], strict=True)
+    )
+    assert any(not np.allclose(f, s) for f, s in zip(final, seen[-1], strict=True))
+
+
+def test_statistics_are_those_of_the_averaged_weights(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = trained(dataset.train, 0.97)
+    monkeypatch.setattr(keras_learner, "STATISTICS_BATCH", 1024)
+    learner.finish()
+    k, model = keras(), logits(learner)
+    first = next(x for x in flat_layers(model) if isinstance(x, k.layers.BatchNormalization))
+    kernel = next(x for x in flat_layers(model) if isinstance(x, k.layers.Conv2D))
+    images = dataset.train.images[..., None].astype(np.float32) / 255
+    before = k.layers.MaxPooling2D()(kernel(images))
+    mean = k.ops.convert_to_numpy(k.ops.mean(before, axis=(0, 1, 2)))
+    assert np.allclose(k.ops.convert_to_numpy(first.moving_mean), mean, atol=0.02)
+
+
+def test_without_averaging_nothing_is_changed_at_the_end(dataset: Dataset) -> None:
+    learner = trained(dataset.train, None, epochs=1)
+    before = learner.state()
+    learner.finish()
+    assert learner.state() == before
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_it_resumes_bit_for_bit(
+    at: int, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    recipe = RECIPE.with_changes(ema=0.9)
+    undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="ema")
+    with pytest.raises(KeyboardInterrupt):
+        stop = StopAfter(0, at)
+        train(dataset, recipe, Split(), runs_dir=tmp_path / "b", name="ema", watcher=stop)
+    assert same(resume(dataset, runs_dir=tmp_path / "b"), undisturbed)
+
+
+def test_patience_and_averaging_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="choose one"):
+        Recipe("dense", ema=0.99, patience=3)
+    with pytest.raises(UsageError, match="--ema 1"):
+        Recipe("dense", ema=1.0)
