@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "kaggle_digits"
 FLOORS = [
     {"errors", "files", "machine"},
-    {"data", "models", "runs", "run_store", "scores"},
+    {"calibration", "data", "models", "runs", "run_store", "scores"},
     {"training", "insight", "competition", "ensemble", "submissions", "app"},
     {"studies", "scale"},
     {"cli"},
