@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "kaggle_digits"
 FLOORS = [
     {"errors", "files", "machine"},
     {"calibration", "data", "models", "runs", "run_store", "scores"},
-    {"training", "insight", "competition", "ensemble", "submissions", "app"},
+    {"training", "insight", "competition", "blend", "judging", "ensemble", "submissions", "app"},
     {"studies", "scale"},
     {"cli"},
     {"__main__", "__init__"},

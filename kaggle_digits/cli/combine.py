@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kaggle_digits.cli import console
+from kaggle_digits.cli.ensembles import show_ensemble, show_vote
 from kaggle_digits.cli.options import (
     DATA,
     RUNS,
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kaggle_digits.data.folder import Dataset
-    from kaggle_digits.ensemble import Ensemble
-    from kaggle_digits.runs import Run
 
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", help="The CSV file to write.", show_default=False)
@@ -85,7 +84,7 @@ def ensemble(
     submissions_dir: SubmissionsDir = SUBMISSIONS,
     as_json: AsJson = False,
 ) -> None:
-    """Put several runs, or finished submissions, together into one submission."""
+    """Put several runs, or finished submissions, together; says how much each run adds."""
     from kaggle_digits.data.folder import load
     from kaggle_digits.ensemble import check_method, ensemble_runs
     from kaggle_digits.run_store import open_run
@@ -99,7 +98,7 @@ def ensemble(
     if any(name.endswith(".csv") for name in runs):
         files = [Path(name) for name in runs]
         scores = _vote_of_files(files, method, path, data_dir, submissions_dir)
-        _show_vote(scores, path, as_json=as_json)
+        show_vote(scores, path, as_json=as_json)
         return
     opened = [open_run(runs_dir, name) for name in runs]
     dataset = load(data_dir)
@@ -114,59 +113,13 @@ def ensemble(
         source=_common(str(run.config()["data"]["source"]) for run in opened),
         score=combined.score,
     )
-    _show(opened, combined, method, path, as_json=as_json)
+    show_ensemble(opened, combined, method, path, as_json=as_json)
 
 
 def _common(sources: Iterable[str]) -> str:
     """The source that all have; ``unknown`` where they differ."""
     different = set(sources)
     return different.pop() if len(different) == 1 else "unknown"
-
-
-def _show(
-    runs: Sequence[Run], combined: Ensemble, method: str, path: Path, *, as_json: bool
-) -> None:
-    rows: list[tuple[str, Any]] = [
-        (run.name, score) for run, score in zip(runs, combined.member_scores, strict=True)
-    ]
-    weights: list[float | None] = [None] * len(runs)
-    if combined.weights is not None:
-        weights = [*combined.weights]
-    if as_json:
-        from dataclasses import asdict
-
-        console.print_json(
-            {
-                "submission": str(path),
-                "method": method,
-                "members": [
-                    {"run": name, "weight": weight, **(asdict(score) if score else {})}
-                    for (name, score), weight in zip(rows, weights, strict=True)
-                ],
-                "ensemble": asdict(combined.score) if combined.score else None,
-            }
-        )
-        return
-    from rich.table import Table
-
-    table = Table()
-    for column in ("", "accuracy (95 % interval)", "rows", "log loss", "weight"):
-        table.add_column(column, justify="left" if column in ("",) else "right")
-    rows.append((f"ensemble ({method})", combined.score))
-    for (name, score), weight in zip(rows, [*weights, None], strict=True):
-        table.add_row(
-            name,
-            console.percent(score.accuracy, score.ci95) if score else "–",
-            f"{score.n:,}" if score else "0",
-            f"{score.log_loss:.4f}" if score else "–",
-            "" if weight is None else f"{weight:.3f}",
-        )
-    console.show(table)
-    if method in ("weighted", "stack"):
-        console.note("the ensemble's figures are cross-validated: no row is judged by its own fit")
-    if combined.score is None:
-        console.note("no row was held out by all of these runs, so nothing can be measured")
-    console.say(f"{path}: written and checked")
 
 
 def _vote_of_files(
@@ -176,10 +129,10 @@ def _vote_of_files(
 
     Returns the files in the order that decided ties, each with its public score.
     """
+    from kaggle_digits.blend import vote_labels
     from kaggle_digits.competition.log import read_log
     from kaggle_digits.data.folder import load
     from kaggle_digits.data.submission import read_origin, read_submission
-    from kaggle_digits.ensemble import vote_labels
     from kaggle_digits.files import sha256
     from kaggle_digits.submissions import write_predictions
 
@@ -207,13 +160,3 @@ def _vote_of_files(
         score=None,
     )
     return {file: scores[file] for file in ordered}
-
-
-def _show_vote(scores: dict[Path, float | None], path: Path, *, as_json: bool) -> None:
-    if as_json:
-        members = [{"file": str(f), "public_score": score} for f, score in scores.items()]
-        console.print_json({"submission": str(path), "method": "vote", "members": members})
-        return
-    for file, score in scores.items():
-        console.say(f"{file}: public score {'unknown' if score is None else f'{score:.5f}'}")
-    console.say(f"{path}: majority of {len(scores)} files, ties to the first above; checked")

@@ -65,3 +65,9 @@ def percent(accuracy: float | None, interval: tuple[float, float] | None = None)
         return "–"
     text = f"{100 * accuracy:.2f} %"
     return text if interval is None else f"{text} ({100 * interval[0]:.2f}–{100 * interval[1]:.2f})"
+
+
+def signed(value: float, form: str) -> str:
+    """A change as "+3" or "−0.0004"; "0" of that many places without a sign."""
+    text = format(value, f"+{form}")
+    return text.replace("-", "−") if float(text) else text[1:]

@@ -148,7 +148,7 @@ def _together(
     one = combine(oofs, [answer.test for answer in answers], dataset.labels, method)
     assert one.temperatures is not None
     weights = one.weights or [1 / len(answers)] * len(answers)
-    designs = [
+    designs: list[dict[str, Any]] = [
         {
             "model": task.recipe.model,
             "val_accuracy": _accuracy(oof, dataset.labels),

@@ -190,6 +190,23 @@ def test_ensemble_and_predict_write_submissions(data: Path) -> None:
     refused(kd("ensemble", "one", "two", "-o", "votes.csv"), 1, "votes.csv stands already")
     found = json.loads(kd("ensemble", "one", "two", "--method", "weighted", "--json").stdout)
     assert sum(member["weight"] for member in found["members"]) == pytest.approx(1)
+    assert found["weights_help"] in (True, False)
+    for method, warm in (("mean", True), ("vote", False)):
+        words = ["one", "two", "--method", method]
+        found = json.loads(kd("ensemble", *words, "--json").stdout)
+        for member, left in zip(found["members"], reversed(found["members"]), strict=True):
+            assert (member["temperature"] is not None) == warm
+            assert member["weight"] is None
+            # Without it the other is alone, and as often right as it is by itself.
+            added = found["ensemble"]["accuracy"] - left["accuracy"]
+            assert member["adds"]["right"] == round(1078 * added)
+        assert found["weights_help"] is None
+        shown = kd("ensemble", *words)
+        assert "adds: this ensemble less the one without that run" in shown.stderr
+        assert ("T: temperature" in shown.stderr) == warm
+        origin = read_origin(Path(found["submission"]))
+        assert origin is not None
+        assert (origin.runs, origin.method) == (["one", "two"], method)
 
     result = kd("predict", "one", "-o", "views.csv", "--tta", "5")
     assert result.exit_code == 0, result.output
