@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks import predicting
 from kaggle_digits.models.classifier import KerasClassifier
 from kaggle_digits.models.engine import keras
 from kaggle_digits.models.normalize import learn
@@ -93,3 +95,16 @@ def test_a_layer_that_cannot_be_traced_is_left_to_predict() -> None:
     ink = IMAGES[:20].reshape(20, -1)[:, :780].reshape(20, 10, -1).mean(axis=2) / 255
     expected = np.exp(ink) / np.exp(ink).sum(axis=1, keepdims=True)
     assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_the_benchmark_finds_the_same_answers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["predicting", "--quick", "--networks", "dense", "fast"])
+    assert predicting.main() == 0
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| `")]
+    assert [line.split("|")[1:3] for line in table] == [
+        [f" `{name}` ", f" {call} "] for name in ("dense", "fast") for call in ("first", "later")
+    ]
+    monkeypatch.setattr(predicting, "_ours", lambda _, images: np.zeros((len(images), 10)))
+    assert predicting.main() == 1
