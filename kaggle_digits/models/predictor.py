@@ -1,11 +1,11 @@
 """A Keras network's answers, without what Keras' predict spends between batches.
 
-Measured on a 2-core CPU (benchmarks/predicting.py): predict's default batches of 32 cost more in
-passing data and starting kernels than small networks cost in arithmetic. The network traced once
-and called on large batches costs the arithmetic. Turning its weights into constants, so that
-batch normalisation is folded into the convolutions, gained under 5 % more, less than the freezing
-itself takes; and what is frozen is stale after the next training step, while a traced function
-reads the weights as they are.
+Measured on a 2-core CPU (benchmarks/predicting.py, benchmarks/research.md): predict's default
+batches of 32 cost more in passing data and starting kernels than small networks cost in
+arithmetic. The network traced once and called on large batches costs the arithmetic. Turning its
+weights into constants, so that batch normalisation is folded into the convolutions, saves some
+3 % more and costs as much once; and what is frozen is stale after the next training step, while a
+traced function reads the weights as they are.
 """
 
 from __future__ import annotations
