@@ -39,10 +39,11 @@ lint: setup  ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## measure start-up, reading, augmentation and what Kaggle's faults look like
+bench: setup  ## measure start-up, reading, augmentation, predicting and what Kaggle's faults look like
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.csv_reading
 	$(BIN)/python -m benchmarks.augmentation
+	$(BIN)/python -m benchmarks.predicting
 	$(BIN)/python -m benchmarks.kaggle_faults
 
 clean:  ## remove .venv, caches and the demo; your data, runs and submissions stay

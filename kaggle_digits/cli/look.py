@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from kaggle_digits.data.folder import Dataset
     from kaggle_digits.insight.evaluate import Evaluation
     from kaggle_digits.insight.inspect import Inspection
+    from kaggle_digits.insight.views import ViewsScore
     from kaggle_digits.training.augment import Augmentation
 
 MOST_PAIRS = 5
+CHANCE = 0.05
 
 
 def inspect(
@@ -53,6 +55,15 @@ def inspect(
 
 def evaluate(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Name of a finished run.")],
+    *,
+    tta: Annotated[
+        int | None,
+        typer.Option(
+            "--tta",
+            help="Predict the held-out rows again from 1, 5 or 9 views of each, and compare.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -63,11 +74,22 @@ def evaluate(
     from kaggle_digits.insight.evaluate import evaluate as measure
 
     opened = run_store.open_run(runs_dir, run)
-    found = measure(opened, load(data_dir))
+    again = None
+    if tta is not None:
+        from functools import partial
+
+        from kaggle_digits.models.views import check_views
+        from kaggle_digits.training.predict import held_out_again
+
+        check_views(tta)
+        again = partial(held_out_again, views=tta)
+    found = measure(opened, load(data_dir), again)
     if as_json:
         console.print_json(_evaluation_as_json(found))
         return
     _show_evaluation(found)
+    if found.views:
+        _show_views(found)
     console.say(f"figures: {next(iter(found.figures.values())).parent}")
     console.say(f"report:  {found.report}")
     console.note("open the report in a browser: every figure is explained there")
@@ -149,6 +171,42 @@ def _show_evaluation(found: Evaluation) -> None:
         )
 
 
+def _show_views(found: Evaluation) -> None:
+    from rich.table import Table
+
+    from kaggle_digits.insight.views import best_views
+
+    table = Table(title="The same rows from fewer and more views", title_justify="left")
+    for column in (
+        *("views", "accuracy (95 % interval)", "log loss"),
+        *("answers changed", "now right", "now wrong", "p (McNemar)"),
+    ):
+        table.add_column(column, justify="right")
+    for item in found.views:
+        changes = ["–"] * 4
+        if item.views > 1:
+            changes = [f"{n:,}" for n in (item.changed, item.gained, item.lost)]
+            changes.append(f"{item.p_value:.3g}")
+        score = item.score
+        accuracy = console.percent(score.accuracy, score.ci95)
+        table.add_row(str(item.views), accuracy, f"{score.log_loss:.4f}", *changes)
+    console.show(table)
+    best = best_views(found.views)
+    console.say(
+        f"best on these {best.score.n:,} held-out rows: {best.views} "
+        f"view{'s' * (best.views > 1)}{_how_sure(best)}; "
+        f"to use it: kd predict {found.run} --tta {best.views}"
+    )
+
+
+def _how_sure(best: ViewsScore) -> str:
+    """Whether more than chance parts the best from one view, as a bracket."""
+    if best.views == 1:
+        return ""
+    chance = "hardly chance" if best.p_value < CHANCE else "may be chance"
+    return f" (against one view: {chance}, p = {best.p_value:.3g})"
+
+
 def _inspection_as_json(found: Inspection, pictures: list[Path]) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -161,6 +219,7 @@ def _evaluation_as_json(found: Evaluation) -> dict[str, Any]:
     metrics = found.metrics
     return {
         "run": found.run,
+        **_views_as_json(found),
         **asdict(metrics.score),
         "calibration_error": metrics.calibration.error,
         "classes": [asdict(item) for item in metrics.classes],
@@ -170,6 +229,23 @@ def _evaluation_as_json(found: Evaluation) -> dict[str, Any]:
         "doubtful": [{**asdict(answer), "line": answer.line} for answer in found.doubtful],
         "figures": {name: str(path) for name, path in found.figures.items()},
         "report": str(found.report),
+    }
+
+
+def _views_as_json(found: Evaluation) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from kaggle_digits.insight.views import best_views
+
+    if not found.views:
+        return {}
+    compared = [{**asdict(item), **asdict(item.score)} for item in found.views]
+    for item in compared:
+        del item["score"]
+    return {
+        "tta": found.views[-1].views,
+        "best_tta": best_views(found.views).views,
+        "views": compared,
     }
 
 

@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def held_out(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+def held_out(
+    config: Mapping[str, Any], training: Mapping[str, Any], views: int | None = None
+) -> str:
     """On which answers the headline figure was measured; goes on from "Measured"."""
+    if views is not None:
+        seen = f"{views} shifted views" if views > 1 else "one view"
+        return f"{held_out(config, training)}; the answer to each is the mean over {seen} of it"
     models = training.get("models_per_row", 1)
     if isinstance(models, int) and models > 1:
         return f"on the mean answer of {models} models that never saw the image in training"

@@ -1,11 +1,12 @@
 """How good a run is and where it fails: figures and a page, from what the run left behind.
 
-Nothing is predicted here, so nothing here needs TensorFlow.
+Nothing is predicted here, so nothing here needs TensorFlow: whoever wants other predictions than
+those that stand in the run brings them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from kaggle_digits.errors import RunError
 from kaggle_digits.files import explain_storage, write_text
 from kaggle_digits.insight.answers import Answer, doubtful_right, worst_mistakes
 from kaggle_digits.insight.metrics import Metrics, measure
+from kaggle_digits.insight.views import ViewsScore, compare_views
 from kaggle_digits.runs import HISTORY, HISTORY_COLUMNS, OOF, Probabilities, Run
 from kaggle_digits.scores import predicted_rows
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 FIGURES, REPORT = "figures", "report.html"
 FIRST_LAYER = "first_layer.npy"
 MOST_SHOWN = 24
+
+# number of views, 1 among them → (n_train, 10) float32, NaN where never held out
+Predict = Callable[[Run, Dataset], dict[int, Probabilities]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Evaluation:
         doubtful: right answers, most doubtful first, at most 24.
         figures: name -> path of the picture.
         report: path of report.html.
+        views: each number of views that was predicted, fewest first; empty where the run's own
+            predictions were measured.
     """
 
     run: str
@@ -48,14 +55,17 @@ class Evaluation:
     doubtful: tuple[Answer, ...]
     figures: dict[str, Path]
     report: Path
+    views: tuple[ViewsScore, ...] = ()
 
 
-def evaluate(run: Run, dataset: Dataset) -> Evaluation:
+def evaluate(run: Run, dataset: Dataset, again: Predict | None = None) -> Evaluation:
     """Measure a finished run on its held-out rows; write its figures and its report.html.
 
     Args:
         run: a finished run with out-of-fold or hold-out predictions.
         dataset: the data it was trained on.
+        again: predicts the held-out rows anew; those of the most views are measured then, in
+            place of oof.npy. None measures oof.npy.
 
     Raises:
         RunError: the run is unfinished, damaged, was trained on other data, or held nothing out.
@@ -65,6 +75,11 @@ def evaluate(run: Run, dataset: Dataset) -> Evaluation:
 
     config, figures_of_training = run.config(), run.metrics()
     probabilities = _held_out(run, dataset)
+    views: tuple[ViewsScore, ...] = ()
+    if again is not None:
+        by_views = again(run, dataset)
+        probabilities = by_views[max(by_views)]
+        views = compare_views(by_views, dataset.labels)
     rows = predicted_rows(probabilities)
     known, labels = probabilities[rows], dataset.labels[rows]
     metrics = measure(known, labels)
@@ -96,9 +111,12 @@ def evaluate(run: Run, dataset: Dataset) -> Evaluation:
         metrics=metrics,
         mistakes=mistakes,
         figures=paths,
+        views=views[-1].views if views else None,
     )
     write_text(run.path / REPORT, page, durable=False)
-    return Evaluation(run.name, metrics, tuple(mistakes), tuple(doubtful), paths, run.path / REPORT)
+    return Evaluation(
+        run.name, metrics, tuple(mistakes), tuple(doubtful), paths, run.path / REPORT, views
+    )
 
 
 def _held_out(run: Run, dataset: Dataset) -> Probabilities:

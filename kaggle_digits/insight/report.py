@@ -53,6 +53,7 @@ def render(
     metrics: Metrics,
     mistakes: Sequence[Answer],
     figures: Mapping[str, Path],
+    views: int | None = None,
 ) -> str:
     """The page as text.
 
@@ -63,6 +64,8 @@ def render(
         metrics: measured on the held-out rows.
         mistakes: wrong answers, surest first, as in the picture ``worst-mistakes``.
         figures: picture name -> PNG file.
+        views: of each image, where it was predicted again for this page; None where the run's own
+            answers were measured.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -91,7 +94,7 @@ def render(
         mistakes=mistakes,
         pictures=pictures,
         facts=about.facts(config, training),
-        held_out=about.held_out(config, training),
+        held_out=about.held_out(config, training, views),
         circumstances=about.circumstances(config, training),
         version=__version__,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.classifier import Classifier
 
@@ -43,9 +44,22 @@ def view_probabilities(
     Raises:
         UsageError: ``views`` is none of ALLOWED.
     """
+    return probabilities_by_views(classifier, images, views)[views]
+
+
+def probabilities_by_views(
+    classifier: Classifier, images: NDArray[np.uint8], views: int
+) -> dict[int, NDArray[np.float32]]:
+    """What ``view_probabilities`` gives for each number offered up to ``views``, at one price.
+
+    Raises:
+        UsageError: ``views`` is none of ALLOWED.
+    """
     check_views(views)
-    total = sum(
-        classifier.probabilities(shifted(images, down, right)).astype(np.float64)
-        for down, right in SHIFTS[:views]
-    )
-    return (total / views).astype(np.float32)  # type: ignore[union-attr]
+    total = np.zeros((len(images), CLASSES), np.float64)
+    found = {}
+    for number, (down, right) in enumerate(SHIFTS[:views], 1):
+        total += classifier.probabilities(shifted(images, down, right))
+        if number in ALLOWED:
+            found[number] = (total / number).astype(np.float32)
+    return found

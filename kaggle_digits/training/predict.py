@@ -1,13 +1,20 @@
-"""A finished run's models → probabilities of test.csv, again."""
+"""A finished run's models → probabilities of test.csv, or of the rows held out, again."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.folder import Dataset
+from kaggle_digits.data.split import Part, Split, fingerprint, split
+from kaggle_digits.errors import RunError
 from kaggle_digits.models.classifier import load_classifier
-from kaggle_digits.models.views import view_probabilities
+from kaggle_digits.models.views import (
+    check_views,
+    probabilities_by_views,
+    view_probabilities,
+)
 from kaggle_digits.runs import Run
 
 
@@ -26,7 +33,61 @@ def predict_again(run: Run, dataset: Dataset, views: int = 1) -> NDArray[np.floa
     """
     run.check_data(dataset)
     folders = run.member_folders()
-    total = np.zeros((len(dataset.test), 10), np.float64)
+    total = np.zeros((len(dataset.test), CLASSES), np.float64)
     for folder in folders:
         total += view_probabilities(load_classifier(folder), dataset.test.images, views)
     return (total / len(folders)).astype(np.float32)
+
+
+def held_out_again(run: Run, dataset: Dataset, views: int) -> dict[int, NDArray[np.float32]]:
+    """Every member's held-out rows predicted by it from 1, 5, 9 views up to ``views``.
+
+    Args:
+        run: a finished run.
+        dataset: the data it was trained on.
+        views: the most views of each image, as in kaggle_digits.models.views.
+
+    Returns:
+        number of views → (n_train, 10) float32: the mean over the members that held the row out,
+        NaN where none did. With the views of its recipe, what stands in oof.npy.
+
+    Raises:
+        UsageError: no such number of views.
+        RunError: the run was trained on other data, or its split cannot be made again.
+        ModelError: a member's model cannot be read.
+    """
+    check_views(views)
+    run.check_data(dataset)
+    parts = _parts(run, dataset)
+    totals: dict[int, NDArray[np.float64]] = {}
+    times = np.zeros(len(dataset.train), np.int64)
+    for member, folder in enumerate(run.member_folders()):
+        rows = parts[member % len(parts)].val
+        images = dataset.train.images[rows]
+        times[rows] += 1
+        for number, found in probabilities_by_views(load_classifier(folder), images, views).items():
+            total = totals.setdefault(number, np.zeros((len(times), CLASSES), np.float64))
+            total[rows] += found
+    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never held out
+        return {
+            number: (total / times[:, None]).astype(np.float32) for number, total in totals.items()
+        }
+
+
+def _parts(run: Run, dataset: Dataset) -> list[Part]:
+    """The parts that the run was trained by, made again from what config.json says."""
+    config = run.config()
+    try:
+        parts = split(dataset.labels, Split(**config["split"]))
+    except (KeyError, TypeError) as error:
+        raise RunError(
+            f"the split in {run.path / 'config.json'} cannot be read ({error}); "
+            f"leave out --tta: kd evaluate {run.name}"
+        ) from error
+    # Rows that a member was trained on would flatter it.
+    if config.get("split_fingerprint") != fingerprint(parts):
+        raise RunError(
+            f"the rows that run {run.name} held out cannot be found again (another version of "
+            f"scikit-learn splits otherwise); leave out --tta, or train it again"
+        )
+    return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -214,6 +215,36 @@ def test_ensemble_and_predict_write_submissions(data: Path) -> None:
     before = Path("submissions/one.csv").read_bytes()
     assert "0 differ" in kd("predict", "one").stdout
     assert Path("submissions/one.csv").read_bytes() == before
+
+
+@pytest.mark.usefixtures("work")
+def test_evaluate_says_how_many_views_are_best() -> None:
+    kd("train", *QUICK, "--folds", "2", "--name", "one")
+    result = kd("evaluate", "one", "--tta", "9")
+    assert result.exit_code == 0, result.output
+    assert "on 1,078 held-out rows" in result.stdout
+    assert "p (McNemar)" in result.stdout
+    best = re.search(
+        r"best on these 1,078 held-out rows: (\d) views?.*: kd (predict one --tta (\d))\n",
+        result.stdout,
+    )
+    assert best
+    assert best[1] == best[3]
+    assert kd(*best[2].split()).exit_code == 0
+    found = json.loads(kd("evaluate", "one", "--tta", "9", "--json").stdout)
+    assert found["tta"] == 9
+    assert found["best_tta"] == int(best[1])
+    assert [item["views"] for item in found["views"]] == [1, 5, 9]
+    assert found["views"][2]["accuracy"] == found["accuracy"]
+    refused(kd("evaluate", "one", "--tta", "2"), 2, "--tta 2 is not offered")
+    Path("runs/one/members/0/model.joblib").write_bytes(b"")
+    refused(kd("evaluate", "one", "--tta", "5"), 1, "model.joblib cannot be read")
+    # Without --tta only files are read.
+    own = json.loads(kd("evaluate", "one", "--json").stdout)
+    assert own["accuracy"] == found["views"][0]["accuracy"]
+    assert "views" not in own
+    kd("train", *QUICK, "--all-rows", "--name", "all")
+    refused(kd("evaluate", "all", "--tta", "5"), 1, "nothing was held out")
 
 
 @pytest.mark.usefixtures("work")

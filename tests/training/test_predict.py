@@ -1,0 +1,94 @@
+"""A run's models asked again: the same answers as when it was trained, from more views others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaggle_digits.data.folder import Dataset
+from kaggle_digits.data.split import Split
+from kaggle_digits.errors import ModelError, RunError, UsageError
+from kaggle_digits.models.classifier import load_classifier
+from kaggle_digits.models.views import view_probabilities
+from kaggle_digits.runs import Run
+from kaggle_digits.training.predict import held_out_again, predict_again
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.run import train
+
+MLP = Recipe("mlp", widths=(16,), epochs=2, batch_size=100)
+
+
+@pytest.fixture(scope="module")
+def repeated(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Twice two folds of 300 rows: each of those held out by two members."""
+    how = Split("folds", folds=2, repeats=2, rows=300)
+    return train(dataset, MLP, how, runs_dir=tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def copy(repeated: Run, tmp_path: Path) -> Run:
+    """The same run, to be spoilt."""
+    shutil.copytree(repeated.path, tmp_path / repeated.name)
+    return Run(tmp_path / repeated.name)
+
+
+def test_one_view_gives_what_the_training_left(repeated: Run, dataset: Dataset) -> None:
+    found = held_out_again(repeated, dataset, 1)
+    assert list(found) == [1]
+    assert np.array_equal(found[1], repeated.oof(), equal_nan=True)
+    assert np.isfinite(found[1]).all(axis=1).sum() == 300
+
+
+def test_the_views_of_the_recipe_give_what_the_training_left(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    recipe = Recipe("dense", widths=(16,), epochs=1, views=5)
+    run = train(dataset, recipe, Split(), runs_dir=tmp_path)
+    found = held_out_again(run, dataset, 9)
+    assert list(found) == [1, 5, 9]
+    assert np.array_equal(found[5], run.oof(), equal_nan=True)
+    rows = np.flatnonzero(np.isfinite(found[1][:, 0]))
+    network = load_classifier(run.member_folder(0))
+    for views, probabilities in found.items():
+        expected = view_probabilities(network, dataset.train.images[rows], views)
+        assert np.array_equal(probabilities[rows], expected)
+    assert not np.allclose(found[1][rows], found[9][rows], atol=1e-4)
+    assert np.array_equal(predict_again(run, dataset, 5), run.test())
+
+
+def test_members_beyond_the_parts_begin_with_the_first_part_again(
+    copy: Run, dataset: Dataset
+) -> None:
+    """As in a run of several designs: member k was trained by part k modulo their number."""
+    for member in range(4):
+        shutil.copytree(copy.member_folder(member), copy.member_folder(4 + member))
+    copy.write_config({**copy.config(), "members": 8})
+    again = held_out_again(copy, dataset, 1)[1]
+    assert np.allclose(again, copy.oof(), equal_nan=True, atol=1e-7)
+
+
+def test_all_rows_leave_nothing_to_predict(dataset: Dataset, tmp_path: Path) -> None:
+    run = train(dataset, MLP, Split("all"), runs_dir=tmp_path)
+    assert np.isnan(held_out_again(run, dataset, 5)[5]).all()
+
+
+def test_what_cannot_be_predicted_again(copy: Run, dataset: Dataset) -> None:
+    config = copy.config()
+    with pytest.raises(UsageError, match="--tta 2 is not offered"):
+        held_out_again(copy, dataset, 2)
+    copy.write_config({**config, "split_fingerprint": "another"})
+    with pytest.raises(RunError, match="held out cannot be found again"):
+        held_out_again(copy, dataset, 1)
+    copy.write_config({**config, "split": {"kind": "folds", "colour": "red"}})
+    with pytest.raises(RunError, match=r"the split in .* cannot be read .*kd evaluate mlp-1"):
+        held_out_again(copy, dataset, 1)
+    copy.write_config({**config, "data": {**config["data"], "train_sha256": "0"}})
+    with pytest.raises(RunError, match=r"another train\.csv"):
+        held_out_again(copy, dataset, 1)
+    copy.write_config(config)
+    (copy.member_folder(3) / "model.joblib").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"model\.joblib cannot be read"):
+        held_out_again(copy, dataset, 1)
