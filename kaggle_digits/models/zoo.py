@@ -26,6 +26,9 @@ BUILDERS: dict[str, Builder] = {
     "cnn": cnn.cnn,
     "fast": strong.fast,
     "strong": strong.strong,
+    "strong-upright": strong.strong_upright,
+    "strong-evened": strong.strong_evened,
+    "strong-5x5": strong.strong_5x5,
     "keras-convnet": peers.keras_convnet,
     "notebook-convnet": peers.notebook_convnet,
 }

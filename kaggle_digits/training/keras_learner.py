@@ -17,8 +17,9 @@ from kaggle_digits.training.learner import OnStep
 from kaggle_digits.training.muon import conv_muon
 from kaggle_digits.training.recipe import Recipe
 
-# A Python step between two batches costs 1 ms; 16 batches a step halve the time of small networks.
-STEPS_PER_EXECUTION = 16
+# A Python step between two batches costs 1 ms; 16 batches a step halve the time of dense networks.
+# Convolutions take far longer than that, and Keras traces the graph twice for it: 2 seconds.
+STEPS_PER_EXECUTION, WITH_CONVOLUTIONS = 16, 1
 SECONDS_BETWEEN_STEPS_SHOWN = 0.1
 WARM_UP_SHARE = 0.2
 LOG_LOSS = "log_loss"
@@ -59,7 +60,7 @@ class KerasLearner:
             optimizer=_optimizer(recipe, self._rate),
             loss=loss,
             metrics=["accuracy", log_loss],
-            steps_per_execution=min(STEPS_PER_EXECUTION, self.steps),
+            steps_per_execution=min(_steps_per_execution(self._model), self.steps),
             jit_compile=False,  # XLA is 4 to 9 times slower on a CPU
         )
         self._model.optimizer.build(self._model.trainable_variables)
@@ -120,6 +121,12 @@ class KerasLearner:
     def _variables(self) -> list[Any]:
         """Weights, statistics and random states of the layers, then the optimiser's."""
         return [*self._model.variables, *self._model.optimizer.variables]
+
+
+def _steps_per_execution(model: Any) -> int:
+    convolution = keras().layers.Conv2D
+    convolves = any(isinstance(layer, convolution) for layer in flat_layers(model))
+    return WITH_CONVOLUTIONS if convolves else STEPS_PER_EXECUTION
 
 
 def _schedule(recipe: Recipe, steps: int) -> Any:

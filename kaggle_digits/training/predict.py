@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.blend import weighted
+from kaggle_digits.calibration import apply_temperature
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.data.split import Part, Split, fingerprint, split
@@ -33,10 +35,12 @@ def predict_again(run: Run, dataset: Dataset, views: int = 1) -> NDArray[np.floa
     """
     run.check_data(dataset)
     folders = run.member_folders()
-    total = np.zeros((len(dataset.test), CLASSES), np.float64)
-    for folder in folders:
-        total += view_probabilities(load_classifier(folder), dataset.test.images, views)
-    return (total / len(folders)).astype(np.float32)
+    parts = len(folders) // _designs(run)
+    totals = np.zeros((_designs(run), len(dataset.test), CLASSES), np.float64)
+    for member, folder in enumerate(folders):
+        found = view_probabilities(load_classifier(folder), dataset.test.images, views)
+        totals[member // parts] += found
+    return _as_one(run, totals / parts)
 
 
 def held_out_again(run: Run, dataset: Dataset, views: int) -> dict[int, NDArray[np.float32]]:
@@ -49,7 +53,8 @@ def held_out_again(run: Run, dataset: Dataset, views: int) -> dict[int, NDArray[
 
     Returns:
         number of views → (n_train, 10) float32: the mean over the members that held the row out,
-        NaN where none did. With the views of its recipe, what stands in oof.npy.
+        NaN where none did. With the views of its recipe, what stands in oof.npy; a committee's
+        temperatures and weights are those learnt on all these rows.
 
     Raises:
         UsageError: no such number of views.
@@ -59,19 +64,36 @@ def held_out_again(run: Run, dataset: Dataset, views: int) -> dict[int, NDArray[
     check_views(views)
     run.check_data(dataset)
     parts = _parts(run, dataset)
+    shape = (_designs(run), len(dataset.train), CLASSES)
     totals: dict[int, NDArray[np.float64]] = {}
     times = np.zeros(len(dataset.train), np.int64)
     for member, folder in enumerate(run.member_folders()):
-        rows = parts[member % len(parts)].val
+        design, part = divmod(member, len(parts))
+        rows = parts[part].val
+        times[rows] += design == 0
         images = dataset.train.images[rows]
-        times[rows] += 1
         for number, found in probabilities_by_views(load_classifier(folder), images, views).items():
-            total = totals.setdefault(number, np.zeros((len(times), CLASSES), np.float64))
-            total[rows] += found
+            totals.setdefault(number, np.zeros(shape, np.float64))[design, rows] += found
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never held out
-        return {
-            number: (total / times[:, None]).astype(np.float32) for number, total in totals.items()
-        }
+        return {number: _as_one(run, total / times[:, None]) for number, total in totals.items()}
+
+
+def _designs(run: Run) -> int:
+    """How many designs the run holds; each has an equal share of the members, in order."""
+    return len(run.metrics().get("designs", [None]))
+
+
+def _as_one(run: Run, answers: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(designs, n, 10) → (n, 10): several designs by the temperatures and weights kept."""
+    designs = run.metrics().get("designs")
+    if not designs:
+        return np.asarray(answers[0], np.float32)
+    tempered = [
+        apply_temperature(answer, design["temperature"])
+        for answer, design in zip(answers, designs, strict=True)
+    ]
+    weights = np.array([design["weight"] for design in designs], np.float64)
+    return np.asarray(weighted(weights)(np.stack(tempered)), np.float32)
 
 
 def _parts(run: Run, dataset: Dataset) -> list[Part]:
