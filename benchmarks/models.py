@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from typing import Any
 from kaggle_digits.files import write_json
 from kaggle_digits.machine import machine, versions
 from kaggle_digits.training.measured import PATH, measured
-from kaggle_digits.training.recipes import RECIPES
+from kaggle_digits.training.recipes import DESIGNS
 
 FIRST_SEED = 10
 HEAD = "| recipe | mean of seeds (spread) | one seed (95 % interval) | seconds | peak MB |"
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="a folder filled by kd fetch"
     )
-    parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
+    parser.add_argument("--recipes", nargs="*", default=list(DESIGNS))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--table", action="store_true", help="only print what was measured")
@@ -47,7 +48,7 @@ def main() -> None:
     print(f"{machine()}\n{versions()}\n\n{HEAD}\n|{' --- |' * 5}", flush=True)
     with tempfile.TemporaryDirectory() as work:
         for recipe in given.recipes:
-            runs = [_train(recipe, seed, given.data, work) for seed in seeds]
+            runs = [train_once(recipe, seed, given.data, work) for seed in seeds]
             figures = _figures(runs)
             print(_row(recipe, figures), flush=True)
             if given.write:
@@ -59,10 +60,13 @@ def table() -> list[str]:
     return [_row(name, figures) for name, figures in measured().items()]
 
 
-def _train(recipe: str, seed: int, data: Path, work: str) -> dict[str, Any]:
+def train_once(
+    recipe: str, seed: int, data: Path, work: str, options: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Train in a process of its own, in the folder ``work``; returns what kd train --json says."""
     command = [sys.executable, "-m", "kaggle_digits", "train", "--recipe", recipe]
-    options = ["--seed", str(seed), "--json", "--data-dir", str(data.absolute())]
-    done = subprocess.run([*command, *options], cwd=work, check=True, capture_output=True)
+    always = ["--seed", str(seed), "--json", "--data-dir", str(data.absolute())]
+    done = subprocess.run([*command, *always, *options], cwd=work, check=True, capture_output=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
