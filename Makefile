@@ -7,11 +7,11 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench bench-full clean
 
 help:  ## show this list
 	@echo "kaggle-digits: what make can do"
-	@sed -n 's/^\([a-z]*\):.*##\(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(READY)  ## make .venv with the toolkit and everything it needs
 
@@ -39,12 +39,17 @@ lint: setup  ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## measure start-up, reading, augmentation, predicting and what Kaggle's faults look like
+bench: setup  ## measure start-up, reading, augmenting, predicting, faults; fast against its peer
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.csv_reading
 	$(BIN)/python -m benchmarks.augmentation
 	$(BIN)/python -m benchmarks.predicting
 	$(BIN)/python -m benchmarks.kaggle_faults
+	@test -e data/train.csv || { echo "no data/train.csv: kd fetch, then make bench also compares recipes"; exit 0; }; \
+	$(BIN)/python -m benchmarks.side_by_side
+
+bench-full: setup  ## train every recipe and the peers three times: hours; goes on where it stopped
+	$(BIN)/python -m benchmarks.side_by_side --full --keep runs/.bench
 
 clean:  ## remove .venv, caches and the demo; your data, runs and submissions stay
 	rm -rf $(VENV) demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -23,8 +23,10 @@ from typing import Any
 
 from kaggle_digits.files import write_json
 from kaggle_digits.machine import machine, versions
+from kaggle_digits.runs import Run
+from kaggle_digits.training.committee import read_recipe
 from kaggle_digits.training.measured import PATH, measured
-from kaggle_digits.training.recipes import DESIGNS
+from kaggle_digits.training.recipes import DESIGNS, RECIPES
 
 FIRST_SEED = 10
 HEAD = "| recipe | mean of seeds (spread) | one seed (95 % interval) | seconds | peak MB |"
@@ -39,6 +41,9 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="*", default=list(DESIGNS))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument(
+        "--run", type=Path, help="a finished run of one recipe with the first seed, not to repeat"
+    )
     parser.add_argument("--table", action="store_true", help="only print what was measured")
     given = parser.parse_args()
     if given.table:
@@ -48,7 +53,10 @@ def main() -> None:
     print(f"{machine()}\n{versions()}\n\n{HEAD}\n|{' --- |' * 5}", flush=True)
     with tempfile.TemporaryDirectory() as work:
         for recipe in given.recipes:
-            runs = [train_once(recipe, seed, given.data, work) for seed in seeds]
+            if given.run:
+                runs = [_finished(recipe, given.run)]
+            else:
+                runs = [train_once(recipe, seed, given.data, work) for seed in seeds]
             figures = _figures(runs)
             print(_row(recipe, figures), flush=True)
             if given.write:
@@ -69,6 +77,15 @@ def train_once(
     done = subprocess.run([*command, *always, *options], cwd=work, check=True, capture_output=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def _finished(recipe: str, folder: Path) -> dict[str, Any]:
+    """The figures of a run that stands: of ``recipe`` as it is now and the first seed."""
+    run = Run(folder)
+    config = run.config()
+    if read_recipe(config["recipe"]) != RECIPES[recipe] or config["seed"] != FIRST_SEED:
+        sys.exit(f"{folder} is not a run of recipe {recipe} with --seed {FIRST_SEED}")
+    return run.metrics()
 
 
 def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -152,6 +152,8 @@ def bars(found: Measured) -> list[str]:
 
 def draw(found: Measured) -> Figure:
     """Share of rows wrong against seconds of training, both as powers of ten."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     from kaggle_digits.insight import style
 
     @style.styled
@@ -190,9 +192,10 @@ def draw(found: Measured) -> Figure:
         axes.set_ylabel("held-out rows wrong, %")
         axes.grid(visible=True, which="major")
         axes.margins(x=0.25, y=0.15)
-        for axis in (axes.xaxis, axes.yaxis):
+        for axis, steps in ((axes.xaxis, (1, 2, 5)), (axes.yaxis, (1, 2, 3, 5, 7))):
+            axis.set_major_locator(LogLocator(subs=steps))
             axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter("{x:g}")
+            axis.set_minor_locator(NullLocator())
         return figure
 
     return picture()
