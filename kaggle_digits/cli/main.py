@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from kaggle_digits import __version__
-from kaggle_digits.cli import combine, console, data, demo, doctor, lists, look, send, train
+from kaggle_digits.cli import combine, console, data, demo, doctor, judge, lists, look, send, train
 from kaggle_digits.errors import DigitsError
 
 INTERRUPTED = 130
@@ -92,7 +92,7 @@ def _root(
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [data.fetch, train.train, send.submit],
-    "Look closer": [look.inspect, lists.runs, look.evaluate],
+    "Look closer": [look.inspect, lists.runs, judge.evaluate],
     "Combine": [combine.predict, combine.ensemble],
     "Help": [demo.demo, lists.recipes, doctor.doctor],
 }

@@ -17,6 +17,7 @@ from kaggle_digits.cli.options import (
     RunsDir,
     SubmissionsDir,
 )
+from kaggle_digits.cli.trained import show_training
 from kaggle_digits.errors import UsageError
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def train(
             runs_dir,
         )
     written = write_run_submission(run, dataset, submission_path(submissions_dir, run.name))
-    _report(run, written, as_json=as_json)
+    show_training(run, written, as_json=as_json)
 
 
 def _watched(training: Any, runs_dir: Path) -> Run:
@@ -204,38 +205,3 @@ def _split(
     given = {key: value for key, value in given.items() if value is not None}
     kind = "all" if all_rows else "folds" if folds is not None else "holdout"
     return Split(kind=kind, **given)  # type: ignore[arg-type]
-
-
-def _report(run: Run, submission: Path, *, as_json: bool) -> None:
-    metrics, config = run.metrics(), run.config()
-    if as_json:
-        console.print_json(
-            {"run": run.name, "folder": str(run.path), "submission": str(submission), **metrics}
-        )
-        return
-    accuracy = metrics["val_accuracy"]
-    if accuracy is None:
-        console.say(f"{run.name}: trained on every labelled row; nothing was held out to measure")
-    else:
-        what = "out-of-fold" if config["split"]["kind"] == "folds" else "validation"
-        console.say(
-            f"{run.name}: {console.percent(accuracy, metrics['val_accuracy_ci95'])} right on "
-            f"{metrics['n_val']} {what} rows (95 % interval), log loss {metrics['val_loss']:.4f}, "
-            f"seed {config['seed']}, {metrics['train_seconds']:.0f} s on "
-            f"{config['machine']['cores']} cores"
-        )
-        if "chosen on the same rows" in metrics["epoch_choice"]:
-            console.note(f"epoch kept: {metrics['epoch_choice']}")
-        if not config.get("pseudo", {}).get("held_out_apart", True):
-            console.note(
-                f"run {config['pseudo']['run']} held out other rows, so its pseudo-labels know "
-                "labels of the validation rows: the accuracy is a little too high; train both "
-                "with the same --folds and --seed"
-            )
-    console.say(f"{submission}: written and checked")
-    if config["data"]["source"] == "kaggle":
-        console.note(f"next: kd evaluate {run.name} · kd submit")
-    else:
-        console.note(
-            f"next: kd evaluate {run.name} · to compete, train on Kaggle's own files: kd fetch"
-        )

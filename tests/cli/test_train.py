@@ -22,6 +22,9 @@ from kaggle_digits.data.folder import load
 from kaggle_digits.data.submission import read_origin, read_submission
 from kaggle_digits.files import sha256
 from kaggle_digits.run_store import open_run
+from kaggle_digits.training.committee import Committee
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipes import RECIPES
 from tests.fakes.disks import SmallDisk, small_disk
 
 __all__ = ["small_disk"]
@@ -318,7 +321,7 @@ def test_a_model_of_ones_own(work: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(work: Path) -> None:
-    words = ["--model", "mlp", "--epochs", "40", "--folds", "4", "--name", "long"]
+    words = ["--model", "mlp", "--epochs", "20", "--folds", "12", "--name", "long"]
     process = subprocess.Popen(
         [sys.executable, "-m", "kaggle_digits", "train", *words],
         cwd=work,
@@ -334,8 +337,51 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(work: Path) -> None
     assert process.returncode == 130
     assert stdout == ""
     assert "Traceback" not in stderr
-    assert "of 4 members of run long are finished and kept" in stderr
+    assert "of 12 members of run long are finished and kept" in stderr
     assert "kd train --resume --name long" in stderr
     result = kd("train", "--resume", "--name", "long")
     assert result.exit_code == 0, result.output
     assert open_run(Path("runs"), "long").metrics()["n_val"] == 1078
+
+
+def test_a_committee_is_one_run_and_one_submission(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = Committee("best", (Recipe("linear"), Recipe("mlp", widths=(16,), epochs=2)), folds=3)
+    monkeypatch.setitem(RECIPES, "best", two)
+    result = kd("train", "--recipe", "best", "--seed", "4")
+    assert result.exit_code == 0, result.output
+    run = open_run(Path("runs"), "best-1")
+    assert run.config()["split"]["folds"] == 3
+    assert run.config()["seed"] == 4
+    assert "right on 1078 out-of-fold rows" in result.stdout
+    assert re.search(r"linear: [\d.]+ % alone, weight [\d.]+; adds [+−]?\d+ rows", result.stdout)
+    assert (work / "submissions" / "best-1.csv").is_file()
+    told = kd("train", "--recipe", "best", "--val-fraction", "0.2", "--json")
+    assert json.loads(told.stdout)["n_val"] == 216
+    assert kd("evaluate", "best-1").exit_code == 0
+    assert "linear + mlp" in kd("runs", "best-1").stdout
+    assert kd("train", "--recipe", "best", "--model", "mlp").exit_code == 2
+
+
+def test_pseudo_labels_that_know_validation_labels_are_told_of(work: Path) -> None:
+    small = ["--model", "mlp", "--epochs", "3"]
+    assert kd("train", *small, "--folds", "2", "--name", "teacher").exit_code == 0
+    apart = kd("train", *small, "--folds", "2", "--pseudo", "teacher", "--name", "pupil")
+    assert apart.exit_code == 0, apart.output
+    assert "held out other rows" not in apart.stderr
+    other = kd("train", *small, "--pseudo", "teacher", "--name", "other")
+    assert "teacher held out other rows" in other.stderr
+    assert "too high" in kd_report(work, "other")
+    assert "too high" not in kd_report(work, "pupil")
+    missing = kd("train", *small, "--pseudo", "nobody")
+    assert missing.exit_code == 1
+    assert "no run called nobody" in missing.stderr
+
+
+def kd_report(work: Path, run: str) -> str:
+    """What the report page of ``run`` says of its pseudo-labels."""
+    assert kd("evaluate", run).exit_code == 0
+    page = (work / "runs" / run / "report.html").read_text(encoding="utf-8")
+    assert "test images labelled by run teacher" in page
+    return page.partition("test images labelled by run teacher")[2][:200]
