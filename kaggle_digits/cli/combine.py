@@ -35,8 +35,13 @@ def predict(
     run: Annotated[str, typer.Argument(help="A finished run.")],
     *,
     tta: Annotated[
-        int, typer.Option("--tta", help="Views of each image: 1, 5 or 9 (shifted by a pixel).")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--tta",
+            help="Views of each image: 1, 5 or 9 (shifted by a pixel); default: the recipe's.",
+            show_default=False,
+        ),
+    ] = None,
     output: Output = None,
     force: Force = False,
     data_dir: DataDir = DATA,
@@ -48,7 +53,7 @@ def predict(
     from kaggle_digits.data.folder import load
     from kaggle_digits.run_store import open_run
     from kaggle_digits.submissions import make_room, submission_path, write_run_submission
-    from kaggle_digits.training.predict import predict_again
+    from kaggle_digits.training.predict import predict_again, recipe_views
 
     opened = open_run(runs_dir, run)
     opened.metrics()
@@ -59,12 +64,13 @@ def predict(
     probabilities = predict_again(opened, dataset, tta)
     write_run_submission(opened, dataset, path, test=probabilities)
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
+    views = max(recipe_views(opened)) if tta is None else tta
     if as_json:
-        result = {"run": run, "submission": str(path), "views": tta}
+        result = {"run": run, "submission": str(path), "views": views}
         console.print_json({**result, "rows": len(dataset.ids), "changed": changed})
         return
     console.say(
-        f"{path}: {len(dataset.ids)} rows from {tta} view{'s' * (tta > 1)}, checked; "
+        f"{path}: {len(dataset.ids)} rows from {views} view{'s' * (views > 1)}, checked; "
         f"{changed} differ from the run's own answers"
     )
 

@@ -220,5 +220,11 @@ def _resume(path: Path | None, learner: Learner) -> _Progress:
             state, best = kept["state"].tobytes(), kept["best"].tobytes()
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return _Progress()
-    learner.restore(state)
+    try:
+        learner.restore(state)
+    except ValueError as error:
+        raise ModelError(
+            f"{path} does not fit the model as it is now ({' '.join(str(error).split())[:80]}); "
+            f"delete {path.parent} and go on with: kd train --resume"
+        ) from error
     return _Progress(history, best)

@@ -18,15 +18,22 @@ from kaggle_digits.models.views import (
     view_probabilities,
 )
 from kaggle_digits.runs import Run
+from kaggle_digits.training.committee import read_recipe
 
 
-def predict_again(run: Run, dataset: Dataset, views: int = 1) -> NDArray[np.float32]:
+def recipe_views(run: Run) -> list[int]:
+    """How many views of each image every design of ``run`` was predicted from, in order."""
+    return [design.views for design in read_recipe(run.config().get("recipe")).designs]
+
+
+def predict_again(run: Run, dataset: Dataset, views: int | None = None) -> NDArray[np.float32]:
     """(n_test, 10) float32: test.csv predicted by every member of ``run``, averaged.
 
     Args:
         run: a finished run.
         dataset: the data it was trained on.
-        views: of each image, as in kaggle_digits.models.views.
+        views: of each image, as in kaggle_digits.models.views; None for those of the recipe, which
+            gives what stands in test.npy.
 
     Raises:
         RunError: the run was trained on other data.
@@ -37,9 +44,11 @@ def predict_again(run: Run, dataset: Dataset, views: int = 1) -> NDArray[np.floa
     folders = run.member_folders()
     parts = len(folders) // _designs(run)
     totals = np.zeros((_designs(run), len(dataset.test), CLASSES), np.float64)
+    wanted = recipe_views(run) if views is None else [views] * _designs(run)
     for member, folder in enumerate(folders):
-        found = view_probabilities(load_classifier(folder), dataset.test.images, views)
-        totals[member // parts] += found
+        design = member // parts
+        classifier = load_classifier(folder)
+        totals[design] += view_probabilities(classifier, dataset.test.images, wanted[design])
     return _as_one(run, totals / parts)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaggle_digits.calibration import apply_temperature
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.data.split import Split, split
 from kaggle_digits.errors import RunError, UsageError
@@ -14,7 +15,7 @@ from kaggle_digits.run_store import open_run
 from kaggle_digits.runs import Run
 from kaggle_digits.scores import score
 from kaggle_digits.training.committee import Committee, read_recipe
-from kaggle_digits.training.predict import predict_again
+from kaggle_digits.training.predict import held_out_again, predict_again
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import RECIPES, find_recipe
 from kaggle_digits.training.run import resume, train
@@ -70,6 +71,19 @@ def test_what_each_design_is_worth_is_said(whole: Run, dataset: Dataset) -> None
 
 def test_predicting_again_gives_the_same_answers(whole: Run, dataset: Dataset) -> None:
     assert np.allclose(predict_again(whole, dataset), whole.test(), atol=1e-5)
+
+
+def test_held_out_rows_are_predicted_again_by_the_same_weights(
+    whole: Run, dataset: Dataset
+) -> None:
+    parts, expected = split(dataset.labels, FOLDS), np.zeros((len(dataset.train), 10))
+    for place, design in enumerate(whole.metrics()["designs"]):
+        for part, rows in enumerate(parts):
+            alone = np.load(whole.member_folder(3 * place + part) / "validation.npy")
+            tempered = apply_temperature(alone, design["temperature"])
+            expected[rows.val] += design["weight"] * tempered
+    again = held_out_again(whole, dataset, 1)[1]
+    assert np.allclose(again, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("at", [(1, 2), (4, 5)])

@@ -14,7 +14,7 @@ from kaggle_digits.errors import ModelError, RunError, UsageError
 from kaggle_digits.models.classifier import load_classifier
 from kaggle_digits.models.views import view_probabilities
 from kaggle_digits.runs import Run
-from kaggle_digits.training.predict import held_out_again, predict_again
+from kaggle_digits.training.predict import held_out_again, predict_again, recipe_views
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.run import train
 
@@ -57,17 +57,8 @@ def test_the_views_of_the_recipe_give_what_the_training_left(
         assert np.array_equal(probabilities[rows], expected)
     assert not np.allclose(found[1][rows], found[9][rows], atol=1e-4)
     assert np.array_equal(predict_again(run, dataset, 5), run.test())
-
-
-def test_members_beyond_the_parts_begin_with_the_first_part_again(
-    copy: Run, dataset: Dataset
-) -> None:
-    """As in a run of several designs: member k was trained by part k modulo their number."""
-    for member in range(4):
-        shutil.copytree(copy.member_folder(member), copy.member_folder(4 + member))
-    copy.write_config({**copy.config(), "members": 8})
-    again = held_out_again(copy, dataset, 1)[1]
-    assert np.allclose(again, copy.oof(), equal_nan=True, atol=1e-7)
+    assert np.array_equal(predict_again(run, dataset), run.test())
+    assert recipe_views(run) == [5]
 
 
 def test_all_rows_leave_nothing_to_predict(dataset: Dataset, tmp_path: Path) -> None:

@@ -264,6 +264,22 @@ def test_a_damaged_checkpoint_costs_time_not_figures(
     assert same(resume(dataset, runs_dir=tmp_path), whole)
 
 
+def test_a_checkpoint_of_another_model_is_named(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, DENSE, Split(), runs_dir=tmp_path, watcher=StopAfter(0, 2))
+    run = open_run(tmp_path, "dense-1")
+    config = run.config()
+    config["recipe"]["widths"] = [48]
+    run.write_config(config)
+    with pytest.raises(ModelError, match=r"does not fit the model as it is now.* --resume"):
+        resume(dataset, runs_dir=tmp_path)
+    shutil.rmtree(run.member_folder(0))
+    assert resume(dataset, runs_dir=tmp_path).finished
+
+
 def test_a_damaged_member_is_named(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     copy = Run(tmp_path / whole.name)
     shutil.copytree(whole.path, copy.path)
