@@ -328,6 +328,8 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(work: Path) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A suite that a shell runs in the background hands "ignore" down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     while not (work / "runs/long/members/0/member.json").exists():
         assert process.poll() is None, process.communicate()[1]

@@ -14,6 +14,7 @@ from kaggle_digits.data.split import Split
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.classifier import KerasClassifier, flat_layers
 from kaggle_digits.models.engine import keras
+from kaggle_digits.models.strong import MARGIN
 from kaggle_digits.training import fit, keras_learner
 from kaggle_digits.training.keras_learner import KerasLearner
 from kaggle_digits.training.learners import make_learner
@@ -52,7 +53,7 @@ def logits(learner: KerasLearner) -> Any:
 
 
 def test_averaging_does_not_disturb_the_training(dataset: Dataset) -> None:
-    plain, averaged = (weights(trained(dataset.train, ema)) for ema in (None, 0.9))
+    plain, averaged = (weights(trained(dataset.train, ema, epochs=1)) for ema in (None, 0.9))
     assert all(np.array_equal(one, other) for one, other in zip(plain, averaged, strict=True))
 
 
@@ -90,7 +91,7 @@ def test_statistics_are_those_of_the_averaged_weights(
     k, model = keras(), logits(learner)
     first = next(x for x in flat_layers(model) if isinstance(x, k.layers.BatchNormalization))
     kernel = next(x for x in flat_layers(model) if isinstance(x, k.layers.Conv2D))
-    images = dataset.train.images[..., None].astype(np.float32) / 255
+    images = dataset.train.images[:, MARGIN:-MARGIN, MARGIN:-MARGIN, None].astype(np.float32) / 255
     before = k.layers.MaxPooling2D()(kernel(images))
     mean = k.ops.convert_to_numpy(k.ops.mean(before, axis=(0, 1, 2)))
     assert np.allclose(k.ops.convert_to_numpy(first.moving_mean), mean, atol=0.02)
@@ -103,15 +104,14 @@ def test_without_averaging_nothing_is_changed_at_the_end(dataset: Dataset) -> No
     assert learner.state() == before
 
 
-@pytest.mark.parametrize("at", [2, 3])
 def test_it_resumes_bit_for_bit(
-    at: int, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     recipe = RECIPE.with_changes(ema=0.9)
     undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="ema")
     with pytest.raises(KeyboardInterrupt):
-        stop = StopAfter(0, at)
+        stop = StopAfter(0, 3)
         train(dataset, recipe, Split(), runs_dir=tmp_path / "b", name="ema", watcher=stop)
     assert same(resume(dataset, runs_dir=tmp_path / "b"), undisturbed)
 
