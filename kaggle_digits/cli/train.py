@@ -122,8 +122,8 @@ def train(
         )
     else:
         chosen = find_recipe(recipe, model).with_changes(**settings)
-        if isinstance(chosen, Committee) and val_fraction is None and not all_rows:
-            folds = folds or chosen.folds
+        if isinstance(chosen, Committee) and (val_fraction, folds) == (None, None) and not all_rows:
+            folds = chosen.folds
         how = _split(
             val_fraction=val_fraction,
             folds=folds,

@@ -13,6 +13,8 @@ from kaggle_digits.data.table import Content, read_whole_numbers
 
 SIDE = 28
 PIXELS = SIDE * SIDE
+# Between the two middle pixels, across and down.
+CENTRE = (SIDE - 1) / 2
 CLASSES = 10
 PIXEL_COLUMNS = [f"pixel{i}" for i in range(PIXELS)]
 TRAIN_COLUMNS = ["label", *PIXEL_COLUMNS]

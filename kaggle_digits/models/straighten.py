@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits.data.digits import SIDE
+from kaggle_digits.data.digits import CENTRE, SIDE
 from kaggle_digits.models.engine import keras
 
-CENTRE = (SIDE - 1) / 2
 # Slants that digits have: at most a pixel sideways a pixel up. A blank image has none.
 MOST_SLANT = 1.0
 # Standard deviation of the ink across, in pixels, of an average digit; and how far a digit is

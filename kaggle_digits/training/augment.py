@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import SIDE
+from kaggle_digits.data.digits import CENTRE, SIDE
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.engine import keras
 from kaggle_digits.training.warp import field_basis, look_up, place_basis
 
-CENTRE = (SIDE - 1) / 2
 LIMITS = {"rotation": 180.0, "zoom": 0.9, "shear": 1.0, "shift": SIDE / 2}
 FEWEST_POINTS, MOST_POINTS = 2, 14
 

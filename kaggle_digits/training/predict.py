@@ -42,9 +42,9 @@ def predict_again(run: Run, dataset: Dataset, views: int | None = None) -> NDArr
     """
     run.check_data(dataset)
     folders = run.member_folders()
-    parts = len(folders) // _designs(run)
-    totals = np.zeros((_designs(run), len(dataset.test), CLASSES), np.float64)
-    wanted = recipe_views(run) if views is None else [views] * _designs(run)
+    wanted = [own if views is None else views for own in recipe_views(run)]
+    parts = len(folders) // len(wanted)
+    totals = np.zeros((len(wanted), len(dataset.test), CLASSES), np.float64)
     for member, folder in enumerate(folders):
         design = member // parts
         classifier = load_classifier(folder)
@@ -73,7 +73,7 @@ def held_out_again(run: Run, dataset: Dataset, views: int) -> dict[int, NDArray[
     check_views(views)
     run.check_data(dataset)
     parts = _parts(run, dataset)
-    shape = (_designs(run), len(dataset.train), CLASSES)
+    shape = (len(recipe_views(run)), len(dataset.train), CLASSES)
     totals: dict[int, NDArray[np.float64]] = {}
     times = np.zeros(len(dataset.train), np.int64)
     for member, folder in enumerate(run.member_folders()):
@@ -85,11 +85,6 @@ def held_out_again(run: Run, dataset: Dataset, views: int) -> dict[int, NDArray[
             totals.setdefault(number, np.zeros(shape, np.float64))[design, rows] += found
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never held out
         return {number: _as_one(run, total / times[:, None]) for number, total in totals.items()}
-
-
-def _designs(run: Run) -> int:
-    """How many designs the run holds; each has an equal share of the members, in order."""
-    return len(run.metrics().get("designs", [None]))
 
 
 def _as_one(run: Run, answers: NDArray[np.float64]) -> NDArray[np.float32]:

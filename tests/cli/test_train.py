@@ -364,6 +364,7 @@ def test_a_committee_is_one_run_and_one_submission(
     assert kd("evaluate", "best-1").exit_code == 0
     assert "linear + mlp" in kd("runs", "best-1").stdout
     assert kd("train", "--recipe", "best", "--model", "mlp").exit_code == 2
+    assert kd("train", "--recipe", "best", "--folds", "0").exit_code == 2
 
 
 def test_pseudo_labels_that_know_validation_labels_are_told_of(work: Path) -> None:
