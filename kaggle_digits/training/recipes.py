@@ -30,7 +30,14 @@ DESIGNS: dict[str, Recipe] = {
     "dense": Recipe("dense", dropout=0.1, batch_size=64, label_smoothing=0.1),
     "dense-deep": Recipe("dense-deep", learning_rate=1e-3, label_smoothing=0.1),
     "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
-    "fast": Recipe("fast", epochs=2, batch_size=256, optimizer="muon", learning_rate=2e-2),
+    "fast": Recipe(
+        "fast",
+        epochs=2,
+        batch_size=256,
+        optimizer="muon",
+        learning_rate=2e-2,
+        label_smoothing=0.1,
+    ),
     "strong": STRONG,
     "peer-keras": Recipe(
         "keras-convnet", epochs=12, optimizer="adam", learning_rate=1e-3, schedule="constant"
