@@ -18,10 +18,11 @@ MARGIN = 2
 
 
 def strong(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.0) -> Any:
-    """3 × 3 convolutions, two a size, then 6 × 6 over all that is left.
+    """Fixed 5 × 5 waves, 3 × 3 convolutions, two a size, then 5 × 5 over all that is left.
 
     Args:
-        widths: filters at 24 × 24 (one convolution), 12 × 12 (two), 6 × 6 (two), 1 × 1.
+        widths: waves (an even number), filters at 10 × 10 (two convolutions), at 5 × 5 (two), at
+            1 × 1.
         dropout: before the logits.
     """
     return keras().Sequential(_strong_layers(widths, dropout))
@@ -53,7 +54,7 @@ def strong_5x5(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.
     )
 
 
-def fast(*, widths: Sequence[int] = (24, 48, 128)) -> Any:
+def fast(*, widths: Sequence[int] = (20, 48, 96)) -> Any:
     """Fixed waves, one convolution, one dense layer; pooled before it is normalised.
 
     Args:
@@ -77,15 +78,15 @@ def fast(*, widths: Sequence[int] = (24, 48, 128)) -> Any:
 
 
 def _strong_layers(widths: Sequence[int], dropout: float) -> list[Any]:
-    large, middle, small, last = widths
+    waves, large, small, last = widths
     return [
         keras().layers.Cropping2D(MARGIN),
+        *_waves(waves),
+        *_convolution(large, 3),
         *_convolution(large, 3, pool=True),
-        *_convolution(middle, 3),
-        *_convolution(middle, 3, pool=True),
         *_convolution(small, 3),
         *_convolution(small, 3),
-        *_convolution(last, 6, padding="valid"),
+        *_convolution(last, 5, padding="valid"),
         *_logits(dropout),
     ]
 

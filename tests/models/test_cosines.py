@@ -11,7 +11,6 @@ from scipy.fft import dctn
 from kaggle_digits.errors import ModelError, UsageError
 from kaggle_digits.models.classifier import KerasClassifier, load_classifier
 from kaggle_digits.models.cosines import cosine_layer, cosine_waves
-from kaggle_digits.models.normalize import Normalizer
 from kaggle_digits.models.zoo import build
 from kaggle_digits.training.learners import make_learner
 from kaggle_digits.training.recipe import Recipe
