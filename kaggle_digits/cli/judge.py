@@ -1,7 +1,8 @@
-"""kd evaluate."""
+"""kd evaluate, kd compare."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,11 +11,11 @@ from kaggle_digits.cli import console
 from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
 
 if TYPE_CHECKING:
+    from kaggle_digits.insight.compare import Compared
     from kaggle_digits.insight.evaluate import Evaluation
     from kaggle_digits.insight.views import ViewsScore
 
 MOST_PAIRS = 5
-CHANCE = 0.05
 
 
 def evaluate(
@@ -57,6 +58,80 @@ def evaluate(
     console.say(f"figures: {next(iter(found.figures.values())).parent}")
     console.say(f"report:  {found.report}")
     console.note("open the report in a browser: every figure is explained there")
+
+
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN…", help="Names of finished runs, two or more.")
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The picture; by default figures/compare.png in the first run's folder.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Say which run is better on the rows that all held out, and whether it is chance."""
+    from dataclasses import asdict
+
+    from kaggle_digits import run_store
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.insight import compare as comparing
+    from kaggle_digits.insight import style
+    from kaggle_digits.insight.evaluate import FIGURES
+    from kaggle_digits.insight.held_out import held_out
+
+    dataset = load(data_dir)
+    opened = [run_store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
+    answers = {run.name: held_out(run, dataset) for run in opened}
+    found = comparing.compare(answers, dataset.labels)
+    picture = output or opened[0].path / FIGURES / "compare.png"
+    style.save(comparing.draw(found), picture)
+    words = comparing.in_words(found)
+    if as_json:
+        rows = [
+            {
+                "run": item.run,
+                **asdict(item.score),
+                "against_best": item.against and asdict(item.against),
+            }
+            for item in found
+        ]
+        console.print_json({"runs": rows, "words": words, "picture": str(picture)})
+        return
+    _show_compared(found)
+    for line in words:
+        console.say(line)
+    console.say(f"picture: {picture}")
+
+
+def _show_compared(found: list[Compared]) -> None:
+    from rich.table import Table
+
+    table = Table(
+        title=f"The same {found[0].score.n:,} held-out rows, best first", title_justify="left"
+    )
+    table.add_column("run")
+    for column in (
+        *("accuracy (95 % interval)", "log loss"),
+        *("only it right", "only the best right", "p (McNemar)"),
+    ):
+        table.add_column(column, justify="right")
+    for item in found:
+        parted = ["–"] * 3
+        if item.against:
+            parted = [f"{item.against.lost:,}", f"{item.against.gained:,}"]
+            parted.append(f"{item.against.p_value:.3g}")
+        accuracy = console.percent(item.score.accuracy, item.score.ci95)
+        table.add_row(console.plain(item.run), accuracy, f"{item.score.log_loss:.4f}", *parted)
+    console.show(table)
 
 
 def _show_evaluation(found: Evaluation) -> None:
@@ -108,8 +183,9 @@ def _show_views(found: Evaluation) -> None:
     for item in found.views:
         changes = ["–"] * 4
         if item.views > 1:
-            changes = [f"{n:,}" for n in (item.changed, item.gained, item.lost)]
-            changes.append(f"{item.p_value:.3g}")
+            parted = item.turned
+            changes = [f"{n:,}" for n in (item.changed, parted.gained, parted.lost)]
+            changes.append(f"{parted.p_value:.3g}")
         score = item.score
         accuracy = console.percent(score.accuracy, score.ci95)
         table.add_row(str(item.views), accuracy, f"{score.log_loss:.4f}", *changes)
@@ -149,8 +225,8 @@ def _how_sure(best: ViewsScore) -> str:
     """Whether more than chance parts the best from one view, as a bracket."""
     if best.views == 1:
         return ""
-    chance = "hardly chance" if best.p_value < CHANCE else "may be chance"
-    return f" (against one view: {chance}, p = {best.p_value:.3g})"
+    chance = "hardly chance" if best.turned.beyond_chance else "may be chance"
+    return f" (against one view: {chance}, p = {best.turned.p_value:.3g})"
 
 
 def _views_as_json(found: Evaluation) -> dict[str, Any]:
@@ -160,9 +236,15 @@ def _views_as_json(found: Evaluation) -> dict[str, Any]:
 
     if not found.views:
         return {}
-    compared = [{**asdict(item), **asdict(item.score)} for item in found.views]
-    for item in compared:
-        del item["score"]
+    compared = [
+        {
+            "views": item.views,
+            **asdict(item.score),
+            "changed": item.changed,
+            **asdict(item.turned),
+        }
+        for item in found.views
+    ]
     return {
         "tta": found.views[-1].views,
         "best_tta": best_views(found.views).views,

@@ -92,7 +92,7 @@ def _root(
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [data.fetch, train.train, send.submit],
-    "Look closer": [look.inspect, lists.runs, judge.evaluate],
+    "Look closer": [look.inspect, lists.runs, judge.evaluate, judge.compare],
     "Combine": [combine.predict, combine.ensemble],
     "Help": [demo.demo, lists.recipes, doctor.doctor],
 }

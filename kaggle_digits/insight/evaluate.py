@@ -18,9 +18,10 @@ from kaggle_digits.data.folder import Dataset
 from kaggle_digits.errors import RunError
 from kaggle_digits.files import explain_storage, write_text
 from kaggle_digits.insight.answers import Answer, doubtful_right, worst_mistakes
+from kaggle_digits.insight.held_out import held_out
 from kaggle_digits.insight.metrics import Metrics, measure
 from kaggle_digits.insight.views import ViewsScore, compare_views
-from kaggle_digits.runs import HISTORY, HISTORY_COLUMNS, OOF, Probabilities, Run
+from kaggle_digits.runs import HISTORY, HISTORY_COLUMNS, Probabilities, Run
 from kaggle_digits.scores import predicted_rows
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def evaluate(run: Run, dataset: Dataset, again: Predict | None = None) -> Evalua
     from kaggle_digits.insight import report, style
 
     config, figures_of_training = run.config(), run.metrics()
-    probabilities = _held_out(run, dataset)
+    probabilities = held_out(run, dataset)
     views: tuple[ViewsScore, ...] = ()
     if again is not None:
         by_views = again(run, dataset)
@@ -117,38 +118,6 @@ def evaluate(run: Run, dataset: Dataset, again: Predict | None = None) -> Evalua
     return Evaluation(
         run.name, metrics, tuple(mistakes), tuple(doubtful), paths, run.path / REPORT, views
     )
-
-
-def _held_out(run: Run, dataset: Dataset) -> Probabilities:
-    """The run's out-of-fold probabilities, after checking that they are of these rows."""
-    config = run.config()
-    trained_on = _section(config, "data").get("train_sha256")
-    if trained_on != dataset.train.sha256:
-        raise RunError(
-            f"run {run.name} was trained on another train.csv (sha256 {str(trained_on)[:12]}…) "
-            f"than the one in the data folder ({dataset.train.sha256[:12]}…); "
-            "point --data-dir at the folder it was trained on"
-        )
-    nothing_held_out = RunError(
-        f"run {run.name} was trained on every labelled row (--all-rows): nothing was held out to "
-        "measure it on; train with --val-fraction or --folds and evaluate that run"
-    )
-    if _section(config, "split").get("kind") == "all":
-        raise nothing_held_out
-    probabilities = run.oof()
-    if len(probabilities) != len(dataset.train):
-        raise RunError(
-            f"{run.path / OOF} has {len(probabilities)} rows where train.csv has "
-            f"{len(dataset.train)}: damaged; delete it and run: kd train --resume --name {run.name}"
-        )
-    if not len(predicted_rows(probabilities)):
-        raise nothing_held_out
-    return probabilities
-
-
-def _section(config: dict[str, object], name: str) -> dict[str, object]:
-    section = config.get(name)
-    return section if isinstance(section, dict) else {}
 
 
 def _figures(

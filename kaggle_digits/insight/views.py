@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.errors import RunError
+from kaggle_digits.insight.turned import Turned, turned
 from kaggle_digits.runs import Probabilities
 from kaggle_digits.scores import Score, predicted_rows, score
 
@@ -21,19 +22,13 @@ class ViewsScore:
         views: of each image, their probabilities averaged.
         score: on the held-out rows.
         changed: rows answered otherwise than from one view.
-        gained: of these, wrong from one view and right now.
-        lost: right from one view and wrong now.
-        p_value: how often chance alone would part ``gained`` and ``lost`` at least so far: the
-            exact two-sided McNemar test, a binomial test of ``gained`` in ``gained + lost`` at ½
-            (McNemar, Psychometrika 12, 1947).
+        turned: of these, the ones that are right now or no longer.
     """
 
     views: int
     score: Score
     changed: int
-    gained: int
-    lost: int
-    p_value: float
+    turned: Turned
 
 
 def compare_views(
@@ -48,8 +43,6 @@ def compare_views(
     Raises:
         RunError: there is no row with a prediction.
     """
-    from scipy.stats import binomtest
-
     rows = predicted_rows(by_views[1])
     truth = labels[rows]
     one = by_views[1][rows].argmax(axis=1)
@@ -60,10 +53,8 @@ def compare_views(
         if total is None:
             raise RunError("there are no predictions to measure")
         answers = known.argmax(axis=1)
-        gained = int(((answers == truth) & (one != truth)).sum())
-        lost = int(((answers != truth) & (one == truth)).sum())
-        p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-        found.append(ViewsScore(views, total, int((answers != one).sum()), gained, lost, p_value))
+        parted = turned(one == truth, answers == truth)
+        found.append(ViewsScore(views, total, int((answers != one).sum()), parted))
     return tuple(found)
 
 

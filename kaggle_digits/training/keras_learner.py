@@ -147,11 +147,10 @@ def _one_cycle(highest: float, total: int) -> Any:
     Keras' own CosineDecay branches, and the rate is worked out for each weight: tracing a step
     took a fifth longer.
     """
-    k = keras()
-    ops = k.ops
+    ops = keras().ops
     warm_up = max(1, round(WARM_UP_SHARE * total))
 
-    class OneCycle(k.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    class OneCycle(keras().optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
         """See _one_cycle."""
 
         def __call__(self, step: Any) -> Any:

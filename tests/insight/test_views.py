@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.errors import RunError
 from kaggle_digits.insight.evaluate import evaluate
+from kaggle_digits.insight.turned import Turned
 from kaggle_digits.insight.views import best_views, compare_views
 from kaggle_digits.runs import Run
 
@@ -26,10 +27,11 @@ def answers(wrong: range) -> NDArray[np.float32]:
 
 def test_rows_that_turn_are_counted_and_tested() -> None:
     one, five = compare_views({5: answers(range(8, 12)), 1: answers(range(10))}, TRUTH)
-    assert (one.views, one.changed, one.gained, one.lost, one.p_value) == (1, 0, 0, 0, 1.0)
-    assert (five.views, five.changed, five.gained, five.lost) == (5, 10, 8, 2)
+    assert (one.views, one.changed, one.turned) == (1, 0, Turned(0, 0, 1.0))
+    assert (five.views, five.changed, five.turned.gained, five.turned.lost) == (5, 10, 8, 2)
     # Of 10 rows that turned, 8 or more one way: (45 + 10 + 1) / 1024, and as much the other way.
-    assert five.p_value == pytest.approx(2 * 56 / 1024)
+    assert five.turned.p_value == pytest.approx(2 * 56 / 1024)
+    assert not five.turned.beyond_chance
     assert one.score.n == five.score.n == 99
     assert one.score.accuracy == pytest.approx(89 / 99)
     assert best_views([one, five]) is five
@@ -39,7 +41,7 @@ def test_of_equals_the_surer_then_the_cheaper_is_best() -> None:
     sure = np.where(answers(range(3)) > 0.5, 0.991, 0.001)
     sure[99] = np.nan
     scores = compare_views({1: answers(range(3)), 5: sure, 9: sure}, TRUTH)
-    assert [item.p_value for item in scores] == [1.0, 1.0, 1.0]
+    assert [item.turned.p_value for item in scores] == [1.0, 1.0, 1.0]
     assert scores[0].score.log_loss != scores[1].score.log_loss
     best = min(scores, key=lambda item: item.score.log_loss)
     assert best_views(scores) is best
