@@ -14,7 +14,20 @@ import typer
 from typer.core import TyperGroup
 
 from kaggle_digits import __version__
-from kaggle_digits.cli import combine, console, data, demo, doctor, judge, lists, look, send, train
+from kaggle_digits.cli import (
+    combine,
+    compare,
+    console,
+    data,
+    demo,
+    doctor,
+    judge,
+    labels,
+    lists,
+    look,
+    send,
+    train,
+)
 from kaggle_digits.errors import DigitsError
 
 INTERRUPTED = 130
@@ -92,7 +105,7 @@ def _root(
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [data.fetch, train.train, send.submit],
-    "Look closer": [look.inspect, lists.runs, judge.evaluate, judge.compare],
+    "Look closer": [look.inspect, lists.runs, judge.evaluate, compare.compare, labels.labels],
     "Combine": [combine.predict, combine.ensemble],
     "Help": [demo.demo, lists.recipes, doctor.doctor],
 }

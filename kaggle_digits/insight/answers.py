@@ -61,7 +61,7 @@ def worst_mistakes(
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
-    return _answers(probabilities, labels, rows, order)
+    return chosen_answers(probabilities, labels, rows, order)
 
 
 def doubtful_right(
@@ -77,15 +77,16 @@ def doubtful_right(
     confidence = probabilities.max(axis=1)
     right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
     order = right[np.argsort(confidence[right], kind="stable")][:most]
-    return _answers(probabilities, labels, rows, order)
+    return chosen_answers(probabilities, labels, rows, order)
 
 
-def _answers(
+def chosen_answers(
     probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
     chosen: NDArray[np.integer],
 ) -> list[Answer]:
+    """The answers at the places ``chosen``, in that order; the rest as in worst_mistakes."""
     answers = []
     for i in chosen:
         # Stable and reversed sign: of equal probabilities the first wins, as with argmax.

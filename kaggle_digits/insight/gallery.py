@@ -147,6 +147,29 @@ def doubtful_right(images: Images, answers: Sequence[Answer]) -> Figure:
 
 
 @style.styled
+def label_errors(images: Images, answers: Sequence[Answer], total: int) -> Figure:
+    """Rows whose label is likely wrong, the least likely label first.
+
+    Args:
+        images: (k, 28, 28) uint8, one an answer, k at least 1.
+        answers: k of them, from label_errors.find_label_errors.
+        total: how many were found, k or more.
+    """
+    captions = [
+        (f"labelled {a.label}: a {a.predicted}?", f"{a.sureness} sure · line {a.line}")
+        for a in answers
+    ]
+    few = f"The first {len(answers)} of {total:,}. " if total > len(answers) else ""
+    return _answers(
+        images,
+        captions,
+        f"{total:,} labels that may be wrong" if total != 1 else "One label that may be wrong",
+        f"{few}Read otherwise by networks that never saw the label, and surely. Some are merely "
+        "badly written: look before you change a label. The line is the digit's own in train.csv.",
+    )
+
+
+@style.styled
 def first_layer(weights: NDArray[np.float32]) -> Figure:
     """The weights of a first layer as pictures on one colour scale, white at 0.
 

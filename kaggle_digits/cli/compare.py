@@ -1,0 +1,88 @@
+"""kd compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kaggle_digits.cli import console
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+
+if TYPE_CHECKING:
+    from kaggle_digits.insight.compare import Compared
+
+
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN…", help="Names of finished runs, two or more.")
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The picture; by default figures/compare.png in the first run's folder.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Say which run is better on the rows that all held out, and whether it is chance."""
+    from dataclasses import asdict
+
+    from kaggle_digits import run_store
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.insight import compare as comparing
+    from kaggle_digits.insight import style
+    from kaggle_digits.insight.evaluate import FIGURES
+    from kaggle_digits.insight.held_out import held_out
+
+    dataset = load(data_dir)
+    opened = [run_store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
+    answers = {run.name: held_out(run, dataset) for run in opened}
+    found = comparing.compare(answers, dataset.labels)
+    picture = output or opened[0].path / FIGURES / "compare.png"
+    style.save(comparing.draw(found), picture)
+    words = comparing.in_words(found)
+    if as_json:
+        rows = [
+            {
+                "run": item.run,
+                **asdict(item.score),
+                "against_best": item.against and asdict(item.against),
+            }
+            for item in found
+        ]
+        console.print_json({"runs": rows, "words": words, "picture": str(picture)})
+        return
+    _show_compared(found)
+    for line in words:
+        console.say(line)
+    console.say(f"picture: {picture}")
+
+
+def _show_compared(found: list[Compared]) -> None:
+    from rich.table import Table
+
+    table = Table(
+        title=f"The same {found[0].score.n:,} held-out rows, best first", title_justify="left"
+    )
+    table.add_column("run")
+    for column in (
+        *("accuracy (95 % interval)", "log loss"),
+        *("only it right", "only the best right", "p (McNemar)"),
+    ):
+        table.add_column(column, justify="right")
+    for item in found:
+        parted = ["–"] * 3
+        if item.against:
+            parted = [f"{item.against.lost:,}", f"{item.against.gained:,}"]
+            parted.append(f"{item.against.p_value:.3g}")
+        accuracy = console.percent(item.score.accuracy, item.score.ci95)
+        table.add_row(console.plain(item.run), accuracy, f"{item.score.log_loss:.4f}", *parted)
+    console.show(table)

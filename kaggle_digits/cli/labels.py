@@ -1,0 +1,65 @@
+"""kd labels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kaggle_digits.cli import console
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+
+MOST_LINES = 5
+
+
+def labels(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of a finished run.")],
+    *,
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """List labels of train.csv that are likely wrong, as a picture and a CSV in the run folder."""
+    from kaggle_digits import run_store
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.insight.held_out import held_out
+    from kaggle_digits.insight.label_errors import label_errors
+
+    opened = run_store.open_run(runs_dir, run)
+    dataset = load(data_dir)
+    found = label_errors(opened, dataset, held_out(opened, dataset))
+    if as_json:
+        rows = [
+            {
+                "line": item.answer.line,
+                "label": item.answer.label,
+                "suggested": item.answer.predicted,
+                "confidence": item.answer.confidence,
+                "label_probability": item.label_probability,
+            }
+            for item in found.found
+        ]
+        console.print_json(
+            {
+                "run": found.run,
+                "n": found.rows,
+                "label_errors": rows,
+                "table": str(found.table),
+                "picture": found.picture and str(found.picture),
+            }
+        )
+        return
+    console.say(
+        f"{found.run}: of {found.rows:,} held-out labels {len(found.found):,} may be wrong "
+        "(confident learning)"
+    )
+    for item in found.found[:MOST_LINES]:
+        answer = item.answer
+        console.say(
+            f"line {answer.line}: labelled {answer.label}, read as {answer.predicted} "
+            f"({answer.sureness} sure)"
+        )
+    console.say(f"table:   {found.table}")
+    if found.picture:
+        console.say(f"picture: {found.picture}")
+        console.note("some are merely badly written: look at the picture before you change a label")

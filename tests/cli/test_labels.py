@@ -1,0 +1,53 @@
+"""kd labels, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kaggle_digits.cli.main import app
+from kaggle_digits.data.folder import load
+from tests.insight import small
+
+kd = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options that name a data folder and a runs folder with the run ``small``."""
+    folder = tmp_path_factory.mktemp("labels")
+    dataset = load(small.write_data(folder / "data"))
+    small.write_run(folder / "runs", dataset, small.linear_oof(dataset))
+    return ["--data-dir", str(folder / "data"), "--runs-dir", str(folder / "runs")]
+
+
+def test_lines_a_table_and_a_picture(folders: list[str]) -> None:
+    done = kd.invoke(app, ["labels", "small", *folders])
+    assert done.exit_code == 0, done.output
+    assert "small: of 300 held-out labels" in done.stdout
+    assert ": labelled " in done.stdout
+    places = dict(line.split(":", 1) for line in done.stdout.splitlines()[-2:])
+    assert Path(places["table"].strip()).name == "label-errors.csv"
+    assert Path(places["picture"].strip()).is_file()
+
+
+def test_json_is_one_object_and_nothing_else(folders: list[str]) -> None:
+    done = kd.invoke(app, ["labels", "small", *folders, "--json"])
+    found = json.loads(done.stdout)
+    assert (found["run"], found["n"]) == ("small", 300)
+    first = found["label_errors"][0]
+    assert first["label"] != first["suggested"]
+    assert first["label_probability"] < first["confidence"] <= 1
+    assert Path(found["table"]).read_text(encoding="utf-8").count("\n") == 1 + len(
+        found["label_errors"]
+    )
+    assert done.stderr == ""
+
+
+def test_an_unknown_run_is_one_line(folders: list[str]) -> None:
+    done = kd.invoke(app, ["labels", "missing", *folders])
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "no run called missing" in done.stderr
