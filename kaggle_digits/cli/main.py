@@ -26,6 +26,7 @@ from kaggle_digits.cli import (
     lists,
     look,
     send,
+    studies,
     train,
 )
 from kaggle_digits.errors import DigitsError
@@ -107,6 +108,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [data.fetch, train.train, send.submit],
     "Look closer": [look.inspect, lists.runs, judge.evaluate, compare.compare, labels.labels],
     "Combine": [combine.predict, combine.ensemble],
+    "Published experiments": [studies.study, studies.reproduce],
     "Help": [demo.demo, lists.recipes, doctor.doctor],
 }
 for panel, commands in COMMANDS.items():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits import __version__
-from kaggle_digits.insight import about
+from kaggle_digits.insight import about, page
 from kaggle_digits.insight.answers import Answer
 from kaggle_digits.insight.metrics import Metrics, Pair
 from kaggle_digits.scores import Score
@@ -26,23 +24,6 @@ TITLES = {
     "learning-curves": "How the training went",
     "first-layer": "What the first layer looks for",
 }
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure on the page.
-
-    Attributes:
-        name: its file's name without suffix; also its anchor.
-        title: heading above it.
-        explanation: one or two sentences for someone who sees such a figure for the first time.
-        uri: the PNG itself as a data URI, so that the page needs no other file.
-    """
-
-    name: str
-    title: str
-    explanation: str
-    uri: str
 
 
 def render(
@@ -67,24 +48,14 @@ def render(
         views: of each image, where it was predicted again for this page; None where the run's own
             answers were measured.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("kaggle_digits.insight", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = _percent
-    environment.filters["share"] = _share
     explanations = _explanations(metrics, training)
     pictures = [
-        Picture(key, TITLES[key], explanations[key], _data_uri(figures[key]))
+        page.Picture(key, TITLES[key], explanations[key], page.data_uri(figures[key]))
         for key in TITLES
         if key in figures
     ]
-    return environment.get_template(TEMPLATE).render(
+    return page.render(
+        TEMPLATE,
         name=name,
         score=metrics.score,
         wrong=_wrong(metrics.score),
@@ -143,15 +114,3 @@ def _pair_in_words(pair: Pair) -> str:
 
 def _wrong(score: Score) -> int:
     return round((1 - score.accuracy) * score.n)
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.2f} %"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -15,6 +15,8 @@ from kaggle_digits.models.normalize import Normalizer
 from kaggle_digits.models.predictor import Predictor
 
 KERAS_FILE, SCIKIT_FILE = "model.keras", "model.joblib"
+# The layer of a network that normalises; behind it stands the body.
+PREPARE = "prepare"
 
 
 class Classifier(Protocol):
@@ -58,7 +60,7 @@ class KerasClassifier:
         """
         k = keras()
         images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
-        prepare = k.Sequential(normalizer.layers(k), name="prepare")
+        prepare = k.Sequential(normalizer.layers(k), name=PREPARE)
         try:
             outputs = body(prepare(images))
         except Exception as error:

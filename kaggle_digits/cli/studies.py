@@ -1,0 +1,161 @@
+"""kd study and kd reproduce."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kaggle_digits.cli import console
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+
+if TYPE_CHECKING:
+    from kaggle_digits.studies.repeat import Repeated
+    from kaggle_digits.studies.study import Setting
+
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Fewer epochs and trials: does it run, and roughly where?")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Of splits and weights that the write-up leaves open.")
+]
+
+
+def study(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Which; without it the studies are listed."),
+    ] = None,
+    *,
+    quick: Quick = False,
+    seed: Seed = 0,
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Repeat a published experiment: its figures beside ours, its pictures, a page."""
+    from kaggle_digits.studies.catalogue import find_study
+
+    if name is None:
+        _list(as_json=as_json)
+        return
+    from kaggle_digits.studies.repeat import repeat
+
+    chosen = find_study(name)
+    with console.err.status("reading the data") as status:
+        setting = _setting(data_dir, quick, seed, status.update)
+        found = repeat(chosen, setting, runs_dir)
+    if as_json:
+        console.print_json(_as_json(found))
+        return
+    _show([found])
+    _say_where(runs_dir / "studies" / chosen.name)
+
+
+def reproduce(
+    *,
+    quick: Quick = False,
+    seed: Seed = 0,
+    data_dir: DataDir = DATA,
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Repeat every study: one table and one page of pictures."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from kaggle_digits.studies.catalogue import STUDIES
+    from kaggle_digits.studies.repeat import repeat_all
+
+    found = []
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TimeRemainingColumn(compact=True),
+        console=console.err,
+        disable=not console.err.is_terminal,
+    ) as bar:
+        task = bar.add_task("reading the data", total=len(STUDIES))
+        setting = _setting(data_dir, quick, seed, lambda words: bar.update(task, description=words))
+        for one in repeat_all(list(STUDIES.values()), setting, runs_dir):
+            bar.advance(task)
+            found.append(one)
+            if not console.err.is_terminal:
+                console.note(f"study {one.study.name}: {one.seconds:.0f} s")
+    if as_json:
+        console.print_json({"studies": [_as_json(one) for one in found]})
+        return
+    _show(found)
+    _say_where(runs_dir / "studies")
+
+
+def _setting(data_dir: Path, quick: bool, seed: int, say: Callable[[str], None]) -> Setting:
+    from kaggle_digits.data.folder import load
+    from kaggle_digits.studies.study import Setting
+
+    return Setting(load(data_dir), quick, seed, say)
+
+
+def _list(*, as_json: bool) -> None:
+    from rich.table import Table
+
+    from kaggle_digits.studies.catalogue import STUDIES
+
+    if as_json:
+        console.print_json(
+            {
+                "studies": [
+                    {"name": s.name, "title": s.title, "experiments": list(s.experiments)}
+                    for s in STUDIES.values()
+                ]
+            }
+        )
+        return
+    table = Table()
+    for column in ("study", "what", "experiments"):
+        table.add_column(column)
+    for one in STUDIES.values():
+        table.add_row(one.name, one.title, ", ".join(one.experiments))
+    console.show(table)
+    console.note("repeat one: kd study NAME; all of them: kd reproduce")
+
+
+def _show(found: list[Repeated]) -> None:
+    from rich.table import Table
+
+    table = Table()
+    for column in ("", "tried", "published", "measured", "rows", "reached"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        for finding in one.findings:
+            table.add_row(
+                finding.experiment,
+                console.plain(finding.what),
+                console.plain(finding.published),
+                console.plain(finding.measured),
+                "–" if finding.n is None else f"{finding.n:,}",
+                {True: "yes", False: "no", None: "–"}[finding.reached],
+            )
+    console.show(table)
+    for one in found:
+        for finding in one.missed:
+            console.say(f"{finding.experiment}, {finding.what}: not reached; {finding.why}")
+
+
+def _say_where(folder: Path) -> None:
+    from kaggle_digits.studies.repeat import PAGE, TABLE
+
+    console.say(f"table: {folder / TABLE}")
+    console.say(f"page:  {folder / PAGE}")
+
+
+def _as_json(found: Repeated) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {
+        "study": found.study.name,
+        "seconds": round(found.seconds, 2),
+        "findings": [asdict(finding) for finding in found.findings],
+        "pictures": [picture.name for picture in found.pictures],
+    }

@@ -1,0 +1,83 @@
+"""A1 to A4: from logistic regression to three hidden layers, in scikit-learn and in Keras."""
+
+from __future__ import annotations
+
+from kaggle_digits.insight import charts, curves
+from kaggle_digits.insight.metrics import measure
+from kaggle_digits.studies.fitting import fit, random_part
+from kaggle_digits.studies.study import Panel, Result, Setting, Study, share_finding
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipes import DESIGNS
+
+# Published on 50,000 rows of 60,000; here as large a share is learnt from.
+HELD_OUT = 1 / 6
+WHERE = "35,000 of the competition's rows learnt from, not 50,000 of MNIST's"
+
+
+def _run(setting: Setting) -> Result:
+    labels = setting.dataset.labels
+    part = random_part(labels, HELD_OUT, setting.seed, stratify=True)
+    deep = (500, 200, 50)
+    trials: list[tuple[str, str, float, str, Recipe]] = [
+        ("A1", "logistic regression", 0.92, "about 92 %", DESIGNS["linear"]),
+        (
+            "A2",
+            "one hidden layer of 100, scikit-learn",
+            0.975,
+            "about 97.5 %",
+            DESIGNS["mlp"].with_changes(widths=(100,)),
+        ),
+        (
+            "A3",
+            "hidden layers 500, 200, 50, scikit-learn",
+            0.98,
+            "98 %",
+            DESIGNS["mlp"].with_changes(widths=deep),
+        ),
+        (
+            "A4",
+            "one hidden layer of 100, Keras",
+            0.975,
+            "about the same as A2",
+            DESIGNS["dense"].with_changes(widths=(100,)),
+        ),
+        (
+            "A4",
+            "hidden layers 500, 200, 50, Keras",
+            0.98,
+            "about the same as A3",
+            DESIGNS["dense-deep"],
+        ),
+    ]
+    classes = []
+    for experiment, what, published, said, recipe in trials:
+        member, found = fit(setting, f"{experiment}, {what}", recipe, part)
+        why = "fewer epochs: --quick" if setting.quick else WHERE
+        yield share_finding(experiment, what, published, found, said=said, why=why)
+        if recipe is DESIGNS["linear"] or recipe is DESIGNS["dense-deep"]:
+            classes.append((what, measure(member.validation, labels[part.val])))
+        if recipe is DESIGNS["dense-deep"]:
+            yield Panel(
+                "deep-curves",
+                "How the deepest one learns",
+                "Loss and accuracy of the Keras network with three hidden layers, on the rows it "
+                "learns from and on those held out.",
+                curves.learning_curves([vars(row) for row in member.history]),
+            )
+    for place, (what, metrics) in enumerate(classes):
+        yield Panel(
+            ("linear-confusion", "deep-confusion")[place],
+            f"What is taken for what: {what}",
+            "Each row is a digit as it was written, each column what was read; orange squares are "
+            "mistakes. Hidden layers clear most of them away.",
+            charts.confusion(metrics.confusion),
+        )
+
+
+STUDY = Study(
+    "models",
+    "From logistic regression to hidden layers",
+    "A. Beyond the recognition of handwritten digits",
+    ("A1", "A2", "A3", "A4"),
+    _run,
+)
