@@ -22,6 +22,7 @@ from kaggle_digits.cli import send
 from kaggle_digits.cli.main import app
 from kaggle_digits.data.folder import FILES
 from kaggle_digits.models.zoo import BUILDERS
+from kaggle_digits.studies.catalogue import STUDIES
 from kaggle_digits.training.measured import measured
 from kaggle_digits.training.recipes import RECIPES
 from tests.fakes.fixtures import home
@@ -162,3 +163,8 @@ def test_contributing_names_targets_that_exist() -> None:
         program, *words = shlex.split(command)
         assert program == "make", f"{command}: no test runs this"
         assert set(words) <= set(targets())
+
+
+def test_every_study_is_described() -> None:
+    described = re.findall(r"^\| `([\w-]+)` \|", README, re.MULTILINE)
+    assert set(STUDIES) <= set(described)
