@@ -84,6 +84,9 @@ def train(
         bool, _set(FOLDERS, "Go on with a run that was interrupted.", "--resume")
     ] = False,
     force: Annotated[bool, _set(FOLDERS, "Put a run of that name aside.", "--force")] = False,
+    tensorboard: Annotated[
+        bool, _set(FOLDERS, "Write events for TensorBoard into the run, too.", "--tensorboard")
+    ] = False,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
     submissions_dir: SubmissionsDir = SUBMISSIONS,
@@ -119,6 +122,7 @@ def train(
         run = _watched(
             lambda watcher: resume_run(dataset, runs_dir=runs_dir, name=name, watcher=watcher),
             runs_dir,
+            tensorboard=tensorboard,
         )
     else:
         chosen = find_recipe(recipe, model).with_changes(**settings)
@@ -149,18 +153,22 @@ def train(
                 watcher=watcher,
             ),
             runs_dir,
+            tensorboard=tensorboard,
         )
     written = write_run_submission(run, dataset, submission_path(submissions_dir, run.name))
     show_training(run, written, as_json=as_json)
 
 
-def _watched(training: Any, runs_dir: Path) -> Run:
+def _watched(training: Any, runs_dir: Path, *, tensorboard: bool) -> Run:
     from kaggle_digits.cli.progress import TrainingProgress
     from kaggle_digits.run_store import list_runs
+    from kaggle_digits.training.events import EventsWatcher
+    from kaggle_digits.training.watch import Watchers
 
+    events = [EventsWatcher(runs_dir)] if tensorboard else []
     with TrainingProgress() as progress:
         try:
-            finished: Run = training(progress)
+            finished: Run = training(Watchers(progress, *events))
         except KeyboardInterrupt:
             progress.stop()
             if progress.name in {run.name for run in list_runs(runs_dir)}:

@@ -43,3 +43,35 @@ class Watcher:
 
     def member_finished(self, member: int, seconds: float) -> None:
         """A member is trained, has predicted and is kept."""
+
+
+class Watchers(Watcher):
+    """Several at once, told in order."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def run_started(self, name: str, members: int, done: int) -> None:
+        """See Watcher."""
+        for watcher in self._watchers:
+            watcher.run_started(name, members, done)
+
+    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See Watcher."""
+        for watcher in self._watchers:
+            watcher.member_started(member, epochs, steps, first_epoch)
+
+    def step(self, member: int, step: int, loss: float, accuracy: float) -> None:
+        """See Watcher."""
+        for watcher in self._watchers:
+            watcher.step(member, step, loss, accuracy)
+
+    def epoch(self, row: Epoch) -> None:
+        """See Watcher."""
+        for watcher in self._watchers:
+            watcher.epoch(row)
+
+    def member_finished(self, member: int, seconds: float) -> None:
+        """See Watcher."""
+        for watcher in self._watchers:
+            watcher.member_finished(member, seconds)
