@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 
 if TYPE_CHECKING:
     from kaggle_digits.insight.compare import Compared
@@ -28,6 +28,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    svg: Svg = False,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -47,7 +48,8 @@ def compare(
     answers = {run.name: held_out(run, dataset) for run in opened}
     found = comparing.compare(answers, dataset.labels)
     picture = output or opened[0].path / FIGURES / "compare.png"
-    style.save(comparing.draw(found), picture)
+    with style.vector_copies(svg):
+        style.save(comparing.draw(found), picture)
     words = comparing.in_words(found)
     if as_json:
         rows = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 
 if TYPE_CHECKING:
     from kaggle_digits.insight.evaluate import Evaluation
@@ -27,6 +27,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    svg: Svg = False,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -34,6 +35,7 @@ def evaluate(
     """Measure a run on its held-out rows; draw figures and report.html into its folder."""
     from kaggle_digits import run_store
     from kaggle_digits.data.folder import load
+    from kaggle_digits.insight import style
     from kaggle_digits.insight.evaluate import evaluate as measure
 
     opened = run_store.open_run(runs_dir, run)
@@ -46,7 +48,8 @@ def evaluate(
 
         check_views(tta)
         again = partial(held_out_again, views=tta)
-    found = measure(opened, load(data_dir), again)
+    with style.vector_copies(svg):
+        found = measure(opened, load(data_dir), again)
     if as_json:
         console.print_json(_evaluation_as_json(found))
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 
 MOST_LINES = 5
 
@@ -15,6 +15,7 @@ MOST_LINES = 5
 def labels(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Name of a finished run.")],
     *,
+    svg: Svg = False,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -22,12 +23,14 @@ def labels(
     """List labels of train.csv that are likely wrong, as a picture and a CSV in the run folder."""
     from kaggle_digits import run_store
     from kaggle_digits.data.folder import load
+    from kaggle_digits.insight import style
     from kaggle_digits.insight.held_out import held_out
     from kaggle_digits.insight.label_errors import label_errors
 
     opened = run_store.open_run(runs_dir, run)
     dataset = load(data_dir)
-    found = label_errors(opened, dataset, held_out(opened, dataset))
+    with style.vector_copies(svg):
+        found = label_errors(opened, dataset, held_out(opened, dataset))
     if as_json:
         rows = [
             {

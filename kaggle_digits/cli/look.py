@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, AsJson, DataDir
+from kaggle_digits.cli.options import DATA, AsJson, DataDir, Svg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +24,14 @@ def inspect(
             "--recipe", metavar="NAME", help="Also draw what this recipe's augmentation does."
         ),
     ] = None,
+    svg: Svg = False,
     data_dir: DataDir = DATA,
     as_json: AsJson = False,
 ) -> None:
     """Show what is in the data: rows, classes, duplicates; draw it into data/figures/."""
     from kaggle_digits.data.folder import load
     from kaggle_digits.insight import inspect as looking
+    from kaggle_digits.insight import style
     from kaggle_digits.training.recipes import find_augmentation
 
     how = find_augmentation(recipe) if recipe is not None else None
@@ -37,9 +39,10 @@ def inspect(
     found = looking.inspect(dataset)
     if not as_json:  # before drawing: the facts stand even where no picture can be saved
         _show_inspection(found)
-    pictures = looking.draw(dataset, data_dir / looking.FIGURES)
-    if recipe is not None and how is not None:
-        pictures.append(_draw_augmentation(dataset, recipe, how, data_dir / looking.FIGURES))
+    with style.vector_copies(svg):
+        pictures = looking.draw(dataset, data_dir / looking.FIGURES)
+        if recipe is not None and how is not None:
+            pictures.append(_draw_augmentation(dataset, recipe, how, data_dir / looking.FIGURES))
     if as_json:
         console.print_json(_inspection_as_json(found, pictures))
         return

@@ -21,4 +21,6 @@ SubmissionsDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
+Svg = Annotated[bool, typer.Option("--svg", help="Save each picture as SVG, too.")]
+
 DATA, RUNS, SUBMISSIONS = Path("data"), Path("runs"), Path("submissions")

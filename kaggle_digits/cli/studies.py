@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 
 if TYPE_CHECKING:
     from kaggle_digits.studies.repeat import Repeated
@@ -31,6 +31,7 @@ def study(
     *,
     quick: Quick = False,
     seed: Seed = 0,
+    svg: Svg = False,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -41,10 +42,11 @@ def study(
     if name is None:
         _list(as_json=as_json)
         return
+    from kaggle_digits.insight import style
     from kaggle_digits.studies.repeat import repeat
 
     chosen = find_study(name)
-    with console.err.status("reading the data") as status:
+    with style.vector_copies(svg), console.err.status("reading the data") as status:
         setting = _setting(data_dir, quick, seed, status.update)
         found = repeat(chosen, setting, runs_dir)
     if as_json:
@@ -58,6 +60,7 @@ def reproduce(
     *,
     quick: Quick = False,
     seed: Seed = 0,
+    svg: Svg = False,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -65,17 +68,19 @@ def reproduce(
     """Repeat every study: one table and one page of pictures."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from kaggle_digits.insight import style
     from kaggle_digits.studies.catalogue import STUDIES
     from kaggle_digits.studies.repeat import repeat_all
 
     found = []
-    with Progress(
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         TimeRemainingColumn(compact=True),
         console=console.err,
         disable=not console.err.is_terminal,
-    ) as bar:
+    )
+    with bar, style.vector_copies(svg):
         task = bar.add_task("reading the data", total=len(STUDIES))
         setting = _setting(data_dir, quick, seed, lambda words: bar.update(task, description=words))
         for one in repeat_all(list(STUDIES.values()), setting, runs_dir):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,9 +103,11 @@ def evaluate(run: Run, dataset: Dataset, again: Predict | None = None) -> Evalua
         paths[name] = folder / f"{name}.png"
         style.save(figure, paths[name])
     # A picture of an earlier evaluation that no longer belongs here would lie.
+    fresh = {path.with_suffix(suffix) for path in paths.values() for suffix in style.suffixes()}
     with explain_storage(folder):
-        for name in set(report.TITLES) - set(paths):
-            (folder / f"{name}.png").unlink(missing_ok=True)
+        for name, suffix in product(report.TITLES, (".png", ".svg")):
+            if (path := folder / f"{name}{suffix}") not in fresh:
+                path.unlink(missing_ok=True)
     page = report.render(
         name=run.name,
         config=config,

@@ -5,8 +5,10 @@ The white is painted, not left transparent, so that a picture reads in a dark-mo
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -68,6 +70,7 @@ STYLE: dict[str, Any] = {
 }
 
 Parameters = ParamSpec("Parameters")
+_VECTOR_COPIES: ContextVar[bool] = ContextVar("vector_copies", default=False)
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
@@ -113,12 +116,32 @@ def bare(axes: Axes) -> None:
         spine.set(visible=True, color=FAINT, linewidth=0.8)
 
 
+@contextlib.contextmanager
+def vector_copies(wanted: bool = True) -> Iterator[None]:
+    """Within the block every PNG that is saved gets an SVG beside it, if ``wanted``."""
+    before = _VECTOR_COPIES.set(wanted)
+    try:
+        yield
+    finally:
+        _VECTOR_COPIES.reset(before)
+
+
+def suffixes() -> tuple[str, ...]:
+    """What a picture that is saved as PNG is saved as."""
+    return (".png", ".svg") if _VECTOR_COPIES.get() else (".png",)
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write ``figure`` to ``path``, whole; the suffix chooses PNG, SVG or PDF.
 
     Raises:
         StorageError: the folder is not writable or the disk is full.
     """
+    for suffix in suffixes() if path.suffix == ".png" else (path.suffix,):
+        _save(figure, path.with_suffix(suffix))
+
+
+def _save(figure: Figure, path: Path) -> None:
     import matplotlib as mpl
 
     # No date and no version inside: the same figures give the same bytes.

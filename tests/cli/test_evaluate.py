@@ -37,8 +37,13 @@ def test_figures_and_where_the_report_is(folders: list[str]) -> None:
 
 
 def test_json_is_one_object_and_nothing_else(folders: list[str]) -> None:
-    done = kd.invoke(app, ["evaluate", "small", *folders, "--json"])
+    done = kd.invoke(app, ["evaluate", "small", *folders, "--json", "--svg"])
     found = json.loads(done.stdout)
+    for picture in map(Path, found["figures"].values()):
+        assert "<svg" in picture.with_suffix(".svg").read_text(encoding="utf-8")
+    again = kd.invoke(app, ["evaluate", "small", *folders])
+    assert again.exit_code == 0, again.output
+    assert not list(picture.parent.glob("*.svg"))  # of an evaluation before
     assert found["run"] == "small"
     assert found["n"] == sum(map(sum, found["confusion"])) == 300
     assert found["ci95"][0] < found["accuracy"] < found["ci95"][1]

@@ -35,7 +35,7 @@ def test_lines_a_table_and_a_picture(folders: list[str]) -> None:
 
 
 def test_json_is_one_object_and_nothing_else(folders: list[str]) -> None:
-    done = kd.invoke(app, ["labels", "small", *folders, "--json"])
+    done = kd.invoke(app, ["labels", "small", *folders, "--json", "--svg"])
     found = json.loads(done.stdout)
     assert (found["run"], found["n"]) == ("small", 300)
     first = found["label_errors"][0]
@@ -44,6 +44,7 @@ def test_json_is_one_object_and_nothing_else(folders: list[str]) -> None:
     assert Path(found["table"]).read_text(encoding="utf-8").count("\n") == 1 + len(
         found["label_errors"]
     )
+    assert "<svg" in Path(found["picture"]).with_suffix(".svg").read_text(encoding="utf-8")
     assert done.stderr == ""
 
 
