@@ -1,0 +1,79 @@
+"""The pages in a real browser: whole, quiet, and asking nobody for anything."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from kaggle_digits.data.folder import load
+from kaggle_digits.insight.evaluate import evaluate
+from kaggle_digits.studies.repeat import repeat
+from kaggle_digits.studies.scikit import STUDY
+from kaggle_digits.studies.study import Setting
+from tests.insight import small
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+PHONE, DESK = 375, 1280
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run's report and a study's page, made of real digits."""
+    folder = tmp_path_factory.mktemp("pages")
+    dataset = load(small.write_data(folder / "data"))
+    run = small.write_run(folder / "runs", dataset, small.linear_oof(dataset))
+    repeat(STUDY, Setting(dataset, quick=True), folder / "runs")
+    return {
+        "report": evaluate(run, dataset).report,
+        "study": folder / "runs" / "studies" / STUDY.name / "index.html",
+    }
+
+
+@pytest.mark.parametrize("name", ["report", "study"])
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_shows_all_its_pictures_and_asks_nobody(
+    browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: str
+) -> None:
+    page = browser.new_page(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    said: list[ConsoleMessage] = []
+    asked: list[Request] = []
+    # Playwright marks its handlers, which a list's own method does not take.
+    page.on("console", lambda message: said.append(message))  # noqa: PLW0108
+    page.on("request", lambda request: asked.append(request))  # noqa: PLW0108
+    page.goto(pages[name].as_uri())
+    page.wait_for_load_state("networkidle")
+    outside = [request.url[:60] for request in asked if not request.url.startswith("data:")]
+    assert outside == [pages[name].as_uri()[:60]]
+    assert not [message.text for message in said]
+    shown = page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 300)")
+    assert shown
+    assert all(shown)
+    assert all(page.evaluate("[...document.images].map(i => i.alt.length > 20)"))
+    # Tables may scroll inside their frames; the page itself never sideways.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ink, paper = (_brightness(page, which) for which in ("color", "backgroundColor"))
+    assert (ink < paper) is (scheme == "light")
+    page.close()
+
+
+def _brightness(page: Page, which: str) -> int:
+    colour = page.evaluate(f"getComputedStyle(document.body).{which}")
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
