@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from kaggle_digits.cli import console
 from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
+from kaggle_digits.errors import UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.studies.repeat import Repeated
@@ -31,6 +33,15 @@ def study(
     *,
     quick: Quick = False,
     seed: Seed = 0,
+    rows: Annotated[
+        int | None, typer.Option("--rows", min=50, help="neighbours: so many images.")
+    ] = None,
+    noise: Annotated[
+        str | None, typer.Option("--noise", help="denoise: normal, uniform or salt-and-pepper.")
+    ] = None,
+    level: Annotated[
+        float | None, typer.Option("--level", min=0.01, max=5, help="denoise: how strong.")
+    ] = None,
     svg: Svg = False,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
@@ -46,8 +57,13 @@ def study(
     from kaggle_digits.studies.repeat import repeat
 
     chosen = find_study(name)
+    options = {"rows": rows, "noise": noise, "level": level}
+    for option, value in options.items():
+        if value is not None and option not in chosen.options:
+            raise UsageError(f"study {name} has no option --{option}: kd study --help")
     with style.vector_copies(svg), console.err.status("reading the data") as status:
         setting = _setting(data_dir, quick, seed, status.update)
+        setting = replace(setting, rows=rows, noise=noise, level=level)
         found = repeat(chosen, setting, runs_dir)
     if as_json:
         console.print_json(_as_json(found))
@@ -99,7 +115,7 @@ def _setting(data_dir: Path, quick: bool, seed: int, say: Callable[[str], None])
     from kaggle_digits.data.folder import load
     from kaggle_digits.studies.study import Setting
 
-    return Setting(load(data_dir), quick, seed, say)
+    return Setting(load(data_dir), quick, seed, say=say)
 
 
 def _list(*, as_json: bool) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import PIXELS, SIDE
+from kaggle_digits.errors import UsageError
 from kaggle_digits.insight import style
 from kaggle_digits.models.engine import keras
 from kaggle_digits.scores import Score, score
@@ -22,42 +25,54 @@ if TYPE_CHECKING:
 Images = NDArray[np.uint8]
 HELD_OUT = 1 / 6
 NOISY, DENOISED = 0.89, 0.94
-# Standard deviations of the noise, as shares of full ink.
+NORMAL, UNIFORM, PEPPER = NOISES = ("normal", "uniform", "salt-and-pepper")
+# How strong; see add_noise.
 LEVELS = tuple(round(0.1 * step, 1) for step in range(13))
 HIDDEN = (256, 128, 256)
 STEPS, QUICK_STEPS, BATCH, RATE = 4000, 500, 128, 1e-3
 SHOWN, MEASURED = 10, 4000
 
 
-def add_noise(images: Images, level: float, seed: int) -> Images:
-    """Normal noise on every pixel, cut at no ink and full ink.
+def add_noise(images: Images, level: float, seed: int, kind: str = NORMAL) -> Images:
+    """Noise on every pixel, cut at no ink and full ink.
 
     Args:
         images: (n, 28, 28) uint8.
-        level: its standard deviation, as a share of full ink.
+        level: of ``normal`` noise the standard deviation, of ``uniform`` the most, as shares of
+            full ink; of ``salt-and-pepper`` the share of pixels that become no ink or full ink.
         seed: the same seed adds the same noise.
+        kind: one of NOISES.
     """
-    noise = np.random.default_rng(seed).normal(0, 255 * level, images.shape)
-    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    if kind == PEPPER:
+        hit = rng.random(images.shape) < level
+        return np.where(hit, rng.choice(np.array([0, 255], np.uint8), images.shape), images)
+    shape = images.shape
+    noise = rng.normal(0, 1, shape) if kind == NORMAL else rng.uniform(-1, 1, shape)
+    return np.clip(np.rint(images + 255 * level * noise), 0, 255).astype(np.uint8)
 
 
 def _run(setting: Setting) -> Result:
     train, labels = setting.dataset.train, setting.dataset.labels
+    add = partial(add_noise, kind=_kind(setting))
     part = random_part(labels, HELD_OUT, setting.seed, stratify=True)
     held, truth = train.images[part.val], labels[part.val]
     member, clean = fit(setting, "A7, the classifier of clean images", DESIGNS["dense"], part)
     classifier = loaded(member)
     quick = "; fewer epochs: --quick" if setting.quick else ""
 
-    setting.say("A7: how much noise brings it to what was published")
     some = part.train[:MEASURED]
-    known = [
-        _score(classifier, add_noise(train.images[some], level, 1), labels[some]).accuracy
-        for level in LEVELS
-    ]
-    level = LEVELS[int(np.argmin(np.abs(np.array(known) - NOISY)))] or LEVELS[1]
-    noisy = add_noise(held, level, 2)
-    auto_encoder = _trained(setting, train.images[part.train], level)
+    level, chosen = setting.level, "as asked for"
+    if level is None:
+        setting.say("A7: how much noise brings it to what was published")
+        known = [
+            _score(classifier, add(train.images[some], level, 1), labels[some]).accuracy
+            for level in LEVELS
+        ]
+        level = LEVELS[int(np.argmin(np.abs(np.array(known) - NOISY)))] or LEVELS[1]
+        chosen = "the level at which training rows come nearest to the published figure"
+    noisy = add(held, level, 2)
+    auto_encoder = _trained(setting, train.images[part.train], level, add)
     cleaned = auto_encoder(noisy)
     yield Finding("A5", "pixel noise added to the images", "–", "picture: three-rows")
     yield Finding(
@@ -73,12 +88,12 @@ def _run(setting: Setting) -> Result:
         "Clean, noisy, cleaned",
         "The first held-out image of each digit; below it with noise, as the auto-encoder sees "
         "it, and below that what it makes of it. It never saw these images.",
-        _three_rows(held, noisy, cleaned, truth, level),
+        _three_rows(held, noisy, cleaned, truth, f"{_kind(setting)} noise of {level:g}"),
     )
     before, after = _score(classifier, noisy, truth), _score(classifier, cleaned, truth)
     why = (
-        f"noise of deviation {level:g} of full ink, the level at which training rows come nearest "
-        f"to the published figure; on clean images {100 * clean.accuracy:.2f} %{quick}"
+        f"{_kind(setting)} noise of {level:g}, {chosen}; "
+        f"on clean images {100 * clean.accuracy:.2f} %{quick}"
     )
     yield share_finding(
         "A7", "trained on clean images, on noisy ones", NOISY, before, said="89 %", why=why
@@ -95,7 +110,7 @@ def _run(setting: Setting) -> Result:
     setting.say("A8: other levels of noise")
     curve = []
     for other in LEVELS:
-        worse = add_noise(held[:MEASURED], other, 3)
+        worse = add(held[:MEASURED], other, 3)
         scores = (
             _score(classifier, images, truth[:MEASURED]).accuracy
             for images in (worse, auto_encoder(worse))
@@ -110,7 +125,14 @@ def _run(setting: Setting) -> Result:
     )
 
 
-def _trained(setting: Setting, images: Images, level: float) -> Any:
+def _kind(setting: Setting) -> str:
+    kind = setting.noise or NORMAL
+    if kind not in NOISES:
+        raise UsageError(f"--noise {kind} is unknown; one of: {', '.join(NOISES)}")
+    return kind
+
+
+def _trained(setting: Setting, images: Images, level: float, add: Callable[..., Images]) -> Any:
     """A function that takes the noise from (n, 28, 28) uint8 images; other noise each epoch."""
     k = keras()
     k.backend.clear_session()
@@ -133,7 +155,7 @@ def _trained(setting: Setting, images: Images, level: float) -> Any:
     epochs = math.ceil(steps * BATCH / len(images))
     for epoch in range(epochs):
         setting.say(f"A6, the auto-encoder: epoch {epoch + 1} of {epochs}")
-        noisy = add_noise(images, level, 1000 + epoch)
+        noisy = add(images, level, 1000 + epoch)
         model.fit(noisy, targets, batch_size=BATCH, verbose=0)
 
     def clean(noisy: Images) -> Images:
@@ -156,13 +178,13 @@ def _error(images: Images, clean: Images) -> float:
 
 @style.styled
 def _three_rows(
-    clean: Images, noisy: Images, cleaned: Images, labels: NDArray[np.uint8], level: float
+    clean: Images, noisy: Images, cleaned: Images, labels: NDArray[np.uint8], noise: str
 ) -> Figure:
     figure = style.blank(
         9.6,
         3.9,
         "Noise, and what an auto-encoder makes of it",
-        f"Normal noise of deviation {level:g} of full ink.",
+        f"In between: {noise}, as a share of full ink or, of salt and pepper, of pixels.",
         squares=True,
     )
     first = [int(np.flatnonzero(labels == digit)[0]) for digit in np.unique(labels)][:SHOWN]
@@ -185,7 +207,7 @@ def _levels(curve: list[tuple[float, ...]], learnt: float) -> Figure:
     axes.axvline(learnt, color=style.MUTED, linewidth=1, linestyle=(0, (4, 3)))
     axes.plot(levels, 100 * noisy, "o-", color=style.VALIDATION, label="noisy images")
     axes.plot(levels, 100 * cleaned, "s-", color=style.TRAINING, label="after denoising")
-    axes.set(xlabel="deviation of the noise (share of full ink)", ylabel="read rightly (%)")
+    axes.set(xlabel="strength of the noise", ylabel="read rightly (%)")
     axes.grid()
     axes.legend(loc="lower left")
     return figure
@@ -197,4 +219,5 @@ STUDY = Study(
     "A. Beyond the recognition of handwritten digits",
     ("A5", "A6", "A7", "A8"),
     _run,
+    ("noise", "level"),
 )

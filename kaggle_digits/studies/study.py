@@ -21,12 +21,18 @@ class Setting:
         dataset: the competition's data, or the sample.
         quick: whether fewer rows and epochs will do: does it run, and roughly where?
         seed: of splits and first weights, wherever the published experiment names none.
+        rows: how many images t-SNE places; None for its own number.
+        noise: one of denoise.NOISES; None for normal noise.
+        level: how strong the noise is; None for the level nearest to what was published.
         say: told, in a few words, what is being done.
     """
 
     dataset: Dataset
     quick: bool = False
     seed: int = 0
+    rows: int | None = None
+    noise: str | None = None
+    level: float | None = None
     say: Callable[[str], None] = lambda words: None
 
 
@@ -80,6 +86,7 @@ class Study:
         source: the write-up that it repeats.
         experiments: the names of those it holds, such as ``E1``.
         run: yields findings and pictures as they are made.
+        options: names of the settings that it heeds besides quick and seed.
     """
 
     name: str
@@ -87,6 +94,7 @@ class Study:
     source: str
     experiments: tuple[str, ...]
     run: Callable[[Setting], Result]
+    options: tuple[str, ...] = ()
 
 
 def share_finding(

@@ -122,3 +122,25 @@ def test_noise_is_the_same_for_a_seed_and_stays_within_ink() -> None:
     assert np.array_equal(add_noise(images, 0.0, 1), images)
     grey = np.full((200, 28, 28), 128, np.uint8)
     assert add_noise(grey, 0.1, 1).std() == pytest.approx(25.5, rel=0.02)
+    even = add_noise(grey, 0.1, 1, "uniform").astype(int) - 128
+    assert (even.min(), even.max()) == (-25, 25)
+    hit = add_noise(grey, 0.2, 1, "salt-and-pepper")
+    assert set(np.unique(hit)) == {0, 128, 255}
+    assert (hit != 128).mean() == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scikit", "--noise", "normal"], "study scikit has no option --noise"),
+        (["neighbours", "--level", "0.5"], "study neighbours has no option --level"),
+        (["denoise", "--noise", "hum"], "--noise hum is unknown; one of: normal"),
+    ],
+)
+def test_an_option_that_a_study_does_not_heed_is_refused(
+    words: list[str], said: str, tmp_path: Path
+) -> None:
+    data = small.write_data(tmp_path / "data")
+    found = kd.invoke(app, ["study", *words, "--data-dir", str(data), "--runs-dir", str(tmp_path)])
+    assert (found.exit_code, found.stderr.count("\n")) == (2, 1)
+    assert said in found.stderr
