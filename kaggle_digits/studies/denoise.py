@@ -48,8 +48,10 @@ def add_noise(images: Images, level: float, seed: int, kind: str = NORMAL) -> Im
         hit = rng.random(images.shape) < level
         return np.where(hit, rng.choice(np.array([0, 255], np.uint8), images.shape), images)
     shape = images.shape
-    noise = rng.normal(0, 1, shape) if kind == NORMAL else rng.uniform(-1, 1, shape)
-    return np.clip(np.rint(images + 255 * level * noise), 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(shape, np.float32)
+    if kind == UNIFORM:
+        noise = 2 * rng.random(shape, np.float32) - 1
+    return np.clip(np.rint(images + np.float32(255 * level) * noise), 0, 255).astype(np.uint8)
 
 
 def _run(setting: Setting) -> Result:

@@ -88,13 +88,17 @@ def test_statistics_are_those_of_the_averaged_weights(
     learner = trained(dataset.train, 0.97)
     monkeypatch.setattr(keras_learner, "STATISTICS_BATCH", 1024)
     learner.finish()
-    k, model = keras(), logits(learner)
-    first = next(x for x in flat_layers(model) if isinstance(x, k.layers.BatchNormalization))
-    kernel = next(x for x in flat_layers(model) if isinstance(x, k.layers.Conv2D))
+    k, layers = keras(), flat_layers(logits(learner))
+    waves, kernel = [x for x in layers if isinstance(x, k.layers.Conv2D)][:2]
+    first, second = [x for x in layers if isinstance(x, k.layers.BatchNormalization)][:2]
     images = dataset.train.images[:, MARGIN:-MARGIN, MARGIN:-MARGIN, None].astype(np.float32) / 255
-    before = k.layers.MaxPooling2D()(kernel(images))
-    mean = k.ops.convert_to_numpy(k.ops.mean(before, axis=(0, 1, 2)))
+    found = k.ops.convert_to_numpy(k.layers.MaxPooling2D()(waves(images)))
+    mean, deviation = found.mean(axis=(0, 1, 2)), found.std(axis=(0, 1, 2))
     assert np.allclose(k.ops.convert_to_numpy(first.moving_mean), mean, atol=0.02)
+    seen = k.ops.relu((found - mean) / deviation)  # as in training: by the batch's own statistics
+    expected = k.ops.convert_to_numpy(k.ops.mean(kernel(seen), axis=(0, 1, 2)))
+    assert np.abs(expected).max() > 0.2
+    assert np.allclose(k.ops.convert_to_numpy(second.moving_mean), expected, atol=0.05)
 
 
 def test_without_averaging_nothing_is_changed_at_the_end(dataset: Dataset) -> None:
