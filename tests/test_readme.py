@@ -32,6 +32,7 @@ __all__ = ["home"]
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OWN_MODULE = re.compile(r"`(\w+\.py)`[^`\n]*\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Done by setup, not by us.
@@ -67,8 +68,23 @@ def kaggle(
 def test_every_command_of_the_readme_runs(
     kaggle: FakeKaggle, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _run_all(README, sample, tmp_path, monkeypatch)
+    assert kaggle.submissions, "README sends nothing"
+
+
+def test_every_command_of_the_guide_runs(
+    home: Path, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run_all(GUIDE, sample, tmp_path, monkeypatch)
+    for picture in re.findall(r"!\[.+\]\((.+)\)", GUIDE):
+        assert (ROOT / "docs" / picture).is_file(), picture
+        assert list(tmp_path.rglob(Path(picture).name)), f"no command of the guide draws {picture}"
+
+
+def _run_all(text: str, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the commands of ``text`` in order."""
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for number, command in enumerate(commands(README)):
+    for number, command in enumerate(commands(text)):
         program, *words = shlex.split(command)
         if program == "make":
             assert set(words) <= set(targets()), f"{command}: the Makefile has no such target"
@@ -82,7 +98,6 @@ def test_every_command_of_the_readme_runs(
             words += ["--epochs", "1"]
         result = CliRunner().invoke(app, words, input="y\n")
         assert result.exit_code == 0, f"{command}: {result.output}"
-    assert kaggle.submissions, "README sends nothing"
 
 
 def _new_folder(folder: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +126,7 @@ def test_the_library_example_runs(
 
 
 def test_commands_stand_in_no_other_block() -> None:
-    for kind, block in BLOCK.findall(README):
+    for kind, block in BLOCK.findall(README + GUIDE):
         if kind != "console":
             assert not re.search(r"^\W*(kd|make) [a-z]", block, re.MULTILINE), block
 
@@ -128,7 +143,7 @@ def test_every_option_that_is_named_exists() -> None:
     every = [group, *group.commands.values()]  # type: ignore[attr-defined]
     known = {word for command in every for option in command.params for word in option.opts}
     known |= {word for option in group.params for word in option.opts} | {"--help"}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README)) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README + GUIDE)) <= known
 
 
 def test_every_model_and_recipe_is_in_the_table() -> None:

@@ -78,7 +78,10 @@ def in_words(compared: Sequence[Compared]) -> list[str]:
     for other in others:
         parted = other.against
         assert parted is not None
-        rows = f"{parted.gained:,} rows only {best.run} reads rightly, {parted.lost:,} only it"
+        rows = (
+            f"{parted.gained:,} row{'s' * (parted.gained != 1)} only {best.run} reads rightly, "
+            f"{parted.lost:,} only {other.run}"
+        )
         if parted.gained == parted.lost:
             said.append(f"{other.run} is as often right as {best.run}: {rows}")
         elif parted.beyond_chance:
