@@ -78,6 +78,10 @@ def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     "words",
     [
         ["runs"],
+        ["study"],
+        ["study", "scikit", "--quick"],
+        ["compare", "one", "two"],
+        ["labels", "one"],
         ["runs", "one"],
         ["recipes"],
         ["ensemble", "one", "two"],
