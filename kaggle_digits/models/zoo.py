@@ -26,6 +26,7 @@ BUILDERS: dict[str, Builder] = {
     "cnn": cnn.cnn,
     "fast": strong.fast,
     "strong": strong.strong,
+    "strong-3x3": strong.strong_3x3,
     "strong-upright": strong.strong_upright,
     "strong-evened": strong.strong_evened,
     "strong-5x5": strong.strong_5x5,

@@ -60,9 +60,9 @@ RECIPES: dict[str, Recipe | Committee] = {
     "best": Committee(
         "best",
         (
-            replace(STRONG, epochs=12),
-            replace(STRONG, model="strong-upright", epochs=12, augment=BENT),
-            replace(STRONG, model="strong-evened", epochs=12, augment=BENT),
+            replace(STRONG, model="strong-3x3", epochs=8),
+            replace(STRONG, model="strong-upright", epochs=8, augment=BENT),
+            replace(STRONG, model="strong-evened", epochs=8, augment=BENT),
         ),
     ),
 }

@@ -76,7 +76,7 @@ def test_each_image_is_taken_by_itself() -> None:
     assert np.allclose(both, np.concatenate([made(evened, one), made(evened, other)]), atol=1e-5)
 
 
-@pytest.mark.parametrize("model", ["strong-upright", "strong-evened", "strong-5x5"])
+@pytest.mark.parametrize("model", ["strong-3x3", "strong-upright", "strong-evened", "strong-5x5"])
 def test_the_designs_are_kept_and_read_back(model: str, tmp_path: Path) -> None:
     body = build(model, {"widths": (2, 3, 4, 5)}, rows=100)
     classifier = KerasClassifier.around(body, Normalizer("unit"))
