@@ -30,7 +30,7 @@ NORMAL, UNIFORM, PEPPER = NOISES = ("normal", "uniform", "salt-and-pepper")
 LEVELS = tuple(round(0.1 * step, 1) for step in range(13))
 HIDDEN = (256, 128, 256)
 STEPS, QUICK_STEPS, BATCH, RATE = 4000, 500, 128, 1e-3
-SHOWN, MEASURED = 10, 4000
+SHOWN, MEASURED, FEWEST = 10, 4000, 4096
 
 
 def add_noise(images: Images, level: float, seed: int, kind: str = NORMAL) -> Images:
@@ -152,6 +152,8 @@ def _trained(setting: Setting, images: Images, level: float, add: Callable[..., 
     model.compile(
         optimizer=k.optimizers.Adam(RATE), loss="binary_crossentropy", steps_per_execution=16
     )
+    # Few images are shown several times, each with other noise, before noise is drawn anew.
+    images = np.tile(images, (max(1, FEWEST // len(images)), 1, 1))
     targets = images.reshape(len(images), -1).astype(np.float32) / 255
     steps = QUICK_STEPS if setting.quick else STEPS
     epochs = math.ceil(steps * BATCH / len(images))

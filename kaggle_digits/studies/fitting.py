@@ -19,7 +19,7 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.watch import Epoch, Watcher
 
 # With --quick: three epochs, or as many as pass so many rows in all.
-QUICK_EPOCHS, QUICK_ROWS = 3, 10_000
+QUICK_EPOCHS, QUICK_ROWS = 3, 5_000
 
 
 class _Saying(Watcher):

@@ -111,15 +111,16 @@ def _search(setting: Setting, learnt: np.ndarray) -> tuple[Recipe, int]:
 
 
 def _weights(setting: Setting, part: Part) -> Iterator[Finding | Panel]:
-    said = ", ".join(map(str, STOPPED_AFTER))
+    stops = STOPPED_AFTER[::2] if setting.quick else STOPPED_AFTER
+    said = ", ".join(map(str, stops))
     yield Finding(
         "B5",
         f"{UNITS} hidden units stopped after {said} epochs",
         "–",
-        "pictures: " + ", ".join(f"weights-{epochs}" for epochs in STOPPED_AFTER),
+        "pictures: " + ", ".join(f"weights-{epochs}" for epochs in stops),
     )
     recipe = NETWORK.with_changes(widths=(UNITS,), dropout=0.0, schedule="constant")
-    for epochs in STOPPED_AFTER:
+    for epochs in stops:
         member, found = fit(
             setting, f"B5, {epochs} epochs", recipe.with_changes(epochs=epochs), part
         )

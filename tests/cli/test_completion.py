@@ -9,7 +9,7 @@ from kaggle_digits.cli.main import app
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"), [("kd tr", {"train"}), ("kd re", {"recipes"}), ("kd train --va", None)]
+    ("typed", "offered"), [("kd tr", {"train"}), ("kd rec", {"recipes"}), ("kd train --va", None)]
 )
 def test_tab(typed: str, offered: set[str] | None) -> None:
     env = {
