@@ -30,7 +30,7 @@ demo: setup  ## go the whole way on data that needs no account and no network
 
 test: setup  ## run every test, with coverage
 	$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest; passed=$$?; \
+	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadscope; passed=$$?; \
 	$(BIN)/python -m coverage combine --quiet; \
 	$(BIN)/python -m coverage report --skip-covered --skip-empty; exit $$passed
 
