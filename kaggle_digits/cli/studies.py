@@ -69,7 +69,7 @@ def study(
         console.print_json(_as_json(found))
         return
     _show([found])
-    _say_where(runs_dir / "studies" / chosen.name)
+    _say_where(runs_dir, chosen.name)
 
 
 def reproduce(
@@ -108,7 +108,7 @@ def reproduce(
         console.print_json({"studies": [_as_json(one) for one in found]})
         return
     _show(found)
-    _say_where(runs_dir / "studies")
+    _say_where(runs_dir)
 
 
 def _setting(data_dir: Path, quick: bool, seed: int, say: Callable[[str], None]) -> Setting:
@@ -164,9 +164,10 @@ def _show(found: list[Repeated]) -> None:
             console.say(f"{finding.experiment}, {finding.what}: not reached; {finding.why}")
 
 
-def _say_where(folder: Path) -> None:
-    from kaggle_digits.studies.repeat import PAGE, TABLE
+def _say_where(runs_dir: Path, study: str = "") -> None:
+    from kaggle_digits.studies.repeat import FOLDER, PAGE, TABLE
 
+    folder = runs_dir / FOLDER / study
     console.say(f"table: {folder / TABLE}")
     console.say(f"page:  {folder / PAGE}")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +10,11 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.insight import style
 from kaggle_digits.insight.planes import plane
-from kaggle_digits.models.classifier import KERAS_FILE
+from kaggle_digits.models.classifier import KerasClassifier
 from kaggle_digits.models.engine import keras
-from kaggle_digits.studies.fitting import fit, random_part
+from kaggle_digits.studies.fitting import fit, loaded, random_part
 from kaggle_digits.studies.study import Panel, Result, Setting, Study, share_finding, simple_score
+from kaggle_digits.training.fit import Member
 from kaggle_digits.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def _run(setting: Setting) -> Result:
     member, found = fit(setting, "A10, a bottleneck of two numbers", RECIPE, part)
     why = "fewer epochs: --quick" if setting.quick else f"{RECIPE.epochs} epochs"
     yield share_finding("A10", "500-100-2-100-10", PUBLISHED, found, said="over 96 %", why=why)
-    encode, decode = _halves(member.model)
+    encode, decode = _halves(member)
     setting.say("A11: storing each held-out image as two numbers")
     points = encode(train.images[part.val])
     truth = labels[part.val]
@@ -99,13 +98,12 @@ def _run(setting: Setting) -> Result:
     )
 
 
-def _halves(model: bytes) -> tuple[Any, Any]:
+def _halves(member: Member) -> tuple[Any, Any]:
     """Images → (n, 2) and (n, 2) → probabilities (n, 10)."""
     k = keras()
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / KERAS_FILE
-        path.write_bytes(model)
-        whole = k.models.load_model(path)
+    classifier = loaded(member)
+    assert isinstance(classifier, KerasClassifier)
+    whole = classifier.network
     body = next(layer for layer in whole.layers if isinstance(layer, k.Sequential) and _has(layer))
     before = whole.layers[1 : whole.layers.index(body)]
     to_numpy = k.ops.convert_to_numpy

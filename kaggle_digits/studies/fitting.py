@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.split import Part
 from kaggle_digits.models.classifier import Classifier, load_classifier
 from kaggle_digits.scores import Score, score
@@ -32,30 +31,26 @@ class _Saying(Watcher):
         self._setting.say(f"{self._what}: epoch {row.epoch} of {self._epochs}")
 
 
-def fit(
-    setting: Setting, what: str, recipe: Recipe, part: Part, train: Digits | None = None
-) -> tuple[Member, Score]:
+def fit(setting: Setting, what: str, recipe: Recipe, part: Part) -> tuple[Member, Score]:
     """Train ``recipe`` on a part and score it on the rows that the part holds out.
 
     Args:
         setting: with ``quick``, three epochs at most are trained, and more only on few rows.
         what: is being trained, for whoever watches.
         recipe: how to train.
-        part: rows of ``train``.
-        train: images and labels; the setting's by default.
+        part: rows of the setting's training digits.
 
     Raises:
         ModelError: the loss is no longer a number.
     """
-    train = train or setting.dataset.train
-    assert train.labels is not None
+    train, labels = setting.dataset.train, setting.dataset.labels
     if setting.quick:
         epochs = min(recipe.epochs, max(QUICK_EPOCHS, QUICK_ROWS // len(part.train)))
         recipe = recipe.with_changes(epochs=epochs)
     nothing = replace(setting.dataset.test, images=setting.dataset.test.images[:0])
     watcher = _Saying(setting, what, recipe.epochs)
     member = fit_member(Task(0, recipe, part, setting.seed), train, nothing, watcher=watcher)
-    found = score(member.validation, train.labels[part.val])
+    found = score(member.validation, labels[part.val])
     assert found is not None
     return member, found
 

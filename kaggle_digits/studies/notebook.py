@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,11 +9,12 @@ import numpy as np
 from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.data.split import Rows
 from kaggle_digits.insight import charts, curves
-from kaggle_digits.models.classifier import KERAS_FILE, PREPARE
+from kaggle_digits.models.classifier import PREPARE, KerasClassifier
 from kaggle_digits.models.engine import keras
 from kaggle_digits.scores import score
-from kaggle_digits.studies.fitting import fit, random_part
+from kaggle_digits.studies.fitting import fit, loaded, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
+from kaggle_digits.training.fit import Member
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import DESIGNS
 
@@ -97,7 +96,7 @@ def _run(setting: Setting) -> Result:
         "longer does: without dropout it begins to learn its rows by heart.",
         curves.learning_curves([vars(row) for row in member.history]),
     )
-    yield from _mismatch(setting, member.model, found.accuracy, part.val)
+    yield from _mismatch(setting, member, found.accuracy, part.val)
     network = DESIGNS["cnn"]
     member, found = fit(setting, "C5, convolutions", network, part)
     yield share_finding(
@@ -110,16 +109,14 @@ def _run(setting: Setting) -> Result:
     )
 
 
-def _mismatch(setting: Setting, model: bytes, right: float, rows: Rows) -> Result:
+def _mismatch(setting: Setting, member: Member, right: float, rows: Rows) -> Result:
     """Images that are not normalised as the training images were: what the notebook ran into."""
     setting.say("C4: held-out images normalised another way")
     images, labels = setting.dataset.train.images[rows], setting.dataset.labels[rows]
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / KERAS_FILE
-        path.write_bytes(model)
-        network = keras().models.load_model(path)
+    classifier = loaded(member)
+    assert isinstance(classifier, KerasClassifier)
     values: Any = images[..., None].astype(np.float32) / 255
-    for layer in network.layers[1:]:
+    for layer in classifier.network.layers[1:]:
         if layer.name != PREPARE:
             values = layer(values)
     found = score(keras().ops.convert_to_numpy(values), labels)
