@@ -101,7 +101,7 @@ def _measure(
 def _network(name: str) -> Any:
     keras().backend.clear_session()
     keras().utils.set_random_seed(0)
-    return build(name, {}, rows=ROWS)
+    return build(name, {}, rows=ROWS, batch_size=128)
 
 
 def _unsettle(network: Any) -> None:

@@ -1,11 +1,12 @@
-"""How a training looks while it runs: a live line on a terminal, a line a member elsewhere."""
+"""How trainings and studies look while they run: live on a terminal, a line a part elsewhere."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from kaggle_digits.cli import console
 from kaggle_digits.training.watch import Epoch, Watcher
@@ -100,3 +101,51 @@ class TrainingProgress(Watcher):
             description=f"{which}epoch {shown}/{self._epochs}{batch}",
             figures=figures + self._validation,
         )
+
+
+class StudyProgress:
+    """What a study is doing and how long it goes on; of several, how long they all go on.
+
+    A context manager; ``say`` is the setting's, ``finished`` is told of each study.
+    """
+
+    def __init__(self, costs: Mapping[str, int]) -> None:
+        """``costs``: study → seconds, roughly."""
+        self._costs = costs
+        self._live = console.err.is_terminal
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=console.err,
+            disable=not self._live,
+        )
+        self._all = self._bar.add_task(
+            "all studies", total=sum(costs.values()), visible=len(costs) > 1
+        )
+        self._now = self._bar.add_task("reading the data", total=None)
+        self._words = ""
+
+    def __enter__(self) -> StudyProgress:
+        """Start the live lines."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the live lines."""
+        self._bar.stop()
+
+    def say(self, words: str, done: int = 0, total: int | None = None) -> None:
+        """See kaggle_digits.studies.study.Say."""
+        stage = words.split(":", maxsplit=1)[0]
+        if stage != self._words or total is None:
+            self._words = stage
+            self._bar.reset(self._now, total=total)
+        self._bar.update(self._now, description=words, completed=done, total=total)
+
+    def finished(self, study: str, seconds: float) -> None:
+        """A study is done."""
+        self._bar.advance(self._all, self._costs[study])
+        if not self._live and len(self._costs) > 1:
+            console.note(f"study {study}: {seconds:.0f} s")

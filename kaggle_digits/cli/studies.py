@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 from kaggle_digits.errors import UsageError
 
 if TYPE_CHECKING:
+    from kaggle_digits.cli.progress import StudyProgress
     from kaggle_digits.studies.repeat import Repeated
     from kaggle_digits.studies.study import Setting
 
@@ -53,6 +53,7 @@ def study(
     if name is None:
         _list(as_json=as_json)
         return
+    from kaggle_digits.cli.progress import StudyProgress
     from kaggle_digits.insight import style
     from kaggle_digits.studies.repeat import repeat
 
@@ -61,8 +62,8 @@ def study(
     for option, value in options.items():
         if value is not None and option not in chosen.options:
             raise UsageError(f"study {name} has no option --{option}: kd study --help")
-    with style.vector_copies(svg), console.err.status("reading the data") as status:
-        setting = _setting(data_dir, quick, seed, status.update)
+    with style.vector_copies(svg), StudyProgress({chosen.name: chosen.cost}) as progress:
+        setting = _setting(data_dir, quick, seed, progress)
         setting = replace(setting, rows=rows, noise=noise, level=level)
         found = repeat(chosen, setting, runs_dir)
     if as_json:
@@ -82,28 +83,18 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Repeat every study: one table and one page of pictures."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from kaggle_digits.cli.progress import StudyProgress
     from kaggle_digits.insight import style
     from kaggle_digits.studies.catalogue import STUDIES
     from kaggle_digits.studies.repeat import repeat_all
 
     found = []
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TimeRemainingColumn(compact=True),
-        console=console.err,
-        disable=not console.err.is_terminal,
-    )
-    with bar, style.vector_copies(svg):
-        task = bar.add_task("reading the data", total=len(STUDIES))
-        setting = _setting(data_dir, quick, seed, lambda words: bar.update(task, description=words))
+    costs = {name: each.cost for name, each in STUDIES.items()}
+    with style.vector_copies(svg), StudyProgress(costs) as progress:
+        setting = _setting(data_dir, quick, seed, progress)
         for one in repeat_all(list(STUDIES.values()), setting, runs_dir):
-            bar.advance(task)
+            progress.finished(one.study.name, one.seconds)
             found.append(one)
-            if not console.err.is_terminal:
-                console.note(f"study {one.study.name}: {one.seconds:.0f} s")
     if as_json:
         console.print_json({"studies": [_as_json(one) for one in found]})
         return
@@ -111,11 +102,11 @@ def reproduce(
     _say_where(runs_dir)
 
 
-def _setting(data_dir: Path, quick: bool, seed: int, say: Callable[[str], None]) -> Setting:
+def _setting(data_dir: Path, quick: bool, seed: int, progress: StudyProgress) -> Setting:
     from kaggle_digits.data.folder import load
     from kaggle_digits.studies.study import Setting
 
-    return Setting(load(data_dir), quick, seed, say=say)
+    return Setting(load(data_dir), quick, seed, say=progress.say)
 
 
 def _list(*, as_json: bool) -> None:

@@ -21,6 +21,7 @@ Labels = NDArray[np.integer]
 GRID = 10
 ANSWER_COLUMNS = 6
 MOST_FILTERS = 64
+STRONGEST = 0.995
 
 
 @style.styled
@@ -170,11 +171,14 @@ def label_errors(images: Images, answers: Sequence[Answer], total: int) -> Figur
 
 
 @style.styled
-def first_layer(weights: NDArray[np.float32]) -> Figure:
+def first_layer(
+    weights: NDArray[np.float32], title: str = "What the first layer looks for"
+) -> Figure:
     """The weights of a first layer as pictures on one colour scale, white at 0.
 
     Args:
         weights: (k, h, w) float32: k units looking at h × w pixels. At most 64 are drawn.
+        title: above them.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -187,13 +191,16 @@ def first_layer(weights: NDArray[np.float32]) -> Figure:
     figure = style.blank(
         8.6,
         1.0 + 0.95 * lines,
-        "What the first layer looks for",
+        title,
         f"{few}, each {height} × {width} weights; ink on orange speaks against the unit, "
         "ink on purple for it.",
         squares=True,
     )
     # A training that diverged leaves infinite or missing weights: those stay white.
-    limit = float(np.abs(shown[np.isfinite(shown)]).max(initial=0)) or 1.0
+    sizes = np.abs(shown[np.isfinite(shown)])
+    # A few weights far larger than the rest would leave all others pale.
+    limit = float(np.quantile(sizes, STRONGEST)) if sizes.size else 1.0
+    limit = limit or 1.0
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -202,7 +209,9 @@ def first_layer(weights: NDArray[np.float32]) -> Figure:
         axes.imshow(unit, cmap=style.SIGNED_MAP, vmin=-limit, vmax=limit)
         style.bare(axes)
     scale = ScalarMappable(Normalize(-limit, limit), style.SIGNED_MAP)
-    figure.colorbar(scale, ax=grid, label="weight", shrink=min(1.0, 4 / lines), aspect=25)
+    figure.colorbar(
+        scale, ax=grid, label="weight", extend="both", shrink=min(1.0, 4 / lines), aspect=25
+    )
     return figure
 
 

@@ -8,18 +8,18 @@ from typing import Any
 from kaggle_digits.models.engine import keras
 
 
-def mlp(*, rows: int, widths: Sequence[int] = (500,), l2: float = 1e-9) -> Any:
+def mlp(*, batch_size: int, widths: Sequence[int] = (500,), l2: float = 2e-7) -> Any:
     """scikit-learn's multi-layer perceptron: relu, Adam at 1e-3, batches of 200.
 
     Args:
-        rows: how many it will be trained on; turns ``l2`` into scikit-learn's alpha.
+        batch_size: rows a step; turns ``l2`` into scikit-learn's alpha.
         widths: units of each hidden layer.
         l2: λ of mean log loss + λ ∑ w², as in Keras.
     """
     from sklearn.neural_network import MLPClassifier
 
-    # scikit-learn adds ½ alpha ∑ w² / rows of the batch; alpha 1e-4 is its default.
-    return MLPClassifier(tuple(widths), alpha=2 * l2 * rows)
+    # scikit-learn adds ½ alpha ∑ w² / batch size; alpha 1e-4 is its default.
+    return MLPClassifier(tuple(widths), alpha=2 * l2 * batch_size)
 
 
 def dense(*, widths: Sequence[int] = (128, 128), dropout: float = 0.2, l2: float = 0.0) -> Any:

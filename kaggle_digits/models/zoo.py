@@ -55,24 +55,24 @@ def find_builder(model: str) -> Builder:
         ) from None
 
 
-def build(model: str, options: dict[str, Any], *, rows: int) -> Any:
-    """Call the builder with the options given, and with ``rows`` if it asks for them.
+def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) -> Any:
+    """Call the builder with the options given, and with ``rows`` and ``batch_size`` if it asks.
 
     Raises:
         UsageError: the model has no such option, or an option's value makes no sense.
         ModelError: the builder failed or returned neither a Keras nor a scikit-learn model.
     """
     builder = find_builder(model)
+    asked = {"rows": rows, "batch_size": batch_size}
     accepted = inspect.signature(builder).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     for name in options:
         if name not in accepted and not takes_any:
-            has = [f"--{n}" for n in accepted if n != "rows"]
+            has = [f"--{n}" for n in accepted if n not in asked]
             raise UsageError(
                 f"model {model} has no option --{name}; it has {', '.join(has) or 'none'}"
             )
-    if "rows" in accepted:
-        options = {**options, "rows": rows}
+    options = {**options, **{name: n for name, n in asked.items() if name in accepted}}
     try:
         built = builder(**options)
     except Exception as error:

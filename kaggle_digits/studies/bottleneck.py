@@ -149,4 +149,5 @@ STUDY = Study(
     "A. Beyond the recognition of handwritten digits",
     ("A10", "A11"),
     _run,
+    cost=60,
 )

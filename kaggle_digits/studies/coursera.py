@@ -185,4 +185,5 @@ STUDY = Study(
     "D. A neural network in plain Python on the Coursera subset",
     ("D1", "D2", "D3", "D4"),
     _run,
+    cost=125,
 )

@@ -28,7 +28,9 @@ class _Saying(Watcher):
         self._setting, self._what, self._epochs = setting, what, epochs
 
     def epoch(self, row: Epoch) -> None:
-        self._setting.say(f"{self._what}: epoch {row.epoch} of {self._epochs}")
+        self._setting.say(
+            f"{self._what}: epoch {row.epoch} of {self._epochs}", row.epoch, self._epochs
+        )
 
 
 def fit(setting: Setting, what: str, recipe: Recipe, part: Part) -> tuple[Member, Score]:

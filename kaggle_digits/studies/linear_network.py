@@ -24,6 +24,7 @@ ROWS, HELD_OUT, SEARCH_OUT = 20_000, 0.2, 0.2
 PUBLISHED = 0.95
 PIXEL = 406  # row 14, column 14: the middle of the image
 UNITS, STOPPED_AFTER = 24, (1, 5, 25)
+DECAY = 5e-4
 NETWORK = DESIGNS["dense"].with_changes(widths=(128,), epochs=15)
 SEARCHED = tuple(product(((64,), (256,)), (1e-3, 4e-3), (0.0, 0.3)))
 
@@ -119,20 +120,22 @@ def _weights(setting: Setting, part: Part) -> Iterator[Finding | Panel]:
         "–",
         "pictures: " + ", ".join(f"weights-{epochs}" for epochs in stops),
     )
-    recipe = NETWORK.with_changes(widths=(UNITS,), dropout=0.0, schedule="constant")
+    recipe = NETWORK.with_changes(widths=(UNITS,), dropout=0.0, l2=DECAY, schedule="constant")
     for epochs in stops:
         member, found = fit(
             setting, f"B5, {epochs} epochs", recipe.with_changes(epochs=epochs), part
         )
         assert member.first_layer is not None
         done = len(member.history)
+        title = f"What {UNITS} hidden units look for after {done} epoch{'s' * (done > 1)}"
         yield Panel(
             f"weights-{epochs}",
-            f"What {UNITS} hidden units look for after {done} epoch{'s' * (done > 1)}",
+            title,
             f"784 weights a unit, drawn as 28 × 28. With these it reads "
-            f"{100 * found.accuracy:.2f} % of the held-out rows rightly. Early on they are blurred "
-            "digits; later each picks out strokes.",
-            gallery.first_layer(member.first_layer),
+            f"{100 * found.accuracy:.2f} % of the held-out rows rightly. Early on they are blots; "
+            "later each picks out strokes that speak for it or against it. A pale unit has died: "
+            "no image wakes it. Decay takes the weights where there is never ink.",
+            gallery.first_layer(member.first_layer, title),
         )
 
 
@@ -179,4 +182,5 @@ STUDY = Study(
     "B. Handwritten digit recognition app: linear model against neural network",
     ("B1", "B2", "B3", "B4", "B5"),
     _run,
+    cost=105,
 )

@@ -11,6 +11,7 @@ from kaggle_digits.training.recipes import DESIGNS
 
 # Published on 50,000 rows of 60,000; here as large a share is learnt from.
 HELD_OUT = 1 / 6
+# Decay, epochs and batch size of A2 and A3 were chosen on the splits of seeds 1 to 3.
 WHERE = "35,000 of the competition's rows learnt from, not 50,000 of MNIST's"
 
 
@@ -25,14 +26,14 @@ def _run(setting: Setting) -> Result:
             "one hidden layer of 100, scikit-learn",
             0.975,
             "about 97.5 %",
-            DESIGNS["mlp"].with_changes(widths=(100,)),
+            DESIGNS["mlp"].with_changes(widths=(100,), l2=2e-4, epochs=30, batch_size=50),
         ),
         (
             "A3",
             "hidden layers 500, 200, 50, scikit-learn",
             0.98,
             "98 %",
-            DESIGNS["mlp"].with_changes(widths=deep),
+            DESIGNS["mlp"].with_changes(widths=deep, l2=1e-4),
         ),
         (
             "A4",
@@ -80,4 +81,5 @@ STUDY = Study(
     "A. Beyond the recognition of handwritten digits",
     ("A1", "A2", "A3", "A4"),
     _run,
+    cost=90,
 )

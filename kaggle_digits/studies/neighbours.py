@@ -54,5 +54,6 @@ STUDY = Study(
     "A. Beyond the recognition of handwritten digits",
     ("A9",),
     _run,
-    ("rows",),
+    cost=20,
+    options=("rows",),
 )

@@ -138,4 +138,5 @@ STUDY = Study(
     "C. Digit Recognizer using the MNIST data set",
     ("C1", "C2", "C3", "C4", "C5"),
     _run,
+    cost=130,
 )

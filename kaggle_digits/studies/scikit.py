@@ -33,9 +33,10 @@ def _run(setting: Setting) -> Result:
     yield Finding("E1", "look at sixteen digits", "–", "picture: sixteen-digits")
     pixels, truth = images.reshape(len(images), -1), labels[TRAINED_ON:]
     seeds = range(1, 4 if setting.quick else 11)
-    models = []
+    models: list[Any] = []
     for seed in seeds:
-        setting.say(f"training 15 hidden units by gradient descent, random_state {seed}")
+        words = f"training 15 hidden units by gradient descent, random_state {seed}"
+        setting.say(words, len(models), len(seeds))
         models.append(_fitted(pixels[:TRAINED_ON], labels[:TRAINED_ON], seed))
     answers = [model.predict(pixels[TRAINED_ON:]) for model in models]
     rights = [int((found == truth).sum()) for found in answers]
@@ -124,4 +125,5 @@ STUDY = Study(
     "E. Handwritten digits with scikit-learn",
     ("E1", "E2", "E3"),
     _run,
+    cost=3,
 )

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.scores import Score, wilson
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class Say(Protocol):
+    """Told what is being done: in a few words, and how many steps of how many are done."""
+
+    def __call__(self, words: str, done: int = 0, total: int | None = None) -> None:
+        """``total`` is None where nothing is counted."""
+
+
+def _say_nothing(words: str, done: int = 0, total: int | None = None) -> None:
+    """For whoever does not want to know."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Setting:
         rows: how many images t-SNE places; None for its own number.
         noise: one of denoise.NOISES; None for normal noise.
         level: how strong the noise is; None for the level nearest to what was published.
-        say: told, in a few words, what is being done.
+        say: told what is being done.
     """
 
     dataset: Dataset
@@ -33,7 +44,7 @@ class Setting:
     rows: int | None = None
     noise: str | None = None
     level: float | None = None
-    say: Callable[[str], None] = lambda words: None
+    say: Say = _say_nothing
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ class Study:
         source: the write-up that it repeats.
         experiments: the names of those it holds, such as ``E1``.
         run: yields findings and pictures as they are made.
+        cost: seconds on two cores with the competition's rows, roughly: what progress goes by.
         options: names of the settings that it heeds besides quick and seed.
     """
 
@@ -94,6 +106,7 @@ class Study:
     source: str
     experiments: tuple[str, ...]
     run: Callable[[Setting], Result]
+    cost: int
     options: tuple[str, ...] = ()
 
 

@@ -34,7 +34,7 @@ def make_learner(
     if recipe.model not in SCIKIT_MODELS:  # those need no TensorFlow
         keras().backend.clear_session()
         keras().utils.set_random_seed(seed)
-    model = build(recipe.model, recipe.options, rows=len(images))
+    model = build(recipe.model, recipe.options, rows=len(images), batch_size=recipe.batch_size)
     if hasattr(model, "predict_proba"):
         fitted = ScikitClassifier(model, normalizer)
         if "random_state" in model.get_params():

@@ -89,12 +89,15 @@ class EpochwiseScikitLearner(ScikitLearner):
         self.epochs = recipe.epochs
         self._recipe = recipe
         self._classes = np.unique(labels)
+        self._alpha = classifier.estimator.alpha / recipe.batch_size
         classifier.estimator.set_params(learning_rate_init=recipe.learning_rate)
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """See Learner."""
         estimator = self._classifier.estimator
-        estimator.set_params(batch_size=min(self._batch_size(epoch), len(self._labels)))
+        size = min(self._batch_size(epoch), len(self._labels))
+        # It divides alpha by the batch size: the same λ with every size.
+        estimator.set_params(batch_size=size, alpha=self._alpha * size)
         with warnings.catch_warnings():
             # It takes Ctrl-C for itself, warns, and goes on with the next epoch.
             warnings.filterwarnings("error", message="Training interrupted by user")

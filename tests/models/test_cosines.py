@@ -39,7 +39,7 @@ def test_another_number_of_filters_is_refused(filters: int) -> None:
     with pytest.raises(UsageError, match="even number from 2 to 50"):
         cosine_layer(filters, 24)
     with pytest.raises(ModelError, match="even number from 2 to 50"):
-        build("fast", {"widths": (filters, 3, 4)}, rows=10)
+        build("fast", {"widths": (filters, 3, 4)}, rows=10, batch_size=10)
 
 
 def test_training_leaves_them_as_they_are_and_they_are_kept(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (2 * BATCH + 7, 28, 28)).asty
 def network(model: str, **options: object) -> Any:
     """An untrained network whose batch normalisation has something to do."""
     keras().utils.set_random_seed(0)
-    made = KerasClassifier.around(build(model, options, rows=10), learn("standard", IMAGES)).network
+    made = KerasClassifier.around(
+        build(model, options, rows=10, batch_size=10), learn("standard", IMAGES)
+    ).network
     unsettle(made)
     return made
 

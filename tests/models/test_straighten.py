@@ -78,7 +78,7 @@ def test_each_image_is_taken_by_itself() -> None:
 
 @pytest.mark.parametrize("model", ["strong-3x3", "strong-upright", "strong-evened", "strong-5x5"])
 def test_the_designs_are_kept_and_read_back(model: str, tmp_path: Path) -> None:
-    body = build(model, {"widths": (2, 3, 4, 5)}, rows=100)
+    body = build(model, {"widths": (2, 3, 4, 5)}, rows=100, batch_size=10)
     classifier = KerasClassifier.around(body, Normalizer("unit"))
     images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), np.uint8)
     classifier.save(tmp_path / classifier.file_name)

@@ -28,7 +28,7 @@ def classifier(model: str, **options: object) -> Classifier:
     """An untrained Keras model, or a scikit-learn model fitted to 80 digits."""
     keras().utils.set_random_seed(0)
     normalizer = learn("unit", IMAGES)
-    built = build(model, options, rows=len(IMAGES))
+    built = build(model, options, rows=len(IMAGES), batch_size=10)
     if not hasattr(built, "predict_proba"):
         return KerasClassifier.around(built, normalizer)
     found = ScikitClassifier(built, normalizer)
@@ -52,18 +52,22 @@ def test_every_model_predicts_is_kept_and_read_again(model: str, tmp_path: Path)
 
 
 def test_widths_dropout_and_l2_are_set() -> None:
-    network = build("dense", {"widths": (7, 6, 5), "dropout": 0.5, "l2": 0.01}, rows=10)
+    network = build(
+        "dense", {"widths": (7, 6, 5), "dropout": 0.5, "l2": 0.01}, rows=10, batch_size=10
+    )
     dense = [layer for layer in network.layers if layer.name.startswith("dense")]
     assert [layer.units for layer in dense] == [7, 6, 5, 10]
     assert dense[0].kernel_regularizer.l2 == pytest.approx(0.01)
     assert [layer.rate for layer in network.layers if hasattr(layer, "rate")] == [0.5] * 3
-    assert build("mlp", {"widths": (7, 6)}, rows=10).hidden_layer_sizes == (7, 6)
-    assert pytest.approx(5) == build("linear", {"l2": 0.01}, rows=10).C
+    assert build("mlp", {"widths": (7, 6)}, rows=10, batch_size=10).hidden_layer_sizes == (7, 6)
+    # scikit-learn adds ½ alpha ∑ w² / batch size to the mean log loss.
+    assert build("mlp", {"l2": 0.01}, rows=99, batch_size=10).alpha == pytest.approx(0.2)
+    assert pytest.approx(5) == build("linear", {"l2": 0.01}, rows=10, batch_size=10).C
 
 
 def test_an_option_that_a_model_lacks_is_refused() -> None:
     with pytest.raises(UsageError, match="model linear has no option --widths; it has --l2"):
-        build("linear", {"widths": (3,)}, rows=10)
+        build("linear", {"widths": (3,)}, rows=10, batch_size=10)
 
 
 def test_unknown_models_are_refused_with_those_that_stand() -> None:
@@ -105,7 +109,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_models_of_ones_own() -> None:
     made = classifier("own_models:softmax_inside")
     assert np.allclose(made.probabilities(IMAGES).sum(axis=1), 1, atol=1e-5)
-    body = build("own_models:softmax_inside", {}, rows=80)
+    body = build("own_models:softmax_inside", {}, rows=80, batch_size=10)
     wrapped = KerasClassifier.around(body, learn("unit", IMAGES))
     direct = body(learn("unit", IMAGES)(IMAGES)[..., None])
     assert np.allclose(wrapped.probabilities(IMAGES), direct, atol=1e-5)

@@ -1,0 +1,38 @@
+"""What a long command shows on a terminal while it runs."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from kaggle_digits.cli import console
+from kaggle_digits.cli.progress import StudyProgress
+
+COSTS = {"models": 30, "denoise": 10}
+
+
+def _shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, costs: dict[str, int]) -> str:
+    out = io.StringIO()
+    monkeypatch.setattr(console, "err", Console(file=out, force_terminal=terminal, width=100))
+    with StudyProgress(costs) as progress:
+        progress.say("A1, linear: epoch 1 of 2", 1, 2)
+        progress.say("A1, linear: epoch 2 of 2", 2, 2)
+        progress.say("reading")
+        progress.finished("models", 12.3)
+    return out.getvalue()
+
+
+def test_a_terminal_sees_all_studies_and_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _shown(monkeypatch, terminal=True, costs=COSTS)
+    assert "all studies" in shown
+    assert "reading" in shown
+
+
+def test_one_study_has_no_line_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "all studies" not in _shown(monkeypatch, terminal=True, costs={"models": 30})
+
+
+def test_a_file_gets_a_line_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _shown(monkeypatch, terminal=False, costs=COSTS) == "study models: 12 s\n"
