@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from kaggle_digits import __version__
 from kaggle_digits.cli import (
+    classify,
     combine,
     compare,
     console,
@@ -108,6 +109,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [data.fetch, train.train, send.submit],
     "Look closer": [look.inspect, lists.runs, judge.evaluate, compare.compare, labels.labels],
     "Combine": [combine.predict, combine.ensemble],
+    "Use a model": [classify.classify],
     "Published experiments": [studies.study, studies.reproduce],
     "Help": [demo.demo, lists.recipes, doctor.doctor],
 }

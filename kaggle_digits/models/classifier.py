@@ -19,13 +19,17 @@ KERAS_FILE, SCIKIT_FILE = "model.keras", "model.joblib"
 PREPARE = "prepare"
 
 
-class Classifier(Protocol):
-    """A trained model with its normalisation inside."""
-
-    file_name: str
+class Answering(Protocol):
+    """Whatever reads images."""
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
+
+
+class Classifier(Answering, Protocol):
+    """A trained model with its normalisation inside."""
+
+    file_name: str
 
     def save(self, path: Path) -> None:
         """Write the model to ``path``, whose name ends as ``file_name``."""
@@ -77,6 +81,10 @@ class KerasClassifier:
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See Classifier."""
         return self._predictor(images)
+
+    def traced(self) -> Any:
+        """The network as one TensorFlow function; None where it cannot be traced."""
+        return self._predictor.traced()
 
     def save(self, path: Path) -> None:
         """See Classifier."""

@@ -39,17 +39,22 @@ class Predictor:
         answers = np.empty((len(images), CLASSES), np.float32)
         if not len(images):
             return answers
-        if not self._tried:
-            self._traced, self._tried = _trace(self._network), True
-        if self._traced is None:
+        traced = self.traced()
+        if traced is None:
             predicted = self._network.predict(images, batch_size=BATCH, verbose=0)
             return np.asarray(predicted, np.float32)
         import tensorflow as tf
 
         for start in range(0, len(images), BATCH):
             stop = start + BATCH
-            answers[start:stop] = self._traced(tf.constant(images[start:stop])).numpy()
+            answers[start:stop] = traced(tf.constant(images[start:stop])).numpy()
         return answers
+
+    def traced(self) -> Any:
+        """The network as one TensorFlow function of a batch; None where only predict will do."""
+        if not self._tried:
+            self._traced, self._tried = _trace(self._network), True
+        return self._traced
 
 
 def _trace(network: Any) -> Any:

@@ -52,8 +52,21 @@ def _warp(images: Any, *, even_width: bool) -> Any:
         upright_beside = beside - slant * below
         deviation = ops.sqrt(mean(images * upright_beside * upright_beside) + TINY)
         width = ops.clip(deviation / WIDTH, NARROWEST, WIDEST)
-    one, none = ops.ones_like(slant), ops.zeros_like(slant)
-    # Where each pixel comes from: (x, y) ↦ (width x + slant y + …, y + …), about both middles.
-    rows = [width, slant, middle_x - (width + slant) * CENTRE, none, one, middle_y - CENTRE]
-    maps = ops.concatenate([ops.reshape(row, (-1, 1)) for row in [*rows, none, none]], axis=1)
-    return ops.image.affine_transform(images, maps, interpolation="bilinear", fill_mode="constant")
+    # Where each pixel comes from: its row is as far down for all, its place across leans with it.
+    to_rows = ops.convert_to_tensor(places)[None, :, None, None] - CENTRE
+    to_columns = ops.convert_to_tensor(places)[None, None, None, :] - CENTRE
+    from_rows, from_columns = to_rows + middle_y, middle_x + width * to_columns + slant * to_rows
+    return _read(ops, images, from_rows, from_columns)
+
+
+def _read(ops: Any, images: Any, rows: Any, columns: Any) -> Any:
+    """The images' values at rows (n, 28, 1, 1) and columns (n, 28, 1, 28), bilinear; 0 outside.
+
+    Two products with the weights of the neighbours, which every export format has; a warp of
+    TensorFlow's own has none in LiteRT.
+    """
+    places = ops.convert_to_tensor(np.arange(SIDE, dtype=np.float32))
+    weights = ops.relu(1 - ops.abs(places[None, None, :] - rows[:, :, 0]))
+    lines = ops.matmul(weights, images[..., 0])[:, :, None, :]
+    weights = ops.relu(1 - ops.abs(places[None, None, :, None] - columns))
+    return ops.reshape(ops.matmul(lines, weights), (-1, SIDE, SIDE, 1))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.errors import UsageError
-from kaggle_digits.models.classifier import Classifier
+from kaggle_digits.models.classifier import Answering
 
 # (down, right) in pixels; the first n are used for n views.
 SHIFTS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
@@ -37,7 +37,7 @@ def shifted(images: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint
 
 
 def view_probabilities(
-    classifier: Classifier, images: NDArray[np.uint8], views: int
+    classifier: Answering, images: NDArray[np.uint8], views: int
 ) -> NDArray[np.float32]:
     """(n, 10) float32 probabilities averaged over ``views`` shifted copies of each image.
 
@@ -48,7 +48,7 @@ def view_probabilities(
 
 
 def probabilities_by_views(
-    classifier: Classifier, images: NDArray[np.uint8], views: int
+    classifier: Answering, images: NDArray[np.uint8], views: int
 ) -> dict[int, NDArray[np.float32]]:
     """What ``view_probabilities`` gives for each number offered up to ``views``, at one price.
 

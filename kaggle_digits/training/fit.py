@@ -18,6 +18,7 @@ from kaggle_digits.data.split import Part
 from kaggle_digits.errors import ModelError
 from kaggle_digits.files import explain_storage, write_whole
 from kaggle_digits.models.classifier import Classifier
+from kaggle_digits.models.lite import to_lite
 from kaggle_digits.models.views import view_probabilities
 from kaggle_digits.scores import score
 from kaggle_digits.training.learner import Learner
@@ -63,6 +64,7 @@ class Member:
         seconds: of training and validating; predicting test.csv is not in it.
         model_file: name of the model file, and
         model: its bytes.
+        lite: the bytes of model.tflite, or None; see kaggle_digits.models.lite.
         first_layer: (units, height, width) float32, or None.
     """
 
@@ -73,6 +75,7 @@ class Member:
     seconds: float
     model_file: str
     model: bytes
+    lite: bytes | None
     first_layer: NDArray[np.float32] | None
 
 
@@ -170,6 +173,7 @@ def fit_member(
         sum(row.seconds for row in progress.history),
         learner.classifier.file_name,
         _model_bytes(learner.classifier),
+        to_lite(learner.classifier, images),
         learner.classifier.first_layer(),
     )
 

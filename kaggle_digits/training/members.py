@@ -20,6 +20,7 @@ from kaggle_digits.ensemble import combine
 from kaggle_digits.errors import RunError
 from kaggle_digits.files import write_json, write_text, write_whole
 from kaggle_digits.machine import peak_memory_mb
+from kaggle_digits.models.lite import LITE_FILE
 from kaggle_digits.runs import (
     HISTORY,
     HISTORY_COLUMNS,
@@ -51,6 +52,9 @@ def keep_member(folder: Path, member: Member) -> None:
     write_probabilities(folder / TEST, member.test)
     with write_whole(folder / member.model_file) as file:
         file.write_bytes(member.model)
+    if member.lite is not None:
+        with write_whole(folder / LITE_FILE) as file:
+            file.write_bytes(member.lite)
     if member.first_layer is not None:
         with write_whole(folder / FIRST_LAYER) as file:
             np.save(file, member.first_layer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.data.split import Part, Split, fingerprint, split
 from kaggle_digits.errors import RunError
-from kaggle_digits.models.classifier import load_classifier
+from kaggle_digits.models.classifier import Answering, load_classifier
 from kaggle_digits.models.views import (
     check_views,
     probabilities_by_views,
@@ -41,14 +43,30 @@ def predict_again(run: Run, dataset: Dataset, views: int | None = None) -> NDArr
         UsageError: no such number of views.
     """
     run.check_data(dataset)
-    folders = run.member_folders()
+    members = map(load_classifier, run.member_folders())
+    return read_images(run, members, dataset.test.images, views)
+
+
+def read_images(
+    run: Run, members: Iterable[Answering], images: NDArray[np.uint8], views: int | None = None
+) -> NDArray[np.float32]:
+    """(n, 10) float32: images read by every member of ``run``, averaged.
+
+    Args:
+        run: a finished run.
+        members: its models, in order; each is asked once and may be loaded as it is asked for.
+        images: (n, 28, 28) uint8.
+        views: as in predict_again.
+
+    Raises:
+        UsageError: no such number of views.
+    """
     wanted = [own if views is None else views for own in recipe_views(run)]
-    parts = len(folders) // len(wanted)
-    totals = np.zeros((len(wanted), len(dataset.test), CLASSES), np.float64)
-    for member, folder in enumerate(folders):
+    parts = int(run.config()["members"]) // len(wanted)
+    totals = np.zeros((len(wanted), len(images), CLASSES), np.float64)
+    for member, classifier in enumerate(members):
         design = member // parts
-        classifier = load_classifier(folder)
-        totals[design] += view_probabilities(classifier, dataset.test.images, wanted[design])
+        totals[design] += view_probabilities(classifier, images, wanted[design])
     return _as_one(run, totals / parts)
 
 

@@ -1,0 +1,108 @@
+"""Where the ink is in a picture: against paper of any colour, unevenly lit, or transparent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float32]
+
+# The paper's colour is fitted on a picture of at most so many pixels a side: it changes slowly.
+COARSE = 48
+RING = 0.08  # share of a side that counts as the picture's edge, where there is mostly paper
+FITS = 12
+# Colours no further apart are the same paper; it is evenly lit if that share of the edge is.
+ALIKE, EVEN = 0.1, 0.5
+# Weakest ink, as a share of the way from black to white, and in deviations of the paper's grain.
+FAINTEST, GRAIN = 0.07, 6.0
+# The ink's full strength is that of its strongest pixels, this many thousandths of all.
+STRONGEST = 1.0
+FEWEST_STRONG = 6
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+def ink(colours: Values) -> Values | None:
+    """How much ink each pixel carries, whichever of ink and paper is the darker.
+
+    The paper is a quadratic surface a channel, by least absolute differences, through all pixels
+    that are like the picture's edge.
+
+    Args:
+        colours: (h, w, 3) float32, 0 to 1.
+
+    Returns:
+        (h, w) float32, 0 paper to 1 full ink; None where nothing stands out from the paper.
+    """
+    difference = colours - _paper(colours)
+    distance = np.sqrt(np.square(difference).mean(axis=2))
+    lighter = difference @ LUMINANCE
+    # Glare on dark ink, or shadow beside light ink, is no ink.
+    wrong = (
+        lighter > 0
+        if _weight(distance, lighter < 0) > _weight(distance, lighter > 0)
+        else (lighter < 0)
+    )
+    distance = np.where(wrong & (np.abs(lighter) > 0.3 * distance), 0, distance)
+    strongest = max(FEWEST_STRONG, int(distance.size * STRONGEST / 1000))
+    strongest = min(strongest, distance.size)
+    full = float(np.partition(distance.ravel(), -strongest)[-strongest:].mean())
+    grain = 1.4826 * float(np.median(distance))
+    if full < max(FAINTEST, GRAIN * grain):
+        return None
+    found: Values = np.clip(distance / full, 0, 1).astype(np.float32)
+    return found
+
+
+def _weight(distance: Values, where: NDArray[np.bool_]) -> float:
+    return float(np.square(distance[where]).sum())
+
+
+def _paper(colours: Values) -> Values:
+    """(h, w, 3): the colour that each pixel has where there is no ink."""
+    height, width = colours.shape[:2]
+    step = max(1, -(-max(height, width) // COARSE))
+    coarse = colours[step // 2 :: step, step // 2 :: step]
+    down, across = np.meshgrid(
+        *(np.linspace(-1, 1, n, dtype=np.float32) for n in coarse.shape[:2]), indexing="ij"
+    )
+    edge = np.maximum(np.abs(down), np.abs(across)) >= 1 - 2 * RING
+    terms, values = _terms(down, across), coarse.reshape(-1, 3)
+    edge = edge.ravel()
+    middle = np.median(values[edge], axis=0)
+    alike = _far(values, middle) < ALIKE
+    if alike[edge].mean() < EVEN:  # the light changes across the picture
+        alike = _far(values, terms @ _fitted(terms[edge], values[edge])) < ALIKE
+    surface = _fitted(terms[alike], values[alike]) if alike.any() else None
+    if surface is None:
+        return np.broadcast_to(middle, colours.shape)
+    down, across = np.meshgrid(
+        *(np.linspace(-1, 1, n, dtype=np.float32) for n in (height, width)), indexing="ij"
+    )
+    paper: Values = (_terms(down, across) @ surface).reshape(colours.shape)
+    return paper
+
+
+def _terms(down: Values, across: Values) -> Values:
+    one = np.ones_like(down)
+    terms = [one, down, across, down * across, down * down, across * across]
+    return np.stack(terms, axis=-1).reshape(-1, len(terms))
+
+
+def _far(values: Values, other: Values) -> Values:
+    """(n,): the distance of colours (n, 3), root mean square over the channels."""
+    far: Values = np.sqrt(np.square(values - other).mean(axis=1))
+    return far
+
+
+def _fitted(terms: Values, values: Values) -> Any:
+    """Coefficients (6, 3) of least absolute differences, by reweighted least squares."""
+    surface = np.zeros((terms.shape[1], values.shape[1]), np.float32)
+    surface[0] = np.median(values, axis=0)
+    ridge = 1e-4 * np.eye(terms.shape[1], dtype=np.float32)
+    for _ in range(FITS):
+        weights = 1 / np.maximum(_far(values, terms @ surface), 0.01)
+        weighted = terms * (weights / weights.sum())[:, None]
+        surface = np.linalg.solve(weighted.T @ terms + ridge, weighted.T @ values)
+    return surface

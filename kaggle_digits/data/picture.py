@@ -1,0 +1,179 @@
+"""Any picture of a digit → 28 × 28 grey pixels as MNIST's were made.
+
+LeCun, Cortes, Burges (yann.lecun.com/exdb/mnist): the digit, its proportions kept, is brought into
+20 × 20 pixels with anti-aliasing and placed in 28 × 28 with its centre of mass in the middle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.data.digits import SIDE
+from kaggle_digits.data.ink import Values, ink
+from kaggle_digits.data.strokes import drawn_as_training, found_strokes
+from kaggle_digits.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Longest side, in pixels, on which a digit is looked for; found small, it is looked at again.
+LOOKED_AT, ENOUGH = 400, 90
+MARGIN = 0.35
+NONE_FOUND, SEVERAL = "no digit found", "looks like more than one digit"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture as the network sees it.
+
+    Attributes:
+        image: (28, 28) uint8, 0 background to 255 ink; blank where no digit was found.
+        note: "", NONE_FOUND or SEVERAL.
+        steps: name → (h, w) float32, 0 to 1: the picture after each step.
+    """
+
+    image: NDArray[np.uint8]
+    note: str = ""
+    steps: dict[str, Values] = field(default_factory=dict)
+
+
+def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
+    """Read a picture file of any kind that Pillow opens, turned as its EXIF data say.
+
+    Args:
+        source: a path, an open binary file or the file's bytes.
+        name: what messages call it.
+
+    Raises:
+        DataError: it is missing, damaged, too large or no picture.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        picture = Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+        if picture.format == "JPEG":  # decoded at a fraction of its size, where that is enough
+            picture.draft(None, (4 * LOOKED_AT, 4 * LOOKED_AT))
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+    except FileNotFoundError:
+        raise DataError(f"{name}: no such file") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"{name} has too many pixels; make it smaller first") from None
+    except IsADirectoryError:
+        raise DataError(f"{name} is a folder") from None
+    except Exception as error:
+        # Pillow's decoders raise what they like; unreadable is all that matters here.
+        raise DataError(f"{name} is no picture that can be read ({_first_line(error)})") from error
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files in a folder and the folders in it, by name; hidden ones are left out."""
+    from PIL import Image
+
+    kinds = Image.registered_extensions()
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in kinds and path.is_file() and not path.name.startswith(".")
+    )
+
+
+def prepare(picture: Image) -> Prepared:
+    """Find the digit, whatever its ink, paper, size and place, and set it as MNIST's are set."""
+    small = picture.copy() if max(picture.size) <= LOOKED_AT else _smaller(picture)
+    colours = _colours(small)
+    found = ink(colours)
+    steps = {"picture": colours.mean(axis=2)}
+    strokes = None if found is None else found_strokes(found)
+    if found is None or strokes is None:
+        return Prepared(np.zeros((SIDE, SIDE), np.uint8), NONE_FOUND, steps)
+    if strokes.is_card:
+        inner = picture.crop(_box(strokes.box, picture.size, small.size, -0.06))
+        return prepare(inner)
+    top, left, bottom, right = strokes.box
+    if max(picture.size) > LOOKED_AT and max(bottom - top, right - left) < ENOUGH:
+        closer = prepare(picture.crop(_box(strokes.box, picture.size, small.size, MARGIN)))
+        if closer.note != NONE_FOUND:
+            note = SEVERAL if strokes.several else closer.note
+            return replace(closer, note=note, steps={**steps, **_rest(closer.steps)})
+    steps |= {"ink": found, "digit": strokes.ink}
+    image, drawn = drawn_as_training(strokes.ink)
+    steps |= {"strokes": drawn, "what the network sees": image.astype(np.float32) / 255}
+    return Prepared(image, SEVERAL if strokes.several else "", steps)
+
+
+def _rest(steps: dict[str, Values]) -> dict[str, Values]:
+    return {name: step for name, step in steps.items() if name != "picture"}
+
+
+def _smaller(picture: Image) -> Image:
+    from PIL import Image
+
+    factor = LOOKED_AT / max(picture.size)
+    size = tuple(max(1, round(side * factor)) for side in picture.size)
+    if picture.mode not in ("L", "RGB", "RGBA", "LA", "F"):
+        picture = _plain(picture)
+    return picture.resize((size[0], size[1]), Image.Resampling.BOX, reducing_gap=2.0)
+
+
+def _plain(picture: Image) -> Image:
+    """One of L, RGB, RGBA, whatever the mode was."""
+    from PIL import Image
+
+    if picture.mode.startswith(("I", "F")):
+        values = np.asarray(picture, np.float32)
+        low, high = float(values.min(initial=0)), float(values.max(initial=0))
+        # 16 bits are told from 8 by what stands in them; floats by their own range.
+        top = 65535.0 if high > 255 and low >= 0 and high <= 65535 else max(high - low, 1e-6)
+        if picture.mode.startswith("I") and low >= 0 and high <= 255:
+            top = 255.0
+        low = 0.0 if picture.mode.startswith("I") else low
+        return Image.fromarray(np.clip(255 * (values - low) / top, 0, 255).astype(np.uint8))
+    if picture.has_transparency_data:
+        return picture.convert("RGBA")
+    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+
+
+def _colours(picture: Image) -> Values:
+    """(h, w, 3) float32, 0 to 1; what is transparent gets a colour unlike the ink's."""
+    picture = _plain(picture)
+    values: Values = np.asarray(
+        picture.convert("RGBA" if "A" in picture.mode else "RGB"), np.float32
+    ) / np.float32(255)
+    if values.shape[2] == 3:
+        return values
+    colours, cover = values[..., :3], values[..., 3:]
+    edge = np.concatenate([cover[0], cover[-1], cover[:, 0], cover[:, -1]])
+    if np.median(edge) > 0.5:
+        backdrop: Any = np.median(colours[cover[..., 0] > 0.5], axis=0)
+    else:
+        drawn = cover[..., 0] > 0.2
+        light = colours[drawn].mean() if drawn.any() else 0.0
+        backdrop = 0.0 if light > 0.5 else 1.0
+    shown: Values = colours * cover + np.float32(backdrop) * (1 - cover)
+    return shown
+
+
+def _box(
+    box: tuple[int, int, int, int], whole: tuple[int, int], small: tuple[int, int], margin: float
+) -> tuple[int, int, int, int]:
+    """A box of the small picture in the whole one, wider by a share of its longer side."""
+    factor = whole[0] / small[0]
+    top, left, bottom, right = (factor * place for place in box)
+    more = margin * max(bottom - top, right - left)
+    return (
+        max(0, round(left - more)),
+        max(0, round(top - more)),
+        min(whole[0], round(right + more)),
+        min(whole[1], round(bottom + more)),
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:80] or type(error).__name__
