@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "kaggle_digits"
 FLOORS = [
     {"errors", "files", "machine"},
     {"calibration", "data", "models", "runs", "run_store", "scores"},
-    {"training", "insight", "competition", "blend", "judging", "ensemble", "submissions", "app"},
+    {"training", "insight", "competition", "blend", "judging", "ensemble", "submissions"}
+    | {"reading", "app"},
     {"studies", "scale"},
     {"cli"},
     {"__main__", "__init__"},

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "kaggle_digits"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PIN = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!+]+(; [a-z_]+ *[<>=!]+ *\"[a-z0-9.]+\")?")
 # Name of the import -> name of the distribution, where they differ.
-DISTRIBUTION = {"sklearn": "scikit-learn", "kagglesdk": "kaggle"}
+DISTRIBUTION = {"sklearn": "scikit-learn", "kagglesdk": "kaggle", "PIL": "pillow"}
 
 
 def tracked() -> list[Path]:

@@ -22,6 +22,7 @@ from kaggle_digits.cli import (
     data,
     demo,
     doctor,
+    export,
     judge,
     labels,
     lists,
@@ -109,7 +110,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [data.fetch, train.train, send.submit],
     "Look closer": [look.inspect, lists.runs, judge.evaluate, compare.compare, labels.labels],
     "Combine": [combine.predict, combine.ensemble],
-    "Use a model": [classify.classify],
+    "Use a model": [classify.classify, export.export],
     "Published experiments": [studies.study, studies.reproduce],
     "Help": [demo.demo, lists.recipes, doctor.doctor],
 }

@@ -37,6 +37,7 @@ def ink(colours: Values) -> Values | None:
     """
     difference = colours - _paper(colours)
     distance = np.sqrt(np.square(difference).mean(axis=2))
+    grain = 1.4826 * float(np.median(distance))  # the deviation, of normal noise
     lighter = difference @ LUMINANCE
     # Glare on dark ink, or shadow beside light ink, is no ink.
     wrong = (
@@ -48,7 +49,6 @@ def ink(colours: Values) -> Values | None:
     strongest = max(FEWEST_STRONG, int(distance.size * STRONGEST / 1000))
     strongest = min(strongest, distance.size)
     full = float(np.partition(distance.ravel(), -strongest)[-strongest:].mean())
-    grain = 1.4826 * float(np.median(distance))
     if full < max(FAINTEST, GRAIN * grain):
         return None
     found: Values = np.clip(distance / full, 0, 1).astype(np.float32)

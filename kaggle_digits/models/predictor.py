@@ -53,12 +53,12 @@ class Predictor:
     def traced(self) -> Any:
         """The network as one TensorFlow function of a batch; None where only predict will do."""
         if not self._tried:
-            self._traced, self._tried = _trace(self._network), True
+            self._traced, self._tried = trace(self._network), True
         return self._traced
 
 
-def _trace(network: Any) -> Any:
-    """The network as one TensorFlow function of a batch; None where only predict will do."""
+def trace(network: Any) -> Any:
+    """A network of uint8 (n, 28, 28) as a TensorFlow function; None where only predict will do."""
     if keras().backend.backend() != "tensorflow":
         return None
     import tensorflow as tf

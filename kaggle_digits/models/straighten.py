@@ -36,8 +36,9 @@ def evened(images: Any) -> Any:
 def _warp(images: Any, *, even_width: bool) -> Any:
     ops = keras().ops
     places = np.arange(SIDE, dtype=np.float32)
-    across = ops.convert_to_tensor(np.tile(places, (SIDE, 1))[None, :, :, None])
-    down = ops.convert_to_tensor(np.tile(places[:, None], (1, SIDE))[None, :, :, None])
+    # Plain arrays, not tensors: an export would take those for further inputs.
+    across = np.tile(places, (SIDE, 1))[None, :, :, None]
+    down = np.tile(places[:, None], (1, SIDE))[None, :, :, None]
 
     def mean(values: Any) -> Any:
         return ops.sum(values, axis=(1, 2, 3), keepdims=True) / ink
@@ -53,9 +54,12 @@ def _warp(images: Any, *, even_width: bool) -> Any:
         deviation = ops.sqrt(mean(images * upright_beside * upright_beside) + TINY)
         width = ops.clip(deviation / WIDTH, NARROWEST, WIDEST)
     # Where each pixel comes from: its row is as far down for all, its place across leans with it.
-    to_rows = ops.convert_to_tensor(places)[None, :, None, None] - CENTRE
-    to_columns = ops.convert_to_tensor(places)[None, None, None, :] - CENTRE
-    from_rows, from_columns = to_rows + middle_y, middle_x + width * to_columns + slant * to_rows
+    to_rows, to_columns = (
+        (places - CENTRE)[None, :, None, None],
+        (places - CENTRE)[None, None, None],
+    )
+    from_rows = middle_y + to_rows
+    from_columns = middle_x + width * to_columns + slant * to_rows
     return _read(ops, images, from_rows, from_columns)
 
 
@@ -65,8 +69,8 @@ def _read(ops: Any, images: Any, rows: Any, columns: Any) -> Any:
     Two products with the weights of the neighbours, which every export format has; a warp of
     TensorFlow's own has none in LiteRT.
     """
-    places = ops.convert_to_tensor(np.arange(SIDE, dtype=np.float32))
-    weights = ops.relu(1 - ops.abs(places[None, None, :] - rows[:, :, 0]))
+    places = np.arange(SIDE, dtype=np.float32)
+    weights = ops.relu(1 - ops.abs(rows[:, :, 0] - places[None, None, :]))
     lines = ops.matmul(weights, images[..., 0])[:, :, None, :]
-    weights = ops.relu(1 - ops.abs(places[None, None, :, None] - columns))
+    weights = ops.relu(1 - ops.abs(columns - places[None, None, :, None]))
     return ops.reshape(ops.matmul(lines, weights), (-1, SIDE, SIDE, 1))

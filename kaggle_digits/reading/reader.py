@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.calibration import apply_temperature
 from kaggle_digits.errors import RunError
 from kaggle_digits.models.lite import load_quickly
 from kaggle_digits.run_store import list_runs, open_run
@@ -31,15 +32,17 @@ class Reader:
         """
         self.run = run.name
         self.accuracy: float | None = run.metrics().get("val_accuracy")
+        self._temperature = float(run.metrics().get("temperature", 1.0))
         self._run = run
         self._members = [load_quickly(folder) for folder in run.member_folders()]
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 28, 28) uint8, 0 background to 255 ink → (n, 10) float32.
 
-        As test.csv was predicted: all members, the views of the recipe, temperatures and weights.
+        As test.csv was predicted: all members, the views of the recipe, a committee's weights. Then
+        by the temperature learnt on the held-out rows, so that 90 % sure is 9 times of 10 right.
         """
-        return read_images(self._run, self._members, images)
+        return apply_temperature(read_images(self._run, self._members, images), self._temperature)
 
 
 def readable_runs(runs_dir: Path) -> list[Run]:

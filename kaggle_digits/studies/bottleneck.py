@@ -12,8 +12,19 @@ from kaggle_digits.insight import style
 from kaggle_digits.insight.planes import plane
 from kaggle_digits.models.classifier import KerasClassifier
 from kaggle_digits.models.engine import keras
+from kaggle_digits.models.lite import LITE_FILE, convert
+from kaggle_digits.models.predictor import trace
+from kaggle_digits.reading.plane import POINTS, points_file
 from kaggle_digits.studies.fitting import fit, loaded, random_part
-from kaggle_digits.studies.study import Panel, Result, Setting, Study, share_finding, simple_score
+from kaggle_digits.studies.study import (
+    Kept,
+    Panel,
+    Result,
+    Setting,
+    Study,
+    share_finding,
+    simple_score,
+)
 from kaggle_digits.training.fit import Member
 from kaggle_digits.training.recipe import Recipe
 
@@ -27,6 +38,7 @@ RECIPE = Recipe("kaggle_digits.studies.bottleneck:network", epochs=25, learning_
 MOMENTUM = 0.9  # 0.99 settles too slowly for a few hundred steps
 # Points a side of the grid that is walked through the plane.
 GRID = 60
+SHOWN = 1500  # points that the page of `kd app` draws
 
 
 def network() -> Any:
@@ -58,9 +70,9 @@ def _run(setting: Setting) -> Result:
     member, found = fit(setting, "A10, a bottleneck of two numbers", RECIPE, part)
     why = "fewer epochs: --quick" if setting.quick else f"{RECIPE.epochs} epochs"
     yield share_finding("A10", "500-100-2-100-10", PUBLISHED, found, said="over 96 %", why=why)
-    encode, decode = _halves(member)
+    encoder, decode = _halves(member)
     setting.say("A11: storing each held-out image as two numbers")
-    points = encode(train.images[part.val])
+    points = encoder.predict(train.images[part.val], batch_size=500, verbose=0)
     truth = labels[part.val]
     kept = points.astype(np.float16)  # what is stored of an image: four bytes
     read = decode(kept.astype(np.float32)).argmax(axis=1)
@@ -73,6 +85,11 @@ def _run(setting: Setting) -> Result:
         said="over 96 %",
         why=why,
     )
+    # For `kd app`, which shows where a drawn digit falls.
+    yield Kept(POINTS, points_file(points[:SHOWN], truth[:SHOWN]))
+    traced = trace(encoder)
+    if traced is not None:
+        yield Kept(LITE_FILE, convert(traced))
     yield Panel(
         "plane",
         "Every held-out digit as a point",
@@ -99,25 +116,21 @@ def _run(setting: Setting) -> Result:
 
 
 def _halves(member: Member) -> tuple[Any, Any]:
-    """Images → (n, 2) and (n, 2) → probabilities (n, 10)."""
+    """A network of images → (n, 2), and a function of (n, 2) → probabilities (n, 10)."""
     k = keras()
     classifier = loaded(member)
     assert isinstance(classifier, KerasClassifier)
     whole = classifier.network
     body = next(layer for layer in whole.layers if isinstance(layer, k.Sequential) and _has(layer))
-    before = whole.layers[1 : whole.layers.index(body)]
-    to_numpy = k.ops.convert_to_numpy
-
-    def encode(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        values: Any = images
-        for layer in [*before, body.get_layer("encoder"), body.get_layer(TWO)]:
-            values = layer(values)
-        return np.asarray(to_numpy(values))
+    images, *before = whole.layers[: whole.layers.index(body)]
+    values = images.output
+    for layer in [*before, body.get_layer("encoder"), body.get_layer(TWO)]:
+        values = layer(values)
 
     def decode(points: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(to_numpy(k.ops.softmax(body.get_layer(DECODER)(points))))
+        return np.asarray(k.ops.convert_to_numpy(k.ops.softmax(body.get_layer(DECODER)(points))))
 
-    return encode, decode
+    return k.Model(images.output, values), decode
 
 
 def _has(layer: Any) -> bool:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_digits import __version__
-from kaggle_digits.files import write_text
+from kaggle_digits.files import write_text, write_whole
 from kaggle_digits.insight import page, style
 from kaggle_digits.machine import machine, versions
-from kaggle_digits.studies.study import Finding, Setting, Study
+from kaggle_digits.studies.study import Finding, Kept, Setting, Study
 
 TABLE, PAGE, FOLDER = "table.csv", "index.html", "studies"
 COLUMNS = ["study", "experiment", "what", "published", "measured", "rows", "reached", "why"]
@@ -53,6 +53,10 @@ def repeat(study: Study, setting: Setting, runs_dir: Path) -> Repeated:
     for item in study.run(setting):
         if isinstance(item, Finding):
             findings.append(item)
+            continue
+        if isinstance(item, Kept):
+            with write_whole(folder / item.name) as part:
+                part.write_bytes(item.content)
             continue
         path = folder / f"{item.name}.png"
         style.save(item.figure, path)

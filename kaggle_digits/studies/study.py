@@ -83,8 +83,15 @@ class Panel(NamedTuple):
     figure: Figure
 
 
+class Kept(NamedTuple):
+    """A file that a study leaves for other commands: its name and its bytes."""
+
+    name: str
+    content: bytes
+
+
 # Pictures are drawn one at a time: a figure takes memory.
-Result = Iterable[Finding | Panel]
+Result = Iterable[Finding | Panel | Kept]
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class Study:
         title: a line that says what it is about.
         source: the write-up that it repeats.
         experiments: the names of those it holds, such as ``E1``.
-        run: yields findings and pictures as they are made.
+        run: yields findings, pictures and files as they are made.
         cost: seconds on two cores with the competition's rows, roughly: what progress goes by.
         options: names of the settings that it heeds besides quick and seed.
     """

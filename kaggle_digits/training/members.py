@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.calibration import temperature
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.ensemble import combine
 from kaggle_digits.errors import RunError
@@ -105,6 +106,7 @@ def assemble(run: Run, dataset: Dataset, tasks: Sequence[Task], designs: int) ->
             "val_accuracy_ci95": result.ci95 if result else None,
             "val_loss": result.log_loss if result else None,
             "n_val": result.n if result else 0,
+            "temperature": temperature(oof, dataset.labels),
             "models_per_row": sum(answer.models_per_row for answer in answers),
             "member_val_accuracies": [
                 _accuracy(validation, dataset.labels[task.part.val])

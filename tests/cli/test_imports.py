@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kaggle_digits.competition.sources import fetch
 from kaggle_digits.data.folder import Dataset, load
 from kaggle_digits.run_store import create
+from kaggle_digits.runs import Run
 from tests.fakes.competition_files import data_folder, submission
 
 HEAVY = ("numpy", "pandas", "sklearn", "scipy", "matplotlib", "tensorflow", "keras", "kaggle")
@@ -95,6 +97,12 @@ def test_commands_that_do_not_compute_with_it_import_no_tensorflow(
     words: list[str], folder: Path
 ) -> None:
     assert not imported(folder, *words) & {"tensorflow", "keras"}
+
+
+def test_reading_a_picture_imports_no_tensorflow(reading_run: Run, tmp_path: Path) -> None:
+    Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
+    words = ["classify", "blank.png", "--show", "--runs-dir", str(reading_run.path.parent)]
+    assert not imported(tmp_path, *words) & {"tensorflow", "keras", "pandas", "sklearn"}
 
 
 def test_the_check_before_sending_imports_no_tensorflow(tmp_path: Path) -> None:

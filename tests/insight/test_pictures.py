@@ -16,10 +16,12 @@ from PIL import Image
 from kaggle_digits.insight import augmentation, charts, curves, gallery, style
 from kaggle_digits.insight.answers import Answer, doubtful_right, worst_mistakes
 from kaggle_digits.insight.metrics import calibration, measure
+from kaggle_digits.insight.steps import steps
 from tests.insight import small
 
 IMAGES, LABELS = small.digits(120)
 RNG = np.random.default_rng(0)
+PALE = RNG.random((20, 30), np.float32)
 PROBABILITIES = RNG.dirichlet(np.full(10, 0.1), len(LABELS)).astype(np.float32)
 METRICS = measure(PROBABILITIES, LABELS)
 
@@ -75,6 +77,7 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     "blank moved": lambda: augmentation.moved_digits(
         0 * IMAGES[:2], copies(2)[:, :2], "x", "shift ±2 px"
     ),
+    "steps": lambda: steps("a.png", {"picture": PALE, "ink": PALE}, np.full(10, 0.1, np.float32)),
     "diverged layer": lambda: gallery.first_layer(np.full((2, 3, 3), np.nan, np.float32)),
 }
 
