@@ -25,6 +25,7 @@ from kaggle_digits.models.zoo import BUILDERS
 from kaggle_digits.studies.catalogue import STUDIES
 from kaggle_digits.training.measured import measured
 from kaggle_digits.training.recipes import RECIPES
+from tests.data.pictures import drawn
 from tests.fakes.fixtures import home
 from tests.fakes.kaggle_server import FakeKaggle
 
@@ -37,6 +38,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OWN_MODULE = re.compile(r"`(\w+\.py)`[^`\n]*\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Done by setup, not by us.
 NOT_RUN = {"source .venv/bin/activate"}
+PICTURE = "digit.png"
 
 
 def commands(text: str) -> list[str]:
@@ -103,12 +105,13 @@ def _run_all(
 
 
 def _new_folder(folder: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A working folder with what README takes for granted: the archive, and modules it prints."""
+    """A working folder with what README takes for granted: the archive, a picture, its modules."""
     folder.mkdir()
     monkeypatch.chdir(folder)
     with zipfile.ZipFile(folder / "digit-recognizer.zip", "w") as archive:
         for name in FILES:
             archive.write(sample / name, name)
+    drawn(4).save(folder / PICTURE)
     for name, code in OWN_MODULE.findall(README):
         (folder / name).write_text(code, encoding="utf-8")
         monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)
