@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.data.folder import load
@@ -189,6 +189,31 @@ def _transparent(image: Pixels, rng: np.random.Generator) -> bytes:
     return _file(np.concatenate([pen, image[..., None]], axis=2))
 
 
+def _on_squared_paper(image: Pixels, rng: np.random.Generator) -> bytes:
+    """A photograph: squared paper, light from one side, a blue pen, blur and grain."""
+    size = int(rng.integers(80, 200))
+    paper = np.full((300, 400), 215.0)
+    first = int(rng.integers(0, 24))
+    paper[first::24], paper[:, first::24] = 165, 165
+    cover = np.zeros((300, 400))
+    top, left = rng.integers(10, 290 - size), rng.integers(10, 390 - size)
+    large = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+    cover[top : top + size, left : left + size] = np.asarray(large) / 255
+    light = np.linspace(0.6, 1, 400)[:, None]
+    pen = np.array([60.0, 60, 120])
+    shown = light * (paper[..., None] * (1 - cover[..., None]) + pen * cover[..., None])
+    shown += rng.normal(0, 5, shown.shape)
+    picture = Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8))
+    return _file(picture.filter(ImageFilter.GaussianBlur(0.8)), "JPEG", quality=70)
+
+
+def _on_a_table(image: Pixels, rng: np.random.Generator) -> bytes:
+    table = Image.new("RGB", (500, 400), (90, 56, 30))
+    with Image.open(BytesIO(_on_squared_paper(image, rng))) as sheet:
+        table.paste(sheet, (60, 50))
+    return _file(table, "JPEG", quality=80)
+
+
 STRESS: dict[str, Callable[[Pixels, np.random.Generator], bytes]] = {
     "as it is, white on black": lambda image, rng: _file(image),
     "inverted": lambda image, rng: _file(255 - image),
@@ -202,6 +227,8 @@ STRESS: dict[str, Callable[[Pixels, np.random.Generator], bytes]] = {
     "noise, JPEG of quality 25": _photographed,
     "a JPEG turned by its EXIF data": _turned,
     "on transparency, any pen": _transparent,
+    "photographed on squared paper": _on_squared_paper,
+    "the same, a sheet on a table": _on_a_table,
     "16 bits": lambda image, rng: _file(Image.fromarray(65535 - 257 * image.astype(np.int32))
                                         .convert("I;16")),
 }  # fmt: skip

@@ -37,7 +37,9 @@ def ink(colours: Values) -> Values | None:
     """
     difference = colours - _paper(colours)
     distance = np.sqrt(np.square(difference).mean(axis=2))
-    grain = 1.4826 * float(np.median(distance))  # the deviation, of normal noise
+    plain = distance[distance < ALIKE]
+    # The deviation of normal noise from its median distance.
+    grain = 1.4826 * float(np.median(plain)) if plain.size else 0.0
     lighter = difference @ LUMINANCE
     # Glare on dark ink, or shadow beside light ink, is no ink.
     wrong = (
@@ -62,10 +64,13 @@ def _weight(distance: Values, where: NDArray[np.bool_]) -> float:
 def _paper(colours: Values) -> Values:
     """(h, w, 3): the colour that each pixel has where there is no ink."""
     height, width = colours.shape[:2]
-    step = max(1, -(-max(height, width) // COARSE))
-    coarse = colours[step // 2 :: step, step // 2 :: step]
+    # Means of blocks, since single pixels may all fall on the lines of squared paper.
+    high, wide = -(-height // COARSE), -(-width // COARSE)
+    rows, columns = height // high, width // wide
+    blocks = colours[: rows * high, : columns * wide].reshape(rows, high, columns, wide, 3)
+    coarse = blocks.mean(axis=(1, 3))
     down, across = np.meshgrid(
-        *(np.linspace(-1, 1, n, dtype=np.float32) for n in coarse.shape[:2]), indexing="ij"
+        _places(rows, height, high), _places(columns, width, wide), indexing="ij"
     )
     edge = np.maximum(np.abs(down), np.abs(across)) >= 1 - 2 * RING
     terms, values = _terms(down, across), coarse.reshape(-1, 3)
@@ -77,11 +82,15 @@ def _paper(colours: Values) -> Values:
     surface = _fitted(terms[alike], values[alike]) if alike.any() else None
     if surface is None:
         return np.broadcast_to(middle, colours.shape)
-    down, across = np.meshgrid(
-        *(np.linspace(-1, 1, n, dtype=np.float32) for n in (height, width)), indexing="ij"
-    )
+    down, across = np.meshgrid(_places(height, height), _places(width, width), indexing="ij")
     paper: Values = (_terms(down, across) @ surface).reshape(colours.shape)
     return paper
+
+
+def _places(blocks: int, length: int, step: int = 1) -> Values:
+    """(blocks,): the middles of blocks of ``step`` pixels, from -1 to 1 along the whole length."""
+    middles = (np.arange(blocks, dtype=np.float32) + 0.5) * step
+    return np.asarray(2 * middles / length - 1, np.float32)
 
 
 def _terms(down: Values, across: Values) -> Values:

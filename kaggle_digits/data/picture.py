@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # Longest side, in pixels, on which a digit is looked for; found small, it is looked at again.
 LOOKED_AT, ENOUGH = 400, 90
-MARGIN = 0.35
+# Round the digit that is looked at again; off the edge of a sheet that is cut out.
+MARGIN, CARD_EDGE = 0.35, 0.03
 NONE_FOUND, SEVERAL = "no digit found", "looks like more than one digit"
 
 
@@ -94,8 +95,9 @@ def prepare(picture: Image) -> Prepared:
     if found is None or strokes is None:
         return Prepared(np.zeros((SIDE, SIDE), np.uint8), NONE_FOUND, steps)
     if strokes.is_card:
-        inner = picture.crop(_box(strokes.box, picture.size, small.size, -0.06))
-        return prepare(inner)
+        on_it = prepare(picture.crop(_box(strokes.box, picture.size, small.size, -CARD_EDGE)))
+        if on_it.note != NONE_FOUND:
+            return on_it
     top, left, bottom, right = strokes.box
     if max(picture.size) > LOOKED_AT and max(bottom - top, right - left) < ENOUGH:
         closer = prepare(picture.crop(_box(strokes.box, picture.size, small.size, MARGIN)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from kaggle_digits.data.ink import Values
 
 # Ink surer than the first is a stroke, and what is surer than the second and touches it.
 SURE, LIKELY = 0.5, 0.2
+HIGHER, STEADY = (0.35, 0.5, 0.65), 0.85
 # A part is dropped below this share of the largest one's ink, or further away than this share of
 # its size; as tall and heavy as that, and beside it, it is another digit.
 SPECK, NEAR = 0.04, 0.35
@@ -19,6 +21,7 @@ TALL, HEAVY = 0.55, 0.3
 WIDEST = 1.6  # width by height; more is two digits that touch
 # A sheet of paper on a table: a filled rectangle of this share of its box and of the picture.
 FILLED, LARGE = 0.88, 0.2
+DRAWN_ON = 0.75  # and something on it that is paler than that share of its own ink
 REACH = 0.15  # how far, by a digit's size, its darkest ink sets what dark is
 BOX = 20
 FINE = 4  # strokes are drawn this many times finer, then averaged
@@ -50,28 +53,44 @@ class Strokes:
 def found_strokes(ink: Values) -> Strokes | None:
     """The digit among all ink of a picture: its largest part and what belongs to it.
 
+    Ruled paper's lines run through the digit from edge to edge; they are paler than it, so what
+    counts as ink is raised until the largest part no longer reaches across the picture.
+
     Args:
         ink: (h, w) float32, 0 paper to 1 full ink.
     """
+    found = _found(ink, LIKELY, SURE)
+    if found is None or found.is_card or not _reaches_across(found.box, ink.shape):
+        return found
+    higher = [_found(ink, likely, max(SURE, likely + 0.1)) for likely in HIGHER]
+    within = [s for s in higher if s is not None and not _reaches_across(s.box, ink.shape)]
+    for strokes, next_higher in pairwise(within):
+        # Stubs of lines still hang on a digit that shrinks when more is asked of ink.
+        if _area(next_higher.box) > STEADY * _area(strokes.box):
+            return strokes
+    return within[-1] if within else found
+
+
+def _found(ink: Values, likely: float, sure: float) -> Strokes | None:
+    """The digit where ink surer than ``sure``, and what is likely ink and touches it, counts."""
     from scipy import ndimage
 
-    parts, _ = ndimage.label(ink > LIKELY, TOUCHING)
-    sure = np.unique(parts[ink > SURE])
-    sure = sure[sure > 0]
-    if not len(sure):
+    parts, _ = ndimage.label(ink > likely, TOUCHING)
+    known = np.unique(parts[ink > sure])
+    known = known[known > 0]
+    if not len(known):
         return None
     boxes = {part: (b[0], b[1]) for part, b in enumerate(ndimage.find_objects(parts), 1)}
-    weights = dict(zip(sure.tolist(), ndimage.sum_labels(ink, parts, sure).tolist(), strict=True))
+    weights = dict(zip(known.tolist(), ndimage.sum_labels(ink, parts, known).tolist(), strict=True))
     inside = [part for part in weights if not _is_frame(boxes[part], ink.shape)]
     main = max(inside or weights, key=lambda part: weights[part])
-    size = _size(boxes[main])
     own, several = [main], False
     for part, weight in weights.items():
         if part == main or part not in inside or weight < SPECK * weights[main]:
             continue
         if _is_another(boxes[part], boxes[main], weight / weights[main]):
             several = True
-        elif _gap(boxes[part], boxes[main]) <= NEAR * size:
+        elif _gap(boxes[part], boxes[main]) <= NEAR * _size(boxes[main]):
             own.append(part)
     rows = slice(min(boxes[p][0].start for p in own), max(boxes[p][0].stop for p in own))
     columns = slice(min(boxes[p][1].start for p in own), max(boxes[p][1].stop for p in own))
@@ -86,7 +105,7 @@ def found_strokes(ink: Values) -> Strokes | None:
         _evened(cut),
         (rows.start, columns.start, rows.stop, columns.stop),
         several or width > WIDEST * height,
-        _is_card(mine[rows, columns], ink.size),
+        _is_card(mine[rows, columns], ink[rows, columns], ink.size),
     )
 
 
@@ -184,10 +203,24 @@ def _is_frame(box: Box, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _is_card(mine: NDArray[np.bool_], pixels: int) -> bool:
-    from scipy.ndimage import binary_fill_holes
+def _reaches_across(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
+    top, left, bottom, right = box
+    return (top <= 1 and bottom >= shape[0] - 1) or (left <= 1 and right >= shape[1] - 1)
 
-    if mine.size < LARGE * pixels or mine.all():
+
+def _area(box: tuple[int, int, int, int]) -> int:
+    top, left, bottom, right = box
+    return (bottom - top) * (right - left)
+
+
+def _is_card(mine: NDArray[np.bool_], ink: Values, pixels: int) -> bool:
+    """Whether a part is a filled rectangle with something on it."""
+    from scipy import ndimage
+
+    if mine.size < LARGE * pixels:
         return False
-    filled = binary_fill_holes(mine)
-    return bool(filled.mean() > FILLED and (filled & ~mine).any())
+    filled = ndimage.binary_fill_holes(mine)
+    inside = ndimage.binary_erosion(filled, TOUCHING, 3)
+    if filled.mean() <= FILLED or not inside.any():
+        return False
+    return bool(ink[inside].min() < DRAWN_ON * np.median(ink[inside]))

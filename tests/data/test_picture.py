@@ -35,6 +35,15 @@ def on_a_table() -> Image.Image:
     return table
 
 
+def ruled(darkness: int) -> Image.Image:
+    picture = Image.new("L", (400, 300), 230)
+    stroke(picture, 4, (150, 60), 120, pen=40)
+    lines = np.full((300, 400), 255, np.uint8)
+    lines[20::28], lines[21::28] = 255 - darkness, 255 - darkness
+    lines[:, 30::28] = 255 - darkness
+    return Image.fromarray(np.minimum(np.asarray(picture), lines))
+
+
 def noisy() -> Image.Image:
     rng = np.random.default_rng(0)
     return Image.fromarray(
@@ -63,6 +72,8 @@ KINDS: dict[str, Any] = {
     "small": drawn(4, 44),
     "large": drawn(4, 2400),
     "noisy": noisy(),
+    "squared paper": ruled(60),
+    "squared paper, dark lines": ruled(120),
     "a sheet on a table": on_a_table(),
 }
 
