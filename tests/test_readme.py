@@ -36,8 +36,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OWN_MODULE = re.compile(r"`(\w+\.py)`[^`\n]*\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Done by setup, not by us.
-NOT_RUN = {"source .venv/bin/activate"}
+# Done by setup, not by us; serves until it is stopped: tests/app.
+NOT_RUN = {"source .venv/bin/activate", "kd app"}
 PICTURE = "digit.png"
 
 

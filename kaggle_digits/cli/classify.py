@@ -38,6 +38,8 @@ def classify(
     ] = False,
 ) -> None:
     """Read the digit in a picture: drawn, photographed or scanned, on any paper."""
+    from threadpoolctl import threadpool_limits
+
     from kaggle_digits.data.picture import open_picture
     from kaggle_digits.reading.classify import read_picture
     from kaggle_digits.reading.reader import open_reader
@@ -48,7 +50,9 @@ def classify(
     unreadable = 0
     for name, source in named:
         try:
-            answer = read_picture(reader, open_picture(source, name))
+            # On pictures this small, more threads of linear algebra only wait for each other.
+            with threadpool_limits(1, "blas"):
+                answer = read_picture(reader, open_picture(source, name))
         except DataError as error:
             unreadable += 1
             console.fail(str(error))

@@ -30,6 +30,7 @@ from kaggle_digits.cli import (
     send,
     studies,
     train,
+    web,
 )
 from kaggle_digits.errors import DigitsError
 
@@ -110,7 +111,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [data.fetch, train.train, send.submit],
     "Look closer": [look.inspect, lists.runs, judge.evaluate, compare.compare, labels.labels],
     "Combine": [combine.predict, combine.ensemble],
-    "Use a model": [classify.classify, export.export],
+    "Use a model": [classify.classify, web.app, export.export],
     "Published experiments": [studies.study, studies.reproduce],
     "Help": [demo.demo, lists.recipes, doctor.doctor],
 }

@@ -54,7 +54,7 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
     Raises:
         DataError: it is missing, damaged, too large or no picture.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         picture = Image.open(BytesIO(source) if isinstance(source, bytes) else source)
@@ -68,6 +68,8 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
         raise DataError(f"{name} has too many pixels; make it smaller first") from None
     except IsADirectoryError:
         raise DataError(f"{name} is a folder") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{name} is no picture that can be read (of no known kind)") from None
     except Exception as error:
         # Pillow's decoders raise what they like; unreadable is all that matters here.
         raise DataError(f"{name} is no picture that can be read ({_first_line(error)})") from error
