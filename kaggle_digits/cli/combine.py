@@ -50,6 +50,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Write a run's submission again, perhaps from several views of each image."""
+    from kaggle_digits.cli.progress import counted
     from kaggle_digits.data.folder import load
     from kaggle_digits.run_store import open_run
     from kaggle_digits.submissions import make_room, submission_path, write_run_submission
@@ -61,7 +62,7 @@ def predict(
     path = output or submission_path(submissions_dir, run)
     if output is not None:
         make_room(output, force=force)
-    probabilities = predict_again(opened, dataset, tta)
+    probabilities = predict_again(opened, dataset, tta, each=counted("predicting"))
     write_run_submission(opened, dataset, path, test=probabilities)
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
     views = max(recipe_views(opened)) if tta is None else tta

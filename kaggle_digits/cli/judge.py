@@ -43,11 +43,12 @@ def evaluate(
     if tta is not None:
         from functools import partial
 
+        from kaggle_digits.cli.progress import counted
         from kaggle_digits.models.views import check_views
         from kaggle_digits.training.predict import held_out_again
 
         check_views(tta)
-        again = partial(held_out_again, views=tta)
+        again = partial(held_out_again, views=tta, each=counted("predicting"))
     with style.vector_copies(svg):
         found = measure(opened, load(data_dir), again)
     if as_json:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn, track
 
 from kaggle_digits.cli import console
 from kaggle_digits.training.watch import Epoch, Watcher
@@ -101,6 +102,21 @@ class TrainingProgress(Watcher):
             description=f"{which}epoch {shown}/{self._epochs}{batch}",
             figures=figures + self._validation,
         )
+
+
+def counted(words: str) -> Callable[[Sequence[Path]], Iterable[Path]]:
+    """Goes through folders, showing on a terminal how many of them are done and the time left."""
+
+    def through(folders: Sequence[Path]) -> Iterable[Path]:
+        return track(
+            folders,
+            words,
+            console=console.err,
+            transient=True,
+            disable=not console.err.is_terminal,
+        )
+
+    return through
 
 
 class StudyProgress:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,18 @@ from kaggle_digits.models.views import (
 from kaggle_digits.runs import Run
 from kaggle_digits.training.committee import read_recipe
 
+# Goes through folders as they are, or shows how far it is.
+Each = Callable[[Sequence[Path]], Iterable[Path]]
+
 
 def recipe_views(run: Run) -> list[int]:
     """How many views of each image every design of ``run`` was predicted from, in order."""
     return [design.views for design in read_recipe(run.config().get("recipe")).designs]
 
 
-def predict_again(run: Run, dataset: Dataset, views: int | None = None) -> NDArray[np.float32]:
+def predict_again(
+    run: Run, dataset: Dataset, views: int | None = None, *, each: Each = iter
+) -> NDArray[np.float32]:
     """(n_test, 10) float32: test.csv predicted by every member of ``run``, averaged.
 
     Args:
@@ -36,6 +42,7 @@ def predict_again(run: Run, dataset: Dataset, views: int | None = None) -> NDArr
         dataset: the data it was trained on.
         views: of each image, as in kaggle_digits.models.views; None for those of the recipe, which
             gives what stands in test.npy.
+        each: goes through the members' folders, perhaps showing how far it is.
 
     Raises:
         RunError: the run was trained on other data.
@@ -43,7 +50,7 @@ def predict_again(run: Run, dataset: Dataset, views: int | None = None) -> NDArr
         UsageError: no such number of views.
     """
     run.check_data(dataset)
-    members = map(load_classifier, run.member_folders())
+    members = map(load_classifier, each(run.member_folders()))
     return read_images(run, members, dataset.test.images, views)
 
 
@@ -70,13 +77,16 @@ def read_images(
     return _as_one(run, totals / parts)
 
 
-def held_out_again(run: Run, dataset: Dataset, views: int) -> dict[int, NDArray[np.float32]]:
+def held_out_again(
+    run: Run, dataset: Dataset, views: int, *, each: Each = iter
+) -> dict[int, NDArray[np.float32]]:
     """Every member's held-out rows predicted by it from 1, 5, 9 views up to ``views``.
 
     Args:
         run: a finished run.
         dataset: the data it was trained on.
         views: the most views of each image, as in kaggle_digits.models.views.
+        each: as in predict_again.
 
     Returns:
         number of views → (n_train, 10) float32: the mean over the members that held the row out,
@@ -94,7 +104,7 @@ def held_out_again(run: Run, dataset: Dataset, views: int) -> dict[int, NDArray[
     shape = (len(recipe_views(run)), len(dataset.train), CLASSES)
     totals: dict[int, NDArray[np.float64]] = {}
     times = np.zeros(len(dataset.train), np.int64)
-    for member, folder in enumerate(run.member_folders()):
+    for member, folder in enumerate(each(run.member_folders())):
         design, part = divmod(member, len(parts))
         rows = parts[part].val
         times[rows] += design == 0

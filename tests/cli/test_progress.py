@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.progress import StudyProgress
+from kaggle_digits.cli.progress import StudyProgress, counted
 
 COSTS = {"models": 30, "denoise": 10}
 
@@ -36,3 +37,12 @@ def test_one_study_has_no_line_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_gets_a_line_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _shown(monkeypatch, terminal=False, costs=COSTS) == "study models: 12 s\n"
+
+
+def test_what_is_counted_comes_through_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [Path("0"), Path("1")]
+    for terminal in (True, False):
+        out = io.StringIO()
+        monkeypatch.setattr(console, "err", Console(file=out, force_terminal=terminal, width=60))
+        assert list(counted("predicting")(folders)) == folders
+        assert ("predicting" in out.getvalue()) == terminal
