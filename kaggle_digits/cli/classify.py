@@ -11,7 +11,7 @@ import typer
 
 from kaggle_digits.cli import console
 from kaggle_digits.cli.options import RUNS, RunsDir, Svg
-from kaggle_digits.errors import DataError
+from kaggle_digits.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.reading.classify import Answer
@@ -75,6 +75,8 @@ def classify(
 def _files(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
     """What each picture is called and where its bytes are; folders are gone through."""
     for name in pictures:
+        if not name:  # a shell's unset variable would mean the whole current folder
+            raise UsageError("an empty name is no picture; a whole folder is read as: kd classify .")
         if name == STDIN:
             yield name, sys.stdin.buffer.read()
         elif Path(name).is_dir():
