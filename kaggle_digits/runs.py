@@ -184,6 +184,11 @@ class Run:
         )
 
     def _damaged(self, name: str) -> RunError:
+        if name == CONFIG:
+            return RunError(
+                f"{self.path / name} is damaged: nothing else says how run {self.name} was "
+                f"trained; delete {self.path} and train again"
+            )
         return RunError(
             f"{self.path / name} is damaged; "
             f"delete it and run: kd train --resume --name {self.name}"

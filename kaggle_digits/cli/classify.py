@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from kaggle_digits.errors import DataError, UsageError
 if TYPE_CHECKING:
     from kaggle_digits.reading.classify import Answer
 
-STDIN = "-"
+STDIN, STEPS = "-", "-steps"
 
 
 def classify(
@@ -76,13 +77,13 @@ def _files(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
     """What each picture is called and where its bytes are; folders are gone through."""
     for name in pictures:
         if not name:  # a shell's unset variable would mean the whole current folder
-            raise UsageError("an empty name is no picture; a whole folder is read as: kd classify .")
+            raise UsageError("an empty name is no picture; for all in this folder: kd classify .")
         if name == STDIN:
             yield name, sys.stdin.buffer.read()
-        elif Path(name).is_dir():
+        elif Path(name).is_dir():  # what an earlier --show left there is not read
             from kaggle_digits.data.picture import pictures_in
 
-            inside = pictures_in(Path(name))
+            inside = [path for path in pictures_in(Path(name)) if STEPS not in path.stem]
             if not inside:
                 raise DataError(f"no picture in {name}; PNG, JPEG, GIF, BMP, TIFF or WebP are read")
             yield from ((str(path), path) for path in inside)
@@ -116,7 +117,9 @@ def _save_steps(name: str, answer: Answer, *, svg: bool) -> None:
     from kaggle_digits.insight.steps import steps
 
     stem = "stdin" if name == STDIN else Path(name).stem
-    path = Path(f"{stem}-steps.png")
+    numbers = itertools.chain([""], (f"-{k}" for k in itertools.count(2)))
+    # Pictures of one name, and what stands there already, keep apart.
+    path = next(p for n in numbers if not (p := Path(f"{stem}{STEPS}{n}.png")).exists())
     with style.vector_copies(svg):
         style.save(steps(Path(name).name, answer.steps, answer.probabilities), path)
     console.note(f"steps: {path}")

@@ -38,11 +38,14 @@ def compare(
 
     from kaggle_digits import run_store
     from kaggle_digits.data.folder import load
+    from kaggle_digits.errors import UsageError
     from kaggle_digits.insight import compare as comparing
     from kaggle_digits.insight import style
     from kaggle_digits.insight.evaluate import FIGURES
     from kaggle_digits.insight.held_out import held_out
 
+    if output is not None and output.exists():
+        raise UsageError(f"{output} stands already; choose another name with -o")
     dataset = load(data_dir)
     opened = [run_store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
     answers = {run.name: held_out(run, dataset) for run in opened}

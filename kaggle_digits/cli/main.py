@@ -65,6 +65,12 @@ class Commands(TyperGroup):
                 raise
             console.fail(str(error))
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:  # what the system refuses is no fault of kd
+            if console.debugging():
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            console.fail(f"{where}{error.strerror or error}")
+            raise typer.Exit(1) from None
         except Exception as error:
             if console.debugging() or type(error).__module__.startswith("typer."):
                 raise

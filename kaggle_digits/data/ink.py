@@ -75,6 +75,8 @@ def _paper(colours: Values) -> Values:
     edge = np.maximum(np.abs(down), np.abs(across)) >= 1 - 2 * RING
     terms, values = _terms(down, across), coarse.reshape(-1, 3)
     edge = edge.ravel()
+    if not edge.any():  # of a few pixels in all
+        edge[:] = True
     middle = np.median(values[edge], axis=0)
     alike = _far(values, middle) < ALIKE
     if alike[edge].mean() < EVEN:  # the light changes across the picture

@@ -6,6 +6,7 @@ LeCun, Cortes, Burges (yann.lecun.com/exdb/mnist): the digit, its proportions ke
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -64,27 +65,37 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
         return ImageOps.exif_transpose(picture)
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
+    except PermissionError:
+        raise DataError(f"{name} cannot be read: no permission") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name} has too many pixels; make it smaller first") from None
     except IsADirectoryError:
         raise DataError(f"{name} is a folder") from None
     except UnidentifiedImageError:
-        raise DataError(f"{name} is no picture that can be read (of no known kind)") from None
+        known = "of no known kind, empty or damaged"
+        raise DataError(f"{name} is no picture that can be read ({known})") from None
     except Exception as error:
         # Pillow's decoders raise what they like; unreadable is all that matters here.
         raise DataError(f"{name} is no picture that can be read ({_first_line(error)})") from error
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files in a folder and the folders in it, by name; hidden ones are left out."""
+    """The picture files in a folder and the folders in it, by name; hidden ones are left out.
+
+    Raises:
+        DataError: a folder may not be read.
+    """
     from PIL import Image
 
-    kinds = Image.registered_extensions()
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in kinds and path.is_file() and not path.name.startswith(".")
-    )
+    def refuse(error: OSError) -> None:
+        raise DataError(f"the folder {error.filename} cannot be read ({error.strerror})")
+
+    kinds, found = Image.registered_extensions(), []
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(place, name) for name in files if not name.startswith(".")]
+        found += [path for path in paths if path.suffix.lower() in kinds and path.is_file()]
+    return sorted(found)
 
 
 def prepare(picture: Image) -> Prepared:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from kaggle_digits.errors import UsageError
 from kaggle_digits.files import write_whole
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ DIAGONAL = "#e9ecef"
 TRAINING, VALIDATION = "#2b6cb0", "#d9480f"
 INK_MAP, ERROR_MAP, SIGNED_MAP = "gray_r", "Oranges", "PuOr"
 DPI = 150
+KINDS = (".png", ".svg", ".pdf")
 
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -135,8 +137,11 @@ def save(figure: Figure, path: Path) -> None:
     """Write ``figure`` to ``path``, whole; the suffix chooses PNG, SVG or PDF.
 
     Raises:
+        UsageError: no such kind of picture.
         StorageError: the folder is not writable or the disk is full.
     """
+    if path.suffix not in KINDS:
+        raise UsageError(f"{path} cannot be a picture; let its name end in {', '.join(KINDS)}")
     for suffix in suffixes() if path.suffix == ".png" else (path.suffix,):
         _save(figure, path.with_suffix(suffix))
 

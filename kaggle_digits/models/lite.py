@@ -40,9 +40,10 @@ class LiteClassifier:
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             named = source if isinstance(source, Path) else LITE_FILE
+            reason = " ".join(str(error).split())[:100]
             raise ModelError(
-                f"{named} cannot be read ({' '.join(str(error).split())[:120]})"
-            ) from (error)
+                f"{named} cannot be read ({reason}); delete it, and the model beside it is read"
+            ) from error
         (self._into,) = self._interpreter.get_input_details()
         (self._out,) = self._interpreter.get_output_details()
         self._rows = int(self._into["shape"][0])

@@ -10,6 +10,7 @@ from typing import Any
 
 from kaggle_digits.errors import UsageError
 from kaggle_digits.files import explain_storage
+from kaggle_digits.models.engine import quiet_start
 from kaggle_digits.training.watch import Epoch, Watcher
 
 FOLDER = "events"
@@ -28,9 +29,10 @@ class EventsWatcher(Watcher):
 
     def __init__(self, runs_dir: Path) -> None:
         try:
-            from tensorboard.compat.proto.event_pb2 import Event
-            from tensorboard.compat.proto.summary_pb2 import Summary
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
+            with quiet_start():  # it looks for TensorFlow
+                from tensorboard.compat.proto.event_pb2 import Event
+                from tensorboard.compat.proto.summary_pb2 import Summary
+                from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
             raise UsageError(
                 f"--tensorboard wants tensorboard ({error}); install it: pip install tensorboard"

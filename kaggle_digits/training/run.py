@@ -102,7 +102,8 @@ def resume(
     except (KeyError, TypeError, RunError) as error:
         raise RunError(f"run {run.name} cannot be resumed: {error}") from error
     with run.writing():
-        if not run.finished:
+        whole = all((folder / DONE).is_file() for folder in run.member_folders())
+        if not (run.finished and whole):
             parts = split(dataset.labels, how)
             learnt = None
             if config.get("pseudo"):

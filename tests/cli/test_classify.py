@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,33 @@ def test_export_says_how_near_it_is_to_keras(reading_run: Run, tmp_path: Path) -
     assert found["difference"] < 1e-4
     done = kd.invoke(app, ["export", "dense", "--format", "tfjs", *runs])
     assert done.exit_code == 2
+
+
+def test_nothing_of_the_users_is_replaced(reading_run: Run, tmp_path: Path) -> None:
+    runs = ["--runs-dir", str(reading_run.path.parent)]
+    (tmp_path / "one-steps.png").write_bytes(b"mine")
+    drawn(7).save(tmp_path / "one.webp")
+    done = kd.invoke(app, ["classify", "one.png", "one.webp", "--show", *runs])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "one-steps.png").read_bytes() == b"mine"
+    assert {"one-steps-2.png", "one-steps-3.png"} <= {path.name for path in tmp_path.iterdir()}
+    (tmp_path / "notes.png").unlink()
+    done = kd.invoke(app, ["classify", ".", "--json", *runs])
+    assert [entry["file"] for entry in json.loads(done.stdout)] == [
+        "blank.png",
+        "one.png",
+        "one.webp",
+    ], "what --show left is not read"
+
+
+def test_a_damaged_model_says_how_it_is_mended(reading_run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "runs" / "dense"
+    shutil.copytree(reading_run.path, copy)
+    lite = copy / "members" / "0" / "model.tflite"
+    lite.write_bytes(b"damaged")
+    words = ["classify", "one.png", "--runs-dir", str(copy.parent)]
+    done = kd.invoke(app, words)
+    assert done.exit_code == 1
+    assert "delete it, and the model beside it is read" in done.stderr
+    lite.unlink()
+    assert kd.invoke(app, words).exit_code == 0

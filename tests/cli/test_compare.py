@@ -69,3 +69,15 @@ def test_what_cannot_be_compared_is_one_line(
     assert done.exit_code in {1, 2}
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_picture_of_theirs_stays_and_a_name_must_be_a_pictures(
+    folders: list[str], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(b"mine")
+    done = kd.invoke(app, ["compare", "poor", "good", "-o", str(mine), *folders])
+    assert (done.exit_code, mine.read_bytes()) == (2, b"mine")
+    done = kd.invoke(app, ["compare", "poor", "good", "-o", str(tmp_path / "a.txt"), *folders])
+    assert done.exit_code == 2
+    assert "let its name end in .png, .svg, .pdf" in done.stderr

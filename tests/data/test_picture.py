@@ -130,6 +130,7 @@ def test_grain_and_light_are_no_digit() -> None:
     assert prepare(Image.fromarray(light)).note == NONE_FOUND
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (2, 2), (50, 1)])
 def test_the_smallest_pictures_are_no_trouble(size: tuple[int, int]) -> None:
     assert prepare(Image.new("RGBA", size)).image.shape == (28, 28)
@@ -162,6 +163,8 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         open_picture(tmp_path / "gone.png", "gone.png")
     with pytest.raises(DataError, match="is a folder"):
         open_picture(tmp_path, "here")
+    with pytest.raises(DataError, match="gone cannot be read"):
+        pictures_in(tmp_path / "gone")
 
 
 def test_pictures_in_a_folder_are_found_by_name(tmp_path: Path) -> None:

@@ -241,6 +241,17 @@ def test_a_training_that_diverges_says_so_and_leaves_no_folder(
     assert not list_runs(tmp_path)
 
 
+def test_a_member_that_was_deleted_is_trained_again(
+    whole: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    copy = Run(tmp_path / whole.name)
+    shutil.copytree(whole.path, copy.path)
+    shutil.rmtree(copy.member_folder(1))
+    resume(dataset, runs_dir=tmp_path, name=whole.name)
+    assert (copy.member_folder(1) / "model.keras").is_file()
+    assert same(copy, whole)
+
+
 def test_resume_refuses_other_data_and_nothing_to_resume(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no unfinished run"):
         resume(dataset, runs_dir=tmp_path)
