@@ -53,7 +53,8 @@ def classify(
         try:
             # On pictures this small, more threads of linear algebra only wait for each other.
             with threadpool_limits(1, "blas"):
-                answer = read_picture(reader, open_picture(source, name))
+                said = "standard input" if name == STDIN else name
+                answer = read_picture(reader, open_picture(source, said))
         except DataError as error:
             unreadable += 1
             console.fail(str(error))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LOOKED_AT, ENOUGH = 400, 90
 # Round the digit that is looked at again; off the edge of a sheet that is cut out.
 MARGIN, CARD_EDGE = 0.35, 0.03
+SPECK = 2  # pixels: a grain on a picture that is many times larger
 NONE_FOUND, SEVERAL = "no digit found", "looks like more than one digit"
 
 
@@ -105,7 +106,7 @@ def prepare(picture: Image) -> Prepared:
     found = ink(colours)
     steps = {"picture": colours.mean(axis=2)}
     strokes = None if found is None else found_strokes(found)
-    if found is None or strokes is None:
+    if found is None or strokes is None or _is_speck(strokes.box, small.size):
         return Prepared(np.zeros((SIDE, SIDE), np.uint8), NONE_FOUND, steps)
     if strokes.is_card:
         on_it = prepare(picture.crop(_box(strokes.box, picture.size, small.size, -CARD_EDGE)))
@@ -121,6 +122,11 @@ def prepare(picture: Image) -> Prepared:
     image, drawn = drawn_as_training(strokes.ink)
     steps |= {"strokes": drawn, "what the network sees": image.astype(np.float32) / 255}
     return Prepared(image, SEVERAL if strokes.several else "", steps)
+
+
+def _is_speck(box: tuple[int, int, int, int], size: tuple[int, int]) -> bool:
+    top, left, bottom, right = box
+    return max(bottom - top, right - left) <= SPECK < max(size) / 10
 
 
 def _rest(steps: dict[str, Values]) -> dict[str, Values]:

@@ -57,7 +57,11 @@ def read_whole_numbers(
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(content)),
-            read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
+            # One block needs no second thread, and Arrow's threads, still starting when a short
+            # command ends, would abort it.
+            read_options=arrow_csv.ReadOptions(
+                block_size=BLOCK_BYTES, use_threads=len(content) > BLOCK_BYTES
+            ),
             # Without words for "missing", an empty cell is refused like any other text.
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, arrow_type), null_values=[]

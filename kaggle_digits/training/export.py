@@ -20,6 +20,7 @@ from kaggle_digits.training.committee import read_recipe
 
 COMPARED, TOLERANCE = 1_000, 1e-4
 README = "README.md"
+NEEDS = {"onnx": "onnxruntime", "litert": "ai-edge-litert", "saved_model": "tensorflow"}
 CODE = {
     "onnx": """import numpy as np, onnxruntime
 
@@ -142,6 +143,8 @@ Input: uint8 (n, 28, 28), 0 background to 255 ink, the digit as in MNIST (20 × 
 centre of mass in the middle). Output: float32 (n, 10), the probabilities of 0 to 9. Normalisation
 is inside. On {COMPARED:,} images the answers are those of Keras within {difference:.1g}; each image
 is seen once, where `kd predict` may average several views of it.
+
+It needs `pip install numpy {NEEDS[kind]}`.
 
 ```python
 {CODE[kind]}

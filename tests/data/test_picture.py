@@ -136,6 +136,12 @@ def test_the_smallest_pictures_are_no_trouble(size: tuple[int, int]) -> None:
     assert prepare(Image.new("RGBA", size)).image.shape == (28, 28)
 
 
+def test_a_speck_is_no_digit() -> None:
+    picture = Image.new("L", (100, 80), 255)
+    picture.putpixel((30, 40), 0)
+    assert prepare(picture).note == NONE_FOUND
+
+
 def test_two_digits_are_said_to_be_two() -> None:
     picture = Image.new("L", (400, 200), 255)
     for digit, left in ((4, 40), (7, 230)):
