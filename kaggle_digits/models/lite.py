@@ -12,11 +12,11 @@ from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.errors import ModelError
 from kaggle_digits.models.classifier import Answering, Classifier, KerasClassifier, load_classifier
 from kaggle_digits.models.engine import quiet_start
+from kaggle_digits.models.predictor import BATCH
 
 LITE_FILE = "model.tflite"
 # How far its probabilities may stand from the network's, and on how many images that is checked.
 TOLERANCE, CHECKED = 1e-4, 100
-BATCH = 500
 
 
 class LiteClassifier:
@@ -28,14 +28,14 @@ class LiteClassifier:
         Raises:
             ModelError: it cannot be read.
         """
-        where = {"model_content": source} if isinstance(source, bytes) else {"model_path": source}
         try:
             with quiet_start():  # the interpreter writes that it has begun
                 from ai_edge_litert.interpreter import Interpreter
 
+                content = source if isinstance(source, bytes) else None
+                path = None if isinstance(source, bytes) else str(source)
                 self._interpreter: Any = Interpreter(
-                    **{name: str(v) if isinstance(v, Path) else v for name, v in where.items()},
-                    num_threads=1,
+                    model_path=path, model_content=content, num_threads=1
                 )
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:

@@ -15,10 +15,11 @@ from kaggle_digits.errors import ModelError, UsageError
 from kaggle_digits.files import explain_storage
 from kaggle_digits.models.classifier import KerasClassifier, load_classifier
 from kaggle_digits.models.exports import check_format, read_back, together, write
+from kaggle_digits.models.lite import TOLERANCE
 from kaggle_digits.runs import Run
 from kaggle_digits.training.committee import read_recipe
 
-COMPARED, TOLERANCE = 1_000, 1e-4
+COMPARED = 1_000
 README = "README.md"
 NEEDS = {"onnx": "onnxruntime", "litert": "ai-edge-litert", "saved_model": "tensorflow"}
 CODE = {
