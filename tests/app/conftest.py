@@ -16,14 +16,17 @@ import numpy as np
 import pytest
 import uvicorn
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
 
 from kaggle_digits.app import shelf
 from kaggle_digits.app.serve import bind, url
 from kaggle_digits.app.server import create_app
 from kaggle_digits.reading.plane import Plane
 from kaggle_digits.runs import METRICS, Run
-from tests.app.hands import CHROMIUM, Open
+from tests.app.hands import Open
+from tests.browsing import browser
+
+__all__ = ["browser"]
 
 POINTS = 4000
 
@@ -80,14 +83,6 @@ def address(runs_dir: Path, plane: Plane) -> Iterator[str]:
         patch.setattr(shelf, "open_plane", lambda folder: plane)
         with served(runs_dir) as at:
             yield at
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.strokes import Points
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 Open = Callable[..., Page]
 
 HAND_OVER = """([bytes, name, kind, event]) => {

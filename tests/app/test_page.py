@@ -16,11 +16,11 @@ from tests.app.hands import (
     hand_over,
     ink_drawn,
     ink_seen,
-    needs_chromium,
     places,
     wait_blank,
 )
 from tests.app.strokes import DIGITS, Points
+from tests.browsing import needs_chromium
 from tests.data.pictures import as_file, drawn
 
 pytestmark = needs_chromium

@@ -9,8 +9,9 @@ import pytest
 
 from kaggle_digits.app import shelf
 from tests.app.conftest import served
-from tests.app.hands import Open, answer, draw, ink_drawn, needs_chromium
+from tests.app.hands import Open, answer, draw, ink_drawn
 from tests.app.strokes import DIGITS
+from tests.browsing import needs_chromium
 
 pytestmark = needs_chromium
 UNNAMED = """[...document.querySelectorAll("button, input, select")].filter((one) =>

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from kaggle_digits.data.folder import load
 from kaggle_digits.insight.evaluate import evaluate
 from kaggle_digits.studies.repeat import repeat
 from kaggle_digits.studies.scikit import STUDY
 from kaggle_digits.studies.study import Setting
+from tests.browsing import browser, needs_chromium
 from tests.insight import small
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+__all__ = ["browser"]
+
+pytestmark = needs_chromium
 PHONE, DESK = 375, 1280
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
