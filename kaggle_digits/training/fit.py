@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +14,14 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.split import Part
 from kaggle_digits.errors import ModelError
-from kaggle_digits.files import explain_storage, write_whole
+from kaggle_digits.files import explain_storage
+from kaggle_digits.machine import peak_memory_mb
 from kaggle_digits.models.classifier import Classifier
 from kaggle_digits.models.lite import to_lite
 from kaggle_digits.models.views import view_probabilities
 from kaggle_digits.scores import score
-from kaggle_digits.training.learner import Learner
+from kaggle_digits.training import checkpoint as checkpoints
+from kaggle_digits.training.checkpoint import Checkpoint
 from kaggle_digits.training.learners import make_learner
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.watch import Epoch, Watcher
@@ -66,6 +66,7 @@ class Member:
         model: its bytes.
         lite: the bytes of model.tflite, or None; see kaggle_digits.models.lite.
         first_layer: (units, height, width) float32, or None.
+        peak_memory_mb: most memory that the process it was trained in has held, in MB, or None.
     """
 
     validation: Probabilities
@@ -77,19 +78,7 @@ class Member:
     model: bytes
     lite: bytes | None
     first_layer: NDArray[np.float32] | None
-
-
-@dataclass
-class _Progress:
-    """What a member has reached: the part of a checkpoint that is not the learner's."""
-
-    history: list[Epoch] = field(default_factory=list)
-    best: bytes = b""
-
-    @property
-    def best_epoch(self) -> int:
-        """Counted from 1."""
-        return 1 + int(np.argmin([row.val_loss for row in self.history]))
+    peak_memory_mb: float | None = None
 
 
 def member_seed(seed: int, member: int) -> int:
@@ -102,10 +91,10 @@ def fit_member(
     train: Digits,
     test: Digits,
     *,
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     watcher: Watcher | None = None,
 ) -> Member:
-    """Train one member from scratch, or on from ``checkpoint`` if that file stands.
+    """Train one member from scratch, or on from ``checkpoint`` if that holds something.
 
     Args:
         task: what to train.
@@ -125,7 +114,7 @@ def fit_member(
     held_out = task.part.val
     images, labels = _learnt_from(task, train, test)
     learner = make_learner(task.recipe, images, labels, task.seed)
-    progress = _resume(checkpoint, learner)
+    progress = checkpoints.restore(checkpoint, learner, task.member)
     val_images, val_labels = train.images[held_out], train.labels[held_out]
     patience = task.recipe.patience if len(held_out) else None
     watcher.member_started(task.member, learner.epochs, learner.steps, len(progress.history))
@@ -158,7 +147,7 @@ def fit_member(
         if patience and progress.best_epoch == row.epoch:
             progress.best = learner.state()
         if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
-            _save(checkpoint, learner, progress)
+            checkpoints.save(checkpoint, learner, progress)
             saved = time.monotonic()
     kept = len(progress.history)
     if patience:
@@ -175,6 +164,7 @@ def fit_member(
         _model_bytes(learner.classifier),
         to_lite(learner.classifier, images),
         learner.classifier.first_layer(),
+        peak_memory_mb(),
     )
 
 
@@ -202,33 +192,3 @@ def _model_bytes(classifier: Classifier) -> bytes:
         path = Path(folder) / classifier.file_name
         classifier.save(path)
         return path.read_bytes()
-
-
-def _save(path: Path, learner: Learner, progress: _Progress) -> None:
-    with write_whole(path, durable=False) as part:
-        np.savez(
-            part,
-            history=np.array(json.dumps([asdict(row) for row in progress.history])),
-            state=np.frombuffer(learner.state(), np.uint8),
-            best=np.frombuffer(progress.best, np.uint8),
-        )
-
-
-def _resume(path: Path | None, learner: Learner) -> _Progress:
-    """What the checkpoint holds; a fresh start where there is none or it cannot be read."""
-    if path is None or not path.is_file():
-        return _Progress()
-    try:
-        with np.load(path) as kept:
-            history = [Epoch(**row) for row in json.loads(str(kept["history"]))]
-            state, best = kept["state"].tobytes(), kept["best"].tobytes()
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
-        return _Progress()
-    try:
-        learner.restore(state)
-    except ValueError as error:
-        raise ModelError(
-            f"{path} does not fit the model as it is now ({' '.join(str(error).split())[:80]}); "
-            f"delete {path.parent} and go on with: kd train --resume"
-        ) from error
-    return _Progress(history, best)

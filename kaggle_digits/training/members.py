@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,6 @@ from kaggle_digits.data.folder import Dataset
 from kaggle_digits.ensemble import combine
 from kaggle_digits.errors import RunError
 from kaggle_digits.files import write_json, write_text, write_whole
-from kaggle_digits.machine import peak_memory_mb
 from kaggle_digits.models.lite import LITE_FILE
 from kaggle_digits.runs import (
     HISTORY,
@@ -33,6 +33,7 @@ from kaggle_digits.runs import (
     write_probabilities,
 )
 from kaggle_digits.scores import predicted_rows, score
+from kaggle_digits.training.executor import Failed
 from kaggle_digits.training.fit import Member, Task
 from kaggle_digits.training.watch import Epoch
 
@@ -62,40 +63,50 @@ def keep_member(folder: Path, member: Member) -> None:
     record = {
         "kept_epoch": member.kept_epoch,
         "seconds": member.seconds,
-        "peak_memory_mb": peak_memory_mb(),
+        "peak_memory_mb": member.peak_memory_mb,
         "history": [_without_nan(row) for row in member.history],
     }
     write_json(folder / DONE, record)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def assemble(run: Run, dataset: Dataset, tasks: Sequence[Task], designs: int) -> None:
+def assemble(
+    run: Run,
+    dataset: Dataset,
+    tasks: Sequence[Task],
+    designs: int,
+    failures: Sequence[Failed] = (),
+) -> None:
     """oof.npy, test.npy, history.csv and, last, metrics.json from the members' files.
 
     The members of one design are averaged; several designs are then put together as
     kaggle_digits.ensemble does.
 
     Args:
-        run: whose members are all kept.
+        run: whose members are all kept but those that failed.
         dataset: what they were trained on.
-        tasks: one a member; the first len(tasks) / designs are of the first design.
+        tasks: one a member, in order; the first len(tasks) / designs are of the first design.
         designs: how many.
+        failures: of the members to be left out.
 
     Raises:
         RunError: a member's files are damaged; says which to delete.
     """
+    parts = len(tasks) // designs
+    failed = {failure.task.member for failure in failures}
+    tasks = [task for task in tasks if task.member not in failed]
     kept = [_read_member(run, run.member_folder(task.member)) for task in tasks]
     records = [record for record, _, _ in kept]
-    parts = len(tasks) // designs
-    answers = [
-        _mean(dataset, tasks[first : first + parts], kept[first : first + parts])
-        for first in range(0, len(tasks), parts)
-    ]
-    if designs == 1:
+    answers, firsts = [], []
+    for _, group in groupby(zip(tasks, kept, strict=True), lambda pair: pair[0].member // parts):
+        theirs, theirs_kept = zip(*group, strict=True)
+        answers.append(_mean(dataset, theirs, theirs_kept))
+        firsts.append(theirs[0])
+    if len(answers) == 1:
         oof, test, _ = answers[0]
         together: dict[str, Any] = {}
     else:
-        oof, test, together = _together(answers, dataset, tasks[::parts])
+        oof, test, together = _together(answers, dataset, firsts)
     run.write_probabilities(OOF, oof)
     run.write_probabilities(TEST, test)
     write_text(run.path / HISTORY, _history_csv(records))
@@ -119,9 +130,19 @@ def assemble(run: Run, dataset: Dataset, tasks: Sequence[Task], designs: int) ->
             "epoch_choice": _epoch_choice(tasks[0]),
             "train_seconds": round(sum(record["seconds"] for record in records), 2),
             "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
+            **({"failed": [_failure(failure) for failure in failures]} if failures else {}),
             "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
     )
+
+
+def _failure(failure: Failed) -> dict[str, Any]:
+    return {
+        "member": failure.task.member,
+        "reason": str(failure.error),
+        "tries": failure.tries,
+        "rows_held_out": len(failure.task.part.val),
+    }
 
 
 class _Answers(NamedTuple):
@@ -150,6 +171,10 @@ def _together(
 ) -> tuple[Probabilities, Probabilities, dict[str, Any]]:
     """The designs as one, and what metrics.json says of each."""
     oofs = [answer.oof for answer in answers]
+    # Where a member failed, its design says nothing of some rows: all are judged on the same.
+    unknown = np.any(np.isnan(np.stack(oofs)), axis=(0, 2))
+    for oof in oofs:
+        oof[unknown] = np.nan
     method = "weighted" if len(predicted_rows(oofs[0])) else "mean"
     one = combine(oofs, [answer.test for answer in answers], dataset.labels, method)
     assert one.temperatures is not None

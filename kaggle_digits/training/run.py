@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,8 +18,10 @@ from kaggle_digits.errors import DigitsError, RunError
 from kaggle_digits.machine import git_commit, machine, versions
 from kaggle_digits.run_store import create, list_runs, open_run
 from kaggle_digits.runs import Run
+from kaggle_digits.training.checkpoint import FileCheckpoint
 from kaggle_digits.training.committee import Committee, read_recipe
-from kaggle_digits.training.fit import Task, fit_member, member_seed
+from kaggle_digits.training.executor import Executor, Failed, InProcess, Trained
+from kaggle_digits.training.fit import Task, member_seed
 from kaggle_digits.training.members import CHECKPOINT, DONE, assemble, keep_member
 from kaggle_digits.training.pseudo import Labels, keep, pseudo_labels, read
 from kaggle_digits.training.recipe import Recipe
@@ -35,6 +38,7 @@ def train(
     name: str | None = None,
     force: bool = False,
     taken: Callable[[str], bool] = lambda name: False,
+    executor: Executor | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
     """Train every member of ``how`` by ``recipe`` and leave a finished run folder.
@@ -48,17 +52,23 @@ def train(
         name: of the run; None takes the model's name and the next free number.
         force: whether a run of that name is put aside rather than refused.
         taken: further names that a run without ``name`` is not given.
+        executor: where members are trained; None for this process.
         watcher: told what happens.
 
+    Returns:
+        The run; where members failed, its metrics' ``failed`` says which, and why.
+
     Raises:
-        DigitsError: the name is taken, the data do not fit the split, the model fails, the disk
+        DigitsError: the name is taken, the data do not fit the split, every member fails, the disk
             refuses. Members that were finished are kept: go on with resume().
     """
     parts = split(dataset.labels, how)
     learnt = pseudo_labels(pseudo, dataset, parts) if pseudo else None
+    executor = executor or InProcess()
     tasks = _tasks(recipe, parts, how.seed, learnt.labels if learnt else None)
     with create(Path(runs_dir), name, recipe.name, force=force, taken=taken) as run:
         config = _config(run, dataset, recipe, how, parts)
+        config["trained_by"] = executor.describe()
         if pseudo and learnt:
             config["pseudo"] = {
                 "run": pseudo.name,
@@ -68,7 +78,7 @@ def train(
             keep(run.path, learnt.labels)
         run.write_config(config)
         try:
-            _train_members(run, dataset, tasks, len(recipe.designs), watcher or Watcher())
+            _train_members(run, dataset, tasks, len(recipe.designs), executor, watcher or Watcher())
         except DigitsError:
             if not any(run.path.glob("members/*/*")):  # nothing worth keeping was made
                 shutil.rmtree(run.path, ignore_errors=True)
@@ -81,6 +91,7 @@ def resume(
     *,
     runs_dir: Path | str = "runs",
     name: str | None = None,
+    executor: Executor | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
     """Go on with a run that was interrupted; ends at the figures of one that was not.
@@ -89,6 +100,7 @@ def resume(
         dataset: the same data as before.
         runs_dir: where runs stand.
         name: of the run; None takes the unfinished one that was touched last.
+        executor: where members are trained; None for this process.
         watcher: told what happens.
 
     Raises:
@@ -109,7 +121,8 @@ def resume(
             if config.get("pseudo"):
                 learnt = read(run.path, len(parts), len(dataset.test))
             tasks = _tasks(recipe, parts, how.seed, learnt)
-            _train_members(run, dataset, tasks, len(recipe.designs), watcher or Watcher())
+            executor = executor or InProcess()
+            _train_members(run, dataset, tasks, len(recipe.designs), executor, watcher or Watcher())
     return run
 
 
@@ -163,17 +176,37 @@ def _config(
 
 
 def _train_members(
-    run: Run, dataset: Dataset, tasks: Sequence[Task], designs: int, watcher: Watcher
+    run: Run,
+    dataset: Dataset,
+    tasks: Sequence[Task],
+    designs: int,
+    *,
+    executor: Executor,
+    watcher: Watcher | None,
 ) -> None:
-    done = [(run.member_folder(task.member) / DONE).is_file() for task in tasks]
-    watcher.run_started(run.name, len(tasks), sum(done))
-    for task, is_done in zip(tasks, done, strict=True):
-        if is_done:
-            continue
-        folder = run.member_folder(task.member)
-        member = fit_member(
-            task, dataset.train, dataset.test, checkpoint=folder / CHECKPOINT, watcher=watcher
-        )
-        keep_member(folder, member)
-        watcher.member_finished(task.member, member.seconds)
-    assemble(run, dataset, tasks, designs)
+    """Have every member trained that is not yet, keep each, and put together what is there.
+
+    Members that failed are left out and named in metrics.json; where none succeeds, nothing is
+    put together and the first failure is raised.
+    """
+    watcher = watcher or Watcher()
+    left = [task for task in tasks if not (run.member_folder(task.member) / DONE).is_file()]
+    watcher.run_started(run.name, len(tasks), len(tasks) - len(left))
+    failures: list[Failed] = []
+
+    def checkpoint(member: int) -> FileCheckpoint:
+        return FileCheckpoint(run.member_folder(member) / CHECKPOINT)
+
+    outcomes = executor.train(left, dataset.train, dataset.test, checkpoint, watcher)
+    with contextlib.closing(outcomes):  # type: ignore[type-var]
+        for outcome in outcomes:
+            number = outcome.task.member
+            if isinstance(outcome, Trained):
+                keep_member(run.member_folder(number), outcome.member)
+                watcher.member_finished(number, outcome.member.seconds)
+                continue
+            failures.append(outcome)
+            if len(failures) == len(tasks):
+                raise failures[0].error
+            watcher.member_failed(number, str(outcome.error), outcome.tries)
+    assemble(run, dataset, tasks, designs, failures)

@@ -44,6 +44,12 @@ class Watcher:
     def member_finished(self, member: int, seconds: float) -> None:
         """A member is trained, has predicted and is kept."""
 
+    def member_failed(self, member: int, reason: str, tries: int) -> None:
+        """A member is given up after ``tries`` tries."""
+
+    def note(self, words: str) -> None:
+        """Something else happened that whoever waits should know."""
+
 
 class Watchers(Watcher):
     """Several at once, told in order."""
@@ -75,3 +81,13 @@ class Watchers(Watcher):
         """See Watcher."""
         for watcher in self._watchers:
             watcher.member_finished(member, seconds)
+
+    def member_failed(self, member: int, reason: str, tries: int) -> None:
+        """See Watcher."""
+        for watcher in self._watchers:
+            watcher.member_failed(member, reason, tries)
+
+    def note(self, words: str) -> None:
+        """See Watcher."""
+        for watcher in self._watchers:
+            watcher.note(words)

@@ -1,0 +1,99 @@
+"""What a member in training has reached, as bytes: kept by whoever may write, read to go on."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+
+from kaggle_digits.errors import ModelError
+from kaggle_digits.files import write_whole
+from kaggle_digits.training.learner import Learner
+from kaggle_digits.training.watch import Epoch
+
+
+class Checkpoint(Protocol):
+    """Where a member's checkpoint is kept."""
+
+    def load(self) -> bytes | None:
+        """What was saved last; None for a fresh start."""
+
+    def save(self, content: bytes) -> None:
+        """Keep ``content`` instead of what was saved before."""
+
+
+@dataclass(frozen=True)
+class FileCheckpoint:
+    """A checkpoint in a file, written whole."""
+
+    path: Path
+
+    def load(self) -> bytes | None:
+        """See Checkpoint."""
+        return self.path.read_bytes() if self.path.is_file() else None
+
+    def save(self, content: bytes) -> None:
+        """See Checkpoint."""
+        with write_whole(self.path, durable=False) as part:
+            part.write_bytes(content)
+
+
+@dataclass
+class Progress:
+    """What a member has reached: the part of a checkpoint that is not the learner's.
+
+    Attributes:
+        history: one Epoch an epoch.
+        best: the learner's state after the best epoch, where that is the one kept.
+    """
+
+    history: list[Epoch] = field(default_factory=list)
+    best: bytes = b""
+
+    @property
+    def best_epoch(self) -> int:
+        """Counted from 1."""
+        return 1 + int(np.argmin([row.val_loss for row in self.history]))
+
+
+def save(checkpoint: Checkpoint, learner: Learner, progress: Progress) -> None:
+    """Keep all that going on needs."""
+    packed = io.BytesIO()
+    np.savez(
+        packed,
+        history=np.array(json.dumps([asdict(row) for row in progress.history])),
+        state=np.frombuffer(learner.state(), np.uint8),
+        best=np.frombuffer(progress.best, np.uint8),
+    )
+    checkpoint.save(packed.getvalue())
+
+
+def restore(checkpoint: Checkpoint | None, learner: Learner, member: int) -> Progress:
+    """Bring ``learner`` to where it was; a fresh start where nothing is kept or it is damaged.
+
+    Raises:
+        ModelError: it was kept of another model.
+    """
+    content = checkpoint.load() if checkpoint else None
+    if not content:
+        return Progress()
+    try:
+        with np.load(io.BytesIO(content)) as kept:
+            history = [Epoch(**row) for row in json.loads(str(kept["history"]))]
+            state, best = kept["state"].tobytes(), kept["best"].tobytes()
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+        return Progress()
+    try:
+        learner.restore(state)
+    except ValueError as error:
+        raise ModelError(
+            f"the checkpoint of member {member} does not fit the model as it is now "
+            f"({' '.join(str(error).split())[:80]}); delete members/{member} in the run's folder "
+            "and go on with: kd train --resume"
+        ) from error
+    return Progress(history, best)

@@ -1,0 +1,95 @@
+"""Where members are trained: the one interface, and the plainest answer, this very process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kaggle_digits.data.digits import Digits
+from kaggle_digits.errors import DigitsError, ModelError, UsageError
+from kaggle_digits.training.checkpoint import Checkpoint
+from kaggle_digits.training.fit import Member, Task, fit_member
+from kaggle_digits.training.watch import Watcher
+
+# A member is tried so often where what stopped it may not stop it again.
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A member is trained."""
+
+    task: Task
+    member: Member
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A member cannot be trained: what stopped it last, and how often it was tried."""
+
+    task: Task
+    error: DigitsError
+    tries: int
+
+
+class Executor(Protocol):
+    """Trains members, each by itself, in whatever order; never touches the run folder."""
+
+    def describe(self) -> dict[str, Any]:
+        """What config.json says of it: ``executor``, ``threads`` of each member, …"""
+
+    def train(
+        self,
+        tasks: Sequence[Task],
+        train: Digits,
+        test: Digits,
+        checkpoint: Callable[[int], Checkpoint],
+        watcher: Watcher,
+    ) -> Iterator[Trained | Failed]:
+        """Yield every task's outcome as it comes; closing the iterator stops the rest.
+
+        Args:
+            tasks: what to train.
+            train: all labelled rows.
+            test: the rows to predict.
+            checkpoint: where the checkpoint of each member is kept, by its number.
+            watcher: told of members, steps and epochs, of several members at once perhaps.
+
+        Raises:
+            RunError: nothing can be trained there any more; says why.
+        """
+
+
+class InProcess:
+    """One after another in this process, on all its cores."""
+
+    def describe(self) -> dict[str, Any]:
+        """See Executor."""
+        from kaggle_digits.machine import usable_cores
+
+        return {"executor": "local", "workers": 1, "threads": usable_cores()}
+
+    def train(
+        self,
+        tasks: Sequence[Task],
+        train: Digits,
+        test: Digits,
+        checkpoint: Callable[[int], Checkpoint],
+        watcher: Watcher,
+    ) -> Iterator[Trained | Failed]:
+        """See Executor."""
+        for task in tasks:
+            try:
+                member = fit_member(
+                    task, train, test, checkpoint=checkpoint(task.member), watcher=watcher
+                )
+            except (ModelError, UsageError) as error:
+                yield Failed(task, error, 1)
+            else:
+                yield Trained(task, member)
+
+
+def may_pass(error: DigitsError) -> bool:
+    """Whether trying again may help: a model that cannot be trained fails each time alike."""
+    return not isinstance(error, ModelError | UsageError)
