@@ -78,7 +78,7 @@ def train(
             keep(run.path, learnt.labels)
         run.write_config(config)
         try:
-            _train_members(run, dataset, tasks, len(recipe.designs), executor, watcher or Watcher())
+            _train_members(run, dataset, recipe, tasks, executor=executor, watcher=watcher)
         except DigitsError:
             if not any(run.path.glob("members/*/*")):  # nothing worth keeping was made
                 shutil.rmtree(run.path, ignore_errors=True)
@@ -114,7 +114,7 @@ def resume(
     except (KeyError, TypeError, RunError) as error:
         raise RunError(f"run {run.name} cannot be resumed: {error}") from error
     with run.writing():
-        whole = all((folder / DONE).is_file() for folder in run.member_folders())
+        whole = all(map(_is_kept, run.member_folders()))
         if not (run.finished and whole):
             parts = split(dataset.labels, how)
             learnt = None
@@ -122,7 +122,7 @@ def resume(
                 learnt = read(run.path, len(parts), len(dataset.test))
             tasks = _tasks(recipe, parts, how.seed, learnt)
             executor = executor or InProcess()
-            _train_members(run, dataset, tasks, len(recipe.designs), executor, watcher or Watcher())
+            _train_members(run, dataset, recipe, tasks, executor=executor, watcher=watcher)
     return run
 
 
@@ -178,8 +178,8 @@ def _config(
 def _train_members(
     run: Run,
     dataset: Dataset,
+    recipe: Recipe | Committee,
     tasks: Sequence[Task],
-    designs: int,
     *,
     executor: Executor,
     watcher: Watcher | None,
@@ -190,7 +190,8 @@ def _train_members(
     put together and the first failure is raised.
     """
     watcher = watcher or Watcher()
-    left = [task for task in tasks if not (run.member_folder(task.member) / DONE).is_file()]
+    folders = [run.member_folder(task.member) for task in tasks]
+    left = [task for task, folder in zip(tasks, folders, strict=True) if not _is_kept(folder)]
     watcher.run_started(run.name, len(tasks), len(tasks) - len(left))
     failures: list[Failed] = []
 
@@ -206,7 +207,13 @@ def _train_members(
                 watcher.member_finished(number, outcome.member.seconds)
                 continue
             failures.append(outcome)
-            if len(failures) == len(tasks):
+            # What cannot pass with trying again stops the others alike.
+            alike = outcome.tries == 1 and not any(map(_is_kept, folders))
+            if alike or len(failures) == len(tasks):
                 raise failures[0].error
             watcher.member_failed(number, str(outcome.error), outcome.tries)
-    assemble(run, dataset, tasks, designs, failures)
+    assemble(run, dataset, tasks, len(recipe.designs), failures)
+
+
+def _is_kept(folder: Path) -> bool:
+    return (folder / DONE).is_file()
