@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.zoo import find_builder
 from kaggle_digits.training.augment import Augmentation
 from kaggle_digits.training.committee import Committee
 from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe_file import is_recipe_file, read_recipe_file
 
 STRONG = Recipe(
     "strong",
@@ -71,13 +73,22 @@ RECIPES: dict[str, Recipe | Committee] = {
 def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | Committee:
     """The recipe or committee called ``name``, or the recipe that belongs to ``model``.
 
+    Args:
+        name: of the named recipes, or the path of a recipe file.
+        model: a name in the zoo, or ``package.module:function``.
+
     Raises:
-        UsageError: neither is given, or there is no such recipe or model.
+        UsageError: neither is given, there is no such recipe or model, or the file is no recipe.
     """
     if name is not None:
-        if name not in RECIPES:
-            raise UsageError(f"no recipe called {name!r}; one of: {', '.join(RECIPES)}")
-        recipe = RECIPES[name]
+        if name in RECIPES:
+            recipe = RECIPES[name]
+        elif is_recipe_file(name):
+            recipe = read_recipe_file(Path(name))
+        else:
+            raise UsageError(
+                f"no recipe called {name!r}; one of: {', '.join(RECIPES)}, or a recipe file"
+            )
         if model is not None and model != recipe.model:
             raise UsageError(
                 f"recipe {name} trains model {recipe.model}; leave out --model {model}"
