@@ -1,11 +1,14 @@
-"""What a figure was measured on and with: processor, memory, versions, git commit."""
+"""What a figure was measured on and with: processor, memory, GPU, versions, git commit."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,15 +19,51 @@ PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "pyarrow",
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in GB, operating system."""
+    """Processor, cores that this process may use, memory in GB, operating system, GPUs if any."""
     import psutil
 
-    return {
+    found = {
         "processor": _processor(),
         "cores": usable_cores(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
+    return {**found, "gpu": "; ".join(gpus())} if gpus() else found
+
+
+@cache
+def gpus() -> tuple[str, ...]:
+    """Name and memory of each NVIDIA GPU, as its driver lists them; nothing heavy is imported.
+
+    Whether Keras' backend can use them is another matter: kaggle_digits.models.devices.
+    """
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ()
+    try:
+        asked = subprocess.run(
+            [command, "--query-gpu=name,memory.total", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(" ".join(line.split()) for line in asked.stdout.splitlines() if line.strip())
+
+
+def backend_name() -> str:
+    """Keras' backend, found as Keras finds it: KERAS_BACKEND, its own file, tensorflow."""
+    named = os.environ.get("KERAS_BACKEND")
+    if named:
+        return named
+    home = os.environ.get("KERAS_HOME") or Path("~").expanduser() / ".keras"
+    try:
+        settings = json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))
+        return str(settings["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
 
 
 def usable_cores() -> int:
@@ -34,10 +73,21 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def free_memory_mb() -> int:
+    """Memory that can be had without swapping, in MB."""
+    import psutil
+
+    return int(psutil.virtual_memory().available // 2**20)
+
+
 def versions() -> dict[str, str]:
-    """Versions of Python, this package and those that decide a figure; none is imported."""
-    found = {"python": platform.python_version(), "kaggle-digits": __version__}
-    for package in PACKAGES:
+    """Versions of Python, this package and those that decide a figure; none is imported.
+
+    ``backend`` is the name of Keras' backend, whose own version is among them.
+    """
+    backend = backend_name()
+    found = {"python": platform.python_version(), "kaggle-digits": __version__, "backend": backend}
+    for package in [*PACKAGES, *(["jax"] if backend == "jax" else [])]:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

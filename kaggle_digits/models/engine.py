@@ -7,7 +7,9 @@ and what was written is given back if the import fails.
 
 from __future__ import annotations
 
+import importlib
 import os
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +17,17 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from kaggle_digits.errors import ModelError
+from kaggle_digits.machine import backend_name
+
+# What Keras can train with, and how each is had. TensorFlow is what we promise, JAX what we test.
+BACKENDS = {
+    "tensorflow": "pip install --force-reinstall tensorflow keras",
+    "jax": "pip install 'kaggle-digits[jax]'",
+    "torch": "pip install torch, or leave it: only tensorflow and jax are promised",
+}
 
 
 @cache
@@ -25,11 +37,22 @@ def keras() -> Any:
     Raises:
         ModelError: Keras or its backend cannot be imported.
     """
+    name = backend_name()
+    if name not in BACKENDS:
+        raise ModelError(
+            f"Keras' backend is {name!r}, which trains nothing; choose another: "
+            "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
+        )
     try:
         with quiet_start():
+            importlib.import_module(name)
             import keras as module
 
-            if module.backend.backend() == "tensorflow":
+            if name == "jax":
+                import jax
+
+                jax.devices()  # the first look for them
+            elif name == "tensorflow":
                 import tensorflow as tf
 
                 if not os.environ.get("KD_DEBUG"):
@@ -39,11 +62,23 @@ def keras() -> Any:
                     tf.config.experimental.enable_op_determinism()
                     module.utils.set_random_seed(0)  # which then must be set; fits set their own
     except ImportError as error:
+        what = "Keras" if name == "tensorflow" else f"Keras' backend {name}"
         raise ModelError(
-            f"Keras cannot be imported ({error}); install it again: "
-            "pip install --force-reinstall tensorflow keras"
+            f"{what} cannot be imported ({error}); install it: {BACKENDS[name]}"
         ) from error
     return module
+
+
+def start_anew(seed: int) -> None:
+    """Forget earlier models and set the seed of first weights and dropout."""
+    k = keras()
+    k.backend.clear_session()
+    if backend_name() == "jax":
+        # Keras' own way imports TensorFlow too; its layers draw their seeds from Python.
+        random.seed(seed)
+        np.random.seed(seed)
+    else:
+        k.utils.set_random_seed(seed)
 
 
 @contextmanager

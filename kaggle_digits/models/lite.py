@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.errors import ModelError
 from kaggle_digits.models.classifier import Answering, Classifier, KerasClassifier, load_classifier
+from kaggle_digits.models.devices import ROWS_ON_CPU
 from kaggle_digits.models.engine import quiet_start
-from kaggle_digits.models.predictor import BATCH
 
 LITE_FILE = "model.tflite"
 # How far its probabilities may stand from the network's, and on how many images that is checked.
@@ -61,8 +61,8 @@ class LiteClassifier:
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
         answers = np.empty((len(images), CLASSES), np.float32)
-        for start in range(0, len(images), BATCH):
-            answers[start : start + BATCH] = self(images[start : start + BATCH])
+        for start in range(0, len(images), ROWS_ON_CPU):
+            answers[start : start + ROWS_ON_CPU] = self(images[start : start + ROWS_ON_CPU])
         return answers
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CENTRE, SIDE
 from kaggle_digits.errors import UsageError
+from kaggle_digits.models.devices import compiled
 from kaggle_digits.models.engine import keras
 from kaggle_digits.training.warp import field_basis, look_up, place_basis
 
@@ -96,8 +97,9 @@ def augment_layer(how: Augmentation, seed: int) -> Any:
         def __init__(self) -> None:
             super().__init__(name="augment")
             self.draws = k.random.SeedGenerator(seed)
+            self.basis = place_basis()
             if how.elastic:
-                self.basis = np.concatenate([place_basis(), field_basis(how.elastic_grid)])
+                self.basis = np.concatenate([self.basis, field_basis(how.elastic_grid)])
 
         def call(self, images: Any, training: bool = False) -> Any:
             if not training:
@@ -105,15 +107,18 @@ def augment_layer(how: Augmentation, seed: int) -> Any:
             count = ops.shape(images)[0]
             draws = k.random.uniform((6, count), -1.0, 1.0, seed=self.draws)
             maps = _matrices(ops, draws, how)
-            if not how.elastic:  # the backend's own warp is the faster one
+            if not how.elastic and not compiled():
+                # TensorFlow's own warp is the faster one, but XLA does not know it.
                 return ops.image.affine_transform(
                     images, maps, interpolation="bilinear", fill_mode="constant"
                 )
-            field = k.random.normal(
-                (count, 2, how.elastic_grid**2), stddev=how.elastic, seed=self.draws
-            )
-            affine = ops.reshape(maps[:, :6], (-1, 2, 3))
-            places = ops.matmul(ops.concatenate([affine, field], axis=2), self.basis)
+            moves = ops.reshape(maps[:, :6], (-1, 2, 3))
+            if how.elastic:
+                field = k.random.normal(
+                    (count, 2, how.elastic_grid**2), stddev=how.elastic, seed=self.draws
+                )
+                moves = ops.concatenate([moves, field], axis=2)
+            places = ops.matmul(moves, self.basis)
             return look_up(ops, images, places[:, 0], places[:, 1])
 
         def compute_output_shape(self, shape: Any) -> Any:

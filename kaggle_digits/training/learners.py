@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.models.classifier import KerasClassifier, ScikitClassifier
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.engine import start_anew
 from kaggle_digits.models.normalize import learn
 from kaggle_digits.models.zoo import SCIKIT_MODELS, build
 from kaggle_digits.training.augment import augment_layer
@@ -32,8 +32,7 @@ def make_learner(
     """
     normalizer = learn(recipe.normalize, images)
     if recipe.model not in SCIKIT_MODELS:  # those need no TensorFlow
-        keras().backend.clear_session()
-        keras().utils.set_random_seed(seed)
+        start_anew(seed)
     model = build(recipe.model, recipe.options, rows=len(images), batch_size=recipe.batch_size)
     if hasattr(model, "predict_proba"):
         fitted = ScikitClassifier(model, normalizer)

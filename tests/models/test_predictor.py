@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from benchmarks import predicting
 from kaggle_digits.models.classifier import KerasClassifier
+from kaggle_digits.models.devices import ROWS_ON_CPU as BATCH
 from kaggle_digits.models.engine import keras
 from kaggle_digits.models.normalize import learn
-from kaggle_digits.models.predictor import BATCH, Predictor
+from kaggle_digits.models.predictor import Predictor
 from kaggle_digits.models.zoo import build
 
 # Two batches and a bit of one.
