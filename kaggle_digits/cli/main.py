@@ -30,6 +30,7 @@ from kaggle_digits.cli import (
     send,
     studies,
     train,
+    tune,
     web,
 )
 from kaggle_digits.errors import DigitsError
@@ -119,6 +120,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
     "Combine": [combine.predict, combine.ensemble],
     "Use a model": [classify.classify, web.app, export.export],
     "Published experiments": [studies.study, studies.reproduce],
+    "Beyond one machine": [tune.tune],
     "Help": [demo.demo, lists.recipes, doctor.doctor],
 }
 for panel, commands in COMMANDS.items():
