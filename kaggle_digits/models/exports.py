@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.errors import ModelError, UsageError
+from kaggle_digits.machine import backend_name
 from kaggle_digits.models.engine import keras, quiet_start
 from kaggle_digits.models.lite import LiteClassifier, convert
 from kaggle_digits.models.predictor import trace
@@ -18,12 +19,20 @@ from kaggle_digits.models.predictor import trace
 Reads = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 # Format → what is written into the folder.
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "saved_model": "saved_model"}
+# Their converters take TensorFlow's graphs only.
+BY_TENSORFLOW = ("onnx", "litert")
 
 
 def check_format(kind: str) -> None:
-    """Raise UsageError for a format that is not offered."""
+    """Raise UsageError for a format that is not offered, or not under this backend of Keras."""
     if kind not in FILES:
         raise UsageError(f"--format {kind} is unknown; one of: {', '.join(FILES)}")
+    backend = backend_name()
+    if backend != "tensorflow" and kind in BY_TENSORFLOW:
+        raise UsageError(
+            f"--format {kind} is written by TensorFlow, and Keras' backend is {backend}; put "
+            "KERAS_BACKEND=tensorflow before the command: it reads any run"
+        )
 
 
 def together(

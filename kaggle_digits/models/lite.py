@@ -67,7 +67,8 @@ class LiteClassifier:
 
 
 def to_lite(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:
-    """The network for LiteRT; None for scikit-learn's models and for layers that LiteRT has not.
+    """The network for LiteRT; None for scikit-learn's models, for layers that LiteRT has not, and
+    under JAX, whose programs LiteRT's converter does not take: Keras reads the run then.
 
     The traced function is frozen and converted as it stands: a fifth of the seconds that Keras'
     export takes, which traces the network again.
