@@ -28,10 +28,11 @@ class TrainingProgress(Watcher):
             disable=not self._live,
         )
         self._task = self._bar.add_task("starting", figures="", total=None)
-        self.name, self.members, self.finished = "", 0, 0
-        self._epochs = self._steps = 0
-        self._validation = ""
-        self._last: Epoch | None = None
+        self.name, self.members, self.finished, self._before = "", 0, 0, 0
+        # Of each member that is or was at work: its epochs and steps, and where it is.
+        self._size: dict[int, tuple[int, int]] = {}
+        self._at: dict[int, tuple[int, int]] = {}
+        self._last: dict[int, Epoch] = {}
 
     def __enter__(self) -> TrainingProgress:
         """Start the live line."""
@@ -53,55 +54,72 @@ class TrainingProgress(Watcher):
 
     def run_started(self, name: str, members: int, done: int) -> None:
         """See Watcher."""
-        self.name, self.members, self.finished = name, members, done
+        self.name, self.members, self.finished, self._before = name, members, done, done
         goes_on = f", {done} finished before" if done else ""
         console.note(f"run {name}: {members} member{'s' * (members > 1)}{goes_on}")
 
     def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
         """See Watcher."""
-        self._epochs, self._steps, self._validation = epochs, steps, ""
+        self._size[member] = epochs, steps
         if first_epoch:
             console.note(f"member {member + 1} goes on at epoch {first_epoch + 1}")
-        self._bar.update(self._task, total=self.members * epochs * steps)
         self._draw(member, first_epoch, 0, "")
 
     def step(self, member: int, step: int, loss: float, accuracy: float) -> None:
         """See Watcher."""
-        epoch = self._last.epoch if self._last and self._last.member == member else 0
+        epoch, _ = self._at[member]
         self._draw(member, epoch, step, f"loss {loss:.4f}, accuracy {accuracy:.4f}")
 
     def epoch(self, row: Epoch) -> None:
         """See Watcher."""
-        self._last = row
-        if not math.isnan(row.val_accuracy):
-            self._validation = f", validation {row.val_accuracy:.4f}"
+        self._last[row.member] = row
         self._draw(row.member, row.epoch, 0, f"loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
 
     def member_finished(self, member: int, seconds: float) -> None:
         """See Watcher."""
         self.finished += 1
-        last = self._last
+        if member in self._size:
+            self._at[member] = self._size[member][0], 0
+        last = self._last.get(member)
         if not self._live and last is not None:
-            validation = (
-                ""
-                if math.isnan(last.val_accuracy)
-                else f", validation accuracy {last.val_accuracy:.4f}"
-            )
             console.note(
-                f"member {member + 1}/{self.members}: {last.epoch} "
-                f"epoch{'s' * (last.epoch > 1)}, loss {last.loss:.4f}{validation}, {seconds:.1f} s"
+                f"member {member + 1}/{self.members}: {last.epoch} epoch{'s' * (last.epoch > 1)}, "
+                f"loss {last.loss:.4f}{_validation(last, 'validation accuracy')}, {seconds:.1f} s"
             )
 
+    def member_failed(self, member: int, reason: str, tries: int) -> None:
+        """See Watcher."""
+        times = f" {tries} times" if tries > 1 else ""
+        console.warn(f"member {member + 1} failed{times}: {reason}")
+
+    def note(self, words: str) -> None:
+        """See Watcher."""
+        console.note(words)
+
+    def _share(self, member: int) -> float:
+        """How much of a member is done: 0 to 1."""
+        (epochs, steps), (epoch, step) = self._size[member], self._at[member]
+        return (epoch + step / steps) / epochs
+
     def _draw(self, member: int, epoch: int, step: int, figures: str) -> None:
-        shown = min(epoch + 1, self._epochs)
+        self._at[member] = epoch, step
+        epochs, steps = self._size[member]
+        shown = min(epoch + 1, epochs)
         which = f"member {member + 1}/{self.members}, " if self.members > 1 else ""
-        batch = f", batch {min(step, self._steps)}/{self._steps}" if self._steps > 1 else ""
+        batch = f", batch {min(step, steps)}/{steps}" if steps > 1 else ""
         self._bar.update(
             self._task,
-            completed=(member * self._epochs + epoch) * self._steps + step,
-            description=f"{which}epoch {shown}/{self._epochs}{batch}",
-            figures=figures + self._validation,
+            total=self.members,
+            completed=self._before + sum(map(self._share, self._at)),
+            description=f"{which}epoch {shown}/{epochs}{batch}",
+            figures=figures + _validation(self._last.get(member), "validation"),
         )
+
+
+def _validation(row: Epoch | None, word: str) -> str:
+    if row is None or math.isnan(row.val_accuracy):
+        return ""
+    return f", {word} {row.val_accuracy:.4f}"
 
 
 def counted(words: str) -> Callable[[Sequence[Path]], Iterable[Path]]:

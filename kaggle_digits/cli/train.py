@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kaggle_digits.runs import Run
 
 TRAINING, HOLDING_OUT, FOLDERS = "How to train", "What to hold out", "Folders and names"
+PLACE = "Where to train"
 
 
 def _set(panel: str, help_text: str, *names: str) -> Any:
@@ -77,6 +78,21 @@ def train(
         str | None,
         _set(TRAINING, "A finished run: test images it is sure of join the rows.", "--pseudo"),
     ] = None,
+    executor: Annotated[
+        str | None, _set(PLACE, "local (this machine) or ray (a cluster).", "--executor")
+    ] = None,
+    address: Annotated[
+        str | None, _set(PLACE, "Of a Ray cluster: auto, host:port or ray://…", "--address")
+    ] = None,
+    workers: Annotated[
+        int | None, _set(PLACE, "Members at a time; default: what is fastest.", "--workers")
+    ] = None,
+    threads: Annotated[
+        int | None, _set(PLACE, "Cores of each member; they decide its last bits.", "--threads")
+    ] = None,
+    gpus: Annotated[
+        float | None, _set(PLACE, "GPUs of each member on a Ray cluster.", "--gpus")
+    ] = None,
     name: Annotated[
         str | None, _set(FOLDERS, "Of the run; default MODEL-1, MODEL-2, …", "--name")
     ] = None,
@@ -93,6 +109,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model, predict test.csv, write runs/RUN and submissions/RUN.csv."""
+    from kaggle_digits.cli.placing import find_executor
     from kaggle_digits.data.folder import load
     from kaggle_digits.run_store import open_run
     from kaggle_digits.submissions import make_room, submission_path, write_run_submission
@@ -101,6 +118,7 @@ def train(
     from kaggle_digits.training.run import resume as resume_run
     from kaggle_digits.training.run import train as train_run
 
+    place = find_executor(executor, address=address, workers=workers, threads=threads, gpus=gpus)
     settings = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -116,11 +134,14 @@ def train(
         asked = (model, recipe, pseudo, *held_out, *settings.values())
         if any(value is not None for value in asked) or force:
             raise UsageError(
-                "--resume takes every setting from the run; type kd train --resume [--name RUN]"
+                "--resume takes every setting from the run but where to train; type "
+                "kd train --resume [--name RUN]"
             )
         dataset = load(data_dir)
         run = _watched(
-            lambda watcher: resume_run(dataset, runs_dir=runs_dir, name=name, watcher=watcher),
+            lambda watcher: resume_run(
+                dataset, runs_dir=runs_dir, name=name, executor=place, watcher=watcher
+            ),
             runs_dir,
             tensorboard=tensorboard,
         )
@@ -150,6 +171,7 @@ def train(
                 name=name,
                 force=force,
                 taken=lambda free: submission_path(submissions_dir, free).exists(),
+                executor=place,
                 watcher=watcher,
             ),
             runs_dir,

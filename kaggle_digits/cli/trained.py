@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console
+from kaggle_digits.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,8 +15,32 @@ if TYPE_CHECKING:
 
 
 def show_training(run: Run, submission: Path, *, as_json: bool) -> None:
-    """A finished run's figures and what to type next; or all as one JSON object."""
+    """A finished run's figures and what to type next; or all as one JSON object.
+
+    Raises:
+        RunError: members of it failed, so that the figures are of the others.
+    """
     metrics, config = run.metrics(), run.config()
+    _show(run, submission, metrics, config, as_json=as_json)
+    failed = metrics.get("failed", [])
+    if failed:
+        first = failed[0]
+        which = ", ".join(str(failure["member"] + 1) for failure in failed)
+        raise RunError(
+            f"member{'s' * (len(failed) > 1)} {which} of run {run.name} failed, the last time "
+            f"because {first['reason']}; the figures are of the other "
+            f"{config['members'] - len(failed)}; try again: kd train --resume --name {run.name}"
+        )
+
+
+def _show(
+    run: Run,
+    submission: Path,
+    metrics: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         console.print_json(
             {"run": run.name, "folder": str(run.path), "submission": str(submission), **metrics}

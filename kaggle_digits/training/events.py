@@ -39,7 +39,7 @@ class EventsWatcher(Watcher):
             ) from error
         self._event, self._summary, self._open = Event, Summary, EventFileWriter
         self._runs_dir, self._folder = runs_dir, runs_dir
-        self._writer: Any = None
+        self._writers: dict[int, Any] = {}
 
     def run_started(self, name: str, members: int, done: int) -> None:
         """See Watcher."""
@@ -50,7 +50,12 @@ class EventsWatcher(Watcher):
         folder = self._folder / str(member)
         with explain_storage(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._writer = self._open(str(folder))
+            self._writers[member] = self._open(str(folder))
+
+    def member_failed(self, member: int, reason: str, tries: int) -> None:
+        """See Watcher."""
+        if member in self._writers:
+            self._writers.pop(member).close()
 
     def epoch(self, row: Epoch) -> None:
         """See Watcher."""
@@ -61,9 +66,10 @@ class EventsWatcher(Watcher):
             if not math.isnan(value)
         ]
         summary = self._summary(value=known)
-        self._writer.add_event(self._event(wall_time=time.time(), step=row.epoch, summary=summary))
-        self._writer.flush()
+        writer = self._writers[row.member]
+        writer.add_event(self._event(wall_time=time.time(), step=row.epoch, summary=summary))
+        writer.flush()
 
     def member_finished(self, member: int, seconds: float) -> None:
         """See Watcher."""
-        self._writer.close()
+        self._writers.pop(member).close()

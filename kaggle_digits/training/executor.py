@@ -36,8 +36,14 @@ class Failed:
 class Executor(Protocol):
     """Trains members, each by itself, in whatever order; never touches the run folder."""
 
-    def describe(self) -> dict[str, Any]:
-        """What config.json says of it: ``executor``, ``threads`` of each member, …"""
+    def describe(self, tasks: Sequence[Task]) -> dict[str, Any]:
+        """What config.json says of it: ``executor``, ``workers``, ``threads`` of each member."""
+
+    def resuming(self, trained_by: dict[str, Any]) -> Executor:
+        """Itself, for going on with a run that was described so: as many threads a member.
+
+        The last bits of a figure depend on their number.
+        """
 
     def train(
         self,
@@ -64,11 +70,15 @@ class Executor(Protocol):
 class InProcess:
     """One after another in this process, on all its cores."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """See Executor."""
         from kaggle_digits.machine import usable_cores
 
         return {"executor": "local", "workers": 1, "threads": usable_cores()}
+
+    def resuming(self, trained_by: dict[str, Any]) -> Executor:
+        """See Executor; a process cannot change its threads, so figures may differ in last bits."""
+        return self
 
     def train(
         self,

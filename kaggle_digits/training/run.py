@@ -68,7 +68,7 @@ def train(
     tasks = _tasks(recipe, parts, how.seed, learnt.labels if learnt else None)
     with create(Path(runs_dir), name, recipe.name, force=force, taken=taken) as run:
         config = _config(run, dataset, recipe, how, parts)
-        config["trained_by"] = executor.describe()
+        config["trained_by"] = executor.describe(tasks)
         if pseudo and learnt:
             config["pseudo"] = {
                 "run": pseudo.name,
@@ -121,7 +121,7 @@ def resume(
             if config.get("pseudo"):
                 learnt = read(run.path, len(parts), len(dataset.test))
             tasks = _tasks(recipe, parts, how.seed, learnt)
-            executor = executor or InProcess()
+            executor = (executor or InProcess()).resuming(config.get("trained_by", {}))
             _train_members(run, dataset, recipe, tasks, executor=executor, watcher=watcher)
     return run
 
