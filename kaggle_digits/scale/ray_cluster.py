@@ -164,6 +164,8 @@ class _Cluster:
                 continue
             if kind == "outcome":
                 del self.at_work[source]
+                if isinstance(content, Trained) and not self._tells:
+                    _tell_afterwards(content, watcher)
                 yield content
             else:
                 name, arguments = content
@@ -208,6 +210,13 @@ class _Cluster:
             f"the Ray cluster at {self._how.address} is gone ({_first_line(error)}); members "
             "finished before are kept; go on here or on another cluster with: kd train --resume"
         )
+
+
+def _tell_afterwards(trained: Trained, watcher: Watcher) -> None:
+    history = trained.member.history
+    watcher.member_started(trained.task.member, len(history), 1, 0)
+    for row in history:
+        watcher.epoch(row)
 
 
 def _explain(error: Exception) -> ModelError | RunError:

@@ -95,18 +95,14 @@ def assemble(
     parts = len(tasks) // designs
     failed = {failure.task.member for failure in failures}
     tasks = [task for task in tasks if task.member not in failed]
-    kept = [_read_member(run, run.member_folder(task.member)) for task in tasks]
-    records = [record for record, _, _ in kept]
-    answers, firsts = [], []
-    for _, group in groupby(zip(tasks, kept, strict=True), lambda pair: pair[0].member // parts):
-        theirs, theirs_kept = zip(*group, strict=True)
-        answers.append(_mean(dataset, theirs, theirs_kept))
-        firsts.append(theirs[0])
+    groups = [list(group) for _, group in groupby(tasks, lambda task: task.member // parts)]
+    answers = [_mean(run, dataset, group) for group in groups]
+    records = [record for answer in answers for record in answer.records]
     if len(answers) == 1:
-        oof, test, _ = answers[0]
+        oof, test = answers[0].oof, answers[0].test
         together: dict[str, Any] = {}
     else:
-        oof, test, together = _together(answers, dataset, firsts)
+        oof, test, together = _together(answers, dataset, [group[0] for group in groups])
     run.write_probabilities(OOF, oof)
     run.write_probabilities(TEST, test)
     write_text(run.path / HISTORY, _history_csv(records))
@@ -119,10 +115,7 @@ def assemble(
             "n_val": result.n if result else 0,
             "temperature": temperature(oof, dataset.labels),
             "models_per_row": sum(answer.models_per_row for answer in answers),
-            "member_val_accuracies": [
-                _accuracy(validation, dataset.labels[task.part.val])
-                for task, (_, validation, _) in zip(tasks, kept, strict=True)
-            ],
+            "member_val_accuracies": [one for answer in answers for one in answer.accuracies],
             **together,
             "n_train_rows": len(tasks[0].part.train),
             "epochs": [len(record["history"]) for record in records],
@@ -146,24 +139,31 @@ def _failure(failure: Failed) -> dict[str, Any]:
 
 
 class _Answers(NamedTuple):
-    """What the members of one design say of every row, averaged."""
+    """What the members of one design say of every row, averaged, and what is known of each."""
 
     oof: Probabilities
     test: Probabilities
     models_per_row: int
+    records: list[dict[str, Any]]
+    accuracies: list[float | None]
 
 
-def _mean(dataset: Dataset, tasks: Sequence[Task], kept: Sequence[_Kept]) -> _Answers:
+def _mean(run: Run, dataset: Dataset, tasks: Sequence[Task]) -> _Answers:
+    """Members are read one by one: a thousand of them would not fit into memory."""
     total = np.zeros((len(dataset.train), 10), np.float64)
     times = np.zeros(len(dataset.train), np.int64)
     test = np.zeros((len(dataset.test), 10), np.float64)
-    for task, (_, validation, predicted) in zip(tasks, kept, strict=True):
+    records, accuracies = [], []
+    for task in tasks:
+        record, validation, predicted = _read_member(run, run.member_folder(task.member))
         total[task.part.val] += validation
         times[task.part.val] += 1
         test += predicted / len(tasks)
+        records.append(record)
+        accuracies.append(_accuracy(validation, dataset.labels[task.part.val]))
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never validated
         oof = (total / times[:, None]).astype(np.float32)
-    return _Answers(oof, test.astype(np.float32), int(times.max()))
+    return _Answers(oof, test.astype(np.float32), int(times.max()), records, accuracies)
 
 
 def _together(

@@ -1,0 +1,206 @@
+"""A real cluster of two nodes on this machine: the same bits, and no member lost with a node."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.ray_nodes import Nodes, ray_nodes
+from kaggle_digits.cli.main import app
+from kaggle_digits.data.folder import Dataset, load
+from kaggle_digits.data.split import Split
+from kaggle_digits.errors import DigitsError, RunError, UsageError
+from kaggle_digits.machine import versions
+from kaggle_digits.scale import ray_cluster, ray_connect
+from kaggle_digits.scale.local import LocalExecutor
+from kaggle_digits.scale.ray_cluster import RayExecutor
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.run import resume, train
+from tests.scale.watching import Kills
+
+pytest.importorskip("ray", reason="needs the extra: pip install 'kaggle-digits[ray]'")
+
+# Without TensorFlow, whose start alone would take most of the time.
+MLP = Recipe("mlp", widths=(64,), epochs=6, batch_size=50)
+SIX = Split("folds", folds=6)
+
+
+@pytest.fixture(scope="module")
+def dataset(sample: Path) -> Dataset:
+    return load(sample)
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with ray_nodes(2) as cluster:
+        yield cluster
+
+
+def tasks_at_work() -> list[psutil.Process]:
+    """Processes of Ray that train a member now."""
+    return [p for p in psutil.process_iter(["name"]) if p.info["name"] == "ray::train_and_tell"]
+
+
+def kill_a_worker() -> None:
+    tasks_at_work()[0].send_signal(signal.SIGKILL)
+
+
+def test_six_members_outlive_a_worker_and_a_node(
+    nodes: Nodes, dataset: Dataset, tmp_path: Path
+) -> None:
+    here = LocalExecutor(workers=2, threads=1)
+    alone = train(dataset, MLP, SIX, runs_dir=tmp_path, name="here", executor=here)
+
+    class Disasters(Kills):
+        def member_finished(self, member: int, seconds: float) -> None:
+            super().member_finished(member, seconds)
+            if len(self.count("finished")) == 2:
+                nodes.nodes[1].kill()
+
+    watcher = Disasters(0, 1, kill_a_worker)
+    cluster = RayExecutor(nodes.address)
+    run = train(
+        dataset, MLP, SIX, runs_dir=tmp_path, name="there", executor=cluster, watcher=watcher
+    )
+    assert np.array_equal(run.oof(), alone.oof())
+    assert np.array_equal(run.test(), alone.test())
+    assert watcher.count("finished") == dict.fromkeys(range(6), 1)
+    assert not watcher.started_after_the_end
+    assert [note for note in watcher.notes if "its process died" in note]
+    assert sum(watcher.count("started").values()) > 6  # a killed member began anew
+    assert run.config()["trained_by"]["executor"] == "ray"
+
+
+def test_a_member_that_fails_three_times_is_named_then_resumed_here(
+    nodes: Nodes, dataset: Dataset, tmp_path: Path
+) -> None:
+    watcher = Kills(1, 3, kill_a_worker)
+    executor = RayExecutor(nodes.address, workers=1)
+    split = Split("folds", folds=3)
+    run = train(
+        dataset, MLP, split, runs_dir=tmp_path, name="r", executor=executor, watcher=watcher
+    )
+    (failed,) = run.metrics()["failed"]
+    assert (failed["member"], failed["tries"]) == (1, 3)
+    assert failed["reason"] == "its process died"
+    assert np.isnan(run.oof()).any()
+    mended = resume(dataset, runs_dir=tmp_path, name="r", executor=LocalExecutor())
+    alone = train(dataset, MLP, split, runs_dir=tmp_path, executor=LocalExecutor(1, 1))
+    assert np.array_equal(mended.oof(), alone.oof())
+
+
+def test_the_clients_door_gives_the_same(nodes: Nodes, dataset: Dataset, tmp_path: Path) -> None:
+    """By the command, as a user types it."""
+    folders = ["--runs-dir", str(tmp_path / "r"), "--submissions-dir", str(tmp_path / "s")]
+    command = ["train", "--model", "mlp", "--epochs", "1", "--rows", "300", "--name", "door"]
+    address = f"ray://127.0.0.1:{nodes.door}"
+    data = tmp_path / "data"
+    CliRunner().invoke(app, ["fetch", "--source", "sample", "--data-dir", str(data)])
+    result = CliRunner().invoke(
+        app, [*command, "--address", address, "--data-dir", str(data), *folders]
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "member 1/1: 1 epoch, loss" in result.stderr
+    here = CliRunner().invoke(
+        app,
+        [*command[:-1], "here", "--threads", "1", "--data-dir", str(data), *folders],
+    )
+    assert here.exit_code == 0, here.stderr
+    one, other = (np.load(tmp_path / "r" / name / "test.npy") for name in ("door", "here"))
+    assert np.array_equal(one, other)
+
+
+def test_no_room_is_said_at_once(nodes: Nodes, dataset: Dataset, tmp_path: Path) -> None:
+    for executor in (RayExecutor(nodes.address, threads=8), RayExecutor(nodes.address, gpus=1)):
+        started = time.monotonic()
+        with pytest.raises(RunError, match=r"no node of the Ray cluster .* has .* cores"):
+            train(dataset, MLP, SIX, runs_dir=tmp_path, executor=executor)
+        assert time.monotonic() - started < 30
+    assert not list(tmp_path.glob("*/config.json"))
+
+
+def test_another_version_on_a_node_is_named(
+    nodes: Nodes, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {**versions(), "keras": "2.0"}
+    monkeypatch.setattr(ray_cluster, "versions", lambda: there)
+    with pytest.raises(DigitsError, match=r"node \S+ has keras .*, this machine 2.0"):
+        train(dataset, MLP, SIX, runs_dir=tmp_path, executor=RayExecutor(nodes.address))
+
+
+def test_where_nobody_listens_it_is_said_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_connect, "SECONDS_TO_CONNECT", 3)
+    with pytest.raises(RunError, match=r"no Ray cluster answers at 127.0.0.1:1 within 3 s"):
+        ray_connect.connect("127.0.0.1:1")
+
+
+# What Ray 2.60 printed, word for word.
+MISMATCH = """RuntimeError: Version mismatch: The cluster was started with:
+    Ray: 2.60.0
+    Python: 3.11.7
+This process on node 192.0.2.2 was started with:
+    Ray: 2.50.0
+    Python: 3.11.7
+"""
+TOKEN = (
+    "gcs_client.cc:210: Failed to get cluster ID from GCS server: Unauthenticated: RPC error: "
+    "InvalidAuthToken: Authentication token is missing or incorrect"
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "words", "said"),
+    [
+        ("10.0.0.1:6379", MISMATCH, "started with: Ray: 2.60.0 Python: 3.11.7 This process"),
+        ("10.0.0.1:6379", TOKEN, "wants a token"),
+        ("auto", "ConnectionError: Could not find any running Ray instance", "ray start --head"),
+        ("10.0.0.1:6379", "", "no Ray cluster answers at 10.0.0.1:6379"),
+    ],
+)
+def test_what_ray_says_becomes_one_line(address: str, words: str, said: str) -> None:
+    explained = ray_connect._explain(address, words)
+    assert said in explained
+    assert "\n" not in explained
+
+
+def test_a_token_at_hand_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_MODE", "x")  # so that it is put back
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    ray_connect._prepare_environment()
+    assert "RAY_AUTH_MODE" not in os.environ
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("secret")
+    ray_connect._prepare_environment()
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'kaggle-digits\[ray\]'"):
+        ray_connect.connect("auto")
+
+
+@pytest.mark.parametrize("options", [["--address", "a:1", "--executor", "local"], ["--gpus", "1"]])
+def test_options_of_a_cluster_are_not_of_this_machine(options: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["train", "--model", "mlp", *options])
+    assert result.exit_code == 2
+    assert "--executor ray" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "given", [{"workers": 0}, {"threads": 0}, {"gpus": -1.0}], ids=lambda given: next(iter(given))
+)
+def test_impossible_settings_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="too small"):
+        RayExecutor(**given)
