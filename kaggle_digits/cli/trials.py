@@ -71,7 +71,7 @@ class TrialsProgress(TrialWatcher):
         """See TrialWatcher."""
         self._done = done
         if best and best.score:
-            self._best = f"best: trial {best.number}, log loss {best.score.log_loss:.4f}"
+            self._best = f"best: trial {best.number}, calibrated log loss {best.score.log_loss:.4f}"
         self._bar.update(self._task, completed=done, figures=self._best)
         if not self._live:
             console.note(f"trial {trial.number}: {outcome(trial)}; {settings(trial)}")
@@ -93,7 +93,10 @@ def outcome(trial: Trial) -> str:
     """How a trial ended, in a few words."""
     seconds = "" if math.isnan(trial.seconds) else f", {trial.seconds:.1f} s"
     if trial.score:
-        return f"log loss {trial.score.log_loss:.4f}, accuracy {trial.score.accuracy:.4f}{seconds}"
+        return (
+            f"calibrated log loss {trial.score.log_loss:.4f}, "
+            f"accuracy {trial.score.accuracy:.4f}{seconds}"
+        )
     words = {"pruned": "given up: others were better by then", "failed": f"failed: {trial.reason}"}
     return words.get(trial.state, trial.state) + seconds
 

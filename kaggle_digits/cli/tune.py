@@ -144,7 +144,7 @@ def _leave(
     _table(found)
     low = best.score
     console.say(
-        f"best: trial {best.number}, log loss {low.log_loss:.4f}, "
+        f"best: trial {best.number}, calibrated log loss {low.log_loss:.4f}, "
         f"{console.percent(low.accuracy, low.ci95)} right on {low.n:,} out-of-fold rows "
         f"(95 % interval){_beside_base(found)}"
     )
@@ -185,7 +185,14 @@ def _table(found: Search) -> None:
 
     table = Table()
     names = [dimension.name for dimension in found.space]
-    for column in ("trial", "state", "log loss", "accuracy (95 % interval)", "seconds", *names):
+    for column in (
+        "trial",
+        "state",
+        "calibrated log loss",
+        "accuracy (95 % interval)",
+        "seconds",
+        *names,
+    ):
         table.add_column(column, overflow="fold")
     trials = _in_order(found)
     for trial in trials[:MOST_LINES]:
@@ -228,7 +235,7 @@ def _trial_as_json(trial: Trial) -> dict[str, Any]:
     return {
         "trial": trial.number,
         "state": trial.state,
-        "log_loss": score.log_loss if score else None,
+        "calibrated_log_loss": score.log_loss if score else None,
         "accuracy": score.accuracy if score else None,
         "accuracy_ci95": list(score.ci95) if score else None,
         "n": score.n if score else None,

@@ -33,7 +33,7 @@ class Axis:
 
     Attributes:
         name: of the setting.
-        importance: share of the log loss's variance that it explains, 0 to 1; NaN if unknown.
+        importance: share of the losses' variance that it explains, 0 to 1; NaN if unknown.
         log: whether factors count rather than differences.
         low: the least value, and
         high: the largest, of a range.
@@ -68,7 +68,7 @@ def search_picture(
         study: its name.
     """
     shown = list(axes[:MOST_PANELS])
-    columns = min(COLUMNS, len(shown))
+    columns = 2 if len(shown) == 4 else min(COLUMNS, len(shown))
     lines = math.ceil(len(shown) / columns)
     width = max(NARROWEST, 0.6 + 3.3 * columns)
     note = textwrap.fill(_note(axes, losses, len(given_up)), int(LETTERS_AN_INCH * width))
@@ -86,7 +86,7 @@ def search_picture(
             top=top,
         )
         if place % columns == 0:
-            panel.set_ylabel("log loss (nats)")
+            panel.set_ylabel("calibrated log loss (nats)")
     for panel in list(panels)[len(shown) :]:
         panel.set_visible(False)
     return figure
@@ -107,7 +107,9 @@ def _panel(
     panel.axvline(
         _places(axis, [axis.start])[0], color=style.MUTED, linewidth=1, linestyle=(0, (4, 3))
     )
-    above = top + 0.08 * (top - float(losses.min()))
+    low = float(losses.min())
+    span = top - low or max(0.1 * low, 1e-3)
+    above = top + 0.08 * span
     others = np.arange(len(losses)) != best
     for rows, marker in ((others & (losses <= top), "o"), (others & (losses > top), "^")):
         if not rows.any():  # an empty line would stand in the corner of the figure
@@ -143,8 +145,7 @@ def _panel(
             clip_on=False,
         )
     panel.grid(axis="y")
-    low = float(losses.min())
-    panel.set_ylim(low - 0.08 * (top - low), top + 0.14 * (top - low))
+    panel.set_ylim(low - 0.08 * span, top + 0.14 * span)
     _heading(panel, axis)
 
 
@@ -211,11 +212,11 @@ def _note(axes: Sequence[Axis], losses: NDArray[np.floating], given_up: int) -> 
     sentences = [
         f"{finished} finished trials; orange: the best; dashed: what the recipe had."
         + (f" Ticks above: {given_up} given up early." if given_up else "")
-        + (f" Triangles: {beyond} with a larger log loss." if beyond else "")
+        + (f" Triangles: {beyond} with a larger loss." if beyond else "")
     ]
     if known:
         rough = "; from so few trials it is rough" if finished < FEW else ""
-        sentences.append(f"Bars: share of the log loss's variance that a setting explains{rough}.")
+        sentences.append(f"Bars: share of the losses' variance that a setting explains{rough}.")
     if len(axes) > MOST_PANELS:
         sentences.append(f"{len(axes) - MOST_PANELS} settings that matter less are not drawn.")
     return " ".join(sentences)

@@ -49,7 +49,8 @@ def note(search: Search) -> str:
     assert best.score is not None
     low, high = best.score.ci95
     return (
-        f"Trial {best.number} of study {search.name}: log loss {best.score.log_loss:.4f}, "
+        f"Trial {best.number} of study {search.name}: "
+        f"calibrated log loss {best.score.log_loss:.4f}, "
         f"{100 * best.score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f}) right on "
         f"{best.score.n} out-of-fold rows. {too_good(search)}"
     )

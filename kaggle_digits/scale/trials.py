@@ -41,7 +41,7 @@ class Trial:
             for ``reason``; ``stopped`` from outside; ``running`` still, here or elsewhere.
         values: what was tried, by setting.
         score: on all held-out rows, each read by a network that did not see it; its log loss is
-            measured after the one temperature that fits best, because label smoothing makes a
+            calibrated, measured after the one temperature that fits best: label smoothing makes a
             network modest, not wrong. None unless finished.
         seconds: from begin to end.
         reason: why it failed.

@@ -16,7 +16,10 @@ from kaggle_digits.run_store import create
 from kaggle_digits.runs import Run
 from tests.fakes.competition_files import data_folder, submission
 
-HEAVY = ("numpy", "pandas", "sklearn", "scipy", "matplotlib", "tensorflow", "keras", "kaggle")
+HEAVY = (
+    *("numpy", "pandas", "sklearn", "scipy", "matplotlib", "tensorflow", "keras", "kaggle"),
+    *("optuna", "sqlalchemy"),
+)
 REPORT = """
 import sys
 from kaggle_digits.cli.main import app
@@ -70,7 +73,9 @@ def _make_run(runs_dir: Path, name: str, dataset: Dataset, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["train", "--help"], ["predict", "--help"]], ids=" ".join
+    "words",
+    [["--help"], ["--version"], ["train", "--help"], ["predict", "--help"], ["tune", "--help"]],
+    ids=" ".join,
 )
 def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     assert not imported(tmp_path, *words) & set(HEAVY)
@@ -124,6 +129,8 @@ def test_the_library_costs_nothing_until_it_is_used() -> None:
     assert not set(done.stdout.split()) & set(HEAVY)
 
 
-def test_scikit_learn_models_train_without_tensorflow(folder: Path) -> None:
-    words = ["train", "--model", "mlp", "--widths", "8", "--epochs", "1", "--name", "light"]
-    assert not imported(folder, *words) & {"tensorflow", "keras"}
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_scikit_learn_models_train_without_tensorflow(command: str, folder: Path) -> None:
+    words = ["--model", "mlp", "--epochs", "1", "--name", "light"]
+    words += ["--widths", "8"] if command == "train" else ["--trials", "1", "--rows", "100"]
+    assert not imported(folder, command, *words) & {"tensorflow", "keras"}
