@@ -19,7 +19,15 @@ SLOWEST_BYTES_PER_SECOND = 4096
 PATIENCE_WITH_SLOWNESS = 60.0
 
 
-def download(response: Any, name: str, expected: int, folder: Path, progress: Progress) -> Path:
+def download(
+    response: Any,
+    name: str,
+    expected: int,
+    folder: Path,
+    progress: Progress,
+    *,
+    again: str = "kd fetch",
+) -> Path:
     """Save the body of ``response`` in ``folder``.
 
     What an earlier, cut-short try left (``<name>.part`` with a note of its ETag) is continued
@@ -31,6 +39,7 @@ def download(response: Any, name: str, expected: int, folder: Path, progress: Pr
         expected: its bytes as Kaggle lists them, 0 where unknown.
         folder: must exist.
         progress: told of each piece.
+        again: the command that asks for it once more, for messages.
 
     Returns:
         The whole file, under the last part of the answer's address, where that is ``name`` or
@@ -63,7 +72,9 @@ def download(response: Any, name: str, expected: int, folder: Path, progress: Pr
         with part.open("ab" if start else "wb") as out:
             if start:
                 out.truncate(start)
-            done = _copy(response, out, start=start, total=total, name=name, progress=progress)
+            done = _copy(
+                response, out, start=start, total=total, name=name, progress=progress, again=again
+            )
     whole = done == total if total is not None else True
     size_is_wrong = target.suffix == ".csv" and expected and done != expected
     if whole and size_is_wrong:
@@ -72,7 +83,7 @@ def download(response: Any, name: str, expected: int, folder: Path, progress: Pr
     if not whole or size_is_wrong:
         raise AnswerError(
             f"{name} came with {done:,} bytes instead of {expected or total:,}; "
-            "run it again: kd fetch",
+            f"run it again: {again}",
             again=True,
         )
     with explain_storage(target):
@@ -82,7 +93,14 @@ def download(response: Any, name: str, expected: int, folder: Path, progress: Pr
 
 
 def _copy(
-    response: Any, out: Any, *, start: int, total: int | None, name: str, progress: Progress
+    response: Any,
+    out: Any,
+    *,
+    start: int,
+    total: int | None,
+    name: str,
+    progress: Progress,
+    again: str,
 ) -> int:
     done, began = start, time.monotonic()
     progress.transferred(name, done, total)
@@ -95,7 +113,7 @@ def _copy(
         if seconds > PATIENCE_WITH_SLOWNESS and slow:
             raise AnswerError(
                 f"{name} comes too slowly ({done:,} bytes in {seconds:.0f} s); run it again on a "
-                "better line: kd fetch goes on where it stopped"
+                f"better line: {again} goes on where it stopped"
             )
     return done
 

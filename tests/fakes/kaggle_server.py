@@ -11,6 +11,7 @@ import json
 import re
 import socket
 import struct
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.fakes.kernels import FakeNotebooks
 
 TOKEN, USERNAME, KEY = "KGAT_planted_secret_token", "someone", "planted_secret_key"
 FIRST_REF = 40000001
@@ -70,7 +73,7 @@ class Call:
 
 
 @dataclass
-class FakeKaggle:
+class FakeKaggle(FakeNotebooks):
     """The server; use as a context manager.
 
     Attributes:
@@ -96,6 +99,8 @@ class FakeKaggle:
     def __post_init__(self) -> None:
         self._faults: dict[str, list[Fault]] = {}
         self._uploads: dict[str, tuple[str, bytes]] = {}
+        self._scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.prepare(Path(self._scratch.name))
         self.lock = threading.Lock()
         self.closing = threading.Event()
 
@@ -117,6 +122,7 @@ class FakeKaggle:
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
+        self._scratch.cleanup()
 
     def fail(self, method: str, *faults: Fault, times: int = 1) -> None:
         """The next calls of ``method`` (an RPC, ``blob`` or ``upload``) meet these faults."""
@@ -270,8 +276,12 @@ class _Handler(BaseHTTPRequestHandler):
         name = unquote(urlsplit(self.path).path.rsplit("/", 1)[-1])
         wanted = self.headers.get("Range")
         self.kaggle.calls.append(Call("blob", self.headers.get("Authorization"), wanted))
-        content = self.kaggle.zipped.get(name.removesuffix(".zip"), b"")
-        content = content if name.endswith(".zip") else self.kaggle.files[name]
+        address = unquote(urlsplit(self.path).path.partition("/blob/")[2])
+        if "/" in address:
+            content = self.kaggle.left_file(address)
+        else:
+            content = self.kaggle.zipped.get(name.removesuffix(".zip"), b"")
+            content = content if name.endswith(".zip") else self.kaggle.files[name]
         tag = f'"{hashlib.md5(content).hexdigest()}"'
         headers = {
             "Last-Modified": "Wed, 11 Dec 2019 03:03:06 GMT",
