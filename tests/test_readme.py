@@ -98,7 +98,8 @@ def _run_all(
         assert program == "kd", f"{command}: no test runs this"
         if words[0] == "fetch" or number == 0:
             _new_folder(tmp_path / f"{number}", sample, monkeypatch)
-        if words[0] == "train" and not {"--epochs", "--resume"} & set(words):
+        trains = words[0] == "train" or words[:2] == ["remote", "push"]
+        if trains and not {"--epochs", "--resume"} & set(words):
             words += ["--epochs", epochs]
         result = CliRunner().invoke(app, words, input="y\n")
         assert result.exit_code == 0, f"{command}: {result.output}"
@@ -146,7 +147,9 @@ def test_every_command_is_in_the_table() -> None:
 def test_every_option_that_is_named_exists() -> None:
     group = typer.main.get_command(app)
     every = [group, *group.commands.values()]  # type: ignore[attr-defined]
-    known = {word for command in every for option in command.params for word in option.opts}
+    every += [inner for one in every[1:] for inner in getattr(one, "commands", {}).values()]
+    params = [option for command in every for option in command.params]
+    known = {word for option in params for word in (*option.opts, *option.secondary_opts)}
     known |= {word for option in group.params for word in option.opts} | {"--help"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README + GUIDE)) <= known
 

@@ -27,6 +27,7 @@ from kaggle_digits.cli import (
     labels,
     lists,
     look,
+    remote,
     send,
     studies,
     train,
@@ -126,6 +127,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(remote.app, rich_help_panel="Beyond one machine")
 
 
 def main() -> None:
