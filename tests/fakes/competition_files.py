@@ -32,12 +32,13 @@ def csv_bytes(columns: list[str], values: np.ndarray) -> bytes:
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
-def data_folder(folder: Path, *, source: str = "kaggle", seed: int = 0) -> Path:
+def data_folder(folder: Path, *, source: str = "kaggle", seed: int = 0, n_train: int = 40) -> Path:
     """A data folder as ``kd fetch`` leaves it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in competition_files(seed=seed).items():
+    files = competition_files(n_train=n_train, seed=seed)
+    for name, content in files.items():
         (folder / name).write_bytes(content)
-    hashes = {name: sha256(folder / name) for name in competition_files(seed=seed)}
+    hashes = {name: sha256(folder / name) for name in files}
     record = {"source": source, "fetched": "2026-11-20T10:00:00+00:00", "sha256": hashes}
     (folder / "source.json").write_text(json.dumps(record))
     return folder

@@ -25,7 +25,7 @@ from kaggle_digits.run_store import list_runs, open_run
 from kaggle_digits.scale import came_back, record
 from kaggle_digits.scale.pull import Pulled, pull, standing, wait
 from kaggle_digits.scale.push import Wish, prepare, push
-from tests.fakes.competition_files import data_folder
+from tests.fakes.competition_files import competition_files, data_folder
 from tests.fakes.fixtures import Heard, home, kaggle, patience
 from tests.fakes.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
 from tests.fakes.kernels import Session, answering
@@ -87,7 +87,8 @@ def place(kaggle: FakeKaggle, tmp_path: Path, patience: Patience, left_there: Se
 def test_what_is_pushed_is_trained_there_and_comes_back_a_run(
     kaggle: FakeKaggle, place: Place
 ) -> None:
-    kaggle.runner = kaggle._run
+    kaggle.runner, kaggle.files = kaggle._run, competition_files(n_train=120)
+    data_folder(place.data, n_train=120)
     pushed = place.push(Wish("softmax", name=RUN, epochs=1, seed=3))
     request = kaggle.notebooks["someone/kd-far"][0].request
     sent = {key: value for key, value in request.items() if key != "text"}
@@ -120,7 +121,7 @@ def test_what_is_pushed_is_trained_there_and_comes_back_a_run(
     assert config["remote"]["push_id"] == pushed.push_id
     assert (run.member_folder(0) / "model.keras").is_file()
     assert (run.member_folder(0) / "model.tflite").is_file()
-    assert run.oof().shape == (40, 10)
+    assert run.oof().shape == (120, 10)
     assert run.oof().dtype == np.float32
     assert run.test().shape == (24, 10)
     assert record.find(place.runs, RUN).state == "pulled"
