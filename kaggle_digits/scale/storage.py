@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from kaggle_digits.errors import RunError, UsageError
+from kaggle_digits.errors import DigitsError, RunError, UsageError
 from kaggle_digits.files import explain_storage
 
 if TYPE_CHECKING:
@@ -89,13 +89,17 @@ def open_storage(url: str | None, folder: Path) -> Any:
 @contextmanager
 def storage_errors(url: str | None, folder: Path) -> Iterator[None]:
     """Turn what the database refuses while a search runs into one line without its password."""
-    optuna = optuna_package()
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-        raise _unreachable(error.__cause__ or error, url, folder) from None
+    except Exception as error:
+        # Optuna trips over its own feet when a database breaks in the middle of a trial, so the
+        # reason may stand further down.
+        seen: BaseException | None = error
+        while seen is not None and not isinstance(error, DigitsError):
+            if type(seen).__module__.startswith(("sqlalchemy.", "sqlite3")):
+                raise _unreachable(seen, url, folder) from None
+            seen = seen.__cause__ or seen.__context__
+        raise
 
 
 @contextmanager

@@ -318,3 +318,16 @@ def test_the_recipe_file_says_how_far_to_trust_it(found: Search, tmp_path: Path)
     write_recipe(found, mine)
     assert (tmp_path / "mine-old-1.json").read_text() == "my own"
     assert find_recipe(str(mine)) == found.recipe
+
+
+def test_a_database_that_breaks_meanwhile_is_said_in_one_line(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    class Breaks(TrialWatcher):
+        def trial_started(self, number: int, values: object, folds: int) -> None:
+            file = tmp_path / "tuning" / "mlp" / storage.FILE
+            file.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(RunError, match=r"study\.db cannot be read or written") as raised:
+        search(dataset, SMALL, RATES, HOW, trials=2, runs_dir=tmp_path, watcher=Breaks())
+    assert "\n" not in str(raised.value)
