@@ -8,7 +8,6 @@ import platform
 import shutil
 import subprocess
 import sys
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,10 @@ def machine() -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
-    return {**found, "gpu": "; ".join(gpus())} if gpus() else found
+    cards = gpus()
+    return {**found, "gpu": "; ".join(cards)} if cards else found
 
 
-@cache
 def gpus() -> tuple[str, ...]:
     """Name and memory of each NVIDIA GPU, as its driver lists them; nothing heavy is imported.
 
@@ -51,6 +50,15 @@ def gpus() -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(" ".join(line.split()) for line in asked.stdout.splitlines() if line.strip())
+
+
+def installed(package: str) -> bool:
+    """Whether a distribution of that name is installed."""
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def backend_name() -> str:

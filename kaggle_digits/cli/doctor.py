@@ -23,6 +23,11 @@ GOOD, ODD, BAD = "ok", "warning", "error"
 MARKS = {GOOD: "✓", ODD: "!", BAD: "✗"}
 PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle")
 NEEDED_BYTES = 2 << 30
+# Backend → packages, one of which brings CUDA's libraries, and how that is installed.
+LIBRARIES = {
+    "tensorflow": (("nvidia-cudnn-cu12",), "tensorflow[and-cuda]"),
+    "jax": (("jax-cuda12-plugin", "jax-cuda13-plugin"), "jax[cuda12]"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ def doctor(
     findings = [
         *_versions(),
         _guarded("processor", _processor),
+        _guarded("backend", _backend),
         _guarded("GPU", _gpu),
         *_kaggle(offline=offline, timeout=timeout),
         _guarded("data", lambda: _data(data_dir)),
@@ -106,29 +112,40 @@ def _processor() -> Finding:
     return Finding("processor", GOOD, text)
 
 
-def _gpu() -> Finding:
-    import subprocess
+def _backend() -> Finding:
     from importlib import metadata
 
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return Finding("GPU", GOOD, "none found; models train on the processor")
-    asked = subprocess.run(
-        [command, "--query-gpu=name,memory.total", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
-    )
-    if asked.returncode != 0 or not asked.stdout.strip():
+    from kaggle_digits.machine import backend_name, installed
+
+    name = backend_name()
+    precision = os.environ.get("KD_PRECISION")
+    further = f"; KD_PRECISION={precision}" if precision else ""
+    if name not in LIBRARIES:
+        remedy = "tensorflow is promised and jax is tested: unset KERAS_BACKEND"
+        return Finding("backend", ODD, f"Keras computes with {name}{further}", remedy)
+    if not installed(name):
+        extra = "kaggle-digits[jax]" if name == "jax" else name
+        remedy = f"pip install '{extra}', or unset KERAS_BACKEND"
+        return Finding("backend", BAD, f"{name} is not installed", remedy)
+    return Finding("backend", GOOD, f"Keras computes with {name} {metadata.version(name)}{further}")
+
+
+def _gpu() -> Finding:
+    from kaggle_digits.machine import backend_name, gpus, installed
+
+    found = gpus()
+    if not found and shutil.which("nvidia-smi"):
         return Finding("GPU", ODD, "nvidia-smi finds none", "look at the driver: nvidia-smi")
-    cards = "; ".join(" ".join(line.split()) for line in asked.stdout.strip().splitlines())
-    try:
-        metadata.version("nvidia-cudnn-cu12")
-    except metadata.PackageNotFoundError:
-        remedy = "TensorFlow may lack CUDA's libraries: pip install 'tensorflow[and-cuda]'"
+    if not found:
+        return Finding("GPU", GOOD, "none found; models train on the processor")
+    cards = "; ".join(found)
+    name = backend_name()
+    packages, install = LIBRARIES.get(name, ((), ""))
+    if install and not any(map(installed, packages)):
+        remedy = f"{name} may lack CUDA's libraries: pip install '{install}'"
         return Finding("GPU", ODD, cards, remedy)
-    return Finding("GPU", GOOD, cards)
+    unused = "; one of them is used" if len(found) > 1 else ""
+    return Finding("GPU", GOOD, cards + unused)
 
 
 def _kaggle(*, offline: bool, timeout: float) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from kaggle_digits import machine
 from kaggle_digits.cli.main import app
 from tests.fakes.competition_files import data_folder
 from tests.fakes.fixtures import home, kaggle
@@ -71,3 +72,29 @@ def test_plain_lines_name_remedies(home: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--offline", "--data-dir", str(tmp_path)])
     assert "✓ Python:" in result.stdout
     assert "    → kd fetch" in result.stdout
+
+
+def test_the_backend_is_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert "tensorflow" in doctor("--data-dir", tmp_path)["backend"]["text"]
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("KD_PRECISION", "float16")
+    found = doctor("--data-dir", tmp_path)["backend"]
+    assert found["text"] == "Keras computes with torch; KD_PRECISION=float16"
+    assert "unset KERAS_BACKEND" in found["remedy"]
+
+
+def test_cards_are_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "none found" in doctor("--data-dir", tmp_path)["GPU"]["text"]
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 'Tesla T4, 15360 MiB'\necho 'Tesla T4, 15360 MiB'\n")
+    driver.chmod(0o755)
+    has = machine.installed
+    monkeypatch.setattr(machine, "installed", lambda name: "cudnn" not in name and has(name))
+    found = doctor("--data-dir", tmp_path)["GPU"]
+    assert found["remedy"].endswith("pip install 'tensorflow[and-cuda]'")
+    monkeypatch.setattr(machine, "installed", lambda name: True)
+    assert doctor("--data-dir", tmp_path)["GPU"]["text"].endswith("; one of them is used")
+    driver.write_text("#!/bin/sh\nexit 9\n")
+    assert "look at the driver" in doctor("--data-dir", tmp_path)["GPU"]["remedy"]

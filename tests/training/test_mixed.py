@@ -1,0 +1,95 @@
+"""Training in 16 bits on any machine, and a model in float32 that comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kaggle_digits.data.folder import Dataset
+from kaggle_digits.data.split import Split
+from kaggle_digits.errors import ModelError
+from kaggle_digits.models.classifier import KerasClassifier, flat_layers, load_classifier
+from kaggle_digits.models.lite import LITE_FILE
+from kaggle_digits.training import fit
+from kaggle_digits.training.augment import Augmentation
+from kaggle_digits.training.keras_learner import KerasLearner
+from kaggle_digits.training.learners import make_learner
+from kaggle_digits.training.predict import predict_again
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.run import resume, train
+from tests.training.test_run import StopAfter, same
+
+RECIPE = Recipe(
+    "strong-upright",
+    widths=(4, 6, 8, 16),
+    epochs=4,
+    batch_size=64,
+    optimizer="muon",
+    learning_rate=0.02,
+    label_smoothing=0.1,
+    ema=0.9,
+    augment=Augmentation(elastic=0.3),
+)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_it_learns_and_leaves_a_model_in_float32(
+    precision: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KD_PRECISION", precision)
+    run = train(dataset, RECIPE, Split(), runs_dir=tmp_path, name="half")
+    assert run.metrics()["val_accuracy"] > 0.6
+    test = run.test()
+    assert test.dtype == np.float32
+    assert np.allclose(test.sum(axis=1), 1, atol=1e-6)
+    folder = run.member_folder(0)
+    assert (folder / LITE_FILE).is_file()
+    kept = load_classifier(folder)
+    assert isinstance(kept, KerasClassifier)
+    layers = [*flat_layers(kept.network), kept.network]
+    assert {layer.dtype_policy.name for layer in layers} == {"float32"}
+    assert np.array_equal(predict_again(run, dataset), test)
+
+
+def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KD_PRECISION", "float16")
+    assert dataset.train.labels is not None
+    learner = make_learner(RECIPE, dataset.train.images, dataset.train.labels, seed=0)
+    assert isinstance(learner, KerasLearner)
+    model = learner.classifier.logits  # type: ignore[attr-defined]
+    before, seen = learner.state(), {}
+
+    def look(*_: Any) -> None:
+        seen.update({layer.name: layer.compute_dtype for layer in flat_layers(model)})
+
+    monkeypatch.setattr("kaggle_digits.training.keras_learner.SECONDS_BETWEEN_STEPS_SHOWN", 0.0)
+    learner.train_epoch(0, look)
+    assert learner.state() != before
+    by_type = {dtype: [n for n in seen if seen[n] == dtype] for dtype in set(seen.values())}
+    assert set(by_type) == {"float16", "float32"}
+    assert sum(name.startswith("conv2d") for name in by_type["float16"]) == 6
+    assert {"images", "augment", "normalize_unit", "out"} <= set(by_type["float32"])
+    scale = model.optimizer.dynamic_scale
+    assert float(scale) <= model.optimizer.initial_scale
+
+
+def test_it_resumes_bit_for_bit_and_in_no_other_precision(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KD_PRECISION", "float16")
+    monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    recipe = RECIPE.with_changes(model="fast", widths=(4, 6, 16))
+    undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="half")
+    with pytest.raises(KeyboardInterrupt):
+        stop = StopAfter(0, 3)
+        train(dataset, recipe, Split(), runs_dir=tmp_path / "b", name="half", watcher=stop)
+    monkeypatch.setenv("KD_PRECISION", "float32")
+    with pytest.raises(ModelError, match="tensorflow in float16, now on tensorflow in float32"):
+        resume(dataset, runs_dir=tmp_path / "b")
+    monkeypatch.setenv("KD_PRECISION", "float16")
+    assert same(resume(dataset, runs_dir=tmp_path / "b"), undisturbed)
