@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.data.split import Split, split
 from kaggle_digits.errors import RunError, UsageError
 from kaggle_digits.run_store import check_name
 from kaggle_digits.scale.sampler import make_sampler
-from kaggle_digits.scale.space import Dimension, Value, changed, present
+from kaggle_digits.scale.space import Dimension, changed
 from kaggle_digits.scale.storage import (
     WORKER,
     bury_the_dead,
@@ -25,6 +24,7 @@ from kaggle_digits.scale.storage import (
     storage_errors,
     worker,
 )
+from kaggle_digits.scale.study import BASE, first_values, make_setting, open_study
 from kaggle_digits.scale.trials import (
     Objective,
     SurplusError,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 # Of a run's kind, but no run: there is no config.json in it.
 FOLDER = "tuning"
-SETTING, BASE = "setting", "base"
 FEWEST_FOR_IMPORTANCE = 4
 
 
@@ -121,8 +120,10 @@ def search(
     parts = split(dataset.labels, how)
     watcher = watcher or TrialWatcher()
     with storage_errors(storage, folder):
-        setting = _setting(dataset, recipe, space, how)
-        study = _open(name, open_storage(storage, folder), setting, _start(recipe, space))
+        setting = make_setting(dataset, recipe, space, how)
+        study = open_study(
+            name, open_storage(storage, folder), setting, first_values(recipe, space)
+        )
         study.sampler = make_sampler(how.seed, trials)
         study.pruner = make_pruner(recipe.epochs)
         end = None if minutes is None else time.monotonic() + 60 * minutes
@@ -173,65 +174,6 @@ def study_folder(runs_dir: Path | str, name: str) -> Path:
 
 def _study_name(recipe: Recipe) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", recipe.name).strip("-_")[:56] or "study"
-
-
-def _setting(
-    dataset: Dataset, recipe: Recipe, space: Sequence[Dimension], how: Split
-) -> dict[str, Any]:
-    """What must be the same in all trials of a study, in words that a message can name."""
-    setting = {
-        "train.csv": dataset.train.sha256,
-        "recipe": recipe.to_json(),
-        "--vary": [dimension.words for dimension in space],
-        "split": asdict(how),  # --folds, --rows and --seed
-    }
-    # As it will come back from the study.
-    return json.loads(json.dumps(setting))  # type: ignore[no-any-return]
-
-
-def _open(
-    name: str, storage: Any, setting: dict[str, Any], start: dict[str, Value] | None
-) -> optuna.study.Study:
-    """The study; where there is none it is made, and ``start`` is the first that will be tried."""
-    optuna = optuna_package()
-    study: Any
-    try:
-        study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
-    except optuna.exceptions.DuplicatedStudyError:
-        study = optuna.load_study(storage=storage, study_name=name)
-        _check_setting(study, setting)
-        return study  # type: ignore[no-any-return]
-    study.set_user_attr(SETTING, setting)
-    if start is not None:
-        study.set_user_attr(BASE, 1)
-        study.enqueue_trial(start)
-    return study  # type: ignore[no-any-return]
-
-
-def _check_setting(study: optuna.study.Study, setting: dict[str, Any]) -> None:
-    """Raise RunError where the trials of ``study`` cannot be compared with those of ``setting``."""
-    known = study.user_attrs.get(SETTING)
-    if known is None and not study.get_trials(deepcopy=False):
-        # Whoever made it was killed, or will write the same in a moment.
-        study.set_user_attr(SETTING, setting)
-    known = study.user_attrs.get(SETTING)
-    if known is None:
-        raise RunError(
-            f"study {study.study_name} was not made by kd tune; give yours another name: --name"
-        )
-    other = [what for what in setting if known.get(what) != setting[what]]
-    if other:
-        raise RunError(
-            f"study {study.study_name} stands already with another {' and '.join(other)}; go on "
-            "with it by the command that began it, or begin another with --name"
-        )
-
-
-def _start(recipe: Recipe, space: Sequence[Dimension]) -> dict[str, Value] | None:
-    """What ``recipe`` has for each setting, where all of that may be tried."""
-    values = {dimension.name: present(recipe, dimension.name) for dimension in space}
-    held = all(dimension.holds(values[dimension.name]) for dimension in space)
-    return values if held else None
 
 
 def _count(study: optuna.study.Study) -> int:
