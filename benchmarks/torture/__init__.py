@@ -1,0 +1,1 @@
+"""The toolkit as a hostile world meets it: ``make torture``; one part a file."""
