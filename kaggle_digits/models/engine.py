@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import random
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
-
-import numpy as np
 
 from kaggle_digits.errors import ModelError
 from kaggle_digits.machine import backend_name
@@ -73,11 +70,7 @@ def start_anew(seed: int) -> None:
     """Forget earlier models and set the seed of first weights and dropout."""
     k = keras()
     k.backend.clear_session()
-    if backend_name() == "jax":
-        # Keras' own way imports TensorFlow too; its layers draw their seeds from Python.
-        random.seed(seed)
-        np.random.seed(seed)
-    else:
+    with quiet_start():  # under JAX too, Keras imports TensorFlow here, and to save a model
         k.utils.set_random_seed(seed)
 
 

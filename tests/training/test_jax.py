@@ -1,0 +1,131 @@
+"""The same recipe on JAX: in a process of its own, since Keras chooses its backend once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kaggle_digits.data.folder import Dataset, load
+from kaggle_digits.data.split import Split
+from kaggle_digits.errors import ModelError
+from kaggle_digits.models.classifier import load_classifier
+from kaggle_digits.models.lite import LITE_FILE
+from kaggle_digits.run_store import open_run
+from kaggle_digits.training.augment import Augmentation
+from kaggle_digits.training.predict import predict_again
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.run import resume, train
+
+pytestmark = pytest.mark.skipif(
+    util.find_spec("jax") is None, reason="JAX is missing: pip install 'kaggle-digits[jax]'"
+)
+ROOT = Path(__file__).parents[2]
+# All that is done otherwise there: images moved and bent, kernels orthogonalised, weights
+# averaged with statistics taken anew.
+RECIPE = Recipe(
+    "fast",
+    widths=(6, 12, 24),
+    epochs=5,
+    batch_size=97,  # divides 970 rows: a smaller last batch would be compiled apart
+    optimizer="muon",
+    learning_rate=0.02,
+    label_smoothing=0.1,
+    ema=0.9,
+    augment=Augmentation(elastic=0.3),
+)
+ON_JAX = """
+import sys
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+
+from kaggle_digits.data.folder import load
+from kaggle_digits.data.split import Split
+from kaggle_digits.models.classifier import load_classifier
+from kaggle_digits.training import fit
+from kaggle_digits.training.run import resume, train
+from tests.training.test_jax import RECIPE
+from tests.training.test_run import StopAfter
+
+fit.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+dataset, here = load(Path(sys.argv[1])), Path(sys.argv[2])
+theirs = load_classifier(here / "tensorflow" / "members" / "0")
+np.save(here / "theirs.npy", theirs.probabilities(dataset.test.images))
+np.save(here / "few.npy", theirs.probabilities(dataset.test.images[:3]))
+assert "tensorflow" not in sys.modules  # reading needs none
+train(dataset, RECIPE, Split(), runs_dir=here, name="jax")
+try:
+    train(dataset, RECIPE, Split(), runs_dir=here, name="stopped", watcher=StopAfter(0, 2))
+except KeyboardInterrupt:
+    copytree(here / "stopped", here / "left")
+resume(dataset, runs_dir=here, name="stopped")
+"""
+
+
+@pytest.fixture(scope="module")
+def here(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs ``tensorflow``, ``jax``, ``stopped`` and resumed on JAX, and ``left`` unfinished there;
+    theirs.npy and few.npy, what JAX reads with the first one's model."""
+    folder = tmp_path_factory.mktemp("backends")
+    train(load(sample), RECIPE, Split(), runs_dir=folder, name="tensorflow")
+    done = subprocess.run(
+        [sys.executable, "-c", ON_JAX, str(sample), str(folder)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "JAX_COMPILATION_CACHE_DIR": f"{folder}/compiled",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return folder
+
+
+def metrics(folder: Path, name: str) -> dict[str, Any]:
+    return open_run(folder, name).metrics()
+
+
+def test_a_recipe_learns_as_well(here: Path) -> None:
+    ours, theirs = metrics(here, "tensorflow"), metrics(here, "jax")
+    assert ours["val_accuracy"] > 0.75
+    assert abs(theirs["val_accuracy"] - ours["val_accuracy"]) < 0.1
+    config = json.loads((here / "jax" / "config.json").read_text())
+    assert config["versions"]["backend"] == "jax"
+    assert "jax" in config["versions"]
+
+
+def test_a_model_reads_alike_on_both(here: Path, dataset: Dataset) -> None:
+    ours = load_classifier(here / "tensorflow" / "members" / "0")
+    expected = ours.probabilities(dataset.test.images)
+    assert np.abs(np.load(here / "theirs.npy") - expected).max() <= 1e-5
+    assert np.abs(np.load(here / "few.npy") - expected[:3]).max() <= 1e-5
+    run = open_run(here, "jax")
+    assert np.abs(predict_again(run, dataset) - run.test()).max() <= 1e-5
+    assert not (run.member_folder(0) / LITE_FILE).exists()
+
+
+def test_the_same_seed_repeats_bit_for_bit_also_when_interrupted(here: Path) -> None:
+    for file in ("oof.npy", "test.npy", "history.csv"):
+        one, other = ((here / name / file).read_bytes() for name in ("jax", "stopped"))
+        if file.endswith("npy"):
+            assert one == other, file
+        else:  # seconds, the last column, are never the same
+            lines = [text.decode().splitlines() for text in (one, other)]
+            bare = [[line.rpartition(",")[0] for line in text] for text in lines]
+            assert bare[0] == bare[1]
+
+
+def test_what_was_begun_on_jax_is_not_ended_on_tensorflow(here: Path, dataset: Dataset) -> None:
+    with pytest.raises(ModelError, match="begun on jax in float32, now on tensorflow in float32"):
+        resume(dataset, runs_dir=here, name="left")
