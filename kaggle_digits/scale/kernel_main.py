@@ -327,7 +327,7 @@ def run_for(
             hard.daemon = True
             hard.start()
 
-    late = threading.Timer(seconds, stop, (f"{seconds / 3600:.1f} hours are over",))
+    late = threading.Timer(seconds, stop, (f"{seconds / 3600:.2g} hours are over",))
     late.daemon = True
     late.start()
     before = {}

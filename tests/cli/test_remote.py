@@ -44,7 +44,7 @@ class Folder:
 def folder(
     tmp_path: Path, kaggle: FakeKaggle, left_there: Session, monkeypatch: pytest.MonkeyPatch
 ) -> Folder:
-    monkeypatch.setenv("KD_KAGGLE_TIMEOUT", "3")
+    monkeypatch.setenv("KD_KAGGLE_TIMEOUT", "10")
     monkeypatch.chdir(tmp_path)
     return Folder(tmp_path, kaggle, left_there)
 

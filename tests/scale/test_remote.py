@@ -43,7 +43,9 @@ class Place:
         self.runs, self.submissions = folder / "runs", folder / "submissions"
         self.data = data_folder(folder / "data")
         self.heard = Heard()
-        self.kernels = Kernels(patience=replace(patience, call=5.0, read=2.0), progress=self.heard)
+        self.kernels = Kernels(
+            patience=replace(patience, connect=10.0, read=10.0, call=30.0), progress=self.heard
+        )
 
     def push(self, wish: Wish = WISH, **given: Any) -> record.Push:
         ready = prepare(wish, runs_dir=self.runs, submissions_dir=self.submissions)
