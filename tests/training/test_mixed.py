@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.training.test_run import StopAfter, same
 RECIPE = Recipe(
     "strong-upright",
     widths=(4, 6, 8, 16),
-    epochs=4,
+    epochs=3,
     batch_size=64,
     optimizer="muon",
     learning_rate=0.02,
@@ -33,14 +34,19 @@ RECIPE = Recipe(
     ema=0.9,
     augment=Augmentation(elastic=0.3),
 )
+SMALL = replace(RECIPE, model="fast", widths=(4, 6, 16), augment=None)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize(("precision", "recipe"), [("bfloat16", SMALL), ("float16", RECIPE)])
 def test_it_learns_and_leaves_a_model_in_float32(
-    precision: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str,
+    recipe: Recipe,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("KD_PRECISION", precision)
-    run = train(dataset, RECIPE, Split(), runs_dir=tmp_path, name="half")
+    run = train(dataset, recipe, Split(), runs_dir=tmp_path, name="half")
     assert run.metrics()["val_accuracy"] > 0.6
     test = run.test()
     assert test.dtype == np.float32
@@ -59,7 +65,8 @@ def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
 ) -> None:
     monkeypatch.setenv("KD_PRECISION", "float16")
     assert dataset.train.labels is not None
-    learner = make_learner(RECIPE, dataset.train.images, dataset.train.labels, seed=0)
+    recipe = replace(SMALL, augment=Augmentation())
+    learner = make_learner(recipe, dataset.train.images, dataset.train.labels, seed=0)
     assert isinstance(learner, KerasLearner)
     model = learner.classifier.logits  # type: ignore[attr-defined]
     before, seen = learner.state(), {}
@@ -72,7 +79,7 @@ def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
     assert learner.state() != before
     by_type = {dtype: [n for n in seen if seen[n] == dtype] for dtype in set(seen.values())}
     assert set(by_type) == {"float16", "float32"}
-    assert sum(name.startswith("conv2d") for name in by_type["float16"]) == 6
+    assert {"waves", "conv2d", "dense"} <= {name.partition("_")[0] for name in by_type["float16"]}
     assert {"images", "augment", "normalize_unit", "out"} <= set(by_type["float32"])
     scale = model.optimizer.dynamic_scale
     assert float(scale) <= model.optimizer.initial_scale
@@ -83,11 +90,10 @@ def test_it_resumes_bit_for_bit_and_in_no_other_precision(
 ) -> None:
     monkeypatch.setenv("KD_PRECISION", "float16")
     monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    recipe = RECIPE.with_changes(model="fast", widths=(4, 6, 16))
-    undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="half")
+    undisturbed = train(dataset, SMALL, Split(), runs_dir=tmp_path / "a", name="half")
     with pytest.raises(KeyboardInterrupt):
-        stop = StopAfter(0, 3)
-        train(dataset, recipe, Split(), runs_dir=tmp_path / "b", name="half", watcher=stop)
+        stop = StopAfter(0, 2)
+        train(dataset, SMALL, Split(), runs_dir=tmp_path / "b", name="half", watcher=stop)
     monkeypatch.setenv("KD_PRECISION", "float32")
     with pytest.raises(ModelError, match="tensorflow in float16, now on tensorflow in float32"):
         resume(dataset, runs_dir=tmp_path / "b")
