@@ -42,7 +42,9 @@ def train(
             "--model",
         ),
     ] = None,
-    recipe: Annotated[str | None, _set(TRAINING, "A named recipe: kd recipes.", "--recipe")] = None,
+    recipe: Annotated[
+        str | None, _set(TRAINING, "A named recipe (kd recipes) or a recipe file.", "--recipe")
+    ] = None,
     epochs: Annotated[int | None, _set(TRAINING, "Passes over the rows.", "--epochs")] = None,
     batch_size: Annotated[int | None, _set(TRAINING, "Rows a step.", "--batch-size")] = None,
     learning_rate: Annotated[
