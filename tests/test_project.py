@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import kaggle_digits
+from benchmarks.licences import names
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kaggle_digits"
@@ -152,3 +153,11 @@ def test_no_data_or_model_is_committed() -> None:
             assert place.name == "README.md", place
         assert place.suffix not in {".csv", ".zip", ".gz", ".npy", ".npz", ".keras", ".joblib"}
         assert path.stat().st_size < 500_000, place
+
+
+def test_every_package_stands_with_its_licence() -> None:
+    """docs/dependencies.md is what benchmarks.licences printed for the packages held now."""
+    listed = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w.-]+) \| .+ \|$", listed, re.MULTILINE)
+    assert [name for name in rows if name not in ("package", "---")] == names()
+    assert "not installed" not in listed

@@ -1,0 +1,68 @@
+"""The licences of all packages that are installed with the toolkit, as they say themselves.
+
+python -m benchmarks.licences > docs/dependencies.md
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+from pathlib import Path
+
+CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
+# Long ways of saying the same, and packages whose metadata leave it to a file.
+SHORT = {
+    "MIT License": "MIT",
+    "BSD License": "BSD",
+    "Apache Software License": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Apache 2.0": "Apache-2.0",
+    "ISC License (ISCL)": "ISC",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "3-Clause BSD License": "BSD-3-Clause",
+}
+HEAD = """# Dependencies and their licences
+
+What `make setup` installs, extras and development tools among it, and the licence that each
+declares (`python -m benchmarks.licences`). [constraints.txt](../constraints.txt) holds versions.
+None of it is copied into this repository.
+
+| package | licence |
+| --- | --- |"""
+
+
+def names() -> list[str]:
+    """The packages in constraints.txt."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return [re.split(r"[=;\s]", line, maxsplit=1)[0] for line in lines if line[:1].isalnum()]
+
+
+def licence(package: str) -> str:
+    """What ``package`` declares, shortened."""
+    try:
+        found = metadata(package)
+    except PackageNotFoundError:
+        return "not installed on this machine"
+    return " / ".join(SHORT.get(one, one) for one in _declared(found)) or "see the package"
+
+
+def _declared(found: PackageMetadata) -> list[str]:
+    if "License-Expression" in found:
+        return [found["License-Expression"]]
+    classifiers = found.get_all("Classifier") or []
+    named = [c.rpartition(" :: ")[2] for c in classifiers if c.startswith("License :: ")]
+    named = [one for one in named if one != "OSI Approved"]
+    text = found["License"].strip().splitlines() if "License" in found else []
+    return named or [line.strip(' "') for line in text[:1] if line.strip()]
+
+
+def main() -> None:
+    """Print Markdown."""
+    print(HEAD)
+    for package in names():
+        print(f"| {package} | {licence(package)} |")
+
+
+if __name__ == "__main__":
+    main()
