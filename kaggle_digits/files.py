@@ -82,6 +82,19 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", durable=durable)
 
 
+def read_json(path: Path) -> Any:
+    """What stands in a JSON file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON in UTF-8, or nested deeper than anyone writes it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply") from None
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of the bytes of ``path``."""
     with path.open("rb") as file:

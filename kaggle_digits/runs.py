@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +12,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from kaggle_digits import run_form
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.errors import RunError
-from kaggle_digits.files import explain_storage, write_json, write_whole
+from kaggle_digits.files import explain_storage, read_json, write_json, write_whole
+from kaggle_digits.run_form import refuse_links
 
 Probabilities = NDArray[np.float32]
 CONFIG, METRICS, HISTORY, OOF, TEST = (
@@ -60,7 +61,8 @@ class Run:
 
     def config(self) -> dict[str, Any]:
         """config.json: model, recipe, seed, split, data, versions."""
-        return self._json(CONFIG)
+        refuse_links(self.path)
+        return self._json(CONFIG, run_form.CONFIG)
 
     def metrics(self) -> dict[str, Any]:
         """metrics.json: val_accuracy, val_accuracy_ci95, val_loss, n_val, train_seconds, …"""
@@ -68,7 +70,8 @@ class Run:
             raise RunError(
                 f"run {self.name} is not finished; go on with: kd train --resume --name {self.name}"
             )
-        return self._json(METRICS)
+        refuse_links(self.path)
+        return self._json(METRICS, run_form.METRICS)
 
     def oof(self) -> Probabilities:
         """(n_train, 10) float32 out-of-fold probabilities, NaN where never validated."""
@@ -158,15 +161,19 @@ class Run:
                 raise Busy from None
         return lock
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _json(self, name: str, rules: dict[str, Any]) -> dict[str, Any]:
         try:
-            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+            content = read_json(self.path / name)
         except FileNotFoundError:
             raise self._missing(name) from None
         except (OSError, ValueError) as error:
             raise self._damaged(name) from error
         if not isinstance(content, dict):
             raise self._damaged(name)
+        try:
+            run_form.check_form(content, rules)
+        except run_form.Odd as error:
+            raise self._damaged(name, f" ({error})") from error
         return content
 
     def _probabilities(self, name: str) -> Probabilities:
@@ -183,14 +190,14 @@ class Run:
             f"kd train --resume --name {self.name}"
         )
 
-    def _damaged(self, name: str) -> RunError:
+    def _damaged(self, name: str, why: str = "") -> RunError:
         if name == CONFIG:
             return RunError(
-                f"{self.path / name} is damaged: nothing else says how run {self.name} was "
+                f"{self.path / name} is damaged{why}: nothing else says how run {self.name} was "
                 f"trained; delete {self.path} and train again"
             )
         return RunError(
-            f"{self.path / name} is damaged; "
+            f"{self.path / name} is damaged{why}; "
             f"delete it and run: kd train --resume --name {self.name}"
         )
 

@@ -11,8 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "kaggle_digits"
 FLOORS = [
-    {"errors", "files", "machine"},
-    {"calibration", "data", "models", "runs", "run_store", "scores"},
+    {"errors", "files", "machine", "trust"},
+    {"calibration", "data", "models", "runs", "run_form", "run_store", "scores"},
     {"training", "insight", "competition", "blend", "judging", "ensemble", "submissions"}
     | {"reading", "app"},
     {"studies", "scale"},

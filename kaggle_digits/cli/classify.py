@@ -80,7 +80,9 @@ def _files(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
         if not name:  # a shell's unset variable would mean the whole current folder
             raise UsageError("an empty name is no picture; for all in this folder: kd classify .")
         if name == STDIN:
-            yield name, sys.stdin.buffer.read()
+            from kaggle_digits.data.picture import MOST_BYTES
+
+            yield name, sys.stdin.buffer.read(MOST_BYTES + 1)  # more is refused
         elif Path(name).is_dir():  # what an earlier --show left there is not read
             from kaggle_digits.data.picture import pictures_in
 

@@ -27,6 +27,11 @@ def plain(text: str) -> str:
     return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
 
 
+def cell(value: object) -> str:
+    """What a file said, as it may stand in a table: on one line, without markup of its own."""
+    return " ".join(plain(str(value)).split())
+
+
 def note(text: str) -> None:
     """One line of news on stderr."""
     err.print(plain(text), style="dim")
@@ -56,7 +61,14 @@ def show(table: Table) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object and nothing else on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # json escapes a terminal's control characters below 32 only.
+    sys.stdout.write("".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text))
+    sys.stdout.write("\n")
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1]
 
 
 def percent(accuracy: float | None, interval: tuple[float, float] | None = None) -> str:

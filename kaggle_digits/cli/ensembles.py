@@ -89,7 +89,7 @@ def _table(runs: Sequence[Run], combined: Ensemble, method: str) -> Table:
     scores = [*combined.member_scores, combined.score]
     for name, score, cells in zip(names, scores, [*own, []], strict=True):
         table.add_row(
-            name,
+            console.cell(name),
             console.percent(score.accuracy, score.ci95) if score else "–",
             f"{score.n:,}" if score else "0",
             f"{score.log_loss:.4f}" if score else "–",

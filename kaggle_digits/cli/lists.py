@@ -91,18 +91,19 @@ def _runs_table(
         table.add_column(column, justify="right" if right else "left", no_wrap=column != "run")
     for row in rows:
         if "problem" in row:
-            table.add_row(row["run"], row.get("model", "?"), row["problem"])
+            cells = (row["run"], row.get("model", "?"), row["problem"])
+            table.add_row(*map(console.cell, cells))
             continue
         loss, public = row["val_loss"], row["public_score"]
         table.add_row(
-            row["run"],
-            row["model"],
-            row["held_out"],
+            console.cell(row["run"]),
+            console.cell(row["model"]),
+            console.cell(row["held_out"]),
             console.percent(row["val_accuracy"], row["val_accuracy_ci95"]),
             f"{row['n_val']:,}",
             "–" if loss is None else f"{loss:.4f}",
             f"{row['train_seconds']:.0f}",
-            row["source"],
+            console.cell(row["source"]),
             "–" if public is None else f"{public:.5f}",
         )
     console.show(table)
@@ -118,9 +119,9 @@ def _one_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    table = Table(title=str(run.path), show_header=False, title_justify="left")
+    table = Table(title=console.cell(run.path), show_header=False, title_justify="left")
     for key, value in {**_flat(config), **_flat(metrics), "public_score": public}.items():
-        table.add_row(key, "–" if value is None else str(value))
+        table.add_row(console.cell(key), "–" if value is None else console.cell(value))
     console.show(table)
 
 

@@ -64,7 +64,7 @@ def _draw_augmentation(dataset: Dataset, recipe: str, how: Augmentation, folder:
 def _show_inspection(found: Inspection) -> None:
     from rich.table import Table
 
-    table = Table(title=f"Data from {found.source}", title_justify="left")
+    table = Table(title=f"Data from {console.cell(found.source)}", title_justify="left")
     table.add_column("")
     for name in ("train.csv", "test.csv"):
         table.add_column(name, justify="right")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from kaggle_digits import __version__
+from kaggle_digits import __version__, trust
 from kaggle_digits.cli import (
     classify,
     combine,
@@ -43,11 +43,12 @@ class Commands(TyperGroup):
     """Turns whatever a command raises into one line on stderr and an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take --debug wherever it stands, as in ``kd train --debug``."""
-        end = args.index("--") if "--" in args else len(args)
-        if "--debug" in args[:end]:
-            os.environ[console.DEBUG_VARIABLE] = "1"
-            args = [arg for arg in args[:end] if arg != "--debug"] + args[end:]
+        """Take --debug and --trust wherever they stand, as in ``kd train --debug``."""
+        for option, variable in (("--debug", console.DEBUG_VARIABLE), ("--trust", trust.VARIABLE)):
+            end = args.index("--") if "--" in args else len(args)
+            if option in args[:end]:
+                os.environ[variable] = "1"
+                args = [arg for arg in args[:end] if arg != option] + args[end:]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -109,6 +110,9 @@ def _root(
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks and every package's own words.")
+    ] = False,
+    trust_all: Annotated[
+        bool, typer.Option("--trust", help="Let code in a run that was made elsewhere run here.")
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:

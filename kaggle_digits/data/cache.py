@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.data.table import Content, read_content
 from kaggle_digits.errors import StorageError
-from kaggle_digits.files import write_json, write_whole
+from kaggle_digits.files import read_json, write_json, write_whole
 
 FOLDER = ".cache"
 FORMAT = 1
@@ -69,7 +68,7 @@ def _array_path(path: Path, digest: str) -> Path:
 
 def _kept(path: Path, digest: str) -> NDArray[np.uint8] | None:
     try:
-        numbers = np.load(_array_path(path, digest))
+        numbers = np.load(_array_path(path, digest), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return numbers if numbers.dtype == np.uint8 and numbers.ndim == 1 and numbers.size else None
@@ -97,7 +96,7 @@ def _signature(path: Path) -> str | None:
 
 def _noted(note: Path, signature: str) -> str | None:
     try:
-        content = json.loads(note.read_text(encoding="utf-8"))
+        content = read_json(note)
         return str(content["sha256"]) if content["signature"] == signature else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import Digits, read_test, read_train
 from kaggle_digits.data.submission import read_ids
 from kaggle_digits.errors import DataError
-from kaggle_digits.files import write_json
+from kaggle_digits.files import read_json, write_json
 
 TRAIN, TEST, SAMPLE = "train.csv", "test.csv", "sample_submission.csv"
 FILES = (TRAIN, TEST, SAMPLE)
@@ -110,7 +109,7 @@ def source_of(folder: Path, train_sha256: str, test_sha256: str) -> Source:
 def read_source(folder: Path) -> Source | None:
     """What source.json says; None where there is none or it cannot be read."""
     try:
-        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        content = read_json(folder / RECORD)
         return Source(str(content["source"]), str(content["fetched"]), dict(content["sha256"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

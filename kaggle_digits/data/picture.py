@@ -7,6 +7,7 @@ LeCun, Cortes, Burges (yann.lecun.com/exdb/mnist): the digit, its proportions ke
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +24,15 @@ from kaggle_digits.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# What cameras, scanners and drawing programs write, the first five imported by Pillow beforehand.
+# It knows more, some of it by other programs.
+KINDS = (
+    *("PNG", "JPEG", "GIF", "BMP", "PPM"),
+    *("WEBP", "TIFF", "DIB", "AVIF", "JPEG2000", "ICO", "TGA"),
+)
+SEVERAL_IN_ONE = {"MPO"}  # a photograph with its preview, or two eyes' views: the first is meant
+# A photograph of the largest phones as JPEG, which is read at a fraction of its size, fits.
+MOST_BYTES, MOST_PIXELS = 256 << 20, 48 << 20
 # Longest side, in pixels, on which a digit is looked for; found small, it is looked at again.
 LOOKED_AT, ENOUGH = 400, 90
 # Round the digit that is looked at again; off the edge of a sheet that is cut out.
@@ -54,22 +64,31 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
         name: what messages call it.
 
     Raises:
-        DataError: it is missing, damaged, too large or no picture.
+        DataError: it is missing, damaged, too large, several in one, or no picture.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    # What is odd about a picture that can be read all the same is nobody's news.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        picture = Image.open(BytesIO(source) if isinstance(source, bytes) else source)
-        if picture.format == "JPEG":  # decoded at a fraction of its size, where that is enough
+        _refuse_odd(source, name)
+        file = BytesIO(source) if isinstance(source, bytes) else source
+        picture = Image.open(file, formats=KINDS)
+        if picture.format in ("JPEG", "MPO"):  # decoded at a fraction of its size, if that will do
+            if picture.info.get("progressive"):  # its decoder holds all of it at once
+                _refuse_many(picture, name)
             picture.draft(None, (4 * LOOKED_AT, 4 * LOOKED_AT))
+        _refuse_many(picture, name)
         picture.load()
         return ImageOps.exif_transpose(picture)
+    except DataError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
     except PermissionError:
         raise DataError(f"{name} cannot be read: no permission") from None
     except Image.DecompressionBombError:
-        raise DataError(f"{name} has too many pixels; make it smaller first") from None
+        raise _too_many_pixels(name) from None
     except IsADirectoryError:
         raise DataError(f"{name} is a folder") from None
     except UnidentifiedImageError:
@@ -78,6 +97,31 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
     except Exception as error:
         # Pillow's decoders raise what they like; unreadable is all that matters here.
         raise DataError(f"{name} is no picture that can be read ({_first_line(error)})") from error
+
+
+def _refuse_odd(source: Path | BinaryIO | bytes, name: str) -> None:
+    if isinstance(source, Path):
+        if source.exists() and not source.is_file() and not source.is_dir():
+            raise DataError(f"{name} is no file but a device or pipe; kd classify - reads a pipe")
+        size = source.stat().st_size
+    else:
+        size = len(source) if isinstance(source, bytes) else 0
+    if size > MOST_BYTES:
+        raise DataError(f"{name} has more than {MOST_BYTES >> 20} MB; make it smaller first")
+
+
+def _refuse_many(picture: Image, name: str) -> None:
+    """Refuse more pixels than memory is given to, and pictures after the first."""
+    # Wide numbers are worked on as floats, in several copies.
+    copies = 4 if picture.mode.startswith(("I", "F")) else 1
+    if picture.width * picture.height * copies > MOST_PIXELS:
+        raise _too_many_pixels(name)
+    if picture.format not in SEVERAL_IN_ONE and getattr(picture, "is_animated", False):
+        raise DataError(f"{name} moves or has several pages; save one picture of it")
+
+
+def _too_many_pixels(name: str) -> DataError:
+    return DataError(f"{name} has too many pixels; make it smaller first")
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -91,7 +135,8 @@ def pictures_in(folder: Path) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise DataError(f"the folder {error.filename} cannot be read ({error.strerror})")
 
-    kinds, found = Image.registered_extensions(), []
+    known, found = Image.registered_extensions(), []
+    kinds = {suffix for suffix, kind in known.items() if kind in {*KINDS, *SEVERAL_IN_ONE}}
     for place, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = [Path(place, name) for name in files if not name.startswith(".")]
@@ -148,7 +193,8 @@ def _plain(picture: Image) -> Image:
     from PIL import Image
 
     if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, np.float32)
+        # A file of floats may hold what is no number.
+        values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
         low, high = float(values.min(initial=0)), float(values.max(initial=0))
         # 16 bits are told from 8 by what stands in them; floats by their own range.
         top = 65535.0 if high > 255 and low >= 0 and high <= 65535 else max(high - low, 1e-6)

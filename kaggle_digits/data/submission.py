@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.table import read_content, read_whole_numbers
 from kaggle_digits.errors import DataError, SubmissionError
-from kaggle_digits.files import sha256, write_json, write_text
+from kaggle_digits.files import read_json, sha256, write_json, write_text
 
 COLUMNS = ["ImageId", "Label"]
 HIGHEST_ID = 2**32 - 1
@@ -65,13 +64,18 @@ def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[n
         SubmissionError: the labels do not fit the ids or are not 0 to 9.
         StorageError: the file cannot be written.
     """
-    path, labels = Path(path), np.asarray(labels)
+    write_text(Path(path), submission_text(path, ids, labels))
+
+
+def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> str:
+    """What write_submission writes; ``path`` is for messages."""
+    labels = np.asarray(labels)
     if labels.shape != ids.shape:
         raise SubmissionError(f"{path}: {len(labels)} labels for {len(ids)} ids; nothing written")
     if not np.issubdtype(labels.dtype, np.integer) or not np.isin(labels, range(CLASSES)).all():
         raise SubmissionError(f"{path}: labels must be whole numbers 0 to 9; nothing written")
     rows = (f"{i},{label}\r\n" for i, label in zip(ids.tolist(), labels.tolist(), strict=True))
-    write_text(path, ",".join(COLUMNS) + "\r\n" + "".join(rows))
+    return ",".join(COLUMNS) + "\r\n" + "".join(rows)
 
 
 def read_submission(path: Path | str, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -97,8 +101,10 @@ def write_origin(path: Path, origin: Origin) -> None:
 def read_origin(path: Path) -> Origin | None:
     """The origin of the submission at ``path``; None where it is unknown or the file changed."""
     try:
-        origin = Origin(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
-        return origin if origin.sha256 == sha256(path) else None
+        origin = Origin(**read_json(path.with_suffix(".json")))
+        texts = [origin.method, origin.source, origin.made, *origin.runs]
+        sound = isinstance(origin.runs, list) and all(isinstance(one, str) for one in texts)
+        return origin if sound and origin.sha256 == sha256(path) else None
     except (OSError, ValueError, TypeError):
         return None
 

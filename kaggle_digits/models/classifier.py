@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.errors import ModelError
+from kaggle_digits.models import estimator_file
 from kaggle_digits.models.engine import keras
+from kaggle_digits.models.estimator_file import JOBLIB_FILE, SIGNATURE_FILE, SKOPS_FILE
+from kaggle_digits.models.keras_file import check_network_file
 from kaggle_digits.models.normalize import Normalizer
 from kaggle_digits.models.predictor import Predictor
 
-KERAS_FILE, SCIKIT_FILE = "model.keras", "model.joblib"
+KERAS_FILE = "model.keras"
 # The layer of a network that normalises; behind it stands the body.
 PREPARE = "prepare"
 
@@ -29,10 +33,8 @@ class Answering(Protocol):
 class Classifier(Answering, Protocol):
     """A trained model with its normalisation inside."""
 
-    file_name: str
-
-    def save(self, path: Path) -> None:
-        """Write the model to ``path``, whose name ends as ``file_name``."""
+    def save(self, folder: Path) -> Path:
+        """Write the model into ``folder``; the file, whose name says its kind."""
 
     def first_layer(self) -> NDArray[np.float32] | None:
         """What the first layer looks for: (units, height, width), or None."""
@@ -45,8 +47,6 @@ class KerasClassifier:
         network: the whole model, as saved: normalisation, layers, softmax.
         logits: the same layers without the softmax; what is trained.
     """
-
-    file_name = KERAS_FILE
 
     def __init__(self, network: Any, logits: Any = None) -> None:
         self.network = network
@@ -86,9 +86,10 @@ class KerasClassifier:
         """The network as one TensorFlow function; None where it cannot be traced."""
         return self._predictor.traced()
 
-    def save(self, path: Path) -> None:
+    def save(self, folder: Path) -> Path:
         """See Classifier."""
-        self.network.save(path)
+        self.network.save(folder / KERAS_FILE)
+        return folder / KERAS_FILE
 
     def first_layer(self) -> NDArray[np.float32] | None:
         """See Classifier; dense weights as 28 × 28, convolution filters as they are."""
@@ -108,8 +109,6 @@ class KerasClassifier:
 class ScikitClassifier:
     """A scikit-learn classifier together with the normaliser that feeds it."""
 
-    file_name = SCIKIT_FILE
-
     def __init__(self, estimator: Any, normalizer: Normalizer) -> None:
         self.estimator = estimator
         self.normalizer = normalizer
@@ -126,11 +125,12 @@ class ScikitClassifier:
             probabilities[:, np.asarray(self.estimator.classes_, int)] = predicted
         return probabilities
 
-    def save(self, path: Path) -> None:
+    def save(self, folder: Path) -> Path:
         """See Classifier."""
-        import joblib
-
-        joblib.dump({"estimator": self.estimator, "normalizer": self.normalizer}, path, compress=1)
+        parts = {"estimator": self.estimator, "normalizer": asdict(self.normalizer)}
+        name, content = estimator_file.packed(parts)
+        (folder / name).write_bytes(content)
+        return folder / name
 
     def first_layer(self) -> NDArray[np.float32] | None:
         """See Classifier."""
@@ -147,23 +147,42 @@ def load_classifier(folder: Path) -> Classifier:
     """The model kept in a member's folder.
 
     Raises:
-        ModelError: there is none, or it is damaged.
+        ModelError: there is none, it is damaged, or it could run a stranger's code.
     """
-    path = folder / (KERAS_FILE if (folder / KERAS_FILE).exists() else SCIKIT_FILE)
+    names = (KERAS_FILE, SKOPS_FILE, JOBLIB_FILE)
+    path = next((folder / name for name in names if (folder / name).exists()), None)
+    if path is None:
+        raise ModelError(f"no model in {folder}; train it again or go on with --resume")
     try:
         if path.name == KERAS_FILE:
-            return KerasClassifier(keras().models.load_model(path, compile=False))
-        import joblib
-
-        return ScikitClassifier(**joblib.load(path))
-    except FileNotFoundError:
-        raise ModelError(f"no model in {folder}; train it again or go on with --resume") from None
+            check_network_file(path)
+            # In safe mode, code that a file brings is not run.
+            network = keras().models.load_model(path, compile=False, safe_mode=True)
+            return KerasClassifier(network)
+        content = path.read_bytes()
+        if path.name == SKOPS_FILE:
+            return _around(estimator_file.read_skops(content))
+        signature = folder / SIGNATURE_FILE
+        said = signature.read_text(encoding="utf-8") if signature.is_file() else None
+        return _around(estimator_file.read_pickle(content, said, str(path)))
+    except estimator_file.Untrusted:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())[:120]
         raise ModelError(
             f"{path} cannot be read ({reason}); delete the folder {folder} and go on with: "
             f"kd train --resume --name {folder.parent.parent.name}"
         ) from error
+
+
+def _around(parts: Any) -> ScikitClassifier:
+    """The classifier of what a file held, or an exception where that is something else."""
+    estimator, normalizer = parts["estimator"], parts["normalizer"]
+    if not hasattr(estimator, "predict_proba") or not hasattr(estimator, "classes_"):
+        raise ValueError(f"it holds {type(estimator).__name__}, no fitted classifier")
+    if not isinstance(normalizer, Normalizer):  # as pickles once held it
+        normalizer = Normalizer(**normalizer)
+    return ScikitClassifier(estimator, normalizer)
 
 
 def _as_logits(body: Any, outputs: Any) -> Any:

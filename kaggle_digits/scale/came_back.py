@@ -6,7 +6,9 @@ import hashlib
 import json
 import re
 import stat
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,15 @@ from kaggle_digits.files import explain_storage, sha256
 from kaggle_digits.runs import OOF, TEST, Probabilities, Run, read_probabilities
 from kaggle_digits.scale.kernel_main import FINISHED, PARTIAL
 
-PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of a path: nothing hidden, no .., no drive
+# Of a path: nothing hidden, no .., no drive, no name that a disk refuses.
+PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEEPEST, MOST_FILES = 4, 10_000
 MOST_BYTES = 4 << 30  # of a run; the largest recipe's has less than a tenth
 CHUNK = 1 << 20
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
+    *(struct.error, ValueError, IndexError, OverflowError),  # of zipfile, on invented headers
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
                 raise _wrong("its files are not those of the manifest")
             for entry in entries:
                 _extract(zipped, entry, manifest, folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
+    except DAMAGE as error:
         raise _wrong(f"{archive.name} is damaged") from error
 
 

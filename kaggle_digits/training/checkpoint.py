@@ -13,6 +13,7 @@ import numpy as np
 
 from kaggle_digits.errors import ModelError
 from kaggle_digits.files import write_whole
+from kaggle_digits.models.estimator_file import Untrusted
 from kaggle_digits.training.learner import Learner
 from kaggle_digits.training.watch import Epoch
 
@@ -74,7 +75,8 @@ def save(checkpoint: Checkpoint, learner: Learner, progress: Progress) -> None:
 
 
 def restore(checkpoint: Checkpoint | None, learner: Learner, member: int) -> Progress:
-    """Bring ``learner`` to where it was; a fresh start where nothing is kept or it is damaged.
+    """Bring ``learner`` to where it was; a fresh start where nothing is kept, it is damaged, or it
+    is a pickle that was not made here.
 
     Raises:
         ModelError: it was kept of another model.
@@ -90,6 +92,8 @@ def restore(checkpoint: Checkpoint | None, learner: Learner, member: int) -> Pro
         return Progress()
     try:
         learner.restore(state)
+    except Untrusted:  # nothing of it is used: trained from the start, the member is the same
+        return Progress()
     except ValueError as error:
         raise ModelError(
             f"the checkpoint of member {member} does not fit the model as it is now "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kaggle_digits import trust
 from kaggle_digits.errors import RunError, UsageError
 from kaggle_digits.training.recipe import Recipe, from_json
 
@@ -42,6 +43,23 @@ class Committee:
         """As it stands in config.json."""
         designs = [design.to_json() for design in self.designs]
         return {"name": self.name, "folds": self.folds, "designs": designs}
+
+
+def names_code(recipe: Recipe | Committee) -> bool:
+    """Whether training by it calls a function that it names, ``package.module:function``."""
+    return any(":" in design.model for design in recipe.designs)
+
+
+def may_run(recipe: Recipe | Committee, signature: object) -> bool:
+    """Whether a recipe read from a file calls nothing, or was made here, or is trusted.
+
+    Args:
+        recipe: as read.
+        signature: kept beside it; of trust.sign_json.
+    """
+    if not names_code(recipe) or trust.trusting():
+        return True
+    return trust.json_made_here(recipe.to_json(), signature)
 
 
 def read_recipe(content: Any) -> Recipe | Committee:

@@ -154,14 +154,15 @@ def fit_member(
         kept = progress.best_epoch
         learner.restore(progress.best)
     views = task.recipe.views
+    model_file, model = _model_file(learner.classifier)
     return Member(
         view_probabilities(learner.classifier, val_images, views),
         view_probabilities(learner.classifier, test.images, views),
         progress.history,
         kept,
         sum(row.seconds for row in progress.history),
-        learner.classifier.file_name,
-        _model_bytes(learner.classifier),
+        model_file,
+        model,
         to_lite(learner.classifier, images),
         learner.classifier.first_layer(),
         peak_memory_mb(),
@@ -187,8 +188,7 @@ def _step_of(watcher: Watcher, member: int) -> Callable[[int, float, float], Non
     return lambda step, loss, accuracy: watcher.step(member, step, loss, accuracy)
 
 
-def _model_bytes(classifier: Classifier) -> bytes:
+def _model_file(classifier: Classifier) -> tuple[str, bytes]:
     with TemporaryDirectory() as folder, explain_storage(Path(folder)):
-        path = Path(folder) / classifier.file_name
-        classifier.save(path)
-        return path.read_bytes()
+        path = classifier.save(Path(folder))
+        return path.name, path.read_bytes()

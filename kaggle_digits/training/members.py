@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits import trust
 from kaggle_digits.calibration import temperature
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.ensemble import combine
 from kaggle_digits.errors import RunError
 from kaggle_digits.files import write_json, write_text, write_whole
+from kaggle_digits.models.estimator_file import JOBLIB_FILE, SIGNATURE_FILE
 from kaggle_digits.models.lite import LITE_FILE
 from kaggle_digits.runs import (
     HISTORY,
@@ -54,6 +56,8 @@ def keep_member(folder: Path, member: Member) -> None:
     write_probabilities(folder / TEST, member.test)
     with write_whole(folder / member.model_file) as file:
         file.write_bytes(member.model)
+    if member.model_file == JOBLIB_FILE:  # by this it is known to be made here
+        write_text(folder / SIGNATURE_FILE, trust.sign(member.model))
     if member.lite is not None:
         with write_whole(folder / LITE_FILE) as file:
             file.write_bytes(member.lite)

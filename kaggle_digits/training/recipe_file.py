@@ -9,15 +9,17 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from kaggle_digits import trust
 from kaggle_digits.errors import DigitsError, UsageError
 from kaggle_digits.files import write_json
 from kaggle_digits.models.zoo import find_builder
-from kaggle_digits.training.committee import Committee, read_recipe
+from kaggle_digits.training.committee import Committee, may_run, names_code, read_recipe
 from kaggle_digits.training.recipe import Recipe
 
 SUFFIX = ".json"
-# What a file says about itself; it changes nothing.
-NOTE = "note"
+# What a file says about itself; it changes nothing. By its signature a file that names code is
+# known to be made here.
+NOTE, SIGNATURE = "note", "signature"
 
 
 def is_recipe_file(name: str) -> bool:
@@ -36,7 +38,10 @@ def write_recipe_file(path: Path, recipe: Recipe | Committee, note: str = "") ->
     Raises:
         StorageError: the folder is not writable or the disk is full.
     """
-    write_json(path, ({NOTE: note} if note else {}) | recipe.to_json())
+    about = {NOTE: note} if note else {}
+    if names_code(recipe):
+        about[SIGNATURE] = trust.sign_json(recipe.to_json())
+    write_json(path, about | recipe.to_json())
 
 
 def read_recipe_file(path: Path) -> Recipe | Committee:
@@ -44,7 +49,8 @@ def read_recipe_file(path: Path) -> Recipe | Committee:
 
     Raises:
         UsageError: there is no such file, it is not JSON, or a setting is unknown or of the wrong
-            kind; names the file and the setting.
+            kind, or a model is a function, in a file that was not made here; names the file and
+            the setting.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -71,7 +77,8 @@ def read_recipe_file(path: Path) -> Recipe | Committee:
 def _checked(content: Any) -> Recipe | Committee:
     if not isinstance(content, dict):
         raise UsageError(f"{_kind(content)} where settings in {{ }} are expected")
-    content = {name: value for name, value in content.items() if name != NOTE}
+    signature = content.get(SIGNATURE)
+    content = {name: value for name, value in content.items() if name not in (NOTE, SIGNATURE)}
     if "designs" not in content:
         _check_fields(content, Recipe, "")
     else:
@@ -80,6 +87,11 @@ def _checked(content: Any) -> Recipe | Committee:
         for number, design in enumerate(content["designs"], 1):
             _check_fields(design, Recipe, f"design {number}: ")
     recipe = read_recipe(content)
+    if not may_run(recipe, signature):
+        raise UsageError(
+            f"its model {recipe.model} is a function of somebody's own, and the file was changed "
+            f"or not made here; name the function yourself (--model), or {trust.HOW_TO}"
+        )
     for design in recipe.designs:
         find_builder(design.model)
     return recipe

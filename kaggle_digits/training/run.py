@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits import __version__
+from kaggle_digits import __version__, trust
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.data.split import Part, Split, fingerprint, split
 from kaggle_digits.errors import DigitsError, RunError
@@ -19,7 +19,7 @@ from kaggle_digits.machine import git_commit, machine, versions
 from kaggle_digits.run_store import create, list_runs, open_run
 from kaggle_digits.runs import Run
 from kaggle_digits.training.checkpoint import FileCheckpoint
-from kaggle_digits.training.committee import Committee, read_recipe
+from kaggle_digits.training.committee import Committee, may_run, names_code, read_recipe
 from kaggle_digits.training.executor import Executor, Failed, InProcess, Trained
 from kaggle_digits.training.fit import Task, member_seed
 from kaggle_digits.training.members import CHECKPOINT, DONE, assemble, keep_member
@@ -113,6 +113,11 @@ def resume(
         how, recipe = Split(**config["split"]), read_recipe(config["recipe"])
     except (KeyError, TypeError, RunError) as error:
         raise RunError(f"run {run.name} cannot be resumed: {error}") from error
+    if not may_run(recipe, config.get("signature")):
+        raise RunError(
+            f"run {run.name} trains {recipe.model}, a function of somebody's own, and was not made "
+            f"here; {trust.HOW_TO}"
+        )
     with run.writing():
         whole = all(map(_is_kept, run.member_folders()))
         if not (run.finished and whole):
@@ -153,6 +158,7 @@ def _config(
     parts: Sequence[Part],
 ) -> dict[str, Any]:
     return {
+        **({"signature": trust.sign_json(recipe.to_json())} if names_code(recipe) else {}),
         "name": run.name,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "kd_version": __version__,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.models import estimator_file
 from kaggle_digits.models.classifier import Classifier, ScikitClassifier
 from kaggle_digits.training.learner import OnStep
 from kaggle_digits.training.recipe import Recipe
@@ -62,17 +62,19 @@ class ScikitLearner:
 
     def state(self) -> bytes:
         """See Learner."""
-        import joblib
-
-        packed = io.BytesIO()
-        joblib.dump(self._classifier.estimator, packed)
-        return packed.getvalue()
+        return estimator_file.state(self._classifier.estimator)
 
     def restore(self, state: bytes) -> None:
-        """See Learner."""
-        import joblib
+        """See Learner.
 
-        self._classifier.estimator = joblib.load(io.BytesIO(state))
+        Raises:
+            ValueError: it is the state of another model.
+            Untrusted: it is a pickle that was not made here.
+        """
+        kept = estimator_file.read_state(state)
+        if type(kept) is not type(self._classifier.estimator):
+            raise ValueError(f"it holds {type(kept).__name__}")
+        self._classifier.estimator = kept
 
 
 class EpochwiseScikitLearner(ScikitLearner):

@@ -78,15 +78,12 @@ def test_a_wrong_cell_is_named_by_line_and_column(row: str, words: str) -> None:
         ("label,p0", "header has 2 columns"),
         ("label,p0,p7", "says 'p7' where p1 is expected"),
         ("1,0,255", "says '1' where label is expected"),
-        ('"label', "where label is expected"),
     ],
 )
 def test_a_wrong_header_is_named(header: str, words: str) -> None:
-    with pytest.raises(
-        DataError, match=r"expected the 3 columns label,p0,p1|where label"
-    ) as caught:
+    with pytest.raises(DataError, match=r"expected the 3 columns label,p0,p1") as caught:
         read(f"{header}\n1,0,0\n".encode())
-    assert words in str(caught.value) or '"' in header
+    assert words in str(caught.value)
 
 
 def test_a_file_that_is_no_text_is_refused() -> None:
@@ -94,6 +91,8 @@ def test_a_file_that_is_no_text_is_refused() -> None:
         read(b"\xff\xfe\x00l\x00a\n1,2,3\n")
     with pytest.raises(DataError, match=r"train\.csv"):
         read(b"label,p0,p1\n1,\xff,3\n")
+    with pytest.raises(DataError, match=r"train\.csv .* first line cannot be read"):
+        read(b'label,p0,"p1\n1,2,3\n')
 
 
 def test_a_header_alone_is_no_data() -> None:

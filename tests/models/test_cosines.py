@@ -55,5 +55,5 @@ def test_training_leaves_them_as_they_are_and_they_are_kept(tmp_path: Path) -> N
     assert first is not None
     assert np.array_equal(first, cosine_waves(3)[:, :, 0].transpose(2, 0, 1))
     assert isinstance(learner.classifier, KerasClassifier)
-    learner.classifier.save(tmp_path / learner.classifier.file_name)
+    learner.classifier.save(tmp_path)
     assert np.allclose(load_classifier(tmp_path).probabilities(images), expected, atol=1e-6)

@@ -27,7 +27,7 @@ def test_every_network_answers_as_in_keras(model: str) -> None:
 def test_a_scikit_model_has_none_and_is_read_by_its_own_package(tmp_path: Path) -> None:
     made = classifier("linear")
     assert to_lite(made, IMAGES) is None
-    made.save(tmp_path / made.file_name)
+    made.save(tmp_path)
     read = load_quickly(tmp_path)
     assert np.array_equal(read.probabilities(IMAGES), made.probabilities(IMAGES))
 

@@ -81,7 +81,7 @@ def test_the_designs_are_kept_and_read_back(model: str, tmp_path: Path) -> None:
     body = build(model, {"widths": (2, 3, 4, 5)}, rows=100, batch_size=10)
     classifier = KerasClassifier.around(body, Normalizer("unit"))
     images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), np.uint8)
-    classifier.save(tmp_path / classifier.file_name)
+    classifier.save(tmp_path)
     expected = classifier.probabilities(images)
     assert np.allclose(load_classifier(tmp_path).probabilities(images), expected, atol=1e-6)
     assert np.allclose(expected.sum(axis=1), 1, atol=1e-5)

@@ -44,7 +44,7 @@ def test_every_model_predicts_is_kept_and_read_again(model: str, tmp_path: Path)
     assert probabilities.dtype == np.float32
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert made.probabilities(IMAGES[:0]).shape == (0, 10)
-    made.save(tmp_path / made.file_name)
+    made.save(tmp_path)
     assert np.array_equal(load_classifier(tmp_path).probabilities(IMAGES), probabilities)
     first = made.first_layer()
     assert first is not None
@@ -136,7 +136,7 @@ def test_what_is_wrong_with_a_model_of_ones_own_is_said(model: str, words: str) 
 def test_a_missing_or_damaged_model_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model in"):
         load_classifier(tmp_path)
-    for name in ("model.joblib", "model.keras"):
+    for name in ("model.skops", "model.keras"):
         (tmp_path / name).write_bytes(b"not a model")
         with pytest.raises(ModelError, match=f"{name} cannot be read"):
             load_classifier(tmp_path)

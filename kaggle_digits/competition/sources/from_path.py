@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,12 @@ from kaggle_digits.files import write_whole
 LARGEST = 512 << 20
 CHUNK = 1 << 20
 LOCKED = 0x1
-DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
+# As Kaggle and every common program pack; the others' memory cannot be bounded beforehand.
+WAYS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+DAMAGE = (
+    *(zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError),
+    *(struct.error, ValueError, IndexError, OverflowError),  # of zipfile, on invented headers
+)
 
 
 class Readable(Protocol):
@@ -53,8 +59,10 @@ def write_from_path(path: Path, folder: Path) -> None:
         )
 
 
-def unpack(packed: Path, name: str, target: Path) -> None:
+def unpack(packed: Path, name: str, target: Path, *, inner: bool = False) -> None:
     """Write the CSV in ``packed`` (plain, .zip or .gz) to ``target``.
+
+    A zip may hold it packed once more, unless this is such an ``inner`` one.
 
     Raises:
         DataError: it is damaged, unpacks to too much or is not to be trusted.
@@ -62,7 +70,7 @@ def unpack(packed: Path, name: str, target: Path) -> None:
     """
     if packed.suffix == ".zip":
         with _archive(packed) as archive:
-            _extract(archive, packed, _member(archive, packed, name), target)
+            _extract(archive, packed, _member(archive, packed, name), target, inner=inner)
         return
     try:
         with gzip.open(packed) if packed.suffix == ".gz" else packed.open("rb") as source:
@@ -86,7 +94,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
         raise _damaged(path) from error
     for member in archive.infolist():
         name = PurePosixPath(member.filename.replace("\\", "/"))
-        outside = name.is_absolute() or ".." in name.parts or ":" in name.parts[0:1]
+        outside = name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1])
         link = stat.S_ISLNK(member.external_attr >> 16)
         if outside or link:
             archive.close()
@@ -111,21 +119,34 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> zipfile.ZipInfo:
     return found[0]
 
 
-def _extract(archive: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo, target: Path) -> None:
+def _extract(
+    archive: zipfile.ZipFile,
+    path: Path,
+    member: zipfile.ZipInfo,
+    target: Path,
+    *,
+    inner: bool = False,
+) -> None:
     if member.flag_bits & LOCKED:
         raise DataError(f"{path} is locked with a password; unpack it and give the folder")
     if member.file_size > LARGEST:
         raise _too_large(path, member.filename)
-    inner = PurePosixPath(member.filename).suffix
-    place = target if inner == ".csv" else target.with_name(f"{target.name}{inner}")
+    if member.compress_type not in WAYS:
+        raise DataError(f"{path} is packed in an uncommon way; unpack it and give the folder")
+    kind = PurePosixPath(member.filename).suffix
+    if kind != ".csv" and inner:  # it may hold itself, without end
+        raise DataError(f"{path} holds archives in archives; unpack it and give the folder")
+    place = target if kind == ".csv" else target.with_name(f"{target.name}{kind}")
     try:
         with archive.open(member) as source:
             _copy(source, path, place)
     except DAMAGE as error:
         raise _damaged(path) from error
     if place != target:
-        unpack(place, target.name, target)
-        place.unlink()
+        try:
+            unpack(place, target.name, target, inner=True)
+        finally:
+            place.unlink()
 
 
 def _copy(source: Readable, path: Path, target: Path) -> None:
