@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,14 +28,26 @@ HEADERS = {
     "Cache-Control": "no-cache",  # a newer version's page must not meet an older one's script
 }
 READING = {"GET", "HEAD"}
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where a server listens everywhere → here
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Guard:
-    """Puts HEADERS on every answer; refuses what another site's page sends."""
+    """Puts HEADERS on every answer; refuses what another site's page sends.
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Stand before ``app``."""
+    A page of another site may have its own name point at this machine after it was loaded (DNS
+    rebinding); the browser then takes the app for that site. So only names that are the app's own
+    are answered to. An address in numbers cannot be made to point elsewhere.
+    """
+
+    def __init__(self, app: ASGIApp, host: str = "127.0.0.1") -> None:
+        """Stand before ``app``, which is served at ``host``."""
         self._app = app
+        self._everywhere = host in ANYWHERE
+        self._names = LOCAL | {host.lower()}
+        if self._everywhere:
+            own = socket.gethostname().lower()
+            self._names |= {own, f"{own.partition('.')[0]}.local"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -46,11 +60,35 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        if scope["method"] not in READING and _foreign(Headers(scope=scope)):
+        headers, detail = Headers(scope=scope), ""
+        if not self._is_mine(headers.get("host", "")):
+            detail = (
+                "refused: the app is not served by that name; open it at the address that kd app "
+                "printed, or start it with: kd app --host NAME"
+            )
+        elif scope["method"] not in READING and _foreign(headers):
             detail = "refused: the request comes from a page of another site"
+        if detail:
             await JSONResponse({"detail": detail}, 403)(scope, receive, send_guarded)
             return
         await self._app(scope, receive, send_guarded)
+
+    def _is_mine(self, host: str) -> bool:
+        """Whether a Host header names this app; the port says nothing about whose it is."""
+        try:
+            parts = urlsplit(f"//{host}")
+            name = (parts.hostname or "").removesuffix(".")
+            _ = parts.port  # raises where it is none
+            if parts.netloc != host or "@" in host or not name:
+                return False
+        except ValueError:
+            return False
+        if name in self._names:
+            return True
+        try:
+            return self._everywhere and bool(ip_address(name))
+        except ValueError:
+            return False
 
 
 def _foreign(headers: Headers) -> bool:

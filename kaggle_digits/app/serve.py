@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import uvicorn
 from threadpoolctl import threadpool_limits
 
+from kaggle_digits.app.guard import ANYWHERE
+from kaggle_digits.app.prompt import Prompt
 from kaggle_digits.errors import DigitsError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 LAST_PORT = 65535
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class AddressError(DigitsError):
@@ -64,20 +65,26 @@ def is_private(host: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
 
 
-def serve(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer until Ctrl-C; ``ready`` is called once the app answers."""
-    config = uvicorn.Config(
+def configured(app: FastAPI) -> uvicorn.Config:
+    """How ``app`` is served."""
+    return uvicorn.Config(
         app,
-        log_level="warning",
+        http=Prompt,
+        ws="none",
+        log_level="error",  # what strangers send is no news
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=1,
     )
+
+
+def serve(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer until Ctrl-C; ``ready`` is called once the app answers."""
     ready()
     try:
         # Readings run beside each other: threads within one would only fight for processors.
         with threadpool_limits(1, "blas"):
-            uvicorn.Server(config).run(sockets=[listening])
+            uvicorn.Server(configured(app)).run(sockets=[listening])
     except KeyboardInterrupt:  # the way to end it: nothing went wrong
         return
     finally:

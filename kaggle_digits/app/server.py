@@ -17,13 +17,12 @@ from starlette.concurrency import run_in_threadpool
 
 from kaggle_digits import __version__
 from kaggle_digits.app.guard import Guard
+from kaggle_digits.app.intake import MOST_BYTES, Intake
 from kaggle_digits.app.shelf import Shelf, thinned
 from kaggle_digits.data.picture import open_picture
 from kaggle_digits.errors import DataError, DigitsError, RunError, UsageError
 
 PAGE = Path(__file__).parent / "page"
-MOST_BYTES = 10_000_000
-TOO_LARGE = f"the picture is larger than {MOST_BYTES // 1_000_000} MB; send a smaller one"
 NO_PLANE = "there is no plane yet; make one: kd study bottleneck"
 # Some Windows machines call scripts plain text, and browsers then refuse to run them.
 mimetypes.add_type("text/javascript", ".js")
@@ -92,14 +91,21 @@ BINARY = {
 }
 CLASSIFY_REFUSALS = _refusals(
     _400="Not a picture.",
-    _403="Sent by another site's page.",
+    _403="Sent by another site's page, or to another site's name.",
     _404="No such run.",
+    _408="Sent too slowly.",
     _413="More bytes than are read.",
+    _503="Too many at once.",
 )
 
 
-def create_app(runs_dir: Path, run: str | None = None) -> FastAPI:
+def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") -> FastAPI:
     """The app, with the run called ``run`` or the best one already loaded.
+
+    Args:
+        runs_dir: where the runs are.
+        run: which of them reads; the best one by default.
+        host: where it is served; it answers to that name and to those of this machine.
 
     Raises:
         RunError: there is none, or it is not finished.
@@ -109,6 +115,7 @@ def create_app(runs_dir: Path, run: str | None = None) -> FastAPI:
     shelf = Shelf(runs_dir, run)
     # Readings that the processors cannot take wait in line rather than in each other's way.
     turns = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+    intake = Intake()
     app = FastAPI(
         title="kaggle-digits",
         summary="Reads handwritten digits with a run trained here.",
@@ -117,7 +124,7 @@ def create_app(runs_dir: Path, run: str | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.run = shelf.default
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, host=host)
     app.mount("/page", StaticFiles(directory=PAGE))
 
     @app.exception_handler(DigitsError)
@@ -148,8 +155,7 @@ def create_app(runs_dir: Path, run: str | None = None) -> FastAPI:
         run: Annotated[str | None, Query(description="a run's name; else the default")] = None,
     ) -> Reading:
         """Read a picture of a digit: dark on light or light on dark, of any size."""
-        body = await _limited(request)
-        async with turns:
+        async with intake.body(request) as body, turns:
             return await run_in_threadpool(_read, shelf, body, run)
 
     @app.get("/api/plane", responses=_refusals(_404="No bottleneck study stands in the runs."))
@@ -175,19 +181,6 @@ def _read(shelf: Shelf, body: bytes, run: str | None) -> Reading:
         image=answer.image.ravel().tolist(),
         plane=shelf.place(answer),
     )
-
-
-async def _limited(request: Request) -> bytes:
-    """The body, unless it is longer than MOST_BYTES; then no more of it is read."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > MOST_BYTES:
-        raise HTTPException(413, TOO_LARGE)
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, TOO_LARGE)
-    return bytes(body)
 
 
 def _status(error: DigitsError) -> int:

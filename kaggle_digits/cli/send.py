@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kaggle_digits.competition.client import Kaggle
     from kaggle_digits.competition.log import Entry
 
-RESET = "the count starts anew at 00:00 UTC"
+RESET = "the count starts anew at 00:00 UTC: run it again then"
 
 
 def submit(

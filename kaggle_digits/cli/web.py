@@ -35,7 +35,7 @@ def app(
     except ModuleNotFoundError as error:
         raise _explained(error) from error
     try:
-        made = create_app(runs_dir, run)
+        made = create_app(runs_dir, run, host)
     except ModuleNotFoundError as error:
         raise _explained(error) from error
     listening = bind(host, port)

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kaggle_digits.competition.credentials import HOW_TO, Credential
+from kaggle_digits.competition.wire import ElsewhereError
 from kaggle_digits.errors import KaggleError
 
 COMPETITION = "digit-recognizer"
@@ -44,7 +45,9 @@ class NotJsonError(Exception):
     """An answer that should have been JSON and is something else."""
 
 
-def explain(error: Exception, doing: str, credential: Credential | None) -> AnswerError:
+def explain(  # noqa: PLR0911  one return a kind of error
+    error: Exception, doing: str, credential: Credential | None
+) -> AnswerError:
     """What ``error``, raised by the kaggle client or by requests, means to the user.
 
     Args:
@@ -65,6 +68,12 @@ def explain(error: Exception, doing: str, credential: Credential | None) -> Answ
         return _not_json(doing)
     if isinstance(error, TimeoutError):
         return _silent(doing)
+    if isinstance(error, ElsewhereError):
+        return AnswerError(
+            f"{doing} was answered with another host's address ({one_line(str(error))}), to which "
+            "nothing was sent; a proxy or a login page of your network may be in between: open "
+            "https://www.kaggle.com in a browser, then run it again"
+        )
     return AnswerError(
         f"{doing} failed: {type(error).__name__}: {one_line(str(error))}; run it again with --debug"
     )
@@ -132,7 +141,11 @@ def _status(  # noqa: PLR0911  one return a status
             again=True,
             pause=_retry_after(response.headers.get("Retry-After")),
         )
-    return AnswerError(f"Kaggle refuses {doing} ({said})", status=status, refused=status < 500)
+    return AnswerError(
+        f"Kaggle refuses {doing} ({said}); look at {PAGE}, or run it again with --debug",
+        status=status,
+        refused=status < 500,
+    )
 
 
 def _connection(error: Any, doing: str) -> AnswerError:  # noqa: PLR0911  one return a cause

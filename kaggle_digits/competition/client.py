@@ -127,7 +127,14 @@ class Kaggle:
                 self._session.explained(doing),
                 time_limits(self.patience.connect, self.patience.read),
             ):
-                return download(response, file.name, file.bytes, folder, self.progress)
+                return download(
+                    response,
+                    file.name,
+                    file.bytes,
+                    folder,
+                    self.progress,
+                    slow=self.patience.slow,
+                )
 
         self._session.api()
         return persist(once, self.patience, self.progress.note)

@@ -97,16 +97,29 @@ def _token(env: Mapping[str, str]) -> Credential | None:
         except (OSError, ValueError):  # too long for a path: a value
             is_file = False
         if not is_file:
-            return Credential(TOKEN, "the variable KAGGLE_API_TOKEN")
+            place = "the variable KAGGLE_API_TOKEN"
+            _refuse_odd(value, f"{TOKEN} in {place}")  # the client would send it as it is
+            return Credential(TOKEN, place)
         path = Path(value)
-        if not _text(path):
+        if not (text := _text(path)):
             return None  # the client looks no further for tokens
+        _refuse_odd(text, f"{TOKEN} in {_shown(path)}")
         return Credential(TOKEN, f"{_shown(path)} (named by KAGGLE_API_TOKEN)", path=path)
     for name in ("access_token", "access_token.txt"):
         path = _home() / ".kaggle" / name
-        if path.exists() and _text(path):
+        if path.exists() and (text := _text(path)):
+            _refuse_odd(text, f"{TOKEN} in {_shown(path)}")
             return Credential(TOKEN, _shown(path), path=path)
     return None
+
+
+def _refuse_odd(value: str, what: str) -> None:
+    """Letters that no header can carry: sent, they fail with words about everything else."""
+    if not (value.isascii() and value.isprintable() and " " not in value):
+        raise KaggleError(
+            f"the {what} holds a line break, a space or a letter that no credential has; copy it "
+            f"again from {SETTINGS_PAGE}"
+        )
 
 
 def config_folder(env: Mapping[str, str]) -> Path:
@@ -128,6 +141,7 @@ def _api_key(env: Mapping[str, str]) -> Credential | None:
     path = config_folder(env) / "kaggle.json"
     if len(over) == 2:
         place = "the variables KAGGLE_USERNAME and KAGGLE_KEY"
+        _refuse_odd("".join(over.values()), f"{API_KEY} in {place}")
         return Credential(API_KEY, place, over["username"])
     if not path.exists():
         if over:
@@ -143,6 +157,7 @@ def _api_key(env: Mapping[str, str]) -> Credential | None:
             f'{SETTINGS_PAGE} (API, "Create Legacy API Key"), or {HOW_TO}'
         )
     place = _shown(path)
+    _refuse_odd(f"{content['username']}{content['key']}", f"{API_KEY} in {place}")
     if over:
         place += " with the variable " + ("KAGGLE_KEY" if "key" in over else "KAGGLE_USERNAME")
     return Credential(API_KEY, place, str(content["username"]), path)

@@ -16,7 +16,6 @@ from kaggle_digits.files import explain_storage, write_json
 CHUNK = 1 << 18
 # A line this slow needs five hours for train.csv: better to say so and be asked again.
 SLOWEST_BYTES_PER_SECOND = 4096
-PATIENCE_WITH_SLOWNESS = 60.0
 
 
 def download(
@@ -27,6 +26,7 @@ def download(
     progress: Progress,
     *,
     again: str = "kd fetch",
+    slow: float = 60.0,
 ) -> Path:
     """Save the body of ``response`` in ``folder``.
 
@@ -40,6 +40,7 @@ def download(
         folder: must exist.
         progress: told of each piece.
         again: the command that asks for it once more, for messages.
+        slow: seconds after which a line that is too slow is given up.
 
     Returns:
         The whole file, under the last part of the answer's address, where that is ``name`` or
@@ -73,7 +74,14 @@ def download(
             if start:
                 out.truncate(start)
             done = _copy(
-                response, out, start=start, total=total, name=name, progress=progress, again=again
+                response,
+                out,
+                start=start,
+                total=total,
+                name=name,
+                progress=progress,
+                again=again,
+                patience=slow,
             )
     whole = done == total if total is not None else True
     size_is_wrong = target.suffix == ".csv" and expected and done != expected
@@ -101,6 +109,7 @@ def _copy(
     name: str,
     progress: Progress,
     again: str,
+    patience: float,
 ) -> int:
     done, began = start, time.monotonic()
     progress.transferred(name, done, total)
@@ -110,7 +119,7 @@ def _copy(
         progress.transferred(name, done, total)
         seconds = time.monotonic() - began
         slow = (done - start) / max(seconds, 1e-9) < SLOWEST_BYTES_PER_SECOND
-        if seconds > PATIENCE_WITH_SLOWNESS and slow:
+        if seconds > patience and slow:
             raise AnswerError(
                 f"{name} comes too slowly ({done:,} bytes in {seconds:.0f} s); run it again on a "
                 f"better line: {again} goes on where it stopped"

@@ -259,7 +259,15 @@ class Kernels:
                 time_limits(self.patience.connect, self.patience.read),
             ):
                 bounded = _Bounded(self.progress, most)
-                return download(response, name, size, folder, bounded, again="kd remote pull")
+                return download(
+                    response,
+                    name,
+                    size,
+                    folder,
+                    bounded,
+                    again="kd remote pull",
+                    slow=self.patience.slow,
+                )
 
         self._session.api()
         try:

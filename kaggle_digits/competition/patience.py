@@ -25,6 +25,7 @@ class Patience:
         connect: until a connection stands.
         read: of silence within an answer.
         call: for one whole call, whatever trickles in.
+        slow: of a download that only trickles, before it is given up.
         tries: how often a call is made in all.
         first_pause: before the second try; doubled before each further one.
         longest_pause: that Retry-After may ask for before we give up instead.
@@ -37,6 +38,7 @@ class Patience:
     connect: float = 10.0
     read: float = DEFAULT_TIMEOUT
     call: float = 3 * DEFAULT_TIMEOUT
+    slow: float = 2 * DEFAULT_TIMEOUT
     tries: int = 4
     first_pause: float = 1.0
     longest_pause: float = 300.0
@@ -58,6 +60,7 @@ class Patience:
             connect=min(timeout, cls.connect),
             read=timeout,
             call=3 * timeout,
+            slow=2 * timeout,
             first_pause=min(cls.first_pause, cls.first_pause * scale),
             longest_pause=cls.longest_pause * scale,
             poll=min(cls.poll, cls.poll * scale),

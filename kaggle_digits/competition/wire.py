@@ -1,6 +1,6 @@
-"""Holds on what the kaggle client does in one thread: its time-outs and its chatter.
+"""Holds on what the kaggle client does in one thread: its time-outs, its chatter, where it goes.
 
-It offers no settings for either. Other threads and packages of the process are not touched.
+It offers no settings for any. Other threads and packages of the process are not touched.
 """
 
 from __future__ import annotations
@@ -10,15 +10,26 @@ import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+BODY_FOLLOWS = (307, 308)  # redirects that send the same body again
 
 _here = threading.local()
 _lock = threading.Lock()
 _muffled: set[int] = set()
 
 
+class ElsewhereError(Exception):
+    """A call was answered by sending it to another host; it was not sent there."""
+
+
 @contextlib.contextmanager
 def time_limits(connect: float, read: float) -> Iterator[None]:
-    """Requests of this thread wait ``connect`` seconds to connect and bear ``read`` of silence."""
+    """Requests of this thread wait ``connect`` seconds to connect and bear ``read`` of silence.
+
+    They follow no redirect to another host either, except for a file, and then without a body:
+    the client signs in by a body, and requests takes from a redirected call its header only.
+    """
     with _limits((connect, read)):
         yield
 
@@ -89,7 +100,27 @@ def _install() -> None:
                 raise ConnectionError("no requests now")
             if limits:
                 kwargs["timeout"] = limits
-            return send(self, request, *args, **kwargs)
+            answer = send(self, request, *args, **kwargs)
+            if limits and answer.is_redirect:
+                _stay(request, answer, is_file=bool(kwargs.get("stream")))
+            return answer
 
         limited.asks_for_limits = True  # type: ignore[attr-defined]
         HTTPAdapter.send = limited  # type: ignore[method-assign]
+
+
+def _stay(request: Any, answer: Any, *, is_file: bool) -> None:
+    """Raise ElsewhereError where ``answer`` would take ``request`` to a host it may not go to."""
+    try:
+        to = urlsplit(urljoin(request.url, answer.headers["location"]))
+        host = to.hostname or "?"
+    except ValueError:
+        host = "?"
+    else:
+        here = urlsplit(request.url)
+        if (to.scheme, to.netloc.lower()) == (here.scheme, here.netloc.lower()):
+            return
+        if is_file and (request.body is None or answer.status_code not in BODY_FOLLOWS):
+            return
+    answer.close()
+    raise ElsewhereError(host)

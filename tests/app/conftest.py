@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
 
 from kaggle_digits.app import shelf
-from kaggle_digits.app.serve import bind, url
+from kaggle_digits.app.serve import bind, configured, url
 from kaggle_digits.app.server import create_app
 from kaggle_digits.reading.plane import Plane
 from kaggle_digits.runs import METRICS, Run
@@ -64,8 +64,7 @@ def plane() -> Plane:
 def served(runs_dir: Path) -> Iterator[str]:
     """The app's address, while it answers."""
     listening = bind("127.0.0.1", 0)
-    config = uvicorn.Config(create_app(runs_dir), log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(create_app(runs_dir)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

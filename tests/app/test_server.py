@@ -16,7 +16,8 @@ from PIL import Image
 
 from kaggle_digits.app import shelf
 from kaggle_digits.app.guard import HEADERS
-from kaggle_digits.app.server import MOST_BYTES, PAGE, create_app
+from kaggle_digits.app.intake import MOST_BYTES
+from kaggle_digits.app.server import PAGE, create_app
 from kaggle_digits.errors import RunError, UsageError
 from kaggle_digits.reading.classify import read_picture
 from kaggle_digits.reading.plane import Plane
@@ -34,7 +35,7 @@ from kaggle_digits.app.server import create_app
 
 async def read():
     transport = httpx.ASGITransport(create_app(Path(sys.argv[1])))
-    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.post("/api/classify", content=Path("seven.png").read_bytes())
         assert answer.status_code == 200
         assert (await client.get("/api/runs")).status_code == 200

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
-from kaggle_digits.competition import download
 from kaggle_digits.competition.answers import AnswerError
 from kaggle_digits.competition.client import Kaggle, RemoteFile
 from kaggle_digits.competition.patience import Patience
@@ -280,10 +280,9 @@ def test_create_waits_out_too_many_requests(kaggle: FakeKaggle, patience: Patien
 
 
 def test_download_that_trickles_is_given_up(
-    kaggle: FakeKaggle, patience: Patience, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kaggle: FakeKaggle, patience: Patience, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(download, "PATIENCE_WITH_SLOWNESS", 0.3)
-    client = Kaggle(patience=patience)
+    client = Kaggle(patience=replace(patience, slow=0.3))
     file = client.files()[0]
     kaggle.fail("blob", Fault("trickle"), times=9)
     began = time.monotonic()

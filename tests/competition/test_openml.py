@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaggle_digits.competition.patience import Patience
 from kaggle_digits.competition.sources import fetch, from_openml
 from kaggle_digits.data.folder import load
 from kaggle_digits.errors import DataError, KaggleError
-from tests.fakes.openml_server import FakeOpenML
+from tests.fakes.faults import Fault
+from tests.fakes.openml_server import CALLS, FakeOpenML
+
+QUICK = Patience(read=0.5, first_pause=0.005)
 
 
 def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
@@ -19,17 +23,13 @@ def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     for name, value in vars(_openml).copy().items():
         if isinstance(value, str) and value.startswith("https://") and name.isupper():
             monkeypatch.setattr(_openml, name, value.replace("https://www.openml.org/", url))
-    real = from_openml.write_openml
-    monkeypatch.setattr(
-        "kaggle_digits.competition.sources.into_folder.write_openml",
-        lambda folder: real(folder, tries=1, pause=0.01),
-    )
+    monkeypatch.setattr(from_openml, "TRIES", 1)
 
 
 def test_dealt_as_kaggle_dealt(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeOpenML(rows=50) as server:
         point_at(monkeypatch, server.url)
-        report = fetch("openml", tmp_path / "data")
+        report = fetch("openml", tmp_path / "data", patience=QUICK)
     assert [file.rows for file in report.files] == [30, 20, 20]
     assert "cannot be submitted" in report.warnings[0]
     dataset = load(tmp_path / "data")
@@ -48,7 +48,7 @@ def test_values_outside(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with FakeOpenML(highest=300) as server:
         point_at(monkeypatch, server.url)
         with pytest.raises(DataError, match="outside"):
-            fetch("openml", tmp_path / "data")
+            fetch("openml", tmp_path / "data", patience=QUICK)
     assert not list((tmp_path / "data").glob("*.csv"))
 
 
@@ -59,10 +59,24 @@ def test_server_errors(
     with FakeOpenML(status=status) as server:
         point_at(monkeypatch, server.url)
         with pytest.raises(KaggleError, match=r"OpenML cannot be reached.*sample"):
-            fetch("openml", tmp_path / "data")
+            fetch("openml", tmp_path / "data", patience=QUICK)
 
 
 def test_no_network(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point_at(monkeypatch, "http://127.0.0.1:9/")
     with pytest.raises(KaggleError, match=r"OpenML cannot be reached \(.*refused"):
-        fetch("openml", tmp_path / "data")
+        fetch("openml", tmp_path / "data", patience=QUICK)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", ["silent", "trickle"])
+def test_it_is_not_waited_for_for_ever(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, fault: str
+) -> None:
+    monkeypatch.setattr(from_openml, "WHOLE", 2)
+    with FakeOpenML() as server:
+        server.fail(call, Fault(fault), times=9)
+        point_at(monkeypatch, server.url)
+        with pytest.raises((KaggleError, DataError), match=r"OpenML .*sample"):
+            fetch("openml", tmp_path / "data", patience=Patience(read=0.2, first_pause=0.005))
+    assert not list((tmp_path / "data").glob("*.csv"))

@@ -9,47 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import socket
-import struct
 import tempfile
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests.fakes.faults import DEAD, Fault, FaultyHandler
 from tests.fakes.kernels import FakeNotebooks
 
+__all__ = ["KEY", "TOKEN", "USERNAME", "FakeKaggle", "Fault"]
 TOKEN, USERNAME, KEY = "KGAT_planted_secret_token", "someone", "planted_secret_key"
+REFRESH = "planted_refresh_secret"  # of a login; what it is exchanged for is TOKEN
 FIRST_REF = 40000001
-HTML = b"<!doctype html><html><head><title>Sign in to the network</title></head></html>"
-DEAD = "http://127.0.0.1:9"  # the discard port: nobody listens
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong in one call.
-
-    Attributes:
-        kind: ``status`` (a JSON error), ``html`` (a web page with that status), ``drop`` (the
-            connection is reset after ``at`` bytes of the answer's body), ``lost`` (the call is
-            carried out, then the connection is reset), ``silent`` (no answer), ``truncated``
-            (half a JSON), ``short`` (a whole answer, but half the bytes), ``refused`` (the
-            upload's address leads nowhere), ``trickle`` (one byte each 50 ms), ``loop`` (a
-            redirect to itself), ``no-ref`` (an answer without a ref).
-        status: the HTTP status of ``status`` and ``html``.
-        message: Kaggle's words.
-        headers: more headers.
-        at: the byte at which ``drop`` breaks.
-    """
-
-    kind: str
-    status: int = 200
-    message: str = "something of Kaggle's"
-    headers: tuple[tuple[str, str], ...] = ()
-    at: int = 0
 
 
 @dataclass
@@ -70,6 +44,7 @@ class Call:
     method: str
     authorization: str | None
     range: str | None = None
+    body: bytes = b""
 
 
 @dataclass
@@ -84,6 +59,7 @@ class FakeKaggle(FakeNotebooks):
         left: submissions allowed today.
         score, outcome, error: what each submission ends in.
         polls: looks at a submission before it is scored.
+        strangers: requests for other hosts, which came here because this is the proxy, as bytes.
     """
 
     files: dict[str, bytes]
@@ -95,6 +71,7 @@ class FakeKaggle(FakeNotebooks):
     outcome: str = "COMPLETE"
     error: str = ""
     polls: int = 1
+    strangers: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._faults: dict[str, list[Fault]] = {}
@@ -105,14 +82,15 @@ class FakeKaggle(FakeNotebooks):
         self.closing = threading.Event()
 
     def __enter__(self) -> FakeKaggle:
-        handler = type("Handler", (_Handler,), {"kaggle": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
-        self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
-        self._thread.start()
+        self.listen()
         return self
+
+    def listen(self, port: int = 0) -> None:
+        """Listen, again at ``port`` after a fault ``gone``."""
+        handler = type("Handler", (_Handler,), {"kaggle": self})
+        self._server = _Server(("127.0.0.1", port), handler)
+        self.port = int(self._server.server_address[1])
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -166,6 +144,10 @@ class FakeKaggle(FakeNotebooks):
     def _introspect_token(self, request: dict[str, Any]) -> dict[str, Any]:
         active = request.get("token") == TOKEN
         return {"active": active, "username": USERNAME if active else ""}
+
+    def _generate_access_token(self, request: dict[str, Any]) -> dict[str, Any]:
+        known = request.get("refreshToken") == REFRESH
+        return {"token": TOKEN, "expiresIn": 3600} if known else {"code": 401, "message": "no"}
 
     def _list_data_files(self, _: dict[str, Any]) -> dict[str, Any]:
         files = [
@@ -225,53 +207,60 @@ class _Server(ThreadingHTTPServer):
         """A client that hung up is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(FaultyHandler, BaseHTTPRequestHandler):
     kaggle: FakeKaggle
-    protocol_version = "HTTP/1.1"
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+    @property
+    def closing(self) -> threading.Event:
+        return self.kaggle.closing
 
     def do_POST(self) -> None:
+        if self._is_a_strangers():
+            return
         kaggle, method = self.kaggle, urlsplit(self.path).path.rsplit("/", 1)[-1]
-        body = self._body()
-        kaggle.calls.append(Call(method, self.headers.get("Authorization")))
+        body = self.body()
+        kaggle.calls.append(Call(method, self.headers.get("Authorization"), body=body))
         fault = kaggle.next_fault(method)
         request = json.loads(body or b"{}")
         if fault is None and not self._is_known(method):
             fault = Fault("status", 401, "Unauthenticated")
-        if method == "DownloadDataFile" and fault is None:
+        if method == "DownloadDataFile":
             base = f"http://127.0.0.1:{kaggle.port}"
             name = request["fileName"]
             suffix = ".zip" if name in kaggle.zipped else ""
-            self._send(302, b"", {"Location": f"{base}/blob/{name}{suffix}?signature=1"})
+            headers = {"Location": f"{base}/blob/{name}{suffix}?signature=1"}
+            if fault is None:
+                self.send(302, b"", headers)
+            else:
+                self.fail(fault, b"{}")
             return
         if fault is None:
-            self._json(200, kaggle.answer(method, request))
+            self.send_json(200, kaggle.answer(method, request))
             return
-        if fault.kind in ("lost", "trickle", "truncated", "drop", "refused"):
-            answer = kaggle.answer(method, request) if method != "DownloadDataFile" else {}
-            if fault.kind == "refused":
-                answer["createUrl"] = f"{DEAD}/upload/x"
-                self._json(200, answer)
-                return
-            self._broken(fault, json.dumps(answer).encode(), "application/json")
+        answer = kaggle.answer(method, request) if fault.is_carried_out else {}
+        if fault.kind == "refused":
+            answer["createUrl"] = f"{DEAD}/upload/x"
+            self.send_json(200, answer)
             return
-        self._faulty(fault)
+        self.fail(fault, json.dumps(answer).encode())
 
     def do_PUT(self) -> None:
-        body = self._body()
-        self.kaggle.calls.append(Call("upload", self.headers.get("Authorization")))
+        if self._is_a_strangers():
+            return
+        body = self.body()
+        self.kaggle.calls.append(Call("upload", self.headers.get("Authorization"), body=body))
         fault = self.kaggle.next_fault("upload")
         if fault is not None:
-            self._faulty(fault)
+            self.fail(fault, b"")
             return
         self.kaggle.receive(urlsplit(self.path).path.rsplit("/", 1)[-1], body)
-        self._send(200, b"", {})
+        self.send(200, b"", {})
 
     def do_GET(self) -> None:
+        if self._is_a_strangers():
+            return
         if "/blob/" not in self.path:  # the second round of ``loop``
-            self._send(302, b"", {"Location": self.path})
+            self.send(302, b"", {"Location": self.path})
             return
         name = unquote(urlsplit(self.path).path.rsplit("/", 1)[-1])
         wanted = self.headers.get("Range")
@@ -294,103 +283,33 @@ class _Handler(BaseHTTPRequestHandler):
         if match and self.headers.get("If-Range") in (None, tag):
             start = int(match[1])
             if start >= len(content):
-                self._send(416, b"", headers)
+                self.send(416, b"", headers)
                 return
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             status, content = 206, content[start:]
         fault = self.kaggle.next_fault("blob")
         if fault is None:
-            self._send(status, content, headers)
-        elif fault.kind == "short":
-            self._send(status, content[: len(content) // 2], headers)
-        elif fault.kind in ("drop", "trickle"):
-            self._broken(fault, content, "application/octet-stream", status, headers)
+            self.send(status, content, headers)
         else:
-            self._faulty(fault)
+            self.fail(fault, content, status, headers)
+
+    def _is_a_strangers(self) -> bool:
+        """Whether this is for another host; then it is answered."""
+        host = urlsplit(self.path).netloc
+        if host in ("", "localhost", f"127.0.0.1:{self.kaggle.port}"):
+            return False
+        head = f"{self.requestline}\n{self.headers}".encode()
+        self.kaggle.strangers.append(head + self.body())
+        self.send_json(200, {})
+        return True
 
     def _is_known(self, method: str) -> bool:
         given = self.headers.get("Authorization") or ""
         return (
-            method == "IntrospectToken" or given == f"Bearer {TOKEN}" or given.startswith("Basic")
+            method in ("IntrospectToken", "GenerateAccessToken")
+            or given == f"Bearer {TOKEN}"
+            or given.startswith("Basic")
         )
-
-    def _body(self) -> bytes:
-        if "chunked" in (self.headers.get("Transfer-Encoding") or ""):
-            pieces = []
-            while size := int(self.rfile.readline(), 16):
-                pieces.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
-            return b"".join(pieces)
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
-    def _faulty(self, fault: Fault) -> None:
-        if fault.kind == "status":
-            body = {"code": fault.status, "message": fault.message}
-            self._send(
-                fault.status,
-                json.dumps(body).encode(),
-                {"Content-Type": "application/json", **dict(fault.headers)},
-            )
-        elif fault.kind == "html":
-            self._send(fault.status, HTML, {"Content-Type": "text/html", **dict(fault.headers)})
-        elif fault.kind == "no-ref":
-            self._json(200, {"message": "Could not submit", "ref": 0})
-        elif fault.kind == "loop":
-            self._send(302, b"", {"Location": self.path})
-        elif fault.kind == "silent":
-            self.kaggle.closing.wait(60)
-            self.close_connection = True
-        else:
-            self._reset()
-
-    def _broken(
-        self,
-        fault: Fault,
-        content: bytes,
-        content_type: str,
-        status: int = 200,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        if fault.kind == "lost":
-            self._reset()
-            return
-        if fault.kind == "truncated":
-            self._send(200, content[: len(content) // 2], {"Content-Type": content_type})
-            return
-        self.send_response(status)
-        for name, value in {"Content-Type": content_type, **(headers or {})}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if fault.kind == "trickle":
-            for place in range(len(content)):
-                if self.kaggle.closing.is_set():
-                    break
-                self.wfile.write(content[place : place + 1])
-                self.wfile.flush()
-                time.sleep(0.05)
-            return
-        self.wfile.write(content[: fault.at])
-        self.wfile.flush()
-        time.sleep(0.05)  # or the reset overtakes the bytes
-        self._reset()
-
-    def _reset(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close()
-
-    def _json(self, status: int, value: dict[str, Any]) -> None:
-        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 def _snake(name: str) -> str:

@@ -11,14 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from tests.fakes.faults import Fault, FaultyHandler
+
 PIXELS = 784
+CALLS = ("list", "description", "features", "qualities", "download")
 
 
 class FakeOpenML:
-    """The server; use as a context manager. ``broken`` cuts the data short."""
+    """The server; use as a context manager."""
 
     def __init__(self, *, rows: int = 50, status: int = 200, highest: int = 255) -> None:
         self.status = status
+        self._faults: list[tuple[str, Fault]] = []
+        self.closing = threading.Event()
         rng = np.random.default_rng(1)
         self.labels = np.arange(rows) % 10
         self.pixels = rng.integers(0, highest + 1, (rows, PIXELS))
@@ -32,13 +37,26 @@ class FakeOpenML:
     def __enter__(self) -> FakeOpenML:
         handler = type("Handler", (_Handler,), {"openml": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads, self._server.block_on_close = True, False
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def fail(self, call: str, *faults: Fault, times: int = 1) -> None:
+        """The next calls of ``call`` (one of CALLS) meet these faults."""
+        self._faults += [(call, fault) for fault in faults * times]
+
+    def next_fault(self, path: str) -> Fault | None:
+        """What goes wrong now at ``path``."""
+        due = next((pair for pair in self._faults if pair[0] == _call(path)), None)
+        if due is not None:
+            self._faults.remove(due)
+        return due and due[1]
 
     def answer(self, path: str) -> bytes:
         """The bytes at ``path``; JSON except for the data itself."""
@@ -79,20 +97,29 @@ class FakeOpenML:
         return self.arff
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(FaultyHandler, BaseHTTPRequestHandler):
     openml: FakeOpenML
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+    @property
+    def closing(self) -> threading.Event:
+        return self.openml.closing
 
     def do_GET(self) -> None:
         body = self.openml.answer(self.path) if self.openml.status == 200 else b"{}"
         zipped = gzip.compress(body, 1)
-        self.send_response(self.openml.status)
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(zipped)))
-        self.end_headers()
-        self.wfile.write(zipped)
+        fault = self.openml.next_fault(self.path)
+        if fault is None:
+            self.send(self.openml.status, zipped, {"Content-Encoding": "gzip"})
+        else:
+            self.fail(fault, zipped, headers={"Content-Encoding": "gzip"})
+
+
+def _call(path: str) -> str:
+    """Which of CALLS ``path`` is."""
+    for call in ("list", "features", "qualities", "download"):
+        if f"/{call}/" in path:
+            return call
+    return "description"
 
 
 def _json(value: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def fetch(
         source: ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder.
         data_dir: made if missing.
         force: fetch everything again, and replace another source's files.
-        patience: with Kaggle.
+        patience: with Kaggle or OpenML.
         progress: where news and transferred bytes are told.
 
     Raises:
@@ -83,7 +84,7 @@ def fetch(
                     progress.note(f"using the {kaggle.credential}")
                     download_files(kaggle, [n for n in FILES if n not in good], staging)
                 else:
-                    _write(source, origin, staging)
+                    _write(source, origin, staging, patience)
                 found = good | {n: sha256(staging / n) for n in FILES if n not in good}
                 if origin is not None:
                     theirs = all(found[n] == KAGGLE_SHA256[n] for n in (TRAIN, TEST))
@@ -96,13 +97,13 @@ def fetch(
             return report(folder, source, found, good)
 
 
-def _write(source: str, origin: Path | None, staging: Path) -> None:
+def _write(source: str, origin: Path | None, staging: Path, patience: Patience | None) -> None:
     if origin is not None:
         write_from_path(origin, staging)
     elif source == SAMPLE_SOURCE:
         write_sample(staging)
     else:
-        write_openml(staging)
+        write_openml(staging, patience)
 
 
 @contextmanager
@@ -135,7 +136,7 @@ def _move_in(paths: dict[str, Path], folder: Path, source: str, found: dict[str,
 
 
 def _existing(source: str, folder: Path) -> Path:
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # noqa: PTH111  Path's own fails without a home
     if not path.exists():
         raise UsageError(
             f"{source!r} is no file or folder, and no source: "
