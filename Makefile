@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-full clean
+.PHONY: help setup demo test lint bench bench-full torture clean
 
 help:  ## show this list
 	@echo "kaggle-digits: what make can do"
@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@# A set-up that was cut short, or whose Python is gone, begins anew.
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -c constraints.txt -e '.[dev,jax,labels,onnx,ray,tensorboard,tune,web]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -c constraints.txt -e '.[dev,jax,labels,onnx,ray,tensorboard,torture,tune,web]'
 	@touch $@
 
 demo: setup  ## go the whole way on data that needs no account and no network
@@ -50,6 +50,9 @@ bench: setup  ## measure start-up, reading, augmenting, predicting, faults; fast
 
 bench-full: setup  ## train every recipe and the peers three times: hours; goes on where it stopped
 	$(BIN)/python -m benchmarks.side_by_side --full --keep runs/.bench
+
+torture: setup  ## kill it, starve it, lie to it: what was tried and what was lost; half an hour
+	$(BIN)/python -m benchmarks.torture
 
 clean:  ## remove .venv, caches and the demo; your data, runs and submissions stay
 	rm -rf $(VENV) demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
