@@ -240,8 +240,8 @@ def test_evaluate_says_how_many_views_are_best() -> None:
     assert [item["views"] for item in found["views"]] == [1, 5, 9]
     assert found["views"][2]["accuracy"] == found["accuracy"]
     refused(kd("evaluate", "one", "--tta", "2"), 2, "--tta 2 is not offered")
-    Path("runs/one/members/0/model.joblib").write_bytes(b"")
-    refused(kd("evaluate", "one", "--tta", "5"), 1, "model.joblib cannot be read")
+    Path("runs/one/members/0/model.skops").write_bytes(b"")
+    refused(kd("evaluate", "one", "--tta", "5"), 1, "model.skops cannot be read")
     # Without --tta only files are read.
     own = json.loads(kd("evaluate", "one", "--json").stdout)
     assert own["accuracy"] == found["views"][0]["accuracy"]
@@ -259,8 +259,8 @@ def test_ensemble_refuses_what_it_can_not_combine() -> None:
     refused(kd("ensemble", "one", "x.csv"), 2, "not both")
     refused(kd("ensemble", "a.csv", "b.csv"), 1, "a.csv is missing")
     refused(kd("predict", "one", "--tta", "2"), 2, "--tta 2 is not offered")
-    Path("runs/one/members/0/model.joblib").write_bytes(b"")
-    refused(kd("predict", "one"), 1, "model.joblib cannot be read")
+    Path("runs/one/members/0/model.skops").write_bytes(b"")
+    refused(kd("predict", "one"), 1, "model.skops cannot be read")
     Path("runs/one/test.npy").write_bytes(b"")
     kd("train", *QUICK, "--name", "two")
     refused(kd("ensemble", "one", "two"), 1, "test.npy is damaged")

@@ -433,7 +433,7 @@ def array(rows: int, columns: int = 10, kind: type = np.float32) -> bytes:
         (damage("oof.npy", array(39)), "39 rows instead of 40"),
         (damage("test.npy", array(24, kind=np.float64)), "test.npy is damaged"),
         (damage("test.npy", array(24, 11)), "test.npy is damaged"),
-        (damage("members/1/model.joblib"), "member 1 has no model"),
+        (damage("members/1/model.skops"), "member 1 has no model"),
         (damage("members/1/member.json"), "1 of 2 finished members"),
         (damage("members/0/test.npy", b"x"), ""),
         (damage("config.json", b"{}"), "members"),
@@ -585,6 +585,27 @@ def test_a_killed_pull_leaves_nothing_half(
     assert place.pull().run.finished
     assert kaggle.count("blob") > blobs
     assert not any("unpacked" in name for name in listing(place.runs))
+
+
+@pytest.mark.parametrize("step", ["write_run_submission", "record.write"])
+def test_a_pull_killed_when_its_run_stands_is_finished_by_the_next(
+    place: Place, kaggle: FakeKaggle, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    place.push()
+
+    def killed(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"kaggle_digits.scale.pull.{step}", killed)
+        with pytest.raises(KeyboardInterrupt):
+            place.pull()
+    assert open_run(place.runs, RUN).finished
+    pulled = place.pull()
+    assert pulled.submission == place.submissions / f"{RUN}.csv"
+    assert record.find(place.runs, RUN).state == record.PULLED
+    with pytest.raises(RunError, match="stands already"):
+        place.pull(RUN)
 
 
 def test_two_at_once(place: Place) -> None:

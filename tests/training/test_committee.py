@@ -41,7 +41,7 @@ def test_every_design_learns_every_part(whole: Run, dataset: Dataset) -> None:
     assert metrics["models_per_row"] == 2
     assert metrics["n_val"] == len(dataset.train)
     kinds = [sorted(p.suffix for p in whole.member_folder(k).glob("model.*")) for k in range(6)]
-    assert kinds == [[".keras", ".tflite"]] * 3 + [[".joblib"]] * 3
+    assert kinds == [[".keras", ".tflite"]] * 3 + [[".skops"]] * 3
 
 
 def test_the_parts_are_those_of_a_run_of_one_design(whole: Run, dataset: Dataset) -> None:

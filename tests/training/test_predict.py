@@ -80,6 +80,6 @@ def test_what_cannot_be_predicted_again(copy: Run, dataset: Dataset) -> None:
     with pytest.raises(RunError, match=r"another train\.csv"):
         held_out_again(copy, dataset, 1)
     copy.write_config(config)
-    (copy.member_folder(3) / "model.joblib").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"model\.joblib cannot be read"):
+    (copy.member_folder(3) / "model.skops").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"model\.skops cannot be read"):
         held_out_again(copy, dataset, 1)
