@@ -140,9 +140,9 @@ def unpacked(content: bytes, depth: int = 3) -> Iterator[bytes]:
                 yield from unpacked(zipped.read(name), depth - 1)
     elif content[:2] == b"\x1f\x8b":
         yield from unpacked(gzip.decompress(content), depth - 1)
-    elif packed := re.search(rb'SOURCE = (?:\\?"){3}([A-Za-z0-9+/=\s\\]+)', content):
+    elif packed := re.search(rb'SOURCE = (?:\\?"){3}((?:[A-Za-z0-9+/=\s]|\\n){9999,})', content):
         coded = packed[1].replace(b"\\n", b"")
-        yield from unpacked(lzma.decompress(base64.b64decode(coded)), depth - 1)
+        yield lzma.decompress(base64.b64decode(coded))
 
 
 def searched(folder: Path) -> Iterator[tuple[Path, bytes]]:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kaggle_digits.cli import unsaid
+
 DEBUG_VARIABLE = "KD_DEBUG"
 
 out = Console(highlight=False, soft_wrap=True)
@@ -34,17 +36,17 @@ def cell(value: object) -> str:
 
 def note(text: str) -> None:
     """One line of news on stderr."""
-    err.print(plain(text), style="dim")
+    err.print(plain(unsaid.hide(text)), style="dim")
 
 
 def warn(text: str) -> None:
     """One line of warning on stderr."""
-    err.print(f"[yellow]warning:[/yellow] {plain(text)}")
+    err.print(f"[yellow]warning:[/yellow] {plain(unsaid.hide(text))}")
 
 
 def fail(text: str) -> None:
     """One line on stderr that says what was wrong and what to type next."""
-    err.print(f"[bold red]error:[/bold red] {plain(' '.join(text.split()))}")
+    err.print(f"[bold red]error:[/bold red] {plain(' '.join(unsaid.hide(text).split()))}")
 
 
 def say(text: str) -> None:

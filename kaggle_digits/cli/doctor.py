@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from kaggle_digits import __version__
-from kaggle_digits.cli import console
+from kaggle_digits.cli import console, unsaid
 from kaggle_digits.cli.options import DATA, AsJson, DataDir
 from kaggle_digits.cli.transfer import SECONDS, Display, Timeout
 from kaggle_digits.errors import DigitsError
@@ -73,9 +73,10 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except DigitsError as error:
-        return Finding(name, ODD, *_split(str(error)))
+        return Finding(name, ODD, *_split(unsaid.hide(str(error))))
     except Exception as error:
-        return Finding(name, ODD, f"could not be looked at ({type(error).__name__}: {error})")
+        why = unsaid.hide(f"{type(error).__name__}: {error}")
+        return Finding(name, ODD, f"could not be looked at ({why})")
 
 
 def _split(message: str) -> tuple[str, str]:

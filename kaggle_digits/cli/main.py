@@ -32,6 +32,7 @@ from kaggle_digits.cli import (
     studies,
     train,
     tune,
+    unsaid,
     web,
 )
 from kaggle_digits.errors import DigitsError
@@ -136,4 +137,5 @@ app.add_typer(remote.app, rich_help_panel="Beyond one machine")
 
 def main() -> None:
     """The ``kd`` command."""
-    app()
+    with unsaid.tracebacks():
+        app()
