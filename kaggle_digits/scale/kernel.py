@@ -18,6 +18,8 @@ from kaggle_digits.errors import KaggleError
 PACKAGE = Path(kaggle_digits.__file__).parent
 RUNS_ON_KAGGLE = PACKAGE / "scale" / "kernel_main.py"
 TRAVELS = {".py", ".json", ".html", ".css", ".js", ".j2", ".typed"}
+# Should somebody have put one there: what is packed is read by Kaggle.
+CREDENTIALS = {"kaggle.json", "credentials.json"}
 LIMIT = 1_000_000  # bytes; Kaggle refuses a notebook's source above about 1 MB
 
 
@@ -102,4 +104,5 @@ def make_script(order: Order) -> Script:
 
 def _is_source(path: Path) -> bool:
     words = path.relative_to(PACKAGE).parts
-    return not any(word.startswith(".") or word == "__pycache__" for word in words)
+    hidden = any(word.startswith(".") or word == "__pycache__" for word in words)
+    return not hidden and path.name not in CREDENTIALS

@@ -26,6 +26,12 @@ from tests.fakes.kernels import bare_python
 ORDER = Order("ab12", "far", "linear", None, ("--folds", "2"), gpu=False, internet=False, hours=1)
 
 
+def test_no_credential_is_packed() -> None:
+    assert kernel._is_source(PACKAGE / "scale" / "kernel.py")
+    for name in ("kaggle.json", "credentials.json", ".kaggle/a.json", "__pycache__/a.py"):
+        assert not kernel._is_source(PACKAGE / "scale" / name)
+
+
 def test_the_same_order_makes_the_same_bytes_and_names_no_place_of_this_machine() -> None:
     first = make_script(ORDER)
     pack_source.cache_clear()
