@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -113,6 +114,11 @@ def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
             for entry in entries:
                 _extract(zipped, entry, manifest, folder)
     except DAMAGE as error:
+        raise _wrong(f"{archive.name} is damaged") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # A header that points before the file's beginning.
         raise _wrong(f"{archive.name} is damaged") from error
 
 

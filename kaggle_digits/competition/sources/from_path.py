@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -72,11 +75,11 @@ def unpack(packed: Path, name: str, target: Path, *, inner: bool = False) -> Non
         with _archive(packed) as archive:
             _extract(archive, packed, _member(archive, packed, name), target, inner=inner)
         return
-    try:
-        with gzip.open(packed) if packed.suffix == ".gz" else packed.open("rb") as source:
-            _copy(source, packed, target)
-    except DAMAGE as error:
-        raise _damaged(packed) from error
+    with (
+        _explained(packed),
+        gzip.open(packed) if packed.suffix == ".gz" else packed.open("rb") as source,
+    ):
+        _copy(source, packed, target)
 
 
 def _in_folder(folder: Path, name: str) -> Path:
@@ -88,10 +91,8 @@ def _in_folder(folder: Path, name: str) -> Path:
 
 def _archive(path: Path) -> zipfile.ZipFile:
     """Open a zip after looking at every name in it, also those we do not need."""
-    try:
+    with _explained(path):
         archive = zipfile.ZipFile(path)
-    except DAMAGE as error:
-        raise _damaged(path) from error
     for member in archive.infolist():
         name = PurePosixPath(member.filename.replace("\\", "/"))
         outside = name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1])
@@ -137,11 +138,8 @@ def _extract(
     if kind != ".csv" and inner:  # it may hold itself, without end
         raise DataError(f"{path} holds archives in archives; unpack it and give the folder")
     place = target if kind == ".csv" else target.with_name(f"{target.name}{kind}")
-    try:
-        with archive.open(member) as source:
-            _copy(source, path, place)
-    except DAMAGE as error:
-        raise _damaged(path) from error
+    with _explained(path), archive.open(member) as source:
+        _copy(source, path, place)
     if place != target:
         try:
             unpack(place, target.name, target, inner=True)
@@ -158,6 +156,18 @@ def _copy(source: Readable, path: Path, target: Path) -> None:
             if written > LARGEST:
                 raise _too_large(path, target.name)
             out.write(piece)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGE as error:
+        raise _damaged(path) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise _damaged(path) from error  # a header that points before the file's beginning
 
 
 def _too_large(path: Path, name: str) -> DataError:
