@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kaggle_digits.errors import RunError, UsageError
-from kaggle_digits.files import explain_storage, name_aside
+from kaggle_digits.files import explain_storage, put_aside
 from kaggle_digits.runs import CONFIG, Busy, Run
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -56,7 +57,7 @@ def create(
         candidates = iter([check_name(name)])
         if force and (runs_dir / name).exists():
             with Run(runs_dir / name).writing():
-                (runs_dir / name).rename(name_aside(runs_dir / name))
+                put_aside(runs_dir / name)
     else:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
         candidates = (n for k in itertools.count(1) if not taken(n := f"{stem}-{k}"))
@@ -66,12 +67,17 @@ def create(
             run.path.mkdir(parents=True, exist_ok=True)
         try:
             lock = run.lock()
-        except Busy:
+        except (Busy, FileNotFoundError):  # held, or just taken away by who held it
             continue
         try:
             # A process killed before it wrote config.json leaves an empty folder: free.
-            if all(path.name.startswith(".") for path in run.path.iterdir()):
-                yield run
+            if _is_empty(run.path):
+                try:
+                    yield run
+                except BaseException:
+                    if run.path.is_dir() and _is_empty(run.path):
+                        shutil.rmtree(run.path, ignore_errors=True)
+                    raise
                 return
         finally:
             lock.release()
@@ -79,6 +85,10 @@ def create(
         f"run {name} stands already in {runs_dir}; choose another --name, go on with "
         "--resume, or give --force to put the old one aside"
     )
+
+
+def _is_empty(folder: Path) -> bool:
+    return all(path.name.startswith(".") for path in folder.iterdir())
 
 
 def open_run(runs_dir: Path | str, name: str) -> Run:

@@ -27,6 +27,7 @@ CONFIG, METRICS, HISTORY, OOF, TEST = (
     "oof.npy",
     "test.npy",
 )
+LOCK = ".lock"
 HISTORY_COLUMNS = [
     "member",
     "epoch",
@@ -153,13 +154,23 @@ class Run:
 
     def lock(self) -> FileLock:
         """The run's lock, taken; raises Busy where another process holds it."""
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self.path / LOCK)
+        before = self._lock_number()
         with explain_storage(self.path):
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 raise Busy from None
+        if before not in (None, self._lock_number()):  # this folder was put aside at that moment
+            lock.release()
+            raise Busy
         return lock
+
+    def _lock_number(self) -> int | None:
+        try:
+            return (self.path / LOCK).stat().st_ino
+        except OSError:
+            return None
 
     def _json(self, name: str, rules: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kaggle_digits.errors import StorageError
-from kaggle_digits.files import sha256, write_json, write_text, write_whole
+from kaggle_digits.files import put_aside, sha256, write_json, write_text, write_whole
 from tests.fakes.disks import SmallDisk, small_disk
 
 __all__ = ["small_disk"]
@@ -56,3 +59,65 @@ def test_a_full_disk_is_explained_and_loses_nothing(small_disk: SmallDisk) -> No
         write_text(disk / "kept.txt", "x" * 100_000)
     assert (disk / "kept.txt").read_text() == "old"
     assert names(disk) == ["kept.txt"]
+
+
+def test_what_is_put_aside_replaces_nothing(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / "a.csv").write_text(str(number))
+        put_aside(tmp_path / "a.csv")
+    assert sorted(names(tmp_path)) == ["a-old-1.csv", "a-old-2.csv", "a-old-3.csv"]
+    assert [(tmp_path / f"a-old-{k}.csv").read_text() for k in (1, 2, 3)] == ["0", "1", "2"]
+
+
+def test_a_name_that_somebody_takes_at_that_moment_is_left_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text("mine")
+    link, taken = os.link, []
+
+    def quicker(old: Path, new: Path) -> None:
+        if not taken:
+            taken.append(new)
+            Path(new).write_text("theirs")
+        link(old, new)
+
+    monkeypatch.setattr(os, "link", quicker)
+    assert put_aside(tmp_path / "a.csv").read_text() == "mine"
+    assert (tmp_path / "a-old-1.csv").read_text() == "theirs"
+
+
+def test_a_folder_is_put_aside_too(tmp_path: Path) -> None:
+    for number in range(2):
+        write_text(tmp_path / "run" / "config.json", str(number))
+        put_aside(tmp_path / "run")
+    assert (tmp_path / "run-old-2" / "config.json").read_text() == "1"
+
+
+def test_what_killed_writers_left_is_taken_away_once_it_is_old(tmp_path: Path) -> None:
+    old, fresh = (tmp_path / f".a.{k * 12}.part.json" for k in "01")
+    for part in (old, fresh):
+        part.write_text("{")
+    os.utime(old, (1, 1))
+    write_json(tmp_path / "a.json", {})
+    assert sorted(names(tmp_path)) == [fresh.name, "a.json"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ulimit is POSIX's")
+def test_files_that_may_not_grow_are_explained(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from kaggle_digits.files import write_text\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "write_text(Path(sys.argv[1]), 'x' * 5000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.txt")], capture_output=True, text=True
+    )
+    assert "StorageError" in done.stderr
+    assert "ulimit -f" in done.stderr
+    assert names(tmp_path) == []
+
+
+def test_json_of_a_path_that_is_no_text(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"source": os.fsdecode(b"z\xfchlen.zip"), "b": "ü"})
+    assert json.loads((tmp_path / "a.json").read_text())["source"] == os.fsdecode(b"z\xfchlen.zip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,7 @@ from kaggle_digits.cli.options import (
 from kaggle_digits.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from kaggle_digits.data.folder import Dataset
 
@@ -53,17 +54,28 @@ def predict(
     from kaggle_digits.cli.progress import counted
     from kaggle_digits.data.folder import load
     from kaggle_digits.run_store import open_run
-    from kaggle_digits.submissions import make_room, submission_path, write_run_submission
+    from kaggle_digits.submissions import (
+        make_room,
+        refuse_standing,
+        submission_path,
+        write_run_submission,
+    )
     from kaggle_digits.training.predict import predict_again, recipe_views
 
     opened = open_run(runs_dir, run)
     opened.metrics()
     dataset = load(data_dir)
-    path = output or submission_path(submissions_dir, run)
     if output is not None:
-        make_room(output, force=force)
+        refuse_standing(output, force=force)
     probabilities = predict_again(opened, dataset, tta, each=counted("predicting"))
-    write_run_submission(opened, dataset, path, test=probabilities)
+
+    path = write_run_submission(
+        opened,
+        dataset,
+        output or submission_path(submissions_dir, run),
+        test=probabilities,
+        settle=partial(make_room, force=force) if output else None,
+    )
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
     views = max(recipe_views(opened)) if tta is None else tta
     if as_json:
@@ -95,26 +107,39 @@ def ensemble(
     from kaggle_digits.data.folder import load
     from kaggle_digits.ensemble import check_method, ensemble_runs
     from kaggle_digits.run_store import open_run
-    from kaggle_digits.submissions import free_path, make_room, write_predictions
+    from kaggle_digits.submissions import (
+        free_path,
+        make_room,
+        refuse_standing,
+        write_predictions,
+    )
 
     check_method(method)
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise UsageError("an ensemble needs at least two different runs: kd ensemble RUN RUN")
+    if output is not None:
+        refuse_standing(output, force=force)
+
+    def settle(path: Path) -> Path:
+        return make_room(path, force=force) if output else free_path(submissions_dir, "ensemble")
+
     path = output or free_path(submissions_dir, "ensemble")
-    make_room(path, force=force)
     if any(name.endswith(".csv") for name in runs):
         files = [Path(name) for name in runs]
-        scores = _vote_of_files(files, method, path, data_dir, submissions_dir)
+        scores, path = _vote_of_files(
+            files, method, path, settle, data_dir=data_dir, submissions_dir=submissions_dir
+        )
         show_vote(scores, path, as_json=as_json)
         return
     opened = [open_run(runs_dir, name) for name in runs]
     dataset = load(data_dir)
     opened[0].check_data(dataset)
     combined = ensemble_runs(opened, dataset.labels, method)
-    write_predictions(
+    path = write_predictions(
         path,
         dataset,
         combined.test.argmax(axis=1).astype("uint8"),
+        settle=settle,
         runs=runs,
         method=method,
         source=_common(str(run.config()["data"]["source"]) for run in opened),
@@ -130,11 +155,18 @@ def _common(sources: Iterable[str]) -> str:
 
 
 def _vote_of_files(
-    files: Sequence[Path], method: str, path: Path, data_dir: Path, submissions_dir: Path
-) -> dict[Path, float | None]:
+    files: Sequence[Path],
+    method: str,
+    path: Path,
+    settle: Callable[[Path], Path],
+    *,
+    data_dir: Path,
+    submissions_dir: Path,
+) -> tuple[dict[Path, float | None], Path]:
     """Write the majority; ties go to the better public score, without scores to the first named.
 
-    Returns the files in the order that decided ties, each with its public score.
+    Returns the files in the order that decided ties, each with its public score; and the file
+    that was written.
     """
     from kaggle_digits.blend import vote_labels
     from kaggle_digits.competition.log import read_log
@@ -157,13 +189,14 @@ def _vote_of_files(
     scores = {file: scored.get(sha256(file)) for file in files}
     ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
     origins = [read_origin(file) for file in files]
-    write_predictions(
+    path = write_predictions(
         path,
         dataset,
         vote_labels([answers[file] for file in ordered]),
+        settle=settle,
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
         source=_common(origin.source if origin else "unknown" for origin in origins),
         score=None,
     )
-    return {file: scores[file] for file in ordered}
+    return {file: scores[file] for file in ordered}, path

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_digits.errors import RunError
-from kaggle_digits.files import name_aside
+from kaggle_digits.files import put_aside
 from kaggle_digits.scale.space import Dimension, present
 from kaggle_digits.scale.tune import Search, log_loss
 from kaggle_digits.training.recipe import Recipe
@@ -37,7 +37,7 @@ def write_recipe(search: Search, path: Path | None = None) -> Path:
     if path is None:
         return own
     if path.is_file() and path.read_bytes() not in (before, own.read_bytes()):
-        path.rename(name_aside(path))
+        put_aside(path)
     write_recipe_file(path, search.recipe, note(search))
     return path
 
