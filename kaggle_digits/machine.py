@@ -66,7 +66,8 @@ def backend_name() -> str:
     named = os.environ.get("KERAS_BACKEND")
     if named:
         return named
-    home = os.environ.get("KERAS_HOME") or Path("~").expanduser() / ".keras"
+    # expanduser of os.path, as Keras does: that of Path fails where there is no home
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
     try:
         settings = json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))
         return str(settings["backend"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -12,11 +14,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from kaggle_digits.cli import unsaid
+from kaggle_digits.cli.streams import give_up, speaks_unicode
+from kaggle_digits.errors import StorageError
 
 DEBUG_VARIABLE = "KD_DEBUG"
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """rich's own ends the process where a pipe is broken."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave that to whoever printed."""
+        raise BrokenPipeError
+
+
+out = _Console(highlight=False, soft_wrap=True)
+err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def debugging() -> bool:
@@ -36,37 +49,64 @@ def cell(value: object) -> str:
 
 def note(text: str) -> None:
     """One line of news on stderr."""
-    err.print(plain(unsaid.hide(text)), style="dim")
+    _tell(plain(unsaid.hide(text)), "dim")
 
 
 def warn(text: str) -> None:
     """One line of warning on stderr."""
-    err.print(f"[yellow]warning:[/yellow] {plain(unsaid.hide(text))}")
+    _tell(f"[yellow]warning:[/yellow] {plain(unsaid.hide(text))}")
 
 
 def fail(text: str) -> None:
     """One line on stderr that says what was wrong and what to type next."""
-    err.print(f"[bold red]error:[/bold red] {plain(' '.join(unsaid.hide(text).split()))}")
+    _tell(f"[bold red]error:[/bold red] {plain(' '.join(unsaid.hide(text).split()))}")
+
+
+def _tell(text: str, style: str | None = None) -> None:
+    """Nobody listens, or the disk that stderr goes to is full: no reason to stop the work."""
+    try:
+        err.print(text, style=style)
+    except OSError:
+        give_up(sys.stderr)
+
+
+@contextlib.contextmanager
+def _results() -> Iterator[None]:
+    """What cannot be written to stdout is explained; a reader that has seen enough is none."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up(sys.stdout)
+        raise StorageError(
+            f"the result cannot be written to standard output ({error.strerror or error}); what "
+            "was asked for is done: send its output elsewhere"
+        ) from error
 
 
 def say(text: str) -> None:
     """One line of result on stdout."""
-    out.print(plain(text))
+    with _results():
+        out.print(plain(text))
 
 
 def show(table: Table) -> None:
     """A table of results on stdout; never cut to the width of a pipe."""
     if not sys.stdout.isatty():
         out.width = 200
-    out.print(table)
+    with _results():
+        out.print(table)
 
 
 def print_json(value: Any) -> None:
     """One JSON object and nothing else on stdout."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(value, indent=2, ensure_ascii=not speaks_unicode(sys.stdout))
     # json escapes a terminal's control characters below 32 only.
-    sys.stdout.write("".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text))
-    sys.stdout.write("\n")
+    safe = "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
+    with _results():
+        sys.stdout.write(f"{safe}\n")
 
 
 def _escaped(character: str) -> str:

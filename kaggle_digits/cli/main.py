@@ -29,6 +29,7 @@ from kaggle_digits.cli import (
     look,
     remote,
     send,
+    streams,
     studies,
     train,
     tune,
@@ -36,6 +37,7 @@ from kaggle_digits.cli import (
     web,
 )
 from kaggle_digits.errors import DigitsError
+from kaggle_digits.files import explain_os_error
 
 INTERRUPTED = 130
 
@@ -62,7 +64,7 @@ class Commands(TyperGroup):
             console.fail("stopped by Ctrl-C")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # `kd runs | head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            streams.give_up(sys.stdout)
             raise typer.Exit(0) from None
         except DigitsError as error:
             if console.debugging():
@@ -72,8 +74,7 @@ class Commands(TyperGroup):
         except OSError as error:  # what the system refuses is no fault of kd
             if console.debugging():
                 raise
-            where = f"{error.filename}: " if error.filename else ""
-            console.fail(f"{where}{error.strerror or error}")
+            console.fail(explain_os_error(error))
             raise typer.Exit(1) from None
         except Exception as error:
             if console.debugging() or type(error).__module__.startswith("typer."):
@@ -137,5 +138,6 @@ app.add_typer(remote.app, rich_help_panel="Beyond one machine")
 
 def main() -> None:
     """The ``kd`` command."""
+    streams.prepare()
     with unsaid.tracebacks():
         app()

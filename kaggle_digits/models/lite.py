@@ -32,11 +32,9 @@ class LiteClassifier:
             with quiet_start():  # the interpreter writes that it has begun
                 from ai_edge_litert.interpreter import Interpreter
 
-                content = source if isinstance(source, bytes) else None
-                path = None if isinstance(source, bytes) else str(source)
-                self._interpreter: Any = Interpreter(
-                    model_path=path, model_content=content, num_threads=1
-                )
+                # Read here: in the locale C it could not open a path that is not ASCII.
+                content = source if isinstance(source, bytes) else source.read_bytes()
+                self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             named = source if isinstance(source, Path) else LITE_FILE

@@ -61,7 +61,7 @@ def _prepare_environment() -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # With a token at hand, head nodes ask for it, yet drivers do not show it by themselves;
     # showing it to a cluster that does not ask is harmless.
-    token = Path.home() / ".ray" / "auth_token"
+    token = Path(os.path.expanduser("~/.ray/auth_token"))  # noqa: PTH111  no home: no failure
     if token.is_file() or any(os.environ.get(name) for name in TOKEN_VARIABLES):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
