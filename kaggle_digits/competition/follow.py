@@ -46,7 +46,8 @@ def settle(submissions_dir: Path, kaggle: Kaggle) -> list[Entry]:
                 kept.append(_as_found(entry, found))
                 if kept[-1] != entry:
                     changed.append(kept[-1])
-            elif entry.status == PENDING or 0 <= entry.age < kaggle.patience.grace:
+            # A little in the future: the clock of another machine, or set back meanwhile.
+            elif entry.status == PENDING or abs(entry.age) < kaggle.patience.grace:
                 kept.append(entry)
             # else it was never sent: the process was killed before, or the call was lost
         return kept
@@ -76,7 +77,7 @@ def wait(entry: Entry, *, kaggle: Kaggle, submissions_dir: Path) -> Entry:
         except AnswerError as error:
             raise KaggleError(
                 f"{entry.file} is submitted (ref {entry.ref}), but its score could not be asked "
-                f"for: {error}"
+                f"for: {error}; later: kd submit {entry.file} --wait"
             ) from error
         newer = _as_found(entry, found)
         if newer != entry:

@@ -107,10 +107,15 @@ def change_log(submissions_dir: Path, change: Callable[[list[Entry]], list[Entry
 
 
 def replace_entry(submissions_dir: Path, old: Entry, new: Entry | None) -> None:
-    """Put ``new`` in the place of the entry with ``old``'s message; None takes it out."""
+    """Put ``new`` in the place of the entry with ``old``'s message; None takes it out.
+
+    Where somebody took the old one out, ``new`` is put at the end: what was sent is logged.
+    """
 
     def change(entries: list[Entry]) -> list[Entry]:
         changed = [new if entry.message == old.message else entry for entry in entries]
+        if new is not None and new not in changed:
+            changed.append(new)
         return [entry for entry in changed if entry is not None]
 
     change_log(submissions_dir, change)

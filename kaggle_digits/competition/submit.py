@@ -27,7 +27,7 @@ from kaggle_digits.competition.log import (
     read_log,
     replace_entry,
 )
-from kaggle_digits.errors import KaggleError, SubmissionError
+from kaggle_digits.errors import KaggleError, StorageError, SubmissionError
 
 
 def earlier(checked: Checked, submissions_dir: Path) -> Entry | None:
@@ -86,7 +86,13 @@ def submit(
             replace_entry(submissions_dir, entry, None)
         raise
     sent = replace(entry, ref=ref, status=PENDING)
-    replace_entry(submissions_dir, entry, sent)
+    try:
+        replace_entry(submissions_dir, entry, sent)
+    except (StorageError, SubmissionError) as error:
+        raise type(error)(
+            f"{entry.file} was submitted (ref {ref}), but that cannot be logged: {error} (the next "
+            "kd submit logs it)"
+        ) from error
     return sent
 
 

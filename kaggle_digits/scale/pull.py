@@ -7,6 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,9 @@ def pull(
     """
     name = push.run
     with record.held(runs_dir, name) as folder:
-        if (runs_dir / name).is_dir() and any(
-            not path.name.startswith(".") for path in (runs_dir / name).iterdir()
-        ):
-            raise RunError(f"run {name} stands already in {runs_dir}; rename it, then pull again")
-        make_room(submission_path(submissions_dir, name), force=False)
+        standing_run = _standing_run(push, runs_dir)
+        if standing_run is None:
+            make_room(submission_path(submissions_dir, name), force=False)
         now = standing(push, kernels)
         if now.stale:
             raise _earlier(push)
@@ -162,16 +161,37 @@ def pull(
         size, _ = manifest.archive
         if ARCHIVE not in output.files or size > came_back.MOST_BYTES:
             raise KaggleError(f"{push.ref} left no {ARCHIVE} that fits; look at {push.url}")
-        archive = kernels.download(ARCHIVE, output.files[ARCHIVE], downloads, most=size, size=size)
-        run, dataset, why_not = _place(push, manifest, archive, runs_dir, data_dir)
+        if standing_run is None:
+            address = output.files[ARCHIVE]
+            archive = kernels.download(ARCHIVE, address, downloads, most=size, size=size)
+        if standing_run is None:
+            run, dataset, why_not = _place(push, manifest, archive, runs_dir, data_dir)
+        else:
+            run, (dataset, why_not) = standing_run, _same_data(standing_run, data_dir)
+        written = None
+        if manifest.state == PARTIAL:
+            why_not = "some members are not trained yet"
+        elif dataset is not None:
+            written = write_run_submission(run, dataset, submission_path(submissions_dir, name))
         record.write(runs_dir, replace(push, state=record.PULLED, reason=manifest.reason))
         shutil.rmtree(downloads, ignore_errors=True)
-    written = None
-    if manifest.state == PARTIAL:
-        why_not = "some members are not trained yet"
-    elif dataset is not None:
-        written = write_run_submission(run, dataset, submission_path(submissions_dir, name))
     return Pulled(run, written, why_not, manifest)
+
+
+def _standing_run(push: record.Push, runs_dir: Path) -> Run | None:
+    """The run, where a pull of this very push was killed after it stood and before all was done.
+
+    Raises:
+        RunError: another run of that name stands.
+    """
+    folder = runs_dir / push.run
+    if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
+        return None
+    with suppress(RunError):
+        run = Run(folder)
+        if push.open and run.config().get("remote", {}).get("push_id") == push.push_id:
+            return run
+    raise RunError(f"run {push.run} stands already in {runs_dir}; rename it, then pull again")
 
 
 def _manifest(

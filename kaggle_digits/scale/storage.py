@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from kaggle_digits.errors import DigitsError, RunError, UsageError
+from kaggle_digits.errors import DigitsError, RunError, StorageError, UsageError
 from kaggle_digits.files import explain_storage
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 300
 # Another process may hold an SQLite file for a moment, or make its tables in the same one.
 SECONDS_TO_WAIT, SECONDS_BETWEEN_TRIES, TRIES = 60, 0.5, 4
 WORKER = "worker"
-LOCK = ".worker-{}.lock"
+LOCK, OPENING = ".worker-{}.lock", ".study.lock"
 
 
 def optuna_package() -> Any:
@@ -66,7 +66,7 @@ def open_storage(url: str | None, folder: Path) -> Any:
     optuna = optuna_package()
     with explain_storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    address = url or f"sqlite:///{folder / FILE}"
+    address = url or _sqlite_address(folder / FILE)
     sqlite = address.startswith("sqlite")
     for attempt in range(1, TRIES + 1):
         try:
@@ -103,8 +103,28 @@ def storage_errors(url: str | None, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def opening(folder: Path) -> Iterator[None]:
+    """One process at a time opens the study in ``folder``, and so only one makes it."""
+    with explain_storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / OPENING)
+        try:
+            lock.acquire(timeout=SECONDS_TO_WAIT)
+        except Timeout:
+            raise RunError(
+                f"another kd tune has been opening {folder} for a minute; end it, or give this "
+                "study another --name"
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def worker(folder: Path) -> Iterator[str]:
     """Yield a name for this process; its lock in ``folder`` is held until the block ends."""
+    _sweep(folder)
     name = uuid.uuid4().hex[:12]
     path = folder / LOCK.format(name)
     lock = FileLock(path)
@@ -131,6 +151,16 @@ def is_dead(name: str, folder: Path) -> bool:
     return True
 
 
+def _sweep(folder: Path) -> None:
+    """Remove the locks of workers that were killed and whose trials are buried."""
+    for path in folder.glob(LOCK.format("*")):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > GRACE_SECONDS:
+                name = path.name.removeprefix(".worker-").removesuffix(".lock")
+                if is_dead(name, folder):
+                    path.unlink(missing_ok=True)
+
+
 def bury_the_dead(study: optuna.study.Study, folder: Path) -> None:
     """Trials that a killed worker left running in ``study`` are failed, and block nothing."""
     optuna = optuna_package()
@@ -147,6 +177,13 @@ def bury_the_dead(study: optuna.study.Study, folder: Path) -> None:
             (folder / LOCK.format(name)).unlink(missing_ok=True)
 
 
+def _sqlite_address(path: Path) -> str:
+    """A path may hold what means something in an address: ? and %."""
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
 def _passing(error: Exception) -> bool:
     """Whether two processes made the same table at once, or one waited for the other."""
     text = str(error).lower()
@@ -156,8 +193,16 @@ def _passing(error: Exception) -> bool:
 def _unreachable(error: BaseException, url: str | None, folder: Path) -> Exception:
     reason = _without_password(" ".join(str(error).split()), url)[:200]
     if url is None:
+        place = folder / FILE
+        if "is full" in reason:
+            return StorageError(
+                f"no space left on the disk while writing {place}; free some and run it again: "
+                "finished trials are kept"
+            )
+        if "readonly" in reason or "unable to open" in reason:
+            return StorageError(f"no permission to write {place}; choose another --runs-dir")
         return RunError(
-            f"the trials in {folder / FILE} cannot be read or written ({reason}); "
+            f"the trials in {place} cannot be read or written ({reason}); "
             "delete the file to begin anew"
         )
     if isinstance(error, ImportError):

@@ -34,10 +34,8 @@ def make_setting(
     return json.loads(json.dumps(setting))  # type: ignore[no-any-return]
 
 
-def open_study(
-    name: str, storage: Any, setting: dict[str, Any], start: dict[str, Value] | None
-) -> optuna.study.Study:
-    """The study; where there is none it is made, and ``start`` is the first that will be tried."""
+def open_study(name: str, storage: Any, setting: dict[str, Any]) -> optuna.study.Study:
+    """The study; where there is none it is made."""
     optuna = optuna_package()
     study: Any
     try:
@@ -47,10 +45,23 @@ def open_study(
         _check_setting(study, setting)
         return study  # type: ignore[no-any-return]
     study.set_user_attr(SETTING, setting)
-    if start is not None:
+    return study  # type: ignore[no-any-return]
+
+
+def begin_with(study: optuna.study.Study, start: dict[str, Value]) -> None:
+    """Have ``start`` tried first, and again where the process that tried it was killed."""
+    trials = study.get_trials(deepcopy=False)
+    if not trials:
         study.set_user_attr(BASE, 1)
         study.enqueue_trial(start)
-    return study  # type: ignore[no-any-return]
+        return
+    number = study.user_attrs.get(BASE)
+    failed = optuna_package().trial.TrialState.FAIL
+    if number is not None and trials[number - 1].state == failed:
+        study.enqueue_trial(start)
+        waiting = study.get_trials(deepcopy=False)[len(trials) :]
+        known = [one for one in waiting if one.system_attrs.get("fixed_params") == start]
+        study.set_user_attr(BASE, known[-1].number + 1 if known else number)
 
 
 def _check_setting(study: optuna.study.Study, setting: dict[str, Any]) -> None:

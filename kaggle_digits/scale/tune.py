@@ -20,11 +20,18 @@ from kaggle_digits.scale.storage import (
     WORKER,
     bury_the_dead,
     open_storage,
+    opening,
     optuna_package,
     storage_errors,
     worker,
 )
-from kaggle_digits.scale.study import BASE, first_values, make_setting, open_study
+from kaggle_digits.scale.study import (
+    BASE,
+    begin_with,
+    first_values,
+    make_setting,
+    open_study,
+)
 from kaggle_digits.scale.trials import (
     Objective,
     SurplusError,
@@ -121,15 +128,16 @@ def search(
     watcher = watcher or TrialWatcher()
     with storage_errors(storage, folder):
         setting = make_setting(dataset, recipe, space, how)
-        study = open_study(
-            name, open_storage(storage, folder), setting, first_values(recipe, space)
-        )
+        with opening(folder):
+            study = open_study(name, open_storage(storage, folder), setting)
+            bury_the_dead(study, folder)
+            if start := first_values(recipe, space):
+                begin_with(study, start)
         study.sampler = make_sampler(how.seed, trials)
         study.pruner = make_pruner(recipe.epochs)
         end = None if minutes is None else time.monotonic() + 60 * minutes
         with worker(folder) as me:
             objective = Objective(trials, dataset, recipe, space, parts, how.seed, me, watcher)
-            bury_the_dead(study, folder)
             watcher.search_started(name, _count(study), trials)
             while _count(study) < trials and (end is None or time.monotonic() < end):
                 try:

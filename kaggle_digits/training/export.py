@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,8 @@ def export_run(
     images = np.resize(images, (COMPARED, SIDE, SIDE))  # fewer are repeated
     network = _as_one(run)
     expected = KerasClassifier(network).probabilities(images)
-    part = folder.with_name(f".{folder.name}.part")
+    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
     with explain_storage(folder):
-        shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
     try:
         path = write(network, kind, part)

@@ -21,12 +21,13 @@ from kaggle_digits.calibration import temperature
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.ensemble import combine
 from kaggle_digits.errors import RunError
-from kaggle_digits.files import write_json, write_text, write_whole
+from kaggle_digits.files import explain_storage, write_json, write_text, write_whole
 from kaggle_digits.models.estimator_file import JOBLIB_FILE, SIGNATURE_FILE
 from kaggle_digits.models.lite import LITE_FILE
 from kaggle_digits.runs import (
     HISTORY,
     HISTORY_COLUMNS,
+    METRICS,
     OOF,
     TEST,
     Probabilities,
@@ -107,6 +108,9 @@ def assemble(
         together: dict[str, Any] = {}
     else:
         oof, test, together = _together(answers, dataset, [group[0] for group in groups])
+    # Of a run that is finished once more: killed from here on, it is not yet.
+    with explain_storage(run.path):
+        (run.path / METRICS).unlink(missing_ok=True)
     run.write_probabilities(OOF, oof)
     run.write_probabilities(TEST, test)
     write_text(run.path / HISTORY, _history_csv(records))

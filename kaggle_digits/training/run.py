@@ -134,7 +134,10 @@ def resume(
 def _last_unfinished(runs_dir: Path) -> Run:
     unfinished = [run for run in list_runs(runs_dir) if not run.finished]
     if not unfinished:
-        raise RunError(f"no unfinished run in {runs_dir}; start one: kd train --model dense")
+        raise RunError(
+            f"no unfinished run in {runs_dir}; start one: kd train --model dense (a finished one's "
+            "submission is written by: kd predict RUN)"
+        )
     return max(unfinished, key=lambda run: run.path.stat().st_mtime)
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from kaggle_digits.competition.follow import settle, wait
 from kaggle_digits.competition.log import LOG, Entry, change_log, read_log
 from kaggle_digits.competition.patience import Patience
 from kaggle_digits.competition.submit import describe, earlier, submit
-from kaggle_digits.errors import DataError, KaggleError, SubmissionError
+from kaggle_digits.errors import DataError, KaggleError, StorageError, SubmissionError
 from tests.fakes.competition_files import data_folder, submission
 from tests.fakes.kaggle_server import FIRST_REF, FakeKaggle, Fault
 
@@ -325,6 +326,68 @@ class TestSubmit:
         with pytest.raises(SubmissionError, match="damaged"):
             submit(checked, kaggle=Kaggle(patience=patience), submissions_dir=sent_from)
         assert kaggle.submissions == []
+
+    def test_what_was_sent_is_logged_though_its_line_was_taken_out(
+        self,
+        *,
+        kaggle: FakeKaggle,
+        patience: Patience,
+        checked: Checked,
+        sent_from: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        client = Kaggle(patience=patience)
+        create = client.create
+
+        def slow(token: str, description: str) -> int:
+            ref = create(token, description)
+            change_log(sent_from, lambda _: [])
+            return ref
+
+        monkeypatch.setattr(client, "create", slow)
+        entry = submit(checked, kaggle=client, submissions_dir=sent_from)
+        assert read_log(sent_from) == [entry]
+
+    @pytest.mark.parametrize(("seconds", "kept"), [(5, True), (3600, False)])
+    def test_clocks_that_disagree(
+        self,
+        *,
+        kaggle: FakeKaggle,
+        patience: Patience,
+        checked: Checked,
+        sent_from: Path,
+        seconds: int,
+        kept: bool,
+    ) -> None:
+        """A line of another machine's, a little ahead, is one that is being sent."""
+        client = Kaggle(patience=replace(patience, grace=60.0))
+        entry = submit(checked, kaggle=client, submissions_dir=sent_from)
+        ahead = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+        change_log(sent_from, lambda _: [replace(entry, ref=None, status="sending", time=ahead)])
+        kaggle.submissions.clear()
+        settle(sent_from, client)
+        assert bool(read_log(sent_from)) == kept
+
+    def test_sent_but_not_to_be_logged_is_said(
+        self,
+        kaggle: FakeKaggle,
+        patience: Patience,
+        checked: Checked,
+        sent_from: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        client = Kaggle(patience=patience)
+
+        def full(*words: object) -> None:
+            raise StorageError("no space left; free some")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("kaggle_digits.competition.submit.replace_entry", full)
+            with pytest.raises(StorageError, match=rf"was submitted \(ref {FIRST_REF}\), but"):
+                submit(checked, kaggle=client, submissions_dir=sent_from)
+        with pytest.raises(SubmissionError, match=f"ref {FIRST_REF}"):
+            submit(checked, kaggle=client, submissions_dir=sent_from)
+        assert len(kaggle.submissions) == 1
 
     def test_many_at_once(
         self, kaggle: FakeKaggle, patience: Patience, data: Path, sent_from: Path

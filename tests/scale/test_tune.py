@@ -17,7 +17,7 @@ import pytest
 from kaggle_digits.calibration import apply_temperature, temperature
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.data.split import Split, split
-from kaggle_digits.errors import RunError, UsageError
+from kaggle_digits.errors import RunError, StorageError, UsageError
 from kaggle_digits.run_store import list_runs
 from kaggle_digits.scale import storage
 from kaggle_digits.scale.outcome import draw_importance, write_recipe
@@ -28,6 +28,9 @@ from kaggle_digits.scores import score
 from kaggle_digits.training.fit import Task, fit_member, member_seed
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import find_recipe
+from tests.fakes.disks import SmallDisk, small_disk
+
+__all__ = ["small_disk"]
 
 SMALL = Recipe("mlp", widths=(8,), epochs=3, batch_size=16, learning_rate=1e-2)
 RATES = find_space(SMALL, ["learning_rate=0.0001:0.1:log"])
@@ -241,6 +244,43 @@ def test_what_a_killed_process_leaves_blocks_nothing(
     assert [trial.state for trial in found.trials].count("stopped") == 1
     assert found.trials[2].state == "stopped"
     assert not list(found.folder.glob(".worker-*"))
+
+
+def test_the_recipe_as_it_was_is_tried_again_where_its_trial_was_killed(
+    sample: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    process = start(sample, tmp_path, trials=3, pause=60, since=1)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "1\n"
+    process.kill()
+    process.communicate()
+    found = search(dataset, SMALL, RATES, HOW, trials=2, runs_dir=tmp_path)
+    assert [trial.state for trial in found.trials] == ["stopped", "finished", "finished"]
+    assert found.base == 2
+    assert found.trials[1].values == {"learning_rate": SMALL.learning_rate}
+
+
+def test_a_study_whose_maker_was_killed_at_once_begins_with_the_recipe_too(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("kaggle_digits.scale.tune.begin_with", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            search(dataset, SMALL, RATES, HOW, trials=1, runs_dir=tmp_path)
+    found = search(dataset, SMALL, RATES, HOW, trials=1, runs_dir=tmp_path)
+    assert found.base == 1
+    assert found.trials[0].values == {"learning_rate": SMALL.learning_rate}
+
+
+def _interrupt(*words: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_full_disk_is_no_reason_to_delete_the_trials(
+    small_disk: SmallDisk, dataset: Dataset
+) -> None:
+    with pytest.raises(StorageError, match=r"no space left .*study\.db; .* trials are kept"):
+        search(dataset, SMALL, RATES, HOW, trials=30, runs_dir=small_disk(140))
 
 
 def test_the_living_are_not_taken_for_dead(tmp_path: Path) -> None:
