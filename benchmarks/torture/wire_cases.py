@@ -11,6 +11,7 @@ from tests.fakes.openml_server import CALLS as OPENML_CALLS
 
 FETCH, SUBMIT, PUSH, STATUS, PULL, OPENML = "fetch", "submit", "push", "status", "pull", "openml"
 ALWAYS = 99
+SHORT = "fewer bytes than are due"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ ONCE_ONLY = {"CreateSubmission", "SaveKernel"}
 PASSING = {
     *("dropped at a random byte", "reset", "silent for ever", "408", "429", "500", "503"),
     *("429, Retry-After: 0.2", "502, a web page", "200, a web page", "half a JSON"),
-    *("fewer bytes than are due", "more bytes announced than sent", "a slow trickle"),
+    *(SHORT, "more bytes announced than sent", "a slow trickle"),
 }
 
 
@@ -87,7 +88,7 @@ def faults(rng: random.Random, elsewhere: str, *, is_file: bool) -> dict[str, Fa
         "502, a web page": Fault("html", 502),
         "200, a web page": Fault("html", 200),
         "half a JSON": Fault("truncated"),
-        "fewer bytes than are due": Fault("short"),
+        SHORT: Fault("short"),
         "more bytes announced than sent": Fault("long"),
         "JSON of another shape": Fault("shape"),
         "a redirect loop": Fault("loop"),
@@ -123,5 +124,7 @@ def cases(seed: int, elsewhere: str) -> Iterator[Case]:
                     and call.name not in ONCE_ONLY
                     and call.command != OPENML
                     and not (call.name == "blob" and label == "a slow trickle")
+                    # The size of a notebook's manifest is not known: one that is cut is damaged.
+                    and not (call.command == PULL and label in ("half a JSON", SHORT))
                 )
                 yield Case(call, label, fault, times, mends)

@@ -326,7 +326,12 @@ def _of_a_push(error: AnswerError) -> AnswerError:
     """A refusal in the words of a notebook; 401, 429 and faults say what they said."""
     if error.status == 400:  # explain() takes every limit for that of submissions
         words = _words(error)
-        return AnswerError(f"Kaggle refuses the notebook (400: {words})", status=400, refused=True)
+        return AnswerError(
+            f"Kaggle refuses the notebook (400: {words}); look at https://www.kaggle.com/code, or "
+            "run it again with --debug",
+            status=400,
+            refused=True,
+        )
     if error.status != 403:
         return error
     return AnswerError(

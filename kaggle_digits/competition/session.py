@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from kaggle_digits.competition.answers import AnswerError, explain, one_line
+from kaggle_digits.competition.answers import AnswerError, NotJsonError, explain, one_line
 from kaggle_digits.competition.credentials import HOW_TO, TOKEN, config_folder, require
 from kaggle_digits.competition.patience import Patience, bounded, persist
 from kaggle_digits.competition.progress import Progress
@@ -74,6 +74,8 @@ class Session:
             local = os.environ.get("KAGGLE_API_ENVIRONMENT") == "LOCALHOST"
             api.args, api.config_values = ["--local"] if local else [], {}
             api.config = str(config_folder(os.environ) / "kaggle.json")
+            # In the place of a note that a newer version is there.
+            api.get_response_processor = lambda: _look_at
             try:
                 api.authenticate()
             except SystemExit:
@@ -96,6 +98,18 @@ class Session:
             status=401,
             refused=True,
         )
+
+
+def _look_at(response: Any) -> None:
+    """Refuse JSON that is no object, of which the client makes an answer without anything in it.
+
+    Raises:
+        NotJsonError: so it is.
+    """
+    if "application/json" not in response.headers.get("Content-Type", ""):
+        return
+    if not isinstance(response.json(), dict):
+        raise NotJsonError
 
 
 def _api_class() -> Any:

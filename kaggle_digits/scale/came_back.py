@@ -90,7 +90,8 @@ def read_manifest(text: str) -> Manifest:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KaggleError(
-            f"the notebook's manifest is damaged ({type(error).__name__}); push it again"
+            f"the notebook's manifest is damaged ({type(error).__name__}); run it again: kd remote "
+            "pull; where it stays so, push it again"
         ) from error
 
 

@@ -90,6 +90,8 @@ PASSING = [
     (Fault("html", 502), "fault of its own"),
     (Fault("html", 200), "was not Kaggle's"),
     (Fault("truncated"), "was not Kaggle's"),
+    (Fault("shape"), "was not Kaggle's"),
+    (Fault("long"), "broke"),
     (Fault("drop", at=20), "broke"),
     (Fault("lost"), "broke"),
     (Fault("silent"), "did not answer in time"),
