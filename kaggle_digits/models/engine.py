@@ -70,8 +70,24 @@ def start_anew(seed: int) -> None:
     """Forget earlier models and set the seed of first weights and dropout."""
     k = keras()
     k.backend.clear_session()
+    if backend_name() == "tensorflow":
+        _forget_gradients()
     with quiet_start():  # under JAX too, Keras imports TensorFlow here, and to save a model
         k.utils.set_random_seed(seed)
+
+
+def _forget_gradients() -> None:
+    """Let go of the graphs of earlier trainings.
+
+    TensorFlow registers the gradient of each operation that has one of its own (custom_gradient) in
+    each graph it is traced in, and so keeps the graph for as long as the process lives: some MB a
+    training. Nobody asks for the gradients of a model that is trained.
+    """
+    from tensorflow.python.framework import ops
+
+    known = getattr(ops.gradient_registry, "_registry", {})
+    for name in [name for name in known if name.startswith("CustomGradient-")]:
+        del known[name]
 
 
 @contextmanager

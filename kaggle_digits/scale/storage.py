@@ -199,6 +199,11 @@ def _unreachable(error: BaseException, url: str | None, folder: Path) -> Excepti
                 f"no space left on the disk while writing {place}; free some and run it again: "
                 "finished trials are kept"
             )
+        if "disk I/O error" in reason:
+            return StorageError(
+                f"the disk, or a limit on the length of files, refused {place}; free some, or "
+                "choose another --runs-dir: finished trials are kept"
+            )
         if "readonly" in reason or "unable to open" in reason:
             return StorageError(f"no permission to write {place}; choose another --runs-dir")
         return RunError(
