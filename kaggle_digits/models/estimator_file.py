@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from typing import Any
 
 from kaggle_digits import trust
@@ -66,6 +67,11 @@ def read_pickle(content: bytes, signature: object, name: str) -> Any:
         )
     import joblib
 
+    if content[:1] == b"x":  # joblib itself fills the memory where bytes follow what is packed
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(content, MOST_BYTES)
+        if not unpacker.eof or unpacker.unused_data:
+            raise ValueError("it is damaged")
     return joblib.load(io.BytesIO(content))
 
 

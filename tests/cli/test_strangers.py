@@ -1,0 +1,110 @@
+"""Runs, recipes and words from a stranger, at the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from benchmarks.torture.hostile_runs import SPOILT, _pickle, spoilt
+from benchmarks.torture.hostile_words import WORDS, _hostile, shown
+from kaggle_digits import trust
+from kaggle_digits.cli import console
+from kaggle_digits.cli.main import app
+from kaggle_digits.data.folder import load
+from kaggle_digits.data.split import Split
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.run import train
+
+
+@pytest.fixture(scope="module")
+def made(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    dataset = load(sample)
+    train(dataset, Recipe("linear"), Split(val_fraction=0.3), runs_dir=folder / "runs", name="good")
+    Image.fromarray(255 - dataset.train.images[0]).save(folder / "digit.png")
+    return folder
+
+
+@pytest.fixture
+def home(made: Path, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(made, tmp_path / "home")
+    monkeypatch.chdir(tmp_path / "home")
+    monkeypatch.setenv("KD_DATA_DIR", str(sample))
+    monkeypatch.setenv(trust.VARIABLE, "")  # so that --trust does not outlive the test
+    return tmp_path / "home"
+
+
+def kd(*words: str) -> Result:
+    return CliRunner().invoke(app, words)
+
+
+def test_a_pickle_is_refused_without_trust(home: Path) -> None:
+    mark = home / "ran"
+    spoilt(home, _pickle, f"touch '{mark}'")
+    done = kd("classify", "digit.png", "--run", "evil")
+    assert done.exit_code == 1
+    assert "is a pickle, which runs code" in done.stderr
+    assert not mark.exists()
+    assert kd("classify", "digit.png", "--run", "evil", "--trust").exit_code == 1
+    assert mark.exists(), "so the user said"
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_going_on_with_a_strangers_run_runs_nothing(what: str, home: Path) -> None:
+    mark = home / "ran"
+    spoilt(home, SPOILT[what], f"touch '{mark}'")
+    done = kd("train", "--resume", "--name", "evil")
+    assert not mark.exists(), done.stderr
+    assert "unexpected" not in done.stderr
+    if "function" in what:
+        assert done.exit_code == 1
+        assert "a function of somebody's own, and was not made here" in done.stderr
+
+
+def test_a_recipe_file_that_names_code(home: Path) -> None:
+    from kaggle_digits.training.recipe_file import write_recipe_file
+
+    (home / "own.py").write_text("from sklearn.naive_bayes import GaussianNB as model\n")
+    Path("theirs.json").write_text(json.dumps({"model": "own:model"}))
+    done = kd("train", "--recipe", "theirs.json", "--name", "a")
+    assert done.exit_code == 2
+    assert "a function of somebody's own, and the file was changed or not made here" in done.stderr
+    write_recipe_file(Path("mine.json"), Recipe("own:model"))
+    assert kd("train", "--recipe", "mine.json", "--name", "b").exit_code == 0
+    assert kd("train", "--recipe", "theirs.json", "--name", "c", "--trust").exit_code == 0
+
+
+@pytest.mark.parametrize("word", WORDS[:6])
+def test_their_words_are_shown_and_not_obeyed(word: str, home: Path) -> None:
+    run = spoilt(home, lambda run, command: None, "")
+    _hostile(run, word)
+    (home / "runs" / f"a{word[:60]}".replace("/", "_")).mkdir()
+    (home / "runs" / f"a{word[:60]}".replace("/", "_") / "config.json").write_text("{}")
+    for words in (("runs",), ("runs", "evil"), ("runs", "evil", "--json")):
+        done = kd(*words)
+        assert not shown(done.stdout, done.stderr), words
+    if "script" in word:
+        assert kd("evaluate", "evil").exit_code == 0
+        page = (run.path / "report.html").read_text()
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;alert" in page
+    if "bold" in word:
+        assert "[bold red]not[/bold red]" in kd("runs", "evil").stdout
+
+
+def test_a_cell_is_one_line_without_markup() -> None:
+    assert console.cell("a\n\x1b[31mb [bold]c[/bold]") == r"a �[31mb \[bold]c\[/bold]"
+
+
+def test_json_holds_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"a": "\x9b31m\x1b[2J\u202eä\x7f"}
+    console.print_json(value)
+    out = capsys.readouterr().out
+    assert not shown(out, "")
+    assert json.loads(out) == value
