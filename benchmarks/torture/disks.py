@@ -54,7 +54,7 @@ WRITES: dict[tuple[str, ...], set[str]] = {
     ("evaluate", "a"): {"runs"},
     TUNE: {"runs"},
     ("runs", "--json"): set(),
-    ("inspect", "--json"): set(),
+    ("inspect", "--json"): {"data"},
 }
 REMEDIES = ("free some", "choose", "TMPDIR", "KAGGLE_CONFIG_DIR", "--", "run it again")
 
