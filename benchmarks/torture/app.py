@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from PIL import Image
 
 from benchmarks.torture.app_uploads import uploads
 from benchmarks.torture.rows import Row
 from benchmarks.torture.runners import clean
 from kaggle_digits.app.prompt import HEAD_SECONDS
+from kaggle_digits.data.picture import MOST_PIXELS
 from tests.data.pictures import STROKES, as_file, drawn
 
 KD = [sys.executable, "-m", "kaggle_digits"]
@@ -65,6 +67,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
         yield _names(port, one)
         yield _crowd(process, port, CLIENTS // 10 if quick else CLIENTS)
         yield _large_at_once(process, port, 4 if quick else 40)
+        yield _wide_at_once(process, port, 2 if quick else 20)
         yield _lorises(process, port, one, LORISES // 10 if quick else LORISES)
         answered = _post(port, one)[0] == 200
         yield Row("app", "alive at the end", 1, int(not answered))
@@ -263,6 +266,17 @@ def _large_at_once(process: psutil.Process, port: int, clients: int) -> Row:
     peak = _peak(process)
     figures = f"{found.count(503)} asked to come again, peak {peak:.0f} MB"
     return Row("app", f"{clients} uploads of 9.9 MB at once", clients, bad, figures)
+
+
+def _wide_at_once(process: psutil.Process, port: int, clients: int) -> Row:
+    """Sound pictures of as many pixels as are just read, in few bytes."""
+    side = int(MOST_PIXELS**0.5)
+    body = as_file(Image.new("RGBA", (side, side), (255, 255, 255, 255)))
+    with ThreadPoolExecutor(clients) as pool:
+        found = list(pool.map(lambda _: _post(port, body)[0], range(clients)))
+    bad = sum(status != 200 for status in found)
+    figures = f"of {side} × {side} pixels in {len(body) / 1e6:.1f} MB; peak {_peak(process):.0f} MB"
+    return Row("app", f"{clients} of the largest pictures at once", clients, bad, figures)
 
 
 def _lorises(process: psutil.Process, port: int, body: bytes, count: int) -> Row:

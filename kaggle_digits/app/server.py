@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
+from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from PIL import Image
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +26,7 @@ from kaggle_digits.data.picture import open_picture
 from kaggle_digits.errors import DataError, DigitsError, RunError, UsageError
 
 PAGE = Path(__file__).parent / "page"
+WIDE_PIXELS = 4_000_000
 NO_PLANE = "there is no plane yet; make one: kd study bottleneck"
 # Some Windows machines call scripts plain text, and browsers then refuse to run them.
 mimetypes.add_type("text/javascript", ".js")
@@ -115,6 +119,8 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
     shelf = Shelf(runs_dir, run)
     # Readings that the processors cannot take wait in line rather than in each other's way.
     turns = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+    # Half a gigabyte each: one at a time.
+    wide = asyncio.Semaphore(1)
     intake = Intake()
     app = FastAPI(
         title="kaggle-digits",
@@ -155,8 +161,10 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
         run: Annotated[str | None, Query(description="a run's name; else the default")] = None,
     ) -> Reading:
         """Read a picture of a digit: dark on light or light on dark, of any size."""
-        async with intake.body(request) as body, turns:
-            return await run_in_threadpool(_read, shelf, body, run)
+        async with intake.body(request) as body:
+            is_wide = await run_in_threadpool(_is_wide, body)
+            async with wide if is_wide else nullcontext(), turns:
+                return await run_in_threadpool(_read, shelf, body, run)
 
     @app.get("/api/plane", responses=_refusals(_404="No bottleneck study stands in the runs."))
     def plane() -> PlanePoints:
@@ -167,6 +175,15 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
         return PlanePoints(points=thinned(found))
 
     return app
+
+
+def _is_wide(body: bytes) -> bool:
+    """Whether a picture has many pixels, as far as its head says; nothing is unpacked."""
+    try:
+        with Image.open(BytesIO(body), formats=("PNG", "JPEG")) as picture:
+            return picture.width * picture.height > WIDE_PIXELS
+    except Exception:  # of another kind, or none: that is found out where it is read
+        return True
 
 
 def _read(shelf: Shelf, body: bytes, run: str | None) -> Reading:
