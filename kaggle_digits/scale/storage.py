@@ -132,9 +132,19 @@ def worker(folder: Path) -> Iterator[str]:
         lock.acquire()
     try:
         yield name
-    finally:
+    except Exception:
+        # Of a trial that a full disk left running: by the lock it is seen to be dead at once.
         lock.release()
-        path.unlink(missing_ok=True)
+        raise
+    except BaseException:
+        _end(lock, path)
+        raise
+    _end(lock, path)
+
+
+def _end(lock: FileLock, path: Path) -> None:
+    lock.release()
+    path.unlink(missing_ok=True)
 
 
 def is_dead(name: str, folder: Path) -> bool:

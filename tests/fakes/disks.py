@@ -28,4 +28,5 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
     yield mount
     for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: SQLite may have a file open there still.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -279,8 +280,18 @@ def _interrupt(*words: object) -> None:
 def test_a_full_disk_is_no_reason_to_delete_the_trials(
     small_disk: SmallDisk, dataset: Dataset
 ) -> None:
+    disk = small_disk(2_000)
+
+    class Fills(TrialWatcher):
+        def trial_started(self, number: int, values: object, folds: int) -> None:
+            if number == 2:
+                with suppress(OSError):
+                    (disk / "filler").write_bytes(b"0" * 3_000_000)
+
     with pytest.raises(StorageError, match=r"no space left .*study\.db; .* trials are kept"):
-        search(dataset, SMALL, RATES, HOW, trials=30, runs_dir=small_disk(140))
+        search(dataset, SMALL, RATES, HOW, trials=3, runs_dir=disk, watcher=Fills())
+    (disk / "filler").unlink()
+    assert search(dataset, SMALL, RATES, HOW, trials=3, runs_dir=disk).done >= 3
 
 
 def test_the_living_are_not_taken_for_dead(tmp_path: Path) -> None:
@@ -332,7 +343,7 @@ def test_a_url_is_saved_nowhere(dataset: Dataset, tmp_path: Path) -> None:
     draw_importance(found, SMALL)
     assert file.is_file()
     left = [path for path in runs_dir.rglob("*") if path.is_file()]
-    assert {path.name for path in left} == {"best.json", "importance.png"}
+    assert {path.name for path in left} == {".study.lock", "best.json", "importance.png"}
     assert all(b"s3cret" not in path.read_bytes() for path in [*left, file])
 
 
