@@ -321,7 +321,7 @@ def test_a_model_of_ones_own(work: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(work: Path) -> None:
-    words = ["--model", "mlp", "--epochs", "20", "--folds", "12", "--name", "long"]
+    words = ["--model", "mlp", "--epochs", "8", "--folds", "6", "--name", "long"]
     process = subprocess.Popen(
         [sys.executable, "-m", "kaggle_digits", "train", *words],
         cwd=work,
@@ -339,7 +339,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(work: Path) -> None
     assert process.returncode == 130
     assert stdout == ""
     assert "Traceback" not in stderr
-    assert "of 12 members of run long are finished and kept" in stderr
+    assert "of 6 members of run long are finished and kept" in stderr
     assert "kd train --resume --name long" in stderr
     result = kd("train", "--resume", "--name", "long")
     assert result.exit_code == 0, result.output
