@@ -49,7 +49,8 @@ WORDS = {**COMMANDS, "doctor": ("doctor", "--json"), "fetch": ("fetch", "--force
 AT_HOME: tuple[tuple[str, ...], ...] = (
     *(("inspect",), ("inspect", "--data-dir", "nothing")),
     *(("train", "--model", "linear", "--folds", "2", "--name", "a"), ("train", "--model", "no")),
-    ("train", "--model", "knn", "--folds", "2", "--name", "b"),
+    ("train", "--model", "linear", "--folds", "2", "--seed", "1", "--name", "b"),
+    ("train", "--model", "softmax", "--epochs", "1", "--val-fraction", "0.5", "--name", "k"),
     *(("runs",), ("runs", "a"), ("runs", "--json"), ("runs", "nothing")),
     *(("evaluate", "a"), ("evaluate", "nothing")),
     *(("predict", "a", "-o", "submissions/c.csv"), ("predict", "../a")),
@@ -57,12 +58,12 @@ AT_HOME: tuple[tuple[str, ...], ...] = (
     *(("compare", "a", "b"), ("compare", "a", "nothing")),
     *(("labels", "a"), ("labels", "nothing")),
     *(("classify", "seven.png", "--run", "a"), ("classify", "nothing.png", "--run", "a")),
-    *(("recipes",), ("recipes", "nothing"), ("study", "nothing"), ("export", "a"), ("--version",)),
+    *(("recipes",), ("study", "nothing"), ("export", "a"), ("export", "k"), ("--version",)),
     ("tune", "--model", "linear", "--trials", "1", "--storage", "sqlite:///trials.db"),
     ("tune", "--model", "linear", "--trials", "1"),  # with the storage of the variable
     ("tune", "--model", "linear", "--storage", "nothing://me:st0rage%25Pass@127.0.0.1/x"),
     ("tune", "--model", "linear", "--storage=postgresql://me:st0rage%25Pass@[127.0.0.1/x"),
-    ("train", "--model", "linear", "--executor", "ray", "--ray-address", "127.0.0.1:9"),
+    ("train", "--model", "linear", "--folds", "2", "--executor", "ray", "--address", "127.0.0.1:9"),
     *(("doctor", "--offline"), ("remote", "push", "linear", "-o", "script.py")),
     ("app", "--port", "0", "--run", "nothing"),
 )
