@@ -212,7 +212,10 @@ def _manifest(
     try:
         manifest = came_back.read_manifest(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise KaggleError("the notebook's manifest is damaged; push it again") from error
+        raise KaggleError(
+            "the notebook's manifest is damaged; run it again: kd remote pull; where it stays so, "
+            "push it again"
+        ) from error
     finally:
         path.unlink()
     if manifest.push_id == push.push_id and manifest.run == push.run:
