@@ -44,7 +44,7 @@ bench: setup  ## measure start-up, reading, augmenting, predicting, faults; fast
 	$(BIN)/python -m benchmarks.csv_reading
 	$(BIN)/python -m benchmarks.augmentation
 	$(BIN)/python -m benchmarks.predicting
-	$(BIN)/python -m benchmarks.kaggle_faults
+	$(BIN)/python -m benchmarks.torture wire --quick
 	@test -e data/train.csv || { echo "no data/train.csv: kd fetch, then make bench also compares recipes"; exit 0; }; \
 	$(BIN)/python -m benchmarks.side_by_side
 

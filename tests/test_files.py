@@ -73,7 +73,8 @@ def test_a_name_that_somebody_takes_at_that_moment_is_left_to_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.csv").write_text("mine")
-    link, taken = os.link, []
+    link = os.link
+    taken: list[Path] = []
 
     def quicker(old: Path, new: Path) -> None:
         if not taken:
