@@ -41,6 +41,7 @@ def run(name: str, cases: int, seed_: int, path: Path) -> Row:
         max_examples=cases,
         deadline=None,
         database=None,
+        report_multiple_bugs=False,
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )

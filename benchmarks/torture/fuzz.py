@@ -79,8 +79,8 @@ def finish(name: str, folder: Path, process: subprocess.Popen[str]) -> Row:
     figures = [f"{edges[-1][0]} edges, {edges[-1][1]} features"] if edges else []
     figures += [f"at most {memory[-1]} MB"] if memory else []
     if code or crashes:
-        said = [line for line in log.splitlines() if re.match(r"\s*=+|.*Error|SUMMARY", line)]
-        figures.append(f"exit code {code}: {' '.join(said)[:400]}")
+        _, _, raised = log.partition("Uncaught Python exception")
+        figures.append(f"exit code {code}: {' '.join(raised.split())[-700:]}")
     times = int(tries[-1]) if tries else 0
     bad = max(crashes, int(bool(code)), int(not times))
     return Row(PART, WHAT[name], times, bad, "; ".join(figures))

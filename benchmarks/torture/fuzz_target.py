@@ -98,10 +98,15 @@ def main() -> None:
     import scipy.ndimage  # noqa: F401  (not watched)
 
     name, folder, *options = sys.argv[1:]
+    for module in ("zipfile", "gzip"):  # in memory already, and so not watched
+        sys.modules.pop(module, None)
     with atheris.instrument_imports(include=WATCHED[name]):
         target = TARGETS[name](Path(folder))
-    if name == "picture":
-        target(b"")  # Pillow's readers are imported when the first picture is opened
+        if name == "picture":
+            from PIL import Image
+
+            Image.init()
+            import kaggle_digits.data.strokes  # noqa: F401
     atheris.Setup([sys.argv[0], *options], target)
     atheris.Fuzz()
 

@@ -177,6 +177,10 @@ def _ways(good: dict[str, bytes]) -> Iterator[bytes]:
                 changed[start + at] |= 0x61 if place == 8 else 0x1
                 start += 4
         yield bytes(changed)
+    # What zipfile's own look at the end stumbles over: several disks, a directory before the file.
+    yield sound[:-22] + b"PK\x06\x07" + b"\x01" * 16 + sound[-22:]
+    yield sound[:-6] + b"\xff\xff\xff\x7f" + sound[-2:]
+    yield sound[:-10] + b"\xff\xff\xff\x7f" + sound[-6:]
     yield sound + sound
     yield b"#!/bin/sh\nexit 1\n" + sound
     yield _packed(

@@ -159,8 +159,11 @@ def bombs() -> Iterator[bytes]:
             out, kind, **options
         )
         yield out.getvalue()
+    out = io.BytesIO()  # the largest that is read
+    Image.new("RGB", (7_000, 7_000)).save(out, "TIFF", compression="tiff_deflate")
+    yield out.getvalue()
     out = io.BytesIO()
-    Image.new("F", (3_900, 3_900)).save(out, "TIFF", compression="tiff_deflate")
+    Image.new("F", (3_500, 3_500)).save(out, "TIFF", compression="tiff_deflate")
     yield out.getvalue()
 
 

@@ -44,7 +44,7 @@ def read(content: bytes, columns: list[str], highest: list[int]) -> list[list[in
             found = CELL.fullmatch(cell)
             if found is None or not _within(found[1], top):
                 return Fault(line, name)
-            row.append(int(found[1]))
+            row.append(int(found[1].lstrip("0") or "0"))
         rows.append(row)
     return rows or Fault()
 
@@ -56,7 +56,9 @@ def _within(digits: str, top: int) -> bool:
 
 def _records(text: str) -> list[tuple[int, list[str]]]:
     """Each with the number of its last line; ValueError for quotes that do not fit."""
-    records, cells, place, line = [], [], 0, 0
+    records: list[tuple[int, list[str]]] = []
+    cells: list[str] = []
+    place, line = 0, 0
     while place < len(text):
         if not cells and text[place] in "\r\n":
             place += 2 if text[place : place + 2] == "\r\n" else 1

@@ -156,6 +156,7 @@ def _explanation(path: Path, content: Content, columns: list[str], highest: list
         io.BytesIO(bytes(content)), encoding="utf-8-sig", errors="replace", newline=""
     )
     rows = csv.reader(text, strict=True)
+    limit = csv.field_size_limit(len(content) + 1)  # a long cell is named, too
     try:
         next(rows)
         found_rows = False
@@ -174,6 +175,8 @@ def _explanation(path: Path, content: Content, columns: list[str], highest: list
                     return DataError(f"{where}, column {name}: {wrong}")
     except csv.Error as error:
         return DataError(f"{path}, line {rows.line_num}: not CSV ({error})")
+    finally:
+        csv.field_size_limit(limit)
     what = "cannot be read as CSV" if found_rows else "has a header but no rows"
     return DataError(f"{path} {what}; fetch it again: kd fetch --force")
 

@@ -53,10 +53,11 @@ def test_a_reader_that_is_too_kind_is_found_out(tmp_path: Path) -> None:
     assert "submission.csv" in FORMS
 
 
-def test_a_number_of_many_digits_is_above(tmp_path: Path) -> None:
+@pytest.mark.parametrize("digits", [5_000, 200_000])
+def test_a_number_of_many_digits_is_above(digits: int, tmp_path: Path) -> None:
     header = FORMS["test.csv"].columns
     cells = ["0"] * 784
-    cells[3] = "9" * 5000
+    cells[3] = "9" * digits
     (tmp_path / "test.csv").write_text(",".join(header) + "\n" + ",".join(cells) + "\n")
     with pytest.raises(DataError, match=r"line 2, column pixel3: '99.*…' is above 255"):
         FORMS["test.csv"].read(tmp_path / "test.csv")

@@ -51,7 +51,7 @@ def write_from_path(path: Path, folder: Path) -> None:
     if path.is_dir():
         for name in FILES:
             unpack(_in_folder(path, name), name, folder / name)
-    elif zipfile.is_zipfile(path):
+    elif _is_zip(path):
         with _archive(path) as archive:
             for name in FILES:
                 _extract(archive, path, _member(archive, path, name), folder / name)
@@ -87,6 +87,11 @@ def _in_folder(folder: Path, name: str) -> Path:
         if (path := folder / f"{name}{suffix}").is_file():
             return path
     raise DataError(f"{folder} has no {name} (nor {name}.zip or {name}.gz)")
+
+
+def _is_zip(path: Path) -> bool:
+    with _explained(path):  # it may be one that is_zipfile itself stumbles over
+        return zipfile.is_zipfile(path)
 
 
 def _archive(path: Path) -> zipfile.ZipFile:
