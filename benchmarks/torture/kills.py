@@ -96,6 +96,9 @@ def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
             return ("train", "--resume", "--name", "new")
         return ()
 
+    def pull_again(place: Path) -> tuple[str, ...]:
+        return ("runs",) if _push(place)["state"] == "pulled" else ()  # all was done but said
+
     def trained(place: Path) -> Any:
         return figures(open_run(place / "runs", "new")), _bytes(place, "submissions/new.csv")
 
@@ -141,15 +144,19 @@ def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
             often(5),
             lambda place: (place / "runs/tuning/mlp/best.json").is_file(),
         ),
-        Case("remote pull", ("remote", "pull", "far"), often(6), pulled),
+        Case("remote pull", ("remote", "pull", "far"), often(6), pulled, pull_again),
     ]
 
 
 def pulled(place: Path) -> Any:
     """What a pull leaves."""
-    record = json.loads((place / "runs" / ".remote" / "far" / "push.json").read_text())
     run = open_run(place / "runs", "far")
-    return figures(run), _bytes(place, "submissions/far.csv"), record["state"]
+    return figures(run), _bytes(place, "submissions/far.csv"), _push(place)["state"]
+
+
+def _push(place: Path) -> dict[str, Any]:
+    push: dict[str, Any] = json.loads(_bytes(place, "runs/.remote/far/push.json"))
+    return push
 
 
 def figures(run: Run) -> Any:

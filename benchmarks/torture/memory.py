@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -45,7 +46,9 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
             yield Row("memory", what, times, 1, done.stderr.strip()[-300:])
             continue
         megabytes = json.loads(done.stdout)
-        first, last = megabytes[WARM_UP - 1], megabytes[-1]
+        # Medians: the kernel takes pages of libraries away, and brings them back, as it likes.
+        first = statistics.median(megabytes[WARM_UP - 5 : WARM_UP + 5])
+        last = statistics.median(megabytes[-10:])
         growth = last / first - 1
         most = max(megabytes[WARM_UP:]) / first - 1
         tried = {
