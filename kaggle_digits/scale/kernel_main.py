@@ -60,8 +60,8 @@ NEEDED = (
     ("threadpoolctl", "threadpoolctl", "3"),
     ("typer", "typer", "0.15"),
 )
-# A run trained without them reads pictures through Keras, slower, and comes back with scikit-learn's
-# models as pickles, which want --trust.
+# A run trained without them reads pictures through Keras, slower, and has scikit-learn's models as
+# pickles, which want --trust.
 WELCOME = (("ai-edge-litert", "ai_edge_litert", "2"), ("skops", "skops", "0.13"))
 NEVER_REPLACED = ("tensorflow", "numpy")
 OLDEST_PYTHON = (3, 11)
