@@ -22,7 +22,7 @@ from kaggle_digits.scale.came_back import read_manifest, unpack
 
 PART = "files"
 NAMES = [
-    *("../train.csv", "../../outside.txt", "/tmp/train.csv", "/etc/cron.d/x", "a/../../x"),
+    *("../train.csv", "../../outside.txt", "/var/train.csv", "/etc/cron.d/x", "a/../../x"),
     *(
         "..\\train.csv",
         "a\\..\\..\\x",

@@ -237,7 +237,7 @@ def evil_keras(work: Path, command: str) -> Iterator[bytes]:
         changed = json.loads(json.dumps(config))
         changed[where] = "os" if where == "module" else "system"
         yield _zipped({**files, "config.json": json.dumps(changed).encode()})
-    for name in ("../../ran", "/tmp/ran", "assets/../../../ran", "model.weights.h5/../x"):
+    for name in ("../../ran", "/var/ran", "assets/../../../ran", "model.weights.h5/../x"):
         yield _zipped({**files, name: b"x"})
     weights = io.BytesIO(files["model.weights.h5"])
     outside = work / "outside.h5"

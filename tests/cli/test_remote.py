@@ -113,7 +113,7 @@ def test_a_recipe_file_travels(folder: Folder) -> None:
     assert '"recipe": "mine.json"' in script
     Path("own.json").write_text('{"model": "mine:small"}', encoding="utf-8")
     Path("mine.py").write_text("def small():\n    pass\n", encoding="utf-8")
-    _, err = folder.kd("remote", "push", "own.json", code=2)
+    _, err = folder.kd("remote", "push", "own.json", "--trust", code=2)
     assert "code of your own, which does not travel" in err
 
 
