@@ -41,3 +41,9 @@ class KaggleError(DigitsError):
 
 class StorageError(DigitsError):
     """The disk refused: full, read-only, no permission."""
+
+
+def check_at_least(option: str, value: float | None, least: float) -> None:
+    """Raise UsageError where the value of ``--option`` is given and smaller than ``least``."""
+    if value is not None and not value >= least:
+        raise UsageError(f"--{option} {value} is too small; at least {least}")

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "kaggle_digits"
 FLOORS = [
-    {"errors", "files", "machine", "trust"},
+    {"ctrl_c", "errors", "files", "machine", "trust"},
     {"calibration", "data", "models", "runs", "run_form", "run_store", "scores"},
     {"training", "insight", "competition", "blend", "judging", "ensemble", "submissions"}
     | {"reading", "app"},

@@ -5,15 +5,16 @@ Heavy packages are imported by the commands that need them, so that ``kd --help`
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from kaggle_digits import __version__, trust
+from kaggle_digits import __version__, ctrl_c, trust
 from kaggle_digits.cli import (
     classify,
     combine,
@@ -40,6 +41,22 @@ from kaggle_digits.errors import DigitsError
 from kaggle_digits.files import explain_os_error
 
 INTERRUPTED = 130
+SAID = "kaggle_digits.said"
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Variables that hold inside, and in the processes started there."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class Commands(TyperGroup):
@@ -47,17 +64,24 @@ class Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take --debug and --trust wherever they stand, as in ``kd train --debug``."""
+        said: dict[str, str] = {}
         for option, variable in (("--debug", console.DEBUG_VARIABLE), ("--trust", trust.VARIABLE)):
             end = args.index("--") if "--" in args else len(args)
             if option in args[:end]:
-                os.environ[variable] = "1"
+                said[variable] = "1"
                 args = [arg for arg in args[:end] if arg != option] + args[end:]
+        ctx.meta[SAID] = said
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+        """Run the command, and the processes it starts, with what was said for this once."""
+        with _environment(ctx.meta[SAID]):
+            return self._told_in_a_line(ctx)
+
+    def _told_in_a_line(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with ctrl_c.heeded():
+                return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except KeyboardInterrupt:

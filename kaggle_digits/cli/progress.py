@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn, track
 
@@ -13,8 +13,8 @@ from kaggle_digits.cli import console
 from kaggle_digits.training.watch import Epoch, Watcher
 
 
-class TrainingProgress(Watcher):
-    """Draws on stderr; a context manager, so that the live line ends when training does."""
+class LiveLine:
+    """A line on stderr while something runs; a context manager, so that it ends when that does."""
 
     def __init__(self) -> None:
         self._live = console.err.is_terminal
@@ -28,29 +28,31 @@ class TrainingProgress(Watcher):
             disable=not self._live,
         )
         self._task = self._bar.add_task("starting", figures="", total=None)
-        self.name, self.members, self.finished, self._before = "", 0, 0, 0
-        # Of each member that is or was at work: its epochs and steps, and where it is.
-        self._size: dict[int, tuple[int, int]] = {}
-        self._at: dict[int, tuple[int, int]] = {}
-        self._last: dict[int, Epoch] = {}
 
-    def __enter__(self) -> TrainingProgress:
+    def __enter__(self) -> Self:
         """Start the live line."""
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the live line."""
         self.stop()
 
     def stop(self) -> None:
         """Draw no more."""
         self._bar.stop()
+
+
+class TrainingProgress(LiveLine, Watcher):
+    """How a training looks while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name, self.members, self.finished, self._before = "", 0, 0, 0
+        # Of each member that is or was at work: its epochs and steps, and where it is.
+        self._size: dict[int, tuple[int, int]] = {}
+        self._at: dict[int, tuple[int, int]] = {}
+        self._last: dict[int, Epoch] = {}
 
     def run_started(self, name: str, members: int, done: int) -> None:
         """See Watcher."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kaggle_digits import ctrl_c
 from kaggle_digits.cli import console
 from kaggle_digits.cli.options import (
     DATA,
@@ -192,7 +193,8 @@ def _watched(training: Any, runs_dir: Path, *, tensorboard: bool) -> Run:
     events = [EventsWatcher(runs_dir)] if tensorboard else []
     with TrainingProgress() as progress:
         try:
-            finished: Run = training(Watchers(progress, *events))
+            with ctrl_c.heeded():
+                finished: Run = training(Watchers(progress, *events))
         except KeyboardInterrupt:
             progress.stop()
             if progress.name in {run.name for run in list_runs(runs_dir)}:

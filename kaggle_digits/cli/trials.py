@@ -5,44 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from kaggle_digits.cli import console
+from kaggle_digits.cli.progress import LiveLine
 from kaggle_digits.scale.trials import Trial, TrialWatcher
 from kaggle_digits.training.watch import Epoch
 
 
-class TrialsProgress(TrialWatcher):
-    """Draws on stderr; a context manager, so that the live line ends when the search does."""
+class TrialsProgress(LiveLine, TrialWatcher):
+    """How a search looks while it runs."""
 
     def __init__(self) -> None:
-        self._live = console.err.is_terminal
-        self._bar = Progress(
-            # Two lines, so that all of it stands in 80 columns.
-            TextColumn("[bold]{task.description}[/bold]\n{task.fields[figures]}"),
-            BarColumn(bar_width=20),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=console.err,
-            disable=not self._live,
-        )
-        self._task = self._bar.add_task("starting", figures="", total=None)
+        super().__init__()
         self.begun = False
         self._trials = self._done = self._folds = self._number = 0
         self._best = ""
-
-    def __enter__(self) -> TrialsProgress:
-        """Start the live line."""
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the live line."""
-        self.stop()
-
-    def stop(self) -> None:
-        """Draw no more."""
-        self._bar.stop()
 
     def search_started(self, name: str, done: int, trials: int) -> None:
         """See TrialWatcher."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kaggle_digits import ctrl_c
 from kaggle_digits.cli import console
 from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 from kaggle_digits.errors import UsageError
@@ -91,12 +92,12 @@ def tune(
     if output is not None and output.is_dir():
         raise UsageError(f"-o {output} is a folder; name a file, as {output / 'best.json'}")
     dataset = load(data_dir)
+    limits: dict[str, Any] = {"trials": trials, "minutes": minutes}
     place: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     with TrialsProgress() as progress:
         try:
-            found = search(
-                dataset, base, space, how, trials=trials, minutes=minutes, watcher=progress, **place
-            )
+            with ctrl_c.heeded():
+                found = search(dataset, base, space, how, **limits, watcher=progress, **place)
         except KeyboardInterrupt:
             progress.stop()
             if progress.begun:

@@ -20,6 +20,7 @@ from kaggle_digits.errors import DigitsError, KaggleError, RunError
 from kaggle_digits.files import explain_storage, sha256
 from kaggle_digits.runs import OOF, TEST, Probabilities, Run, read_probabilities
 from kaggle_digits.scale.kernel_main import FINISHED, PARTIAL
+from kaggle_digits.training.members import DONE, VALIDATION, is_kept
 
 # Of a path: nothing hidden, no .., no drive, no name that a disk refuses.
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -176,13 +177,13 @@ def _verify(run: Run, manifest: Manifest) -> None:
         "test_sha256": manifest.data["test.csv"],
     }:
         raise ValueError("config.json names other data than the manifest")
-    done = [folder for folder in run.member_folders() if (folder / "member.json").is_file()]
+    done = [folder for folder in run.member_folders() if is_kept(folder)]
     if len(done) != manifest.members_done or not done:
         raise ValueError(f"{len(done)} of {manifest.members_done} finished members are there")
     for folder in done:
-        json.loads((folder / "member.json").read_text(encoding="utf-8"))["history"]
+        json.loads((folder / DONE).read_text(encoding="utf-8"))["history"]
         _check(folder / TEST, n_test)
-        _check(folder / "validation.npy", None)
+        _check(folder / VALIDATION, None)
         if not any(path.stat().st_size for path in folder.glob("model.*")):
             raise ValueError(f"member {folder.name} has no model")
     if manifest.state == PARTIAL:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.errors import UsageError
+from kaggle_digits.errors import check_at_least
 from kaggle_digits.machine import free_memory_mb, usable_cores
 from kaggle_digits.scale.processes import train_in_processes
 from kaggle_digits.training.checkpoint import Checkpoint
@@ -41,9 +41,8 @@ class LocalExecutor:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what can never work."""
-        for option, value in (("workers", self.workers), ("threads", self.threads)):
-            if value is not None and value < 1:
-                raise UsageError(f"--{option} {value} is too small; at least 1")
+        check_at_least("workers", self.workers, 1)
+        check_at_least("threads", self.threads, 1)
 
     def resuming(self, trained_by: dict[str, Any]) -> LocalExecutor:
         """See Executor."""

@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -15,7 +14,7 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.errors import RunError
 from kaggle_digits.scale.worker import HandedOver, Teller, limit_threads, train_one
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.executor import TRIES, Failed, Trained, may_pass
+from kaggle_digits.training.executor import Failed, Trained, Waiting
 from kaggle_digits.training.fit import Task
 from kaggle_digits.training.watch import Watcher
 
@@ -43,7 +42,7 @@ def train_in_processes(
         threads: of each.
         cards: GPUs, as CUDA numbers them, shared out in turn; none leaves them alone.
     """
-    waiting, tries = deque(tasks), Counter[int]()
+    waiting = Waiting(tasks)
     crew: list[_Process] = []
     try:
         while len(crew) < min(workers, len(tasks)):
@@ -52,8 +51,7 @@ def train_in_processes(
         while waiting or any(process.task for process in crew):
             for process in crew:
                 if process.task is None and waiting:
-                    task = waiting.popleft()
-                    tries[task.member] += 1
+                    task = waiting.next()
                     process.give(task, checkpoint(task.member).load())
             busy = [process for process in crew if process.task]
             ready = wait([process.connection for process in busy])
@@ -61,14 +59,8 @@ def train_in_processes(
                 outcome = process.hear(checkpoint, watcher)
                 if outcome is None:
                     continue
-                member = outcome.task.member
-                if isinstance(outcome, Trained):
-                    yield outcome
-                elif may_pass(outcome.error) and tries[member] < TRIES:
-                    watcher.note(f"member {member + 1} is tried again: {outcome.error}")
-                    waiting.append(outcome.task)
-                else:
-                    yield Failed(outcome.task, outcome.error, tries[member])
+                if settled := waiting.settle(outcome, watcher):
+                    yield settled
                 if not process.alive():
                     crew[crew.index(process)] = _Process(data, threads, process.card)
     finally:

@@ -6,18 +6,17 @@ import contextlib
 import os
 import sys
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.errors import ModelError, RunError, UsageError
+from kaggle_digits.errors import ModelError, RunError, check_at_least
 from kaggle_digits.machine import versions
 from kaggle_digits.scale.ray_connect import connect
 from kaggle_digits.scale.ray_task import MUST_AGREE, train_and_tell, train_whole
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.executor import TRIES, Failed, Trained, may_pass
+from kaggle_digits.training.executor import Failed, Trained, Waiting
 from kaggle_digits.training.fit import Task
 from kaggle_digits.training.watch import Watcher
 
@@ -46,11 +45,9 @@ class RayExecutor:
 
     def __post_init__(self) -> None:
         """Raise UsageError for what can never work."""
-        for option, value in (("workers", self.workers), ("threads", self.threads)):
-            if value is not None and value < 1:
-                raise UsageError(f"--{option} {value} is too small; at least 1")
-        if self.gpus < 0:
-            raise UsageError(f"--gpus {self.gpus} is too small; at least 0")
+        check_at_least("workers", self.workers, 1)
+        check_at_least("threads", self.threads, 1)
+        check_at_least("gpus", self.gpus, 0)
 
     def resuming(self, trained_by: dict[str, Any]) -> RayExecutor:
         """See Executor."""
@@ -83,22 +80,15 @@ class RayExecutor:
             cluster = _Cluster(ray, self)
             cluster.check_room()
             data = ray.put(train), ray.put(test)
-            waiting, tries = deque(tasks), Counter[int]()
+            waiting = Waiting(tasks)
             try:
                 while waiting or cluster.at_work:
                     while waiting and len(cluster.at_work) < cluster.most():
-                        task = waiting.popleft()
-                        tries[task.member] += 1
+                        task = waiting.next()
                         cluster.start(task, data, checkpoint(task.member).load())
                     for outcome in cluster.hear(watcher):
-                        member = outcome.task.member
-                        if isinstance(outcome, Trained):
-                            yield outcome
-                        elif may_pass(outcome.error) and tries[member] < TRIES:
-                            watcher.note(f"member {member + 1} is tried again: {outcome.error}")
-                            waiting.append(outcome.task)
-                        else:
-                            yield Failed(outcome.task, outcome.error, tries[member])
+                        if settled := waiting.settle(outcome, watcher):
+                            yield settled
             finally:
                 cluster.stop()
 

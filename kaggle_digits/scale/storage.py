@@ -48,7 +48,8 @@ def optuna_package() -> Any:
             f"kd tune wants packages that are not installed ({error.name}); install them: "
             "pip install 'kaggle-digits[tune]'"
         ) from error
-    optuna.logging.set_verbosity(logging.CRITICAL)
+    if optuna.logging.get_verbosity() != logging.CRITICAL:  # to set it costs more than to look
+        optuna.logging.set_verbosity(logging.CRITICAL)
     return optuna
 
 

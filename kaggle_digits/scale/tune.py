@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kaggle_digits import ctrl_c
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.data.split import Split, split
 from kaggle_digits.errors import RunError, UsageError
@@ -144,6 +145,7 @@ def search(
                     study.optimize(objective, n_trials=1)
                 except SurplusError:
                     break
+                ctrl_c.check()
                 _tell(watcher, study, me)
                 bury_the_dead(study, folder)
         return _found(study, folder, recipe, tuple(space))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -100,6 +101,32 @@ class InProcess:
                 yield Trained(task, member)
 
 
-def may_pass(error: DigitsError) -> bool:
-    """Whether trying again may help: a model that cannot be trained fails each time alike."""
-    return not isinstance(error, ModelError | UsageError)
+class Waiting:
+    """Tasks to be given out, each as often as it is worth a try."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._tasks, self._tries = deque(tasks), Counter[int]()
+
+    def __bool__(self) -> bool:
+        """Whether any is to be given out."""
+        return bool(self._tasks)
+
+    def next(self) -> Task:
+        """The task whose turn it is."""
+        task = self._tasks.popleft()
+        self._tries[task.member] += 1
+        return task
+
+    def settle(self, outcome: Trained | Failed, watcher: Watcher) -> Trained | Failed | None:
+        """What is to be told of a task that was given out; None where it waits for another try.
+
+        A model that cannot be trained fails each time alike, so it is not tried again.
+        """
+        if isinstance(outcome, Trained):
+            return outcome
+        member, error = outcome.task.member, outcome.error
+        if isinstance(error, ModelError | UsageError) or self._tries[member] >= TRIES:
+            return Failed(outcome.task, error, self._tries[member])
+        watcher.note(f"member {member + 1} is tried again: {error}")
+        self._tasks.append(outcome.task)
+        return None

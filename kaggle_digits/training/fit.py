@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits import ctrl_c
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.split import Part
 from kaggle_digits.errors import ModelError
@@ -144,6 +145,7 @@ def fit_member(
         )
         progress.history.append(row)
         watcher.epoch(row)
+        ctrl_c.check()
         if patience and progress.best_epoch == row.epoch:
             progress.best = learner.state()
         if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:

@@ -75,6 +75,11 @@ def keep_member(folder: Path, member: Member) -> None:
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether a member is trained and whole in its folder."""
+    return (folder / DONE).is_file()
+
+
 def assemble(
     run: Run,
     dataset: Dataset,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from kaggle_digits.errors import RunError, UsageError
+from kaggle_digits.errors import RunError, UsageError, check_at_least
 from kaggle_digits.models.normalize import KINDS
 from kaggle_digits.models.views import check_views
 from kaggle_digits.training.augment import Augmentation
@@ -62,11 +62,11 @@ class Recipe:
         """Raise UsageError for a value that can never work."""
         if self.normalize not in KINDS:
             raise UsageError(f"--normalize {self.normalize} is unknown; one of: {', '.join(KINDS)}")
-        _at_least("epochs", self.epochs, 1)
-        _at_least("batch-size", self.batch_size, 1)
-        _at_least("patience", self.patience, 1)
+        check_at_least("epochs", self.epochs, 1)
+        check_at_least("batch-size", self.batch_size, 1)
+        check_at_least("patience", self.patience, 1)
         for width in self.widths or ():
-            _at_least("widths", width, 1)
+            check_at_least("widths", width, 1)
         if self.widths is not None and not self.widths:
             raise UsageError("--widths is empty; for example --widths 128,128")
         _within("dropout", self.dropout, 0, 1)
@@ -74,8 +74,8 @@ class Recipe:
         _within("ema", self.ema, 0, 1)
         if self.ema is not None and self.patience is not None:
             raise UsageError("--patience keeps a single epoch and ema averages all; choose one")
-        _at_least("l2", self.l2, 0)
-        _at_least("weight-decay", self.weight_decay, 0)
+        check_at_least("l2", self.l2, 0)
+        check_at_least("weight-decay", self.weight_decay, 0)
         if not 0 < self.learning_rate <= 100:
             raise UsageError(f"--learning-rate {self.learning_rate} is not between 0 and 100")
         _one_of("optimizer", self.optimizer, get_args(Optimizer))
@@ -131,11 +131,6 @@ def from_json(content: Any) -> Recipe:
         )
     except (TypeError, UsageError) as error:
         raise RunError(f"its recipe cannot be read ({error}); train it again") from error
-
-
-def _at_least(option: str, value: float | None, least: float) -> None:
-    if value is not None and not value >= least:
-        raise UsageError(f"--{option} {value} is too small; at least {least}")
 
 
 def _within(option: str, value: float | None, low: float, high: float) -> None:

@@ -22,7 +22,7 @@ from kaggle_digits.training.checkpoint import FileCheckpoint
 from kaggle_digits.training.committee import Committee, may_run, names_code, read_recipe
 from kaggle_digits.training.executor import Executor, Failed, InProcess, Trained
 from kaggle_digits.training.fit import Task, member_seed
-from kaggle_digits.training.members import CHECKPOINT, DONE, assemble, keep_member
+from kaggle_digits.training.members import CHECKPOINT, assemble, is_kept, keep_member
 from kaggle_digits.training.pseudo import Labels, keep, pseudo_labels, read
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.watch import Watcher
@@ -119,7 +119,7 @@ def resume(
             f"here; {trust.HOW_TO}"
         )
     with run.writing():
-        whole = all(map(_is_kept, run.member_folders()))
+        whole = all(map(is_kept, run.member_folders()))
         if not (run.finished and whole):
             parts = split(dataset.labels, how)
             learnt = None
@@ -200,7 +200,7 @@ def _train_members(
     """
     watcher = watcher or Watcher()
     folders = [run.member_folder(task.member) for task in tasks]
-    left = [task for task, folder in zip(tasks, folders, strict=True) if not _is_kept(folder)]
+    left = [task for task, folder in zip(tasks, folders, strict=True) if not is_kept(folder)]
     watcher.run_started(run.name, len(tasks), len(tasks) - len(left))
     failures: list[Failed] = []
 
@@ -217,12 +217,8 @@ def _train_members(
                 continue
             failures.append(outcome)
             # What cannot pass with trying again stops the others alike.
-            alike = outcome.tries == 1 and not any(map(_is_kept, folders))
+            alike = outcome.tries == 1 and not any(map(is_kept, folders))
             if alike or len(failures) == len(tasks):
                 raise failures[0].error
             watcher.member_failed(number, str(outcome.error), outcome.tries)
     assemble(run, dataset, tasks, len(recipe.designs), failures)
-
-
-def _is_kept(folder: Path) -> bool:
-    return (folder / DONE).is_file()

@@ -83,12 +83,19 @@ def test_debug_shows_the_traceback_wherever_it_stands(
     place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(console.DEBUG_VARIABLE, "")
-    fails(monkeypatch, DataError("bad"))
+    seen = []
+
+    def fail(*words: object) -> None:
+        seen.append(console.debugging())
+        raise DataError("bad")
+
+    monkeypatch.setattr(console, "print_json", fail)
     words = ["recipes", "--json"]
     words.insert(place, "--debug")
     result = CliRunner().invoke(app, words)
     assert isinstance(result.exception, DataError)
-    assert os.environ[console.DEBUG_VARIABLE] == "1"
+    assert seen == [True]
+    assert not console.debugging()  # it was said for that one command
 
 
 def test_control_sequences_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,8 +111,8 @@ def test_a_recipe_file_travels(folder: Folder) -> None:
     folder.kd("remote", "push", "mine.json", "--no-gpu", "--name", "mine")
     script = folder.kaggle.notebooks["someone/kd-mine"][0].request["text"]
     assert '"recipe": "mine.json"' in script
-    Path("own.json").write_text('{"model": "mine:small"}', encoding="utf-8")
-    Path("mine.py").write_text("def small():\n    pass\n", encoding="utf-8")
+    Path("own.json").write_text('{"model": "of_my_own:small"}', encoding="utf-8")
+    Path("of_my_own.py").write_text("def small():\n    pass\n", encoding="utf-8")
     _, err = folder.kd("remote", "push", "own.json", "--trust", code=2)
     assert "code of your own, which does not travel" in err
 

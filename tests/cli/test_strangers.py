@@ -77,6 +77,8 @@ def test_a_recipe_file_that_names_code(home: Path) -> None:
     write_recipe_file(Path("mine.json"), Recipe("own:model"))
     assert kd("train", "--recipe", "mine.json", "--name", "b").exit_code == 0
     assert kd("train", "--recipe", "theirs.json", "--name", "c", "--trust").exit_code == 0
+    # Trust is for that one command.
+    assert kd("train", "--recipe", "theirs.json", "--name", "d").exit_code == 2
 
 
 @pytest.mark.parametrize("word", WORDS[:6])

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+
+import pytest
+
+from kaggle_digits import ctrl_c
+
+
+def press() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_one_that_a_package_swallows_is_found_at_the_next_step() -> None:
+    with pytest.raises(KeyboardInterrupt), ctrl_c.heeded():
+        ctrl_c.check()
+        with contextlib.suppress(KeyboardInterrupt):
+            press()
+        ctrl_c.check()
+        pytest.fail("not reached")
+    ctrl_c.check()  # it is over
+
+
+def test_a_package_that_stumbles_over_it_ends_as_it_does() -> None:
+    with pytest.raises(KeyboardInterrupt), ctrl_c.heeded():
+        try:
+            press()
+        finally:
+            raise UnboundLocalError("cannot access local variable")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(UnboundLocalError), ctrl_c.heeded():
+        raise UnboundLocalError
+
+
+def test_within_another_the_outer_one_knows_too() -> None:
+    with pytest.raises(KeyboardInterrupt), ctrl_c.heeded():
+        with contextlib.suppress(KeyboardInterrupt), ctrl_c.heeded():
+            press()
+        ctrl_c.check()
+
+
+@pytest.mark.parametrize("whose", [signal.SIG_IGN, lambda *_: None])
+def test_somebody_elses_is_left_alone(whose: signal.Handlers) -> None:
+    before = signal.signal(signal.SIGINT, whose)
+    try:
+        with ctrl_c.heeded():
+            assert signal.getsignal(signal.SIGINT) is whose
+            press()
+            ctrl_c.check()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_in_a_thread_nothing_is_done() -> None:
+    seen = []
+
+    def work() -> None:
+        with ctrl_c.heeded():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler]
