@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTEST := -n 2 --dist loadscope
 # TensorFlow imports twice as fast from byte-compiled files.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-full torture clean
+.PHONY: help setup demo test coverage lint bench bench-full torture clean
 
 help:  ## show this list
 	@echo "kaggle-digits: what make can do"
@@ -28,9 +29,12 @@ $(READY): pyproject.toml constraints.txt
 demo: setup  ## go the whole way on data that needs no account and no network
 	$(BIN)/kd demo
 
-test: setup  ## run every test, with coverage
+test: setup  ## run every test
+	$(BIN)/python -m pytest $(PYTEST)
+
+coverage: setup  ## run every test, half as long again, and list the lines that none ran
 	$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -n 2 --dist loadscope; passed=$$?; \
+	@$(BIN)/python -m coverage run -m pytest $(PYTEST); passed=$$?; \
 	$(BIN)/python -m coverage combine --quiet; \
 	$(BIN)/python -m coverage report --skip-covered --skip-empty; exit $$passed
 

@@ -18,20 +18,24 @@ _pressed = threading.Event()
 
 
 @contextlib.contextmanager
-def heeded() -> Iterator[None]:
+def heeded(*, at_once: bool = True) -> Iterator[None]:
     """Remember that Ctrl-C was pressed, for ``check``; whatever fails after it ends as it does.
 
     Does nothing where Ctrl-C is somebody else's: in a thread, in a service that ignores it.
+
+    Args:
+        at_once: False leaves it to ``check`` to raise, so that no database is stopped half way
+            through a transaction; pressed a second time, it raises at once all the same.
 
     Raises:
         KeyboardInterrupt: it was pressed.
     """
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT)
-    if not main or before not in (signal.default_int_handler, _press):
+    if not main or before not in (signal.default_int_handler, _press, _note):
         yield
         return
-    signal.signal(signal.SIGINT, _press)
+    signal.signal(signal.SIGINT, _press if at_once else _note)
     try:
         yield
     except Exception:
@@ -39,7 +43,7 @@ def heeded() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGINT, before)
-        if before is not _press:
+        if before is signal.default_int_handler:
             _pressed.clear()
 
 
@@ -52,3 +56,9 @@ def check() -> None:
 def _press(number: int, frame: FrameType | None) -> NoReturn:
     _pressed.set()
     raise KeyboardInterrupt
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    if _pressed.is_set():
+        raise KeyboardInterrupt
+    _pressed.set()

@@ -32,6 +32,20 @@ def test_a_package_that_stumbles_over_it_ends_as_it_does() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_where_it_can_wait_the_second_one_cannot() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), ctrl_c.heeded(at_once=False):
+        press()
+        done.append("a transaction")
+        press()
+        done.append("another")
+    with pytest.raises(KeyboardInterrupt), ctrl_c.heeded(at_once=False):
+        press()
+        done.append("the last")
+        ctrl_c.check()
+    assert done == ["a transaction", "the last"]
+
+
 def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(UnboundLocalError), ctrl_c.heeded():
         raise UnboundLocalError

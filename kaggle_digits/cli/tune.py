@@ -96,7 +96,7 @@ def tune(
     place: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     with TrialsProgress() as progress:
         try:
-            with ctrl_c.heeded():
+            with ctrl_c.heeded(at_once=False):
                 found = search(dataset, base, space, how, **limits, watcher=progress, **place)
         except KeyboardInterrupt:
             progress.stop()

@@ -187,7 +187,11 @@ def _learnt_from(
 
 
 def _step_of(watcher: Watcher, member: int) -> Callable[[int, float, float], None]:
-    return lambda step, loss, accuracy: watcher.step(member, step, loss, accuracy)
+    def on_step(step: int, loss: float, accuracy: float) -> None:
+        ctrl_c.check()
+        watcher.step(member, step, loss, accuracy)
+
+    return on_step
 
 
 def _model_file(classifier: Classifier) -> tuple[str, bytes]:
