@@ -29,6 +29,12 @@ $(READY): pyproject.toml constraints.txt
 demo: setup  ## go the whole way on data that needs no account and no network
 	$(BIN)/kd demo
 
+# Two processes on two cores: one thread each, or they wait for each other.
+test coverage: export OMP_NUM_THREADS = 1
+test coverage: export OPENBLAS_NUM_THREADS = 1
+test coverage: export TF_NUM_INTRAOP_THREADS = 1
+test coverage: export TF_NUM_INTEROP_THREADS = 1
+
 test: setup  ## run every test
 	$(BIN)/python -m pytest $(PYTEST)
 

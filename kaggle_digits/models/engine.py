@@ -7,6 +7,7 @@ and what was written is given back if the import fails.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -63,6 +64,9 @@ def keras() -> Any:
         raise ModelError(
             f"{what} cannot be imported ({error}); install it: {BACKENDS[name]}"
         ) from error
+    # Half a million objects that stay: each look for garbage among them takes 0.2 s, and Keras
+    # looks before each training.
+    gc.freeze()
     return module
 
 

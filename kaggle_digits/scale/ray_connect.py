@@ -14,7 +14,7 @@ from typing import Any
 
 from kaggle_digits.errors import RunError, UsageError
 
-SECONDS_TO_CONNECT = 20
+SECONDS_TO_CONNECT = 27
 TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 HOW_TO_START = "start one with: ray start --head, and on the other machines: ray start --address"
 

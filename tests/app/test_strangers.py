@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from benchmarks.torture.app import OTHER_NAMES, OUTSIDE, OWN_NAMES
 from benchmarks.torture.app_uploads import _animated, _no_pictures
 from kaggle_digits.app import intake, prompt
 from kaggle_digits.app.guard import Guard
+from kaggle_digits.app.intake import Intake
 from tests.app.conftest import served
 from tests.data.pictures import as_file, drawn
 
@@ -157,8 +159,8 @@ def test_too_much_at_once(at: tuple[str, int], monkeypatch: pytest.MonkeyPatch) 
         socket.create_connection(at, 10) as line,
     ):
         line.sendall(head.encode() + bytes(149_000))
-        deadline = time.monotonic() + 5
-        while client.post(CLASSIFY, content=bytes(5000)).status_code != 503:
+        deadline = time.monotonic() + 10
+        while 149_000 not in [one._held for one in gc.get_objects() if isinstance(one, Intake)]:
             assert time.monotonic() < deadline
         answer = client.post(CLASSIFY, content=bytes(5000))
         assert answer.headers["retry-after"] == "1"

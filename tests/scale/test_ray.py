@@ -99,8 +99,12 @@ def test_a_member_that_fails_three_times_is_named_then_resumed_here(
     assert np.array_equal(mended.oof(), alone.oof())
 
 
-def test_the_clients_door_gives_the_same(nodes: Nodes, dataset: Dataset, tmp_path: Path) -> None:
+def test_the_clients_door_gives_the_same(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the command, as a user types it."""
+    # A process is started for who comes by it: on a busy machine 20 seconds are not enough.
+    monkeypatch.setattr(ray_connect, "SECONDS_TO_CONNECT", 90)
     folders = ["--runs-dir", str(tmp_path / "r"), "--submissions-dir", str(tmp_path / "s")]
     command = ["train", "--model", "mlp", "--epochs", "1", "--rows", "300", "--name", "door"]
     address = f"ray://127.0.0.1:{nodes.door}"
