@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PYTEST := -n 2 --dist loadscope
+# Three processes for two cores: some tests wait more than they compute.
+PYTEST := -n 3 --dist loadscope
 # TensorFlow imports twice as fast from byte-compiled files.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -29,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 demo: setup  ## go the whole way on data that needs no account and no network
 	$(BIN)/kd demo
 
-# Two processes on two cores: one thread each, or they wait for each other.
+# One thread each, or they wait for each other.
 test coverage: export OMP_NUM_THREADS = 1
 test coverage: export OPENBLAS_NUM_THREADS = 1
 test coverage: export TF_NUM_INTRAOP_THREADS = 1
