@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import pickle
-import signal
 import statistics
 import sys
 import tempfile
@@ -23,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from benchmarks.executors import train as train_by_command
 from benchmarks.plan import Costs, table
 from benchmarks.ray_nodes import Nodes, ray_nodes
+from benchmarks.watching import Disasters
 from kaggle_digits.data.folder import Dataset, load
 from kaggle_digits.data.split import Split, split
 from kaggle_digits.machine import machine, versions
@@ -40,7 +39,7 @@ from kaggle_digits.training.fit import Task
 from kaggle_digits.training.members import assemble, keep_member
 from kaggle_digits.training.recipes import find_recipe
 from kaggle_digits.training.run import train
-from kaggle_digits.training.watch import Epoch, Watcher
+from kaggle_digits.training.watch import Watcher
 
 PARTS = ("overhead", "faults", "costs")
 MEMBERS = 6
@@ -85,41 +84,6 @@ def overhead(nodes: Nodes, given: Any) -> float:
     return ratio
 
 
-class Disasters(Watcher):
-    """Kills a worker at the end of the first epoch, and a node when two members are finished."""
-
-    def __init__(self, nodes: Nodes) -> None:
-        self._nodes = nodes
-        self._worker_killed = False
-        self.finished: list[int] = []
-        self.started: list[int] = []
-        self.again: list[int] = []
-        self.notes: list[str] = []
-
-    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See Watcher."""
-        self.started.append(member)
-        if member in self.finished:
-            self.again.append(member)
-
-    def epoch(self, row: Epoch) -> None:
-        """See Watcher."""
-        if not self._worker_killed:
-            self._worker_killed = True
-            at_work = [p for p in psutil.process_iter(["name"]) if "train_and_t" in p.info["name"]]
-            at_work[0].send_signal(signal.SIGKILL)
-
-    def member_finished(self, member: int, seconds: float) -> None:
-        """See Watcher."""
-        self.finished.append(member)
-        if len(self.finished) == 2:
-            self._nodes.nodes[1].kill()
-
-    def note(self, words: str) -> None:
-        """See Watcher."""
-        self.notes.append(words)
-
-
 def outlive(nodes: Nodes, dataset: Dataset, given: Any, work: Path) -> bool:
     """Whether a training with disasters is the local one bit for bit; prints what happened."""
     from kaggle_digits.scale.local import LocalExecutor
@@ -135,12 +99,13 @@ def outlive(nodes: Nodes, dataset: Dataset, given: Any, work: Path) -> bool:
     )
     same = np.array_equal(alone.oof(), run.oof()) and np.array_equal(alone.test(), run.test())
     print(
-        f"a worker killed, a node removed: members started {sorted(watcher.started)}, finished "
-        f"{sorted(watcher.finished)}, finished and trained again {watcher.again}; "
+        f"a worker killed, a node removed: times started, by member: {watcher.count('started')}, "
+        f"finished: {watcher.count('finished')}, finished and trained again: "
+        f"{watcher.started_after_the_end}; "
         f"oof.npy and test.npy {'the same bit for bit' if same else 'DIFFERENT'}"
     )
     print("\n".join(f"  {note}" for note in watcher.notes), flush=True)
-    return bool(same and not watcher.again)
+    return bool(same and not watcher.started_after_the_end)
 
 
 def measure(nodes: Nodes, dataset: Dataset, given: Any) -> Costs:

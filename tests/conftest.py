@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
                 patch.delenv(name)
         # One for all tests: matplotlib looks for fonts once and keeps them there.
         patch.setenv("HOME", str(tmp_path_factory.mktemp("nobody")))
+        # A shell's background job ignores Ctrl-C, and so does whatever it starts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
 
 

@@ -18,12 +18,12 @@ from kaggle_digits.cli.options import (
     RunsDir,
     SubmissionsDir,
 )
+from kaggle_digits.cli.remote_shown import show_run, show_script, words
 from kaggle_digits.cli.transfer import SECONDS, Display, Timeout
 from kaggle_digits.errors import KaggleError
 
 if TYPE_CHECKING:
     from kaggle_digits.competition.kernels import Kernels
-    from kaggle_digits.scale.pull import Pulled, Standing
 
 app = typer.Typer(
     name="remote",
@@ -125,7 +125,7 @@ def push(
     if dry_run or output is not None:
         if output is not None:
             write_text(output, ready.script.text)
-        _show_script(ready.order.run, ready.script.bytes, output, as_json=as_json)
+        show_script(ready.order.run, ready.script.bytes, output, as_json=as_json)
         return
     with Display() as display:
         kernels = _kernels(timeout, display)
@@ -150,16 +150,15 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say how a pushed run stands at Kaggle: queued, running, complete or failed."""
-    from kaggle_digits.scale import pull as pulling
-    from kaggle_digits.scale import record
+    from kaggle_digits.scale import record, standing
 
     pushed = record.find(runs_dir, run)
     with Display() as display:
         kernels = _kernels(timeout, display)
         now = (
-            pulling.wait(pushed, kernels, lambda news: console.note(_words(news)))
+            standing.wait(pushed, kernels, lambda news: console.note(words(news)))
             if wait
-            else pulling.standing(pushed, kernels)
+            else standing.standing(pushed, kernels)
         )
     if as_json:
         console.print_json(
@@ -172,7 +171,7 @@ def status(
             }
         )
     else:
-        console.say(_words(now))
+        console.say(words(now))
     if now.ended and now.state != "complete":
         raise KaggleError(
             f"{pushed.ref} {now.state}: {now.failure or 'no reason given'}; its last words: "
@@ -209,7 +208,7 @@ def pull(
             f"({manifest.reason or 'no reason given'}) and are kept in {pulled.run.path}; "
             f"train the rest here: kd train --resume --name {pushed.run}"
         )
-    _show_run(pulled, as_json=as_json)
+    show_run(pulled, as_json=as_json)
 
 
 def _kernels(timeout: float, display: Display) -> Kernels:
@@ -219,52 +218,3 @@ def _kernels(timeout: float, display: Display) -> Kernels:
     kernels = Kernels(patience=Patience.of(timeout), progress=display)
     console.note(f"using the {kernels.credential}")
     return kernels
-
-
-def _words(now: Standing) -> str:
-    meaning = {
-        "queued": "queued: waits for a machine",
-        "running": "running: training, or packing what came of it",
-        "complete": "complete: ready to be pulled",
-    }.get(now.state, now.state)
-    if now.stale:
-        meaning = f"{now.state}, but that is said of an earlier version: this one is to come"
-    failure = f": {now.failure}" if now.failure else ""
-    return f"{now.push.run} ({now.push.ref}): {meaning}{failure}"
-
-
-def _show_script(run: str, size: int, output: Path | None, *, as_json: bool) -> None:
-    if as_json:
-        console.print_json({"run": run, "bytes": size, "script": output and str(output)})
-    elif output is not None:
-        console.say(f"{output}: written; nothing was sent")
-    else:
-        console.say(f"{run}: {size:,} bytes; nothing was sent")
-
-
-def _show_run(pulled: Pulled, *, as_json: bool) -> None:
-    about = pulled.manifest.about
-    if as_json:
-        console.print_json(
-            {
-                "run": pulled.run.name,
-                "folder": str(pulled.run.path),
-                "submission": pulled.submission and str(pulled.submission),
-                **about,
-                **pulled.run.metrics(),
-            }
-        )
-        return
-    metrics = pulled.run.metrics()
-    interval = metrics["val_accuracy_ci95"]
-    machines = ", ".join(about["gpus"]) or "no GPU"
-    console.say(
-        f"{pulled.run.name}: {console.percent(metrics['val_accuracy'], interval)} right on "
-        f"{metrics['n_val']} rows held out (95 % interval), {about['seconds']:.0f} s on {machines}"
-    )
-    console.say(f"{pulled.run.path}: {len(pulled.manifest.files)} files, each as it was packed")
-    if pulled.submission is not None:
-        console.say(f"{pulled.submission}: written and checked")
-    else:
-        console.warn(f"no submission was written: {pulled.why_not}")
-    console.note(f"next: kd evaluate {pulled.run.name}")

@@ -21,11 +21,9 @@ from kaggle_digits.competition.answers import (
     explain,
     one_line,
 )
-from kaggle_digits.competition.credentials import Credential
 from kaggle_digits.competition.download import download
-from kaggle_digits.competition.patience import Patience, persist
-from kaggle_digits.competition.progress import Progress, Silent
-from kaggle_digits.competition.session import Session
+from kaggle_digits.competition.patience import persist
+from kaggle_digits.competition.session import SignedIn
 from kaggle_digits.competition.wire import time_limits
 from kaggle_digits.errors import KaggleError
 
@@ -64,27 +62,8 @@ class Limits:
         return bool(self.today or self.left)
 
 
-class Kaggle:
-    """Kaggle's Digit Recognizer, as the user whose credential is found.
-
-    Every method raises KaggleError: one line on what went wrong and what to do about it.
-
-    Args:
-        patience: time-outs, tries and pauses.
-        progress: where news of retries and downloads goes.
-    """
-
-    def __init__(
-        self, *, patience: Patience | None = None, progress: Progress | None = None
-    ) -> None:
-        self.patience = patience or Patience()
-        self.progress = progress or Silent()
-        self._session = Session(self.patience, self.progress)
-
-    @property
-    def credential(self) -> Credential:
-        """The credential in use."""
-        return self._session.credential
+class Kaggle(SignedIn):
+    """Kaggle's Digit Recognizer, as the user whose credential is found; see SignedIn."""
 
     def username(self) -> str | None:
         """Whose credential it is, as far as the client knows, once Kaggle has accepted it."""

@@ -6,8 +6,6 @@ The calls are made one by one (kagglesdk): the client's ready-made ones turn eve
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,100 +16,28 @@ from kaggle_digits.competition.answers import (
     NotJsonError,
     one_line,
 )
-from kaggle_digits.competition.credentials import SETTINGS_PAGE, Credential
+from kaggle_digits.competition.credentials import SETTINGS_PAGE
 from kaggle_digits.competition.download import download
-from kaggle_digits.competition.patience import Patience, persist
-from kaggle_digits.competition.progress import Progress, Silent
-from kaggle_digits.competition.session import Session
+from kaggle_digits.competition.notebooks import (
+    STATES,
+    Notebook,
+    Output,
+    Saved,
+    SessionState,
+    of_a_push,
+    ref_of,
+)
+from kaggle_digits.competition.patience import persist
+from kaggle_digits.competition.progress import Progress
+from kaggle_digits.competition.session import SignedIn
 from kaggle_digits.competition.wire import time_limits
 from kaggle_digits.errors import KaggleError
 
-QUEUED, RUNNING, COMPLETE, FAILED, CANCELLED = (
-    "queued",
-    "running",
-    "complete",
-    "failed",
-    "cancelled",
-)
-STATES = {
-    "QUEUED": QUEUED,
-    "NEW_SCRIPT": QUEUED,
-    "RUNNING": RUNNING,
-    "COMPLETE": COMPLETE,
-    "ERROR": FAILED,
-    "CANCEL_REQUESTED": CANCELLED,
-    "CANCEL_ACKNOWLEDGED": CANCELLED,
-}
 MOST_PAGES, PAGE_SIZE = 50, 100
 
 
-@dataclass(frozen=True)
-class Notebook:
-    """What is saved: a private script that has the competition's data.
-
-    Attributes:
-        owner, slug: its name at Kaggle is ``owner/slug``.
-        text: the script.
-        accelerator: Kaggle's name of the machine, as NvidiaTeslaT4 (two cards); None for none.
-        internet: whether it may reach the network.
-        seconds: after which Kaggle ends it.
-    """
-
-    owner: str
-    slug: str
-    text: str
-    accelerator: str | None
-    internet: bool
-    seconds: int
-
-    @property
-    def title(self) -> str:
-        """Such that Kaggle makes ``slug`` of it."""
-        return self.slug.replace("-", " ")
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A saved version: ``ref`` is ``owner/slug``; ``version`` is None where Kaggle keeps silent."""
-
-    ref: str
-    url: str
-    version: int | None
-
-
-@dataclass(frozen=True)
-class SessionState:
-    """``state``: queued, running, complete, failed or cancelled; ``failure``: Kaggle's words."""
-
-    state: str
-    failure: str
-
-
-@dataclass(frozen=True)
-class Output:
-    """Files of the last session that ended: name → address; and its log, as Kaggle keeps it."""
-
-    files: dict[str, str] = field(default_factory=dict)
-    log: str = ""
-
-
-class Kernels:
-    """Notebooks of the user whose credential is found.
-
-    Every method raises KaggleError: one line on what went wrong and what to do about it.
-    """
-
-    def __init__(
-        self, *, patience: Patience | None = None, progress: Progress | None = None
-    ) -> None:
-        self.patience = patience or Patience()
-        self.progress = progress or Silent()
-        self._session = Session(self.patience, self.progress)
-
-    @property
-    def credential(self) -> Credential:
-        """The credential in use."""
-        return self._session.credential
+class Kernels(SignedIn):
+    """Notebooks of the user whose credential is found; see SignedIn."""
 
     def username(self) -> str:
         """Whose notebooks they are."""
@@ -152,7 +78,7 @@ class Kernels:
                 return self._session.ask(f"saving the notebook {ref}", send, tries=1)
             except AnswerError as error:
                 error.again = error.again and error.refused
-                raise _of_a_push(error) from error
+                raise of_a_push(error) from error
 
         self._session.api()
         answer = persist(once, self.patience, self.progress.note)
@@ -168,7 +94,7 @@ class Kernels:
         if not (answer.ref or answer.url):
             raise AnswerError(f"Kaggle did not confirm the notebook {ref}")
         return Saved(
-            _ref(answer, ref), str(answer.url or ""), int(answer.version_number or 0) or None
+            ref_of(answer, ref), str(answer.url or ""), int(answer.version_number or 0) or None
         )
 
     def state(self, ref: str) -> SessionState:
@@ -320,41 +246,3 @@ class _Bounded:
                 "notebook's page, then push again"
             )
         self._progress.transferred(name, done, total)
-
-
-def _of_a_push(error: AnswerError) -> AnswerError:
-    """A refusal in the words of a notebook; 401, 429 and faults say what they said."""
-    if error.status == 400:  # explain() takes every limit for that of submissions
-        words = _words(error)
-        return AnswerError(
-            f"Kaggle refuses the notebook (400: {words}); look at https://www.kaggle.com/code, or "
-            "run it again with --debug",
-            status=400,
-            refused=True,
-        )
-    if error.status != 403:
-        return error
-    return AnswerError(
-        f"Kaggle refuses to save a notebook (403): accept the competition's rules at {RULES_PAGE}, "
-        f"verify your phone number at {SETTINGS_PAGE}, and push again",
-        status=403,
-        refused=True,
-    )
-
-
-def _words(error: AnswerError) -> str:
-    """Kaggle's own words in an answer that refuses."""
-    try:
-        body = json.loads(error.__cause__.response.text)  # type: ignore[union-attr]
-        return one_line(str(body.get("message") or body.get("error") or "no reason given"))
-    except (AttributeError, ValueError, RuntimeError):
-        return "no reason given"
-
-
-def _ref(answer: Any, asked: str) -> str:
-    """``owner/slug`` as Kaggle has it: /code/owner/slug or an address in its answer."""
-    for text in (str(answer.ref or ""), str(answer.url or "")):
-        words = [word for word in text.split("?", 1)[0].split("/") if word]
-        if len(words) >= 2:
-            return "/".join(words[-2:])
-    return asked

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from kaggle_digits.competition.answers import AnswerError, NotJsonError, explain, one_line
-from kaggle_digits.competition.credentials import HOW_TO, TOKEN, config_folder, require
+from kaggle_digits.competition.credentials import HOW_TO, TOKEN, Credential, config_folder, require
 from kaggle_digits.competition.patience import Patience, bounded, persist
-from kaggle_digits.competition.progress import Progress
+from kaggle_digits.competition.progress import Progress, Silent
 from kaggle_digits.competition.wire import no_requests
 from kaggle_digits.errors import DigitsError, KaggleError
 
@@ -98,6 +98,29 @@ class Session:
             status=401,
             refused=True,
         )
+
+
+class SignedIn:
+    """One end of the wire to Kaggle, in the name of the user whose credential is found.
+
+    Every method of such a class raises KaggleError: one line on what went wrong and what to do.
+
+    Args:
+        patience: time-outs, tries and pauses.
+        progress: where news of retries and downloads goes.
+    """
+
+    def __init__(
+        self, *, patience: Patience | None = None, progress: Progress | None = None
+    ) -> None:
+        self.patience = patience or Patience()
+        self.progress = progress or Silent()
+        self._session = Session(self.patience, self.progress)
+
+    @property
+    def credential(self) -> Credential:
+        """The credential in use."""
+        return self._session.credential
 
 
 def _look_at(response: Any) -> None:

@@ -302,6 +302,9 @@ def run_for(
     Returns:
         Its exit code, why it was stopped (empty if it was not), the last lines it said.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so would whatever is started here
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command,
         cwd=folder,

@@ -1,27 +1,19 @@
-"""kd remote status and pull: how a notebook stands, and its run brought into runs/."""
+"""kd remote pull: the run that a notebook left, brought into runs/."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits.competition.answers import one_line
-from kaggle_digits.competition.kernels import (
-    CANCELLED,
-    COMPLETE,
-    FAILED,
-    QUEUED,
-    RUNNING,
-    Kernels,
-    Output,
-)
+from kaggle_digits.competition.kernels import Kernels
+from kaggle_digits.competition.notebooks import COMPLETE, Output
 from kaggle_digits.data.folder import Dataset, load
 from kaggle_digits.errors import DataError, KaggleError, RunError
 from kaggle_digits.files import explain_storage
@@ -30,33 +22,12 @@ from kaggle_digits.runs import Run
 from kaggle_digits.scale import came_back, record
 from kaggle_digits.scale.kernel_main import ARCHIVE, LOG_MARK, MANIFEST, PARTIAL
 from kaggle_digits.scale.kernel_main import FAILED as NOTHING
+from kaggle_digits.scale.standing import Standing, earlier, standing
 from kaggle_digits.submissions import make_room, submission_path, write_run_submission
 
 MOST_MANIFEST_BYTES = 16 << 20
 TOLD_LINES = 5
 DOWNLOADS, UNPACKED = "downloads", "unpacked"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a push stands.
-
-    Attributes:
-        push: its record.
-        state: queued, running, complete, failed or cancelled.
-        failure: Kaggle's words.
-        stale: whether this is still said of an earlier version.
-    """
-
-    push: record.Push
-    state: str
-    failure: str
-    stale: bool
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more is to come."""
-        return self.state in (COMPLETE, FAILED, CANCELLED) and not self.stale
 
 
 @dataclass(frozen=True)
@@ -82,39 +53,6 @@ class FailedSession(Exception):  # noqa: N818 (a state: callers explain it)
     def __init__(self, reason: str, lines: Sequence[str]) -> None:
         super().__init__(reason)
         self.reason, self.lines = reason, lines
-
-
-def standing(push: record.Push, kernels: Kernels) -> Standing:
-    """Ask Kaggle how ``push`` stands."""
-    found = kernels.state(push.ref)
-    stale = False
-    if found.state not in (QUEUED, RUNNING) and push.version is not None:
-        shown = kernels.version(push.ref)
-        stale = shown is not None and shown < push.version
-    return Standing(push, found.state, found.failure, stale)
-
-
-def wait(push: record.Push, kernels: Kernels, news: Callable[[Standing], None]) -> Standing:
-    """Ask until the session has ended; ``news`` is told of each change.
-
-    Raises:
-        KaggleError: it takes longer than the session may, and as long again in the queue.
-    """
-    deadline = time.monotonic() + 2 * 3600 * (push.hours + 1)
-    last = None
-    while True:
-        now = standing(push, kernels)
-        if now != last:
-            news(now)
-            last = now
-        if now.ended:
-            return now
-        if time.monotonic() > deadline:
-            raise KaggleError(
-                f"{push.ref} has not ended in all this time; look at {push.url}, or ask again: "
-                f"kd remote status {push.run}"
-            )
-        time.sleep(4 * kernels.patience.poll)  # hours are waited for
 
 
 def pull(
@@ -144,7 +82,7 @@ def pull(
             make_room(submission_path(submissions_dir, name), force=False)
         now = standing(push, kernels)
         if now.stale:
-            raise _earlier(push)
+            raise earlier(push)
         if not now.ended:
             raise KaggleError(
                 f"{push.ref} is {now.state}; wait for it: kd remote status {name} --wait"
@@ -203,7 +141,7 @@ def _manifest(
         raise FailedSession(str(told.get("reason", "")) or now.failure, lines)
     if MANIFEST not in output.files:
         if told.get("push_id", push.push_id) != push.push_id:
-            raise _earlier(push)
+            raise earlier(push)
         nothing = "it left no output of kd; is it another notebook of that name?"
         raise FailedSession(
             now.failure or (nothing if now.state == COMPLETE else f"it was {now.state}"), lines
@@ -225,7 +163,7 @@ def _manifest(
     cut_off = now.state != COMPLETE and push.version is not None
     if cut_off and kernels.version(push.ref) == push.version:  # the files are an earlier one's
         raise FailedSession(now.failure or f"it was {now.state}", lines)
-    raise _earlier(push)
+    raise earlier(push)
 
 
 def _place(
@@ -288,13 +226,6 @@ def _failed(push: record.Push, runs_dir: Path, failure: FailedSession) -> Kaggle
     tail = " | ".join(one_line(line) for line in failure.lines[-TOLD_LINES:])
     said = f"; its last lines: {tail}" if tail else ""
     return KaggleError(f"the notebook {push.ref} failed: {reason}{said}; see {push.url}")
-
-
-def _earlier(push: record.Push) -> KaggleError:
-    return KaggleError(
-        f"Kaggle still shows the earlier version of {push.ref}; wait a little: "
-        f"kd remote status {push.run} --wait, then pull again"
-    )
 
 
 def _told(log: str) -> tuple[dict[str, Any], list[str]]:

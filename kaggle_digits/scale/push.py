@@ -11,7 +11,8 @@ from pathlib import Path
 
 from kaggle_digits import __version__
 from kaggle_digits.competition.answers import AnswerError
-from kaggle_digits.competition.kernels import Kernels, Notebook
+from kaggle_digits.competition.kernels import Kernels
+from kaggle_digits.competition.notebooks import Notebook
 from kaggle_digits.data.split import Split
 from kaggle_digits.errors import KaggleError, RunError, StorageError, UsageError
 from kaggle_digits.run_store import check_name

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.watching import Kills, Remembers
 from kaggle_digits.cli.main import app
 from kaggle_digits.data.folder import Dataset, load
 from kaggle_digits.data.split import Part, Split, split
@@ -31,7 +32,6 @@ from kaggle_digits.training.fit import Task, fit_member
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.run import resume, train
 from kaggle_digits.training.watch import Epoch, Watcher
-from tests.scale.watching import Kills, Remembers
 
 MLP = Recipe("mlp", widths=(16,), epochs=4, batch_size=100)
 FOLDS = Split("folds", folds=3)

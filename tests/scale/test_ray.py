@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from typer.testing import CliRunner
 
 from benchmarks.ray_nodes import Nodes, ray_nodes
+from benchmarks.watching import Disasters, Kills, kill_a_worker
 from kaggle_digits.cli.main import app
 from kaggle_digits.data.folder import Dataset, load
 from kaggle_digits.data.split import Split
@@ -26,7 +25,6 @@ from kaggle_digits.scale.local import LocalExecutor
 from kaggle_digits.scale.ray_cluster import RayExecutor
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.run import resume, train
-from tests.scale.watching import Kills
 
 pytest.importorskip("ray", reason="needs the extra: pip install 'kaggle-digits[ray]'")
 
@@ -46,28 +44,13 @@ def nodes() -> Iterator[Nodes]:
         yield cluster
 
 
-def tasks_at_work() -> list[psutil.Process]:
-    """Processes of Ray that train a member now."""
-    return [p for p in psutil.process_iter(["name"]) if p.info["name"] == "ray::train_and_tell"]
-
-
-def kill_a_worker() -> None:
-    tasks_at_work()[0].send_signal(signal.SIGKILL)
-
-
 def test_six_members_outlive_a_worker_and_a_node(
     nodes: Nodes, dataset: Dataset, tmp_path: Path
 ) -> None:
     here = LocalExecutor(workers=2, threads=1)
     alone = train(dataset, MLP, SIX, runs_dir=tmp_path, name="here", executor=here)
 
-    class Disasters(Kills):
-        def member_finished(self, member: int, seconds: float) -> None:
-            super().member_finished(member, seconds)
-            if len(self.count("finished")) == 2:
-                nodes.nodes[1].kill()
-
-    watcher = Disasters(0, 1, kill_a_worker)
+    watcher = Disasters(nodes)
     cluster = RayExecutor(nodes.address)
     run = train(
         dataset, MLP, SIX, runs_dir=tmp_path, name="there", executor=cluster, watcher=watcher

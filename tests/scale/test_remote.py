@@ -23,8 +23,9 @@ from kaggle_digits.data.folder import load
 from kaggle_digits.errors import DigitsError, KaggleError, RunError, SubmissionError, UsageError
 from kaggle_digits.run_store import list_runs, open_run
 from kaggle_digits.scale import came_back, record
-from kaggle_digits.scale.pull import Pulled, pull, standing, wait
+from kaggle_digits.scale.pull import Pulled, pull
 from kaggle_digits.scale.push import Wish, prepare, push
+from kaggle_digits.scale.standing import standing, wait
 from tests.fakes.competition_files import competition_files, data_folder
 from tests.fakes.fixtures import Heard, home, kaggle, patience
 from tests.fakes.kaggle_server import KEY, TOKEN, FakeKaggle, Fault

@@ -1,9 +1,13 @@
-"""A watcher that remembers, and one that kills."""
+"""Watchers that remember, and that kill: a process, a worker of Ray, a whole node."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
+import psutil
+
+from benchmarks.ray_nodes import Nodes
 from kaggle_digits.training.watch import Epoch, Watcher
 
 
@@ -15,19 +19,24 @@ class Remembers(Watcher):
         self.notes: list[str] = []
 
     def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See Watcher."""
         self.events.append(("started", member))
 
     def epoch(self, row: Epoch) -> None:
+        """See Watcher."""
         self.events.append(("epoch", row.member))
 
     def member_finished(self, member: int, seconds: float) -> None:
+        """See Watcher."""
         self.events.append(("finished", member))
 
     def member_failed(self, member: int, reason: str, tries: int) -> None:
+        """See Watcher."""
         self.events.append(("failed", member))
         self.notes.append(f"{tries} tries: {reason}")
 
     def note(self, words: str) -> None:
+        """See Watcher."""
         self.notes.append(words)
 
     def count(self, what: str) -> dict[int, int]:
@@ -49,14 +58,42 @@ class Remembers(Watcher):
 
 
 class Kills(Remembers):
-    """Calls ``kill`` the first ``times`` times that ``member`` ends an epoch."""
+    """Calls ``kill`` when ``member`` first ends an epoch, in each of its first ``times`` tries."""
 
     def __init__(self, member: int, times: int, kill: Callable[[], object]) -> None:
         super().__init__()
         self._member, self._left, self._kill = member, times, kill
+        self._armed = False  # what a killed process had already sent comes after its end
+
+    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See Watcher."""
+        super().member_started(member, epochs, steps, first_epoch)
+        self._armed |= member == self._member
 
     def epoch(self, row: Epoch) -> None:
+        """See Watcher."""
         super().epoch(row)
-        if row.member == self._member and self._left:
+        if row.member == self._member and self._armed and self._left:
+            self._armed = False
             self._left -= 1
             self._kill()
+
+
+class Disasters(Kills):
+    """Kills a worker when a member first ends an epoch, and a node when two are finished."""
+
+    def __init__(self, nodes: Nodes, member: int = 0) -> None:
+        super().__init__(member, 1, kill_a_worker)
+        self._nodes = nodes
+
+    def member_finished(self, member: int, seconds: float) -> None:
+        """See Watcher."""
+        super().member_finished(member, seconds)
+        if len(self.count("finished")) == 2:
+            self._nodes.nodes[1].kill()
+
+
+def kill_a_worker() -> None:
+    """Kill a process of Ray that trains a member now."""
+    at_work = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "ray::train_and_tell"]
+    at_work[0].send_signal(signal.SIGKILL)
