@@ -28,8 +28,8 @@ def shell(
 
 
 @pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
-def test_a_command_works_without_its_streams(streams: str, tmp_path: Path) -> None:
-    done = shell(f"{KD} fetch --source sample {streams}", tmp_path)
+def test_a_command_works_without_its_streams(streams: str, sample: Path, tmp_path: Path) -> None:
+    done = shell(f"{KD} fetch --source {sample} {streams}", tmp_path)
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
     files = sorted(path.name for path in (tmp_path / "data").glob("*.csv"))
@@ -54,18 +54,20 @@ def test_a_full_disk_behind_stdout_is_said(tmp_path: Path) -> None:
         assert line.startswith("error: the result cannot be written to standard output (No space")
 
 
-@pytest.mark.parametrize("words", ["recipes", "fetch --source sample"])
-def test_a_reader_who_leaves_does_not_stop_the_work(words: str, tmp_path: Path) -> None:
-    done = shell(f"{KD} {words} 2>&1 | head -c 1", tmp_path)
+@pytest.mark.parametrize("words", ["recipes", "fetch --source {}"])
+def test_a_reader_who_leaves_does_not_stop_the_work(
+    words: str, sample: Path, tmp_path: Path
+) -> None:
+    done = shell(f"{KD} {words.format(sample)} 2>&1 | head -c 1", tmp_path)
     assert b"Traceback" not in done.stderr
     assert done.returncode == 0
     assert ("fetch" in words) == (tmp_path / "data" / "source.json").exists()
 
 
-def test_the_locale_c(tmp_path: Path) -> None:
+def test_the_locale_c(sample: Path, tmp_path: Path) -> None:
     folder = tmp_path / "größer 数字"
     folder.mkdir()
-    done = shell(f"{KD} fetch --source sample; {KD} inspect --json", folder, ASCII)
+    done = shell(f"{KD} fetch --source {sample}; {KD} inspect --json", folder, ASCII)
     assert done.returncode == 0, done.stderr
     text = done.stdout.decode("ascii")
     assert json.loads(text[text.index("{") :])

@@ -368,7 +368,7 @@ def test_a_committee_is_one_run_and_one_submission(
 
 
 def test_pseudo_labels_that_know_validation_labels_are_told_of(work: Path) -> None:
-    small = ["--model", "mlp", "--epochs", "3"]
+    small = ["--model", "mlp", "--widths", "32", "--epochs", "3"]
     assert kd("train", *small, "--folds", "2", "--name", "teacher").exit_code == 0
     apart = kd("train", *small, "--folds", "2", "--pseudo", "teacher", "--name", "pupil")
     assert apart.exit_code == 0, apart.output

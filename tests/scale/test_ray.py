@@ -44,6 +44,22 @@ def nodes() -> Iterator[Nodes]:
         yield cluster
 
 
+def test_a_member_that_fails_three_times_is_named_then_resumed_here(
+    nodes: Nodes, dataset: Dataset, tmp_path: Path
+) -> None:
+    watcher = Kills(1, 3, kill_a_worker)
+    executor, two = RayExecutor(nodes.address, workers=1), Split("folds", folds=2)
+    run = train(dataset, MLP, two, runs_dir=tmp_path, name="r", executor=executor, watcher=watcher)
+    (failed,) = run.metrics()["failed"]
+    assert (failed["member"], failed["tries"]) == (1, 3)
+    assert failed["reason"] == "its process died"
+    assert np.isnan(run.oof()).any()
+    mended = resume(dataset, runs_dir=tmp_path, name="r", executor=LocalExecutor())
+    here = LocalExecutor(workers=2, threads=1)
+    alone = train(dataset, MLP, two, runs_dir=tmp_path, executor=here)
+    assert np.array_equal(mended.oof(), alone.oof())
+
+
 def test_six_members_outlive_a_worker_and_a_node(
     nodes: Nodes, dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -62,24 +78,6 @@ def test_six_members_outlive_a_worker_and_a_node(
     assert [note for note in watcher.notes if "its process died" in note]
     assert sum(watcher.count("started").values()) > 6  # a killed member began anew
     assert run.config()["trained_by"]["executor"] == "ray"
-
-
-def test_a_member_that_fails_three_times_is_named_then_resumed_here(
-    nodes: Nodes, dataset: Dataset, tmp_path: Path
-) -> None:
-    watcher = Kills(1, 3, kill_a_worker)
-    executor = RayExecutor(nodes.address, workers=1)
-    split = Split("folds", folds=3)
-    run = train(
-        dataset, MLP, split, runs_dir=tmp_path, name="r", executor=executor, watcher=watcher
-    )
-    (failed,) = run.metrics()["failed"]
-    assert (failed["member"], failed["tries"]) == (1, 3)
-    assert failed["reason"] == "its process died"
-    assert np.isnan(run.oof()).any()
-    mended = resume(dataset, runs_dir=tmp_path, name="r", executor=LocalExecutor())
-    alone = train(dataset, MLP, split, runs_dir=tmp_path, executor=LocalExecutor(1, 1))
-    assert np.array_equal(mended.oof(), alone.oof())
 
 
 def test_the_clients_door_gives_the_same(

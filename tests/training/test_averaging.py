@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,14 @@ import pytest
 
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.folder import Dataset
-from kaggle_digits.data.split import Split
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.classifier import KerasClassifier, flat_layers
 from kaggle_digits.models.engine import keras
 from kaggle_digits.models.strong import MARGIN
-from kaggle_digits.training import fit, keras_learner
+from kaggle_digits.training import keras_learner
 from kaggle_digits.training.keras_learner import KerasLearner
 from kaggle_digits.training.learners import make_learner
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.run import resume, train
-from tests.training.test_run import StopAfter, same
 
 RECIPE = Recipe(
     "strong",
@@ -106,18 +102,6 @@ def test_without_averaging_nothing_is_changed_at_the_end(dataset: Dataset) -> No
     before = learner.state()
     learner.finish()
     assert learner.state() == before
-
-
-def test_it_resumes_bit_for_bit(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    recipe = RECIPE.with_changes(ema=0.9)
-    undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="ema")
-    with pytest.raises(KeyboardInterrupt):
-        stop = StopAfter(0, 3)
-        train(dataset, recipe, Split(), runs_dir=tmp_path / "b", name="ema", watcher=stop)
-    assert same(resume(dataset, runs_dir=tmp_path / "b"), undisturbed)
 
 
 def test_patience_and_averaging_exclude_each_other() -> None:

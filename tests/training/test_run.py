@@ -148,12 +148,12 @@ def test_mlp_resumes_bit_for_bit(
     assert same(resume(dataset, runs_dir=tmp_path / "b", name="mlp"), undisturbed)
 
 
-def test_augmentation_and_muon_resume_bit_for_bit(
+def test_augmentation_muon_and_averaging_resume_bit_for_bit(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     recipe = Recipe("cnn", widths=(4, 8, 16), epochs=3, optimizer="muon", views=5)
-    recipe = recipe.with_changes(augment=Augmentation(elastic=1.0), dropout=0.2)
+    recipe = recipe.with_changes(augment=Augmentation(elastic=1.0), dropout=0.2, ema=0.9)
     undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="cnn")
     with pytest.raises(KeyboardInterrupt):
         train(
