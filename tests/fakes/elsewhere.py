@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
-from tests.fakes.faults import FaultyHandler
+from tests.fakes.faults import FaultyHandler, QuietServer
 
 
 class Elsewhere:
@@ -21,7 +21,7 @@ class Elsewhere:
 
     def __enter__(self) -> Elsewhere:
         handler = type("Handler", (_Handler,), {"elsewhere": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = QuietServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/elsewhere"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

@@ -8,12 +8,22 @@ import struct
 import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 HTML = b"<!doctype html><html><head><title>Sign in to the network</title></head></html>"
 DEAD = "http://127.0.0.1:9"  # the discard port: nobody listens
 NEVER = threading.Event()
+
+
+class QuietServer(ThreadingHTTPServer):
+    """One that waits for nobody when it ends."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hung up is no news."""
 
 
 @dataclass(frozen=True)

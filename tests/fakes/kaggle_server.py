@@ -12,12 +12,12 @@ import re
 import tempfile
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tests.fakes.faults import DEAD, Fault, FaultyHandler
+from tests.fakes.faults import DEAD, Fault, FaultyHandler, QuietServer
 from tests.fakes.kernels import FakeNotebooks
 
 __all__ = ["KEY", "TOKEN", "USERNAME", "FakeKaggle", "Fault"]
@@ -88,7 +88,7 @@ class FakeKaggle(FakeNotebooks):
     def listen(self, port: int = 0) -> None:
         """Listen, again at ``port`` after a fault ``gone``."""
         handler = type("Handler", (_Handler,), {"kaggle": self})
-        self._server = _Server(("127.0.0.1", port), handler)
+        self._server = QuietServer(("127.0.0.1", port), handler)
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -197,14 +197,6 @@ class FakeKaggle(FakeNotebooks):
     def _get_submission_limits(self, _: dict[str, Any]) -> dict[str, Any]:
         made = len(self.submissions)
         return {"numToday": made, "numTotal": made, "numAllowedNow": self.left}
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, *_: object) -> None:
-        """A client that hung up is no news."""
 
 
 class _Handler(FaultyHandler, BaseHTTPRequestHandler):

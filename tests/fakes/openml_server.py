@@ -6,12 +6,12 @@ import gzip
 import hashlib
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import numpy as np
 
-from tests.fakes.faults import Fault, FaultyHandler
+from tests.fakes.faults import Fault, FaultyHandler, QuietServer
 
 PIXELS = 784
 CALLS = ("list", "description", "features", "qualities", "download")
@@ -36,7 +36,7 @@ class FakeOpenML:
 
     def __enter__(self) -> FakeOpenML:
         handler = type("Handler", (_Handler,), {"openml": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = QuietServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads, self._server.block_on_close = True, False
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
