@@ -108,9 +108,9 @@ def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
     return [
         Case("fetch from Kaggle", ("fetch",), often(10), fetched),
         Case("fetch --source sample", ("fetch", "--source", "sample"), often(4), sampled),
-        Case("train mlp in 4 folds, then --resume", folds, often(12), trained, resume),
-        Case("the same, --resume killed twice more", folds, often(5), trained, resume, 2),
-        Case("train dense (Keras) in 2 folds", (*KERAS, *name), often(6), trained, resume),
+        Case("train mlp in 4 folds, then --resume", folds, often(8), trained, resume),
+        Case("the same, --resume killed twice more", folds, often(3), trained, resume, 2),
+        Case("train dense (Keras) in 2 folds", (*KERAS, *name), often(4), trained, resume),
         Case("train --workers 2", (*folds, "--workers", "2"), often(4), trained, resume),
         Case(
             "ensemble",
@@ -122,13 +122,13 @@ def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
         Case(
             "predict --tta 5",
             ("predict", "a", "--tta", "5"),
-            often(4),
+            often(3),
             lambda place: (_bytes(place, "submissions/a.csv"), _origin(place, "a")),
         ),
         Case(
             "evaluate",
             ("evaluate", "a"),
-            often(4),
+            often(3),
             lambda place: sorted(path.name for path in (place / "runs/a/figures").iterdir()),
         ),
         Case(
@@ -141,10 +141,10 @@ def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
         Case(
             "tune",
             (*tune, "--vary", "learning_rate", "--json"),
-            often(5),
+            often(3),
             lambda place: (place / "runs/tuning/mlp/best.json").is_file(),
         ),
-        Case("remote pull", ("remote", "pull", "far"), often(6), pulled, pull_again),
+        Case("remote pull", ("remote", "pull", "far"), often(5), pulled, pull_again),
     ]
 
 

@@ -58,7 +58,8 @@ AT_HOME: tuple[tuple[str, ...], ...] = (
     *(("compare", "a", "b"), ("compare", "a", "nothing")),
     *(("labels", "a"), ("labels", "nothing")),
     *(("classify", "seven.png", "--run", "a"), ("classify", "nothing.png", "--run", "a")),
-    *(("recipes",), ("study", "nothing"), ("export", "a"), ("export", "k"), ("--version",)),
+    *(("study", "scikit", "--quick"), ("study", "nothing"), ("demo",), ("recipes",)),
+    *(("export", "a"), ("export", "k"), ("--version",)),
     ("tune", "--model", "linear", "--trials", "1", "--storage", "sqlite:///trials.db"),
     ("tune", "--model", "linear", "--trials", "1"),  # with the storage of the variable
     ("tune", "--model", "linear", "--storage", "nothing://me:st0rage%25Pass@127.0.0.1/x"),
