@@ -92,12 +92,20 @@ def tune(
     if output is not None and output.is_dir():
         raise UsageError(f"-o {output} is a folder; name a file, as {output / 'best.json'}")
     dataset = load(data_dir)
-    limits: dict[str, Any] = {"trials": trials, "minutes": minutes}
     place: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     with TrialsProgress() as progress:
         try:
             with ctrl_c.heeded(at_once=False):
-                found = search(dataset, base, space, how, **limits, watcher=progress, **place)
+                found = search(
+                    dataset,
+                    base,
+                    space,
+                    how,
+                    trials=trials,
+                    minutes=minutes,
+                    watcher=progress,
+                    **place,
+                )
         except KeyboardInterrupt:
             progress.stop()
             if progress.begun:
