@@ -39,7 +39,7 @@ def predict(
         int | None,
         typer.Option(
             "--tta",
-            help="Views of each image: 1, 5 or 9 (shifted by a pixel); default: the recipe's.",
+            help="Views of each image, each a little moved: 1, 5 or 9; default: the recipe's.",
             show_default=False,
         ),
     ] = None,

@@ -14,7 +14,7 @@ def held_out(
 ) -> str:
     """On which answers the headline figure was measured; goes on from "Measured"."""
     if views is not None:
-        seen = f"{views} shifted views" if views > 1 else "one view"
+        seen = f"{views} moved views" if views > 1 else "one view"
         return f"{held_out(config, training)}; the answer to each is the mean over {seen} of it"
     models = training.get("models_per_row", 1)
     if isinstance(models, int) and models > 1:

@@ -57,11 +57,11 @@ def test_an_evaluation_of_other_predictions(
     assert found.metrics.score.accuracy == 1
     assert found.mistakes == ()
     assert [item.views for item in found.views] == [1, 5]
-    assert "the mean over 5 shifted views of it" in found.report.read_text(encoding="utf-8")
+    assert "the mean over 5 moved views of it" in found.report.read_text(encoding="utf-8")
     own = evaluate(run, dataset)
     assert own.views == ()
     assert own.metrics.score == found.views[0].score
-    assert "shifted views" not in own.report.read_text(encoding="utf-8")
+    assert "moved views" not in own.report.read_text(encoding="utf-8")
 
 
 def test_a_run_that_held_nothing_out_is_refused_before_anything_is_predicted(

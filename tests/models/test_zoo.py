@@ -17,7 +17,6 @@ from kaggle_digits.models.classifier import (
 )
 from kaggle_digits.models.engine import keras
 from kaggle_digits.models.normalize import learn
-from kaggle_digits.models.views import shifted, view_probabilities
 from kaggle_digits.models.zoo import BUILDERS, build, find_builder
 
 IMAGES = np.pad(load_digits().images[:80] * 15, ((0, 0), (10, 10), (10, 10))).astype(np.uint8)
@@ -140,21 +139,3 @@ def test_a_missing_or_damaged_model_is_explained(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"not a model")
         with pytest.raises(ModelError, match=f"{name} cannot be read"):
             load_classifier(tmp_path)
-
-
-def test_shifts_move_by_whole_pixels_and_bring_in_background() -> None:
-    image = np.zeros((1, 28, 28), np.uint8)
-    image[0, 0, 27] = 9
-    assert shifted(image, 1, -1)[0, 1, 26] == 9
-    assert not shifted(image, -1, 0).any()
-    assert np.array_equal(shifted(image, 0, 0), image)
-
-
-def test_views_are_averaged() -> None:
-    made = classifier("linear")
-    five = view_probabilities(made, IMAGES, 5)
-    assert np.allclose(view_probabilities(made, IMAGES, 1), made.probabilities(IMAGES))
-    assert np.allclose(five.sum(axis=1), 1, atol=1e-5)
-    assert not np.allclose(five, made.probabilities(IMAGES))
-    with pytest.raises(UsageError, match="--tta 3 is not offered; one of: 1, 5, 9"):
-        view_probabilities(made, IMAGES, 3)

@@ -1,0 +1,106 @@
+"""Test-time augmentation: views against the library's warp, and what comes of averaging them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kaggle_digits.errors import UsageError
+from kaggle_digits.models.views import (
+    AMOUNTS,
+    moved,
+    probabilities_by_views,
+    view_amounts,
+    view_probabilities,
+)
+
+NAMES = list(AMOUNTS)
+
+
+def amounts(**given: float) -> NDArray[np.float64]:
+    """One view's."""
+    return np.array([given.get(name, 0.0) for name in NAMES])
+
+
+def bar(image: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Row and column of the middle of what is lit, and its lean in pixels a row."""
+    rows, columns = np.indices(image.shape)
+    weights = image / image.sum()
+    row, column = (weights * rows).sum(), (weights * columns).sum()
+    lean = (weights * (rows - row) * (columns - column)).sum() / (weights * (rows - row) ** 2).sum()
+    return row, column, lean
+
+
+@pytest.fixture
+def upright() -> NDArray[np.uint8]:
+    """(1, 28, 28): a bar four wide and twelve high, in the middle."""
+    image = np.zeros((1, 28, 28), np.uint8)
+    image[0, 8:20, 12:16] = 200
+    return image
+
+
+def test_each_amount_moves_as_it_is_called(upright: NDArray[np.uint8]) -> None:
+    assert np.array_equal(moved(upright, amounts()), upright)
+    whole = moved(upright, amounts(right=2.0, down=-1.0))
+    # A view looks further right, so the digit goes left.
+    assert np.array_equal(whole, np.roll(upright, (1, -2), axis=(1, 2)))
+    assert bar(moved(upright, amounts(slant=0.1))[0]) == pytest.approx((13.5, 13.5, -0.1), abs=0.02)
+    row, column, lean = bar(moved(upright, amounts(rotation=10.0))[0])
+    assert (row, column) == pytest.approx((13.5, 13.5), abs=0.05)
+    assert abs(lean) == pytest.approx(np.tan(np.deg2rad(10)), abs=0.03)
+    narrow, low = moved(upright, amounts(width=0.5)), moved(upright, amounts(height=0.5))
+    assert (narrow[0].any(axis=0).sum(), narrow[0].any(axis=1).sum()) == (4, 12)
+    assert (low[0].any(axis=0).sum(), low[0].any(axis=1).sum()) == (4, 8)
+
+
+def test_what_leaves_is_gone_and_what_comes_in_is_background() -> None:
+    corner = np.zeros((3, 28, 28), np.uint8)
+    corner[1, 0, 27] = 255
+    gone = moved(corner, amounts(right=-1.0))
+    assert not gone.any()
+    assert gone.dtype == np.uint8
+    assert moved(corner, amounts(right=1.0))[1, 0, 26] == 255
+
+
+def test_many_images_are_moved_as_each_alone() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5000, 28, 28)).astype(np.uint8)
+    view = view_amounts(5)[3]
+    together = moved(images, view)
+    for number in (0, 4095, 4096, 4999):
+        assert np.array_equal(moved(images[[number]], view)[0], together[number])
+
+
+def test_views_are_pairs_of_opposites_within_their_amounts() -> None:
+    nine = view_amounts(9)
+    assert nine.shape == (9, len(AMOUNTS))
+    assert not nine[0].any()
+    assert np.array_equal(nine[1::2], -nine[2::2])
+    assert (np.abs(nine) <= list(AMOUNTS.values())).all()
+    assert np.array_equal(view_amounts(5), nine[:5])
+    assert len(np.unique(nine, axis=0)) == 9
+
+
+class Reads:
+    """Answers by how much of the image is lit above the middle."""
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See Answering."""
+        upper = images[:, :14].sum(axis=(1, 2)) / np.maximum(images.sum(axis=(1, 2)), 1)
+        found = np.zeros((len(images), 10), np.float32)
+        found[:, 0], found[:, 1] = upper, 1 - upper
+        return found
+
+
+def test_answers_are_averaged_over_the_views(upright: NDArray[np.uint8]) -> None:
+    reads = Reads()
+    images = np.concatenate([upright, np.roll(upright, 3, axis=1)])
+    by_views = probabilities_by_views(reads, images, 9)
+    assert list(by_views) == [1, 5, 9]
+    assert np.array_equal(by_views[1], reads.probabilities(images))
+    each = [reads.probabilities(moved(images, view)) for view in view_amounts(5)]
+    assert np.allclose(by_views[5], np.mean(each, axis=0), atol=1e-6)
+    assert not np.allclose(by_views[5][1], by_views[1][1], atol=1e-3)
+    assert np.array_equal(view_probabilities(reads, images, 5), by_views[5])
+    with pytest.raises(UsageError, match="--tta 3 is not offered; one of: 1, 5, 9"):
+        view_probabilities(reads, images, 3)
