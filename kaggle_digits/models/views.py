@@ -1,9 +1,13 @@
-"""Test-time augmentation: the same digit a little turned, scaled, slanted and shifted each time."""
+"""Test-time augmentation: the same digit moved a little each time, answers averaged.
+
+Moved as the network's training images were, it is read better for it; where those were not moved,
+turning and scaling only blur what it knows, and whole pixels are left: benchmarks/research.md.
+"""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +17,28 @@ from kaggle_digits.errors import UsageError
 from kaggle_digits.models.classifier import Answering
 
 ALLOWED = (1, 5, 9)
-# The most that a view is moved by: degrees; share of width and of height; slant, in pixels a row;
-# pixels right and down. About as far as `strong` moves training images: benchmarks/research.md.
-AMOUNTS = {"rotation": 10.0, "width": 0.1, "height": 0.1, "slant": 0.1, "right": 2.0, "down": 2.0}
+
+
+class Reach(NamedTuple):
+    """The most that a view is moved by.
+
+    Attributes:
+        rotation: degrees.
+        width, height: share of the size.
+        slant: pixels sideways a pixel of height.
+        right, down: pixels.
+    """
+
+    rotation: float
+    width: float
+    height: float
+    slant: float
+    right: float
+    down: float
+
+
+# (right, down) in pixels, of networks whose training images were not moved.
+SHIFTS = [(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (1, -1), (-1, 1), (1, 1)]
 # Images moved at once: 13 MB a float32 copy.
 CHUNK = 4096
 
@@ -27,27 +50,33 @@ def check_views(views: int) -> None:
 
 
 @cache
-def view_amounts(views: int) -> NDArray[np.float64]:
-    """(views, 6): how far each view is moved, in the order and units of AMOUNTS.
+def view_moves(views: int, reach: Reach | None) -> NDArray[np.float64]:
+    """(views, 6): how far each view is moved, in the order and units of Reach.
 
-    The image as it is, then pairs of opposites, so that the mean moves nothing: points of the
+    The image as it is, then pairs of opposites, so that their mean moves nothing: points of the
     Halton sequence (Halton 1960), which fill a space evenly however many are taken. The views of
     a smaller number are the first of a larger.
+
+    Args:
+        views: of ALLOWED.
+        reach: of the recipe's augmentation; None where it has none.
     """
+    if reach is None:
+        return np.pad(np.array(SHIFTS[:views], np.float64), ((0, 0), (len(Reach._fields) - 2, 0)))
     from scipy.stats.qmc import Halton
 
     # Its first point is the corner of the space.
-    points = Halton(len(AMOUNTS), scramble=False).random(views // 2 + 1)[1:]
-    moves = (2 * points - 1) * list(AMOUNTS.values())
-    pairs = np.stack([moves, -moves], axis=1).reshape(-1, len(AMOUNTS))
-    return np.concatenate([np.zeros((1, len(AMOUNTS))), pairs])
+    points = Halton(len(reach), scramble=False).random(views // 2 + 1)[1:]
+    moves = (2 * points - 1) * reach
+    pairs = np.stack([moves, -moves], axis=1).reshape(-1, len(reach))
+    return np.concatenate([np.zeros((1, len(reach))), pairs])[:views]
 
 
-def moved(images: NDArray[np.uint8], amounts: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(n, 28, 28) uint8 moved by one row of ``view_amounts``, bilinear; outside is background."""
-    if not amounts.any():
+def moved(images: NDArray[np.uint8], move: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(n, 28, 28) uint8 moved by one row of ``view_moves``, bilinear; outside is background."""
+    if not move.any():
         return images
-    places = _places(amounts)
+    places = _places(move)
     out = np.empty_like(images)
     for first in range(0, len(images), CHUNK):
         chosen = slice(first, first + CHUNK)
@@ -56,11 +85,11 @@ def moved(images: NDArray[np.uint8], amounts: NDArray[np.float64]) -> NDArray[np
     return out
 
 
-def _places(amounts: NDArray[np.float64]) -> Any:
+def _places(move: NDArray[np.float64]) -> Any:
     """(784, 784) sparse float32: row i is the image whose only pixel is i, moved."""
     from scipy import ndimage, sparse
 
-    rotation, width, height, slant, right, down = amounts
+    rotation, width, height, slant, right, down = move
     angle = np.deg2rad(rotation)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     whence = np.eye(3)  # the first axis is the pixel that is lit
@@ -74,18 +103,18 @@ def _places(amounts: NDArray[np.float64]) -> Any:
 
 
 def view_probabilities(
-    classifier: Answering, images: NDArray[np.uint8], views: int
+    classifier: Answering, images: NDArray[np.uint8], views: int, reach: Reach | None
 ) -> NDArray[np.float32]:
     """(n, 10) float32 probabilities averaged over ``views`` moved copies of each image.
 
     Raises:
         UsageError: ``views`` is none of ALLOWED.
     """
-    return probabilities_by_views(classifier, images, views)[views]
+    return probabilities_by_views(classifier, images, views, reach)[views]
 
 
 def probabilities_by_views(
-    classifier: Answering, images: NDArray[np.uint8], views: int
+    classifier: Answering, images: NDArray[np.uint8], views: int, reach: Reach | None
 ) -> dict[int, NDArray[np.float32]]:
     """What ``view_probabilities`` gives for each number offered up to ``views``, at one price.
 
@@ -95,8 +124,8 @@ def probabilities_by_views(
     check_views(views)
     total = np.zeros((len(images), CLASSES), np.float64)
     found = {}
-    for number, amounts in enumerate(view_amounts(views), 1):
-        total += classifier.probabilities(moved(images, amounts))
+    for number, move in enumerate(view_moves(views, reach), 1):
+        total += classifier.probabilities(moved(images, move))
         if number in ALLOWED:
             found[number] = (total / number).astype(np.float32)
     return found

@@ -16,6 +16,7 @@ from kaggle_digits.data.digits import CENTRE, SIDE
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.devices import compiled
 from kaggle_digits.models.engine import keras
+from kaggle_digits.models.views import Reach
 from kaggle_digits.training.warp import field_basis, look_up, place_basis
 
 LIMITS = {"rotation": 180.0, "zoom": 0.9, "shear": 1.0, "shift": SIDE / 2}
@@ -68,6 +69,11 @@ class Augmentation:
                 f"augmentation: elastic {self.elastic} is outside 0 to {most:.4g}, "
                 f"half the pixels between {points} control points a side"
             )
+
+    @property
+    def reach(self) -> Reach:
+        """How far views of an image are moved when it is read: as far as in training."""
+        return Reach(self.rotation, self.zoom, self.zoom, self.shear, self.shift, self.shift)
 
     @property
     def amounts(self) -> str:

@@ -155,11 +155,11 @@ def fit_member(
     if patience:
         kept = progress.best_epoch
         learner.restore(progress.best)
-    views = task.recipe.views
+    views, reach = task.recipe.views, task.recipe.reach
     model_file, model = _model_file(learner.classifier)
     return Member(
-        view_probabilities(learner.classifier, val_images, views),
-        view_probabilities(learner.classifier, test.images, views),
+        view_probabilities(learner.classifier, val_images, views, reach),
+        view_probabilities(learner.classifier, test.images, views, reach),
         progress.history,
         kept,
         sum(row.seconds for row in progress.history),

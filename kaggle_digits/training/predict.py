@@ -22,6 +22,7 @@ from kaggle_digits.models.views import (
 )
 from kaggle_digits.runs import Run
 from kaggle_digits.training.committee import read_recipe
+from kaggle_digits.training.recipe import Recipe
 
 # Goes through folders as they are, or shows how far it is.
 Each = Callable[[Sequence[Path]], Iterable[Path]]
@@ -29,7 +30,7 @@ Each = Callable[[Sequence[Path]], Iterable[Path]]
 
 def recipe_views(run: Run) -> list[int]:
     """How many views of each image every design of ``run`` was predicted from, in order."""
-    return [design.views for design in read_recipe(run.config().get("recipe")).designs]
+    return [design.views for design in _designs(run)]
 
 
 def predict_again(
@@ -68,12 +69,14 @@ def read_images(
     Raises:
         UsageError: no such number of views.
     """
-    wanted = [own if views is None else views for own in recipe_views(run)]
-    parts = int(run.config()["members"]) // len(wanted)
-    totals = np.zeros((len(wanted), len(images), CLASSES), np.float64)
+    designs = _designs(run)
+    parts = int(run.config()["members"]) // len(designs)
+    totals = np.zeros((len(designs), len(images), CLASSES), np.float64)
     for member, classifier in enumerate(members):
-        design = member // parts
-        totals[design] += view_probabilities(classifier, images, wanted[design])
+        number = member // parts
+        design = designs[number]
+        wanted = design.views if views is None else views
+        totals[number] += view_probabilities(classifier, images, wanted, design.reach)
     return _as_one(run, totals / parts)
 
 
@@ -101,7 +104,8 @@ def held_out_again(
     check_views(views)
     run.check_data(dataset)
     parts = _parts(run, dataset)
-    shape = (len(recipe_views(run)), len(dataset.train), CLASSES)
+    designs = _designs(run)
+    shape = (len(designs), len(dataset.train), CLASSES)
     totals: dict[int, NDArray[np.float64]] = {}
     times = np.zeros(len(dataset.train), np.int64)
     for member, folder in enumerate(each(run.member_folders())):
@@ -109,10 +113,17 @@ def held_out_again(
         rows = parts[part].val
         times[rows] += design == 0
         images = dataset.train.images[rows]
-        for number, found in probabilities_by_views(load_classifier(folder), images, views).items():
+        by_views = probabilities_by_views(
+            load_classifier(folder), images, views, designs[design].reach
+        )
+        for number, found in by_views.items():
             totals.setdefault(number, np.zeros(shape, np.float64))[design, rows] += found
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never held out
         return {number: _as_one(run, total / times[:, None]) for number, total in totals.items()}
+
+
+def _designs(run: Run) -> tuple[Recipe, ...]:
+    return read_recipe(run.config().get("recipe")).designs
 
 
 def _as_one(run: Run, answers: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from kaggle_digits.errors import RunError, UsageError, check_at_least
 from kaggle_digits.models.normalize import KINDS
-from kaggle_digits.models.views import check_views
+from kaggle_digits.models.views import Reach, check_views
 from kaggle_digits.training.augment import Augmentation
 
 Optimizer = Literal["adam", "adamw", "sgd", "muon"]
@@ -86,6 +86,11 @@ class Recipe:
     def designs(self) -> tuple[Recipe, ...]:
         """Itself: what a committee has several of."""
         return (self,)
+
+    @property
+    def reach(self) -> Reach | None:
+        """How far the views of an image are moved; see kaggle_digits.models.views."""
+        return self.augment.reach if self.augment else None
 
     @property
     def name(self) -> str:

@@ -53,7 +53,7 @@ def test_the_views_of_the_recipe_give_what_the_training_left(
     rows = np.flatnonzero(np.isfinite(found[1][:, 0]))
     network = load_classifier(run.member_folder(0))
     for views, probabilities in found.items():
-        expected = view_probabilities(network, dataset.train.images[rows], views)
+        expected = view_probabilities(network, dataset.train.images[rows], views, None)
         assert np.array_equal(probabilities[rows], expected)
     assert not np.allclose(found[1][rows], found[9][rows], atol=1e-4)
     assert np.array_equal(predict_again(run, dataset, 5), run.test())
