@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.stats.qmc import Halton
 
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.views import (
@@ -64,6 +66,26 @@ def test_what_leaves_is_gone_and_what_comes_in_is_background() -> None:
     assert moved(corner, only(right=1.0))[1, 0, 26] == 255
 
 
+def test_pixels_are_those_of_scipy() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (20, 28, 28)).astype(np.uint8)
+    for move in view_moves(9, REACH)[1:]:
+        rotation, width, height, slant, right, down = move
+        cos, sin = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
+        whence = np.array(
+            [
+                [(1 + height) * cos, (1 + height) * sin],
+                [slant - (1 + width) * sin, (1 + width) * cos],
+            ]
+        )
+        offset = 13.5 - whence @ [13.5, 13.5] + [down, right]
+        found = moved(images, move)
+        for image, got in zip(images.astype(float), found, strict=True):
+            due = ndimage.affine_transform(
+                np.pad(image, 2), whence, offset + 2 - whence @ [2, 2], order=1
+            )
+            assert np.abs(due[2:-2, 2:-2] - got).max() <= 0.51
+
+
 def test_many_images_are_moved_as_each_alone() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5000, 28, 28)).astype(np.uint8)
     view = view_moves(5, REACH)[3]
@@ -81,6 +103,8 @@ def test_views_are_pairs_of_opposites_within_reach() -> None:
     assert np.array_equal(view_moves(5, REACH), nine[:5])
     assert len(np.unique(nine, axis=0)) == 9
     assert view_moves(1, REACH).shape == (1, 6)
+    points = Halton(6, scramble=False).random(5)[1:]
+    assert np.allclose(nine[1::2], (2 * points - 1) * REACH)
 
 
 def test_what_learnt_from_still_images_sees_whole_pixels() -> None:
