@@ -90,7 +90,8 @@ class Recipe:
     @property
     def reach(self) -> Reach | None:
         """How far the views of an image are moved; see kaggle_digits.models.views."""
-        return self.augment.reach if self.augment else None
+        reach = self.augment.reach if self.augment else None
+        return reach if reach and any(reach) else None
 
     @property
     def name(self) -> str:
