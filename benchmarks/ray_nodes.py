@@ -33,10 +33,13 @@ class Node:
             "RAY_AUTH_MODE": "disabled",
             # Ray gives way to all others by default, which on a busy machine is no fair race.
             "RAY_worker_niceness": "0",
-            # A dead node is noticed within seconds, not the usual half a minute.
+            # A dead node is noticed within seconds, not the usual half a minute; one that is only
+            # slow has longer.
             "RAY_health_check_period_ms": "500",
-            "RAY_health_check_timeout_ms": "1000",
-            "RAY_health_check_failure_threshold": "3",
+            "RAY_health_check_timeout_ms": "4000",
+            "RAY_health_check_failure_threshold": "4",
+            # What waits behind the door for clients is started anew for each, on two busy cores.
+            "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "90",
         }
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
