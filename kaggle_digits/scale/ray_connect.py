@@ -85,9 +85,11 @@ def _explain(address: str, words: str) -> str:
         )
     if address == "auto":
         return f"no Ray cluster runs on this machine; {HOW_TO_START}"
+    # The door forks beside gRPC's threads for each who comes, and now and then hangs over it.
+    again = "run it again, or " if address.startswith("ray://") else ""
     return (
-        f"no Ray cluster answers at {address} within {SECONDS_TO_CONNECT} s; give the address "
-        f"that ray start --head printed, or {HOW_TO_START}"
+        f"no Ray cluster answers at {address} within {SECONDS_TO_CONNECT} s; {again}give the "
+        f"address that ray start --head printed, or {HOW_TO_START}"
     )
 
 

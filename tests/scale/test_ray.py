@@ -85,15 +85,19 @@ def test_the_clients_door_gives_the_same(
 ) -> None:
     """By the command, as a user types it."""
     # A process is started for who comes by it: on a busy machine 20 seconds are not enough.
-    monkeypatch.setattr(ray_connect, "SECONDS_TO_CONNECT", 90)
+    monkeypatch.setattr(ray_connect, "SECONDS_TO_CONNECT", 50)
     folders = ["--runs-dir", str(tmp_path / "r"), "--submissions-dir", str(tmp_path / "s")]
     command = ["train", "--model", "mlp", "--epochs", "1", "--rows", "300", "--name", "door"]
     address = f"ray://127.0.0.1:{nodes.door}"
     data = tmp_path / "data"
     CliRunner().invoke(app, ["fetch", "--source", "sample", "--data-dir", str(data)])
-    result = CliRunner().invoke(
-        app, [*command, "--address", address, "--data-dir", str(data), *folders]
-    )
+    for _ in range(3):
+        result = CliRunner().invoke(
+            app, [*command, "--address", address, "--data-dir", str(data), *folders]
+        )
+        # Ray's door now and then hangs where it forks; who comes again is served.
+        if "run it again, or give the address" not in result.stderr:
+            break
     assert result.exit_code == 0, result.stderr
     assert "member 1/1: 1 epoch, loss" in result.stderr
     here = CliRunner().invoke(
