@@ -37,7 +37,6 @@ def main() -> int:
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
     print(f"seed {given.seed}\n{machine()}\n{versions()}\n", flush=True)
-    chosen = [part for part in PARTS if part in (given.parts or PARTS)]
     started = time.monotonic()
     rows: list[Row] = []
     for parts, at_once in ((TOGETHER, AT_ONCE), (ALONE, 1)):
@@ -48,7 +47,7 @@ def main() -> int:
             asked = [
                 pool.submit(one_part, part, given.seed, given.quick)
                 for part in parts
-                if part in chosen
+                if part in (given.parts or PARTS)
             ]
             rows += [row for found in asked for row in found.result()]
     print(f"{markdown(rows)} in {time.monotonic() - started:.0f} s")

@@ -7,7 +7,7 @@ turning and scaling only blur what it knows, and whole pixels are left: benchmar
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,13 +107,30 @@ def moved(images: NDArray[np.uint8], move: NDArray[np.float64]) -> NDArray[np.ui
 
 def _whence(move: NDArray[np.float64]) -> NDArray[np.float64]:
     """(2, 28, 28): column and row that each pixel is read from; no further out than background."""
-    rotation, width, height, slant, right, down = move
-    cos, sin = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
-    turn = np.array([[cos, -sin], [sin, cos]])
-    scaled = np.diag([1 + width, 1 + height]) @ turn + [[0, slant], [0, 0]]
-    rows, columns = np.indices((SIDE, SIDE)) - CENTRE
-    places = np.tensordot(scaled, [columns, rows], axes=1) + CENTRE
-    return np.clip(places + np.reshape([right, down], (2, 1, 1)), -BEFORE, SIDE)
+    xx, xy, right, yx, yy, down = affine_map(np, [np.deg2rad(move[0]), *move[1:]])
+    rows, columns = np.indices((SIDE, SIDE))
+    places = [xx * columns + xy * rows + right, yx * columns + yy * rows + down]
+    return np.asarray(np.clip(places, -BEFORE, SIDE))
+
+
+def affine_map(ops: Any, moves: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """From where a pixel is to where it comes from, about the image's centre.
+
+    Args:
+        ops: keras.ops or numpy.
+        moves: (6, …) in the order and units of Reach, but for the rotation: radians.
+
+    Returns:
+        xx, xy, right, yx, yy, down, each (…): what is at (x, y) comes from
+        (xx x + xy y + right, yx x + yy y + down).
+    """
+    wide, high, slant = 1 + moves[1], 1 + moves[2], moves[3]
+    cos, sin = ops.cos(moves[0]), ops.sin(moves[0])
+    xx, xy = wide * cos, slant - wide * sin
+    yx, yy = high * sin, high * cos
+    right = CENTRE - (xx + xy) * CENTRE + moves[4]
+    down = CENTRE - (yx + yy) * CENTRE + moves[5]
+    return xx, xy, right, yx, yy, down
 
 
 def view_probabilities(

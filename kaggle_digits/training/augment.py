@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import CENTRE, SIDE
+from kaggle_digits.data.digits import SIDE
 from kaggle_digits.errors import UsageError
 from kaggle_digits.models.devices import compiled
 from kaggle_digits.models.engine import keras
-from kaggle_digits.models.views import Reach
+from kaggle_digits.models.views import Reach, affine_map
 from kaggle_digits.training.warp import field_basis, look_up, place_basis
 
 LIMITS = {"rotation": 180.0, "zoom": 0.9, "shear": 1.0, "shift": SIDE / 2}
@@ -155,13 +155,7 @@ def augmented(
 
 def _matrices(ops: Any, draws: Any, how: Augmentation) -> Any:
     """(n, 8) maps from where a pixel is to where it comes from, about the image's centre."""
-    angle = draws[0] * np.deg2rad(how.rotation)
-    wide, high = 1 + draws[1] * how.zoom, 1 + draws[2] * how.zoom
-    slant = draws[3] * how.shear
-    cos, sin = ops.cos(angle), ops.sin(angle)
-    xx, xy = wide * cos, slant - wide * sin
-    yx, yy = high * sin, high * cos
-    right = CENTRE - (xx + xy) * CENTRE + draws[4] * how.shift
-    down = CENTRE - (yx + yy) * CENTRE + draws[5] * how.shift
-    zero = ops.zeros_like(angle)
-    return ops.stack([xx, xy, right, yx, yy, down, zero, zero], axis=1)
+    amounts = [np.deg2rad(how.rotation), *how.reach[1:]]
+    rows = affine_map(ops, [draws[number] * amount for number, amount in enumerate(amounts)])
+    zero = ops.zeros_like(rows[0])
+    return ops.stack([*rows, zero, zero], axis=1)
