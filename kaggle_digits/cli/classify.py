@@ -45,6 +45,8 @@ def classify(
     from kaggle_digits.reading.classify import read_picture
     from kaggle_digits.reading.reader import open_reader
 
+    if svg and not show:
+        raise UsageError("--svg copies the pictures of --show; add --show, or leave out --svg")
     named = list(_files(pictures))
     reader = open_reader(runs_dir, run)
     found: list[dict[str, Any]] = []

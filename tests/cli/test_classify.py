@@ -75,6 +75,12 @@ def test_each_step_can_be_looked_at(reading_run: Run, tmp_path: Path) -> None:
         assert (tmp_path / name).is_file()
 
 
+def test_a_vector_copy_of_no_picture_is_refused() -> None:
+    done = kd.invoke(app, ["classify", "one.png", "--svg"])
+    assert done.exit_code == 2
+    assert "add --show" in done.stderr
+
+
 def test_an_empty_name_is_not_the_whole_folder(reading_run: Run) -> None:
     done = kd.invoke(app, ["classify", "", "--runs-dir", str(reading_run.path.parent)])
     assert done.exit_code == 2
