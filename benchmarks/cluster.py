@@ -36,7 +36,8 @@ from kaggle_digits.scale.ray_connect import connect
 from kaggle_digits.scale.worker import HandedOver, train_one
 from kaggle_digits.training.executor import Trained
 from kaggle_digits.training.fit import Task
-from kaggle_digits.training.members import assemble, keep_member
+from kaggle_digits.training.kept import keep_member
+from kaggle_digits.training.members import assemble
 from kaggle_digits.training.recipes import find_recipe
 from kaggle_digits.training.run import train
 from kaggle_digits.training.watch import Watcher

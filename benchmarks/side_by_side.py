@@ -18,6 +18,7 @@ import json
 import statistics
 import tempfile
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,8 @@ QUICK = ("fast", "peer-keras")
 FULL = ("fast", "peer-keras", "strong", "peer-notebook", "best")
 ONCE = ("best",)
 
+LF = "\n"
+
 # recipe → what `kd train --json` said, one a seed
 Measured = dict[str, list[dict[str, Any]]]
 
@@ -79,12 +82,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         keep = given.keep or Path(work)
         found = measure(recipes, given.seeds, given.data, keep, given.rows)
-    text = "\n".join([f"{machine()}", f"{versions()}", "", *table(found), "", *bars(found)])
-    print(text)
+    print("\n".join([*table(found), "", *bars(found)]))
     if given.write:
         from kaggle_digits.insight import style
 
-        write_text(DOCS / TABLE, text + "\n")
+        write_text(DOCS / TABLE, page(found))
         style.save(draw(found), DOCS / PICTURE)
 
 
@@ -106,6 +108,28 @@ def measure(
             write_json(kept, found)
             print(f"{recipe}, seed {FIRST_SEED + turn}: {done[-1]['train_seconds']} s", flush=True)
     return found
+
+
+def page(found: Measured) -> str:
+    """What stands in docs/: machine, picture, table, bars, and what the figures do not say."""
+    here = machine()
+    packages = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return f"""# Ours and the peers, side by side
+
+Written by `python -m benchmarks.side_by_side --full --write` on {date.today():%Y-%m-%d}.
+{here["processor"]}, {here["cores"]} cores, {here["memory_gb"]:.0f} GB; {packages}.
+
+![Share of rows wrong against seconds of training]({PICTURE})
+
+{LF.join(table(found))}
+
+{LF.join(bars(found))}
+
+Single networks learnt from nine tenths of the labelled rows and were measured on the other tenth,
+the same rows for all of one seed; `best` is measured out of fold on all rows, each read by one
+network of each design. Intervals that overlap prove little. The machine was shared: trust the
+ratios, which compare trainings of one round.
+"""
 
 
 def table(found: Measured) -> list[str]:

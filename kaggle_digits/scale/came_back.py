@@ -20,7 +20,7 @@ from kaggle_digits.errors import DigitsError, KaggleError, RunError
 from kaggle_digits.files import explain_storage, sha256
 from kaggle_digits.runs import OOF, TEST, Probabilities, Run, read_probabilities
 from kaggle_digits.scale.kernel_main import FINISHED, PARTIAL
-from kaggle_digits.training.members import DONE, VALIDATION, is_kept
+from kaggle_digits.training.kept import DONE, VALIDATION, is_kept
 
 # Of a path: nothing hidden, no .., no drive, no name that a disk refuses.
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -1,29 +1,23 @@
-"""The members of a run on disk: each kept whole when it is trained, put together at the end."""
+"""The members of a run put together: answers, history, figures."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits import trust
 from kaggle_digits.calibration import temperature
 from kaggle_digits.data.folder import Dataset
 from kaggle_digits.ensemble import combine
-from kaggle_digits.errors import RunError
-from kaggle_digits.files import explain_storage, write_json, write_text, write_whole
-from kaggle_digits.models.estimator_file import JOBLIB_FILE, SIGNATURE_FILE
-from kaggle_digits.models.lite import LITE_FILE
+from kaggle_digits.files import explain_storage, write_text
 from kaggle_digits.runs import (
     HISTORY,
     HISTORY_COLUMNS,
@@ -32,52 +26,11 @@ from kaggle_digits.runs import (
     TEST,
     Probabilities,
     Run,
-    read_probabilities,
-    write_probabilities,
 )
 from kaggle_digits.scores import predicted_rows, score
 from kaggle_digits.training.executor import Failed
-from kaggle_digits.training.fit import Member, Task
-from kaggle_digits.training.watch import Epoch
-
-# What member.json says, probabilities of the held-out rows, of test.csv.
-_Kept = tuple[dict[str, Any], Probabilities, Probabilities]
-
-VALIDATION, DONE, CHECKPOINT, FIRST_LAYER = (
-    "validation.npy",
-    "member.json",
-    "checkpoint.npz",
-    "first_layer.npy",
-)
-
-
-def keep_member(folder: Path, member: Member) -> None:
-    """Write a member into its folder; member.json, written last, says that all is there."""
-    write_probabilities(folder / VALIDATION, member.validation)
-    write_probabilities(folder / TEST, member.test)
-    with write_whole(folder / member.model_file) as file:
-        file.write_bytes(member.model)
-    if member.model_file == JOBLIB_FILE:  # by this it is known to be made here
-        write_text(folder / SIGNATURE_FILE, trust.sign(member.model))
-    if member.lite is not None:
-        with write_whole(folder / LITE_FILE) as file:
-            file.write_bytes(member.lite)
-    if member.first_layer is not None:
-        with write_whole(folder / FIRST_LAYER) as file:
-            np.save(file, member.first_layer)
-    record = {
-        "kept_epoch": member.kept_epoch,
-        "seconds": member.seconds,
-        "peak_memory_mb": member.peak_memory_mb,
-        "history": [_without_nan(row) for row in member.history],
-    }
-    write_json(folder / DONE, record)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-def is_kept(folder: Path) -> bool:
-    """Whether a member is trained and whole in its folder."""
-    return (folder / DONE).is_file()
+from kaggle_digits.training.fit import Task
+from kaggle_digits.training.kept import read_member
 
 
 def assemble(
@@ -134,12 +87,28 @@ def assemble(
             "epochs": [len(record["history"]) for record in records],
             "kept_epochs": [record["kept_epoch"] for record in records],
             "epoch_choice": _epoch_choice(tasks[0]),
-            "train_seconds": round(sum(record["seconds"] for record in records), 2),
+            "train_seconds": round(train_seconds(records), 2),
             "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
             **({"failed": [_failure(failure) for failure in failures]} if failures else {}),
             "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
     )
+
+
+def train_seconds(records: Sequence[dict[str, Any]]) -> float:
+    """Seconds in which at least one member was trained; members trained at a time count once.
+
+    Args:
+        records: what member.json says of each. Where one was kept by an older version, which wrote
+            no ``ended``, the members' seconds are added up.
+    """
+    if not all("ended" in record for record in records):
+        return float(sum(record["seconds"] for record in records))
+    total, until = 0.0, -math.inf
+    for begun, ended in sorted((r["ended"] - r["seconds"], r["ended"]) for r in records):
+        total += max(0.0, ended - max(begun, until))
+        until = max(until, ended)
+    return total
 
 
 def _failure(failure: Failed) -> dict[str, Any]:
@@ -168,7 +137,7 @@ def _mean(run: Run, dataset: Dataset, tasks: Sequence[Task]) -> _Answers:
     test = np.zeros((len(dataset.test), 10), np.float64)
     records, accuracies = [], []
     for task in tasks:
-        record, validation, predicted = _read_member(run, run.member_folder(task.member))
+        record, validation, predicted = read_member(run, run.member_folder(task.member))
         total[task.part.val] += validation
         times[task.part.val] += 1
         test += predicted / len(tasks)
@@ -211,18 +180,6 @@ def _accuracy(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float 
     return measured.accuracy if measured else None
 
 
-def _read_member(run: Run, folder: Path) -> _Kept:
-    try:
-        record = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        validation = read_probabilities(folder / VALIDATION)
-        return record, validation, read_probabilities(folder / TEST)
-    except (OSError, ValueError, EOFError) as error:
-        raise RunError(
-            f"member {folder.name} of run {run.name} is damaged ({error}); delete {folder} "
-            f"and run: kd train --resume --name {run.name}"
-        ) from error
-
-
 def _epoch_choice(task: Task) -> str:
     if not len(task.part.val):
         return "last epoch; every labelled row was trained on, so nothing was measured"
@@ -232,11 +189,6 @@ def _epoch_choice(task: Task) -> str:
         f"best validation loss, stopped after {task.recipe.patience} epochs without a better "
         "one: chosen on the same rows that the accuracy is reported on, so it is a little too high"
     )
-
-
-def _without_nan(row: Epoch) -> dict[str, float | None]:
-    values: dict[str, float] = asdict(row)
-    return {key: None if math.isnan(value) else value for key, value in values.items()}
 
 
 def _history_csv(records: Sequence[dict[str, Any]]) -> str:

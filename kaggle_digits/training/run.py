@@ -22,7 +22,8 @@ from kaggle_digits.training.checkpoint import FileCheckpoint
 from kaggle_digits.training.committee import Committee, may_run, names_code, read_recipe
 from kaggle_digits.training.executor import Executor, Failed, InProcess, Trained
 from kaggle_digits.training.fit import Task, member_seed
-from kaggle_digits.training.members import CHECKPOINT, assemble, is_kept, keep_member
+from kaggle_digits.training.kept import CHECKPOINT, is_kept, keep_member
+from kaggle_digits.training.members import assemble
 from kaggle_digits.training.pseudo import Labels, keep, pseudo_labels, read
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.watch import Watcher

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import side_by_side
-from benchmarks.side_by_side import BARS, FULL, Bar, bars, draw, measure, table
+from benchmarks.side_by_side import BARS, FULL, Bar, bars, draw, measure, page, table
 from kaggle_digits.competition.sources import fetch
 from kaggle_digits.insight import style
 from kaggle_digits.training.recipes import RECIPES
@@ -68,6 +68,14 @@ def test_the_table_has_a_row_a_recipe_with_interval_and_spread() -> None:
     assert "| 7.0 | 1,234 |" in first
     assert len(rest) == 3
     assert "±" not in rest[1]
+
+
+def test_the_page_shows_picture_table_and_bars() -> None:
+    lines = page(FOUND).splitlines()
+    assert lines[0].startswith("# ")
+    assert any(line.endswith(f"({side_by_side.PICTURE})") for line in lines)
+    assert set(table(FOUND)) | set(bars(FOUND)) <= set(lines)
+    assert not any("{" in line for line in lines), "words, no dictionaries"
 
 
 def test_bars_compare_neighbours_and_say_what_is_missed() -> None:
