@@ -116,7 +116,7 @@ def page(found: Measured) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in versions().items())
     return f"""# Ours and the peers, side by side
 
-Written by `python -m benchmarks.side_by_side --full --write` on {date.today():%Y-%m-%d}.
+Written by `python -m benchmarks.side_by_side --write` on {date.today():%Y-%m-%d}.
 {here["processor"]}, {here["cores"]} cores, {here["memory_gb"]:.0f} GB; {packages}.
 
 ![Share of rows wrong against seconds of training]({PICTURE})
@@ -208,7 +208,12 @@ def draw(found: Measured) -> Figure:
                 linewidth=1.2,
             )
             axes.annotate(
-                recipe, (seconds, wrong), xytext=(10, 4), textcoords="offset points", color=colour
+                recipe,
+                (seconds, wrong),
+                xytext=(-10 if peer else 10, 4),  # to either side, so that names keep apart
+                textcoords="offset points",
+                ha="right" if peer else "left",
+                color=colour,
             )
         axes.set_xscale("log")
         axes.set_yscale("log")
