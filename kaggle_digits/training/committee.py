@@ -1,4 +1,4 @@
-"""A committee: several designs trained on the same parts of the data, answering as one."""
+"""A committee: designs trained on the same parts of the data, answering as one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kaggle_digits.training.recipe import Recipe, from_json
 
 @dataclass(frozen=True)
 class Committee:
-    """Designs that err on different digits: worth more together than seeds of one design.
+    """One or more designs, and how many parts of the data each of them learns.
 
     Attributes:
         name: what a run of it is called.

@@ -1,0 +1,29 @@
+"""The named recipes."""
+
+from __future__ import annotations
+
+import pytest
+
+from kaggle_digits.models.zoo import find_builder
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipes import DESIGNS, RECIPES, SIBLINGS, find_recipe
+
+
+def test_every_recipe_trains_a_model_that_there_is() -> None:
+    for recipe in RECIPES.values():
+        for design in recipe.designs:
+            assert find_builder(design.model)
+
+
+@pytest.mark.parametrize("model", SIBLINGS)
+def test_designs_like_strong_are_trained_as_strong_is(model: str) -> None:
+    found = find_recipe(model=model)
+    assert isinstance(found, Recipe)
+    assert found.model == model
+    assert found.with_changes(model="strong") == DESIGNS["strong"]
+
+
+def test_best_is_strong_many_times_each_on_most_of_the_rows() -> None:
+    best, strong = RECIPES["best"], DESIGNS["strong"]
+    assert best.folds >= 10  # type: ignore[union-attr]
+    assert all(design.with_changes(epochs=strong.epochs) == strong for design in best.designs)
