@@ -126,8 +126,8 @@ Written by `python -m benchmarks.side_by_side --write` on {date.today():%Y-%m-%d
 {LF.join(bars(found))}
 
 Single networks learnt from nine tenths of the labelled rows and were measured on the other tenth,
-the same rows for all of one seed; `best` is measured out of fold on all rows, each read by the one
-network that never saw it. MB are of one process; `best` has one a core. Intervals that overlap prove
+the same rows for all of one seed; `best` is measured out of fold on all rows, each read by one
+network of each design. MB are of one process; `best` has one a core. Intervals that overlap prove
 little. The machine was shared: trust the ratios, which compare trainings of one round.
 """
 

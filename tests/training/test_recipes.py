@@ -23,7 +23,6 @@ def test_designs_like_strong_are_trained_as_strong_is(model: str) -> None:
     assert found.with_changes(model="strong") == DESIGNS["strong"]
 
 
-def test_best_is_strong_many_times_each_on_most_of_the_rows() -> None:
-    best, strong = RECIPES["best"], DESIGNS["strong"]
-    assert best.folds >= 10  # type: ignore[union-attr]
-    assert all(design.with_changes(epochs=strong.epochs) == strong for design in best.designs)
+def test_the_figure_of_best_is_that_of_a_committee() -> None:
+    models = [design.model for design in RECIPES["best"].designs]
+    assert len(set(models)) == len(models) > 1
