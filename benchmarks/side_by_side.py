@@ -209,10 +209,10 @@ def draw(found: Measured) -> Figure:
             )
             axes.annotate(
                 recipe,
-                (seconds, wrong),
-                xytext=(-10 if peer else 10, 4),  # to either side, so that names keep apart
+                (seconds, wrong + whiskers[1][0]),
+                xytext=(0, 5),
                 textcoords="offset points",
-                ha="right" if peer else "left",
+                ha="center",
                 color=colour,
             )
         axes.set_xscale("log")
