@@ -94,6 +94,6 @@ class Disasters(Kills):
 
 
 def kill_a_worker() -> None:
-    """Kill a process of Ray that trains a member now."""
+    """Kill the process of Ray that has trained a member for longest: another may not have begun."""
     at_work = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "ray::train_and_tell"]
-    at_work[0].send_signal(signal.SIGKILL)
+    max(at_work, key=lambda process: process.cpu_times().user).send_signal(signal.SIGKILL)

@@ -55,7 +55,10 @@ def bare_python() -> tuple[str, dict[str, str]]:
     """An interpreter, and the variables with which it finds packages but not this repository."""
     base = str(getattr(sys, "_base_executable", sys.executable))
     packages = sysconfig.get_paths()["purelib"]
-    return base, {"PATH": os.environ["PATH"], "PYTHONPATH": packages, "LC_ALL": "C.UTF-8"}
+    # Another choice of OpenBLAS' kernels ends at other last bits.
+    arithmetic = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
+    known = {"PATH": os.environ["PATH"], "PYTHONPATH": packages, "LC_ALL": "C.UTF-8"}
+    return base, {**arithmetic, **known}
 
 
 def run_script(
