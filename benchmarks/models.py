@@ -3,9 +3,9 @@
     python -m benchmarks.models --data data --seeds 2 --write
 
 Settings were chosen on the hold-outs of seeds 0 and 1 (benchmarks/research.md), so figures are
-taken on those of seeds from 10 on. Each training is a process of its own, so that its peak memory
-is its own. ``--write`` keeps the figures where `kd recipes` finds them; README's table is the one
-printed.
+taken on those of seeds from 10 on; those of ``strong`` and ``best`` out of fold on all rows. Each
+training is a process of its own, so that its peak memory is its own. ``--write`` keeps the figures
+where `kd recipes` finds them; README's table is the one printed.
 """
 
 from __future__ import annotations

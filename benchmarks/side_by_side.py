@@ -6,7 +6,8 @@
 Every training is a process of its own. In each round, one seed, all recipes are trained in turn,
 so a ratio of seconds compares neighbours; it is taken within a round, and its median is shown.
 Single networks train on nine tenths of the rows and are measured on the others; seeds start where
-nothing was chosen. ``best`` is trained once, on its own folds, and measured out of fold.
+nothing was chosen, but for the settings of ``strong`` and ``best``: out of fold, on all rows.
+``best`` is trained once, on its own folds, and measured out of fold.
 ``--keep FOLDER`` keeps rounds as they are measured, so a stopped run goes on; ``--write`` puts
 table and picture into docs/.
 """
@@ -127,8 +128,9 @@ Written by `python -m benchmarks.side_by_side --write` on {date.today():%Y-%m-%d
 
 Single networks learnt from nine tenths of the labelled rows and were measured on the other tenth,
 the same rows for all of one seed; `best` is measured out of fold on all rows, each read by one
-network of each design. MB are of one process; `best` has one a core. Intervals that overlap prove
-little. The machine was shared: trust the ratios, which compare trainings of one round.
+network of each design. The settings of `strong` and `best` were chosen out of fold on these rows.
+MB are of one process; `best` has one a core. Intervals that overlap prove little. The machine was
+shared: trust the ratios, which compare trainings of one round.
 """
 
 

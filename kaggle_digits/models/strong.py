@@ -42,7 +42,7 @@ def strong(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.0) -
 
 
 def strong_3x3(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.0) -> Any:
-    """As ``strong``, its first layer learnt, the border filled in: half as slow again.
+    """As ``strong``, its first layer learnt and the border filled in: slower.
 
     Args:
         widths: filters at 24 × 24 (one convolution), 12 × 12 (two), 6 × 6 (two), 1 × 1.

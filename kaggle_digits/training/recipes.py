@@ -55,12 +55,15 @@ DESIGNS: dict[str, Recipe] = {
 }
 
 # Designs that are trained as ``strong`` is.
-SIBLINGS = ("strong-3x3", "strong-upright", "strong-evened", "strong-5x5")
+SIBLINGS = {
+    model: replace(STRONG, model=model)
+    for model in ("strong-3x3", "strong-upright", "strong-evened", "strong-5x5")
+}
 
 RECIPES: dict[str, Recipe | Committee] = {
     **DESIGNS,
-    # Two designs, so that its figure is that of a committee, not of a network. Further ones, of up
-    # to twenty times the arithmetic, took away no errors: benchmarks/research.md.
+    # Two designs, so that its figure is that of a committee, not of a network. What further ones
+    # took away could not be told from chance: benchmarks/research.md.
     "best": Committee(
         "best",
         (
@@ -104,9 +107,7 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | C
     if model is None:
         raise UsageError(f"which model? kd train --model NAME, one of: {', '.join(DESIGNS)}")
     find_builder(model)
-    if model in SIBLINGS:
-        return replace(STRONG, model=model)
-    return DESIGNS.get(model, Recipe(model))
+    return (DESIGNS | SIBLINGS).get(model, Recipe(model))
 
 
 def find_augmentation(name: str) -> Augmentation:
