@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -42,7 +42,7 @@ def keras() -> Any:
             "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
         )
     try:
-        with quiet_start():
+        with quiet_start(), _without_jax() if name == "tensorflow" else nullcontext():
             importlib.import_module(name)
             import keras as module
 
@@ -68,6 +68,23 @@ def keras() -> Any:
     # looks before each training.
     gc.freeze()
     return module
+
+
+@contextmanager
+def _without_jax() -> Iterator[None]:
+    """Import TensorFlow without JAX, where that is installed.
+
+    TensorFlow Lite takes one function from it for a converter that nobody here asks for: half a
+    second and 100 MB in each process.
+    """
+    if "jax" in sys.modules:  # somebody wants it
+        yield
+        return
+    sys.modules["jax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["jax"]
 
 
 def start_anew(seed: int) -> None:

@@ -67,11 +67,11 @@ RECIPES: dict[str, Recipe | Committee] = {
     "best": Committee(
         "best",
         (
-            replace(STRONG, epochs=18),
+            replace(STRONG, epochs=16),
             replace(
                 STRONG,
                 model="strong-3x3",
-                epochs=18,
+                epochs=16,
                 label_smoothing=0.0,
                 augment=Augmentation(rotation=17.0, zoom=0.17, shear=0.2, shift=2.5),
             ),
