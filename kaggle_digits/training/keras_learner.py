@@ -15,6 +15,7 @@ from kaggle_digits.machine import backend_name
 from kaggle_digits.models.classifier import Classifier, KerasClassifier, flat_layers
 from kaggle_digits.models.devices import compiled, first_gpu, precision
 from kaggle_digits.models.engine import keras
+from kaggle_digits.training.batches import Batches
 from kaggle_digits.training.learner import OnStep
 from kaggle_digits.training.mixed import computing_in, scaled
 from kaggle_digits.training.muon import conv_muon
@@ -49,17 +50,18 @@ class KerasLearner:
         self.epochs = recipe.epochs
         self.steps = math.ceil(len(images) / recipe.batch_size)
         self._recipe, self._images, self._seed = recipe, images, seed
-        self._targets: NDArray[Any] = labels.astype(np.int32)
+        targets: NDArray[Any] = labels.astype(np.int32)
         loss = k.losses.SparseCategoricalCrossentropy(from_logits=True)
         # What is minimised may hold smoothing and penalties; what is shown compares with
         # validation.
         log_loss = k.metrics.SparseCategoricalCrossentropy(LOG_LOSS, from_logits=True)
         if recipe.label_smoothing:
-            self._targets = np.eye(CLASSES, dtype=np.float32)[labels]
+            targets = np.eye(CLASSES, dtype=np.float32)[labels]
             loss = k.losses.CategoricalCrossentropy(
                 from_logits=True, label_smoothing=recipe.label_smoothing
             )
             log_loss = k.metrics.CategoricalCrossentropy(LOG_LOSS, from_logits=True)
+        self._batches = Batches(images, targets, recipe.batch_size)
         self._rate = _schedule(recipe, self.steps)
         self._model = classifier.logits
         self._precision = precision()
@@ -72,7 +74,7 @@ class KerasLearner:
         )
         self._model.optimizer.build(self._model.trainable_variables)
         # Metrics that make their variables in the first step have it traced twice.
-        self._model.compute_metrics(None, self._targets[:1], np.zeros((1, CLASSES), np.float32))
+        self._model.compute_metrics(None, targets[:1], np.zeros((1, CLASSES), np.float32))
 
     @property
     def classifier(self) -> Classifier:
@@ -85,10 +87,7 @@ class KerasLearner:
         callbacks = [_step_callback(on_step), *([_keep_weights()] if self._recipe.ema else [])]
         with computing_in(self._model, self._precision):
             history = self._model.fit(
-                self._images[order],
-                self._targets[order],
-                batch_size=self._recipe.batch_size,
-                shuffle=False,
+                **self._batches.arranged(order),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 verbose=0,

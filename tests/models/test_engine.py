@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 TRAIN = """
 import numpy as np
@@ -14,6 +17,14 @@ model = k.Sequential([k.Input((4,)), k.layers.Dense(3)])
 model.compile(loss="mse")
 model.fit(np.zeros((100, 4)), np.zeros((100, 3)), verbose=0)
 model.predict(np.zeros((100, 4)), verbose=0)
+"""
+JAX_TOO = """
+import sys
+from kaggle_digits.models.engine import keras
+keras().Sequential([keras().layers.Dense(3)])
+assert "tensorflow" in sys.modules and "jax" not in sys.modules, "before"
+import jax
+assert jax.numpy.ones(2).sum() == 2
 """
 BROKEN = """
 import os
@@ -43,3 +54,9 @@ def test_a_model_of_ones_own_may_import_keras_first(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
+def test_tensorflow_does_not_bring_jax_and_does_not_keep_it_out() -> None:
+    done = subprocess.run([sys.executable, "-c", JAX_TOO], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
