@@ -54,4 +54,5 @@ class Batches:
             starts = tf.data.Dataset.range(0, len(order), self._size)
             options = tf.data.Options()
             options.autotune.enabled = False
-            return {"x": starts.map(batch).prefetch(2).with_options(options)}
+            dataset = starts.map(batch).prefetch(2).with_options(options)
+            return {"x": dataset, "shuffle": False}

@@ -50,7 +50,9 @@ def logits(learner: KerasLearner) -> Any:
 
 def test_averaging_does_not_disturb_the_training(dataset: Dataset) -> None:
     plain, averaged = (weights(trained(dataset.train, ema, epochs=1)) for ema in (None, 0.9))
-    assert all(np.array_equal(one, other) for one, other in zip(plain, averaged, strict=True))
+    for one, other in zip(plain, averaged, strict=True):
+        # TensorFlow fuses the two graphs differently; an average put in place is 0.01 off.
+        assert np.abs(one - other).max() < 1e-6
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw", "adam", "sgd"])
