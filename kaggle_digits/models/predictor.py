@@ -5,21 +5,24 @@ batches of 32 cost more in passing data and starting kernels than small networks
 arithmetic. The network traced once and called on large batches costs the arithmetic. Turning its
 weights into constants, so that batch normalisation is folded into the convolutions, saves some
 3 % more and costs as much once; and what is frozen is stale after the next training step, while a
-traced function reads the weights as they are. Under JAX the same is a compiled function that is
-given the weights, and batches of two sizes only: each size is compiled anew.
+traced function reads the weights as they are. Two batches at a time save 4 to 20 %: one is worked on
+while the other waits for a core. Under JAX the same is a compiled function that is given the
+weights, and batches of two sizes only: each size is compiled anew.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES, SIDE
-from kaggle_digits.machine import backend_name
-from kaggle_digits.models.devices import rows_at_once
+from kaggle_digits.machine import backend_name, usable_cores
+from kaggle_digits.models.devices import first_gpu, rows_at_once
 from kaggle_digits.models.engine import keras
 
 # Under JAX, up to so many images are filled up to that many: a drawing need not wait for 500.
@@ -52,9 +55,13 @@ class Predictor:
         if traced is None:
             predicted = self._network.predict(images, batch_size=most, verbose=0)
             return np.asarray(predicted, np.float32)
-        for start in range(0, len(images), most):
-            stop = start + most
-            answers[start:stop] = traced(images[start:stop])
+
+        def read(start: int) -> None:
+            answers[start : start + most] = traced(images[start : start + most])
+
+        with ThreadPoolExecutor(_batches_at_a_time()) as pool:
+            for _ in pool.map(read, range(0, len(images), most)):
+                pass
         return answers
 
     def traced(self) -> Any:
@@ -72,6 +79,12 @@ class Predictor:
                 self._traced = trace(self._network)
                 self._reads = self._traced and _of_tensors(self._traced)
         return self._reads
+
+
+def _batches_at_a_time() -> int:
+    """Two where several cores share each batch: one is worked on while the other waits for them."""
+    shared = usable_cores() > 1 and os.environ.get("TF_NUM_INTRAOP_THREADS") != "1"
+    return 2 if shared and backend_name() == "tensorflow" and first_gpu() is None else 1
 
 
 def trace(network: Any) -> Any:
