@@ -5,8 +5,8 @@ batches of 32 cost more in passing data and starting kernels than small networks
 arithmetic. The network traced once and called on large batches costs the arithmetic. Turning its
 weights into constants, so that batch normalisation is folded into the convolutions, saves some
 3 % more and costs as much once; and what is frozen is stale after the next training step, while a
-traced function reads the weights as they are. Two batches at a time save 4 to 20 %: one is worked on
-while the other waits for a core. Under JAX the same is a compiled function that is given the
+traced function reads the weights as they are. Two batches at a time save 4 to 20 %: one is worked
+on while the other waits for a core. Under JAX the same is a compiled function that is given the
 weights, and batches of two sizes only: each size is compiled anew.
 """
 
