@@ -1,8 +1,8 @@
 """Members trained on this machine: in this process, or several at once in processes of their own.
 
-Two processes of one thread each do the work of two cores in three quarters to nine tenths of the
-time that one process of two threads takes, by the processor (`python -m benchmarks.executors`), but
-each must start TensorFlow.
+Two processes of one thread each do the work of two cores in six to nine tenths of the time that one
+process of two threads takes, by the processor (`python -m benchmarks.executors`), but each must
+start TensorFlow.
 """
 
 from __future__ import annotations
