@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from kaggle_digits.errors import UsageError
-from kaggle_digits.machine import backend_name
+from kaggle_digits.machine import backend_name, usable_cores
 from kaggle_digits.models.engine import keras
 
 PRECISION = "KD_PRECISION"
@@ -90,3 +90,9 @@ def compiled() -> bool:
 def rows_at_once() -> int:
     """Images in a batch that is predicted."""
     return ROWS_ON_CPU if first_gpu() is None else ROWS_ON_GPU
+
+
+def batches_at_a_time() -> int:
+    """Two where several cores share each batch: one is worked on while the other waits for them."""
+    shared = usable_cores() > 1 and os.environ.get("TF_NUM_INTRAOP_THREADS") != "1"
+    return 2 if shared and backend_name() == "tensorflow" and first_gpu() is None else 1

@@ -12,7 +12,6 @@ weights, and batches of two sizes only: each size is compiled anew.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES, SIDE
-from kaggle_digits.machine import backend_name, usable_cores
-from kaggle_digits.models.devices import first_gpu, rows_at_once
+from kaggle_digits.machine import backend_name
+from kaggle_digits.models.devices import batches_at_a_time, rows_at_once
 from kaggle_digits.models.engine import keras
 
 # Under JAX, up to so many images are filled up to that many: a drawing need not wait for 500.
@@ -59,7 +58,7 @@ class Predictor:
         def read(start: int) -> None:
             answers[start : start + most] = traced(images[start : start + most])
 
-        with ThreadPoolExecutor(_batches_at_a_time()) as pool:
+        with ThreadPoolExecutor(batches_at_a_time()) as pool:
             for _ in pool.map(read, range(0, len(images), most)):
                 pass
         return answers
@@ -79,12 +78,6 @@ class Predictor:
                 self._traced = trace(self._network)
                 self._reads = self._traced and _of_tensors(self._traced)
         return self._reads
-
-
-def _batches_at_a_time() -> int:
-    """Two where several cores share each batch: one is worked on while the other waits for them."""
-    shared = usable_cores() > 1 and os.environ.get("TF_NUM_INTRAOP_THREADS") != "1"
-    return 2 if shared and backend_name() == "tensorflow" and first_gpu() is None else 1
 
 
 def trace(network: Any) -> Any:

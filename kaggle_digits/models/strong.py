@@ -92,10 +92,7 @@ def fast(*, widths: Sequence[int] = (20, 48, 96)) -> Any:
             k.layers.Cropping2D(MARGIN),
             *_waves(first),
             *_convolution(second, 3, pool=True),
-            k.layers.Flatten(),
-            k.layers.Dense(units, use_bias=False),
-            k.layers.BatchNormalization(momentum=MOMENTUM),
-            k.layers.ReLU(),
+            *_all_that_is_left(units, "glorot_uniform"),
             k.layers.Dense(10, name="out"),
         ]
     )
@@ -115,7 +112,7 @@ def _learnt_layers(widths: Sequence[int], dropout: float) -> list[Any]:
     ]
 
 
-def _all_that_is_left(units: int) -> list[Any]:
+def _all_that_is_left(units: int, initializer: str = "he_normal") -> list[Any]:
     """A convolution as large as the image, batch normalisation, relu.
 
     As a product of matrices it takes a quarter of a convolution's time.
@@ -123,7 +120,7 @@ def _all_that_is_left(units: int) -> list[Any]:
     k = keras()
     return [
         k.layers.Flatten(),
-        k.layers.Dense(units, use_bias=False, kernel_initializer="he_normal"),
+        k.layers.Dense(units, use_bias=False, kernel_initializer=initializer),
         k.layers.BatchNormalization(momentum=MOMENTUM),
         k.layers.ReLU(),
     ]

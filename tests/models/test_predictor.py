@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks import predicting
 from kaggle_digits.machine import backend_name
-from kaggle_digits.models import predictor as predictor_module
+from kaggle_digits.models import devices
 from kaggle_digits.models.classifier import KerasClassifier
 from kaggle_digits.models.devices import ROWS_ON_CPU as BATCH
 from kaggle_digits.models.engine import keras
@@ -61,8 +61,8 @@ def test_the_same_answers_as_predict_each_time(model: str) -> None:
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_batches_come_back_in_their_places(monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
-    monkeypatch.setattr(predictor_module, "usable_cores", lambda: 2)
-    at_a_time = predictor_module._batches_at_a_time()
+    monkeypatch.setattr(devices, "usable_cores", lambda: 2)
+    at_a_time = devices.batches_at_a_time()
     assert at_a_time == (2 if threads == "2" and backend_name() == "tensorflow" else 1)
     predictor = Predictor(network("fast"))
     answers = predictor(IMAGES)
