@@ -55,7 +55,7 @@ bench: setup  ## measure start-up, reading, augmenting, predicting, faults; fast
 	$(BIN)/python -m benchmarks.csv_reading
 	$(BIN)/python -m benchmarks.augmentation
 	$(BIN)/python -m benchmarks.predicting
-	$(BIN)/python -m benchmarks.torture wire --quick
+	$(BIN)/python -m tests.robustness wire --quick
 	@test -e data/train.csv || { echo "no data/train.csv: kd fetch, then make bench also compares recipes"; exit 0; }; \
 	$(BIN)/python -m benchmarks.side_by_side
 
@@ -63,7 +63,7 @@ bench-full: setup  ## train every recipe and the peers three times: hours; goes 
 	$(BIN)/python -m benchmarks.side_by_side --full --keep runs/.bench
 
 torture: setup  ## kill it, starve it, lie to it: what was tried and what was lost; half an hour
-	$(BIN)/python -m benchmarks.torture
+	$(BIN)/python -m tests.robustness
 
 clean:  ## remove .venv, caches and the demo; your data, runs and submissions stay
 	rm -rf $(VENV) demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

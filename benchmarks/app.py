@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from tests.data.pictures import STROKES, as_file, drawn
+from tests.support.pictures import STROKES, as_file, drawn
 
 COLD_BAR, FIRST_BAR, P99_BAR = 1.0, 1.5, 0.05
 CLIENTS, EACH, ALONE = 50, 10, 300

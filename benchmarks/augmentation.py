@@ -18,11 +18,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from kaggle_digits.machine import machine, versions
-from kaggle_digits.training.augment import Augmentation
-from kaggle_digits.training.learner import Learner
+from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.learners import make_learner
 from kaggle_digits.training.recipes import DESIGNS
+from kaggle_digits.training.trainer import Learner
 
 WITHOUT = "none"
 AMOUNTS = {

@@ -27,20 +27,20 @@ from benchmarks.executors import train as train_by_command
 from benchmarks.plan import Costs, table
 from benchmarks.ray_nodes import Nodes, ray_nodes
 from benchmarks.watching import Disasters
-from kaggle_digits.data.folder import Dataset, load
-from kaggle_digits.data.split import Split, split
-from kaggle_digits.machine import machine, versions
-from kaggle_digits.runs import Run
-from kaggle_digits.scale.ray_cluster import RayExecutor
-from kaggle_digits.scale.ray_connect import connect
-from kaggle_digits.scale.worker import HandedOver, train_one
+from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.splits import Split, split
+from kaggle_digits.executors.ray import RayExecutor
+from kaggle_digits.executors.ray_connect import connect
+from kaggle_digits.executors.worker import HandedOver, train_one
+from kaggle_digits.runs.run import Run
+from kaggle_digits.training.aggregate import assemble
+from kaggle_digits.training.callbacks import Watcher
 from kaggle_digits.training.executor import Trained
-from kaggle_digits.training.fit import Task
-from kaggle_digits.training.kept import keep_member
-from kaggle_digits.training.members import assemble
+from kaggle_digits.training.fold import Task
+from kaggle_digits.training.member_store import keep_member
 from kaggle_digits.training.recipes import find_recipe
-from kaggle_digits.training.run import train
-from kaggle_digits.training.watch import Watcher
+from kaggle_digits.training.train import train
 
 PARTS = ("overhead", "faults", "costs")
 MEMBERS = 6
@@ -87,7 +87,7 @@ def overhead(nodes: Nodes, given: Any) -> float:
 
 def outlive(nodes: Nodes, dataset: Dataset, given: Any, work: Path) -> bool:
     """Whether a training with disasters is the local one bit for bit; prints what happened."""
-    from kaggle_digits.scale.local import LocalExecutor
+    from kaggle_digits.executors.local import LocalExecutor
 
     recipe = find_recipe(given.recipe).with_changes(epochs=given.epochs)
     how = Split("folds", folds=MEMBERS)
@@ -124,8 +124,8 @@ def measure(nodes: Nodes, dataset: Dataset, given: Any) -> Costs:
 
     def alone(task: Task, data: Any) -> tuple[float, float, bytes]:
         started = time.perf_counter()
-        from kaggle_digits.models.engine import keras
-        from kaggle_digits.scale.worker import limit_threads
+        from kaggle_digits.executors.worker import limit_threads
+        from kaggle_digits.models.backend import keras
 
         limit_threads(1)
         keras()

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kaggle_digits.core.environment import machine, versions
 from kaggle_digits.data.digits import PIXELS, TRAIN_COLUMNS
-from kaggle_digits.machine import machine, versions
 
 ROWS = 42_000
 OURS = """

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import psutil
 
-from kaggle_digits.machine import machine, usable_cores, versions
+from kaggle_digits.core.environment import machine, usable_cores, versions
 
 SECONDS_BETWEEN_LOOKS = 0.5
 CASES = {

@@ -21,9 +21,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.files import write_json
-from kaggle_digits.machine import machine, versions
-from kaggle_digits.runs import Run
+from kaggle_digits.core.atomic_io import write_json
+from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.runs.run import Run
 from kaggle_digits.training.committee import read_recipe
 from kaggle_digits.training.measured import PATH, measured
 from kaggle_digits.training.recipes import DESIGNS, RECIPES

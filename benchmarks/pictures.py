@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from kaggle_digits.data.dataset import load
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.data.folder import load
-from kaggle_digits.data.picture import open_picture, prepare
-from kaggle_digits.data.strokes import BOX, centred
-from kaggle_digits.reading.reader import Reader, open_reader
-from kaggle_digits.run_store import open_run
-from kaggle_digits.scores import predicted_rows, wilson
+from kaggle_digits.imaging.loading import open_picture, prepare
+from kaggle_digits.imaging.segmentation import BOX, centred
+from kaggle_digits.inference.reader import Reader, open_reader
+from kaggle_digits.metrics.scores import predicted_rows, wilson
+from kaggle_digits.runs.store import open_run
 
 Pixels = NDArray[np.uint8]
 DRAWN_BAR, REPOSITORY_BAR, STRESS_BAR, MANY = 0.96, 0.90, 0.97, 8

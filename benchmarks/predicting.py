@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core.environment import machine, versions
 from kaggle_digits.data.digits import read_test
-from kaggle_digits.machine import machine, versions
-from kaggle_digits.models.classifier import KerasClassifier
-from kaggle_digits.models.engine import keras
-from kaggle_digits.models.normalize import Normalizer
-from kaggle_digits.models.zoo import build
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.base import KerasClassifier
+from kaggle_digits.models.normalization import Normalizer
+from kaggle_digits.models.registry import build
 
 ROWS = 28_000
 NETWORKS = ["dense", "fast", "strong", "keras-convnet", "notebook-convnet"]

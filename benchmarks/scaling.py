@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.models import train_once
-from kaggle_digits.machine import machine, versions
+from kaggle_digits.core.environment import machine, versions
 
 SETTINGS = {
     "rows": [["--rows", str(rows), "--epochs", "2"] for rows in (10_000, 20_000, 42_000)],

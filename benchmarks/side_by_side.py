@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.models import FIRST_SEED, train_once
-from kaggle_digits.files import write_json, write_text
-from kaggle_digits.machine import machine, versions
-from kaggle_digits.scores import wilson
+from kaggle_digits.core.atomic_io import write_json, write_text
+from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.metrics.scores import wilson
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +85,7 @@ def main() -> None:
         found = measure(recipes, given.seeds, given.data, keep, given.rows)
     print("\n".join([*table(found), "", *bars(found)]))
     if given.write:
-        from kaggle_digits.insight import style
+        from kaggle_digits.plots import style
 
         write_text(DOCS / TABLE, page(found))
         style.save(draw(found), DOCS / PICTURE)
@@ -180,7 +180,7 @@ def draw(found: Measured) -> Figure:
     """Share of rows wrong against seconds of training, both as powers of ten."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    from kaggle_digits.insight import style
+    from kaggle_digits.plots import style
 
     @style.styled
     def picture() -> Figure:

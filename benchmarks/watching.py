@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psutil
 
 from benchmarks.ray_nodes import Nodes
-from kaggle_digits.training.watch import Epoch, Watcher
+from kaggle_digits.training.callbacks import Epoch, Watcher
 
 
 class Remembers(Watcher):

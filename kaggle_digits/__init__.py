@@ -16,72 +16,72 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kaggle_digits.competition.sources import fetch as fetch
-    from kaggle_digits.data.folder import Dataset as Dataset
-    from kaggle_digits.data.folder import load as load
-    from kaggle_digits.data.split import Split as Split
-    from kaggle_digits.data.split import split as split
-    from kaggle_digits.data.submission import read_submission as read_submission
-    from kaggle_digits.data.submission import write_submission as write_submission
-    from kaggle_digits.ensemble import Ensemble as Ensemble
-    from kaggle_digits.ensemble import ensemble_runs as ensemble_runs
-    from kaggle_digits.errors import DataError as DataError
-    from kaggle_digits.errors import DigitsError as DigitsError
-    from kaggle_digits.errors import KaggleError as KaggleError
-    from kaggle_digits.errors import ModelError as ModelError
-    from kaggle_digits.errors import RunError as RunError
-    from kaggle_digits.errors import StorageError as StorageError
-    from kaggle_digits.errors import SubmissionError as SubmissionError
-    from kaggle_digits.errors import UsageError as UsageError
-    from kaggle_digits.insight.evaluate import evaluate as evaluate
-    from kaggle_digits.insight.inspect import inspect as inspect
-    from kaggle_digits.run_store import list_runs as list_runs
-    from kaggle_digits.run_store import open_run as open_run
-    from kaggle_digits.runs import Run as Run
-    from kaggle_digits.scores import Score as Score
-    from kaggle_digits.scores import score as score
-    from kaggle_digits.training.augment import Augmentation as Augmentation
+    from kaggle_digits.core.errors import DataError as DataError
+    from kaggle_digits.core.errors import DigitsError as DigitsError
+    from kaggle_digits.core.errors import KaggleError as KaggleError
+    from kaggle_digits.core.errors import ModelError as ModelError
+    from kaggle_digits.core.errors import RunError as RunError
+    from kaggle_digits.core.errors import StorageError as StorageError
+    from kaggle_digits.core.errors import SubmissionError as SubmissionError
+    from kaggle_digits.core.errors import UsageError as UsageError
+    from kaggle_digits.data.dataset import Dataset as Dataset
+    from kaggle_digits.data.dataset import load as load
+    from kaggle_digits.data.splits import Split as Split
+    from kaggle_digits.data.splits import split as split
+    from kaggle_digits.data.submission_csv import read_submission as read_submission
+    from kaggle_digits.data.submission_csv import write_submission as write_submission
+    from kaggle_digits.ensembling.ensemble import Ensemble as Ensemble
+    from kaggle_digits.ensembling.ensemble import ensemble_runs as ensemble_runs
+    from kaggle_digits.evaluation.data_inspection import inspect as inspect
+    from kaggle_digits.evaluation.evaluate import evaluate as evaluate
+    from kaggle_digits.metrics.scores import Score as Score
+    from kaggle_digits.metrics.scores import score as score
+    from kaggle_digits.runs.run import Run as Run
+    from kaggle_digits.runs.store import list_runs as list_runs
+    from kaggle_digits.runs.store import open_run as open_run
+    from kaggle_digits.sources import fetch as fetch
+    from kaggle_digits.training.augmentation import Augmentation as Augmentation
     from kaggle_digits.training.predict import predict_again as predict_again
     from kaggle_digits.training.recipe import Recipe as Recipe
     from kaggle_digits.training.recipes import RECIPES as RECIPES
     from kaggle_digits.training.recipes import find_recipe as find_recipe
-    from kaggle_digits.training.run import resume as resume
-    from kaggle_digits.training.run import train as train
+    from kaggle_digits.training.train import resume as resume
+    from kaggle_digits.training.train import train as train
 
-__version__ = "0.1.0"
+from kaggle_digits._version import __version__ as __version__
 
 _PLACES = {
-    "Augmentation": "training.augment",
-    "DataError": "errors",
-    "Dataset": "data.folder",
-    "DigitsError": "errors",
-    "Ensemble": "ensemble",
-    "KaggleError": "errors",
-    "ModelError": "errors",
+    "Augmentation": "training.augmentation",
+    "DataError": "core.errors",
+    "Dataset": "data.dataset",
+    "DigitsError": "core.errors",
+    "Ensemble": "ensembling.ensemble",
+    "KaggleError": "core.errors",
+    "ModelError": "core.errors",
     "RECIPES": "training.recipes",
     "Recipe": "training.recipe",
-    "Run": "runs",
-    "RunError": "errors",
-    "Score": "scores",
-    "Split": "data.split",
-    "StorageError": "errors",
-    "SubmissionError": "errors",
-    "UsageError": "errors",
-    "ensemble_runs": "ensemble",
-    "evaluate": "insight.evaluate",
-    "fetch": "competition.sources",
+    "Run": "runs.run",
+    "RunError": "core.errors",
+    "Score": "metrics.scores",
+    "Split": "data.splits",
+    "StorageError": "core.errors",
+    "SubmissionError": "core.errors",
+    "UsageError": "core.errors",
+    "ensemble_runs": "ensembling.ensemble",
+    "evaluate": "evaluation.evaluate",
+    "fetch": "sources.fetch",
     "find_recipe": "training.recipes",
-    "inspect": "insight.inspect",
-    "list_runs": "run_store",
-    "load": "data.folder",
-    "open_run": "run_store",
+    "inspect": "evaluation.data_inspection",
+    "list_runs": "runs.store",
+    "load": "data.dataset",
+    "open_run": "runs.store",
     "predict_again": "training.predict",
-    "read_submission": "data.submission",
-    "resume": "training.run",
-    "score": "scores",
-    "split": "data.split",
-    "train": "training.run",
-    "write_submission": "data.submission",
+    "read_submission": "data.submission_csv",
+    "resume": "training.train",
+    "score": "metrics.scores",
+    "split": "data.splits",
+    "train": "training.train",
+    "write_submission": "data.submission_csv",
 }
 __all__ = ["__version__", *_PLACES]  # noqa: PLE0604 (they are strings)
 

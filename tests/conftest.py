@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_digits.competition.sources import fetch
-from kaggle_digits.data.folder import load
-from kaggle_digits.data.split import Split
-from kaggle_digits.runs import Run
+from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.splits import Split
+from kaggle_digits.runs.run import Run
+from kaggle_digits.sources import fetch
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.run import train
+from kaggle_digits.training.train import train
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,6 +37,12 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     fetch("sample", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(sample: Path) -> Dataset:
+    """The sample loaded: 1,078 labelled and 719 unlabelled digits."""
+    return load(sample)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The floors of the house: an import points down, never up, never in a circle."""
+"""The layers of the package: imports point downwards only, and never form a circle."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "kaggle_digits"
-FLOORS = [
-    {"ctrl_c", "errors", "files", "machine", "trust"},
-    {"calibration", "data", "models", "runs", "run_form", "run_store", "scores"},
-    {"training", "insight", "competition", "blend", "judging", "ensemble", "submissions"}
-    | {"reading", "app"},
-    {"studies", "scale"},
+LAYERS = [
+    {"_version"},
+    {"core"},
+    {"data"},
+    {"metrics", "models", "kaggle_api", "imaging"},
+    {"plots", "runs", "sources"},
+    {"evaluation", "ensembling"},
+    {"training"},
+    {"executors", "inference", "tuning"},
+    {"studies", "kaggle_notebooks", "app"},
     {"cli"},
     {"__main__", "__init__"},
 ]
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, 1) for room in rooms}
+LAYER_OF = {package: number for number, names in enumerate(LAYERS, 1) for package in names}
 ONLY_IN = {
     "typer": {"cli"},
     "rich": {"cli"},
@@ -60,39 +64,47 @@ def own(path: Path) -> set[str]:
     return {name.removeprefix(prefix) for name in imports(path) if name.startswith(prefix)}
 
 
-def room(module: str) -> str:
+def package_of(module: str) -> str:
     return module.partition(".")[0]
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_point_down(module: str) -> None:
-    floor = FLOOR_OF[room(module)]
+def test_imports_point_downwards(module: str) -> None:
+    layer = LAYER_OF[package_of(module)]
     for other in own(MODULES[module]):
-        assert room(other) == room(module) or FLOOR_OF[room(other)] <= floor, (
-            f"{module} (floor {floor}) imports {other} (floor {FLOOR_OF[room(other)]})"
+        assert package_of(other) == package_of(module) or LAYER_OF[package_of(other)] < layer, (
+            f"{module} (layer {layer}) imports {other} (layer {LAYER_OF[package_of(other)]})"
         )
 
 
-def test_no_room_imports_itself_in_a_circle() -> None:
+def test_no_circular_imports() -> None:
     TopologicalSorter({name: own(path) - {name} for name, path in MODULES.items()}).prepare()
-    rooms: dict[str, set[str]] = {}
+    packages: dict[str, set[str]] = {}
     for name, path in MODULES.items():
-        rooms.setdefault(room(name), set()).update(map(room, own(path)))
-    TopologicalSorter({name: used - {name} for name, used in rooms.items()}).prepare()
+        packages.setdefault(package_of(name), set()).update(map(package_of, own(path)))
+    TopologicalSorter({name: used - {name} for name, used in packages.items()}).prepare()
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_packages_stay_in_their_rooms(module: str) -> None:
+def test_third_party_packages_stay_in_their_layers(module: str) -> None:
     used = {name.partition(".")[0] for name in imports(MODULES[module])}
-    for package, rooms in ONLY_IN.items():
-        assert package not in used or room(module) in rooms, f"{module} imports {package}"
+    for package, allowed in ONLY_IN.items():
+        assert package not in used or package_of(module) in allowed, f"{module} imports {package}"
     heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "kaggle", "pyarrow"}
-    if room(module) in {"cli", "__init__", "models", "training", "data", "competition"}:
+    if package_of(module) in {
+        "cli",
+        "__init__",
+        "models",
+        "training",
+        "data",
+        "kaggle_api",
+        "sources",
+    }:
         early = {name.partition(".")[0] for name in imports(MODULES[module], top_level=True)}
         assert not early & heavy, f"{module} imports {early & heavy} before it is needed"
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if room(m) != "cli"])
+@pytest.mark.parametrize("module", [m for m in MODULES if package_of(m) != "cli"])
 def test_only_the_command_line_prints(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]

@@ -8,8 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from kaggle_digits.data.folder import load
-from kaggle_digits.data.submission import read_submission
+from kaggle_digits.data.dataset import load
+from kaggle_digits.data.submission_csv import read_submission
 
 PATH = Path(__file__).parents[1] / "docs" / "first-submission.ipynb"
 

@@ -1,6 +1,6 @@
 """README says what is true: every command in it is run here, in order, on the sample.
 
-A ``kd fetch`` begins a folder of its own. Kaggle is the one in tests/fakes, and it serves the
+A ``kd fetch`` begins a folder of its own. Kaggle is the one in tests/support, and it serves the
 sample. A training that names no epochs gets one or two; nothing else is changed.
 """
 
@@ -18,16 +18,16 @@ import typer
 from typer.testing import CliRunner
 
 from benchmarks.models import table
-from kaggle_digits.cli import send
+from kaggle_digits.cli import submit
 from kaggle_digits.cli.main import app
-from kaggle_digits.data.folder import FILES
-from kaggle_digits.models.zoo import BUILDERS
+from kaggle_digits.data.dataset import FILES
+from kaggle_digits.models.registry import BUILDERS
 from kaggle_digits.studies.catalogue import STUDIES
 from kaggle_digits.training.measured import measured
 from kaggle_digits.training.recipes import RECIPES
-from tests.data.pictures import drawn
-from tests.fakes.fixtures import home
-from tests.fakes.kaggle_server import FakeKaggle
+from tests.support.fixtures import home
+from tests.support.kaggle_server import FakeKaggle
+from tests.support.pictures import drawn
 
 __all__ = ["home"]
 
@@ -63,7 +63,7 @@ def kaggle(
         for name, value in server.environment(home).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("KD_KAGGLE_TIMEOUT", "6")
-        monkeypatch.setattr(send, "on_terminal", lambda: True)
+        monkeypatch.setattr(submit, "on_terminal", lambda: True)
         yield server
 
 

@@ -12,10 +12,10 @@ import typer
 
 from kaggle_digits.cli import console
 from kaggle_digits.cli.options import RUNS, RunsDir, Svg
-from kaggle_digits.errors import DataError, UsageError
+from kaggle_digits.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.reading.classify import Answer
+    from kaggle_digits.inference.classify import Answer
 
 STDIN, STEPS = "-", "-steps"
 
@@ -41,9 +41,9 @@ def classify(
     """Read the digit in a picture: drawn, photographed or scanned, on any paper."""
     from threadpoolctl import threadpool_limits
 
-    from kaggle_digits.data.picture import open_picture
-    from kaggle_digits.reading.classify import read_picture
-    from kaggle_digits.reading.reader import open_reader
+    from kaggle_digits.imaging.loading import open_picture
+    from kaggle_digits.inference.classify import read_picture
+    from kaggle_digits.inference.reader import open_reader
 
     if svg and not show:
         raise UsageError("--svg copies the pictures of --show; add --show, or leave out --svg")
@@ -82,11 +82,11 @@ def _files(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
         if not name:  # a shell's unset variable would mean the whole current folder
             raise UsageError("an empty name is no picture; for all in this folder: kd classify .")
         if name == STDIN:
-            from kaggle_digits.data.picture import MOST_BYTES
+            from kaggle_digits.imaging.loading import MOST_BYTES
 
             yield name, sys.stdin.buffer.read(MOST_BYTES + 1)  # more is refused
         elif Path(name).is_dir():  # what an earlier --show left there is not read
-            from kaggle_digits.data.picture import pictures_in
+            from kaggle_digits.imaging.loading import pictures_in
 
             inside = [path for path in pictures_in(Path(name)) if STEPS not in path.stem]
             if not inside:
@@ -118,8 +118,8 @@ def _entry(name: str, answer: Answer | None, note: str) -> dict[str, Any]:
 
 
 def _save_steps(name: str, answer: Answer, *, svg: bool) -> None:
-    from kaggle_digits.insight import style
-    from kaggle_digits.insight.steps import steps
+    from kaggle_digits.plots import style
+    from kaggle_digits.plots.preparation_steps import steps
 
     stem = "stdin" if name == STDIN else Path(name).stem
     numbers = itertools.chain([""], (f"-{k}" for k in itertools.count(2)))

@@ -11,7 +11,7 @@ from kaggle_digits.cli import console
 from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 
 if TYPE_CHECKING:
-    from kaggle_digits.insight.compare import Compared
+    from kaggle_digits.evaluation.comparison import Compared
 
 
 def compare(
@@ -36,18 +36,18 @@ def compare(
     """Say which run is better on the rows that all held out, and whether it is chance."""
     from dataclasses import asdict
 
-    from kaggle_digits import run_store
-    from kaggle_digits.data.folder import load
-    from kaggle_digits.errors import UsageError
-    from kaggle_digits.insight import compare as comparing
-    from kaggle_digits.insight import style
-    from kaggle_digits.insight.evaluate import FIGURES
-    from kaggle_digits.insight.held_out import held_out
+    from kaggle_digits.core.errors import UsageError
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.evaluation import comparison as comparing
+    from kaggle_digits.evaluation.evaluate import FIGURES
+    from kaggle_digits.evaluation.held_out import held_out
+    from kaggle_digits.plots import style
+    from kaggle_digits.runs import store
 
     if output is not None and output.exists():
         raise UsageError(f"{output} stands already; choose another name with -o")
     dataset = load(data_dir)
-    opened = [run_store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
+    opened = [store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
     answers = {run.name: held_out(run, dataset) for run in opened}
     found = comparing.compare(answers, dataset.labels)
     picture = output or opened[0].path / FIGURES / "compare.png"

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from kaggle_digits.cli import unsaid
 from kaggle_digits.cli.streams import give_up, speaks_unicode
-from kaggle_digits.errors import StorageError
+from kaggle_digits.core.errors import StorageError
 
 DEBUG_VARIABLE = "KD_DEBUG"
 

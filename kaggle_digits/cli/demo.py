@@ -18,15 +18,15 @@ def demo(
 ) -> None:
     """Go the whole way on scikit-learn's digits: fetch, train, evaluate, predict, check."""
     from kaggle_digits.cli.progress import TrainingProgress
-    from kaggle_digits.competition.sources import fetch
-    from kaggle_digits.data.folder import load
-    from kaggle_digits.data.split import Split
-    from kaggle_digits.data.submission import read_submission
-    from kaggle_digits.insight.evaluate import evaluate
-    from kaggle_digits.submissions import submission_path, write_run_submission
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.data.splits import Split
+    from kaggle_digits.data.submission_csv import read_submission
+    from kaggle_digits.evaluation.evaluate import evaluate
+    from kaggle_digits.runs.submission_files import submission_path, write_run_submission
+    from kaggle_digits.sources import fetch
     from kaggle_digits.training.predict import predict_again
     from kaggle_digits.training.recipes import RECIPES
-    from kaggle_digits.training.run import train
+    from kaggle_digits.training.train import train
 
     started = time.perf_counter()
     data_dir, runs_dir, submissions_dir = (folder / d for d in ("data", "runs", "submissions"))

@@ -13,11 +13,11 @@ from typing import Annotated
 
 import typer
 
-from kaggle_digits import __version__
+from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, unsaid
+from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
 from kaggle_digits.cli.options import DATA, AsJson, DataDir
-from kaggle_digits.cli.transfer import SECONDS, Display, Timeout
-from kaggle_digits.errors import DigitsError
+from kaggle_digits.core.errors import DigitsError
 
 GOOD, ODD, BAD = "ok", "warning", "error"
 MARKS = {GOOD: "✓", ODD: "!", BAD: "✗"}
@@ -103,7 +103,7 @@ def _versions() -> Iterator[Finding]:
 def _processor() -> Finding:
     import psutil
 
-    from kaggle_digits.machine import usable_cores
+    from kaggle_digits.core.environment import usable_cores
 
     memory = psutil.virtual_memory()
     total, free = memory.total / 2**30, memory.available / 2**30
@@ -116,7 +116,7 @@ def _processor() -> Finding:
 def _backend() -> Finding:
     from importlib import metadata
 
-    from kaggle_digits.machine import backend_name, installed
+    from kaggle_digits.core.environment import backend_name, installed
 
     name = backend_name()
     precision = os.environ.get("KD_PRECISION")
@@ -132,7 +132,7 @@ def _backend() -> Finding:
 
 
 def _gpu() -> Finding:
-    from kaggle_digits.machine import backend_name, gpus, installed
+    from kaggle_digits.core.environment import backend_name, gpus, installed
 
     found = gpus()
     if not found and shutil.which("nvidia-smi"):
@@ -150,7 +150,7 @@ def _gpu() -> Finding:
 
 
 def _kaggle(*, offline: bool, timeout: float) -> Iterator[Finding]:
-    from kaggle_digits.competition import credentials
+    from kaggle_digits.kaggle_api import credentials
 
     try:
         credential = credentials.find()
@@ -175,8 +175,8 @@ def _kaggle(*, offline: bool, timeout: float) -> Iterator[Finding]:
 def _accepted(timeout: float) -> Finding:
     from dataclasses import replace
 
-    from kaggle_digits.competition.client import Kaggle
-    from kaggle_digits.competition.patience import Patience
+    from kaggle_digits.kaggle_api.client import Kaggle
+    from kaggle_digits.kaggle_api.retry import Patience
 
     with Display() as display:
         kaggle = Kaggle(patience=replace(Patience.of(timeout), tries=2), progress=display)
@@ -188,8 +188,8 @@ def _accepted(timeout: float) -> Finding:
 
 
 def _data(folder: Path) -> Finding:
-    from kaggle_digits.data.folder import FILES, TEST, TRAIN, source_of
-    from kaggle_digits.files import sha256
+    from kaggle_digits.core.atomic_io import sha256
+    from kaggle_digits.data.dataset import FILES, TEST, TRAIN, source_of
 
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:

@@ -24,10 +24,10 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a run's model for other programs, and check that it answers as Keras does."""
-    from kaggle_digits.data.folder import load
-    from kaggle_digits.errors import DataError
-    from kaggle_digits.models.exports import check_format
-    from kaggle_digits.run_store import open_run
+    from kaggle_digits.core.errors import DataError
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.models.export import check_format
+    from kaggle_digits.runs.store import open_run
     from kaggle_digits.training.export import export_run
 
     check_format(kind)

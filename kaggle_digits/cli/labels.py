@@ -21,13 +21,13 @@ def labels(
     as_json: AsJson = False,
 ) -> None:
     """List labels of train.csv that are likely wrong, as a picture and a CSV in the run folder."""
-    from kaggle_digits import run_store
-    from kaggle_digits.data.folder import load
-    from kaggle_digits.insight import style
-    from kaggle_digits.insight.held_out import held_out
-    from kaggle_digits.insight.label_errors import label_errors
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.evaluation.held_out import held_out
+    from kaggle_digits.evaluation.label_errors import label_errors
+    from kaggle_digits.plots import style
+    from kaggle_digits.runs import store
 
-    opened = run_store.open_run(runs_dir, run)
+    opened = store.open_run(runs_dir, run)
     dataset = load(data_dir)
     with style.vector_copies(svg):
         found = label_errors(opened, dataset, held_out(opened, dataset))

@@ -14,31 +14,32 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from kaggle_digits import __version__, ctrl_c, trust
+from kaggle_digits._version import __version__
+from kaggle_digits.cli import app as app_command
 from kaggle_digits.cli import (
     classify,
-    combine,
     compare,
     console,
-    data,
     demo,
     doctor,
+    evaluate,
     export,
-    judge,
+    fetch,
+    inspect,
     labels,
-    lists,
-    look,
+    predict,
     remote,
-    send,
+    runs,
     streams,
-    studies,
+    study,
+    submit,
     train,
     tune,
     unsaid,
-    web,
 )
-from kaggle_digits.errors import DigitsError
-from kaggle_digits.files import explain_os_error
+from kaggle_digits.core import interrupts, signing
+from kaggle_digits.core.atomic_io import explain_os_error
+from kaggle_digits.core.errors import DigitsError
 
 INTERRUPTED = 130
 SAID = "kaggle_digits.said"
@@ -65,7 +66,10 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take --debug and --trust wherever they stand, as in ``kd train --debug``."""
         said: dict[str, str] = {}
-        for option, variable in (("--debug", console.DEBUG_VARIABLE), ("--trust", trust.VARIABLE)):
+        for option, variable in (
+            ("--debug", console.DEBUG_VARIABLE),
+            ("--trust", signing.VARIABLE),
+        ):
             end = args.index("--") if "--" in args else len(args)
             if option in args[:end]:
                 said[variable] = "1"
@@ -80,7 +84,7 @@ class Commands(TyperGroup):
 
     def _told_in_a_line(self, ctx: Any) -> Any:
         try:
-            with ctrl_c.heeded():
+            with interrupts.heeded():
                 return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
@@ -146,13 +150,13 @@ def _root(
 
 
 COMMANDS: dict[str, list[Callable[..., None]]] = {
-    "The way through": [data.fetch, train.train, send.submit],
-    "Look closer": [look.inspect, lists.runs, judge.evaluate, compare.compare, labels.labels],
-    "Combine": [combine.predict, combine.ensemble],
-    "Use a model": [classify.classify, web.app, export.export],
-    "Published experiments": [studies.study, studies.reproduce],
+    "The way through": [fetch.fetch, train.train, submit.submit],
+    "Look closer": [inspect.inspect, runs.runs, evaluate.evaluate, compare.compare, labels.labels],
+    "Combine": [predict.predict, predict.ensemble],
+    "Use a model": [classify.classify, app_command.app, export.export],
+    "Published experiments": [study.study, study.reproduce],
     "Beyond one machine": [tune.tune],
-    "Help": [demo.demo, lists.recipes, doctor.doctor],
+    "Help": [demo.demo, runs.recipes, doctor.doctor],
 }
 for panel, commands in COMMANDS.items():
     for command in commands:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kaggle_digits.errors import UsageError
+from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.training.executor import Executor
@@ -27,7 +27,7 @@ def find_executor(
     """
     name = name or (RAY if address else LOCAL)
     if name == RAY:
-        from kaggle_digits.scale.ray_cluster import RayExecutor
+        from kaggle_digits.executors.ray import RayExecutor
 
         return RayExecutor(address or "auto", workers, threads, gpus or 0)
     if name != LOCAL:
@@ -36,7 +36,7 @@ def find_executor(
         raise UsageError("--address is of a Ray cluster: --executor ray")
     if gpus is not None:
         raise UsageError("--gpus is for --executor ray; here, each worker has a card to itself")
-    from kaggle_digits.machine import gpus as cards
-    from kaggle_digits.scale.local import LocalExecutor
+    from kaggle_digits.core.environment import gpus as cards
+    from kaggle_digits.executors.local import LocalExecutor
 
     return LocalExecutor(workers, threads, len(cards()))

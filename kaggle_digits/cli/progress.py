@@ -10,7 +10,7 @@ from typing import Self
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn, track
 
 from kaggle_digits.cli import console
-from kaggle_digits.training.watch import Epoch, Watcher
+from kaggle_digits.training.callbacks import Epoch, Watcher
 
 
 class LiveLine:

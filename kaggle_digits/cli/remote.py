@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import console
+from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
 from kaggle_digits.cli.options import (
     DATA,
     RUNS,
@@ -19,11 +20,10 @@ from kaggle_digits.cli.options import (
     SubmissionsDir,
 )
 from kaggle_digits.cli.remote_shown import show_run, show_script, words
-from kaggle_digits.cli.transfer import SECONDS, Display, Timeout
-from kaggle_digits.errors import KaggleError
+from kaggle_digits.core.errors import KaggleError
 
 if TYPE_CHECKING:
-    from kaggle_digits.competition.kernels import Kernels
+    from kaggle_digits.kaggle_notebooks.api import Kernels
 
 app = typer.Typer(
     name="remote",
@@ -104,8 +104,8 @@ def push(
     as_json: AsJson = False,
 ) -> None:
     """Make a private Kaggle notebook that trains a recipe, and start it."""
-    from kaggle_digits.files import write_text
-    from kaggle_digits.scale import push as pushing
+    from kaggle_digits.core.atomic_io import write_text
+    from kaggle_digits.kaggle_notebooks import push as pushing
 
     wish = pushing.Wish(
         recipe=recipe,
@@ -150,15 +150,15 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say how a pushed run stands at Kaggle: queued, running, complete or failed."""
-    from kaggle_digits.scale import record, standing
+    from kaggle_digits.kaggle_notebooks import push_record, status
 
-    pushed = record.find(runs_dir, run)
+    pushed = push_record.find(runs_dir, run)
     with Display() as display:
         kernels = _kernels(timeout, display)
         now = (
-            standing.wait(pushed, kernels, lambda news: console.note(words(news)))
+            status.wait(pushed, kernels, lambda news: console.note(words(news)))
             if wait
-            else standing.standing(pushed, kernels)
+            else status.standing(pushed, kernels)
         )
     if as_json:
         console.print_json(
@@ -192,10 +192,10 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Fetch what Kaggle trained, check all of it, make a run and a submission of it."""
-    from kaggle_digits.scale import pull as pulling
-    from kaggle_digits.scale import record
+    from kaggle_digits.kaggle_notebooks import pull as pulling
+    from kaggle_digits.kaggle_notebooks import push_record
 
-    pushed = record.find(runs_dir, run)
+    pushed = push_record.find(runs_dir, run)
     with Display() as display:
         kernels = _kernels(timeout, display)
         pulled = pulling.pull(
@@ -212,8 +212,8 @@ def pull(
 
 
 def _kernels(timeout: float, display: Display) -> Kernels:
-    from kaggle_digits.competition.kernels import Kernels
-    from kaggle_digits.competition.patience import Patience
+    from kaggle_digits.kaggle_api.retry import Patience
+    from kaggle_digits.kaggle_notebooks.api import Kernels
 
     kernels = Kernels(patience=Patience.of(timeout), progress=display)
     console.note(f"using the {kernels.credential}")

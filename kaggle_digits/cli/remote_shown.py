@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from kaggle_digits.cli import console
 
 if TYPE_CHECKING:
-    from kaggle_digits.scale.pull import Pulled
-    from kaggle_digits.scale.standing import Standing
+    from kaggle_digits.kaggle_notebooks.pull import Pulled
+    from kaggle_digits.kaggle_notebooks.status import Standing
 
 
 def words(now: Standing) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits import ctrl_c
 from kaggle_digits.cli import console
 from kaggle_digits.cli.options import (
     DATA,
@@ -19,11 +18,12 @@ from kaggle_digits.cli.options import (
     SubmissionsDir,
 )
 from kaggle_digits.cli.trained import show_training
-from kaggle_digits.errors import UsageError
+from kaggle_digits.core import interrupts
+from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.data.split import Split
-    from kaggle_digits.runs import Run
+    from kaggle_digits.data.splits import Split
+    from kaggle_digits.runs.run import Run
 
 TRAINING, HOLDING_OUT, FOLDERS = "How to train", "What to hold out", "Folders and names"
 PLACE = "Where to train"
@@ -113,13 +113,17 @@ def train(
 ) -> None:
     """Train a model, predict test.csv, write runs/RUN and submissions/RUN.csv."""
     from kaggle_digits.cli.placing import find_executor
-    from kaggle_digits.data.folder import load
-    from kaggle_digits.run_store import open_run
-    from kaggle_digits.submissions import make_room, submission_path, write_run_submission
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.runs.store import open_run
+    from kaggle_digits.runs.submission_files import (
+        make_room,
+        submission_path,
+        write_run_submission,
+    )
     from kaggle_digits.training.committee import Committee
     from kaggle_digits.training.recipes import find_recipe
-    from kaggle_digits.training.run import resume as resume_run
-    from kaggle_digits.training.run import train as train_run
+    from kaggle_digits.training.train import resume as resume_run
+    from kaggle_digits.training.train import train as train_run
 
     place = find_executor(executor, address=address, workers=workers, threads=threads, gpus=gpus)
     settings = {
@@ -186,14 +190,14 @@ def train(
 
 def _watched(training: Any, runs_dir: Path, *, tensorboard: bool) -> Run:
     from kaggle_digits.cli.progress import TrainingProgress
-    from kaggle_digits.run_store import list_runs
-    from kaggle_digits.training.events import EventsWatcher
-    from kaggle_digits.training.watch import Watchers
+    from kaggle_digits.runs.store import list_runs
+    from kaggle_digits.training.callbacks import Watchers
+    from kaggle_digits.training.tensorboard import EventsWatcher
 
     events = [EventsWatcher(runs_dir)] if tensorboard else []
     with TrainingProgress() as progress:
         try:
-            with ctrl_c.heeded():
+            with interrupts.heeded():
                 finished: Run = training(Watchers(progress, *events))
         except KeyboardInterrupt:
             progress.stop()
@@ -225,7 +229,7 @@ def _split(
     rows: int | None,
 ) -> Split:
     """The split asked for."""
-    from kaggle_digits.data.split import Split
+    from kaggle_digits.data.splits import Split
 
     if (val_fraction is not None) + (folds is not None) + all_rows > 1:
         raise UsageError("choose one of --val-fraction, --folds and --all-rows")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console
-from kaggle_digits.errors import RunError
+from kaggle_digits.core.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from kaggle_digits.runs import Run
+    from kaggle_digits.runs.run import Run
 
 
 def show_training(run: Run, submission: Path, *, as_json: bool) -> None:

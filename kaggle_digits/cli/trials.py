@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from kaggle_digits.cli import console
 from kaggle_digits.cli.progress import LiveLine
-from kaggle_digits.scale.trials import Trial, TrialWatcher
-from kaggle_digits.training.watch import Epoch
+from kaggle_digits.training.callbacks import Epoch
+from kaggle_digits.tuning.objective import Trial, TrialWatcher
 
 
 class TrialsProgress(LiveLine, TrialWatcher):

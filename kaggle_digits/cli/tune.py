@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits import ctrl_c
 from kaggle_digits.cli import console
 from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
-from kaggle_digits.errors import UsageError
+from kaggle_digits.core import interrupts
+from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.scale.trials import Trial
-    from kaggle_digits.scale.tune import Search
     from kaggle_digits.training.recipe import Recipe
+    from kaggle_digits.tuning.objective import Trial
+    from kaggle_digits.tuning.search import Search
 
 WHAT, HOW, WHERE = "What to vary", "How to measure a trial", "Folders and names"
 STATES = ("finished", "running", "pruned", "failed", "stopped")
@@ -79,11 +79,11 @@ def tune(
 ) -> None:
     """Search better settings for a recipe; the same command again goes on."""
     from kaggle_digits.cli.trials import TrialsProgress
-    from kaggle_digits.data.folder import load
-    from kaggle_digits.data.split import Split
-    from kaggle_digits.scale.space import find_space
-    from kaggle_digits.scale.storage import optuna_package
-    from kaggle_digits.scale.tune import found_so_far, search
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.data.splits import Split
+    from kaggle_digits.tuning.search import found_so_far, search
+    from kaggle_digits.tuning.search_space import find_space
+    from kaggle_digits.tuning.storage import optuna_package
 
     optuna_package()  # says what to install before anything is read
     base = _one_recipe(recipe, model).with_changes(epochs=epochs)
@@ -95,7 +95,7 @@ def tune(
     place: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     with TrialsProgress() as progress:
         try:
-            with ctrl_c.heeded(at_once=False):
+            with interrupts.heeded(at_once=False):
                 found = search(
                     dataset,
                     base,
@@ -138,8 +138,8 @@ def _leave(
     found: Search, base: Recipe, output: Path | None, seed: int, *, svg: bool, as_json: bool
 ) -> None:
     """Write the recipe and the picture; say what was found."""
-    from kaggle_digits.insight import style
-    from kaggle_digits.scale.outcome import draw_importance, too_good, write_recipe
+    from kaggle_digits.plots import style
+    from kaggle_digits.tuning.results import draw_importance, too_good, write_recipe
 
     written = write_recipe(found, output)
     with style.vector_copies(svg):
@@ -181,7 +181,7 @@ def _beside_base(found: Search) -> str:
 
 def _in_order(found: Search) -> list[Trial]:
     """Best first, then the others by what became of them."""
-    from kaggle_digits.scale.tune import log_loss
+    from kaggle_digits.tuning.search import log_loss
 
     return sorted(
         found.trials,

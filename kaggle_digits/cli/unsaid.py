@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 def hide(text: str) -> str:
     """``text`` without what stands in a credential's place."""
-    from kaggle_digits.competition import hidden
+    from kaggle_digits.kaggle_api import redaction
 
-    return hidden.hide(text)
+    return redaction.hide(text)
 
 
 @contextlib.contextmanager

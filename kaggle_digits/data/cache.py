@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.table import Content, read_content
-from kaggle_digits.errors import StorageError
-from kaggle_digits.files import read_json, write_json, write_whole
+from kaggle_digits.core.atomic_io import read_json, write_json, write_whole
+from kaggle_digits.core.errors import StorageError
+from kaggle_digits.data.csv_reader import Content, read_content
 
 FOLDER = ".cache"
 FORMAT = 1

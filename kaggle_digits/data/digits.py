@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data import cache
-from kaggle_digits.data.table import Content, read_whole_numbers
+from kaggle_digits.data.csv_reader import Content, read_whole_numbers
 
 SIDE = 28
 PIXELS = SIDE * SIDE

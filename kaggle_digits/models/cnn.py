@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.backend import keras
 
 
 def cnn(*, widths: Sequence[int] = (24, 48, 64, 128), dropout: float = 0.3, l2: float = 0.0) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.backend import keras
 
 
 def mlp(*, batch_size: int, widths: Sequence[int] = (500,), l2: float = 2e-7) -> Any:

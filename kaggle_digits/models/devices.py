@@ -14,9 +14,9 @@ import re
 from functools import cache
 from typing import Any
 
-from kaggle_digits.errors import UsageError
-from kaggle_digits.machine import backend_name, usable_cores
-from kaggle_digits.models.engine import keras
+from kaggle_digits.core.environment import backend_name, usable_cores
+from kaggle_digits.core.errors import UsageError
+from kaggle_digits.models.backend import keras
 
 PRECISION = "KD_PRECISION"
 PRECISIONS = ("float32", "bfloat16", "float16")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.backend import keras
 
 
 def linear(*, rows: int, l2: float = 1e-4) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits.data.digits import CENTRE, SIDE
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.backend import keras
 
 # Slants that digits have: at most a pixel sideways a pixel up. A blank image has none.
 MOST_SLANT = 1.0

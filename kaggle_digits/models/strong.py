@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.models.cosines import cosine_layer
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.dct import cosine_layer
 from kaggle_digits.models.straighten import evened, upright
 
 # 0.99 settles too slowly for trainings of a few hundred steps.

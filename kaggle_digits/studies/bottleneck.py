@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.insight import style
-from kaggle_digits.insight.planes import plane
-from kaggle_digits.models.classifier import KerasClassifier
-from kaggle_digits.models.engine import keras
-from kaggle_digits.models.lite import LITE_FILE, convert
-from kaggle_digits.models.predictor import trace
-from kaggle_digits.reading.plane import POINTS, points_file
-from kaggle_digits.studies.fitting import fit, loaded, random_part
+from kaggle_digits.inference.plane import POINTS, points_file
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.base import KerasClassifier
+from kaggle_digits.models.batched_predict import trace
+from kaggle_digits.models.litert import LITE_FILE, convert
+from kaggle_digits.plots import style
+from kaggle_digits.plots.embedding import plane
+from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
 from kaggle_digits.studies.study import (
     Kept,
     Panel,
@@ -25,7 +25,7 @@ from kaggle_digits.studies.study import (
     share_finding,
     simple_score,
 )
-from kaggle_digits.training.fit import Member
+from kaggle_digits.training.fold import Member
 from kaggle_digits.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from kaggle_digits.errors import UsageError
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.studies import (
     bottleneck,
     coursera,
     denoise,
     linear_network,
     models,
-    neighbours,
     notebook,
     scikit,
+    tsne,
 )
 from kaggle_digits.studies.study import Study
 
@@ -20,7 +20,7 @@ STUDIES: dict[str, Study] = {
     for module in (
         models,
         denoise,
-        neighbours,
+        tsne,
         bottleneck,
         linear_network,
         notebook,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.insight import gallery, style
-from kaggle_digits.studies.fitting import random_part
+from kaggle_digits.plots import digit_grids, style
+from kaggle_digits.studies.fit_helpers import random_part
 from kaggle_digits.studies.study import (
     Finding,
     Panel,
@@ -51,7 +51,7 @@ def _run(setting: Setting) -> Result:
         "hundred-digits",
         "A random hundred of them",
         "The same digits with the empty border of four pixels still around them.",
-        gallery.digit_grid(images, labels, setting.seed),
+        digit_grids.digit_grid(images, labels, setting.seed),
     )
     yield Finding("D1", "a random selection of 100 digits", "–", "picture: hundred-digits")
     part = random_part(labels, HELD_OUT, STATE)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.digits import PIXELS, SIDE
-from kaggle_digits.errors import UsageError
-from kaggle_digits.insight import style
-from kaggle_digits.models.engine import keras
-from kaggle_digits.scores import Score, score
-from kaggle_digits.studies.fitting import fit, loaded, random_part
+from kaggle_digits.metrics.scores import Score, score
+from kaggle_digits.models.backend import keras
+from kaggle_digits.plots import style
+from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
 from kaggle_digits.training.recipes import DESIGNS
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kaggle_digits.data.split import Part
-from kaggle_digits.insight import charts, gallery, style
-from kaggle_digits.insight.metrics import measure
-from kaggle_digits.studies.fitting import fit, random_part
+from kaggle_digits.data.splits import Part
+from kaggle_digits.metrics.classification import measure
+from kaggle_digits.plots import charts, digit_grids, style
+from kaggle_digits.studies.fit_helpers import fit, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
-from kaggle_digits.training.fit import Member
+from kaggle_digits.training.fold import Member
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import DESIGNS
 
@@ -50,7 +50,7 @@ def _run(setting: Setting) -> Result:
         "first-nine",
         "The first nine images",
         "784 numbers a row become a picture of 28 × 28.",
-        gallery.first_digits(train.images[rows[:9]], labels[rows[:9]]),
+        digit_grids.first_digits(train.images[rows[:9]], labels[rows[:9]]),
     )
 
     linear, found = fit(setting, "B2, linear", DESIGNS["softmax"], part)
@@ -135,7 +135,7 @@ def _weights(setting: Setting, part: Part) -> Iterator[Finding | Panel]:
             f"{100 * found.accuracy:.2f} % of the held-out rows rightly. Early on they are blots; "
             "later each picks out strokes that speak for it or against it. A pale unit has died: "
             "no image wakes it. Decay takes the weights where there is never ink.",
-            gallery.first_layer(member.first_layer, title),
+            digit_grids.first_layer(member.first_layer, title),
         )
 
 

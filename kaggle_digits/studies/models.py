@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from kaggle_digits.data.split import Split, split
-from kaggle_digits.insight import charts, curves
-from kaggle_digits.insight.metrics import measure
-from kaggle_digits.scores import score
-from kaggle_digits.studies.fitting import fit
+from kaggle_digits.data.splits import Split, split
+from kaggle_digits.metrics.classification import measure
+from kaggle_digits.metrics.scores import score
+from kaggle_digits.plots import charts, curves
+from kaggle_digits.studies.fit_helpers import fit
 from kaggle_digits.studies.study import Panel, Result, Setting, Study, share_finding
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import DESIGNS

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits.data.digits import PIXELS
-from kaggle_digits.data.split import Rows
-from kaggle_digits.insight import charts, curves
-from kaggle_digits.models.classifier import PREPARE, KerasClassifier
-from kaggle_digits.models.engine import keras
-from kaggle_digits.scores import score
-from kaggle_digits.studies.fitting import fit, loaded, random_part
+from kaggle_digits.data.splits import Rows
+from kaggle_digits.metrics.scores import score
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.base import PREPARE, KerasClassifier
+from kaggle_digits.plots import charts, curves
+from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
-from kaggle_digits.training.fit import Member
+from kaggle_digits.training.fold import Member
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import DESIGNS
 

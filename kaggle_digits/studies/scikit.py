@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.insight import style
+from kaggle_digits.plots import style
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, simple_score
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from kaggle_digits.data.folder import Dataset
-from kaggle_digits.scores import Score, wilson
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.metrics.scores import Score, wilson
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

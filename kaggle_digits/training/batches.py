@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.machine import backend_name
+from kaggle_digits.core.environment import backend_name
 
 
 class Batches:

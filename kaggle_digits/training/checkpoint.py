@@ -11,11 +11,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from kaggle_digits.errors import ModelError
-from kaggle_digits.files import write_whole
-from kaggle_digits.models.estimator_file import Untrusted
-from kaggle_digits.training.learner import Learner
-from kaggle_digits.training.watch import Epoch
+from kaggle_digits.core.atomic_io import write_whole
+from kaggle_digits.core.errors import ModelError
+from kaggle_digits.models.io import Untrusted
+from kaggle_digits.training.callbacks import Epoch
+from kaggle_digits.training.trainer import Learner
 
 
 class Checkpoint(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kaggle_digits import trust
-from kaggle_digits.errors import RunError, UsageError
+from kaggle_digits.core import signing
+from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.training.recipe import Recipe, from_json
 
 
@@ -55,11 +55,11 @@ def may_run(recipe: Recipe | Committee, signature: object) -> bool:
 
     Args:
         recipe: as read.
-        signature: kept beside it; of trust.sign_json.
+        signature: kept beside it; of signing.sign_json.
     """
-    if not names_code(recipe) or trust.trusting():
+    if not names_code(recipe) or signing.trusting():
         return True
-    return trust.json_made_here(recipe.to_json(), signature)
+    return signing.json_made_here(recipe.to_json(), signature)
 
 
 def read_recipe(content: Any) -> Recipe | Committee:

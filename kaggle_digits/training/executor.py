@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kaggle_digits.core.errors import DigitsError, ModelError, UsageError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.errors import DigitsError, ModelError, UsageError
+from kaggle_digits.training.callbacks import Watcher
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.fit import Member, Task, fit_member
-from kaggle_digits.training.watch import Watcher
+from kaggle_digits.training.fold import Member, Task, fit_member
 
 # A member is tried so often where what stopped it may not stop it again.
 TRIES = 3
@@ -73,7 +73,7 @@ class InProcess:
 
     def describe(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """See Executor."""
-        from kaggle_digits.machine import usable_cores
+        from kaggle_digits.core.environment import usable_cores
 
         return {"executor": "local", "workers": 1, "threads": usable_cores()}
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core.atomic_io import explain_storage
+from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.errors import ModelError, UsageError
-from kaggle_digits.files import explain_storage
-from kaggle_digits.models.classifier import KerasClassifier, load_classifier
-from kaggle_digits.models.exports import check_format, read_back, together, write
-from kaggle_digits.models.lite import TOLERANCE
-from kaggle_digits.runs import Run
+from kaggle_digits.models.base import KerasClassifier, load_classifier
+from kaggle_digits.models.export import check_format, read_back, together, write
+from kaggle_digits.models.litert import TOLERANCE
+from kaggle_digits.runs.run import Run
 from kaggle_digits.training.committee import read_recipe
 
 COMPARED = 1_000

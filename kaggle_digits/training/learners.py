@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.models.classifier import KerasClassifier, ScikitClassifier
-from kaggle_digits.models.engine import start_anew
-from kaggle_digits.models.normalize import learn
-from kaggle_digits.models.zoo import SCIKIT_MODELS, build
-from kaggle_digits.training.augment import augment_layer
-from kaggle_digits.training.keras_learner import KerasLearner
-from kaggle_digits.training.learner import Learner
+from kaggle_digits.models.backend import start_anew
+from kaggle_digits.models.base import KerasClassifier, ScikitClassifier
+from kaggle_digits.models.normalization import learn
+from kaggle_digits.models.registry import SCIKIT_MODELS, build
+from kaggle_digits.training.augmentation import augment_layer
+from kaggle_digits.training.keras_trainer import KerasLearner
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.scikit_learner import EpochwiseScikitLearner, ScikitLearner
+from kaggle_digits.training.sklearn_trainer import EpochwiseScikitLearner, ScikitLearner
+from kaggle_digits.training.trainer import Learner
 
 
 def make_learner(

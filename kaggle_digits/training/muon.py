@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.backend import keras
 
 CONVOLUTION = 4
 # Keras' own, which keeps a gradient of 0 from being divided by 0.

@@ -8,19 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.blend import weighted
-from kaggle_digits.calibration import apply_temperature
+from kaggle_digits.core.errors import RunError
+from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.data.folder import Dataset
-from kaggle_digits.data.split import Part, Split, fingerprint, split
-from kaggle_digits.errors import RunError
-from kaggle_digits.models.classifier import Answering, load_classifier
-from kaggle_digits.models.views import (
-    check_views,
-    probabilities_by_views,
-    view_probabilities,
-)
-from kaggle_digits.runs import Run
+from kaggle_digits.data.splits import Part, Split, fingerprint, split
+from kaggle_digits.ensembling.combiners import weighted
+from kaggle_digits.metrics.calibration import apply_temperature
+from kaggle_digits.models.base import Answering, load_classifier
+from kaggle_digits.models.tta import check_views, probabilities_by_views, view_probabilities
+from kaggle_digits.runs.run import Run
 from kaggle_digits.training.committee import read_recipe
 from kaggle_digits.training.recipe import Recipe
 
@@ -41,7 +37,7 @@ def predict_again(
     Args:
         run: a finished run.
         dataset: the data it was trained on.
-        views: of each image, as in kaggle_digits.models.views; None for those of the recipe, which
+        views: of each image, as in kaggle_digits.models.tta; None for those of the recipe, which
             gives what stands in test.npy.
         each: goes through the members' folders, perhaps showing how far it is.
 
@@ -88,7 +84,7 @@ def held_out_again(
     Args:
         run: a finished run.
         dataset: the data it was trained on.
-        views: the most views of each image, as in kaggle_digits.models.views.
+        views: the most views of each image, as in kaggle_digits.models.tta.
         each: as in predict_again.
 
     Returns:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from kaggle_digits.errors import RunError, UsageError, check_at_least
-from kaggle_digits.models.normalize import KINDS
-from kaggle_digits.models.views import Reach, check_views
-from kaggle_digits.training.augment import Augmentation
+from kaggle_digits.core.errors import RunError, UsageError, check_at_least
+from kaggle_digits.models.normalization import KINDS
+from kaggle_digits.models.tta import Reach, check_views
+from kaggle_digits.training.augmentation import Augmentation
 
 Optimizer = Literal["adam", "adamw", "sgd", "muon"]
 Schedule = Literal["onecycle", "exponential", "constant"]
@@ -89,7 +89,7 @@ class Recipe:
 
     @property
     def reach(self) -> Reach | None:
-        """How far the views of an image are moved; see kaggle_digits.models.views."""
+        """How far the views of an image are moved; see kaggle_digits.models.tta."""
         reach = self.augment.reach if self.augment else None
         return reach if reach and any(reach) else None
 

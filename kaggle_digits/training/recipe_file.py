@@ -9,10 +9,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from kaggle_digits import trust
-from kaggle_digits.errors import DigitsError, UsageError
-from kaggle_digits.files import write_json
-from kaggle_digits.models.zoo import find_builder
+from kaggle_digits.core import signing
+from kaggle_digits.core.atomic_io import write_json
+from kaggle_digits.core.errors import DigitsError, UsageError
+from kaggle_digits.models.registry import find_builder
 from kaggle_digits.training.committee import Committee, may_run, names_code, read_recipe
 from kaggle_digits.training.recipe import Recipe
 
@@ -40,7 +40,7 @@ def write_recipe_file(path: Path, recipe: Recipe | Committee, note: str = "") ->
     """
     about = {NOTE: note} if note else {}
     if names_code(recipe):
-        about[SIGNATURE] = trust.sign_json(recipe.to_json())
+        about[SIGNATURE] = signing.sign_json(recipe.to_json())
     write_json(path, about | recipe.to_json())
 
 
@@ -90,7 +90,7 @@ def _checked(content: Any) -> Recipe | Committee:
     if not may_run(recipe, signature):
         raise UsageError(
             f"its model {recipe.model} is a function of somebody's own, and the file was changed "
-            f"or not made here; name the function yourself (--model), or {trust.HOW_TO}"
+            f"or not made here; name the function yourself (--model), or {signing.HOW_TO}"
         )
     for design in recipe.designs:
         find_builder(design.model)

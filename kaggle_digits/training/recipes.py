@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from kaggle_digits.errors import UsageError
-from kaggle_digits.models.zoo import find_builder
-from kaggle_digits.training.augment import Augmentation
+from kaggle_digits.core.errors import UsageError
+from kaggle_digits.models.registry import find_builder
+from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.committee import Committee
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipe_file import is_recipe_file, read_recipe_file

@@ -18,13 +18,13 @@ import uvicorn
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
 
-from kaggle_digits.app import shelf
-from kaggle_digits.app.serve import bind, configured, url
-from kaggle_digits.app.server import create_app
-from kaggle_digits.reading.plane import Plane
-from kaggle_digits.runs import METRICS, Run
-from tests.app.hands import Open
-from tests.browsing import browser
+from kaggle_digits.app import model_cache
+from kaggle_digits.app.api import create_app
+from kaggle_digits.app.run_server import bind, configured, url
+from kaggle_digits.inference.plane import Plane
+from kaggle_digits.runs.run import METRICS, Run
+from tests.support.browsing import browser
+from tests.support.hands import Open
 
 __all__ = ["browser"]
 
@@ -79,7 +79,7 @@ def served(runs_dir: Path) -> Iterator[str]:
 def address(runs_dir: Path, plane: Plane) -> Iterator[str]:
     """Where the app answers, with a plane."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shelf, "open_plane", lambda folder: plane)
+        patch.setattr(model_cache, "open_plane", lambda folder: plane)
         with served(runs_dir) as at:
             yield at
 

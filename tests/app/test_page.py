@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.app.hands import (
+from tests.support.browsing import needs_chromium
+from tests.support.hands import (
     Open,
     answer,
     draw,
@@ -19,9 +20,8 @@ from tests.app.hands import (
     places,
     wait_blank,
 )
-from tests.app.strokes import DIGITS, Points
-from tests.browsing import needs_chromium
-from tests.data.pictures import as_file, drawn
+from tests.support.pictures import as_file, drawn
+from tests.support.strokes import DIGITS, Points
 
 pytestmark = needs_chromium
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_digits.app import shelf
+from kaggle_digits.app import model_cache
 from tests.app.conftest import served
-from tests.app.hands import Open, answer, draw, ink_drawn
-from tests.app.strokes import DIGITS
-from tests.browsing import needs_chromium
+from tests.support.browsing import needs_chromium
+from tests.support.hands import Open, answer, draw, ink_drawn
+from tests.support.strokes import DIGITS
 
 pytestmark = needs_chromium
 UNNAMED = """[...document.querySelectorAll("button, input, select")].filter((one) =>
@@ -80,7 +80,7 @@ def test_the_plane_follows_the_pen(opened: Open) -> None:
 def test_without_a_plane_there_is_none(
     opened: Open, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf, "open_plane", lambda folder: None)
+    monkeypatch.setattr(model_cache, "open_plane", lambda folder: None)
     with served(runs_dir) as address:
         page = opened(at=address)
         draw(page, DIGITS[2])

@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.torture.app import OTHER_NAMES, OUTSIDE, OWN_NAMES
-from benchmarks.torture.app_uploads import _animated, _no_pictures
-from kaggle_digits.app import intake, prompt
-from kaggle_digits.app.guard import Guard
-from kaggle_digits.app.intake import Intake
+from kaggle_digits.app import header_timeout, uploads
+from kaggle_digits.app.middleware import Guard
+from kaggle_digits.app.uploads import Intake
 from tests.app.conftest import served
-from tests.data.pictures import as_file, drawn
+from tests.robustness.app import OTHER_NAMES, OUTSIDE, OWN_NAMES
+from tests.robustness.app_uploads import _animated, _no_pictures
+from tests.support.pictures import as_file, drawn
 
 CLASSIFY = "/api/classify"
 
@@ -111,7 +111,7 @@ def test_what_is_no_picture_of_a_digit(at: tuple[str, int]) -> None:
 def test_who_never_finishes_is_left(
     at: tuple[str, int], monkeypatch: pytest.MonkeyPatch, head: bytes
 ) -> None:
-    monkeypatch.setattr(prompt, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(header_timeout, "HEAD_SECONDS", 0.5)
     with socket.create_connection(at, 10) as line:
         line.sendall(head)
         began = time.monotonic()
@@ -130,7 +130,7 @@ def test_who_never_finishes_is_left(
 
 
 def test_a_body_that_never_ends(at: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(uploads, "BODY_SECONDS", 0.3)
     head = f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
     with socket.create_connection(at, 10) as line:
         line.sendall(head.encode() + b"a few")
@@ -151,7 +151,7 @@ def test_who_hangs_up_is_no_news(
 
 
 def test_too_much_at_once(at: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "MOST_HELD", 150_000)
+    monkeypatch.setattr(uploads, "MOST_HELD", 150_000)
     one = as_file(drawn(4))
     head = f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
     with (

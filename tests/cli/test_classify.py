@@ -11,8 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.runs import Run
-from tests.data.pictures import as_file, drawn
+from kaggle_digits.runs.run import Run
+from tests.support.pictures import as_file, drawn
 
 kd = CliRunner()
 

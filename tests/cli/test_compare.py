@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.data.folder import load
-from tests.insight import small
+from kaggle_digits.data.dataset import load
+from tests.support import small_runs
 
 kd = CliRunner()
 
@@ -20,14 +20,14 @@ kd = CliRunner()
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Options that name a data folder and a runs folder with the runs good, poor and all."""
     folder = tmp_path_factory.mktemp("compare")
-    dataset = load(small.write_data(folder / "data"))
-    poor = small.linear_oof(dataset)
+    dataset = load(small_runs.write_data(folder / "data"))
+    poor = small_runs.linear_oof(dataset)
     good = poor.copy()
     good[:200] = 0.01 + 0.9 * np.eye(10, dtype=np.float32)[dataset.labels[:200]]
     for name, answers in (("poor", poor), ("good", good)):
-        small.write_run(folder / "runs", dataset, answers, name)
+        small_runs.write_run(folder / "runs", dataset, answers, name)
     nothing = np.full_like(poor, np.nan)
-    small.write_run(folder / "runs", dataset, nothing, "all", split={"kind": "all"})
+    small_runs.write_run(folder / "runs", dataset, nothing, "all", split={"kind": "all"})
     return ["--data-dir", str(folder / "data"), "--runs-dir", str(folder / "runs")]
 
 

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from tests.fakes.competition_files import data_folder
-from tests.fakes.fixtures import home, kaggle
-from tests.fakes.kaggle_server import KEY, FakeKaggle, Fault
+from tests.support.competition_files import data_folder
+from tests.support.fixtures import home, kaggle
+from tests.support.kaggle_server import KEY, FakeKaggle, Fault
 
 __all__ = ["home", "kaggle"]
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kaggle_digits.competition.sources import fetch
-from kaggle_digits.data.folder import Dataset, load
-from kaggle_digits.run_store import create
-from kaggle_digits.runs import Run
-from tests.fakes.competition_files import data_folder, submission
+from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import create
+from kaggle_digits.sources import fetch
+from tests.support.competition_files import data_folder, submission
 
 HEAVY = (
     *("numpy", "pandas", "sklearn", "scipy", "matplotlib", "tensorflow", "keras", "kaggle"),
@@ -115,7 +115,7 @@ def test_the_check_before_sending_imports_no_tensorflow(tmp_path: Path) -> None:
     data_folder(tmp_path / "data")
     code = (
         "import sys; from pathlib import Path; from kaggle_digits.cli import send; "
-        "from kaggle_digits.competition.check import check; "
+        "from kaggle_digits.kaggle_api.validate import check; "
         "assert check(Path(sys.argv[1])).rows == 24; print(*sys.modules)"
     )
     command = [sys.executable, "-c", code, str(path)]

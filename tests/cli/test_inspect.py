@@ -9,14 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from tests.insight import small
+from tests.support import small_runs
 
 kd = CliRunner()
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    return small.write_data(tmp_path / "data")
+    return small_runs.write_data(tmp_path / "data")
 
 
 def test_tables_and_pictures(data_dir: Path) -> None:

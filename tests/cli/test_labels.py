@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.data.folder import load
-from tests.insight import small
+from kaggle_digits.data.dataset import load
+from tests.support import small_runs
 
 kd = CliRunner()
 
@@ -19,8 +19,8 @@ kd = CliRunner()
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Options that name a data folder and a runs folder with the run ``small``."""
     folder = tmp_path_factory.mktemp("labels")
-    dataset = load(small.write_data(folder / "data"))
-    small.write_run(folder / "runs", dataset, small.linear_oof(dataset))
+    dataset = load(small_runs.write_data(folder / "data"))
+    small_runs.write_run(folder / "runs", dataset, small_runs.linear_oof(dataset))
     return ["--data-dir", str(folder / "data"), "--runs-dir", str(folder / "runs")]
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from kaggle_digits import __version__
 from kaggle_digits.cli import console
 from kaggle_digits.cli.main import COMMANDS, app
-from kaggle_digits.errors import DataError, UsageError
+from kaggle_digits.core.errors import DataError, UsageError
 
 NAMES = [command.__name__ for commands in COMMANDS.values() for command in commands]
 

@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.scale import record
-from tests.fakes.competition_files import data_folder
-from tests.fakes.fixtures import home, kaggle
-from tests.fakes.kaggle_server import KEY, FakeKaggle, Fault
-from tests.fakes.kernels import Session, answering
-from tests.scale.kaggle_session import RUN, left_there
+from kaggle_digits.kaggle_notebooks import push_record
+from tests.support.competition_files import data_folder
+from tests.support.fixtures import home, kaggle
+from tests.support.kaggle_server import KEY, FakeKaggle, Fault
+from tests.support.kaggle_session import RUN, left_there
+from tests.support.kernels import Session, answering
 
 __all__ = ["home", "kaggle", "left_there"]
 
@@ -140,7 +140,7 @@ def test_a_session_that_failed(folder: Folder) -> None:
     out, err = folder.kd("remote", "pull", code=1)
     assert out == ""
     assert "epoch 1 | no memory" in err.splitlines()[-1]
-    assert record.find(Path("runs"), RUN).state == "failed"
+    assert push_record.find(Path("runs"), RUN).state == "failed"
     assert not Path("runs", RUN).exists()
 
 

@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from benchmarks.torture.hostile_runs import SPOILT, _pickle, spoilt
-from benchmarks.torture.hostile_words import WORDS, _hostile, shown
-from kaggle_digits import trust
 from kaggle_digits.cli import console
 from kaggle_digits.cli.main import app
-from kaggle_digits.data.folder import load
-from kaggle_digits.data.split import Split
+from kaggle_digits.core import signing
+from kaggle_digits.data.dataset import load
+from kaggle_digits.data.splits import Split
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.run import train
+from kaggle_digits.training.train import train
+from tests.robustness.hostile_runs import SPOILT, _pickle, spoilt
+from tests.robustness.hostile_words import WORDS, _hostile, shown
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def home(made: Path, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shutil.copytree(made, tmp_path / "home")
     monkeypatch.chdir(tmp_path / "home")
     monkeypatch.setenv("KD_DATA_DIR", str(sample))
-    monkeypatch.setenv(trust.VARIABLE, "")  # so that --trust does not outlive the test
+    monkeypatch.setenv(signing.VARIABLE, "")  # so that --trust does not outlive the test
     return tmp_path / "home"
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from kaggle_digits.cli import send
+from kaggle_digits.cli import submit
 from kaggle_digits.cli.main import app
-from kaggle_digits.competition.log import read_log
-from tests.fakes.competition_files import data_folder, submission
-from tests.fakes.fixtures import home, kaggle
-from tests.fakes.kaggle_server import FIRST_REF, KEY, FakeKaggle, Fault
+from kaggle_digits.kaggle_api.submission_log import read_log
+from tests.support.competition_files import data_folder, submission
+from tests.support.fixtures import home, kaggle
+from tests.support.kaggle_server import FIRST_REF, KEY, FakeKaggle, Fault
 
 __all__ = ["home", "kaggle"]
 
@@ -74,7 +74,7 @@ def test_asks_once_on_a_terminal(
     code: int,
     sent: int,
 ) -> None:
-    monkeypatch.setattr(send, "on_terminal", lambda: True)
+    monkeypatch.setattr(submit, "on_terminal", lambda: True)
     out, err = place.kd(answer=answer, code=code)
     assert "Submit" not in out
     assert err.count("Submit ") == 1

@@ -16,16 +16,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.competition.log import Entry, change_log
-from kaggle_digits.competition.sources import fetch
-from kaggle_digits.data.folder import load
-from kaggle_digits.data.submission import read_origin, read_submission
-from kaggle_digits.files import sha256
-from kaggle_digits.run_store import open_run
+from kaggle_digits.core.atomic_io import sha256
+from kaggle_digits.data.dataset import load
+from kaggle_digits.data.submission_csv import read_origin, read_submission
+from kaggle_digits.kaggle_api.submission_log import Entry, change_log
+from kaggle_digits.runs.store import open_run
+from kaggle_digits.sources import fetch
 from kaggle_digits.training.committee import Committee
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import RECIPES
-from tests.fakes.disks import SmallDisk, small_disk
+from tests.support.disks import SmallDisk, small_disk
 
 __all__ = ["small_disk"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.torture import slow_csv
-from benchmarks.torture.csv_cases import FORMS, Form, judge
-from benchmarks.torture.csvs import CASES, run
-from kaggle_digits.data.table import read_content
-from kaggle_digits.errors import DataError
+from kaggle_digits.core.errors import DataError
+from kaggle_digits.data.csv_reader import read_content
+from tests.robustness import slow_csv
+from tests.robustness.csv_cases import FORMS, Form, judge
+from tests.robustness.csvs import CASES, run
 
 COLUMNS, HIGHEST = ["label", "p0", "p1"], [9, 255, 255]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kaggle_digits.core.errors import DataError
 from kaggle_digits.data import cache
 from kaggle_digits.data.digits import PIXEL_COLUMNS, TRAIN_COLUMNS, read_test, read_train
-from kaggle_digits.errors import DataError
 
 Table = NDArray[np.uint8]
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits import machine
-from kaggle_digits.data.folder import load
-from kaggle_digits.errors import ModelError, UsageError
-from kaggle_digits.machine import backend_name, gpus, versions
+from kaggle_digits.core import environment
+from kaggle_digits.core.environment import backend_name, gpus, versions
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.data.dataset import load
 from kaggle_digits.models import devices
-from kaggle_digits.models.engine import keras
-from kaggle_digits.models.exports import check_format
-from kaggle_digits.training import augment
-from kaggle_digits.training.augment import Augmentation, augmented
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.export import check_format
+from kaggle_digits.training import augmentation
+from kaggle_digits.training.augmentation import Augmentation, augmented
 
 
 def test_the_backend_is_found_as_keras_finds_it(
@@ -72,10 +72,10 @@ def test_the_cards_are_those_that_the_driver_lists(
     driver.write_text("#!/bin/sh\necho 'Tesla T4,  15360 MiB'\necho 'Tesla T4, 15360 MiB'\n")
     driver.chmod(0o755)
     assert gpus() == ("Tesla T4, 15360 MiB",) * 2
-    assert machine.machine()["gpu"] == "Tesla T4, 15360 MiB; Tesla T4, 15360 MiB"
+    assert environment.machine()["gpu"] == "Tesla T4, 15360 MiB; Tesla T4, 15360 MiB"
     driver.write_text("#!/bin/sh\necho 'no devices were found'\nexit 6\n")
     assert gpus() == ()
-    assert "gpu" not in machine.machine()
+    assert "gpu" not in environment.machine()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_digits_are_moved_alike_where_xla_knows_no_warp(
 ) -> None:
     how, images = Augmentation(rotation=20), load(sample).train.images[:50]
     by_tensorflow = augmented(how, images, 2, seed=3)
-    monkeypatch.setattr(augment, "compiled", lambda: True)
+    monkeypatch.setattr(augmentation, "compiled", lambda: True)
     ours = augmented(how, images, 2, seed=3)
     assert np.abs(ours.astype(int) - by_tensorflow).max() <= 1
     assert np.abs(ours.astype(int) - images).mean() > 10

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.torture.hostile_models import evil_keras, sound_network, tried
-from kaggle_digits.models.classifier import load_classifier
+from kaggle_digits.models.base import load_classifier
+from tests.robustness.hostile_models import evil_keras, sound_network, tried
 
 
 def test_no_strangers_code_runs_and_no_file_outside_is_read(tmp_path: Path) -> None:

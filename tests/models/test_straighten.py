@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kaggle_digits.models.classifier import KerasClassifier, load_classifier
-from kaggle_digits.models.engine import keras
-from kaggle_digits.models.normalize import Normalizer
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.base import KerasClassifier, load_classifier
+from kaggle_digits.models.normalization import Normalizer
+from kaggle_digits.models.registry import build
 from kaggle_digits.models.straighten import WIDTH, evened, upright
-from kaggle_digits.models.zoo import build
 
 Image = NDArray[np.float32]
 

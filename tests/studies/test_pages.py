@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-from kaggle_digits.data.folder import load
-from kaggle_digits.insight.evaluate import evaluate
-from kaggle_digits.studies.repeat import repeat
+from kaggle_digits.data.dataset import load
+from kaggle_digits.evaluation.evaluate import evaluate
+from kaggle_digits.studies.runner import repeat
 from kaggle_digits.studies.scikit import STUDY
 from kaggle_digits.studies.study import Setting
-from tests.browsing import browser, needs_chromium
-from tests.insight import small
+from tests.support import small_runs
+from tests.support.browsing import browser, needs_chromium
 
 __all__ = ["browser"]
 
@@ -26,8 +26,8 @@ PHONE, DESK = 375, 1280
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run's report and a study's page, made of real digits."""
     folder = tmp_path_factory.mktemp("pages")
-    dataset = load(small.write_data(folder / "data"))
-    run = small.write_run(folder / "runs", dataset, small.linear_oof(dataset))
+    dataset = load(small_runs.write_data(folder / "data"))
+    run = small_runs.write_run(folder / "runs", dataset, small_runs.linear_oof(dataset))
     repeat(STUDY, Setting(dataset, quick=True), folder / "runs")
     return {
         "report": evaluate(run, dataset).report,

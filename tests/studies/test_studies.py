@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.scores import Score, wilson
+from kaggle_digits.metrics.scores import Score, wilson
 from kaggle_digits.studies.catalogue import STUDIES
 from kaggle_digits.studies.denoise import add_noise
 from kaggle_digits.studies.study import share_finding
-from tests.insight import small
+from tests.support import small_runs
 
 kd = CliRunner()
 # As many as the five write-ups hold.
@@ -29,7 +29,7 @@ LISTED = {f"{letter}{n}" for letter, most in MOST.items() for n in range(1, most
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The studies folder that ``kd reproduce --quick`` leaves, on 300 real digits."""
     folder = tmp_path_factory.mktemp("studies")
-    data, runs = small.write_data(folder / "data"), folder / "runs"
+    data, runs = small_runs.write_data(folder / "data"), folder / "runs"
     places = ["--data-dir", str(data), "--runs-dir", str(runs)]
     found = kd.invoke(app, ["reproduce", "--quick", "--json", *places])
     assert found.exit_code == 0, found.output
@@ -81,7 +81,7 @@ def test_the_studies_are_listed_and_an_unknown_one_is_one_line() -> None:
 
 
 def test_one_study_prints_its_table_and_where_the_page_is(tmp_path: Path) -> None:
-    data = small.write_data(tmp_path / "data")
+    data = small_runs.write_data(tmp_path / "data")
     found = kd.invoke(
         app,
         ["study", "scikit", "--quick", "--data-dir", str(data), "--runs-dir", str(tmp_path)],
@@ -114,7 +114,7 @@ def test_a_share_is_reached_within_what_chance_allows(right: int, reached: bool,
 
 
 def test_noise_is_the_same_for_a_seed_and_stays_within_ink() -> None:
-    images = small.digits(50)[0]
+    images = small_runs.digits(50)[0]
     noisy = add_noise(images, 0.5, 1)
     assert noisy.dtype == np.uint8
     assert np.array_equal(noisy, add_noise(images, 0.5, 1))
@@ -140,7 +140,7 @@ def test_noise_is_the_same_for_a_seed_and_stays_within_ink() -> None:
 def test_an_option_that_a_study_does_not_heed_is_refused(
     words: list[str], said: str, tmp_path: Path
 ) -> None:
-    data = small.write_data(tmp_path / "data")
+    data = small_runs.write_data(tmp_path / "data")
     found = kd.invoke(app, ["study", *words, "--data-dir", str(data), "--runs-dir", str(tmp_path)])
     assert (found.exit_code, found.stderr.count("\n")) == (2, 1)
     assert said in found.stderr

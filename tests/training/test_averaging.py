@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kaggle_digits.core.errors import UsageError
+from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.data.folder import Dataset
-from kaggle_digits.errors import UsageError
-from kaggle_digits.models.classifier import KerasClassifier, flat_layers
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.base import KerasClassifier, flat_layers
 from kaggle_digits.models.strong import MARGIN
-from kaggle_digits.training import keras_learner
-from kaggle_digits.training.keras_learner import KerasLearner
+from kaggle_digits.training import keras_trainer
+from kaggle_digits.training.keras_trainer import KerasLearner
 from kaggle_digits.training.learners import make_learner
 from kaggle_digits.training.recipe import Recipe
 
@@ -84,7 +84,7 @@ def test_statistics_are_those_of_the_averaged_weights(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = trained(dataset.train, 0.97)
-    monkeypatch.setattr(keras_learner, "STATISTICS_BATCH", 1024)
+    monkeypatch.setattr(keras_trainer, "STATISTICS_BATCH", 1024)
     learner.finish()
     k, layers = keras(), flat_layers(logits(learner))
     waves, kernel = [x for x in layers if isinstance(x, k.layers.Conv2D)][:2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kaggle_digits.machine import backend_name
-from kaggle_digits.models.engine import keras, start_anew
+from kaggle_digits.core.environment import backend_name
+from kaggle_digits.models.backend import keras, start_anew
 from kaggle_digits.training.batches import Batches
 
 ROWS, SIZE = 10, 4

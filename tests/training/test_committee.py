@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.calibration import apply_temperature
-from kaggle_digits.data.folder import Dataset
-from kaggle_digits.data.split import Split, split
-from kaggle_digits.errors import RunError, UsageError
-from kaggle_digits.run_store import open_run
-from kaggle_digits.runs import Run
-from kaggle_digits.scores import score
+from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import Split, split
+from kaggle_digits.metrics.calibration import apply_temperature
+from kaggle_digits.metrics.scores import score
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import open_run
+from kaggle_digits.training.callbacks import Watcher
 from kaggle_digits.training.committee import Committee, read_recipe
 from kaggle_digits.training.predict import held_out_again, predict_again
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import RECIPES, find_recipe
-from kaggle_digits.training.run import resume, train
-from kaggle_digits.training.watch import Watcher
-from tests.training.test_run import DENSE, MLP, StopAfter, same
+from kaggle_digits.training.train import resume, train
+from tests.training.test_train import DENSE, MLP, StopAfter, same
 
 TWO = Committee("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
 FOLDS = Split("folds", folds=TWO.folds)

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.data.folder import Dataset
-from kaggle_digits.data.split import Split
-from kaggle_digits.errors import ModelError, UsageError
-from kaggle_digits.models.exports import FILES, read_back
-from kaggle_digits.reading.reader import open_reader
-from kaggle_digits.runs import Run
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import Split
+from kaggle_digits.inference.reader import open_reader
+from kaggle_digits.models.export import FILES, read_back
+from kaggle_digits.runs.run import Run
 from kaggle_digits.training import export
 from kaggle_digits.training.committee import Committee
 from kaggle_digits.training.export import export_run
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.run import train
+from kaggle_digits.training.train import train
 
 TINY = Recipe("strong-evened", widths=(4, 4, 4, 8), epochs=1, batch_size=64, augment=None)
 

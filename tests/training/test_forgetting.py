@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_digits.data.folder import Dataset
-from kaggle_digits.data.split import Split
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import Split
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.run import train
+from kaggle_digits.training.train import train
 
 
 def test_the_graphs_of_earlier_trainings_are_let_go(dataset: Dataset, tmp_path: Path) -> None:

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kaggle_digits.data.folder import Dataset, load
-from kaggle_digits.data.split import Split
-from kaggle_digits.errors import ModelError
-from kaggle_digits.models.classifier import load_classifier
-from kaggle_digits.models.lite import LITE_FILE
-from kaggle_digits.run_store import open_run
-from kaggle_digits.training.augment import Augmentation
+from kaggle_digits.core.errors import ModelError
+from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.splits import Split
+from kaggle_digits.models.base import load_classifier
+from kaggle_digits.models.litert import LITE_FILE
+from kaggle_digits.runs.store import open_run
+from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.predict import predict_again
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.run import resume, train
+from kaggle_digits.training.train import resume, train
 
 pytestmark = pytest.mark.skipif(
     util.find_spec("jax") is None, reason="JAX is missing: pip install 'kaggle-digits[jax]'"
@@ -48,13 +48,13 @@ from shutil import copytree
 
 import numpy as np
 
-from kaggle_digits.data.folder import load
-from kaggle_digits.data.split import Split
-from kaggle_digits.models.classifier import load_classifier
+from kaggle_digits.data.dataset import load
+from kaggle_digits.data.splits import Split
+from kaggle_digits.models.base import load_classifier
 from kaggle_digits.training import fit
-from kaggle_digits.training.run import resume, train
+from kaggle_digits.training.train import resume, train
 from tests.training.test_jax import RECIPE
-from tests.training.test_run import StopAfter
+from tests.training.test_train import StopAfter
 
 fit.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 dataset, here = load(Path(sys.argv[1])), Path(sys.argv[2])

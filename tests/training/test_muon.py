@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kaggle_digits.models.engine import keras
+from kaggle_digits.models.backend import keras
 from kaggle_digits.training.muon import conv_muon, orthogonalised
 
 KERAS_OWN = (3.4445, -4.7750, 2.0315)

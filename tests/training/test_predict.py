@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.data.folder import Dataset
-from kaggle_digits.data.split import Split
-from kaggle_digits.errors import ModelError, RunError, UsageError
-from kaggle_digits.models.classifier import load_classifier
-from kaggle_digits.models.views import view_probabilities
-from kaggle_digits.runs import Run
+from kaggle_digits.core.errors import ModelError, RunError, UsageError
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import Split
+from kaggle_digits.models.base import load_classifier
+from kaggle_digits.models.tta import view_probabilities
+from kaggle_digits.runs.run import Run
 from kaggle_digits.training.predict import held_out_again, predict_again, recipe_views
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.run import train
+from kaggle_digits.training.train import train
 
 MLP = Recipe("mlp", widths=(16,), epochs=2, batch_size=100)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_digits.errors import UsageError
-from kaggle_digits.training.augment import Augmentation
+from kaggle_digits.core.errors import UsageError
+from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.committee import Committee
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipe_file import read_recipe_file, write_recipe_file

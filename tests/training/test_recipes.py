@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kaggle_digits.models.zoo import BUILDERS
+from kaggle_digits.models.registry import BUILDERS
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import DESIGNS, RECIPES, SIBLINGS, find_recipe
 

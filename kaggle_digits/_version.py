@@ -1,0 +1,3 @@
+"""The version of the toolkit, importable by every layer."""
+
+__version__ = "0.1.0"

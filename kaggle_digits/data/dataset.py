@@ -1,0 +1,120 @@
+"""The data folder: the three files of the competition and the record of where they came from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.core.atomic_io import read_json, write_json
+from kaggle_digits.core.errors import DataError
+from kaggle_digits.data.digits import Digits, read_test, read_train
+from kaggle_digits.data.submission_csv import read_ids
+
+TRAIN, TEST, SAMPLE = "train.csv", "test.csv", "sample_submission.csv"
+FILES = (TRAIN, TEST, SAMPLE)
+RECORD = "source.json"
+# The files as Kaggle serves them since 2019-12-11.
+KAGGLE_SHA256 = {
+    TRAIN: "b35cc952c291f03d995f48721373e69454f689e299d724bd9a5927bdabddfeed",
+    TEST: "3353d136e718a01b18f4e2097d2f0bbd2676e5887b75b9497e35d34e90820013",
+    SAMPLE: "6ebaa8f99662433c2ad4fee65c76d8eb12ad627c3d2de1901704712e31bc0d9a",
+}
+# Sources whose files are the competition's own, so that a run on them may be submitted.
+KAGGLE, SAMPLE_SOURCE, OPENML, UNKNOWN = "kaggle", "sample", "openml", "unknown"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the files in a data folder came from: source.json.
+
+    Attributes:
+        source: ``kaggle`` (Kaggle's API, or files equal to Kaggle's byte for byte), ``sample``,
+            ``openml``, a path, or ``unknown`` when nothing is recorded or the files were changed.
+        fetched: when, ISO 8601 with time zone.
+        sha256: file name -> hash of its bytes when it was checked.
+    """
+
+    source: str
+    fetched: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_competition(self) -> bool:
+        """Whether a model trained on these files may be submitted to the competition."""
+        return self.source == KAGGLE
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything a training needs.
+
+    Attributes:
+        train: labelled digits.
+        test: unlabelled digits, in the order of ``ids``.
+        ids: (n_test,) int64, the ImageId of each test row, as in sample_submission.csv.
+        source: where the files came from.
+    """
+
+    train: Digits
+    test: Digits
+    ids: NDArray[np.int64]
+    source: Source
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """(n_train,) uint8, the training labels."""
+        if self.train.labels is None:
+            raise DataError("the training digits have no labels")
+        return self.train.labels
+
+
+def load(data_dir: Path | str = "data") -> Dataset:
+    """Read and check the three files in ``data_dir``; from the cache where they are unchanged.
+
+    Raises:
+        DataError: a file is missing or not in the competition's form; names file, line, column.
+    """
+    folder = Path(data_dir)
+    missing = [name for name in FILES if not (folder / name).exists()]
+    if missing:
+        raise DataError(
+            f"{', '.join(missing)} not found in {folder}; get the data with: kd fetch "
+            "(or kd fetch --source sample, which needs no account)"
+        )
+    train, test = read_train(folder / TRAIN), read_test(folder / TEST)
+    ids = read_ids(folder / SAMPLE)
+    if len(ids) != len(test):
+        raise DataError(
+            f"{folder / SAMPLE} has {len(ids)} rows but {folder / TEST} has {len(test)}; "
+            "they belong to different sets: kd fetch --force"
+        )
+    return Dataset(train, test, ids, source_of(folder, train.sha256, test.sha256))
+
+
+def source_of(folder: Path, train_sha256: str, test_sha256: str) -> Source:
+    """The recorded source, or ``unknown`` where the files are not those that were recorded."""
+    found = {TRAIN: train_sha256, TEST: test_sha256}
+    if all(KAGGLE_SHA256[name] == digest for name, digest in found.items()):
+        recorded = read_source(folder)
+        return Source(KAGGLE, recorded.fetched if recorded else "", found)
+    recorded = read_source(folder)
+    if recorded and all(recorded.sha256.get(name) == digest for name, digest in found.items()):
+        return recorded
+    return Source(UNKNOWN, "", found)
+
+
+def read_source(folder: Path) -> Source | None:
+    """What source.json says; None where there is none or it cannot be read."""
+    try:
+        content = read_json(folder / RECORD)
+        return Source(str(content["source"]), str(content["fetched"]), dict(content["sha256"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_source(folder: Path, source: Source) -> None:
+    """Record ``source`` beside the files."""
+    write_json(folder / RECORD, asdict(source))

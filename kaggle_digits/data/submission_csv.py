@@ -1,0 +1,127 @@
+"""Submission files in the form of sample_submission.csv: written, checked, read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.core.atomic_io import read_json, sha256, write_json, write_text
+from kaggle_digits.core.errors import DataError, SubmissionError
+from kaggle_digits.data.csv_reader import read_content, read_whole_numbers
+from kaggle_digits.data.digits import CLASSES
+
+COLUMNS = ["ImageId", "Label"]
+HIGHEST_ID = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a submission came from; kept beside it as <name>.json.
+
+    Attributes:
+        sha256: of the CSV file that this describes.
+        runs: names of the runs it was made from.
+        method: ``run`` for one run, else how several were put together.
+        source: of the data the runs were trained on; only ``kaggle`` may be submitted.
+        accuracy: out-of-fold or hold-out accuracy, or None where no row was held out.
+        n_val: how many rows that accuracy was measured on.
+        made: when, ISO 8601 with time zone.
+    """
+
+    sha256: str
+    runs: list[str]
+    method: str
+    source: str
+    accuracy: float | None
+    n_val: int
+    made: str
+
+
+def read_ids(path: Path) -> NDArray[np.int64]:
+    """The ImageId column of sample_submission.csv: (n,) int64, 1 to n in order.
+
+    Raises:
+        DataError: the file is missing or not in the competition's form.
+    """
+    table = _read(path)
+    ids = table[:, 0].astype(np.int64)
+    _check_ids(path, ids, np.arange(1, len(ids) + 1))
+    return ids
+
+
+def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> None:
+    """Write ``ImageId,Label`` rows with CRLF line ends, as Kaggle's sample has them.
+
+    Args:
+        path: the file to write, whole or not at all.
+        ids: (n,) ImageIds in the order of sample_submission.csv.
+        labels: (n,) whole numbers 0 to 9.
+
+    Raises:
+        SubmissionError: the labels do not fit the ids or are not 0 to 9.
+        StorageError: the file cannot be written.
+    """
+    write_text(Path(path), submission_text(path, ids, labels))
+
+
+def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> str:
+    """What write_submission writes; ``path`` is for messages."""
+    labels = np.asarray(labels)
+    if labels.shape != ids.shape:
+        raise SubmissionError(f"{path}: {len(labels)} labels for {len(ids)} ids; nothing written")
+    if not np.issubdtype(labels.dtype, np.integer) or not np.isin(labels, range(CLASSES)).all():
+        raise SubmissionError(f"{path}: labels must be whole numbers 0 to 9; nothing written")
+    rows = (f"{i},{label}\r\n" for i, label in zip(ids.tolist(), labels.tolist(), strict=True))
+    return ",".join(COLUMNS) + "\r\n" + "".join(rows)
+
+
+def read_submission(path: Path | str, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The labels of a finished submission, (n,) uint8, after checking that Kaggle would take it.
+
+    Raises:
+        SubmissionError: the file is not in the form of sample_submission.csv; says where.
+    """
+    path = Path(path)
+    try:
+        table = _read(path)
+        _check_ids(path, table[:, 0].astype(np.int64), ids)
+    except DataError as error:
+        raise SubmissionError(f"{error} — this file is no submission") from error
+    return table[:, 1].astype(np.uint8)
+
+
+def write_origin(path: Path, origin: Origin) -> None:
+    """Keep ``origin`` beside the submission at ``path``."""
+    write_json(path.with_suffix(".json"), asdict(origin))
+
+
+def read_origin(path: Path) -> Origin | None:
+    """The origin of the submission at ``path``; None where it is unknown or the file changed."""
+    try:
+        origin = Origin(**read_json(path.with_suffix(".json")))
+        texts = [origin.method, origin.source, origin.made, *origin.runs]
+        sound = isinstance(origin.runs, list) and all(isinstance(one, str) for one in texts)
+        return origin if sound and origin.sha256 == sha256(path) else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _read(path: Path) -> NDArray[np.uint32]:
+    _, blocks = read_whole_numbers(
+        path, read_content(path), COLUMNS, [HIGHEST_ID, CLASSES - 1], np.uint32
+    )
+    return np.concatenate(list(blocks))
+
+
+def _check_ids(path: Path, found: NDArray[np.int64], expected: NDArray[np.int64]) -> None:
+    if len(found) != len(expected):
+        raise DataError(f"{path} has {len(found)} rows where {len(expected)} are expected")
+    wrong = np.flatnonzero(found != expected)
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"{path}, line {row + 2}: ImageId {found[row]} where {expected[row]} is expected"
+        )

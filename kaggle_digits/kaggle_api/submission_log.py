@@ -1,0 +1,155 @@
+"""submissions/log.csv: what was sent to Kaggle, written whole, by one process at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kaggle_digits.core.atomic_io import explain_storage, write_text
+from kaggle_digits.core.errors import SubmissionError
+
+LOG = "log.csv"
+# ``sending`` is written before the call that submits and settled after it.
+SENDING, PENDING, COMPLETE, ERROR = "sending", "pending", "complete", "error"
+STATUSES = (SENDING, PENDING, COMPLETE, ERROR)
+TAG = re.compile(r"\[kd ([0-9a-f]+)\]$")
+LOCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the log.
+
+    Attributes:
+        time: when it was sent, ISO 8601 with time zone.
+        file: the submission's name.
+        sha256: of its bytes.
+        run: the run or runs it was made from, joined by " + "; empty where unknown.
+        oof_accuracy: out-of-fold or hold-out accuracy, 0 to 1, or None.
+        n_val: rows that accuracy was measured on.
+        ref: Kaggle's number of it; None while ``sending``.
+        status: ``sending``, ``pending``, ``complete`` or ``error``.
+        public_score: Kaggle's accuracy on the public part of test.csv, or None.
+        message: its description at Kaggle, ending in the tag it is recognised by.
+    """
+
+    time: str
+    file: str
+    sha256: str
+    run: str
+    oof_accuracy: float | None
+    n_val: int | None
+    ref: int | None
+    status: str
+    public_score: float | None
+    message: str
+
+    @property
+    def tag(self) -> str | None:
+        """What tells this submission from every other, ours or not."""
+        found = TAG.search(self.message)
+        return found[0] if found else None
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was sent."""
+        return (datetime.now(UTC) - datetime.fromisoformat(self.time)).total_seconds()
+
+
+COLUMNS = [field.name for field in fields(Entry)]
+
+
+def read_log(submissions_dir: Path) -> list[Entry]:
+    """Every entry, oldest first; none where there is no log yet.
+
+    Raises:
+        SubmissionError: the log is damaged.
+    """
+    path = submissions_dir / LOG
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [_entry(row) for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise SubmissionError(
+            f"{path} is damaged ({type(error).__name__}), so it is not known what was sent; "
+            "mend it, or move it away to begin a new one"
+        ) from error
+
+
+def change_log(submissions_dir: Path, change: Callable[[list[Entry]], list[Entry]]) -> None:
+    """Replace the log by what ``change`` makes of it, while no other process may.
+
+    Raises:
+        SubmissionError: the log is damaged, or held by another process for a minute.
+        StorageError: the folder is not writable or the disk is full.
+    """
+    from filelock import FileLock, Timeout
+
+    with explain_storage(submissions_dir):
+        submissions_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(submissions_dir / f".{LOG}.lock", timeout=LOCK_SECONDS):
+                before = read_log(submissions_dir)
+                after = change(list(before))
+                if after != before:
+                    write_text(submissions_dir / LOG, _text(after))
+        except Timeout:
+            raise SubmissionError(
+                f"{submissions_dir / LOG} is held by another kd; try again when it is done"
+            ) from None
+
+
+def replace_entry(submissions_dir: Path, old: Entry, new: Entry | None) -> None:
+    """Put ``new`` in the place of the entry with ``old``'s message; None takes it out.
+
+    Where somebody took the old one out, ``new`` is put at the end: what was sent is logged.
+    """
+
+    def change(entries: list[Entry]) -> list[Entry]:
+        changed = [new if entry.message == old.message else entry for entry in entries]
+        if new is not None and new not in changed:
+            changed.append(new)
+        return [entry for entry in changed if entry is not None]
+
+    change_log(submissions_dir, change)
+
+
+def now() -> str:
+    """This moment as the log has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _text(entries: list[Entry]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for entry in entries:
+        writer.writerow({k: "" if v is None else v for k, v in asdict(entry).items()})
+    return out.getvalue()
+
+
+def _entry(row: dict[str, str]) -> Entry:
+    entry = Entry(
+        time=row["time"],
+        file=row["file"],
+        sha256=row["sha256"],
+        run=row["run"],
+        oof_accuracy=float(row["oof_accuracy"]) if row["oof_accuracy"] else None,
+        n_val=int(row["n_val"]) if row["n_val"] else None,
+        ref=int(row["ref"]) if row["ref"] else None,
+        status=row["status"],
+        public_score=float(row["public_score"]) if row["public_score"] else None,
+        message=row["message"],
+    )
+    if entry.status not in STATUSES or entry.message is None:
+        raise ValueError(entry.status)
+    if datetime.fromisoformat(entry.time).tzinfo is None:
+        raise ValueError(entry.time)
+    return entry

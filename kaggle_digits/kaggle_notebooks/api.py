@@ -1,0 +1,248 @@
+"""Kaggle's notebooks at the other end of the wire: saved, looked at, their output fetched.
+
+The calls are made one by one (kagglesdk): the client's ready-made ones turn every 401 and 403 into
+"wrong kernel slug", and know nothing of time-outs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits.core.errors import KaggleError
+from kaggle_digits.core.progress import Progress
+from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
+from kaggle_digits.kaggle_api.download import download
+from kaggle_digits.kaggle_api.errors import (
+    COMPETITION,
+    RULES_PAGE,
+    AnswerError,
+    NotJsonError,
+    one_line,
+)
+from kaggle_digits.kaggle_api.http import time_limits
+from kaggle_digits.kaggle_api.retry import persist
+from kaggle_digits.kaggle_api.session import SignedIn
+from kaggle_digits.kaggle_notebooks.notebooks import (
+    STATES,
+    Notebook,
+    Output,
+    Saved,
+    SessionState,
+    of_a_push,
+    ref_of,
+)
+
+MOST_PAGES, PAGE_SIZE = 50, 100
+
+
+class Kernels(SignedIn):
+    """Notebooks of the user whose credential is found; see SignedIn."""
+
+    def username(self) -> str:
+        """Whose notebooks they are."""
+        name = self._session.api().config_values.get("username")
+        if not name:
+            raise KaggleError(
+                f"Kaggle does not say whose the {self.credential} is; make another token at "
+                f"{SETTINGS_PAGE}"
+            )
+        return str(name)
+
+    def save(self, notebook: Notebook) -> Saved:
+        """Save a version and start it: asked again only where it is certain that none was saved.
+
+        Raises:
+            AnswerError: ``refused`` where it is certain that nothing was saved.
+        """
+        from kagglesdk.kernels.types.kernels_api_service import ApiSaveKernelRequest
+
+        ref = f"{notebook.owner}/{notebook.slug}"
+
+        def send(api: Any) -> Any:
+            request = ApiSaveKernelRequest()
+            request.slug, request.new_title, request.text = ref, notebook.title, notebook.text
+            request.language, request.kernel_type = "python", "script"
+            request.competition_data_sources = [COMPETITION]
+            request.is_private = True
+            request.enable_gpu = notebook.accelerator is not None
+            request.enable_internet = notebook.internet
+            request.session_timeout_seconds = notebook.seconds
+            if notebook.accelerator:
+                request.machine_shape = notebook.accelerator
+            with api.build_kaggle_client() as kaggle:
+                return kaggle.kernels.kernels_api_client.save_kernel(request)
+
+        def once() -> Any:
+            try:
+                return self._session.ask(f"saving the notebook {ref}", send, tries=1)
+            except AnswerError as error:
+                error.again = error.again and error.refused
+                raise of_a_push(error) from error
+
+        self._session.api()
+        answer = persist(once, self.patience, self.progress.note)
+        if answer.error:
+            raise AnswerError(
+                f"Kaggle refuses the notebook {ref}: {one_line(str(answer.error))}", refused=True
+            )
+        if answer.invalid_competition_sources:
+            raise AnswerError(
+                f"Kaggle saved {ref} without the competition's data; accept the rules at "
+                f"{RULES_PAGE} and push again"
+            )
+        if not (answer.ref or answer.url):
+            raise AnswerError(f"Kaggle did not confirm the notebook {ref}")
+        return Saved(
+            ref_of(answer, ref), str(answer.url or ""), int(answer.version_number or 0) or None
+        )
+
+    def state(self, ref: str) -> SessionState:
+        """How the last session of a notebook stands: perhaps still an earlier version's."""
+        from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
+
+        def get(api: Any) -> Any:
+            request = ApiGetKernelSessionStatusRequest()
+            request.user_name, request.kernel_slug = ref.split("/")
+            with api.build_kaggle_client() as kaggle:
+                return kaggle.kernels.kernels_api_client.get_kernel_session_status(request)
+
+        answer = self._look(f"asking how notebook {ref} stands", ref, get)
+        name = str(getattr(answer.status, "name", answer.status))
+        return SessionState(
+            STATES.get(name, name.lower()), one_line(str(answer.failure_message or ""))
+        )
+
+    def version(self, ref: str) -> int | None:
+        """The number of the version that Kaggle shows; None where that cannot be learnt."""
+        from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
+
+        def get(api: Any) -> Any:
+            request = ApiGetKernelRequest()
+            request.user_name, request.kernel_slug = ref.split("/")
+            with api.build_kaggle_client() as kaggle:
+                return kaggle.kernels.kernels_api_client.get_kernel(request)
+
+        try:
+            answer = self._look(f"asking for the version of {ref}", ref, get, tries=1)
+            return int(answer.metadata.current_version_number or 0) or None
+        except (AnswerError, AttributeError):
+            return None
+
+    def output(self, ref: str) -> Output:
+        """What the last session that ended has left: all pages of its files, and the log."""
+        from kagglesdk.kernels.types.kernels_api_service import (
+            ApiListKernelSessionOutputRequest,
+        )
+
+        doing = f"listing the output of {ref}"
+        files: dict[str, str] = {}
+        log, token = "", ""
+        for _ in range(MOST_PAGES):
+
+            def get(api: Any, token: str = token) -> Any:
+                request = ApiListKernelSessionOutputRequest()
+                request.user_name, request.kernel_slug = ref.split("/")
+                request.page_size = PAGE_SIZE
+                if token:
+                    request.page_token = token
+                with api.build_kaggle_client() as kaggle:
+                    return kaggle.kernels.kernels_api_client.list_kernel_session_output(request)
+
+            answer = self._look(doing, ref, get)
+            for one in answer.files or []:
+                files[str(one.file_name)] = str(one.url)
+            log = log or str(answer.log or "")
+            token = str(answer.next_page_token or "")
+            if not token:
+                return Output(files, log)
+        raise KaggleError(f"{ref} has more files than a run has; look at its page")
+
+    def download(self, name: str, url: str, folder: Path, *, most: int, size: int = 0) -> Path:
+        """Download a file of an output, going on where an earlier try was cut short.
+
+        Args:
+            name: of the file.
+            url: its address, from ``output``.
+            folder: must exist.
+            most: bytes at which it is given up.
+            size: its bytes, 0 where unknown.
+        """
+        doing = f"downloading {name}"
+
+        def start(_: Any) -> Any:
+            import requests
+
+            # Signed for this file alone: the credential stays here.
+            response = requests.get(url, stream=True, headers={"Accept-Encoding": "identity"})
+            response.raise_for_status()
+            return response
+
+        def once() -> Path:
+            response = self._session.ask(doing, start, tries=1)
+            with (
+                self._session.explained(doing),
+                time_limits(self.patience.connect, self.patience.read),
+            ):
+                bounded = _Bounded(self.progress, most)
+                return download(
+                    response,
+                    name,
+                    size,
+                    folder,
+                    bounded,
+                    again="kd remote pull",
+                    slow=self.patience.slow,
+                )
+
+        self._session.api()
+        try:
+            return persist(once, self.patience, self.progress.note)
+        except AnswerError as error:
+            if error.status not in (400, 403, 404, 410):
+                raise
+            raise AnswerError(
+                f"the address of {name} is no longer good ({error.status}); run it again: "
+                "kd remote pull",
+                status=error.status,
+                refused=True,
+            ) from error
+
+    def _look(self, doing: str, ref: str, call: Any, *, tries: int = 0) -> Any:
+        def checked(api: Any) -> Any:
+            answer = call(api)
+            if answer is None:
+                raise NotJsonError
+            return answer
+
+        try:
+            return self._session.ask(doing, checked, tries=tries)
+        except AnswerError as error:
+            if error.status not in (403, 404):
+                raise
+            raise AnswerError(
+                f"Kaggle shows no notebook {ref} to the {self.credential} ({error.status}); was "
+                "it deleted, renamed, or pushed with another account? push it again",
+                status=error.status,
+                refused=True,
+            ) from error
+
+
+class _Bounded:
+    """A Progress that ends what has no end."""
+
+    def __init__(self, progress: Progress, most: int) -> None:
+        self._progress, self._most = progress, most
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        self._progress.note(text)
+
+    def transferred(self, name: str, done: int, total: int | None) -> None:
+        """Pass it on, up to ``most`` bytes."""
+        if max(done, total or 0) > self._most:
+            raise KaggleError(
+                f"{name} has more than the {self._most:,} bytes that are right; look at the "
+                "notebook's page, then push again"
+            )
+        self._progress.transferred(name, done, total)

@@ -1,0 +1,54 @@
+"""Labelled digits from elsewhere, dealt into the competition's three files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.core.atomic_io import write_whole
+from kaggle_digits.core.errors import DataError
+from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN
+from kaggle_digits.data.digits import PIXEL_COLUMNS, PIXELS, TRAIN_COLUMNS
+from kaggle_digits.data.submission_csv import write_submission
+
+# 42,000 of 70,000, as Kaggle dealt them.
+LABELLED_SHARE = 0.6
+
+
+def deal(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], *, seed: int) -> None:
+    """Shuffle and write train.csv (60 %, with labels), test.csv (40 %) and its sample_submission.
+
+    The labels of test.csv are written nowhere.
+
+    Args:
+        folder: where the files go.
+        images: (n, 28, 28) or (n, 784) uint8.
+        labels: (n,) uint8, 0 to 9.
+        seed: of the shuffle.
+
+    Raises:
+        DataError: images and labels do not fit together.
+        StorageError: the disk is full or not writable.
+    """
+    pixels = images.reshape(len(images), -1)
+    if pixels.shape != (len(labels), PIXELS) or len(labels) < 2:
+        raise DataError(f"{pixels.shape} pixels for {len(labels)} labels: not 28 × 28 digits")
+    order = np.random.default_rng(seed).permutation(len(labels))
+    n_train = round(LABELLED_SHARE * len(labels))
+    train, test = order[:n_train], order[n_train:]
+    write_table(folder / TRAIN, TRAIN_COLUMNS, np.column_stack([labels[train], pixels[train]]))
+    write_table(folder / TEST, PIXEL_COLUMNS, pixels[test])
+    ids = np.arange(1, len(test) + 1)
+    write_submission(folder / SAMPLE, ids, np.zeros(len(test), np.uint8))
+
+
+def write_table(path: Path, columns: list[str], values: NDArray[np.uint8]) -> None:
+    """Write (rows, columns) ``values`` as CSV with CRLF line ends, as Kaggle's files have."""
+    import pandas as pd
+
+    with write_whole(path, durable=False) as part:
+        pd.DataFrame(values, columns=columns).to_csv(
+            part, index=False, lineterminator="\r\n", encoding="utf-8"
+        )

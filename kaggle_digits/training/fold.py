@@ -1,0 +1,200 @@
+"""One member: epochs, early stopping, checkpoints, predictions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.core import interrupts
+from kaggle_digits.core.atomic_io import explain_storage
+from kaggle_digits.core.environment import peak_memory_mb
+from kaggle_digits.core.errors import ModelError
+from kaggle_digits.data.digits import Digits
+from kaggle_digits.data.splits import Part
+from kaggle_digits.metrics.scores import score
+from kaggle_digits.models.base import Classifier
+from kaggle_digits.models.litert import to_lite
+from kaggle_digits.models.tta import view_probabilities
+from kaggle_digits.training import checkpoint as checkpoints
+from kaggle_digits.training.callbacks import Epoch, Watcher
+from kaggle_digits.training.checkpoint import Checkpoint
+from kaggle_digits.training.learners import make_learner
+from kaggle_digits.training.recipe import Recipe
+
+# Less often than this, saving costs under 1 % of training.
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that training one member needs besides the data.
+
+    Attributes:
+        member: its number in the run, from 0.
+        recipe: how to train it.
+        part: the rows it learns from and the rows held out.
+        seed: its own; see member_seed.
+        pseudo: (n_test,) int8 labels of test images that join the rows it learns from, -1 for
+            those that do not; None for none.
+    """
+
+    member: int
+    recipe: Recipe
+    part: Part
+    seed: int
+    pseudo: NDArray[np.int8] | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained member, as arrays and bytes, so that it can come from another process.
+
+    Attributes:
+        validation: (n_val, 10) float32 probabilities of the held-out rows.
+        test: (n_test, 10) float32 probabilities.
+        history: one Epoch an epoch.
+        kept_epoch: the epoch, from 1, whose weights were kept.
+        seconds: of training and validating; predicting test.csv is not in it.
+        model_file: name of the model file, and
+        model: its bytes.
+        lite: the bytes of model.tflite, or None; see kaggle_digits.models.litert.
+        first_layer: (units, height, width) float32, or None.
+        peak_memory_mb: most memory that the process it was trained in has held, in MB, or None.
+    """
+
+    validation: Probabilities
+    test: Probabilities
+    history: list[Epoch]
+    kept_epoch: int
+    seconds: float
+    model_file: str
+    model: bytes
+    lite: bytes | None
+    first_layer: NDArray[np.float32] | None
+    peak_memory_mb: float | None = None
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of member ``member`` in a run with ``seed``: the same wherever it is trained."""
+    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
+
+
+def fit_member(
+    task: Task,
+    train: Digits,
+    test: Digits,
+    *,
+    checkpoint: Checkpoint | None = None,
+    watcher: Watcher | None = None,
+) -> Member:
+    """Train one member from scratch, or on from ``checkpoint`` if that holds something.
+
+    Args:
+        task: what to train.
+        train: all labelled rows; the member takes its part of them.
+        test: the rows to predict.
+        checkpoint: where to save now and then, and what to go on from; None saves nothing.
+        watcher: told of steps and epochs.
+
+    Returns:
+        The member; the same bit for bit whether or not it was interrupted.
+
+    Raises:
+        ModelError: the model cannot be built, or its loss is no longer a number.
+    """
+    assert train.labels is not None
+    watcher = watcher or Watcher()
+    held_out = task.part.val
+    images, labels = _learnt_from(task, train, test)
+    learner = make_learner(task.recipe, images, labels, task.seed)
+    progress = checkpoints.restore(checkpoint, learner, task.member)
+    val_images, val_labels = train.images[held_out], train.labels[held_out]
+    patience = task.recipe.patience if len(held_out) else None
+    watcher.member_started(task.member, learner.epochs, learner.steps, len(progress.history))
+    saved = time.monotonic()
+    for epoch in range(len(progress.history), learner.epochs):
+        if patience and epoch and epoch - progress.best_epoch >= patience:
+            break
+        started = time.perf_counter()
+        loss, accuracy, rate = learner.train_epoch(epoch, _step_of(watcher, task.member))
+        if not np.isfinite(loss):
+            raise ModelError(
+                f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
+                f"lower the learning rate, e.g. --learning-rate {task.recipe.learning_rate / 10:g}"
+            )
+        if epoch + 1 == learner.epochs:
+            learner.finish()
+        measured = score(learner.classifier.probabilities(val_images), val_labels)
+        row = Epoch(
+            task.member,
+            epoch + 1,
+            loss,
+            accuracy,
+            measured.log_loss if measured else np.nan,
+            measured.accuracy if measured else np.nan,
+            rate,
+            time.perf_counter() - started,
+        )
+        progress.history.append(row)
+        watcher.epoch(row)
+        interrupts.check()
+        if patience and progress.best_epoch == row.epoch:
+            progress.best = learner.state()
+        if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
+            checkpoints.save(checkpoint, learner, progress)
+            saved = time.monotonic()
+    kept = len(progress.history)
+    if patience:
+        kept = progress.best_epoch
+        learner.restore(progress.best)
+    views, reach = task.recipe.views, task.recipe.reach
+    model_file, model = _model_file(learner.classifier)
+    return Member(
+        view_probabilities(learner.classifier, val_images, views, reach),
+        view_probabilities(learner.classifier, test.images, views, reach),
+        progress.history,
+        kept,
+        sum(row.seconds for row in progress.history),
+        model_file,
+        model,
+        to_lite(learner.classifier, images),
+        learner.classifier.first_layer(),
+        peak_memory_mb(),
+    )
+
+
+def _learnt_from(
+    task: Task, train: Digits, test: Digits
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images and labels that a member learns from, pseudo-labelled ones last."""
+    assert train.labels is not None
+    rows = task.part.train
+    if task.pseudo is None:
+        return train.images[rows], train.labels[rows]
+    sure = np.flatnonzero(task.pseudo >= 0)
+    return (
+        np.concatenate([train.images[rows], test.images[sure]]),
+        np.concatenate([train.labels[rows], task.pseudo[sure].astype(np.uint8)]),
+    )
+
+
+def _step_of(watcher: Watcher, member: int) -> Callable[[int, float, float], None]:
+    def on_step(step: int, loss: float, accuracy: float) -> None:
+        interrupts.check()
+        watcher.step(member, step, loss, accuracy)
+
+    return on_step
+
+
+def _model_file(classifier: Classifier) -> tuple[str, bytes]:
+    with TemporaryDirectory() as folder, explain_storage(Path(folder)):
+        path = classifier.save(Path(folder))
+        return path.name, path.read_bytes()

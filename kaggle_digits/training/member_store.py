@@ -1,0 +1,86 @@
+"""A member on disk: kept whole when it is trained, read again when all are put together."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaggle_digits.core import signing
+from kaggle_digits.core.atomic_io import write_json, write_text, write_whole
+from kaggle_digits.core.errors import RunError
+from kaggle_digits.models.io import JOBLIB_FILE, SIGNATURE_FILE
+from kaggle_digits.models.litert import LITE_FILE
+from kaggle_digits.runs.run import (
+    TEST,
+    Probabilities,
+    Run,
+    read_probabilities,
+    write_probabilities,
+)
+from kaggle_digits.training.callbacks import Epoch
+from kaggle_digits.training.fold import Member
+
+VALIDATION, DONE, CHECKPOINT, FIRST_LAYER = (
+    "validation.npy",
+    "member.json",
+    "checkpoint.npz",
+    "first_layer.npy",
+)
+
+
+def keep_member(folder: Path, member: Member) -> None:
+    """Write a member into its folder; member.json, written last, says that all is there."""
+    write_probabilities(folder / VALIDATION, member.validation)
+    write_probabilities(folder / TEST, member.test)
+    with write_whole(folder / member.model_file) as file:
+        file.write_bytes(member.model)
+    if member.model_file == JOBLIB_FILE:  # by this it is known to be made here
+        write_text(folder / SIGNATURE_FILE, signing.sign(member.model))
+    if member.lite is not None:
+        with write_whole(folder / LITE_FILE) as file:
+            file.write_bytes(member.lite)
+    if member.first_layer is not None:
+        with write_whole(folder / FIRST_LAYER) as file:
+            np.save(file, member.first_layer)
+    record = {
+        "kept_epoch": member.kept_epoch,
+        "seconds": member.seconds,
+        "ended": time.time(),
+        "peak_memory_mb": member.peak_memory_mb,
+        "history": [_without_nan(row) for row in member.history],
+    }
+    write_json(folder / DONE, record)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def is_kept(folder: Path) -> bool:
+    """Whether a member is trained and whole in its folder."""
+    return (folder / DONE).is_file()
+
+
+def read_member(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, Probabilities]:
+    """What member.json says, probabilities of the held-out rows, of test.csv.
+
+    Raises:
+        RunError: a file is missing or damaged; says what to do.
+    """
+    try:
+        record = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        validation = read_probabilities(folder / VALIDATION)
+        return record, validation, read_probabilities(folder / TEST)
+    except (OSError, ValueError, EOFError) as error:
+        raise RunError(
+            f"member {folder.name} of run {run.name} is damaged ({error}); delete {folder} "
+            f"and run: kd train --resume --name {run.name}"
+        ) from error
+
+
+def _without_nan(row: Epoch) -> dict[str, float | None]:
+    values: dict[str, float] = asdict(row)
+    return {key: None if math.isnan(value) else value for key, value in values.items()}

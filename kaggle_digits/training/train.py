@@ -1,0 +1,226 @@
+"""All members of a run, one after another, into a run folder and a submission."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits._version import __version__
+from kaggle_digits.core import signing
+from kaggle_digits.core.environment import git_commit, machine, versions
+from kaggle_digits.core.errors import DigitsError, RunError
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import Part, Split, fingerprint, split
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import create, list_runs, open_run
+from kaggle_digits.training.aggregate import assemble
+from kaggle_digits.training.callbacks import Watcher
+from kaggle_digits.training.checkpoint import FileCheckpoint
+from kaggle_digits.training.committee import Committee, may_run, names_code, read_recipe
+from kaggle_digits.training.executor import Executor, Failed, InProcess, Trained
+from kaggle_digits.training.fold import Task, member_seed
+from kaggle_digits.training.member_store import CHECKPOINT, is_kept, keep_member
+from kaggle_digits.training.pseudo_labels import Labels, keep, pseudo_labels, read
+from kaggle_digits.training.recipe import Recipe
+
+
+def train(
+    dataset: Dataset,
+    recipe: Recipe | Committee,
+    how: Split,
+    *,
+    pseudo: Run | None = None,
+    runs_dir: Path | str = "runs",
+    name: str | None = None,
+    force: bool = False,
+    taken: Callable[[str], bool] = lambda name: False,
+    executor: Executor | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train every member of ``how`` by ``recipe`` and leave a finished run folder.
+
+    Args:
+        dataset: from kaggle_digits.data.dataset.load.
+        recipe: how to train each member; a committee's every design learns every part.
+        how: which rows are held out; one member a design and part.
+        pseudo: a finished run; test images that it is sure of join the rows learnt from.
+        runs_dir: where the run folder is made.
+        name: of the run; None takes the model's name and the next free number.
+        force: whether a run of that name is put aside rather than refused.
+        taken: further names that a run without ``name`` is not given.
+        executor: where members are trained; None for this process.
+        watcher: told what happens.
+
+    Returns:
+        The run; where members failed, its metrics' ``failed`` says which, and why.
+
+    Raises:
+        DigitsError: the name is taken, the data do not fit the split, every member fails, the disk
+            refuses. Members that were finished are kept: go on with resume().
+    """
+    parts = split(dataset.labels, how)
+    learnt = pseudo_labels(pseudo, dataset, parts) if pseudo else None
+    executor = executor or InProcess()
+    tasks = _tasks(recipe, parts, how.seed, learnt.labels if learnt else None)
+    with create(Path(runs_dir), name, recipe.name, force=force, taken=taken) as run:
+        config = _config(run, dataset, recipe, how, parts)
+        config["trained_by"] = executor.describe(tasks)
+        if pseudo and learnt:
+            config["pseudo"] = {
+                "run": pseudo.name,
+                "rows": [int((labels >= 0).sum()) for labels in learnt.labels],
+                "held_out_apart": learnt.held_out_apart,
+            }
+            keep(run.path, learnt.labels)
+        run.write_config(config)
+        try:
+            _train_members(run, dataset, recipe, tasks, executor=executor, watcher=watcher)
+        except DigitsError:
+            if not any(run.path.glob("members/*/*")):  # nothing worth keeping was made
+                shutil.rmtree(run.path, ignore_errors=True)
+            raise
+    return run
+
+
+def resume(
+    dataset: Dataset,
+    *,
+    runs_dir: Path | str = "runs",
+    name: str | None = None,
+    executor: Executor | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Go on with a run that was interrupted; ends at the figures of one that was not.
+
+    Args:
+        dataset: the same data as before.
+        runs_dir: where runs stand.
+        name: of the run; None takes the unfinished one that was touched last.
+        executor: where members are trained; None for this process.
+        watcher: told what happens.
+
+    Raises:
+        RunError: there is no such run, or it was trained on other data.
+    """
+    run = open_run(Path(runs_dir), name) if name else _last_unfinished(Path(runs_dir))
+    config = run.config()
+    run.check_data(dataset)
+    try:
+        how, recipe = Split(**config["split"]), read_recipe(config["recipe"])
+    except (KeyError, TypeError, RunError) as error:
+        raise RunError(f"run {run.name} cannot be resumed: {error}") from error
+    if not may_run(recipe, config.get("signature")):
+        raise RunError(
+            f"run {run.name} trains {recipe.model}, a function of somebody's own, and was not made "
+            f"here; {signing.HOW_TO}"
+        )
+    with run.writing():
+        whole = all(map(is_kept, run.member_folders()))
+        if not (run.finished and whole):
+            parts = split(dataset.labels, how)
+            learnt = None
+            if config.get("pseudo"):
+                learnt = read(run.path, len(parts), len(dataset.test))
+            tasks = _tasks(recipe, parts, how.seed, learnt)
+            executor = (executor or InProcess()).resuming(config.get("trained_by", {}))
+            _train_members(run, dataset, recipe, tasks, executor=executor, watcher=watcher)
+    return run
+
+
+def _last_unfinished(runs_dir: Path) -> Run:
+    unfinished = [run for run in list_runs(runs_dir) if not run.finished]
+    if not unfinished:
+        raise RunError(
+            f"no unfinished run in {runs_dir}; start one: kd train --model dense (a finished one's "
+            "submission is written by: kd predict RUN)"
+        )
+    return max(unfinished, key=lambda run: run.path.stat().st_mtime)
+
+
+def _tasks(
+    recipe: Recipe | Committee, parts: Sequence[Part], seed: int, pseudo: Labels | None
+) -> list[Task]:
+    """One a design and part, all parts of the first design first: member k has part k % parts."""
+    labels = [None] * len(parts) if pseudo is None else list(pseudo)
+    pairs = product(recipe.designs, zip(parts, labels, strict=True))
+    return [
+        Task(member, design, part, member_seed(seed, member), known)
+        for member, (design, (part, known)) in enumerate(pairs)
+    ]
+
+
+def _config(
+    run: Run,
+    dataset: Dataset,
+    recipe: Recipe | Committee,
+    how: Split,
+    parts: Sequence[Part],
+) -> dict[str, Any]:
+    return {
+        **({"signature": signing.sign_json(recipe.to_json())} if names_code(recipe) else {}),
+        "name": run.name,
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "kd_version": __version__,
+        "model": recipe.model,
+        "recipe": recipe.to_json(),
+        "split": asdict(how),
+        "split_fingerprint": fingerprint(parts),
+        "seed": how.seed,
+        "members": len(recipe.designs) * len(parts),
+        "data": {
+            "source": dataset.source.source,
+            "train_sha256": dataset.train.sha256,
+            "test_sha256": dataset.test.sha256,
+            "n_train": len(dataset.train),
+            "n_test": len(dataset.test),
+        },
+        "versions": versions(),
+        "machine": machine(),
+        "git_commit": git_commit(),
+    }
+
+
+def _train_members(
+    run: Run,
+    dataset: Dataset,
+    recipe: Recipe | Committee,
+    tasks: Sequence[Task],
+    *,
+    executor: Executor,
+    watcher: Watcher | None,
+) -> None:
+    """Have every member trained that is not yet, keep each, and put together what is there.
+
+    Members that failed are left out and named in metrics.json; where none succeeds, nothing is
+    put together and the first failure is raised.
+    """
+    watcher = watcher or Watcher()
+    folders = [run.member_folder(task.member) for task in tasks]
+    left = [task for task, folder in zip(tasks, folders, strict=True) if not is_kept(folder)]
+    watcher.run_started(run.name, len(tasks), len(tasks) - len(left))
+    failures: list[Failed] = []
+
+    def checkpoint(member: int) -> FileCheckpoint:
+        return FileCheckpoint(run.member_folder(member) / CHECKPOINT)
+
+    outcomes = executor.train(left, dataset.train, dataset.test, checkpoint, watcher)
+    with contextlib.closing(outcomes):  # type: ignore[type-var]
+        for outcome in outcomes:
+            number = outcome.task.member
+            if isinstance(outcome, Trained):
+                keep_member(run.member_folder(number), outcome.member)
+                watcher.member_finished(number, outcome.member.seconds)
+                continue
+            failures.append(outcome)
+            # What cannot pass with trying again stops the others alike.
+            alike = outcome.tries == 1 and not any(map(is_kept, folders))
+            if alike or len(failures) == len(tasks):
+                raise failures[0].error
+            watcher.member_failed(number, str(outcome.error), outcome.tries)
+    assemble(run, dataset, tasks, len(recipe.designs), failures)

@@ -1,0 +1,266 @@
+"""Members in processes of their own: the same bits, and none lost with a process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.watching import Kills, Remembers
+from kaggle_digits.cli.main import app
+from kaggle_digits.core.environment import usable_cores
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.splits import Part, Split, split
+from kaggle_digits.executors import local, processes
+from kaggle_digits.executors.local import LocalExecutor
+from kaggle_digits.runs.run import Run
+from kaggle_digits.training import executor as executor_module
+from kaggle_digits.training import fold
+from kaggle_digits.training.callbacks import Epoch, Watcher
+from kaggle_digits.training.committee import Committee
+from kaggle_digits.training.fold import Task, fit_member
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.train import resume, train
+
+MLP = Recipe("mlp", widths=(16,), epochs=4, batch_size=100)
+FOLDS = Split("folds", folds=3)
+WORK = processes._work
+ONE_THREAD = LocalExecutor(workers=1, threads=1)
+
+
+@pytest.fixture(scope="module")
+def dataset(sample: Path) -> Dataset:
+    return load(sample)
+
+
+@pytest.fixture(scope="module")
+def alone(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three members, one process of one thread after another, nobody disturbing."""
+    folder = tmp_path_factory.mktemp("alone")
+    return train(dataset, MLP, FOLDS, runs_dir=folder, executor=ONE_THREAD)
+
+
+def same(one: Run, other: Run) -> bool:
+    def accuracies(run: Run) -> str:
+        return str([(row["member"], row["val_loss"]) for row in run.history()])
+
+    return (
+        np.array_equal(one.oof(), other.oof(), equal_nan=True)
+        and np.array_equal(one.test(), other.test())
+        and accuracies(one) == accuracies(other)
+    )
+
+
+def kill_the_worker() -> None:
+    (process,) = multiprocessing.active_children()
+    assert process.pid
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def test_a_network_in_two_processes_is_the_same_bit_for_bit(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    recipe = Recipe("cnn", widths=(4, 8, 16), epochs=1, batch_size=100)
+    two, watcher = LocalExecutor(workers=2, threads=1), Remembers()
+    apart = train(
+        dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=two, watcher=watcher
+    )
+    one = train(dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=ONE_THREAD)
+    assert same(one, apart)
+    assert watcher.count("epoch") == {0: 1, 1: 1}
+    assert apart.config()["trained_by"] == {"executor": "local", "workers": 2, "threads": 1}
+    assert (apart.member_folder(1) / "model.keras").is_file()
+    assert apart.metrics()["peak_memory_mb"] > 100
+
+
+def test_a_killed_process_costs_time_not_members(
+    alone: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    watcher = Kills(1, 2, kill_the_worker)
+    run = train(
+        dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, watcher=watcher
+    )
+    assert same(run, alone)
+    assert watcher.count("finished") == {0: 1, 1: 1, 2: 1}
+    assert not watcher.started_after_the_end
+    assert [
+        note for note in watcher.notes if "member 2 is tried again" in note and "SIGKILL" in note
+    ]
+    assert "failed" not in run.metrics()
+
+
+def test_a_member_that_fails_three_times_is_named_and_the_rest_completes(
+    alone: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    watcher = Kills(1, 3, kill_the_worker)
+    run = train(
+        dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, watcher=watcher
+    )
+    held_out = split(dataset.labels, FOLDS)[1].val
+    assert np.isnan(run.oof()[held_out]).all()
+    others = np.setdiff1d(np.arange(len(dataset.train)), held_out)
+    assert np.array_equal(run.oof()[others], alone.oof()[others])
+    (failed,) = run.metrics()["failed"]
+    assert (failed["member"], failed["tries"]) == (1, 3)
+    assert "SIGKILL" in failed["reason"]
+    assert run.metrics()["n_val"] == len(others)
+    mended = resume(dataset, runs_dir=tmp_path, name="k", executor=ONE_THREAD)
+    assert same(mended, alone)
+    assert "failed" not in mended.metrics()
+
+
+def test_a_checkpoint_comes_through_and_goes_back(
+    alone: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver stops; the checkpoint that the process sent it is gone on from."""
+    monkeypatch.setattr(processes, "_work", work_with_checkpoints)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            dataset,
+            MLP,
+            FOLDS,
+            runs_dir=tmp_path,
+            name=alone.name,
+            executor=ONE_THREAD,
+            watcher=StopsAtCheckpoint(tmp_path / alone.name / "members/0/checkpoint.npz"),
+        )
+    assert not multiprocessing.active_children()
+    watcher = Remembers()
+    resumed = resume(dataset, runs_dir=tmp_path, executor=ONE_THREAD, watcher=watcher)
+    assert same(resumed, alone)
+    assert 0 < watcher.count("epoch")[0] < MLP.epochs
+
+
+class StopsAtCheckpoint(Watcher):
+    """Ctrl-C at the end of the first epoch before which a checkpoint came."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def epoch(self, row: Epoch) -> None:
+        if self._path.is_file():
+            raise KeyboardInterrupt
+
+
+def work_with_checkpoints(*arguments: Any) -> None:
+    """What a process does, with a checkpoint after every epoch."""
+    fold.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    WORK(*arguments)
+
+
+def test_processes_end_with_the_one_who_started_them(sample: Path, tmp_path: Path) -> None:
+    """kill -9 of kd: its processes go too, what is finished stays, and --resume goes on."""
+    command = [sys.executable, "-m", "kaggle_digits", "train", "--model", "mlp", "--folds", "4"]
+    command += ["--epochs", "10", "--workers", "2", "--name", "k"]
+    command += ["--data-dir", str(sample), "--runs-dir", str(tmp_path / "runs")]
+    command += ["--submissions-dir", str(tmp_path / "submissions")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as kd:
+        done = tmp_path / "runs/k/members/0/member.json"
+        end = time.monotonic() + 60
+        while not done.is_file() and time.monotonic() < end:
+            time.sleep(0.02)
+        started = psutil.Process(kd.pid).children(recursive=True)
+        kd.kill()
+    assert done.is_file()
+    assert len(started) >= 2
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert not alive
+    resumed = resume(load(sample), runs_dir=tmp_path / "runs", executor=LocalExecutor())
+    assert resumed.metrics()["n_val"] == len(load(sample).train)
+    assert resumed.config()["trained_by"]["threads"] == max(1, usable_cores() // 2)
+
+
+def test_what_stops_all_alike_is_said_once(dataset: Dataset, tmp_path: Path) -> None:
+    broken = Recipe("mlp", dropout=0.5)
+    for executor in (None, LocalExecutor(workers=2)):
+        with pytest.raises(UsageError, match="has no option --dropout"):
+            train(dataset, broken, FOLDS, runs_dir=tmp_path, executor=executor)
+    assert not list(tmp_path.glob("*/config.json"))
+
+
+def test_the_command_says_which_member_failed(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_second(task: Task, *args: Any, **kwargs: Any) -> Any:
+        if task.member == 1:
+            raise ModelError("the loss is no longer a number")
+        return fit_member(task, *args, **kwargs)
+
+    monkeypatch.setattr(executor_module, "fit_member", fails_second)
+    folders = ["--data-dir", str(sample), "--runs-dir", str(tmp_path / "r")]
+    folders += ["--submissions-dir", str(tmp_path / "s")]
+    options = ["--epochs", "1", "--folds", "3", "--name", "a"]
+    result = CliRunner().invoke(app, ["train", "--model", "mlp", *options, *folders])
+    assert result.exit_code == 1
+    assert "member 2 failed: the loss is no longer a number" in result.stderr
+    assert "figures are of the other 2" in " ".join(result.stderr.split())
+    assert "kd train --resume --name a" in " ".join(result.stderr.split())
+    assert (tmp_path / "s/a.csv").is_file()
+    monkeypatch.undo()
+    result = CliRunner().invoke(app, ["train", "--resume", "--name", "a", *folders])
+    assert result.exit_code == 0, result.stderr
+
+
+def test_a_committee_is_judged_on_rows_that_all_designs_know(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_fourth(task: Task, *args: Any, **kwargs: Any) -> Any:
+        if task.member == 3:
+            raise ModelError("no")
+        return fit_member(task, *args, **kwargs)
+
+    monkeypatch.setattr(executor_module, "fit_member", fails_fourth)
+    both = Committee("both", (MLP, Recipe("mlp", widths=(24,), epochs=4, batch_size=100)), 2)
+    run = train(dataset, both, Split("folds", folds=2), runs_dir=tmp_path)
+    known = ~np.isnan(run.oof()).any(axis=1)
+    assert set(np.flatnonzero(known)) == set(split(dataset.labels, Split("folds", folds=2))[0].val)
+    assert run.metrics()["val_accuracy"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "members", "rows", "expected"),
+    [
+        ({}, 5, 1_000, (1, 4)),  # too little to repay the start of processes
+        ({}, 5, 40_000, (4, 1)),
+        ({}, 1, 400_000, (1, 4)),
+        ({"workers": 2}, 5, 1_000, (2, 2)),
+        ({"workers": 8}, 5, 1_000, (5, 1)),
+        ({"threads": 2}, 5, 1_000, (2, 2)),
+        ({"workers": 1, "threads": 1}, 5, 40_000, (1, 1)),
+        ({"gpus": 2}, 5, 1_000, (2, 2)),
+        ({"gpus": 1}, 5, 40_000, (1, 4)),
+    ],
+)
+def test_what_is_fastest_is_chosen(
+    given: dict[str, int],
+    members: int,
+    rows: int,
+    expected: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local, "usable_cores", lambda: 4)
+    monkeypatch.setattr(local, "free_memory_mb", lambda: 64_000)
+    part = Part(np.arange(rows), np.arange(0))
+    tasks = [Task(k, Recipe("dense", epochs=10), part, 0) for k in range(members)]
+    assert LocalExecutor(**given).placing(tasks) == expected
+    monkeypatch.setattr(local, "free_memory_mb", lambda: 3_000)
+    if not given:
+        assert LocalExecutor().placing(tasks) == (1, 4)
+
+
+@pytest.mark.parametrize("given", [{"workers": 0}, {"threads": -1}])
+def test_nothing_is_no_number_of_workers(given: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        LocalExecutor(**given)

@@ -1,0 +1,182 @@
+"""Any picture of a digit comes out as MNIST's images are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kaggle_digits.core.errors import DataError
+from kaggle_digits.data.dataset import load
+from kaggle_digits.imaging.loading import NONE_FOUND, SEVERAL, open_picture, pictures_in, prepare
+from tests.support.pictures import as_file, drawn, overlap, stroke
+
+EXPECTED = prepare(drawn(4)).image
+
+
+def gradient(picture: Image.Image) -> Image.Image:
+    down, across = np.indices((200, 200)) / 200
+    light = 130 + 60 * down + 60 * across
+    shade = light * (0.15 + 0.85 * np.asarray(picture, float) / 255)
+    return Image.fromarray(shade.astype(np.uint8))
+
+
+def transparent(pen: int) -> Image.Image:
+    cover = np.asarray(drawn(4, paper=0, pen=255))
+    return Image.fromarray(np.stack([np.full_like(cover, pen)] * 3 + [cover], axis=2))
+
+
+def on_a_table() -> Image.Image:
+    table = Image.new("RGB", (400, 300), (60, 40, 30))
+    table.paste(drawn(4, paper=(240, 238, 230), pen=(20, 20, 90)), (110, 50))
+    return table
+
+
+def ruled(darkness: int) -> Image.Image:
+    picture = Image.new("L", (400, 300), 230)
+    stroke(picture, 4, (150, 60), 120, pen=40)
+    lines = np.full((300, 400), 255, np.uint8)
+    lines[20::28], lines[21::28] = 255 - darkness, 255 - darkness
+    lines[:, 30::28] = 255 - darkness
+    return Image.fromarray(np.minimum(np.asarray(picture), lines))
+
+
+def noisy() -> Image.Image:
+    rng = np.random.default_rng(0)
+    return Image.fromarray(
+        np.clip(np.asarray(drawn(4), float) + rng.normal(0, 15, (200, 200)), 0, 255).astype(
+            np.uint8
+        )
+    )
+
+
+SIXTEEN = Image.fromarray(np.asarray(drawn(4)).astype(np.uint16) * 200)
+KINDS: dict[str, Any] = {
+    "black on white": drawn(4),
+    "white on black": drawn(4, paper=0, pen=255),
+    "in colour": drawn(4, paper=(250, 220, 60), pen=(120, 0, 160)),
+    "pale": drawn(4, paper=235, pen=190),
+    "grey gradient": gradient(drawn(4)),
+    "transparent, black pen": transparent(0),
+    "transparent, white pen": transparent(255),
+    "palette": drawn(4, paper=(255, 255, 255), pen=(200, 0, 0)).quantize(8),
+    "1 bit": drawn(4).convert("1"),
+    "16 bits": SIXTEEN,
+    "32 bits": SIXTEEN.convert("I"),
+    "floats": Image.fromarray(np.asarray(drawn(4), np.float32) / 255),
+    "grey with alpha": drawn(4).convert("LA"),
+    "CMYK": drawn(4, paper=(255, 255, 255), pen=(0, 0, 0)).convert("CMYK"),
+    "small": drawn(4, 44),
+    "large": drawn(4, 2400),
+    "noisy": noisy(),
+    "squared paper": ruled(60),
+    "squared paper, dark lines": ruled(120),
+    "a sheet on a table": on_a_table(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_picture_gives_the_same_image(kind: str) -> None:
+    found = prepare(KINDS[kind])
+    assert found.note == ""
+    assert overlap(found.image, EXPECTED) > 0.93
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_every_file_format_is_read(kind: str) -> None:
+    found = prepare(open_picture(as_file(drawn(4), kind), "a file"))
+    assert overlap(found.image, EXPECTED) > 0.95
+
+
+def test_a_turned_photograph_is_set_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    turned = drawn(4).transpose(Image.Transpose.ROTATE_90)
+    found = prepare(open_picture(as_file(turned, "JPEG", exif=exif), "a photograph"))
+    assert overlap(found.image, EXPECTED) > 0.95
+
+
+@pytest.mark.parametrize("digit", [1, 4, 7])
+def test_twenty_pixels_long_with_its_mass_in_the_middle(digit: int) -> None:
+    image = prepare(drawn(digit)).image.astype(float)
+    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    down, across = np.indices(image.shape)
+    for places in (down, across):
+        assert abs((places * image).sum() / image.sum() - 14) <= 0.6
+
+
+def test_a_training_image_stays_nearly_as_it_is(sample: Path) -> None:
+    for image in load(sample).train.images[:60]:
+        for shown in (image, 255 - image):
+            assert overlap(prepare(Image.fromarray(shown)).image, image) > 0.85
+
+
+@pytest.mark.parametrize("paper", [0, 255, 128])
+def test_an_empty_picture_has_no_digit(paper: int) -> None:
+    found = prepare(Image.new("L", (60, 40), paper))
+    assert found.note == NONE_FOUND
+    assert not found.image.any()
+
+
+def test_grain_and_light_are_no_digit() -> None:
+    rng = np.random.default_rng(0)
+    grain = np.clip(rng.normal(200, 6, (120, 120)), 0, 255).astype(np.uint8)
+    assert prepare(Image.fromarray(grain)).note == NONE_FOUND
+    light = np.tile(np.linspace(90, 220, 120), (120, 1)).astype(np.uint8)
+    assert prepare(Image.fromarray(light)).note == NONE_FOUND
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (2, 2), (50, 1)])
+def test_the_smallest_pictures_are_no_trouble(size: tuple[int, int]) -> None:
+    assert prepare(Image.new("RGBA", size)).image.shape == (28, 28)
+
+
+def test_a_speck_is_no_digit() -> None:
+    picture = Image.new("L", (100, 80), 255)
+    picture.putpixel((30, 40), 0)
+    assert prepare(picture).note == NONE_FOUND
+
+
+def test_two_digits_are_said_to_be_two() -> None:
+    picture = Image.new("L", (400, 200), 255)
+    for digit, left in ((4, 40), (7, 230)):
+        stroke(picture, digit, (left, 40), 120)
+    found = prepare(picture)
+    assert found.note == SEVERAL
+    assert found.image.any()
+
+
+def test_a_small_digit_on_a_large_sheet_is_looked_at_closely() -> None:
+    picture = Image.new("L", (3000, 2000), 240)
+    stroke(picture, 4, (2500, 300), 120, pen=20)
+    assert overlap(prepare(picture).image, EXPECTED) > 0.93
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", as_file(drawn(4))[:90]])
+def test_what_is_no_picture_is_said_in_a_line(content: bytes) -> None:
+    with pytest.raises(DataError, match=r"x\.png is no picture that can be read") as raised:
+        open_picture(content, "x.png")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        open_picture(tmp_path / "gone.png", "gone.png")
+    with pytest.raises(DataError, match="is a folder"):
+        open_picture(tmp_path, "here")
+    with pytest.raises(DataError, match="gone cannot be read"):
+        pictures_in(tmp_path / "gone")
+
+
+def test_pictures_in_a_folder_are_found_by_name(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "deep/c.webp", ".hidden.png", "notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    found = [str(path.relative_to(tmp_path)) for path in pictures_in(tmp_path)]
+    assert found == ["a.JPG", "b.png", "deep/c.webp"]

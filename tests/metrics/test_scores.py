@@ -1,0 +1,48 @@
+"""Accuracy with its interval, log loss, and rows without a prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, log_loss
+
+from kaggle_digits.core.errors import RunError
+from kaggle_digits.metrics.scores import predicted_rows, score, wilson
+
+
+def test_figures_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(10), 500)
+    labels = rng.integers(0, 10, 500)
+    found = score(probabilities, labels)
+    assert found is not None
+    assert found.accuracy == accuracy_score(labels, probabilities.argmax(1))
+    assert found.log_loss == pytest.approx(
+        log_loss(labels, probabilities, labels=range(10)), rel=1e-5
+    )
+    assert found.n == 500
+
+
+def test_rows_without_a_prediction_do_not_count() -> None:
+    probabilities = np.full((4, 10), np.nan, np.float32)
+    assert score(probabilities, np.zeros(4, int)) is None
+    probabilities[1] = np.eye(10)[3]
+    probabilities[3] = np.eye(10)[0]
+    found = score(probabilities, np.array([0, 3, 0, 1]))
+    assert found is not None
+    assert (found.accuracy, found.n) == (0.5, 2)
+    assert predicted_rows(probabilities).tolist() == [1, 3]
+    assert np.isfinite(found.log_loss), "a digit given probability 0 costs much, not everything"
+
+
+def test_wilson_is_that_of_the_literature() -> None:
+    # Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0, 10)[0] == pytest.approx(0, abs=1e-12)
+    assert wilson(10, 10)[1] == pytest.approx(1)
+    assert 0.6 < wilson(10, 10)[0] < 1
+
+
+def test_other_labels_than_predictions_are_refused() -> None:
+    with pytest.raises(RunError, match="trained on other data"):
+        score(np.zeros((3, 10), np.float32), np.zeros(4, int))

@@ -1,0 +1,59 @@
+"""Fixed waves as a first layer: which they are, that they stay, that they are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.fft import dctn
+
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.models.base import KerasClassifier, load_classifier
+from kaggle_digits.models.dct import cosine_layer, cosine_waves
+from kaggle_digits.models.registry import build
+from kaggle_digits.training.learners import make_learner
+from kaggle_digits.training.recipe import Recipe
+
+
+def test_the_waves_are_those_of_the_cosine_transform_lowest_first() -> None:
+    waves = cosine_waves(25)[:, :, 0, :25]
+    for number in range(25):
+        found = dctn(waves[..., number], norm="ortho")
+        assert np.abs(found).max() == pytest.approx(1, abs=1e-5)  # one frequency, length 1
+        assert np.count_nonzero(np.abs(found) > 1e-5) == 1
+    places = [np.argwhere(np.abs(dctn(waves[..., n])) > 1e-3)[0] for n in range(25)]
+    frequencies = [int(down**2 + across**2) for down, across in places]
+    assert frequencies == sorted(frequencies)
+    assert len({tuple(place) for place in places}) == 25
+
+
+def test_each_wave_has_its_negative() -> None:
+    waves = cosine_waves(7)
+    assert waves.shape == (5, 5, 1, 14)
+    assert np.array_equal(waves[..., 7:], -waves[..., :7])
+
+
+@pytest.mark.parametrize("filters", [0, 7, 52])
+def test_another_number_of_filters_is_refused(filters: int) -> None:
+    with pytest.raises(UsageError, match="even number from 2 to 50"):
+        cosine_layer(filters, 24)
+    with pytest.raises(ModelError, match="even number from 2 to 50"):
+        build("fast", {"widths": (filters, 3, 4)}, rows=10, batch_size=10)
+
+
+def test_training_leaves_them_as_they_are_and_they_are_kept(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), np.uint8)
+    labels = (np.arange(64) % 10).astype(np.uint8)
+    recipe = Recipe("fast", widths=(6, 4, 5), epochs=1, batch_size=16, optimizer="muon")
+    learner = make_learner(recipe, images, labels, seed=3)
+    before = learner.classifier.probabilities(images)
+    learner.train_epoch(0, lambda step, loss, accuracy: None)
+    expected = learner.classifier.probabilities(images)
+    assert not np.allclose(before, expected, atol=1e-3)
+    first = learner.classifier.first_layer()
+    assert first is not None
+    assert np.array_equal(first, cosine_waves(3)[:, :, 0].transpose(2, 0, 1))
+    assert isinstance(learner.classifier, KerasClassifier)
+    learner.classifier.save(tmp_path)
+    assert np.allclose(load_classifier(tmp_path).probabilities(images), expected, atol=1e-6)

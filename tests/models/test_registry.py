@@ -1,0 +1,136 @@
+"""Every model behind the one interface, the user's own too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.base import Classifier, KerasClassifier, ScikitClassifier, load_classifier
+from kaggle_digits.models.normalization import learn
+from kaggle_digits.models.registry import BUILDERS, build, find_builder
+
+IMAGES = np.pad(load_digits().images[:80] * 15, ((0, 0), (10, 10), (10, 10))).astype(np.uint8)
+LABELS = load_digits().target[:80]
+
+
+def classifier(model: str, **options: object) -> Classifier:
+    """An untrained Keras model, or a scikit-learn model fitted to 80 digits."""
+    keras().utils.set_random_seed(0)
+    normalizer = learn("unit", IMAGES)
+    built = build(model, options, rows=len(IMAGES), batch_size=10)
+    if not hasattr(built, "predict_proba"):
+        return KerasClassifier.around(built, normalizer)
+    found = ScikitClassifier(built, normalizer)
+    built.fit(found.features(IMAGES), LABELS)
+    return found
+
+
+@pytest.mark.parametrize("model", BUILDERS)
+def test_every_model_predicts_is_kept_and_read_again(model: str, tmp_path: Path) -> None:
+    made = classifier(model)
+    probabilities = made.probabilities(IMAGES)
+    assert probabilities.shape == (80, 10)
+    assert probabilities.dtype == np.float32
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert made.probabilities(IMAGES[:0]).shape == (0, 10)
+    made.save(tmp_path)
+    assert np.array_equal(load_classifier(tmp_path).probabilities(IMAGES), probabilities)
+    first = made.first_layer()
+    assert first is not None
+    assert first.shape[1:] in {(28, 28), (5, 5), (3, 3)}, "dense weights, or filters as they are"
+
+
+def test_widths_dropout_and_l2_are_set() -> None:
+    network = build(
+        "dense", {"widths": (7, 6, 5), "dropout": 0.5, "l2": 0.01}, rows=10, batch_size=10
+    )
+    dense = [layer for layer in network.layers if layer.name.startswith("dense")]
+    assert [layer.units for layer in dense] == [7, 6, 5, 10]
+    assert dense[0].kernel_regularizer.l2 == pytest.approx(0.01)
+    assert [layer.rate for layer in network.layers if hasattr(layer, "rate")] == [0.5] * 3
+    assert build("mlp", {"widths": (7, 6)}, rows=10, batch_size=10).hidden_layer_sizes == (7, 6)
+    # scikit-learn adds ½ alpha ∑ w² / batch size to the mean log loss.
+    assert build("mlp", {"l2": 0.01}, rows=99, batch_size=10).alpha == pytest.approx(0.2)
+    assert pytest.approx(5) == build("linear", {"l2": 0.01}, rows=10, batch_size=10).C
+
+
+def test_an_option_that_a_model_lacks_is_refused() -> None:
+    with pytest.raises(UsageError, match="model linear has no option --widths; it has --l2"):
+        build("linear", {"widths": (3,)}, rows=10, batch_size=10)
+
+
+def test_unknown_models_are_refused_with_those_that_stand() -> None:
+    with pytest.raises(UsageError, match="no model called 'resnet'; one of: linear, softmax"):
+        find_builder("resnet")
+
+
+OWN = """
+import keras
+from sklearn.naive_bayes import GaussianNB
+
+def softmax_inside():
+    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
+
+def bayes():
+    return GaussianNB(var_smoothing=0.1)
+
+def wrong_shape():
+    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(9)])
+
+def nothing():
+    return None
+
+def fails():
+    raise RuntimeError("no such weights")
+
+number = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_models.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("own")
+def test_models_of_ones_own() -> None:
+    made = classifier("own_models:softmax_inside")
+    assert np.allclose(made.probabilities(IMAGES).sum(axis=1), 1, atol=1e-5)
+    body = build("own_models:softmax_inside", {}, rows=80, batch_size=10)
+    wrapped = KerasClassifier.around(body, learn("unit", IMAGES))
+    direct = body(learn("unit", IMAGES)(IMAGES)[..., None])
+    assert np.allclose(wrapped.probabilities(IMAGES), direct, atol=1e-5)
+    assert (classifier("own_models:bayes").probabilities(IMAGES).argmax(1) == LABELS).mean() > 0.8
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("own_models:nothing", "returned NoneType"),
+        ("own_models:fails", "could not be built: no such weights"),
+        ("own_models:number", "number is not a function"),
+        ("own_models:absent", "own_models has no function absent"),
+        ("absent_module:build", "cannot import absent_module"),
+        ("own_models:wrong_shape", "gives .* instead of 10"),
+    ],
+)
+def test_what_is_wrong_with_a_model_of_ones_own_is_said(model: str, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        classifier(model)
+
+
+def test_a_missing_or_damaged_model_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model in"):
+        load_classifier(tmp_path)
+    for name in ("model.skops", "model.keras"):
+        (tmp_path / name).write_bytes(b"not a model")
+        with pytest.raises(ModelError, match=f"{name} cannot be read"):
+            load_classifier(tmp_path)

@@ -1,0 +1,310 @@
+"""The draw-a-digit page among strangers: what it refuses, what it bears, who may ask."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from kaggle_digits.app.header_timeout import HEAD_SECONDS
+from kaggle_digits.imaging.loading import MOST_PIXELS
+from tests.robustness.app_uploads import uploads
+from tests.robustness.rows import Row
+from tests.robustness.runners import clean
+from tests.support.pictures import STROKES, as_file, drawn
+
+KD = [sys.executable, "-m", "kaggle_digits"]
+CLIENTS, EACH = 200, 10
+LORISES = 400
+CLASSIFY = "/api/classify"
+OUTSIDE = (
+    *("/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/page/%2e%2e%2fa"),
+    *("/page/..%5cserver.py", "/page/..\\server.py", "/page//etc/passwd", "/page/%2fetc%2fpasswd"),
+    *("/page/....//....//etc/passwd", "/page/%252e%252e/server.py", "/page/%c0%ae%c0%ae/server.py"),
+    *("/page/app.js%00.png", "/page/%00", "/page/index.html/../../server.py", "/etc/passwd"),
+    *("/../../../../etc/passwd", "//etc/passwd", "/page/..;/server.py", "/page/C:%5cWindows"),
+    *("http://127.0.0.1/page/../server.py", "file:///etc/passwd", "/page/" + "a" * 5000),
+    *("/page/../../../../../../../proc/self/environ", "/page/.%2e/__init__.py", "/page/~root"),
+)
+OWN_NAMES = ("localhost", "localhost:1", "127.0.0.1", "LOCALHOST:8000", "[::1]", "localhost.")
+OTHER_NAMES = (
+    *("evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:80"),
+    *("evil@localhost", "localhost@evil.example", "192.0.2.1", "", "localhost/evil", "localhost:x"),
+    *("0x7f000001", "2130706433", "[::ffff:192.0.2.1]", "127.0.0.1, evil.example", "a localhost"),
+)
+ORIGINS = ("http://evil.example", "null", "https://localhost.evil.example", "http://127.0.0.1:1")
+
+
+def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
+    """The app as a process, strangers of every kind."""
+    (work / "home").mkdir()
+    env = clean(work / "home", PYTHONUNBUFFERED="1")
+    for words in (
+        ("fetch", "--source", "sample"),
+        ("train", "--model", "dense", "--epochs", "3", "--name", "dense"),
+    ):
+        subprocess.run([*KD, *words], cwd=work, env=env, check=True, capture_output=True)
+    with _app(work, env) as (process, port):
+        one = as_file(drawn(4, 168))
+        assert _post(port, one)[0] == 200
+        yield _addresses(process, port)
+        yield from _uploads(process, port, one, random.Random(seed), quick)
+        yield _paths(port)
+        yield _names(port, one)
+        yield _crowd(process, port, CLIENTS // 10 if quick else CLIENTS)
+        yield _large_at_once(process, port, 4 if quick else 40)
+        yield _wide_at_once(process, port, 2 if quick else 20)
+        yield _lorises(process, port, one, LORISES // 10 if quick else LORISES)
+        answered = _post(port, one)[0] == 200
+        yield Row("app", "alive at the end", 1, int(not answered))
+    said = (work / "app.err").read_text()
+    yield Row(
+        "app", "tracebacks in its own words", 1, said.count("Traceback"), f"{len(said)} bytes"
+    )
+
+
+@contextlib.contextmanager
+def _app(work: Path, env: dict[str, str]) -> Iterator[tuple[psutil.Process, int]]:
+    with (work / "app.err").open("w") as errors:
+        app = subprocess.Popen(
+            [*KD, "app", "--port", "0"],
+            cwd=work,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        assert app.stdout is not None
+        try:
+            address = next(word for word in app.stdout.readline().split() if word[:4] == "http")
+            yield psutil.Process(app.pid), int(address.rsplit(":", 1)[1])
+        finally:
+            app.send_signal(signal.SIGINT)
+            app.wait(timeout=30)
+
+
+def _post(
+    port: int, body: bytes, headers: dict[str, str] | None = None, *, to: str = CLASSIFY
+) -> tuple[int, bytes]:
+    line = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        line.request("POST", to, body, headers or {})
+        answer = line.getresponse()
+        return answer.status, answer.read()
+    finally:
+        line.close()
+
+
+def _raw(port: int, sent: bytes, seconds: float = 10.0) -> bytes:
+    """What comes back for these very bytes."""
+    found = b""
+    with socket.create_connection(("127.0.0.1", port), seconds) as line:
+        line.sendall(sent)
+        with contextlib.suppress(OSError):
+            while piece := line.recv(1 << 16):
+                found += piece
+    return found
+
+
+def _status(answer: bytes) -> int:
+    words = answer.split(b" ", 2)
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+
+
+def _peak(process: psutil.Process) -> float:
+    """The most memory it ever held, MB."""
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    return float(process.memory_info().rss) / 2**20
+
+
+def _addresses(process: psutil.Process, port: int) -> Row:
+    """It listens at 127.0.0.1 alone; this machine's other addresses are refused."""
+    listens = [c.laddr for c in process.net_connections("inet") if c.status == "LISTEN"]
+    bad = sum(address.ip != "127.0.0.1" for address in listens)
+    others = {
+        one.address
+        for found in psutil.net_if_addrs().values()
+        for one in found
+        if one.family == socket.AF_INET and not one.address.startswith("127.")
+    } | {"127.0.0.2"}
+    for address in others:
+        with socket.socket() as line:
+            line.settimeout(2)
+            bad += line.connect_ex((address, port)) == 0
+    return Row("app", "other addresses of this machine", len(listens) + len(others), bad)
+
+
+def _uploads(
+    process: psutil.Process, port: int, good: bytes, rng: random.Random, quick: bool
+) -> Iterator[Row]:
+    for kind, bodies in uploads(rng, quick=quick).items():
+        bad, slowest = 0, 0.0
+        for body in bodies:
+            began = time.monotonic()
+            try:
+                status, said = _post(port, body)
+            except (OSError, HTTPException) as error:  # refused while it is still being sent
+                status, said = (413, b'{"detail": ""}') if len(body) > 10**7 else (0, b"")
+                print(f"{kind}: {error!r}", file=sys.stderr)
+            slowest = max(slowest, time.monotonic() - began)
+            sentence = said.startswith(b'{"detail":') and b"Traceback" not in said
+            if not (400 <= status < 500 and sentence):
+                bad += 1
+                print(f"BAD upload, {kind}: {status} {said[:200]!r}", file=sys.stderr)
+        bad += _post(port, good)[0] != 200
+        figures = f"slowest {slowest:.2f} s, peak {_peak(process):.0f} MB"
+        yield Row("app", f"uploads: {kind}", len(bodies), bad, figures)
+
+
+def _paths(port: int) -> Row:
+    """Whatever a path says, nothing but the page's own files is read."""
+    bad = 0
+    secrets = (b"root:", b"import", b"PATH=", b"def ")
+    for path in OUTSIDE:
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        answer = _raw(port, request.encode("latin-1"))
+        if not 400 <= _status(answer) < 500 or any(secret in answer for secret in secrets):
+            bad += 1
+            print(f"BAD path {path[:80]}: {answer[:200]!r}", file=sys.stderr)
+    for run in ("../dense", "%2e%2e%2fdense", "/etc", "dense%00", "..", ".", "a" * 5000, "%0a"):
+        status, said = _post(port, as_file(drawn(1)), to=f"{CLASSIFY}?run={run}")
+        if not 400 <= status < 500 or b"Traceback" in said:
+            bad += 1
+            print(f"BAD run {run[:80]}: {status} {said[:200]!r}", file=sys.stderr)
+    return Row("app", "paths that lead outside", len(OUTSIDE) + 8, bad)
+
+
+def _names(port: int, body: bytes) -> Row:
+    """Its own names are answered to, no others; nor are other sites' pages."""
+    bad = 0
+    for name in (*OWN_NAMES, *OTHER_NAMES):
+        request = f"GET /api/runs HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
+        status = _status(_raw(port, request.encode()))
+        wrong = status != 200 if name in OWN_NAMES else not 400 <= status < 500
+        bad += wrong
+        if wrong:
+            print(f"BAD name {name!r}: {status}", file=sys.stderr)
+    for origin in ORIGINS:
+        bad += _post(port, body, {"Origin": origin})[0] != 403
+    bad += _status(_raw(port, b"GET / HTTP/1.0\r\n\r\n")) == 200
+    return Row("app", "names and pages of others", len(OWN_NAMES + OTHER_NAMES + ORIGINS) + 1, bad)
+
+
+def _crowd(process: psutil.Process, port: int, clients: int) -> Row:
+    """Many people draw at once, each asking again when answered."""
+    pictures = [as_file(drawn(digit, 168)) for digit in STROKES]
+    before = process.memory_info().rss / 2**20
+    taken: list[float] = []
+    failed: list[str] = []
+    go = threading.Barrier(clients + 1)
+
+    def client(number: int) -> None:
+        line = HTTPConnection("127.0.0.1", port, timeout=60)
+        go.wait()
+        for turn in range(EACH):
+            began = time.monotonic()
+            try:
+                line.request("POST", CLASSIFY, pictures[(number + turn) % len(pictures)])
+                answer = line.getresponse()
+                answer.read()
+                if answer.status != 200:
+                    failed.append(str(answer.status))
+            except (OSError, HTTPException) as error:
+                failed.append(repr(error))
+                line.close()
+            taken.append(time.monotonic() - began)
+        line.close()
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(clients)]
+    for thread in threads:
+        thread.start()
+    go.wait()
+    began = time.monotonic()
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - began
+    for error in set(failed):
+        print(f"BAD crowd: {error}", file=sys.stderr)
+    p50, p99 = np.percentile(taken, [50, 99]) * 1e3
+    grown = process.memory_info().rss / 2**20 - before
+    figures = (
+        f"{len(taken) / seconds:.0f} a second, p50 {p50:.0f} ms, p99 {p99:.0f} ms; "
+        f"grew by {grown:.0f} MB, peak {_peak(process):.0f} MB"
+    )
+    return Row("app", f"{clients} clients drawing at once", len(taken), len(failed), figures)
+
+
+def _large_at_once(process: psutil.Process, port: int, clients: int) -> Row:
+    """Bodies of nearly 10 MB from many at once: read, or asked to come again."""
+    body = os.urandom(9_900_000)
+    with ThreadPoolExecutor(clients) as pool:
+
+        def send(_: int) -> int:
+            try:
+                return _post(port, body)[0]
+            except (OSError, HTTPException):
+                return 503  # refused while it was still being sent
+
+        found = list(pool.map(send, range(clients)))
+    bad = sum(status not in (400, 503) for status in found)
+    peak = _peak(process)
+    figures = f"{found.count(503)} asked to come again, peak {peak:.0f} MB"
+    return Row("app", f"{clients} uploads of 9.9 MB at once", clients, bad, figures)
+
+
+def _wide_at_once(process: psutil.Process, port: int, clients: int) -> Row:
+    """Sound pictures of as many pixels as are just read, in few bytes."""
+    side = int(MOST_PIXELS**0.5)
+    body = as_file(Image.new("RGBA", (side, side), (255, 255, 255, 255)))
+    with ThreadPoolExecutor(clients) as pool:
+        found = list(pool.map(lambda _: _post(port, body)[0], range(clients)))
+    bad = sum(status != 200 for status in found)
+    figures = f"of {side} × {side} pixels in {len(body) / 1e6:.1f} MB; peak {_peak(process):.0f} MB"
+    return Row("app", f"{clients} of the largest pictures at once", clients, bad, figures)
+
+
+def _lorises(process: psutil.Process, port: int, body: bytes, count: int) -> Row:
+    """Clients that send a letter a second: others do not notice, and they are left."""
+    heads = (
+        f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+        "",
+    )
+    lines = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(count)]
+    for number, line in enumerate(lines):
+        line.sendall(heads[number % len(heads)].encode())
+    began, taken, bad = time.monotonic(), [], 0
+    while time.monotonic() - began < 5:
+        for line in lines:
+            with contextlib.suppress(OSError):
+                line.send(b"a")
+        asked = time.monotonic()
+        bad += _post(port, body)[0] != 200
+        taken.append(time.monotonic() - asked)
+        time.sleep(0.2)
+    bad += max(taken) > 2
+    time.sleep(max(0.0, began + HEAD_SECONDS + 3 - time.monotonic()))
+    # Those with a head that never ends are gone; those with a body have half a minute.
+    left = [c for c in process.net_connections("tcp") if c.status == "ESTABLISHED"]
+    bad += len(left) > count // 2
+    for line in lines:
+        line.close()
+    slowest = f"slowest answer to others {1e3 * max(taken):.0f} ms"
+    figures = f"{slowest}; {len(left)} still borne after {HEAD_SECONDS + 3:.0f} s"
+    return Row("app", f"{count} slow-loris clients", count, bad, figures)

@@ -1,0 +1,88 @@
+"""What strangers upload instead of a drawn digit."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import struct
+import zlib
+from io import BytesIO
+
+from PIL import Image
+
+from tests.support.pictures import as_file, drawn
+
+KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
+MANY, FEW = 200, 20
+
+
+def uploads(rng: random.Random, *, quick: bool) -> dict[str, list[bytes]]:
+    """Kind → bodies, each of which must be refused."""
+    whole = {kind: as_file(drawn(4, 200).convert("L"), kind) for kind in KINDS}
+    return {
+        "no picture": _no_pictures(rng),
+        "pictures cut off at a random byte": [
+            _cut(rng, whole[rng.choice(("PNG", "JPEG", "GIF", "WEBP"))])
+            for _ in range(FEW if quick else MANY)
+        ],
+        "animated": [_animated(kind) for kind in ("GIF", "WEBP", "PNG", "TIFF")],
+        "decompression bombs": [*_bombs()],
+        "more than 10 MB": [os.urandom(10_000_001), whole["PNG"] + bytes(20_000_000)],
+    }
+
+
+def _no_pictures(rng: random.Random) -> list[bytes]:
+    return [
+        b"",
+        b"\0" * 1000,
+        b"hello",
+        b"GIF89a",
+        b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+        b"<!doctype html><script>alert(1)</script>",
+        b"%PDF-1.7\n%%EOF",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id) (w) file\n",
+        b"PK\x03\x04" + rng.randbytes(500),
+        b"\x7fELF" + rng.randbytes(500),
+        gzip.compress(bytes(10**6)),
+        b'{"digit": 7}',
+        b"cos\nsystem\n(S'id'\ntR.",  # a pickle
+        rng.randbytes(100_000),
+    ]
+
+
+def _cut(rng: random.Random, whole: bytes) -> bytes:
+    """At most three quarters of it: what is left off a file's end may be padding."""
+    return whole[: rng.randrange(len(whole) * 3 // 4)]
+
+
+def _animated(kind: str) -> bytes:
+    out = BytesIO()
+    first, *rest = (drawn(digit, 64) for digit in (1, 4, 7))
+    first.save(out, kind, save_all=True, append_images=rest)
+    return out.getvalue()
+
+
+def _bombs() -> list[bytes]:
+    flat = Image.new("1", (30_000, 30_000))
+    progressive = Image.new("L", (60_000, 2_000))
+    return [
+        _png(2**31 - 1, 2**31 - 1),
+        _png(50_000, 50_000, zlib.compress(bytes(50_000 * 200), 9)),
+        as_file(flat, "PNG"),
+        as_file(flat, "TIFF", compression="group4"),
+        as_file(flat, "GIF"),
+        as_file(progressive, "JPEG", progressive=True),
+        # A chunk of text that unpacks to a gigabyte.
+        _png(28, 28, before=_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8), 9))),
+    ]
+
+
+def _png(width: int, height: int, data: bytes = b"", before: bytes = b"") -> bytes:
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + before + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(name + data))
+    return struct.pack(">I", len(data)) + name + data + check

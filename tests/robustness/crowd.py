@@ -1,0 +1,249 @@
+"""Eight processes at once in one folder: each ends well or says who holds what, nothing is mixed.
+
+What must be true afterwards is looked at in the files: every run is the one that its process said
+it trained, every submission has the origin that was written with it, and submissions/log.csv has
+every submission that Kaggle has, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from kaggle_digits.data.submission_csv import read_origin
+from kaggle_digits.kaggle_api.submission_log import SENDING, read_log
+from kaggle_digits.runs.store import list_runs, open_run
+from tests.robustness.kd import Ended, environment, run
+from tests.robustness.rows import Row
+from tests.robustness.whole import broken
+from tests.support.competition_files import competition_files, submission
+from tests.support.kaggle_server import FakeKaggle
+
+AT_ONCE = 8
+TRAIN = ("train", "--model", "mlp", "--epochs", "4")
+TUNE = ("tune", "--model", "mlp", "--folds", "2", "--epochs", "1", "--vary", "learning_rate")
+TRIALS = 10
+
+
+class Crowd:
+    """A folder in which several processes work at once, and what they said."""
+
+    def __init__(self, place: Path, kaggle: FakeKaggle) -> None:
+        self.place, self.kaggle = place, kaggle
+        self.env = environment(place.parent / "home", kaggle.environment(place.parent / "home"))
+        # Eight at once on two cores are slow to answer.
+        self.env["KD_KAGGLE_TIMEOUT"] = "20"
+
+    def alone(self, *words: str) -> Ended:
+        """One, which must succeed."""
+        ended = run(words, self.place, self.env)
+        assert ended.code == 0, ended.stderr
+        return ended
+
+    def at_once(self, commands: Sequence[tuple[str, ...]]) -> list[Ended]:
+        """All of them, started together."""
+        with ThreadPoolExecutor(len(commands)) as pool:
+            return list(pool.map(lambda words: run(words, self.place, self.env), commands))
+
+    def ill(self, ended: Sequence[Ended]) -> list[str]:
+        """What ended otherwise than it must, and what is not whole."""
+        found = [
+            f"kd {' '.join(one.words)}: {one.code} {one.stderr.strip()[-200:]}"
+            for one in ended
+            if not one.explained
+        ]
+        return found + broken(self.place) + list(self.unlogged()) + list(self.mixed())
+
+    def unlogged(self) -> Iterator[str]:
+        """The log and Kaggle's list must be the same."""
+        entries, sent = read_log(self.place / "submissions"), self.kaggle.submissions
+        if any(entry.status == SENDING for entry in entries):
+            yield "a submission is logged as being sent"
+        if sorted(e.message for e in entries) != sorted(s.description for s in sent):
+            yield f"{len(sent)} sent, {len(entries)} logged"
+
+    def mixed(self) -> Iterator[str]:
+        """A submission's origin must be its own."""
+        for path in (self.place / "submissions").glob("*.csv"):
+            if path.name != "log.csv" and read_origin(path) is None:
+                yield f"{path.name} has the origin of another"
+
+
+def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
+    """Rows of the part ``crowd``."""
+    with FakeKaggle(competition_files(n_train=200), left=100) as kaggle:
+        crowd = Crowd(work / "place", kaggle)
+        crowd.alone("fetch")
+        crowd.alone(*TRAIN, "--folds", "2", "--name", "a")
+        crowd.alone(*TRAIN[:3], "--epochs", "3", "--folds", "2", "--name", "b")
+        scenes: list[tuple[str, Callable[[Crowd, random.Random], list[str]]]] = [
+            ("train, all without a name", trained),
+            ("train --name same", one_name),
+            ("train --name a --force", forced),
+            ("train --resume", resumed),
+            ("predict RUN, other --tta", predicted),
+            ("predict -o FILE --force", put_aside),
+            ("ensemble", ensembled),
+            ("submit: 4 files and 4 times a fifth", submitted),
+            ("fetch --force", fetched),
+            (f"tune, one study of {TRIALS} trials", tuned),
+            ("train, predict, submit, fetch, tune, evaluate, all together", together),
+        ]
+        for name, scene in scenes[-1:] if quick else scenes:
+            bad = scene(crowd, random.Random(seed))
+            for told in bad:
+                print(f"  {name}: {told}", flush=True)
+            yield Row("crowd", f"{AT_ONCE} × kd {name}", AT_ONCE, len(bad))
+
+
+def trained(crowd: Crowd, chance: random.Random) -> list[str]:
+    """Eight seeds: eight runs, each with its own seed and submission."""
+    before = {run.name for run in list_runs(crowd.place / "runs")}
+    words = [(*TRAIN, "--seed", str(seed), "--json") for seed in range(AT_ONCE)]
+    ended = crowd.at_once(words)
+    bad = crowd.ill(ended)
+    names = set()
+    for seed, one in enumerate(ended):
+        if one.code:
+            bad.append(f"seed {seed} was refused: {one.stderr}")
+            continue
+        said = json.loads(one.stdout)
+        names.add(said["run"])
+        run = open_run(crowd.place / "runs", said["run"])
+        if run.config()["seed"] != seed or run.metrics()["val_loss"] != said["val_loss"]:
+            bad.append(f"run {run.name} is not that of seed {seed}")
+    if len(names - before) != AT_ONCE:
+        bad.append(f"{len(names)} names for {AT_ONCE} runs")
+    return bad
+
+
+def one_name(crowd: Crowd, chance: random.Random) -> list[str]:
+    """One trains, seven are told that the name is taken."""
+    ended = crowd.at_once([(*TRAIN, "--name", "same")] * AT_ONCE)
+    return crowd.ill(ended) + _exactly(1, ended)
+
+
+def forced(crowd: Crowd, chance: random.Random) -> list[str]:
+    """Every run that was finished stands still, under its name or put aside."""
+    ended = crowd.at_once([(*TRAIN, "--name", "b", "--folds", "2", "--force")] * AT_ONCE)
+    done = sum(one.code == 0 for one in ended)
+    standing = [run for run in list_runs(crowd.place / "runs") if run.name.startswith("b")]
+    bad = crowd.ill(ended) + [f"{run.name} is not finished" for run in standing if not run.finished]
+    if len(standing) != 1 + done or not done:
+        bad.append(f"{len(standing)} runs stand of {1 + done}")
+    return bad
+
+
+def resumed(crowd: Crowd, chance: random.Random) -> list[str]:
+    """One goes on, the others are told that it does, or find it finished."""
+    words = (*TRAIN, "--folds", "4", "--epochs", "20", "--name", "cut")
+    run(words, crowd.place, crowd.env, kill_after=3.0)
+    if not (crowd.place / "runs" / "cut" / "config.json").exists():
+        return []
+    ended = crowd.at_once([("train", "--resume", "--name", "cut")] * AT_ONCE)
+    bad = crowd.ill(ended)
+    if all(one.code for one in ended):
+        bad.append("nobody could go on")
+    return bad
+
+
+def predicted(crowd: Crowd, chance: random.Random) -> list[str]:
+    """One file, written by all."""
+    views = [chance.choice(("1", "5", "9")) for _ in range(AT_ONCE)]
+    ended = crowd.at_once([("predict", "a", "--tta", number) for number in views])
+    return crowd.ill(ended) + _exactly(AT_ONCE, ended)
+
+
+def put_aside(crowd: Crowd, chance: random.Random) -> list[str]:
+    """Nobody's file is lost: each was put aside before the next was written."""
+    first = submission(crowd.place / "submissions" / "mine.csv", first=3).read_bytes()
+    words = ("predict", "a", "-o", "submissions/mine.csv", "--force")
+    ended = crowd.at_once([words] * AT_ONCE)
+    files = list((crowd.place / "submissions").glob("mine*.csv"))
+    bad = crowd.ill(ended) + _exactly(AT_ONCE, ended)
+    if len(files) != 1 + AT_ONCE or first not in [path.read_bytes() for path in files]:
+        bad.append(f"{len(files)} files of {1 + AT_ONCE}")
+    return bad
+
+
+def ensembled(crowd: Crowd, chance: random.Random) -> list[str]:
+    """Eight files."""
+    methods = [("mean", "vote", "weighted", "stack")[number % 4] for number in range(AT_ONCE)]
+    ended = crowd.at_once([("ensemble", "a", "b", "--method", one, "--json") for one in methods])
+    files = [json.loads(one.stdout)["submission"] for one in ended if not one.code]
+    bad = crowd.ill(ended)
+    for method, file in zip(methods, files, strict=False):
+        origin = read_origin(crowd.place / file)
+        if origin is None or origin.method != method:
+            bad.append(f"{file} is not by {method}")
+    if len(set(files)) != AT_ONCE:
+        bad.append(f"{len(set(files))} files of {AT_ONCE}")
+    return bad
+
+
+def submitted(crowd: Crowd, chance: random.Random) -> list[str]:
+    """Five files, each sent once."""
+    folder, before = crowd.place / "submissions", len(crowd.kaggle.submissions)
+    for number in range(5):
+        submission(folder / f"s{number}.csv", run="a", first=number + 1)
+    words = [("submit", f"s{min(number, 4)}", "--yes") for number in range(AT_ONCE)]
+    ended = crowd.at_once(words)
+    bad = crowd.ill(ended) + _exactly(5, ended)
+    sent = [hashlib.sha256(s.content).hexdigest() for s in crowd.kaggle.submissions[before:]]
+    if len(sent) != 5 or len(set(sent)) != 5:
+        bad.append(f"{len(sent)} sent, {len(set(sent))} different")
+    return bad
+
+
+def fetched(crowd: Crowd, chance: random.Random) -> list[str]:
+    """One fetches, the others are told that it does, or fetch again after it."""
+    ended = crowd.at_once([("fetch", "--force")] * AT_ONCE)
+    due = competition_files(n_train=200)
+    bad = crowd.ill(ended)
+    if all(one.code for one in ended):
+        bad.append("nobody could fetch")
+    return bad + [
+        f"{name} is another"
+        for name, content in due.items()
+        if (crowd.place / "data" / name).read_bytes() != content
+    ]
+
+
+def tuned(crowd: Crowd, chance: random.Random) -> list[str]:
+    """As many trials as were asked for, whoever made them."""
+    words = (*TUNE, "--trials", str(TRIALS), "--name", "crowd", "--json")
+    ended = crowd.at_once([words] * AT_ONCE)
+    bad = crowd.ill(ended) + _exactly(AT_ONCE, ended)
+    told = json.loads(crowd.alone(*words).stdout)["trials"]
+    done = [one for one in told if one["state"] in ("finished", "pruned")]
+    if len(done) != TRIALS:
+        bad.append(f"{len(done)} trials of {TRIALS}")
+    return bad
+
+
+def together(crowd: Crowd, chance: random.Random) -> list[str]:
+    """One of each."""
+    submission(crowd.place / "submissions" / "last.csv", run="a", first=7)
+    words: list[tuple[str, ...]] = [
+        (*TRAIN, "--folds", "2"),
+        (*TRAIN, "--folds", "2", "--seed", "1"),
+        ("predict", "a", "--tta", "9"),
+        ("submit", "last", "--yes"),
+        ("fetch", "--force"),
+        (*TUNE, "--trials", "3", "--name", "together"),
+        ("evaluate", "a"),
+        ("ensemble", "a", "b"),
+    ]
+    return crowd.ill(crowd.at_once(words))
+
+
+def _exactly(number: int, ended: Sequence[Ended]) -> list[str]:
+    done = sum(one.code == 0 for one in ended)
+    if done == number:
+        return []
+    said = {one.stderr.strip().splitlines()[-1] for one in ended if one.code}
+    return [f"{done} succeeded of {number}: {said}"]

@@ -1,0 +1,306 @@
+"""Disks that fill up at random moments, and folders that cannot be written.
+
+A command is run once on a disk with room, to learn how much it writes. Then on disks with random
+parts of that room: it must say so in one line, leave everything that stood there as it was and
+nothing half written; with room made, the same command must succeed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaggle_digits.kaggle_api.submission_log import read_log
+from tests.robustness.kd import Ended, environment, run
+from tests.robustness.places import odd_places
+from tests.robustness.rows import Row
+from tests.robustness.whole import broken, leftovers, visible
+from tests.support.competition_files import competition_files
+from tests.support.kaggle_server import FakeKaggle
+
+BLOCK, SPARE_KB, AT_ONCE = 4096, 64 << 10, 2
+MLP = ("train", "--model", "mlp", "--epochs", "4", "--folds", "2")
+KERAS = ("train", "--model", "dense", "--widths", "16", "--epochs", "1", "--rows", "100")
+PREDICT = ("predict", "a", "--tta", "5", "-o", "submissions/new.csv")
+ENSEMBLE = ("ensemble", "a", "b", "-o", "submissions/new.csv")
+TUNE = ("tune", "--model", "mlp", "--trials", "2", "--folds", "2", "--epochs", "1")
+# Command -> on how many disks.
+COMMANDS: dict[tuple[str, ...], int] = {
+    ("fetch", "--force"): 5,
+    (*MLP, "--name", "new"): 5,
+    (*KERAS, "--name", "new"): 3,
+    PREDICT: 3,
+    ENSEMBLE: 3,
+    ("submit", "a", "--yes"): 5,
+    ("evaluate", "a"): 3,
+    TUNE: 3,
+}
+# Command -> folders that it writes into; each other may be read-only.
+WRITES: dict[tuple[str, ...], set[str]] = {
+    ("fetch", "--force"): {"data"},
+    (*MLP, "--name", "new"): {"runs", "submissions"},
+    PREDICT: {"submissions"},
+    ENSEMBLE: {"submissions"},
+    ("submit", "a", "--yes"): {"submissions"},
+    ("evaluate", "a"): {"runs"},
+    TUNE: {"runs"},
+    ("runs", "--json"): set(),
+    ("inspect", "--json"): {"data"},
+}
+REMEDIES = ("free some", "choose", "TMPDIR", "KAGGLE_CONFIG_DIR", "--", "run it again")
+
+
+def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
+    """Rows of the part ``disks``."""
+    with FakeKaggle(competition_files(n_train=200), left=1000) as kaggle:
+        env = environment(work / "home", kaggle.environment(work / "home"))
+        template = work / "template"
+        for words in (
+            ("fetch",),
+            (*MLP, "--name", "a"),
+            (*MLP[:3], "--epochs", "3", *MLP[5:], "--name", "b"),
+            (*KERAS, "--name", "keras"),
+        ):
+            ended = run(words, template, env)
+            assert ended.code == 0, ended.stderr
+        if can_mount(work):
+            yield from _full(template, work, kaggle, env, random.Random(seed), quick=quick)
+            yield from _read_only(template, work, env)
+        else:
+            yield Row("disks", "disks that fill up", 0, 0, "not tried: needs root on Linux")
+        yield _short_files(template, work, env)
+        yield from odd_places(template, work, env, quick=quick)
+
+
+def can_mount(work: Path) -> bool:
+    """Whether this user may mount a file system in memory."""
+    try:
+        with disk(work / "try", 64):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+@contextmanager
+def disk(folder: Path, kilobytes: int, *, inodes: int = 0) -> Iterator[Path]:
+    """A disk of that size."""
+    folder.mkdir(parents=True)
+    more = f",nr_inodes={inodes}" if inodes else ""
+    options = f"size={kilobytes}k{more}"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+def enlarge(folder: Path, kilobytes: int) -> None:
+    """Make room on that disk."""
+    options = f"remount,size={kilobytes}k"
+    subprocess.run(["mount", "-o", options, str(folder)], check=True, capture_output=True)
+
+
+def _full(
+    template: Path,
+    work: Path,
+    kaggle: FakeKaggle,
+    env: dict[str, str],
+    chance: random.Random,
+    *,
+    quick: bool,
+) -> Iterator[Row]:
+    for words, often in COMMANDS.items():
+        times = max(1, often // 10) if quick else often
+        with disk(work / "roomy", SPARE_KB) as place:
+            _fill(template, place)
+            before = _used(place)
+            ended, most = _watched(words, place, env)
+            assert ended.code == 0, ended.stderr
+        needed = max(most - before, BLOCK)
+        rooms = [int(needed * (number + chance.random()) / times) for number in range(times)]
+        small = _Small(words, template, work, env, kaggle, before)
+        # What is submitted on two disks at once could not be told apart.
+        with ThreadPoolExecutor(1 if words[0] == "submit" else AT_ONCE) as pool:
+            found = list(pool.map(small.tried, rooms))
+        bad = [
+            f"{room} bytes of {needed}: {one}"
+            for room, tried in zip(rooms, found, strict=True)
+            for one in tried[1]
+        ]
+        for one in bad:
+            print(f"  kd {' '.join(words)}: {one}", flush=True)
+        yield Row(
+            "disks",
+            f"disk full at a random moment of kd {words[0]}" + " (Keras)" * ("dense" in words),
+            times,
+            len(bad),
+            f"{sum(refused for refused, _ in found)} refused; it writes {needed / 2**20:.1f} MB",
+        )
+
+
+@dataclass(frozen=True)
+class _Small:
+    """One command on small disks; ``used`` bytes are taken before it begins."""
+
+    words: tuple[str, ...]
+    template: Path
+    work: Path
+    env: dict[str, str]
+    kaggle: FakeKaggle
+    used: int
+
+    def tried(self, room: int) -> tuple[bool, list[str]]:
+        """Whether it was refused, and what was not as it must be."""
+        size = (self.used + room) // 1024 + 1
+        with disk(self.work / f"small{room}", size) as place:
+            _fill(self.template, place)
+            sent = len(self.kaggle.submissions)
+            ended = run(self.words, place, _on(place, self.env))
+            told = list(_ill(ended, place, self.template))
+            if self.words[0] == "submit":
+                told += _unlogged(place, len(self.kaggle.submissions) - sent)
+            if not told and ended.code:
+                enlarge(place, SPARE_KB)
+                told = list(_finish(self.words, place, _on(place, self.env)))
+            return ended.code != 0, told
+
+
+def _on(place: Path, env: dict[str, str]) -> dict[str, str]:
+    """Temporary files go to the small disk too."""
+    (place / "tmp").mkdir(exist_ok=True)
+    return {**env, "TMPDIR": str(place / "tmp")}
+
+
+def _fill(template: Path, place: Path) -> None:
+    shutil.copytree(template, place, dirs_exist_ok=True)
+    (place / "tmp").mkdir()
+
+
+def _used(place: Path) -> int:
+    found = os.statvfs(place)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+
+def _watched(words: tuple[str, ...], place: Path, env: dict[str, str]) -> tuple[Ended, int]:
+    """How it ended, and the most that the disk held meanwhile."""
+    most, done = [_used(place)], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            most[0] = max(most[0], _used(place))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        ended = run(words, place, _on(place, env))
+    finally:
+        done.set()
+        watcher.join()
+    return ended, max(most[0], _used(place))
+
+
+def _ill(ended: Ended, place: Path, template: Path) -> Iterator[str]:
+    if not ended.explained:
+        yield f"{ended.code}: {(ended.stdout + ended.stderr).strip()[-300:]}"
+    elif ended.code and not any(word in ended.errors[0] for word in REMEDIES):
+        yield f"no remedy named: {ended.errors[0]}"
+    yield from broken(place)
+    if ended.code:
+        yield from (f"left half written: {name}" for name in leftovers(place))
+        for path in visible(template):
+            name = path.relative_to(template)
+            standing = place / name
+            if not standing.is_file() or standing.read_bytes() != path.read_bytes():
+                yield f"{name} was lost or changed"
+
+
+def _unlogged(place: Path, sent: int) -> list[str]:
+    entries = read_log(place / "submissions")
+    if sent > 1 or (sent and not entries) or (len([e for e in entries if e.ref]) > sent):
+        return [f"{sent} sent, log {entries}"]
+    return []
+
+
+def _finish(words: tuple[str, ...], place: Path, env: dict[str, str]) -> Iterator[str]:
+    """With room made, the same command succeeds."""
+    if words[0] == "train" and (place / "runs" / "new" / "config.json").exists():
+        words = ("train", "--resume", "--name", "new")
+    ended = run(words, place, env)
+    said = ended.stderr
+    # What Kaggle got, though it could not be logged then, is logged now, and not sent again.
+    settled = words[0] == "submit" and ("run it again in" in said or "were sent on" in said)
+    if ended.code and not settled:
+        yield f"with room made, {' '.join(words)}: {ended.stderr.strip()[-300:]}"
+    yield from broken(place)
+
+
+def _read_only(template: Path, work: Path, env: dict[str, str]) -> Iterator[Row]:
+    """Each folder in turn cannot be written; what does not need it goes on."""
+    cases = [
+        (words, folder, folder not in needs)
+        for words, needs in WRITES.items()
+        for folder in ("data", "runs", "submissions")
+        if folder in needs or words[0] in ("train", "predict", "evaluate", "runs", "inspect")
+    ]
+
+    def tried(case: tuple[tuple[str, ...], str, bool]) -> list[str]:
+        words, folder, unneeded = case
+        place = work / f"ro-{folder}-{words[0]}"
+        _fill(template, place)
+        with _locked(place / folder):
+            ended = run(words, place, env)
+            told = list(_ill(ended, place, template)) if ended.code else []
+            if not ended.explained or (ended.code == 0) != unneeded:
+                told.append(f"{ended.code}: {ended.stderr.strip()[-300:]}")
+        shutil.rmtree(place)
+        return [f"{folder} read-only, kd {' '.join(words)}: {one}" for one in told]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        bad = [one for found in pool.map(tried, cases) for one in found]
+    for one in bad:
+        print(f"  {one}", flush=True)
+    yield Row("disks", "a folder that cannot be written, each command", len(cases), len(bad))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _short_files(template: Path, work: Path, env: dict[str, str]) -> Row:
+    """A limit on the length of files (ulimit -f), which every user can meet."""
+    bad, limits = [], (0, 2_000, 20_000, 100_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for number, words in enumerate(COMMANDS):
+        limit = limits[number % len(limits)]
+        place = work / "short"
+        shutil.copytree(template, place)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            ended = run(words, place, env)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        told = [] if ended.code == 0 and ended.explained else list(_ill(ended, place, template))
+        bad += [f"{limit} bytes a file, kd {' '.join(words)}: {one}" for one in told]
+        shutil.rmtree(place)
+    for one in bad:
+        print(f"  {one}", flush=True)
+    return Row(
+        "disks", "files that may not grow (ulimit -f), each command", len(COMMANDS), len(bad)
+    )

@@ -1,0 +1,25 @@
+"""Hostile files: archives, models, pictures and words that a stranger made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.robustness import (
+    hostile_archives,
+    hostile_models,
+    hostile_pictures,
+    hostile_runs,
+    hostile_words,
+)
+from tests.robustness.rows import Row
+
+PARTS = (hostile_archives, hostile_models, hostile_runs, hostile_words, hostile_pictures)
+
+
+def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
+    """The rows of every kind."""
+    for part in PARTS:
+        folder = work / part.__name__.rpartition(".")[2]
+        folder.mkdir()
+        yield from part.torture(folder, seed, quick)

@@ -1,0 +1,94 @@
+"""kill -9 of ``kd submit``: sent once, and logged if and only if it was sent."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from kaggle_digits.kaggle_api.submission_log import SENDING, read_log
+from tests.robustness.kd import environment, run
+from tests.robustness.rows import Row
+from tests.robustness.whole import broken
+from tests.support.competition_files import competition_files, data_folder, submission
+from tests.support.kaggle_server import FakeKaggle
+
+AT_ONCE, TIMES, MOST_TRIES = 4, 20, 8
+# Kaggle thinks this long before and after each thing it does, so that kills fall in between.
+PAUSE = 0.15
+# kd bears so many seconds of silence; what it sent then counts as lost four times as late.
+TIMEOUT = 2.0
+WAIT = re.compile(r"run it again in (\d+) s")
+
+
+class SlowKaggle(FakeKaggle):
+    """Takes its time."""
+
+    def answer(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
+        """See FakeKaggle."""
+        time.sleep(PAUSE)
+        answer = super().answer(method, request)
+        time.sleep(PAUSE)
+        return answer
+
+
+def torture_submit(work: Path, chance: random.Random, quick: bool) -> Iterator[Row]:
+    """The row of ``kd submit``."""
+    times = TIMES // 10 if quick else TIMES
+    seconds, _ = _once(work / "alone", None)
+    # The first half second is Python's.
+    moments = [
+        0.4 + (seconds - 0.4) * (number + chance.random()) / times for number in range(times)
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        places = [work / str(number) for number in range(times)]
+        ended = list(pool.map(_once, places, moments))
+    bad = [
+        f"killed after {moment:.2f} s: {one}"
+        for moment, (_, told) in zip(moments, ended, strict=True)
+        for one in told
+    ]
+    for one in bad:
+        print(f"  kd submit {one}", flush=True)
+    yield Row("kills", "kd submit, then again until it says it is sent", times, len(bad))
+
+
+def _once(place: Path, moment: float | None) -> tuple[float, list[str]]:
+    """Seconds that the first call took, and what is not as it must be."""
+    with SlowKaggle(competition_files()) as kaggle:
+        env = environment(place / "home", kaggle.environment(place / "home"))
+        env["KD_KAGGLE_TIMEOUT"] = str(TIMEOUT)
+        data_folder(place / "data")
+        submission(place / "submissions" / "dense-1.csv")
+        words = ("submit", "dense-1", "--yes")
+        ended = run(words, place, env, kill_after=moment)
+        time.sleep(4 * PAUSE)  # what is under way arrives
+        bad = [*broken(place), *_untrue(place, kaggle, finished=False)]
+        for _ in range(MOST_TRIES):
+            again = run(words, place, env)
+            if not again.explained:
+                bad.append(again.stderr.strip()[-300:])
+            if (wait := WAIT.search(again.stderr)) is None:
+                break
+            time.sleep(float(wait[1]))
+        bad += [*broken(place), *_untrue(place, kaggle, finished=True)]
+        return ended.seconds, bad
+
+
+def _untrue(place: Path, kaggle: FakeKaggle, *, finished: bool) -> Iterator[str]:
+    entries, sent = read_log(place / "submissions"), kaggle.submissions
+    if len(sent) > 1:
+        yield f"sent {len(sent)} times"
+    if len(entries) > 1:
+        yield f"logged {len(entries)} times"
+    known = {one.ref for one in sent}
+    if any(entry.status != SENDING and entry.ref not in known for entry in entries):
+        yield "logged without having been sent"
+    if sent and [entry.message for entry in entries] != [one.description for one in sent]:
+        yield "sent, and not in the log"
+    if finished and (len(sent), [e.status == SENDING for e in entries]) != (1, [False]):
+        yield f"not sent in the end: {len(sent)} at Kaggle, log {entries}"

@@ -1,0 +1,290 @@
+"""kill -9 at random moments: everything that stands is whole, and the same command completes.
+
+Each command is run once undisturbed, in a folder of its own, to learn how long it takes and what
+it leaves. Then, in further copies of that folder, its whole process group is killed at moments
+spread over that time, every file is parsed, and the command is given again.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import open_run
+from tests.robustness.kd import Ended, environment, run
+from tests.robustness.killed_submit import torture_submit
+from tests.robustness.rows import Row
+from tests.robustness.whole import broken, leftovers
+from tests.support.competition_files import competition_files
+from tests.support.kaggle_server import FakeKaggle
+from tests.support.kernels import Runner, Session, answering
+
+AT_ONCE = 2
+# Not the same in two runs that are.
+IGNORED = {"train_seconds", "finished", "peak_memory_mb"}
+MLP = ("train", "--model", "mlp", "--epochs", "6")
+KERAS = ("train", "--model", "dense", "--widths", "16", "--epochs", "2", "--folds", "2")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One command that is killed.
+
+    Attributes:
+        tried: for the table.
+        words: after ``kd``.
+        times: how often it is killed.
+        result: what the command is for, of the folder it ran in: compared with the undisturbed.
+        again: what is typed after a kill; the same words unless given.
+        killed_again: how often what is typed again is killed too.
+    """
+
+    tried: str
+    words: tuple[str, ...]
+    times: int
+    result: Callable[[Path], Any]
+    again: Callable[[Path], tuple[str, ...]] | None = None
+    killed_again: int = 0
+
+
+@dataclass
+class Found:
+    """What the kills of one command came to."""
+
+    tries: int = 0
+    killed: int = 0
+    half: int = 0
+    bad: list[str] = field(default_factory=list)
+
+
+def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
+    """Rows of the part ``kills``."""
+    files = competition_files(n_train=400)
+    with FakeKaggle(files) as kaggle:
+        env = environment(work / "home", {**kaggle.environment(work / "home")})
+        template = _template(work / "template", env, kaggle)
+        for case in _cases(files, quick):
+            place = template if case.words[0] != "fetch" else work / "nothing"
+            yield _row(case, _Killer(case, place, work / "places", env).torture(seed))
+    yield from torture_submit(work / "submit", random.Random(seed), quick)
+
+
+def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
+    def often(times: int) -> int:
+        return max(1, times // 10) if quick else times
+
+    def fetched(place: Path) -> Any:
+        standing = {name: (place / "data" / name).read_bytes() == files[name] for name in files}
+        record = json.loads((place / "data" / "source.json").read_text())
+        return standing, record["source"], (place / "data" / ".fetch").exists()
+
+    def sampled(place: Path) -> Any:
+        record = json.loads((place / "data" / "source.json").read_text())
+        return record["sha256"], (place / "data" / ".fetch").exists()
+
+    def resume(place: Path) -> tuple[str, ...]:
+        if (place / "runs" / "new" / "config.json").exists():
+            return ("train", "--resume", "--name", "new")
+        return ()
+
+    def pull_again(place: Path) -> tuple[str, ...]:
+        return ("runs",) if _push(place)["state"] == "pulled" else ()  # all was done but said
+
+    def trained(place: Path) -> Any:
+        return figures(open_run(place / "runs", "new")), _bytes(place, "submissions/new.csv")
+
+    name = ("--name", "new")
+    folds = (*MLP, "--folds", "4", *name)
+    tune = ("tune", "--model", "mlp", "--trials", "3", "--folds", "2", "--epochs", "2")
+    return [
+        Case("fetch from Kaggle", ("fetch",), often(10), fetched),
+        Case("fetch --source sample", ("fetch", "--source", "sample"), often(4), sampled),
+        Case("train mlp in 4 folds, then --resume", folds, often(8), trained, resume),
+        Case("the same, --resume killed twice more", folds, often(3), trained, resume, 2),
+        Case("train dense (Keras) in 2 folds", (*KERAS, *name), often(4), trained, resume),
+        Case("train --workers 2", (*folds, "--workers", "2"), often(4), trained, resume),
+        Case(
+            "ensemble",
+            ("ensemble", "a", "b", "--method", "weighted", "-o", "submissions/e.csv"),
+            often(8),
+            lambda place: (_bytes(place, "submissions/e.csv"), _origin(place, "e")),
+            lambda place: () if not (place / "submissions" / "e.csv").exists() else ("runs",),
+        ),
+        Case(
+            "predict --tta 5",
+            ("predict", "a", "--tta", "5"),
+            often(3),
+            lambda place: (_bytes(place, "submissions/a.csv"), _origin(place, "a")),
+        ),
+        Case(
+            "evaluate",
+            ("evaluate", "a"),
+            often(3),
+            lambda place: _names(place / "runs/a/figures"),
+        ),
+        Case(
+            "export to LiteRT",
+            ("export", "keras", "-o", "exports/lite"),
+            often(3),
+            lambda place: _names(place / "exports/lite"),
+            lambda place: () if not (place / "exports" / "lite").exists() else ("runs",),
+        ),
+        Case(
+            "tune",
+            (*tune, "--vary", "learning_rate", "--json"),
+            often(3),
+            lambda place: (place / "runs/tuning/mlp/best.json").is_file(),
+        ),
+        Case("remote pull", ("remote", "pull", "far"), often(5), pulled, pull_again),
+    ]
+
+
+def pulled(place: Path) -> Any:
+    """What a pull leaves."""
+    run = open_run(place / "runs", "far")
+    return figures(run), _bytes(place, "submissions/far.csv"), _push(place)["state"]
+
+
+def _push(place: Path) -> dict[str, Any]:
+    push: dict[str, Any] = json.loads(_bytes(place, "runs/.remote/far/push.json"))
+    return push
+
+
+def figures(run: Run) -> Any:
+    """All that was computed, bit for bit, and nothing of the time it took."""
+    metrics = {key: value for key, value in run.metrics().items() if key not in IGNORED}
+    history = [{k: v for k, v in row.items() if k != "seconds"} for row in run.history()]
+    return metrics, str(history), np.nan_to_num(run.oof(), nan=-1).tobytes(), run.test().tobytes()
+
+
+def _bytes(place: Path, name: str) -> bytes:
+    return (place / name).read_bytes()
+
+
+def _names(folder: Path) -> list[str]:
+    """What a user sees; half files are hidden, and swept an hour later."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _origin(place: Path, name: str) -> dict[str, Any]:
+    origin: dict[str, Any] = json.loads(_bytes(place, f"submissions/{name}.json"))
+    return {key: value for key, value in origin.items() if key != "made"}
+
+
+def _template(place: Path, env: dict[str, str], kaggle: FakeKaggle) -> Path:
+    """A folder with data, two runs of an MLP, one of Keras, and one that waits at Kaggle."""
+    kaggle.runner = _once(kaggle.runner)
+    for words in (
+        ("fetch",),
+        (*MLP, "--folds", "2", "--name", "a"),
+        (*MLP[:3], "--epochs", "4", "--folds", "2", "--name", "b"),
+        (*KERAS, "--name", "keras"),
+        ("remote", "push", "linear", "--no-gpu", "--folds", "2", "--name", "far"),
+    ):
+        _must(run(words, place, env))
+    _must(run(("remote", "status", "far", "--wait"), place, env))
+    return place
+
+
+def _once(runner: Runner) -> Runner:
+    """Really run the first script; later ones leave the same."""
+    kept: list[Session] = []
+
+    def session(request: dict[str, Any]) -> Session:
+        if not kept:
+            kept.append(runner(request))
+            return kept[0]
+        return answering(kept[0])(request)
+
+    return session
+
+
+def _must(ended: Ended) -> Ended:
+    if ended.code:
+        raise RuntimeError(f"kd {' '.join(ended.words)}: {ended.stderr}")
+    return ended
+
+
+@dataclass
+class _Killer:
+    """Kills one command, time and again, and sees what becomes of it."""
+
+    case: Case
+    template: Path
+    places: Path
+    env: dict[str, str]
+    due: Any = None
+    found: Found = field(default_factory=Found)
+
+    def torture(self, seed: int) -> Found:
+        """All kills, moments chosen with ``seed``."""
+        chance, times = random.Random(seed), self.case.times
+        alone = _copy(self.template, self.places / "alone")
+        seconds = _must(run(self.case.words, alone, self.env)).seconds
+        self.due = self.case.result(alone)
+        # Every other one in the second half, where files are written.
+        moments = [
+            seconds * (0.5 * (number % 2) + (1 - 0.5 * (number % 2)) * chance.random())
+            for number in range(times)
+        ]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self.one, range(times), moments))
+        shutil.rmtree(alone)
+        return self.found
+
+    def one(self, number: int, moment: float) -> None:
+        """One kill, or several in a row, and what is typed then."""
+        place = _copy(self.template, self.places / str(number))
+        for told in self.wrong(place, moment):
+            self.found.bad.append(f"{self.case.tried}, killed after {moment:.2f} s: {told}")
+        shutil.rmtree(place)
+
+    def wrong(self, place: Path, moment: float) -> Iterator[str]:
+        """What is not as it must be."""
+        case, words = self.case, self.case.words
+        for _ in range(1 + case.killed_again):
+            ended = run(words, place, self.env, kill_after=moment)
+            self.found.tries += 1
+            self.found.killed += ended.killed
+            yield from broken(place)
+            self.found.half += len(leftovers(place))
+            words = (case.again(place) if case.again else ()) or case.words
+            moment *= 0.8
+        ended = run(words, place, self.env)
+        if ended.code or not ended.explained:
+            yield f"kd {' '.join(words)} ended with {ended.code}: {ended.stderr.strip()[-300:]}"
+            return
+        yield from broken(place)
+        try:
+            same = case.result(place) == self.due
+        except Exception as error:
+            yield f"what it is for is not there: {error!r}"
+            return
+        if not same:
+            yield "it ended otherwise than undisturbed"
+
+
+def _copy(template: Path, place: Path) -> Path:
+    if template.exists():
+        shutil.copytree(template, place)
+    else:
+        place.mkdir(parents=True)
+    return place
+
+
+def _row(case: Case, found: Found) -> Row:
+    for told in found.bad:
+        print(f"  {told}", flush=True)
+    figures = f"{found.killed} killed before they ended"
+    if found.half:
+        figures += f"; {found.half} hidden half files, ignored"
+    return Row("kills", f"kd {case.tried}", found.tries, len(found.bad), figures)

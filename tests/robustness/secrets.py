@@ -1,0 +1,218 @@
+"""Secrets: planted in every place, every command run well and badly, every byte searched.
+
+What is searched: stdout and stderr (with and without --debug), every file that the commands left
+below the working, home and temporary folder, and every body that was sent to Kaggle.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kaggle_digits.kaggle_notebooks.script import pack_source
+from tests.robustness.rows import Row
+from tests.robustness.runners import KILLED, Runners, clean
+from tests.robustness.secrets_planted import (
+    OTHER,
+    PLACES,
+    PROXY,
+    PROXY_QUOTED,
+    everywhere,
+    leaks,
+    searched,
+)
+from tests.robustness.wire import left_by_a_session
+from tests.robustness.wire_cases import PULL, PUSH, STATUS, SUBMIT, faults
+from tests.robustness.wire_judge import COMMANDS, FILES
+from tests.support.competition_files import submission
+from tests.support.elsewhere import Elsewhere
+from tests.support.kaggle_server import FakeKaggle
+from tests.support.kernels import Session, answering
+from tests.support.pictures import as_file, drawn
+
+AT_ONCE, EACH_THIRD = 6, 3
+SIGNING_IN = {"IntrospectToken", "GenerateAccessToken"}  # their bodies hold what signs in
+CALLS = {
+    "doctor": ("ListDataFiles", "IntrospectToken", "GenerateAccessToken"),
+    "fetch": ("ListDataFiles", "DownloadDataFile", "blob", "IntrospectToken"),
+    SUBMIT: ("StartSubmissionUpload", "upload", "CreateSubmission", "GetSubmission"),
+    PUSH: ("SaveKernel",),
+    STATUS: ("GetKernelSessionStatus", "GetKernel"),
+    PULL: ("ListKernelSessionOutput", "blob"),
+}
+WORDS = {**COMMANDS, "doctor": ("doctor", "--json"), "fetch": ("fetch", "--force")}
+# Commands that ask nobody, on Kaggle's files as fetched; a failure of each after it.
+AT_HOME: tuple[tuple[str, ...], ...] = (
+    *(("inspect",), ("inspect", "--data-dir", "nothing")),
+    *(("train", "--model", "linear", "--folds", "2", "--name", "a"), ("train", "--model", "no")),
+    ("train", "--model", "linear", "--folds", "2", "--seed", "1", "--name", "b"),
+    ("train", "--model", "softmax", "--epochs", "1", "--val-fraction", "0.5", "--name", "k"),
+    *(("runs",), ("runs", "a"), ("runs", "--json"), ("runs", "nothing")),
+    *(("evaluate", "a"), ("evaluate", "nothing")),
+    *(("predict", "a", "-o", "submissions/c.csv"), ("predict", "../a")),
+    *(("ensemble", "a", "b", "-o", "submissions/d.csv"), ("ensemble", "a", "nothing")),
+    *(("compare", "a", "b"), ("compare", "a", "nothing")),
+    *(("labels", "a"), ("labels", "nothing")),
+    *(("classify", "seven.png", "--run", "a"), ("classify", "nothing.png", "--run", "a")),
+    *(("study", "scikit", "--quick"), ("study", "nothing"), ("demo",), ("recipes",)),
+    *(("export", "a"), ("export", "k"), ("--version",)),
+    ("tune", "--model", "linear", "--trials", "1", "--storage", "sqlite:///trials.db"),
+    ("tune", "--model", "linear", "--trials", "1"),  # with the storage of the variable
+    ("tune", "--model", "linear", "--storage", "nothing://me:st0rage%25Pass@127.0.0.1/x"),
+    ("tune", "--model", "linear", "--storage=postgresql://me:st0rage%25Pass@[127.0.0.1/x"),
+    ("train", "--model", "linear", "--folds", "2", "--executor", "ray", "--address", "127.0.0.1:9"),
+    *(("doctor", "--offline"), ("remote", "push", "linear", "-o", "script.py")),
+    ("app", "--port", "0", "--run", "nothing"),
+)
+ODD_VARIABLES: tuple[dict[str, str], ...] = (
+    {"HTTP_PROXY": f"http://me:{PROXY_QUOTED}@127.0.0.1:notaport"},
+    {"HTTP_PROXY": f"http://me:{PROXY}@127.0.0.1:8080"},  # a / in it ends the host
+    {"HTTP_PROXY": f"http://me:{PROXY_QUOTED}@127.0.0.1:9"},
+    {"HTTP_PROXY": f"socks9://me:{PROXY_QUOTED}@127.0.0.1:9"},
+    {"HTTP_PROXY": f"http://me:{PROXY_QUOTED}@[::1"},
+    {"KAGGLE_API_TOKEN": f"{OTHER}\n"},
+    {"KAGGLE_API_TOKEN": f"{OTHER}…"},
+    {"KAGGLE_API_TOKEN": OTHER},
+    {"KAGGLE_USERNAME": "someone", "KAGGLE_KEY": f"{OTHER}…", "KAGGLE_API_TOKEN": ""},
+)
+
+
+@dataclass
+class Searched:
+    """What was run and searched for one place."""
+
+    runs: int = 0
+    failures: int = 0
+    files: int = 0
+    size: int = 0
+    found: list[str] = field(default_factory=list)
+
+    def search(self, where: str, content: bytes) -> None:
+        self.size += len(content)
+        for secret in leaks(content):
+            self.found.append(where)
+            print(f"BAD {where} holds {secret[:4]}…", file=sys.stderr, flush=True)
+
+
+def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
+    """Every place of a Kaggle credential with all commands to Kaggle; the others once."""
+    pack_source()
+    places = list(PLACES)
+    if quick:
+        places = random.Random(seed).sample(places, 2)
+    with Runners(AT_ONCE) as runners, Elsewhere() as elsewhere:
+        left = left_by_a_session(work / "session")
+
+        def one(name: str) -> Searched:
+            number = list(PLACES).index(name)
+            rng = random.Random(seed + number)
+            # A third of the faults for each place, another for the next: all of them in all.
+            spot = Spot(work / f"place{number}", name, runners, left, number % EACH_THIRD)
+            return spot.all(rng, elsewhere.url, quick=quick, at_home=name == places[0])
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for name, found in zip(places, pool.map(one, places), strict=True):
+                figures = (
+                    f"{found.failures} of them failures; searched: {found.files} files, "
+                    f"{found.size / 1e6:.0f} MB"
+                )
+                yield Row("secrets", f"in {name}", found.runs, len(found.found), figures)
+        away = Searched()
+        for heard in elsewhere.heard:
+            away.search("what another host was sent", heard)
+        yield Row("secrets", "requests to another host", len(elsewhere.heard), len(away.found))
+
+
+def _unproxied(heard: bytes) -> bytes:
+    """Without the line that is for the proxy, whose password it holds."""
+    lines = heard.split(b"\n")
+    return b"\n".join(one for one in lines if not one.lower().startswith(b"proxy-authorization:"))
+
+
+class Spot:
+    """A folder in which ``kd`` runs with secrets all around."""
+
+    def __init__(
+        self, folder: Path, name: str, runners: Runners, left: Session, first: int
+    ) -> None:
+        """Use every third fault from the one numbered ``first``."""
+        self._folder, self._name, self._runners, self._left = folder, name, runners, left
+        self._first = first
+        self._searched = Searched()
+        self._env: dict[str, str] = {}
+
+    def all(self, rng: random.Random, elsewhere: str, *, quick: bool, at_home: bool) -> Searched:
+        """Run everything; return what was found."""
+        home = self._folder / "home"
+        (self._folder / "tmp").mkdir(parents=True)
+        home.mkdir()
+        with FakeKaggle(FILES) as kaggle:
+            kaggle.runner = answering(self._left)
+            self._env = clean(home, KD_KAGGLE_TIMEOUT="0.2", TMPDIR=str(self._folder / "tmp"))
+            self._env |= kaggle.environment(home, credential="none") | everywhere(kaggle)
+            self._env |= PLACES[self._name](home)
+            for command, calls in CALLS.items():
+                self._with_kaggle(kaggle, command, calls, rng, elsewhere, few=quick)
+            for more in ODD_VARIABLES[self._first :: 4 if quick else EACH_THIRD]:
+                lower = {name.lower(): value for name, value in more.items() if "PROXY" in name}
+                self._kd("doctor", "--debug", **more, **lower)
+                self._kd("fetch", "--force", "--debug", **more, **lower)
+                self._kd("fetch", "--source", "openml", "--data-dir", "o", "--debug", **more)
+            if at_home:
+                (self._folder / "seven.png").write_bytes(as_file(drawn(7)))
+                for words in AT_HOME[:: 6 if quick else 1]:
+                    self._kd(*words)
+                    self._kd(*words, "--debug")
+            for heard in kaggle.strangers:
+                self._searched.search(f"{self._name}: sent to another host", _unproxied(heard))
+            for call in kaggle.calls:
+                if call.method not in SIGNING_IN:
+                    self._searched.search(f"{self._name}: the body of {call.method}", call.body)
+        for path, content in searched(self._folder):
+            self._searched.files += 1
+            self._searched.search(f"{self._name}: {path.relative_to(self._folder)}", content)
+        return self._searched
+
+    def _with_kaggle(
+        self,
+        kaggle: FakeKaggle,
+        command: str,
+        calls: tuple[str, ...],
+        rng: random.Random,
+        elsewhere: str,
+        *,
+        few: bool,
+    ) -> None:
+        words = WORDS[command]
+        if command == SUBMIT:
+            submission(self._folder / "submissions" / "dense-1.csv")
+        if command not in (SUBMIT, PUSH, PULL):
+            self._kd(*words)
+        elif command == PULL:
+            for versions in kaggle.notebooks.values():
+                versions[-1].done.wait(60)
+            kaggle.page = 100
+        found = [
+            one for one in faults(rng, elsewhere, is_file=False).values() if one.kind != "gone"
+        ]
+        for fault in found[self._first :: 8 if few else EACH_THIRD]:
+            kaggle.fail(rng.choice(calls), fault, times=99)
+            self._kd(*words, "--debug")
+            kaggle.heal()
+        if command in (SUBMIT, PUSH, PULL):  # last: what is done is not done again
+            self._kd(*words, "--debug")
+
+    def _kd(self, *words: str, **more: str) -> None:
+        ended = self._runners.kd(*words, env=self._env | more, cwd=self._folder, seconds=60)
+        self._searched.runs += 1
+        self._searched.failures += ended.code != 0
+        line = f"{self._name}: kd {' '.join(words)}"
+        if ended.code == KILLED:
+            self._searched.found.append(line)
+            print(f"BAD {line}: not done in time", file=sys.stderr, flush=True)
+        self._searched.search(f"{line} (stdout)", ended.out.encode())
+        self._searched.search(f"{line} (stderr)", ended.err.encode())

@@ -1,0 +1,146 @@
+"""Whether every file in a folder is whole: parsed to its end, by its kind."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_digits.core.errors import DigitsError
+from kaggle_digits.data.submission_csv import read_ids
+from kaggle_digits.kaggle_api.submission_log import LOG, read_log
+
+FOLDERS = ("data", "runs", "submissions", "exports")
+# TensorFlow Lite's mark stands behind the first four bytes of a model.
+LITE_MARK, PNG_MARK, PNG_END = b"TFL3", b"\x89PNG", b"IEND\xaeB`\x82"
+
+
+def broken(place: Path) -> list[str]:
+    """What is not whole in data/, runs/, submissions/ below ``place``, one line each.
+
+    Hidden left-overs (``.….part…``, locks, what a fetch has begun) are no files of the user's.
+    """
+    found = []
+    for path in sorted(visible(place)):
+        try:
+            _check(path)
+        except Exception as error:
+            found.append(f"{path.relative_to(place)}: {type(error).__name__} {error}")
+    return found
+
+
+def visible(place: Path) -> Iterator[Path]:
+    """Every file that is not hidden and does not lie in a hidden folder."""
+    for folder in FOLDERS:
+        for path in (place / folder).rglob("*"):
+            if path.is_file() and not any(
+                part.startswith(".") for part in path.relative_to(place).parts
+            ):
+                yield path
+
+
+def leftovers(place: Path) -> list[str]:
+    """What is left half written; all of it hidden."""
+    return [
+        str(path.relative_to(place))
+        for folder in FOLDERS
+        for path in (place / folder).rglob(".*part*")
+        if path.is_file()
+    ]
+
+
+def _check(path: Path) -> None:
+    check = CHECKS.get(path.suffix)
+    if path.name == LOG:
+        read_log(path.parent)
+    elif (path.parent.name == "data" and path.suffix == ".csv") or path.name == "history.csv":
+        _table(path)
+    elif path.suffix == ".csv":
+        try:
+            read_ids(path)  # a submission's form but for the labels
+        except DigitsError as error:
+            raise ValueError(str(error)) from error
+    elif check is None:
+        raise ValueError("a kind that nobody expected")
+    else:
+        check(path)
+
+
+def _table(path: Path) -> None:
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        raise ValueError("cut off")
+    rows = list(csv.reader(io.StringIO(content.decode())))
+    if len(rows) < 2 or {len(row) for row in rows} != {len(rows[0])}:
+        raise ValueError("rows of different lengths")
+
+
+def _json(path: Path) -> None:
+    json.loads(path.read_text(encoding="utf-8"))
+
+
+def _array(path: Path) -> None:
+    np.load(path, allow_pickle=False)
+
+
+def _zip(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        if bad := archive.testzip():
+            raise ValueError(bad)
+
+
+def _database(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    try:
+        (state,) = connection.execute("PRAGMA integrity_check").fetchone()
+    finally:
+        connection.close()
+    if state != "ok":
+        raise ValueError(state)
+
+
+def _not_empty(path: Path) -> None:
+    if not path.stat().st_size:
+        raise ValueError("empty")
+
+
+def _page(path: Path) -> None:
+    if not path.read_text(encoding="utf-8").rstrip().endswith("</html>"):
+        raise ValueError("cut off")
+
+
+def _picture(path: Path) -> None:
+    content = path.read_bytes()
+    if not (content.startswith(PNG_MARK) and content.endswith(PNG_END)):
+        raise ValueError("cut off")
+
+
+def _lite(path: Path) -> None:
+    from kaggle_digits.models.litert import LiteClassifier
+
+    if path.read_bytes()[4:8] != LITE_MARK:
+        raise ValueError("no model")
+    LiteClassifier(path)
+
+
+CHECKS: dict[str, Callable[[Path], None]] = {
+    ".db": _database,
+    ".db-journal": _not_empty,
+    ".html": _page,
+    ".joblib": _not_empty,
+    ".json": _json,
+    ".keras": _zip,
+    ".md": _not_empty,
+    ".npy": _array,
+    ".npz": _zip,
+    ".png": _picture,
+    ".sig": _not_empty,
+    ".skops": _zip,
+    ".tflite": _lite,
+}

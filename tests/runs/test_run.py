@@ -1,0 +1,118 @@
+"""The run folder and the folder of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaggle_digits.core.errors import RunError, StorageError, UsageError
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import check_name, create, list_runs, open_run
+
+
+def make(runs_dir: Path, name: str | None = None, **options: bool) -> Run:
+    with create(runs_dir, name, "dense", **options) as run:  # type: ignore[arg-type]
+        run.write_config({"name": run.name, "members": 1})
+    return run
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "a.b", "", "a b", "-x", "x" * 65, "a\n"])
+def test_names_that_could_leave_the_folder_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot name a run"):
+        check_name(name)
+    with pytest.raises(UsageError):
+        make(tmp_path, name)
+    with pytest.raises(UsageError):
+        open_run(tmp_path, name)
+
+
+def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
+    first = make(tmp_path, "mine")
+    with pytest.raises(RunError, match=r"mine stands already .* --resume, or give --force"):
+        make(tmp_path, "mine")
+    make(tmp_path, "mine", force=True)
+    assert [run.name for run in list_runs(tmp_path)] == ["mine", "mine-old-1"]
+    assert open_run(tmp_path, "mine-old-1").config() == first.config()
+
+
+def test_runs_without_a_name_are_numbered(tmp_path: Path) -> None:
+    assert [make(tmp_path).name for _ in range(3)] == ["dense-1", "dense-2", "dense-3"]
+    with create(tmp_path, None, "dense", taken=lambda name: name == "dense-4") as run:
+        assert run.name == "dense-5"
+    with create(tmp_path, None, "my.module:build") as run:
+        assert run.name == "my-module-build-1"
+
+
+def test_a_folder_that_a_killed_process_left_empty_is_free(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".lock").touch()
+    (tmp_path / "mine" / ".config.0123.part.json").write_text("{")
+    assert make(tmp_path, "mine").name == "mine"
+
+
+def test_a_run_that_is_being_written_is_held(tmp_path: Path) -> None:
+    with create(tmp_path, "mine", "dense") as run:
+        run.write_config({"members": 1})
+        with pytest.raises(RunError, match="trained by another process"), Run(run.path).writing():
+            pass
+        with pytest.raises(RunError):
+            make(tmp_path, "mine", force=True)
+        assert make(tmp_path).name == "dense-1"
+    with run.writing():
+        pass
+
+
+def test_unknown_runs_are_refused_with_those_that_stand(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="none yet: kd train --model dense"):
+        open_run(tmp_path, "mine")
+    make(tmp_path, "other")
+    with pytest.raises(RunError, match=r"no run called mine in .*; there are: other"):
+        open_run(tmp_path, "mine")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"empty has no config\.json"):
+        open_run(tmp_path, "empty")
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "\x00"])
+def test_damaged_files_are_named(tmp_path: Path, damage: str) -> None:
+    run = make(tmp_path, "mine")
+    run.write_metrics({"val_accuracy": 1})
+    for name in ("config.json", "metrics.json", "oof.npy"):
+        (run.path / name).write_text(damage)
+    for read in (run.config, run.metrics, run.oof):
+        with pytest.raises(RunError, match=r"mine/(config|metrics|oof)\.\w+ is damaged"):
+            read()
+
+
+def test_missing_files_say_how_to_make_them(tmp_path: Path) -> None:
+    run = make(tmp_path, "mine")
+    with pytest.raises(RunError, match="not finished; go on with: kd train --resume --name mine"):
+        run.metrics()
+    for read in (run.oof, run.test, run.history):
+        with pytest.raises(RunError, match="is missing; finish the run"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((3, 9), np.float32), np.zeros((3, 10)), np.zeros(30, np.float32)]
+)
+def test_arrays_of_another_shape_are_damage(tmp_path: Path, wrong: np.ndarray) -> None:
+    run = make(tmp_path, "mine")
+    np.save(run.path / "test.npy", wrong)
+    with pytest.raises(RunError, match=r"test\.npy is damaged"):
+        run.test()
+
+
+def test_pickled_arrays_are_not_loaded(tmp_path: Path) -> None:
+    run = make(tmp_path, "mine")
+    np.save(run.path / "test.npy", np.array([object()]), allow_pickle=True)
+    with pytest.raises(RunError, match="damaged"):
+        run.test()
+
+
+def test_a_runs_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(StorageError, match="in the way"):
+        make(tmp_path / "runs", "mine")

@@ -1,0 +1,75 @@
+"""Submissions and their origins: written together, by one at a time, over nothing of the user's."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaggle_digits.core.errors import StorageError, SubmissionError
+from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.submission_csv import read_origin
+from kaggle_digits.runs.submission_files import free_path, make_room, write_predictions
+from tests.support.disks import SmallDisk, small_disk
+
+__all__ = ["small_disk"]
+
+
+@pytest.fixture(scope="module")
+def dataset(sample: Path) -> Dataset:
+    return load(sample)
+
+
+def write(path: Path, dataset: Dataset, digit: int, **given: object) -> Path:
+    labels = np.full(len(dataset.ids), digit, np.uint8)
+    about = {"runs": [f"run{digit}"], "method": "run", "source": "sample", "score": None}
+    return write_predictions(path, dataset, labels, **about, **given)  # type: ignore[arg-type]
+
+
+def test_its_origin_stands_beside_it(dataset: Dataset, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", dataset, 3)
+    origin = read_origin(path)
+    assert origin is not None
+    assert origin.runs == ["run3"]
+    assert path.read_bytes().startswith(b"ImageId,Label\r\n1,3\r\n")
+
+
+def test_eight_at_once_write_eight_files(dataset: Dataset, tmp_path: Path) -> None:
+    free = partial(free_path, tmp_path, "ensemble")
+
+    def work(digit: int) -> None:
+        write(free(), dataset, digit, settle=lambda _: free())
+        write(tmp_path / "same.csv", dataset, digit)
+
+    threads = [threading.Thread(target=work, args=(digit,)) for digit in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = {path.read_bytes()[17:18] for path in tmp_path.glob("ensemble-*.csv")}
+    assert found == {str(digit).encode() for digit in range(8)}
+    for path in tmp_path.glob("*.csv"):
+        origin = read_origin(path)
+        assert origin is not None
+        assert origin.runs == [f"run{path.read_text().splitlines()[1][2]}"]
+
+
+def test_force_puts_both_aside(dataset: Dataset, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", dataset, 1)
+    with pytest.raises(SubmissionError, match="--force"):
+        make_room(path, force=False)
+    write(path, dataset, 2, settle=partial(make_room, force=True))
+    origins = [read_origin(tmp_path / name) for name in ("a.csv", "a-old-1.csv")]
+    assert [origin and origin.runs for origin in origins] == [["run2"], ["run1"]]
+
+
+def test_a_full_disk_leaves_the_old_file(small_disk: SmallDisk, dataset: Dataset) -> None:
+    path = write(small_disk(24) / "a.csv", dataset, 1)
+    old = path.read_bytes()
+    (path.parent / "filler").write_bytes(b"0" * 8192)
+    with pytest.raises(StorageError, match="no space left"):
+        write(path, dataset, 2)
+    assert path.read_bytes() == old

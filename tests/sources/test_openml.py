@@ -1,0 +1,82 @@
+"""The real fetch_openml against an OpenML on the loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaggle_digits.core.errors import DataError, KaggleError
+from kaggle_digits.data.dataset import load
+from kaggle_digits.kaggle_api.retry import Patience
+from kaggle_digits.sources import fetch, openml
+from tests.support.faults import Fault
+from tests.support.openml_server import CALLS, FakeOpenML
+
+QUICK = Patience(read=0.5, first_pause=0.005)
+
+
+def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    from sklearn.datasets import _openml
+
+    for name, value in vars(_openml).copy().items():
+        if isinstance(value, str) and value.startswith("https://") and name.isupper():
+            monkeypatch.setattr(_openml, name, value.replace("https://www.openml.org/", url))
+    monkeypatch.setattr(openml, "TRIES", 1)
+
+
+def test_dealt_as_kaggle_dealt(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeOpenML(rows=50) as server:
+        point_at(monkeypatch, server.url)
+        report = fetch("openml", tmp_path / "data", patience=QUICK)
+    assert [file.rows for file in report.files] == [30, 20, 20]
+    assert "cannot be submitted" in report.warnings[0]
+    dataset = load(tmp_path / "data")
+    assert not dataset.source.is_competition
+    # Every digit is there once, and the labelled ones with their own label.
+    by_pixels = {row.astype(np.uint8).tobytes(): n for n, row in enumerate(server.pixels)}
+    found = [by_pixels[image.tobytes()] for image in dataset.train.images]
+    assert (server.labels[found] == dataset.labels).all()
+    found += [by_pixels[image.tobytes()] for image in dataset.test.images]
+    assert sorted(found) == list(range(50))
+    assert not (tmp_path / "data" / ".fetch").exists()
+    assert list(home.iterdir()) == []  # nothing is left in scikit-learn's own cache
+
+
+def test_values_outside(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeOpenML(highest=300) as server:
+        point_at(monkeypatch, server.url)
+        with pytest.raises(DataError, match="outside"):
+            fetch("openml", tmp_path / "data", patience=QUICK)
+    assert not list((tmp_path / "data").glob("*.csv"))
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_server_errors(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    with FakeOpenML(status=status) as server:
+        point_at(monkeypatch, server.url)
+        with pytest.raises(KaggleError, match=r"OpenML cannot be reached.*sample"):
+            fetch("openml", tmp_path / "data", patience=QUICK)
+
+
+def test_no_network(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    point_at(monkeypatch, "http://127.0.0.1:9/")
+    with pytest.raises(KaggleError, match=r"OpenML cannot be reached \(.*refused"):
+        fetch("openml", tmp_path / "data", patience=QUICK)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", ["silent", "trickle"])
+def test_it_is_not_waited_for_for_ever(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, fault: str
+) -> None:
+    monkeypatch.setattr(openml, "WHOLE", 2)
+    with FakeOpenML() as server:
+        server.fail(call, Fault(fault), times=9)
+        point_at(monkeypatch, server.url)
+        with pytest.raises((KaggleError, DataError), match=r"OpenML .*sample"):
+            fetch("openml", tmp_path / "data", patience=Patience(read=0.2, first_pause=0.005))
+    assert not list((tmp_path / "data").glob("*.csv"))

@@ -1,0 +1,102 @@
+"""Small real data and a run folder made by hand: scikit-learn's digits and a linear model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN, Dataset
+from kaggle_digits.data.digits import PIXEL_COLUMNS, TRAIN_COLUMNS
+from kaggle_digits.runs import run as run_module
+from kaggle_digits.runs import store
+
+N_TRAIN, N_TEST, FOLDS = 300, 60, 3
+
+
+def digits(count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """(count, 28, 28) uint8 images and (count,) uint8 labels: 8 × 8 blown up and framed."""
+    images, labels = load_digits(return_X_y=True)
+    large = np.kron(images[:count].reshape(-1, 8, 8) * 15, np.ones((3, 3)))
+    return np.pad(large, ((0, 0), (2, 2), (2, 2))).astype(np.uint8), labels[:count].astype(np.uint8)
+
+
+def write_data(folder: Path) -> Path:
+    """The three CSV files of a small competition."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images, labels = digits(N_TRAIN + N_TEST)
+    flat = images.reshape(len(images), -1)
+    train = np.column_stack([labels, flat])[:N_TRAIN]
+    _write(folder / TRAIN, TRAIN_COLUMNS, train)
+    _write(folder / TEST, PIXEL_COLUMNS, flat[N_TRAIN:])
+    ids = np.column_stack([np.arange(1, N_TEST + 1), np.zeros(N_TEST, int)])
+    _write(folder / SAMPLE, ["ImageId", "Label"], ids)
+    return folder
+
+
+def linear_oof(dataset: Dataset) -> NDArray[np.float32]:
+    """(n_train, 10) out-of-fold probabilities of a linear model."""
+    pixels = dataset.train.images.reshape(len(dataset.train), -1) / 255
+    oof = np.empty((len(pixels), 10), np.float32)
+    for train, val in StratifiedKFold(FOLDS).split(pixels, dataset.labels):
+        model = LogisticRegression(max_iter=50, C=0.01).fit(pixels[train], dataset.labels[train])
+        oof[val] = model.predict_proba(pixels[val])
+    return oof
+
+
+def write_run(
+    runs_dir: Path, dataset: Dataset, oof: NDArray[np.float32], name: str = "small", **config: Any
+) -> run_module.Run:
+    """A finished run folder, as a training leaves it; ``config`` overrides config.json."""
+    with store.create(runs_dir, name, "small") as run:
+        _fill(run, dataset, oof, config)
+    return run
+
+
+def _fill(
+    run: run_module.Run, dataset: Dataset, oof: NDArray[np.float32], config: dict[str, Any]
+) -> None:
+    run.write_config(
+        {
+            "name": run.name,
+            "created": "2026-01-02T03:04:05+00:00",
+            "kd_version": "0",
+            "model": "linear",
+            "recipe": {"normalize": "unit"},
+            "split": {"kind": "folds", "folds": FOLDS, "repeats": 1, "seed": 0, "rows": None},
+            "seed": 7,
+            "members": FOLDS,
+            "data": {
+                "source": "sample",
+                "train_sha256": dataset.train.sha256,
+                "test_sha256": dataset.test.sha256,
+                "n_train": len(dataset.train),
+                "n_test": len(dataset.test),
+            },
+            "versions": {"python": "3.11"},
+            "machine": {"processor": "abacus", "cores": 2, "memory_gb": 4},
+            **config,
+        }
+    )
+    rows = [
+        f"{member},{epoch},{1 / epoch},{1 - 0.1 / epoch},{2 / epoch},{1 - 0.2 / epoch},,0.5"
+        for member in range(FOLDS)
+        for epoch in range(1, 4 + member)
+    ]
+    text = "\n".join([",".join(run_module.HISTORY_COLUMNS), *rows]) + "\n"
+    (run.path / run_module.HISTORY).write_text(text, encoding="utf-8")
+    run.write_probabilities(run_module.OOF, oof)
+    run.write_probabilities(run_module.TEST, np.full((len(dataset.test), 10), 0.1, np.float32))
+    first = run.member_folder(0)
+    first.mkdir(parents=True)
+    np.save(first / "first_layer.npy", np.random.default_rng(0).normal(size=(5, 28, 28)))
+    run.write_metrics({"train_seconds": 1.5, "epochs": [3, 4, 5], "epoch_choice": "the last one"})
+
+
+def _write(path: Path, columns: list[str], rows: NDArray[Any]) -> None:
+    np.savetxt(path, rows, fmt="%d", delimiter=",", header=",".join(columns), comments="")

@@ -1,0 +1,36 @@
+"""What members are together: the seconds that a user waited for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import Split
+from kaggle_digits.training.aggregate import train_seconds
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.train import train
+
+
+def test_members_trained_at_a_time_count_once() -> None:
+    one_after_another = [{"seconds": 10.0, "ended": 110.0}, {"seconds": 5.0, "ended": 130.0}]
+    assert train_seconds(one_after_another) == 15.0, "the pause between is not training"
+    at_a_time = [{"seconds": 10.0, "ended": 110.0}, {"seconds": 8.0, "ended": 112.0}]
+    assert train_seconds(at_a_time) == 12.0
+    assert train_seconds(at_a_time[::-1]) == 12.0
+    within = [{"seconds": 10.0, "ended": 110.0}, {"seconds": 2.0, "ended": 108.0}]
+    assert train_seconds(within) == 10.0
+
+
+def test_members_of_an_older_version_are_added_up() -> None:
+    assert train_seconds([{"seconds": 10.0, "ended": 110.0}, {"seconds": 8.0}]) == 18.0
+
+
+def test_of_members_trained_in_turn_the_seconds_are_those_of_the_epochs(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    recipe = Recipe("mlp", widths=(16,), epochs=2)
+    run = train(dataset, recipe, Split("folds", folds=3), runs_dir=tmp_path)
+    seconds = sum(row["seconds"] for row in run.history())
+    assert run.metrics()["train_seconds"] == pytest.approx(seconds, abs=0.02)

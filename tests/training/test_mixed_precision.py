@@ -1,0 +1,101 @@
+"""Training in 16 bits on any machine, and a model in float32 that comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kaggle_digits.core.errors import ModelError
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import Split
+from kaggle_digits.models.base import KerasClassifier, flat_layers, load_classifier
+from kaggle_digits.models.litert import LITE_FILE
+from kaggle_digits.training import fold
+from kaggle_digits.training.augmentation import Augmentation
+from kaggle_digits.training.keras_trainer import KerasLearner
+from kaggle_digits.training.learners import make_learner
+from kaggle_digits.training.predict import predict_again
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.train import resume, train
+from tests.training.test_train import StopAfter, same
+
+RECIPE = Recipe(
+    "strong-upright",
+    widths=(4, 6, 8, 16),
+    epochs=3,
+    batch_size=64,
+    optimizer="muon",
+    learning_rate=0.02,
+    label_smoothing=0.1,
+    ema=0.9,
+    augment=Augmentation(elastic=0.3),
+)
+SMALL = replace(RECIPE, model="fast", widths=(4, 6, 16), augment=None)
+
+
+@pytest.mark.parametrize(("precision", "recipe"), [("bfloat16", SMALL), ("float16", RECIPE)])
+def test_it_learns_and_leaves_a_model_in_float32(
+    precision: str,
+    recipe: Recipe,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KD_PRECISION", precision)
+    run = train(dataset, recipe, Split(), runs_dir=tmp_path, name="half")
+    assert run.metrics()["val_accuracy"] > 0.6
+    test = run.test()
+    assert test.dtype == np.float32
+    assert np.allclose(test.sum(axis=1), 1, atol=1e-6)
+    folder = run.member_folder(0)
+    assert (folder / LITE_FILE).is_file()
+    kept = load_classifier(folder)
+    assert isinstance(kept, KerasClassifier)
+    layers = [*flat_layers(kept.network), kept.network]
+    assert {layer.dtype_policy.name for layer in layers} == {"float32"}
+    assert np.array_equal(predict_again(run, dataset), test)
+
+
+def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KD_PRECISION", "float16")
+    assert dataset.train.labels is not None
+    recipe = replace(SMALL, augment=Augmentation())
+    learner = make_learner(recipe, dataset.train.images, dataset.train.labels, seed=0)
+    assert isinstance(learner, KerasLearner)
+    model = learner.classifier.logits  # type: ignore[attr-defined]
+    before, seen = learner.state(), {}
+
+    def look(*_: Any) -> None:
+        seen.update({layer.name: layer.compute_dtype for layer in flat_layers(model)})
+
+    monkeypatch.setattr("kaggle_digits.training.keras_trainer.SECONDS_BETWEEN_STEPS_SHOWN", 0.0)
+    learner.train_epoch(0, look)
+    assert learner.state() != before
+    by_type = {dtype: [n for n in seen if seen[n] == dtype] for dtype in set(seen.values())}
+    assert set(by_type) == {"float16", "float32"}
+    assert {"waves", "conv2d", "dense"} <= {name.partition("_")[0] for name in by_type["float16"]}
+    assert {"images", "augment", "normalize_unit", "out"} <= set(by_type["float32"])
+    scale = model.optimizer.dynamic_scale
+    assert float(scale) <= model.optimizer.initial_scale
+
+
+def test_it_resumes_bit_for_bit_and_in_no_other_precision(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KD_PRECISION", "float16")
+    monkeypatch.setattr(fold, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    undisturbed = train(dataset, SMALL, Split(), runs_dir=tmp_path / "a", name="half")
+    with pytest.raises(KeyboardInterrupt):
+        stop = StopAfter(0, 2)
+        train(dataset, SMALL, Split(), runs_dir=tmp_path / "b", name="half", watcher=stop)
+    monkeypatch.setenv("KD_PRECISION", "float32")
+    with pytest.raises(ModelError, match="tensorflow in float16, now on tensorflow in float32"):
+        resume(dataset, runs_dir=tmp_path / "b")
+    monkeypatch.setenv("KD_PRECISION", "float16")
+    assert same(resume(dataset, runs_dir=tmp_path / "b"), undisturbed)
