@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.learners import make_learner
 from kaggle_digits.training.recipes import DESIGNS
@@ -51,7 +51,7 @@ def main() -> int:
             taken[name].append(_step(learners[name], steps))
     batch = DESIGNS["strong"].batch_size
     print(f"recipe strong, batches of {batch}; medians of {rounds} rounds of {steps} steps")
-    print(f"{machine()}\n{versions()}\n")
+    print(f"{hardware()}\n{versions()}\n")
     print("| augmentation | ms a step | processor ms a step (range) | share (range) |")
     print("| --- | --- | --- | --- |")
     bare = [used for _, used in taken[WITHOUT]]

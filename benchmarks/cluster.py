@@ -27,7 +27,7 @@ from benchmarks.executors import train as train_by_command
 from benchmarks.plan import Costs, table
 from benchmarks.ray_nodes import Nodes, ray_nodes
 from benchmarks.watching import Disasters
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.executors.ray import RayExecutor
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     given = parser.parse_args()
-    print(f"{given.recipe}, {given.epochs} epochs, {MEMBERS} folds\n{machine()}\n{versions()}\n")
+    print(f"{given.recipe}, {given.epochs} epochs, {MEMBERS} folds\n{hardware()}\n{versions()}\n")
     missed = False
     dataset = load(given.data)
     with ray_nodes(2) as nodes:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.data.digits import PIXELS, TRAIN_COLUMNS
 
 ROWS = 42_000
@@ -77,7 +77,7 @@ def main() -> int:
         return 1
     medians = [statistics.median(s for s, _ in taken[1:]) for taken in (peer, cold, warm)]
     print(f"{what}, {size / 1e6:.0f} MB; medians of {given.pairs} after one not counted")
-    print(f"{machine()}\n{versions()}\n")
+    print(f"{hardware()}\n{versions()}\n")
     print("| reading | seconds | against pandas, same turns: median (range) |\n| --- | --- | --- |")
     print(f"| pandas, C engine, uint8 columns | {medians[0]:.3f} | 1 |")
     for name, taken, median in (("kd, cold", cold, medians[1]), ("kd, warm", warm, medians[2])):

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import psutil
 
-from kaggle_digits.core.environment import machine, usable_cores, versions
+from kaggle_digits.core.environment import hardware, usable_cores, versions
 
 SECONDS_BETWEEN_LOOKS = 0.5
 CASES = {
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
     cores = usable_cores()
-    print(f"{given.members} members, {given.rounds} rounds in turns\n{machine()}\n{versions()}\n")
+    print(f"{given.members} members, {given.rounds} rounds in turns\n{hardware()}\n{versions()}\n")
     print(
         f"| recipe | 1 process × {cores} threads, s | {cores} processes × 1 thread, s | ratio |"
         " MB | MB |\n| --- | --- | --- | --- | --- | --- |",

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.atomic_io import write_json
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.committee import read_recipe
 from kaggle_digits.training.measured import PATH, measured
@@ -50,7 +50,7 @@ def main() -> None:
         print("\n".join([HEAD, f"|{' --- |' * 5}", *table()]))
         return
     seeds = range(FIRST_SEED, FIRST_SEED + given.seeds)
-    print(f"{machine()}\n{versions()}\n\n{HEAD}\n|{' --- |' * 5}", flush=True)
+    print(f"{hardware()}\n{versions()}\n\n{HEAD}\n|{' --- |' * 5}", flush=True)
     with tempfile.TemporaryDirectory() as work:
         for recipe in given.recipes:
             if given.run:
@@ -100,7 +100,7 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "n_val": runs[0]["n_val"],
         "seconds": statistics.median(run["train_seconds"] for run in runs),
         "peak_memory_mb": max(run["peak_memory_mb"] for run in runs),
-        "machine": f"{machine()['processor']}, {machine()['cores']} cores",
+        "machine": f"{hardware()['processor']}, {hardware()['cores']} cores",
         "date": date.today().isoformat(),
     }
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.data.digits import read_test
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier
@@ -56,7 +56,7 @@ def main() -> int:
         images, given.rounds = images[:100], 1
     what = "of test.csv" if given.data else "of noise"
     print(f"{len(images):,} images {what}; medians of {given.rounds} rounds")
-    print(f"{machine()}\n{versions()}\n\n{HEAD}", flush=True)
+    print(f"{hardware()}\n{versions()}\n\n{HEAD}", flush=True)
     agree, holds = True, []
     for name in given.networks:
         rounds = [(_measure(name, _peer, images), _measure(name, _ours, images))

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.models import train_once
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.environment import hardware, versions
 
 SETTINGS = {
     "rows": [["--rows", str(rows), "--epochs", "2"] for rows in (10_000, 20_000, 42_000)],
@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     print(f"recipe {given.recipe}, medians of {given.rounds} rounds in turns")
-    print(f"{machine()}\n{versions()}\n\n| what grows | amount | seconds | peak MB |")
+    print(f"{hardware()}\n{versions()}\n\n| what grows | amount | seconds | peak MB |")
     print("| --- | --- | --- | --- |", flush=True)
     worst_off, worst_mb = 0.0, 0.0
     for what, settings in SETTINGS.items():

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.models import FIRST_SEED, train_once
 from kaggle_digits.core.atomic_io import write_json, write_text
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.metrics.scores import wilson
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def measure(
 
 def page(found: Measured) -> str:
     """What stands in docs/: machine, picture, table, bars, and what the figures do not say."""
-    here = machine()
+    here = hardware()
     packages = ", ".join(f"{name} {number}" for name, number in versions().items())
     return f"""# Ours and the peers, side by side
 
@@ -189,7 +189,7 @@ def draw(found: Measured) -> Figure:
             4.6,
             "What a minute of computing buys",
             "Mean over seeds; whiskers: 95 % interval of all rows measured. "
-            f"{machine()['processor']}, {machine()['cores']} cores.",
+            f"{hardware()['processor']}, {hardware()['cores']} cores.",
         )
         axes = figure.add_subplot()
         for recipe, runs in found.items():

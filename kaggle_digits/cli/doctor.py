@@ -116,7 +116,7 @@ def _processor() -> Finding:
 def _backend() -> Finding:
     from importlib import metadata
 
-    from kaggle_digits.core.environment import backend_name, installed
+    from kaggle_digits.core.environment import backend_name, is_installed
 
     name = backend_name()
     precision = os.environ.get("KD_PRECISION")
@@ -124,7 +124,7 @@ def _backend() -> Finding:
     if name not in LIBRARIES:
         remedy = "tensorflow is promised and jax is tested: unset KERAS_BACKEND"
         return Finding("backend", ODD, f"Keras computes with {name}{further}", remedy)
-    if not installed(name):
+    if not is_installed(name):
         extra = "kaggle-digits[jax]" if name == "jax" else name
         remedy = f"pip install '{extra}', or unset KERAS_BACKEND"
         return Finding("backend", BAD, f"{name} is not installed", remedy)
@@ -132,7 +132,7 @@ def _backend() -> Finding:
 
 
 def _gpu() -> Finding:
-    from kaggle_digits.core.environment import backend_name, gpus, installed
+    from kaggle_digits.core.environment import backend_name, gpus, is_installed
 
     found = gpus()
     if not found and shutil.which("nvidia-smi"):
@@ -142,7 +142,7 @@ def _gpu() -> Finding:
     cards = "; ".join(found)
     name = backend_name()
     packages, install = LIBRARIES.get(name, ((), ""))
-    if install and not any(map(installed, packages)):
+    if install and not any(map(is_installed, packages)):
         remedy = f"{name} may lack CUDA's libraries: pip install '{install}'"
         return Finding("GPU", ODD, cards, remedy)
     unused = "; one of them is used" if len(found) > 1 else ""

@@ -44,7 +44,7 @@ class Display:
         """One line of news."""
         console.note(text)
 
-    def transferred(self, name: str, done: int, total: int | None) -> None:
+    def update(self, name: str, done: int, total: int | None) -> None:
         """Move the bar of ``name``."""
         if not console.err.is_terminal:
             if name not in self._told:

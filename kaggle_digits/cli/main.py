@@ -38,7 +38,7 @@ from kaggle_digits.cli import (
     unsaid,
 )
 from kaggle_digits.core import interrupts, signing
-from kaggle_digits.core.atomic_io import explain_os_error
+from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
 
 INTERRUPTED = 130
@@ -84,7 +84,7 @@ class Commands(TyperGroup):
 
     def _told_in_a_line(self, ctx: Any) -> Any:
         try:
-            with interrupts.heeded():
+            with interrupts.handle_sigint():
                 return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
@@ -102,7 +102,7 @@ class Commands(TyperGroup):
         except OSError as error:  # what the system refuses is no fault of kd
             if console.debugging():
                 raise
-            console.fail(explain_os_error(error))
+            console.fail(describe_os_error(error))
             raise typer.Exit(1) from None
         except Exception as error:
             if console.debugging() or type(error).__module__.startswith("typer."):

@@ -197,7 +197,7 @@ def _watched(training: Any, runs_dir: Path, *, tensorboard: bool) -> Run:
     events = [EventsWatcher(runs_dir)] if tensorboard else []
     with TrainingProgress() as progress:
         try:
-            with interrupts.heeded():
+            with interrupts.handle_sigint():
                 finished: Run = training(Watchers(progress, *events))
         except KeyboardInterrupt:
             progress.stop()

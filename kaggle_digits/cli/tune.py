@@ -95,7 +95,7 @@ def tune(
     place: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     with TrialsProgress() as progress:
         try:
-            with interrupts.heeded(at_once=False):
+            with interrupts.handle_sigint(immediate=False):
                 found = search(
                     dataset,
                     base,

@@ -22,7 +22,7 @@ CUT_SHORT = ("requested and", "problem writing element")
 
 
 @contextlib.contextmanager
-def write_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
+def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it into place when the block succeeds.
 
     A killed process leaves at most a hidden ``.<name>.*.part`` file, never a half ``path``; writing
@@ -33,7 +33,7 @@ def write_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Raises:
         StorageError: the folder is not writable or the disk is full.
     """
-    with explain_storage(path):
+    with wrap_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays, because writers such as Keras and matplotlib go by it.
         part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.part{path.suffix}")
@@ -57,7 +57,7 @@ def _sweep(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def explain_storage(path: Path) -> Iterator[None]:
+def wrap_os_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write ``path`` into a StorageError."""
     try:
         yield
@@ -68,7 +68,7 @@ def explain_storage(path: Path) -> Iterator[None]:
         raise StorageError(message) from error
 
 
-def explain_os_error(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """One line for what the operating system refused, wherever that was."""
     where = f"{error.filename}: " if error.filename else ""
     said = f"{where}{error.strerror or error}"
@@ -99,7 +99,7 @@ def _refusal(error: OSError, path: Path) -> str | None:
     return None
 
 
-def put_aside(path: Path) -> Path:
+def backup_existing(path: Path) -> Path:
     """Rename what stands at ``path`` to the first of <name>-old-1, -old-2, … that is free.
 
     Never onto something, however many processes do so at once.
@@ -116,7 +116,7 @@ def put_aside(path: Path) -> Path:
 
 def _moved(path: Path, aside: Path) -> bool:
     """Whether ``aside`` was free and ``path`` is there now."""
-    with explain_storage(path):
+    with wrap_os_errors(path):
         try:
             if path.is_dir():
                 path.rename(aside)  # the system replaces no folder that holds something
@@ -135,7 +135,7 @@ def _moved(path: Path, aside: Path) -> bool:
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write ``text`` as UTF-8, whole, with its line ends as they are."""
-    with write_whole(path, durable=durable) as part:
+    with atomic_write(path, durable=durable) as part:
         part.write_bytes(text.encode())
 
 

@@ -17,7 +17,7 @@ from kaggle_digits._version import __version__
 PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "pyarrow", "kaggle"]
 
 
-def machine() -> dict[str, Any]:
+def hardware() -> dict[str, Any]:
     """Processor, cores that this process may use, memory in GB, operating system, GPUs if any."""
     import psutil
 
@@ -52,7 +52,7 @@ def gpus() -> tuple[str, ...]:
     return tuple(" ".join(line.split()) for line in asked.stdout.splitlines() if line.strip())
 
 
-def installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Whether a distribution of that name is installed."""
     try:
         metadata.version(package)

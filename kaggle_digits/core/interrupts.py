@@ -1,8 +1,7 @@
-"""Ctrl-C that is not lost: packages swallow a KeyboardInterrupt, or stumble over it.
+"""Handle Ctrl-C without losing it inside third-party code.
 
-Python raises it wherever the program happens to be: in a callback of a C library, which cannot
-pass it on, or between two lines of a package that is then left half done and fails with an error
-of another kind.
+Python raises KeyboardInterrupt wherever the program happens to be. Inside a callback of a C library
+it is discarded, and between two lines of a package it may cause an unrelated exception.
 """
 
 from __future__ import annotations
@@ -14,51 +13,52 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
-_pressed = threading.Event()
+_interrupted = threading.Event()
 
 
 @contextlib.contextmanager
-def heeded(*, at_once: bool = True) -> Iterator[None]:
-    """Remember that Ctrl-C was pressed, for ``check``; whatever fails after it ends as it does.
+def handle_sigint(*, immediate: bool = True) -> Iterator[None]:
+    """Record Ctrl-C while the block runs, so that no library can swallow it.
 
-    Does nothing where Ctrl-C is somebody else's: in a thread, in a service that ignores it.
+    An exception that leaves the block after Ctrl-C becomes a KeyboardInterrupt. Does nothing in
+    a thread other than the main one, or if the process has its own SIGINT handler.
 
     Args:
-        at_once: False leaves it to ``check`` to raise, so that no database is stopped half way
-            through a transaction; pressed a second time, it raises at once all the same.
+        immediate: raise KeyboardInterrupt at once. False leaves it to raise_if_interrupted(), so
+            that a database transaction is not aborted; a second Ctrl-C still raises at once.
 
     Raises:
-        KeyboardInterrupt: it was pressed.
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if not main or before not in (signal.default_int_handler, _press, _note):
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = signal.getsignal(signal.SIGINT)
+    if not in_main_thread or previous not in (signal.default_int_handler, _raise_now, _record):
         yield
         return
-    signal.signal(signal.SIGINT, _press if at_once else _note)
+    signal.signal(signal.SIGINT, _raise_now if immediate else _record)
     try:
         yield
     except Exception:
-        check()
+        raise_if_interrupted()
         raise
     finally:
-        signal.signal(signal.SIGINT, before)
-        if before is signal.default_int_handler:
-            _pressed.clear()
+        signal.signal(signal.SIGINT, previous)
+        if previous is signal.default_int_handler:
+            _interrupted.clear()
 
 
-def check() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed; called between steps of what takes long."""
-    if _pressed.is_set():
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed; call it between the steps of a long task."""
+    if _interrupted.is_set():
         raise KeyboardInterrupt
 
 
-def _press(number: int, frame: FrameType | None) -> NoReturn:
-    _pressed.set()
+def _raise_now(number: int, frame: FrameType | None) -> NoReturn:
+    _interrupted.set()
     raise KeyboardInterrupt
 
 
-def _note(number: int, frame: FrameType | None) -> None:
-    if _pressed.is_set():
+def _record(number: int, frame: FrameType | None) -> None:
+    if _interrupted.is_set():
         raise KeyboardInterrupt
-    _pressed.set()
+    _interrupted.set()

@@ -11,15 +11,15 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """One line of news."""
 
-    def transferred(self, name: str, done: int, total: int | None) -> None:
+    def update(self, name: str, done: int, total: int | None) -> None:
         """``done`` of ``total`` bytes of ``name`` are here; total is None while unknown."""
 
 
-class Silent:
+class NoProgress:
     """Tells nobody."""
 
     def note(self, text: str) -> None:
         """Say nothing."""
 
-    def transferred(self, name: str, done: int, total: int | None) -> None:
+    def update(self, name: str, done: int, total: int | None) -> None:
         """Draw nothing."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import read_json, write_json, write_whole
+from kaggle_digits.core.atomic_io import atomic_write, read_json, write_json
 from kaggle_digits.core.errors import StorageError
 from kaggle_digits.data.csv_reader import Content, read_content
 
@@ -76,7 +76,7 @@ def _kept(path: Path, digest: str) -> NDArray[np.uint8] | None:
 
 def _keep(path: Path, digest: str, numbers: NDArray[np.uint8]) -> None:
     target = _array_path(path, digest)
-    with write_whole(target, durable=False) as part:
+    with atomic_write(target, durable=False) as part:
         np.save(part, numbers)
     for old in target.parent.glob(f"{path.name}.*.npy"):
         if old != target:

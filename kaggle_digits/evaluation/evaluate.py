@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import explain_storage, write_text
+from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.held_out import held_out
@@ -105,7 +105,7 @@ def evaluate(run: Run, dataset: Dataset, again: Predict | None = None) -> Evalua
         style.save(figure, paths[name])
     # A picture of an earlier evaluation that no longer belongs here would lie.
     fresh = {path.with_suffix(suffix) for path in paths.values() for suffix in style.suffixes()}
-    with explain_storage(folder):
+    with wrap_os_errors(folder):
         for name, suffix in product(report.TITLES, (".png", ".svg")):
             if (path := folder / f"{name}{suffix}") not in fresh:
                 path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from kaggle_digits.core.atomic_io import explain_storage, write_json
+from kaggle_digits.core.atomic_io import wrap_os_errors, write_json
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.kaggle_api.errors import AnswerError
 
@@ -68,7 +68,7 @@ def download(
     known = length and length.isdigit() and not encoded
     total = start + int(length) if known else expected or None
 
-    with explain_storage(part):
+    with wrap_os_errors(part):
         write_json(note, identity, durable=False)
         with part.open("ab" if start else "wb") as out:
             if start:
@@ -94,7 +94,7 @@ def download(
             f"run it again: {again}",
             again=True,
         )
-    with explain_storage(target):
+    with wrap_os_errors(target):
         part.replace(target)
     note.unlink(missing_ok=True)
     return target
@@ -112,11 +112,11 @@ def _copy(
     patience: float,
 ) -> int:
     done, began = start, time.monotonic()
-    progress.transferred(name, done, total)
+    progress.update(name, done, total)
     for piece in _pieces(response):
         out.write(piece)
         done += len(piece)
-        progress.transferred(name, done, total)
+        progress.update(name, done, total)
         seconds = time.monotonic() - began
         slow = (done - start) / max(seconds, 1e-9) < SLOWEST_BYTES_PER_SECOND
         if seconds > patience and slow:

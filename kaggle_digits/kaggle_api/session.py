@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from kaggle_digits.core.errors import DigitsError, KaggleError
-from kaggle_digits.core.progress import Progress, Silent
+from kaggle_digits.core.progress import NoProgress, Progress
 from kaggle_digits.kaggle_api.credentials import HOW_TO, TOKEN, Credential, config_folder, require
 from kaggle_digits.kaggle_api.errors import AnswerError, NotJsonError, explain, one_line
 from kaggle_digits.kaggle_api.http import no_requests
@@ -114,7 +114,7 @@ class SignedIn:
         self, *, patience: Patience | None = None, progress: Progress | None = None
     ) -> None:
         self.patience = patience or Patience()
-        self.progress = progress or Silent()
+        self.progress = progress or NoProgress()
         self._session = Session(self.patience, self.progress)
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kaggle_digits.core.atomic_io import explain_storage, write_text
+from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import SubmissionError
 
 LOG = "log.csv"
@@ -92,7 +92,7 @@ def change_log(submissions_dir: Path, change: Callable[[list[Entry]], list[Entry
     """
     from filelock import FileLock, Timeout
 
-    with explain_storage(submissions_dir):
+    with wrap_os_errors(submissions_dir):
         submissions_dir.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(submissions_dir / f".{LOG}.lock", timeout=LOCK_SECONDS):

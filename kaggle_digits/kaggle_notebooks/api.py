@@ -238,11 +238,11 @@ class _Bounded:
         """Pass it on."""
         self._progress.note(text)
 
-    def transferred(self, name: str, done: int, total: int | None) -> None:
+    def update(self, name: str, done: int, total: int | None) -> None:
         """Pass it on, up to ``most`` bytes."""
         if max(done, total or 0) > self._most:
             raise KaggleError(
                 f"{name} has more than the {self._most:,} bytes that are right; look at the "
                 "notebook's page, then push again"
             )
-        self._progress.transferred(name, done, total)
+        self._progress.update(name, done, total)

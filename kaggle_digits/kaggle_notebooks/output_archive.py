@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits.core.atomic_io import explain_storage, sha256
+from kaggle_digits.core.atomic_io import sha256, wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, KaggleError, RunError
 from kaggle_digits.kaggle_notebooks.entry_point import FINISHED, PARTIAL
 from kaggle_digits.runs.run import OOF, TEST, Probabilities, Run, read_probabilities
@@ -136,7 +136,7 @@ def _extract(
         raise _wrong(f"{name!r} is no file of a run")
     size, digest = manifest.files[name]
     path = folder.joinpath(*parts)
-    with explain_storage(path):
+    with wrap_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         hashed, written = hashlib.sha256(), 0
         with zipped.open(entry) as source, path.open("wb") as out:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core.atomic_io import explain_storage
+from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, RunError
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.kaggle_api.errors import one_line
@@ -88,7 +88,7 @@ def pull(
                 f"{push.ref} is {now.state}; wait for it: kd remote status {name} --wait"
             )
         downloads = folder / DOWNLOADS
-        with explain_storage(downloads):
+        with wrap_os_errors(downloads):
             downloads.mkdir(exist_ok=True)
         output = kernels.output(push.ref)
         try:
@@ -196,7 +196,7 @@ def _place(
             **manifest.about,
         }
         found.write_config(config)
-        with create(runs_dir, push.run, "") as empty, explain_storage(empty.path):
+        with create(runs_dir, push.run, "") as empty, wrap_os_errors(empty.path):
             # The name is held while the empty folder makes room for the whole one.
             empty.path.rename(beside / f"empty-{uuid.uuid4().hex[:8]}")
             found.path.rename(runs_dir / push.run)

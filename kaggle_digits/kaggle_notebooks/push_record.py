@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kaggle_digits.core.atomic_io import explain_storage, write_json
+from kaggle_digits.core.atomic_io import wrap_os_errors, write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.runs.store import check_name
 
@@ -143,11 +143,11 @@ def held(runs_dir: Path, run: str) -> Iterator[Path]:
         RunError: another process pushes or pulls that run.
     """
     folder = folder_of(runs_dir, run)
-    with explain_storage(folder):
+    with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
-        with explain_storage(folder):
+        with wrap_os_errors(folder):
             lock.acquire(timeout=0)
     except Timeout:
         raise RunError(f"another kd pushes or pulls run {run}; wait for it") from None

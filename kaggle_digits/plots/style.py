@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from kaggle_digits.core.atomic_io import write_whole
+from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -151,5 +151,5 @@ def _save(figure: Figure, path: Path) -> None:
 
     # No date and no version inside: the same figures give the same bytes.
     metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(path.suffix)
-    with mpl.rc_context(STYLE), write_whole(path, durable=False) as part:
+    with mpl.rc_context(STYLE), atomic_write(path, durable=False) as part:
         figure.savefig(part, dpi=DPI, metadata=metadata)

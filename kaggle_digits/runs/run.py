@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import explain_storage, read_json, write_json, write_whole
+from kaggle_digits.core.atomic_io import atomic_write, read_json, wrap_os_errors, write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
@@ -156,7 +156,7 @@ class Run:
         """The run's lock, taken; raises Busy where another process holds it."""
         lock = FileLock(self.path / LOCK)
         before = self._lock_number()
-        with explain_storage(self.path):
+        with wrap_os_errors(self.path):
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -215,7 +215,7 @@ class Run:
 
 def write_probabilities(path: Path, probabilities: Probabilities) -> None:
     """Write (n, 10) float32 probabilities as .npy, whole."""
-    with write_whole(path) as part:
+    with atomic_write(path) as part:
         np.save(part, np.ascontiguousarray(probabilities, np.float32))
 
 

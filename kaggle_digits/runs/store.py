@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kaggle_digits.core.atomic_io import explain_storage, put_aside
+from kaggle_digits.core.atomic_io import backup_existing, wrap_os_errors
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.runs.run import CONFIG, Busy, Run
 
@@ -57,13 +57,13 @@ def create(
         candidates = iter([check_name(name)])
         if force and (runs_dir / name).exists():
             with Run(runs_dir / name).writing():
-                put_aside(runs_dir / name)
+                backup_existing(runs_dir / name)
     else:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
         candidates = (n for k in itertools.count(1) if not taken(n := f"{stem}-{k}"))
     for candidate in candidates:
         run = Run(runs_dir / candidate)
-        with explain_storage(run.path):
+        with wrap_os_errors(run.path):
             run.path.mkdir(parents=True, exist_ok=True)
         try:
             lock = run.lock()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import explain_storage, put_aside, write_whole
+from kaggle_digits.core.atomic_io import atomic_write, backup_existing, wrap_os_errors
 from kaggle_digits.core.errors import SubmissionError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.submission_csv import Origin, read_submission, submission_text, write_origin
@@ -69,7 +69,7 @@ def write_predictions(
             n_val=score.n if score else 0,
             made=datetime.now().astimezone().isoformat(timespec="seconds"),
         )
-        with write_whole(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(content)
             read_submission(part, dataset.ids)
             # First: killed in between, no file stands whose origin is not known.
@@ -82,7 +82,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """A file and the origin beside it are written by one process at a time, so that they match."""
     from filelock import FileLock, Timeout
 
-    with explain_storage(folder / LOCK):
+    with wrap_os_errors(folder / LOCK):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
         try:
@@ -156,8 +156,8 @@ def make_room(path: Path, *, force: bool) -> Path:
     if not path.exists():
         return path
     origin = path.with_suffix(".json")
-    with explain_storage(path):
-        aside = put_aside(path)
+    with wrap_os_errors(path):
+        aside = backup_existing(path)
         if origin.exists():
             origin.replace(aside.with_suffix(".json"))
     return path

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from kaggle_digits.core.atomic_io import write_whole
+from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.dataset import FILES
 
@@ -155,7 +155,7 @@ def _extract(
 def _copy(source: Readable, path: Path, target: Path) -> None:
     """Copy at most LARGEST bytes: a header's word on the size is not taken."""
     written = 0
-    with write_whole(target, durable=False) as part, part.open("wb") as out:
+    with atomic_write(target, durable=False) as part, part.open("wb") as out:
         while piece := source.read(CHUNK):
             written += len(piece)
             if written > LARGEST:

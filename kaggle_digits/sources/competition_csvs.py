@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import write_whole
+from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN
 from kaggle_digits.data.digits import PIXEL_COLUMNS, PIXELS, TRAIN_COLUMNS
@@ -48,7 +48,7 @@ def write_table(path: Path, columns: list[str], values: NDArray[np.uint8]) -> No
     """Write (rows, columns) ``values`` as CSV with CRLF line ends, as Kaggle's files have."""
     import pandas as pd
 
-    with write_whole(path, durable=False) as part:
+    with atomic_write(path, durable=False) as part:
         pd.DataFrame(values, columns=columns).to_csv(
             part, index=False, lineterminator="\r\n", encoding="utf-8"
         )

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kaggle_digits.core.atomic_io import explain_storage, sha256
+from kaggle_digits.core.atomic_io import sha256, wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, UsageError
-from kaggle_digits.core.progress import Progress, Silent
+from kaggle_digits.core.progress import NoProgress, Progress
 from kaggle_digits.data.dataset import (
     FILES,
     KAGGLE,
@@ -66,9 +66,9 @@ def fetch(
         KaggleError: Kaggle or OpenML could not be reached or did not send them.
         StorageError: the disk is full or not writable.
     """
-    folder, progress = Path(data_dir), progress or Silent()
+    folder, progress = Path(data_dir), progress or NoProgress()
     origin = None if source in (KAGGLE, SAMPLE_SOURCE, OPENML) else _existing(source, folder)
-    with explain_storage(folder):
+    with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _one_at_a_time(folder):
             standing = _standing(folder)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_digits._version import __version__
-from kaggle_digits.core.atomic_io import write_text, write_whole
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.atomic_io import atomic_write, write_text
+from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.plots import page, style
 from kaggle_digits.studies.study import Finding, Kept, Setting, Study
 
@@ -55,7 +55,7 @@ def repeat(study: Study, setting: Setting, runs_dir: Path) -> Repeated:
             findings.append(item)
             continue
         if isinstance(item, Kept):
-            with write_whole(folder / item.name) as part:
+            with atomic_write(folder / item.name) as part:
                 part.write_bytes(item.content)
             continue
         path = folder / f"{item.name}.png"
@@ -93,7 +93,7 @@ def write_results(done: Sequence[Repeated], setting: Setting, folder: Path, titl
         for finding in repeated.findings:
             writer.writerow([repeated.study.name, *_cells(finding)])
     write_text(folder / TABLE, text.getvalue(), durable=False)
-    here = machine()
+    here = hardware()
     circumstances = (
         f"{len(setting.dataset.train):,} labelled rows (source: {setting.dataset.source.source}), "
         f"seed {setting.seed}, {sum(item.seconds for item in done):,.0f} s on "

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import explain_storage, write_text
+from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.ensembling.ensemble import combine
 from kaggle_digits.metrics.calibration import temperature
@@ -67,7 +67,7 @@ def assemble(
     else:
         oof, test, together = _together(answers, dataset, [group[0] for group in groups])
     # Of a run that is finished once more: killed from here on, it is not yet.
-    with explain_storage(run.path):
+    with wrap_os_errors(run.path):
         (run.path / METRICS).unlink(missing_ok=True)
     run.write_probabilities(OOF, oof)
     run.write_probabilities(TEST, test)

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from kaggle_digits.core.atomic_io import write_whole
+from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.models.io import Untrusted
 from kaggle_digits.training.callbacks import Epoch
@@ -40,7 +40,7 @@ class FileCheckpoint:
 
     def save(self, content: bytes) -> None:
         """See Checkpoint."""
-        with write_whole(self.path, durable=False) as part:
+        with atomic_write(self.path, durable=False) as part:
             part.write_bytes(content)
 
 

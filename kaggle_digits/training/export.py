@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import explain_storage
+from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.models.base import KerasClassifier, load_classifier
@@ -92,7 +92,7 @@ def export_run(
     network = _as_one(run)
     expected = KerasClassifier(network).probabilities(images)
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
-    with explain_storage(folder):
+    with wrap_os_errors(folder):
         part.mkdir(parents=True)
     try:
         path = write(network, kind, part)
@@ -104,7 +104,7 @@ def export_run(
                 "nothing was kept"
             )
         size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
-        with explain_storage(folder):
+        with wrap_os_errors(folder):
             (part / README).write_text(_readme(run, kind, difference), encoding="utf-8")
             part.rename(folder)
     finally:

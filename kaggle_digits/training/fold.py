@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core import interrupts
-from kaggle_digits.core.atomic_io import explain_storage
+from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.environment import peak_memory_mb
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.digits import Digits
@@ -145,7 +145,7 @@ def fit_member(
         )
         progress.history.append(row)
         watcher.epoch(row)
-        interrupts.check()
+        interrupts.raise_if_interrupted()
         if patience and progress.best_epoch == row.epoch:
             progress.best = learner.state()
         if checkpoint and time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
@@ -188,13 +188,13 @@ def _learnt_from(
 
 def _step_of(watcher: Watcher, member: int) -> Callable[[int, float, float], None]:
     def on_step(step: int, loss: float, accuracy: float) -> None:
-        interrupts.check()
+        interrupts.raise_if_interrupted()
         watcher.step(member, step, loss, accuracy)
 
     return on_step
 
 
 def _model_file(classifier: Classifier) -> tuple[str, bytes]:
-    with TemporaryDirectory() as folder, explain_storage(Path(folder)):
+    with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
         path = classifier.save(Path(folder))
         return path.name, path.read_bytes()

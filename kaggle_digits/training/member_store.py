@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits.core import signing
-from kaggle_digits.core.atomic_io import write_json, write_text, write_whole
+from kaggle_digits.core.atomic_io import atomic_write, write_json, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.models.io import JOBLIB_FILE, SIGNATURE_FILE
 from kaggle_digits.models.litert import LITE_FILE
@@ -38,15 +38,15 @@ def keep_member(folder: Path, member: Member) -> None:
     """Write a member into its folder; member.json, written last, says that all is there."""
     write_probabilities(folder / VALIDATION, member.validation)
     write_probabilities(folder / TEST, member.test)
-    with write_whole(folder / member.model_file) as file:
+    with atomic_write(folder / member.model_file) as file:
         file.write_bytes(member.model)
     if member.model_file == JOBLIB_FILE:  # by this it is known to be made here
         write_text(folder / SIGNATURE_FILE, signing.sign(member.model))
     if member.lite is not None:
-        with write_whole(folder / LITE_FILE) as file:
+        with atomic_write(folder / LITE_FILE) as file:
             file.write_bytes(member.lite)
     if member.first_layer is not None:
-        with write_whole(folder / FIRST_LAYER) as file:
+        with atomic_write(folder / FIRST_LAYER) as file:
             np.save(file, member.first_layer)
     record = {
         "kept_epoch": member.kept_epoch,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import write_whole
+from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Part, fingerprint
@@ -66,7 +66,7 @@ def pseudo_labels(teacher: Run, dataset: Dataset, parts: Sequence[Part]) -> Pseu
 
 def keep(folder: Path, labels: Labels) -> None:
     """Write them into a run folder, so that going on needs the teacher no more."""
-    with write_whole(folder / FILE) as file:
+    with atomic_write(folder / FILE) as file:
         np.save(file, labels)
 
 

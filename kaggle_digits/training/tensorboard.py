@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core.atomic_io import explain_storage
+from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.backend import quiet_start
 from kaggle_digits.training.callbacks import Epoch, Watcher
@@ -48,7 +48,7 @@ class EventsWatcher(Watcher):
     def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
         """See Watcher."""
         folder = self._folder / str(member)
-        with explain_storage(folder):
+        with wrap_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._writers[member] = self._open(str(folder))
 

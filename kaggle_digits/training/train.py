@@ -13,7 +13,7 @@ from typing import Any
 
 from kaggle_digits._version import __version__
 from kaggle_digits.core import signing
-from kaggle_digits.core.environment import git_commit, machine, versions
+from kaggle_digits.core.environment import git_commit, hardware, versions
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Part, Split, fingerprint, split
@@ -181,7 +181,7 @@ def _config(
             "n_test": len(dataset.test),
         },
         "versions": versions(),
-        "machine": machine(),
+        "machine": hardware(),
         "git_commit": git_commit(),
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_digits.core.atomic_io import put_aside
+from kaggle_digits.core.atomic_io import backup_existing
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipe_file import write_recipe_file
@@ -37,7 +37,7 @@ def write_recipe(search: Search, path: Path | None = None) -> Path:
     if path is None:
         return own
     if path.is_file() and path.read_bytes() not in (before, own.read_bytes()):
-        put_aside(path)
+        backup_existing(path)
     write_recipe_file(path, search.recipe, note(search))
     return path
 

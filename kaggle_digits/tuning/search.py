@@ -139,7 +139,7 @@ def search(
                     study.optimize(objective, n_trials=1)
                 except SurplusError:
                     break
-                interrupts.check()
+                interrupts.raise_if_interrupted()
                 _tell(watcher, study, me)
                 bury_the_dead(study, folder)
         return _found(study, folder, recipe, tuple(space))

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from kaggle_digits.core.atomic_io import explain_storage
+from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, RunError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def open_storage(url: str | None, folder: Path) -> Any:
         StorageError: the folder cannot be written.
     """
     optuna = optuna_package()
-    with explain_storage(folder):
+    with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     address = url or _sqlite_address(folder / FILE)
     sqlite = address.startswith("sqlite")
@@ -106,7 +106,7 @@ def storage_errors(url: str | None, folder: Path) -> Iterator[None]:
 @contextmanager
 def opening(folder: Path) -> Iterator[None]:
     """One process at a time opens the study in ``folder``, and so only one makes it."""
-    with explain_storage(folder):
+    with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / OPENING)
         try:
@@ -129,7 +129,7 @@ def worker(folder: Path) -> Iterator[str]:
     name = uuid.uuid4().hex[:12]
     path = folder / LOCK.format(name)
     lock = FileLock(path)
-    with explain_storage(path):
+    with wrap_os_errors(path):
         lock.acquire()
     try:
         yield name

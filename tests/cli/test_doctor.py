@@ -90,11 +90,11 @@ def test_cards_are_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho 'Tesla T4, 15360 MiB'\necho 'Tesla T4, 15360 MiB'\n")
     driver.chmod(0o755)
-    has = environment.installed
-    monkeypatch.setattr(environment, "installed", lambda name: "cudnn" not in name and has(name))
+    has = environment.is_installed
+    monkeypatch.setattr(environment, "is_installed", lambda name: "cudnn" not in name and has(name))
     found = doctor("--data-dir", tmp_path)["GPU"]
     assert found["remedy"].endswith("pip install 'tensorflow[and-cuda]'")
-    monkeypatch.setattr(environment, "installed", lambda name: True)
+    monkeypatch.setattr(environment, "is_installed", lambda name: True)
     assert doctor("--data-dir", tmp_path)["GPU"]["text"].endswith("; one of them is used")
     driver.write_text("#!/bin/sh\nexit 9\n")
     assert "look at the driver" in doctor("--data-dir", tmp_path)["GPU"]["remedy"]

@@ -11,7 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.core.atomic_io import put_aside, sha256, write_json, write_text, write_whole
+from kaggle_digits.core.atomic_io import (
+    atomic_write,
+    backup_existing,
+    sha256,
+    write_json,
+    write_text,
+)
 from kaggle_digits.core.errors import StorageError
 from tests.support.disks import SmallDisk, small_disk
 
@@ -33,7 +39,7 @@ def test_what_is_written_stands_and_nothing_else(tmp_path: Path) -> None:
 def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "kept.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), write_whole(path) as part:
+    with pytest.raises(RuntimeError), atomic_write(path) as part:
         part.write_text("half of the n")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -41,7 +47,7 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_the_suffix_stays_for_writers_that_go_by_it(tmp_path: Path) -> None:
-    with write_whole(tmp_path / "array.npy") as part:
+    with atomic_write(tmp_path / "array.npy") as part:
         assert part.suffix == ".npy"
         np.save(part, np.arange(3))
     assert np.load(tmp_path / "array.npy").tolist() == [0, 1, 2]
@@ -64,7 +70,7 @@ def test_a_full_disk_is_explained_and_loses_nothing(small_disk: SmallDisk) -> No
 def test_what_is_put_aside_replaces_nothing(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / "a.csv").write_text(str(number))
-        put_aside(tmp_path / "a.csv")
+        backup_existing(tmp_path / "a.csv")
     assert sorted(names(tmp_path)) == ["a-old-1.csv", "a-old-2.csv", "a-old-3.csv"]
     assert [(tmp_path / f"a-old-{k}.csv").read_text() for k in (1, 2, 3)] == ["0", "1", "2"]
 
@@ -83,14 +89,14 @@ def test_a_name_that_somebody_takes_at_that_moment_is_left_to_them(
         link(old, new)
 
     monkeypatch.setattr(os, "link", quicker)
-    assert put_aside(tmp_path / "a.csv").read_text() == "mine"
+    assert backup_existing(tmp_path / "a.csv").read_text() == "mine"
     assert (tmp_path / "a-old-1.csv").read_text() == "theirs"
 
 
 def test_a_folder_is_put_aside_too(tmp_path: Path) -> None:
     for number in range(2):
         write_text(tmp_path / "run" / "config.json", str(number))
-        put_aside(tmp_path / "run")
+        backup_existing(tmp_path / "run")
     assert (tmp_path / "run-old-2" / "config.json").read_text() == "1"
 
 

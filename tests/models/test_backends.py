@@ -72,10 +72,10 @@ def test_the_cards_are_those_that_the_driver_lists(
     driver.write_text("#!/bin/sh\necho 'Tesla T4,  15360 MiB'\necho 'Tesla T4, 15360 MiB'\n")
     driver.chmod(0o755)
     assert gpus() == ("Tesla T4, 15360 MiB",) * 2
-    assert environment.machine()["gpu"] == "Tesla T4, 15360 MiB; Tesla T4, 15360 MiB"
+    assert environment.hardware()["gpu"] == "Tesla T4, 15360 MiB; Tesla T4, 15360 MiB"
     driver.write_text("#!/bin/sh\necho 'no devices were found'\nexit 6\n")
     assert gpus() == ()
-    assert "gpu" not in environment.machine()
+    assert "gpu" not in environment.hardware()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from kaggle_digits.core.environment import machine, versions
+from kaggle_digits.core.environment import hardware, versions
 from tests.robustness.part import one_part
 from tests.robustness.rows import Row, markdown
 
@@ -36,7 +36,7 @@ def main() -> int:
     unknown = set(given.parts) - set(PARTS)
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
-    print(f"seed {given.seed}\n{machine()}\n{versions()}\n", flush=True)
+    print(f"seed {given.seed}\n{hardware()}\n{versions()}\n", flush=True)
     started = time.monotonic()
     rows: list[Row] = []
     for parts, at_once in ((TOGETHER, AT_ONCE), (ALONE, 1)):

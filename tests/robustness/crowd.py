@@ -86,7 +86,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
             ("train --name a --force", forced),
             ("train --resume", resumed),
             ("predict RUN, other --tta", predicted),
-            ("predict -o FILE --force", put_aside),
+            ("predict -o FILE --force", backup_existing),
             ("ensemble", ensembled),
             ("submit: 4 files and 4 times a fifth", submitted),
             ("fetch --force", fetched),
@@ -158,7 +158,7 @@ def predicted(crowd: Crowd, chance: random.Random) -> list[str]:
     return crowd.ill(ended) + _exactly(AT_ONCE, ended)
 
 
-def put_aside(crowd: Crowd, chance: random.Random) -> list[str]:
+def backup_existing(crowd: Crowd, chance: random.Random) -> list[str]:
     """Nobody's file is lost: each was put aside before the next was written."""
     first = submission(crowd.place / "submissions" / "mine.csv", first=3).read_bytes()
     words = ("predict", "a", "-o", "submissions/mine.csv", "--force")

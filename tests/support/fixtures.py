@@ -67,5 +67,5 @@ class Heard:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def transferred(self, name: str, done: int, total: int | None) -> None:
+    def update(self, name: str, done: int, total: int | None) -> None:
         self.moves.append((name, done, total))
