@@ -63,7 +63,7 @@ def kaggle(
         for name, value in server.environment(home).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("KD_KAGGLE_TIMEOUT", "6")
-        monkeypatch.setattr(submit, "on_terminal", lambda: True)
+        monkeypatch.setattr(submit, "is_interactive", lambda: True)
         yield server
 
 

@@ -42,7 +42,7 @@ def app(
     address = url(listening)
 
     def ready() -> None:
-        console.say(f"{made.state.run} reads what you draw at {address} (Ctrl-C ends it)")
+        console.echo(f"{made.state.run} reads what you draw at {address} (Ctrl-C ends it)")
         if not is_private(host):
             console.warn(f"at {host} everybody in your network can reach it")
         if open_browser:

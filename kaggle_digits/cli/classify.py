@@ -59,12 +59,12 @@ def classify(
                 answer = read_picture(reader, open_picture(source, said))
         except DataError as error:
             unreadable += 1
-            console.fail(str(error))
+            console.error(str(error))
             found.append(_entry(name, None, str(error)))
             continue
         found.append(_entry(name, answer, answer.note))
         if not as_json:
-            console.say(_line(name, answer))
+            console.echo(_line(name, answer))
         if show:
             _save_steps(name, answer, svg=svg)
     if as_json:

@@ -67,8 +67,8 @@ def compare(
         return
     _show_compared(found)
     for line in words:
-        console.say(line)
-    console.say(f"picture: {picture}")
+        console.echo(line)
+    console.echo(f"picture: {picture}")
 
 
 def _show_compared(found: list[Compared]) -> None:
@@ -89,5 +89,5 @@ def _show_compared(found: list[Compared]) -> None:
             parted = [f"{item.against.lost:,}", f"{item.against.gained:,}"]
             parted.append(f"{item.against.p_value:.3g}")
         accuracy = console.percent(item.score.accuracy, item.score.ci95)
-        table.add_row(console.plain(item.run), accuracy, f"{item.score.log_loss:.4f}", *parted)
-    console.show(table)
+        table.add_row(console.safe(item.run), accuracy, f"{item.score.log_loss:.4f}", *parted)
+    console.print_table(table)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kaggle_digits.cli import unsaid
-from kaggle_digits.cli.streams import give_up, speaks_unicode
+from kaggle_digits.cli.streams import discard, supports_unicode
 from kaggle_digits.core.errors import StorageError
 
 DEBUG_VARIABLE = "KD_DEBUG"
@@ -37,29 +37,50 @@ def debugging() -> bool:
     return bool(os.environ.get(DEBUG_VARIABLE))
 
 
-def plain(text: str) -> str:
+def safe(text: str) -> str:
     """``text`` without markup or control characters of its own; line ends stay."""
     return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
 
 
 def cell(value: object) -> str:
     """What a file said, as it may stand in a table: on one line, without markup of its own."""
-    return " ".join(plain(str(value)).split())
+    return " ".join(safe(str(value)).split())
+
+
+def redact(text: str) -> str:
+    """``text`` without what stands in a credential's place."""
+    from kaggle_digits.kaggle_api import redaction
+
+    return redaction.hide(text)
+
+
+@contextlib.contextmanager
+def redacted_tracebacks() -> Iterator[None]:
+    """Print what nobody caught, sieved, and exit with 1.
+
+    A traceback repeats what packages put into their exceptions, such as the header with the token
+    or the proxy's address with its password.
+    """
+    try:
+        yield
+    except Exception as error:
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+        raise SystemExit(1) from None
 
 
 def note(text: str) -> None:
     """One line of news on stderr."""
-    _tell(plain(unsaid.hide(text)), "dim")
+    _tell(safe(redact(text)), "dim")
 
 
 def warn(text: str) -> None:
     """One line of warning on stderr."""
-    _tell(f"[yellow]warning:[/yellow] {plain(unsaid.hide(text))}")
+    _tell(f"[yellow]warning:[/yellow] {safe(redact(text))}")
 
 
-def fail(text: str) -> None:
+def error(text: str) -> None:
     """One line on stderr that says what was wrong and what to type next."""
-    _tell(f"[bold red]error:[/bold red] {plain(' '.join(unsaid.hide(text).split()))}")
+    _tell(f"[bold red]error:[/bold red] {safe(' '.join(redact(text).split()))}")
 
 
 def _tell(text: str, style: str | None = None) -> None:
@@ -67,7 +88,7 @@ def _tell(text: str, style: str | None = None) -> None:
     try:
         err.print(text, style=style)
     except OSError:
-        give_up(sys.stderr)
+        discard(sys.stderr)
 
 
 @contextlib.contextmanager
@@ -79,20 +100,20 @@ def _results() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        give_up(sys.stdout)
+        discard(sys.stdout)
         raise StorageError(
             f"the result cannot be written to standard output ({error.strerror or error}); what "
             "was asked for is done: send its output elsewhere"
         ) from error
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """One line of result on stdout."""
     with _results():
-        out.print(plain(text))
+        out.print(safe(text))
 
 
-def show(table: Table) -> None:
+def print_table(table: Table) -> None:
     """A table of results on stdout; never cut to the width of a pipe."""
     if not sys.stdout.isatty():
         out.width = 200
@@ -102,7 +123,7 @@ def show(table: Table) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object and nothing else on stdout."""
-    text = json.dumps(value, indent=2, ensure_ascii=not speaks_unicode(sys.stdout))
+    text = json.dumps(value, indent=2, ensure_ascii=not supports_unicode(sys.stdout))
     # json escapes a terminal's control characters below 32 only.
     safe = "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
     with _results():

@@ -34,38 +34,38 @@ def demo(
     _step(1, "fetch", "scikit-learn's 1,797 small digits, in the competition's format")
     fetch("sample", data_dir)
     dataset = load(data_dir)
-    console.say(f"  {len(dataset.train):,} labelled and {len(dataset.test):,} unlabelled images")
+    console.echo(f"  {len(dataset.train):,} labelled and {len(dataset.test):,} unlabelled images")
 
     _step(2, "train", "a dense network on nine tenths of the labelled rows")
     with TrainingProgress() as progress:
         run = train(dataset, RECIPES["dense"], Split(), runs_dir=runs_dir, watcher=progress)
     metrics = run.metrics()
     accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
-    console.say(f"  {accuracy} right on the {metrics['n_val']} rows held out (95 % interval)")
+    console.echo(f"  {accuracy} right on the {metrics['n_val']} rows held out (95 % interval)")
 
     _step(3, "evaluate", "what it gets wrong, in figures and a page")
     found = evaluate(run, dataset)
-    console.say(f"  {found.report}")
+    console.echo(f"  {found.report}")
 
     _step(4, "predict", "the unlabelled images, each seen from five views")
     path = submission_path(submissions_dir, run.name)
     write_run_submission(run, dataset, path, test=predict_again(run, dataset, 5))
-    console.say(f"  {path}")
+    console.echo(f"  {path}")
 
     _step(5, "check", "as Kaggle would, before anything is sent")
     labels = read_submission(path, dataset.ids)
-    console.say(f"  {len(labels)} rows, ids in order, every label a digit: a valid submission")
+    console.echo(f"  {len(labels)} rows, ids in order, every label a digit: a valid submission")
 
-    console.say(f"\nDone in {time.perf_counter() - started:.0f} s. A figure to look at:")
-    console.say(f"  {found.figures['worst-mistakes']}")
-    console.say("Next, with the competition's own 42,000 images:")
+    console.echo(f"\nDone in {time.perf_counter() - started:.0f} s. A figure to look at:")
+    console.echo(f"  {found.figures['worst-mistakes']}")
+    console.echo("Next, with the competition's own 42,000 images:")
     for command, why in (
         ("kd fetch", "needs a Kaggle account; --source openml does not"),
         ("kd train --model cnn", "a few minutes to 99 %"),
         ("kd submit", "sends it and waits for nothing; --wait shows the score"),
     ):
-        console.say(f"  {command:<22} {why}")
+        console.echo(f"  {command:<22} {why}")
 
 
 def _step(number: int, name: str, what: str) -> None:
-    console.say(f"[{number}/{STEPS}] {name}: {what}")
+    console.echo(f"[{number}/{STEPS}] {name}: {what}")

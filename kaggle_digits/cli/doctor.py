@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from kaggle_digits._version import __version__
-from kaggle_digits.cli import console, unsaid
+from kaggle_digits.cli import console
 from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
 from kaggle_digits.cli.options import DATA, AsJson, DataDir
 from kaggle_digits.core.errors import DigitsError
@@ -61,9 +61,9 @@ def doctor(
         console.print_json({"healthy": healthy, "findings": [asdict(f) for f in findings]})
     else:
         for finding in findings:
-            console.say(f"{MARKS[finding.state]} {finding.name}: {finding.text}")
+            console.echo(f"{MARKS[finding.state]} {finding.name}: {finding.text}")
             if finding.remedy:
-                console.say(f"    → {finding.remedy}")
+                console.echo(f"    → {finding.remedy}")
     if not healthy:
         raise typer.Exit(1)
 
@@ -73,9 +73,9 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except DigitsError as error:
-        return Finding(name, ODD, *_split(unsaid.hide(str(error))))
+        return Finding(name, ODD, *_split(console.redact(str(error))))
     except Exception as error:
-        why = unsaid.hide(f"{type(error).__name__}: {error}")
+        why = console.redact(f"{type(error).__name__}: {error}")
         return Finding(name, ODD, f"could not be looked at ({why})")
 
 

@@ -43,12 +43,12 @@ def evaluate(
     if tta is not None:
         from functools import partial
 
-        from kaggle_digits.cli.progress import counted
+        from kaggle_digits.cli.progress import track_folders
         from kaggle_digits.models.tta import check_views
         from kaggle_digits.training.predict import held_out_again
 
         check_views(tta)
-        again = partial(held_out_again, views=tta, each=counted("predicting"))
+        again = partial(held_out_again, views=tta, each=track_folders("predicting"))
     with style.vector_copies(svg):
         found = measure(opened, load(data_dir), again)
     if as_json:
@@ -57,8 +57,8 @@ def evaluate(
     _show_evaluation(found)
     if found.views:
         _show_views(found)
-    console.say(f"figures: {next(iter(found.figures.values())).parent}")
-    console.say(f"report:  {found.report}")
+    console.echo(f"figures: {next(iter(found.figures.values())).parent}")
+    console.echo(f"report:  {found.report}")
     console.note("open the report in a browser: every figure is explained there")
 
 
@@ -66,7 +66,7 @@ def _show_evaluation(found: Evaluation) -> None:
     from rich.table import Table
 
     metrics, score = found.metrics, found.metrics.score
-    console.say(
+    console.echo(
         f"{found.run}: accuracy {console.percent(score.accuracy, score.ci95)} "
         f"on {score.n:,} held-out rows, log loss {score.log_loss:.4f}, "
         f"calibration error {metrics.calibration.error:.4f}"
@@ -85,13 +85,13 @@ def _show_evaluation(found: Evaluation) -> None:
             interval,
             _share(item.f1),
         )
-    console.show(table)
+    console.print_table(table)
     if metrics.pairs:
         pairs = (f"{p.low} and {p.high} ({p.count})" for p in metrics.pairs[:MOST_PAIRS])
-        console.say(f"most confused: {', '.join(pairs)}")
+        console.echo(f"most confused: {', '.join(pairs)}")
     if found.mistakes:
         worst = found.mistakes[0]
-        console.say(
+        console.echo(
             f"worst mistake: {worst.label} read as {worst.predicted} with "
             f"{worst.sureness} confidence (line {worst.line} of train.csv)"
         )
@@ -117,9 +117,9 @@ def _show_views(found: Evaluation) -> None:
         score = item.score
         accuracy = console.percent(score.accuracy, score.ci95)
         table.add_row(str(item.views), accuracy, f"{score.log_loss:.4f}", *changes)
-    console.show(table)
+    console.print_table(table)
     best = best_views(found.views)
-    console.say(
+    console.echo(
         f"best on these {best.score.n:,} held-out rows: {best.views} "
         f"view{'s' * (best.views > 1)}{_how_sure(best)}; "
         f"to use it: kd predict {found.run} --tta {best.views}"

@@ -51,7 +51,7 @@ def export(
             }
         )
         return
-    console.say(
+    console.echo(
         f"{done.path}: {done.size / 1e6:.1f} MB, the answers of Keras on {done.n:,} images within "
         f"{done.difference:.1g}"
     )

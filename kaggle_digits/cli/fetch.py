@@ -49,8 +49,8 @@ def fetch(
     for file in report.files:
         news = "already there" if file.already else "fetched"
         size = f"{file.bytes / 1e6:.1f} MB"
-        console.say(f"{file.name}: {file.rows:,} rows, {size}, verified ({news})")
-    console.say(f"source: {report.source}, in {report.folder}")
+        console.echo(f"{file.name}: {file.rows:,} rows, {size}, verified ({news})")
+    console.echo(f"source: {report.source}, in {report.folder}")
     console.note("next: kd inspect, or kd train --model dense")
 
 

@@ -47,7 +47,7 @@ def inspect(
         console.print_json(_inspection_as_json(found, pictures))
         return
     names = ", ".join(path.name for path in pictures)
-    console.say(f"pictures in {pictures[0].parent}: {names}")
+    console.echo(f"pictures in {pictures[0].parent}: {names}")
     console.note("next: kd train --model dense")
 
 
@@ -81,7 +81,7 @@ def _show_inspection(found: Inspection) -> None:
         ("memory of the pixels", _megabytes(train.bytes), _megabytes(test.bytes)),
     ):
         table.add_row(label, one, other)
-    console.show(table)
+    console.print_table(table)
 
     classes = Table(title="Images of each digit in train.csv", title_justify="left")
     classes.add_column("digit", justify="right")
@@ -89,7 +89,7 @@ def _show_inspection(found: Inspection) -> None:
     classes.add_column("share", justify="right")
     for digit, count in enumerate(found.classes):
         classes.add_row(str(digit), f"{count:,}", f"{100 * count / train.rows:.2f} %")
-    console.show(classes)
+    console.print_table(classes)
 
 
 def _inspection_as_json(found: Inspection, pictures: list[Path]) -> dict[str, Any]:

@@ -52,17 +52,17 @@ def labels(
             }
         )
         return
-    console.say(
+    console.echo(
         f"{found.run}: of {found.rows:,} held-out labels {len(found.found):,} may be wrong "
         "(confident learning)"
     )
     for item in found.found[:MOST_LINES]:
         answer = item.answer
-        console.say(
+        console.echo(
             f"line {answer.line}: labelled {answer.label}, read as {answer.predicted} "
             f"({answer.sureness} sure)"
         )
-    console.say(f"table:   {found.table}")
+    console.echo(f"table:   {found.table}")
     if found.picture:
-        console.say(f"picture: {found.picture}")
+        console.echo(f"picture: {found.picture}")
         console.note("some are merely badly written: look at the picture before you change a label")

@@ -22,12 +22,14 @@ from kaggle_digits.cli import (
     console,
     demo,
     doctor,
+    ensemble,
     evaluate,
     export,
     fetch,
     inspect,
     labels,
     predict,
+    recipes,
     remote,
     runs,
     streams,
@@ -35,7 +37,6 @@ from kaggle_digits.cli import (
     submit,
     train,
     tune,
-    unsaid,
 )
 from kaggle_digits.core import interrupts, signing
 from kaggle_digits.core.atomic_io import describe_os_error
@@ -89,25 +90,25 @@ class Commands(TyperGroup):
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except KeyboardInterrupt:
-            console.fail("stopped by Ctrl-C")
+            console.error("stopped by Ctrl-C")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # `kd runs | head` has seen enough
-            streams.give_up(sys.stdout)
+            streams.discard(sys.stdout)
             raise typer.Exit(0) from None
         except DigitsError as error:
             if console.debugging():
                 raise
-            console.fail(str(error))
+            console.error(str(error))
             raise typer.Exit(error.exit_code) from None
         except OSError as error:  # what the system refuses is no fault of kd
             if console.debugging():
                 raise
-            console.fail(describe_os_error(error))
+            console.error(describe_os_error(error))
             raise typer.Exit(1) from None
         except Exception as error:
             if console.debugging() or type(error).__module__.startswith("typer."):
                 raise
-            console.fail(
+            console.error(
                 f"unexpected {type(error).__name__}: {error} — a fault of kd itself; "
                 "run it again with --debug and report what it prints"
             )
@@ -127,7 +128,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        console.say(f"kaggle-digits {__version__}")
+        console.echo(f"kaggle-digits {__version__}")
         raise typer.Exit
 
 
@@ -152,11 +153,11 @@ def _root(
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "The way through": [fetch.fetch, train.train, submit.submit],
     "Look closer": [inspect.inspect, runs.runs, evaluate.evaluate, compare.compare, labels.labels],
-    "Combine": [predict.predict, predict.ensemble],
+    "Combine": [predict.predict, ensemble.ensemble],
     "Use a model": [classify.classify, app_command.app, export.export],
     "Published experiments": [study.study, study.reproduce],
     "Beyond one machine": [tune.tune],
-    "Help": [demo.demo, runs.recipes, doctor.doctor],
+    "Help": [demo.demo, recipes.recipes, doctor.doctor],
 }
 for panel, commands in COMMANDS.items():
     for command in commands:
@@ -166,6 +167,6 @@ app.add_typer(remote.app, rich_help_panel="Beyond one machine")
 
 def main() -> None:
     """The ``kd`` command."""
-    streams.prepare()
-    with unsaid.tracebacks():
+    streams.make_usable()
+    with console.redacted_tracebacks():
         app()

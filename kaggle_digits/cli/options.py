@@ -23,4 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 
 Svg = Annotated[bool, typer.Option("--svg", help="Save each picture as SVG, too.")]
 
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", help="The CSV file to write.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Put a file that stands there aside.")]
+
 DATA, RUNS, SUBMISSIONS = Path("data"), Path("runs"), Path("submissions")

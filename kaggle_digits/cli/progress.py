@@ -13,7 +13,7 @@ from kaggle_digits.cli import console
 from kaggle_digits.training.callbacks import Epoch, Watcher
 
 
-class LiveLine:
+class ProgressLine:
     """A line on stderr while something runs; a context manager, so that it ends when that does."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class LiveLine:
         self._bar.stop()
 
 
-class TrainingProgress(LiveLine, Watcher):
+class TrainingProgress(ProgressLine, Watcher):
     """How a training looks while it runs."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ def _validation(row: Epoch | None, word: str) -> str:
     return f", {word} {row.val_accuracy:.4f}"
 
 
-def counted(words: str) -> Callable[[Sequence[Path]], Iterable[Path]]:
+def track_folders(words: str) -> Callable[[Sequence[Path]], Iterable[Path]]:
     """Goes through folders, showing on a terminal how many of them are done and the time left."""
 
     def through(folders: Sequence[Path]) -> Iterable[Path]:

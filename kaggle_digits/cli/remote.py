@@ -134,9 +134,9 @@ def push(
         console.print_json(asdict(pushed))
         return
     version = "" if pushed.version is None else f", version {pushed.version}"
-    console.say(f"run:      {pushed.run}")
-    console.say(f"notebook: {pushed.ref}{version} (private)")
-    console.say(f"page:     {pushed.url}")
+    console.echo(f"run:      {pushed.run}")
+    console.echo(f"notebook: {pushed.ref}{version} (private)")
+    console.echo(f"page:     {pushed.url}")
     console.note(f"next: kd remote status {pushed.run} --wait · kd remote pull {pushed.run}")
 
 
@@ -171,7 +171,7 @@ def status(
             }
         )
     else:
-        console.say(words(now))
+        console.echo(words(now))
     if now.ended and now.state != "complete":
         raise KaggleError(
             f"{pushed.ref} {now.state}: {now.failure or 'no reason given'}; its last words: "

@@ -30,9 +30,9 @@ def show_script(run: str, size: int, output: Path | None, *, as_json: bool) -> N
     if as_json:
         console.print_json({"run": run, "bytes": size, "script": output and str(output)})
     elif output is not None:
-        console.say(f"{output}: written; nothing was sent")
+        console.echo(f"{output}: written; nothing was sent")
     else:
-        console.say(f"{run}: {size:,} bytes; nothing was sent")
+        console.echo(f"{run}: {size:,} bytes; nothing was sent")
 
 
 def show_run(pulled: Pulled, *, as_json: bool) -> None:
@@ -52,13 +52,13 @@ def show_run(pulled: Pulled, *, as_json: bool) -> None:
     metrics = pulled.run.metrics()
     interval = metrics["val_accuracy_ci95"]
     machines = ", ".join(about["gpus"]) or "no GPU"
-    console.say(
+    console.echo(
         f"{pulled.run.name}: {console.percent(metrics['val_accuracy'], interval)} right on "
         f"{metrics['n_val']} rows held out (95 % interval), {about['seconds']:.0f} s on {machines}"
     )
-    console.say(f"{pulled.run.path}: {len(pulled.manifest.files)} files, each as it was packed")
+    console.echo(f"{pulled.run.path}: {len(pulled.manifest.files)} files, each as it was packed")
     if pulled.submission is not None:
-        console.say(f"{pulled.submission}: written and checked")
+        console.echo(f"{pulled.submission}: written and checked")
     else:
         console.warn(f"no submission was written: {pulled.why_not}")
     console.note(f"next: kd evaluate {pulled.run.name}")

@@ -1,4 +1,4 @@
-"""kd runs, kd recipes: what stands, read from files only."""
+"""kd runs: list the finished runs, or show one."""
 
 from __future__ import annotations
 
@@ -32,44 +32,6 @@ def runs(
         _one_run(open_run(runs_dir, run), submissions_dir, as_json=as_json)
     else:
         _runs_table(list_runs(runs_dir), runs_dir, submissions_dir, as_json=as_json)
-
-
-def recipes(as_json: AsJson = False) -> None:
-    """List the named recipes, their settings and what they were measured to be worth."""
-    from kaggle_digits.training.measured import measured
-    from kaggle_digits.training.recipes import RECIPES
-
-    figures = measured()
-    if as_json:
-        console.print_json(
-            {
-                name: {**recipe.to_json(), "measured": figures.get(name)}
-                for name, recipe in RECIPES.items()
-            }
-        )
-        return
-    from rich.table import Table
-
-    table = Table()
-    shown = ("model", "epochs", "batch_size", "optimizer", "learning_rate")
-    for column in ("recipe", *shown):
-        table.add_column(column.replace("_", " "))
-    for column in ("accuracy (95 % interval)", "seconds"):
-        table.add_column(column, justify="right")
-    for name, recipe in RECIPES.items():
-        found = figures.get(name)
-        worth = ("–", "–")
-        if found:
-            accuracy = console.percent(found["first"], found["first_ci95"])
-            worth = (accuracy, f"{found['seconds']:.0f}")
-        for number, design in enumerate(recipe.designs):
-            settings = [str(getattr(design, column)) for column in shown]
-            table.add_row("" if number else name, *settings, *(("", "") if number else worth))
-    console.show(table)
-    places = {f"{f['machine']}, {f['n_val']:,} rows held out, seed {f['first_seed']}"
-              for f in figures.values()}  # fmt: skip
-    for place in sorted(places):
-        console.note(f"measured on {place}; another machine takes other seconds")
 
 
 def _runs_table(
@@ -106,7 +68,7 @@ def _runs_table(
             console.cell(row["source"]),
             "–" if public is None else f"{public:.5f}",
         )
-    console.show(table)
+    console.print_table(table)
 
 
 def _one_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
@@ -122,7 +84,7 @@ def _one_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
     table = Table(title=console.cell(run.path), show_header=False, title_justify="left")
     for key, value in {**_flat(config), **_flat(metrics), "public_score": public}.items():
         table.add_row(console.cell(key), "–" if value is None else console.cell(value))
-    console.show(table)
+    console.print_table(table)
 
 
 def _row(run: Run, submissions_dir: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 NAMES = ("stdin", "stdout", "stderr")
 
 
-def prepare() -> None:
+def make_usable() -> None:
     """Make all three usable, whatever they are; called once, before anything is printed.
 
     A descriptor that is closed would be given to the next file that is opened, and TensorFlow,
@@ -27,16 +27,16 @@ def prepare() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # In the locale C, and in many of the last century, our dashes and quotes cannot be written.
-        if isinstance(stream, io.TextIOWrapper) and not speaks_unicode(stream):
+        if isinstance(stream, io.TextIOWrapper) and not supports_unicode(stream):
             stream.reconfigure(errors="replace")
 
 
-def speaks_unicode(stream: TextIO) -> bool:
+def supports_unicode(stream: TextIO) -> bool:
     """Whether every character can be written to ``stream``."""
     return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
 
 
-def give_up(stream: Any) -> None:
+def discard(stream: Any) -> None:
     """Send what is still to be written to ``stream`` nowhere, so that leaving does not fail too."""
     try:
         number = stream.fileno()

@@ -129,7 +129,7 @@ def _list(*, as_json: bool) -> None:
         table.add_column(column)
     for one in STUDIES.values():
         table.add_row(one.name, one.title, ", ".join(one.experiments))
-    console.show(table)
+    console.print_table(table)
     console.note("repeat one: kd study NAME; all of them: kd reproduce")
 
 
@@ -143,24 +143,24 @@ def _show(found: list[Repeated]) -> None:
         for finding in one.findings:
             table.add_row(
                 finding.experiment,
-                console.plain(finding.what),
-                console.plain(finding.published),
-                console.plain(finding.measured),
+                console.safe(finding.what),
+                console.safe(finding.published),
+                console.safe(finding.measured),
                 "–" if finding.n is None else f"{finding.n:,}",
                 {True: "yes", False: "no", None: "–"}[finding.reached],
             )
-    console.show(table)
+    console.print_table(table)
     for one in found:
         for finding in one.missed:
-            console.say(f"{finding.experiment}, {finding.what}: not reached; {finding.why}")
+            console.echo(f"{finding.experiment}, {finding.what}: not reached; {finding.why}")
 
 
 def _say_where(runs_dir: Path, study: str = "") -> None:
     from kaggle_digits.studies.runner import FOLDER, PAGE, TABLE
 
     folder = runs_dir / FOLDER / study
-    console.say(f"table: {folder / TABLE}")
-    console.say(f"page:  {folder / PAGE}")
+    console.echo(f"table: {folder / TABLE}")
+    console.echo(f"page:  {folder / PAGE}")
 
 
 def _as_json(found: Repeated) -> dict[str, object]:

@@ -58,7 +58,7 @@ def submit(
     console.note(f"checking {path}")
     checked = check(path, data_dir=data_dir)
     _show_check(checked)
-    if not yes and not on_terminal():
+    if not yes and not is_interactive():
         raise UsageError(f"nobody to ask: kd submit {path} needs --yes; nothing was sent")
 
     with Display() as display:
@@ -86,7 +86,7 @@ def submit(
     _show_entry(entry, submissions_dir, as_json=as_json)
 
 
-def on_terminal() -> bool:
+def is_interactive() -> bool:
     """Whether there is somebody to ask."""
     return sys.stdin is not None and sys.stdin.isatty()
 
@@ -126,9 +126,9 @@ def _show_entry(entry: Entry, submissions_dir: Path, *, as_json: bool) -> None:
     if as_json:
         console.print_json({**asdict(entry), "log": str(submissions_dir / "log.csv")})
         return
-    console.say(f"file:         {entry.file}")
-    console.say(f"ref:          {entry.ref}")
-    console.say(f"status:       {entry.status}")
+    console.echo(f"file:         {entry.file}")
+    console.echo(f"ref:          {entry.ref}")
+    console.echo(f"status:       {entry.status}")
     if entry.public_score is not None:
-        console.say(f"public score: {entry.public_score:.5f}")
+        console.echo(f"public score: {entry.public_score:.5f}")
     console.note(f"logged in {submissions_dir / 'log.csv'}")

@@ -17,16 +17,19 @@ from kaggle_digits.cli.options import (
     RunsDir,
     SubmissionsDir,
 )
-from kaggle_digits.cli.trained import show_training
 from kaggle_digits.core import interrupts
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from kaggle_digits.data.splits import Split
     from kaggle_digits.runs.run import Run
+    from kaggle_digits.training.executor import Executor
 
 TRAINING, HOLDING_OUT, FOLDERS = "How to train", "What to hold out", "Folders and names"
 PLACE = "Where to train"
+LOCAL, RAY = "local", "ray"
 
 
 def _set(panel: str, help_text: str, *names: str) -> Any:
@@ -112,7 +115,6 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model, predict test.csv, write runs/RUN and submissions/RUN.csv."""
-    from kaggle_digits.cli.placing import find_executor
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs.store import open_run
     from kaggle_digits.runs.submission_files import (
@@ -243,3 +245,109 @@ def _split(
     given = {key: value for key, value in given.items() if value is not None}
     kind = "all" if all_rows else "folds" if folds is not None else "holdout"
     return Split(kind=kind, **given)  # type: ignore[arg-type]
+
+
+def find_executor(
+    name: str | None,
+    *,
+    address: str | None,
+    workers: int | None,
+    threads: int | None,
+    gpus: float | None,
+) -> Executor:
+    """The executor asked for; --address alone asks for ray.
+
+    Raises:
+        UsageError: no such executor, or an option that it does not have.
+    """
+    name = name or (RAY if address else LOCAL)
+    if name == RAY:
+        from kaggle_digits.executors.ray import RayExecutor
+
+        return RayExecutor(address or "auto", workers, threads, gpus or 0)
+    if name != LOCAL:
+        raise UsageError(f"--executor {name} is unknown; one of: {LOCAL}, {RAY}")
+    if address:
+        raise UsageError("--address is of a Ray cluster: --executor ray")
+    if gpus is not None:
+        raise UsageError("--gpus is for --executor ray; here, each worker has a card to itself")
+    from kaggle_digits.core.environment import gpus as cards
+    from kaggle_digits.executors.local import LocalExecutor
+
+    return LocalExecutor(workers, threads, len(cards()))
+
+
+def show_training(run: Run, submission: Path, *, as_json: bool) -> None:
+    """A finished run's figures and what to type next; or all as one JSON object.
+
+    Raises:
+        RunError: members of it failed, so that the figures are of the others.
+    """
+    metrics, config = run.metrics(), run.config()
+    _show(run, submission, metrics, config, as_json=as_json)
+    failed = metrics.get("failed", [])
+    if failed:
+        first = failed[0]
+        which = ", ".join(str(failure["member"] + 1) for failure in failed)
+        raise RunError(
+            f"member{'s' * (len(failed) > 1)} {which} of run {run.name} failed, the last time "
+            f"because {first['reason']}; the figures are of the other "
+            f"{config['members'] - len(failed)}; try again: kd train --resume --name {run.name}"
+        )
+
+
+def _show(
+    run: Run,
+    submission: Path,
+    metrics: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        console.print_json(
+            {"run": run.name, "folder": str(run.path), "submission": str(submission), **metrics}
+        )
+        return
+    accuracy = metrics["val_accuracy"]
+    if accuracy is None:
+        console.echo(f"{run.name}: trained on every labelled row; nothing was held out to measure")
+    else:
+        what = "out-of-fold" if config["split"]["kind"] == "folds" else "validation"
+        console.echo(
+            f"{run.name}: {console.percent(accuracy, metrics['val_accuracy_ci95'])} right on "
+            f"{metrics['n_val']} {what} rows (95 % interval), log loss {metrics['val_loss']:.4f}, "
+            f"seed {config['seed']}, {metrics['train_seconds']:.0f} s on "
+            f"{config['machine']['cores']} cores"
+        )
+        _show_designs(metrics.get("designs", []))
+        if "chosen on the same rows" in metrics["epoch_choice"]:
+            console.note(f"epoch kept: {metrics['epoch_choice']}")
+        _warn_of_pseudo_labels(config.get("pseudo"))
+    console.echo(f"{submission}: written and checked")
+    if config["data"]["source"] == "kaggle":
+        console.note(f"next: kd evaluate {run.name} · kd submit")
+    else:
+        console.note(
+            f"next: kd evaluate {run.name} · to compete, train on Kaggle's own files: kd fetch"
+        )
+
+
+def _show_designs(designs: Sequence[Mapping[str, Any]]) -> None:
+    """What each design of a committee is worth alone, and to the others."""
+    for design in designs:
+        adds = design["adds"]
+        console.echo(
+            f"  {design['model']}: {100 * design['val_accuracy']:.2f} % alone, weight "
+            f"{design['weight']:.2f}; adds {console.signed(adds['right'], 'd')} rows right, "
+            f"{console.signed(adds['log_loss'], '.4f')} log loss"
+        )
+
+
+def _warn_of_pseudo_labels(pseudo: Mapping[str, Any] | None) -> None:
+    if pseudo and not pseudo["held_out_apart"]:
+        console.note(
+            f"run {pseudo['run']} held out other rows, so its pseudo-labels know labels of the "
+            "validation rows: the accuracy is a little too high; train both with the same "
+            "--folds and --seed"
+        )

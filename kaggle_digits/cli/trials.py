@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.progress import LiveLine
+from kaggle_digits.cli.progress import ProgressLine
 from kaggle_digits.training.callbacks import Epoch
 from kaggle_digits.tuning.objective import Trial, TrialWatcher
 
 
-class TrialsProgress(LiveLine, TrialWatcher):
+class TrialsProgress(ProgressLine, TrialWatcher):
     """How a search looks while it runs."""
 
     def __init__(self) -> None:

@@ -152,17 +152,17 @@ def _leave(
         return
     _table(found)
     low = best.score
-    console.say(
+    console.echo(
         f"best: trial {best.number}, calibrated log loss {low.log_loss:.4f}, "
         f"{console.percent(low.accuracy, low.ci95)} right on {low.n:,} out-of-fold rows "
         f"(95 % interval){_beside_base(found)}"
     )
     if found.importances:
         shares = [f"{name} {100 * share:.0f} %" for name, share in found.importances.items()]
-        console.say(f"what mattered: {', '.join(shares)}")
-    console.say(f"recipe:  {written}")
+        console.echo(f"what mattered: {', '.join(shares)}")
+    console.echo(f"recipe:  {written}")
     if picture:
-        console.say(f"picture: {picture}")
+        console.echo(f"picture: {picture}")
     console.note(too_good(found))
     console.note(f"next: kd train --recipe {shlex.quote(str(written))} --seed {seed}")
 
@@ -212,9 +212,9 @@ def _table(found: Search) -> None:
             f"{score.log_loss:.4f}" if score else "–",
             console.percent(score.accuracy, score.ci95) if score else "–",
             f"{trial.seconds:.1f}" if trial.seconds == trial.seconds else "–",
-            *[console.plain(_value(trial.values.get(name, "–"))) for name in names],
+            *[console.safe(_value(trial.values.get(name, "–"))) for name in names],
         )
-    console.show(table)
+    console.print_table(table)
     if len(trials) > MOST_LINES:
         console.note(f"and {len(trials) - MOST_LINES} more: --json lists all")
 

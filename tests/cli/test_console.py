@@ -42,6 +42,6 @@ def test_a_line(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KAGGLE_KEY", "[planted]")
-    for tell in (console.note, console.warn, console.fail):
+    for tell in (console.note, console.warn, console.error):
         tell("it is [planted] here")
     assert "planted" not in capsys.readouterr().err

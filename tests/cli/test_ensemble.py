@@ -32,7 +32,7 @@ def combined(
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal of 100 columns."""
-    monkeypatch.setattr(console, "show", lambda table: Console(width=100).print(table))
+    monkeypatch.setattr(console, "print_table", lambda table: Console(width=100).print(table))
 
 
 @pytest.mark.usefixtures("narrow")

@@ -114,7 +114,7 @@ def test_the_check_before_sending_imports_no_tensorflow(tmp_path: Path) -> None:
     path = submission(tmp_path / "submissions" / "dense-1.csv")
     data_folder(tmp_path / "data")
     code = (
-        "import sys; from pathlib import Path; from kaggle_digits.cli import send; "
+        "import sys; from pathlib import Path; from kaggle_digits.cli import submit; "
         "from kaggle_digits.kaggle_api.validate import check; "
         "assert check(Path(sys.argv[1])).rows == 24; print(*sys.modules)"
     )

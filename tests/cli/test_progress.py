@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.progress import StudyProgress, counted
+from kaggle_digits.cli.progress import StudyProgress, track_folders
 
 COSTS = {"models": 30, "denoise": 10}
 
@@ -44,5 +44,5 @@ def test_what_is_counted_comes_through_as_it_is(monkeypatch: pytest.MonkeyPatch)
     for terminal in (True, False):
         out = io.StringIO()
         monkeypatch.setattr(console, "err", Console(file=out, force_terminal=terminal, width=60))
-        assert list(counted("predicting")(folders)) == folders
+        assert list(track_folders("predicting")(folders)) == folders
         assert ("predicting" in out.getvalue()) == terminal

@@ -74,7 +74,7 @@ def test_asks_once_on_a_terminal(
     code: int,
     sent: int,
 ) -> None:
-    monkeypatch.setattr(submit, "on_terminal", lambda: True)
+    monkeypatch.setattr(submit, "is_interactive", lambda: True)
     out, err = place.kd(answer=answer, code=code)
     assert "Submit" not in out
     assert err.count("Submit ") == 1
