@@ -51,26 +51,30 @@ def ensemble(
     from kaggle_digits.ensembling.ensemble import check_method, ensemble_runs
     from kaggle_digits.runs.store import open_run
     from kaggle_digits.runs.submission_files import (
-        free_path,
-        make_room,
-        refuse_standing,
-        write_predictions,
+        move_existing,
+        next_free_path,
+        require_absent,
+        write_submission_file,
     )
 
     check_method(method)
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise UsageError("an ensemble needs at least two different runs: kd ensemble RUN RUN")
     if output is not None:
-        refuse_standing(output, force=force)
+        require_absent(output, force=force)
 
-    def settle(path: Path) -> Path:
-        return make_room(path, force=force) if output else free_path(submissions_dir, "ensemble")
+    def resolve_path(path: Path) -> Path:
+        return (
+            move_existing(path, force=force)
+            if output
+            else next_free_path(submissions_dir, "ensemble")
+        )
 
-    path = output or free_path(submissions_dir, "ensemble")
+    path = output or next_free_path(submissions_dir, "ensemble")
     if any(name.endswith(".csv") for name in runs):
         files = [Path(name) for name in runs]
         scores, path = _vote_of_files(
-            files, method, path, settle, data_dir=data_dir, submissions_dir=submissions_dir
+            files, method, path, resolve_path, data_dir=data_dir, submissions_dir=submissions_dir
         )
         show_vote(scores, path, as_json=as_json)
         return
@@ -78,11 +82,11 @@ def ensemble(
     dataset = load(data_dir)
     opened[0].check_data(dataset)
     combined = ensemble_runs(opened, dataset.labels, method)
-    path = write_predictions(
+    path = write_submission_file(
         path,
         dataset,
         combined.test.argmax(axis=1).astype("uint8"),
-        settle=settle,
+        resolve_path=resolve_path,
         runs=runs,
         method=method,
         source=_common(str(run.config()["data"]["source"]) for run in opened),
@@ -101,7 +105,7 @@ def _vote_of_files(
     files: Sequence[Path],
     method: str,
     path: Path,
-    settle: Callable[[Path], Path],
+    resolve_path: Callable[[Path], Path],
     *,
     data_dir: Path,
     submissions_dir: Path,
@@ -116,7 +120,7 @@ def _vote_of_files(
     from kaggle_digits.data.submission_csv import read_origin, read_submission
     from kaggle_digits.ensembling.combiners import vote_labels
     from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.runs.submission_files import write_predictions
+    from kaggle_digits.runs.submission_files import write_submission_file
 
     if any(file.suffix != ".csv" for file in files):
         raise UsageError("name either runs or submission files ending .csv, not both")
@@ -132,11 +136,11 @@ def _vote_of_files(
     scores = {file: scored.get(sha256(file)) for file in files}
     ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
     origins = [read_origin(file) for file in files]
-    path = write_predictions(
+    path = write_submission_file(
         path,
         dataset,
         vote_labels([answers[file] for file in ordered]),
-        settle=settle,
+        resolve_path=resolve_path,
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
         source=_common(origin.source if origin else "unknown" for origin in origins),

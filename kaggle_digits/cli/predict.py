@@ -44,8 +44,8 @@ def predict(
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs.store import open_run
     from kaggle_digits.runs.submission_files import (
-        make_room,
-        refuse_standing,
+        move_existing,
+        require_absent,
         submission_path,
         write_run_submission,
     )
@@ -55,7 +55,7 @@ def predict(
     opened.metrics()
     dataset = load(data_dir)
     if output is not None:
-        refuse_standing(output, force=force)
+        require_absent(output, force=force)
     probabilities = predict_again(opened, dataset, tta, each=track_folders("predicting"))
 
     path = write_run_submission(
@@ -63,7 +63,7 @@ def predict(
         dataset,
         output or submission_path(submissions_dir, run),
         test=probabilities,
-        settle=partial(make_room, force=force) if output else None,
+        resolve_path=partial(move_existing, force=force) if output else None,
     )
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
     views = max(recipe_views(opened)) if tta is None else tta

@@ -23,7 +23,7 @@ from kaggle_digits.cli.remote_shown import show_run, show_script, words
 from kaggle_digits.core.errors import KaggleError
 
 if TYPE_CHECKING:
-    from kaggle_digits.kaggle_notebooks.api import Kernels
+    from kaggle_digits.kaggle_notebooks.api import NotebookClient
 
 app = typer.Typer(
     name="remote",
@@ -107,7 +107,7 @@ def push(
     from kaggle_digits.core.atomic_io import write_text
     from kaggle_digits.kaggle_notebooks import push as pushing
 
-    wish = pushing.Wish(
+    wish = pushing.PushRequest(
         recipe=recipe,
         name=name,
         folds=folds,
@@ -158,7 +158,7 @@ def status(
         now = (
             status.wait(pushed, kernels, lambda news: console.note(words(news)))
             if wait
-            else status.standing(pushed, kernels)
+            else status.get_status(pushed, kernels)
         )
     if as_json:
         console.print_json(
@@ -211,10 +211,10 @@ def pull(
     show_run(pulled, as_json=as_json)
 
 
-def _kernels(timeout: float, display: Display) -> Kernels:
+def _kernels(timeout: float, display: Display) -> NotebookClient:
     from kaggle_digits.kaggle_api.retry import Patience
-    from kaggle_digits.kaggle_notebooks.api import Kernels
+    from kaggle_digits.kaggle_notebooks.api import NotebookClient
 
-    kernels = Kernels(patience=Patience.of(timeout), progress=display)
+    kernels = NotebookClient(patience=Patience.of(timeout), progress=display)
     console.note(f"using the {kernels.credential}")
     return kernels

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from kaggle_digits.cli import console
 
 if TYPE_CHECKING:
-    from kaggle_digits.kaggle_notebooks.pull import Pulled
-    from kaggle_digits.kaggle_notebooks.status import Standing
+    from kaggle_digits.kaggle_notebooks.pull import PullResult
+    from kaggle_digits.kaggle_notebooks.status import PushStatus
 
 
-def words(now: Standing) -> str:
+def words(now: PushStatus) -> str:
     """How a push stands, in one line."""
     meaning = {
         "queued": "queued: waits for a machine",
@@ -35,7 +35,7 @@ def show_script(run: str, size: int, output: Path | None, *, as_json: bool) -> N
         console.echo(f"{run}: {size:,} bytes; nothing was sent")
 
 
-def show_run(pulled: Pulled, *, as_json: bool) -> None:
+def show_run(pulled: PullResult, *, as_json: bool) -> None:
     """A run that came back."""
     about = pulled.manifest.about
     if as_json:

@@ -118,7 +118,7 @@ def train(
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs.store import open_run
     from kaggle_digits.runs.submission_files import (
-        make_room,
+        move_existing,
         submission_path,
         write_run_submission,
     )
@@ -169,7 +169,7 @@ def train(
         teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
         dataset = load(data_dir)
         if name is not None:
-            make_room(submission_path(submissions_dir, name), force=force)
+            move_existing(submission_path(submissions_dir, name), force=force)
         run = _watched(
             lambda watcher: train_run(
                 dataset,

@@ -23,7 +23,7 @@ from kaggle_digits.evaluation.tta_gain import ViewsScore, compare_views
 from kaggle_digits.metrics.classification import Metrics, measure
 from kaggle_digits.metrics.predictions import Answer, doubtful_right, worst_mistakes
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.run import HISTORY, HISTORY_COLUMNS, Probabilities, Run
+from kaggle_digits.runs.run import HISTORY_COLUMNS, HISTORY_FILE, Probabilities, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -155,7 +155,7 @@ def _history(run: Run) -> list[dict[str, float]]:
     history = run.history()
     if history and not set(HISTORY_COLUMNS) <= set(history[0]):
         raise RunError(
-            f"{run.path / HISTORY} lacks columns: damaged; delete it and run: "
+            f"{run.path / HISTORY_FILE} lacks columns: damaged; delete it and run: "
             f"kd train --resume --name {run.name}"
         )
     return history

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.run import OOF, Probabilities, Run
+from kaggle_digits.runs.run import OOF_FILE, Probabilities, Run
 
 
 def held_out(run: Run, dataset: Dataset) -> Probabilities:
@@ -27,7 +27,7 @@ def held_out(run: Run, dataset: Dataset) -> Probabilities:
     probabilities = run.oof()
     if len(probabilities) != len(dataset.train):
         raise RunError(
-            f"{run.path / OOF} has {len(probabilities)} rows where train.csv has "
+            f"{run.path / OOF_FILE} has {len(probabilities)} rows where train.csv has "
             f"{len(dataset.train)}: damaged; delete it and run: kd train --resume --name {run.name}"
         )
     if not len(predicted_rows(probabilities)):

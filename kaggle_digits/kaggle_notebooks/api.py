@@ -26,9 +26,9 @@ from kaggle_digits.kaggle_api.session import SignedIn
 from kaggle_digits.kaggle_notebooks.notebooks import (
     STATES,
     Notebook,
-    Output,
-    Saved,
-    SessionState,
+    NotebookOutput,
+    SavedVersion,
+    SessionStatus,
     of_a_push,
     ref_of,
 )
@@ -36,7 +36,7 @@ from kaggle_digits.kaggle_notebooks.notebooks import (
 MOST_PAGES, PAGE_SIZE = 50, 100
 
 
-class Kernels(SignedIn):
+class NotebookClient(SignedIn):
     """Notebooks of the user whose credential is found; see SignedIn."""
 
     def username(self) -> str:
@@ -49,7 +49,7 @@ class Kernels(SignedIn):
             )
         return str(name)
 
-    def save(self, notebook: Notebook) -> Saved:
+    def save(self, notebook: Notebook) -> SavedVersion:
         """Save a version and start it: asked again only where it is certain that none was saved.
 
         Raises:
@@ -93,11 +93,11 @@ class Kernels(SignedIn):
             )
         if not (answer.ref or answer.url):
             raise AnswerError(f"Kaggle did not confirm the notebook {ref}")
-        return Saved(
+        return SavedVersion(
             ref_of(answer, ref), str(answer.url or ""), int(answer.version_number or 0) or None
         )
 
-    def state(self, ref: str) -> SessionState:
+    def state(self, ref: str) -> SessionStatus:
         """How the last session of a notebook stands: perhaps still an earlier version's."""
         from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
 
@@ -109,7 +109,7 @@ class Kernels(SignedIn):
 
         answer = self._look(f"asking how notebook {ref} stands", ref, get)
         name = str(getattr(answer.status, "name", answer.status))
-        return SessionState(
+        return SessionStatus(
             STATES.get(name, name.lower()), one_line(str(answer.failure_message or ""))
         )
 
@@ -129,7 +129,7 @@ class Kernels(SignedIn):
         except (AnswerError, AttributeError):
             return None
 
-    def output(self, ref: str) -> Output:
+    def output(self, ref: str) -> NotebookOutput:
         """What the last session that ended has left: all pages of its files, and the log."""
         from kagglesdk.kernels.types.kernels_api_service import (
             ApiListKernelSessionOutputRequest,
@@ -155,7 +155,7 @@ class Kernels(SignedIn):
             log = log or str(answer.log or "")
             token = str(answer.next_page_token or "")
             if not token:
-                return Output(files, log)
+                return NotebookOutput(files, log)
         raise KaggleError(f"{ref} has more files than a run has; look at its page")
 
     def download(self, name: str, url: str, folder: Path, *, most: int, size: int = 0) -> Path:

@@ -37,7 +37,7 @@ from typing import Any
 
 MANIFEST, ARCHIVE = "kd-manifest.json", "kd-run.zip"
 FINISHED, PARTIAL, FAILED = "finished", "partial", "failed"
-LOG_MARK = "kd-manifest: "  # begins the line of the log that tells the end
+LOG_PREFIX = "kd-manifest: "  # begins the line of the log that tells the end
 INPUT, OUTPUT = "/kaggle/input", "/kaggle/working"
 FILES = ("train.csv", "test.csv", "sample_submission.csv")
 PLACES = ("competitions/digit-recognizer", "digit-recognizer")
@@ -45,7 +45,7 @@ DEEPEST = 4
 TAIL, GRACE_SECONDS, PIP_SECONDS = 30, 120.0, 900.0
 # Package, module, the oldest version that a training was seen to work with. TensorFlow and numpy
 # are never replaced: the image's own are the ones that fit its GPU.
-NEEDED = (
+REQUIRED = (
     ("filelock", "filelock", "3.12"),
     ("joblib", "joblib", "1.3"),
     ("keras", "keras", "3.12"),  # its Muon
@@ -62,16 +62,16 @@ NEEDED = (
 )
 # A run trained without them reads pictures through Keras, slower, and has scikit-learn's models as
 # pickles, which want --trust.
-WELCOME = (("ai-edge-litert", "ai_edge_litert", "2"), ("skops", "skops", "0.13"))
+OPTIONAL = (("ai-edge-litert", "ai_edge_litert", "2"), ("skops", "skops", "0.13"))
 NEVER_REPLACED = ("tensorflow", "numpy")
 OLDEST_PYTHON = (3, 11)
 
 
-class Trouble(Exception):  # noqa: N818
+class SessionError(Exception):
     """Why nothing could be trained, in one line."""
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """One line of the notebook's log."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -100,13 +100,13 @@ def main(settings: dict[str, Any], source: str) -> int:
     }
     try:
         _train(settings, source, place, told, begun)
-    except Trouble as error:
+    except SessionError as error:
         told["reason"] = str(error)
     except BaseException as error:
         traceback.print_exc(file=sys.stdout)
         told["reason"] = f"{type(error).__name__}: {error}"
     try:
-        told |= pack(place / "runs" / settings["run"], out, told["exit_code"] == 0)
+        told |= pack_run(place / "runs" / settings["run"], out, told["exit_code"] == 0)
     except OSError as error:
         told |= {"state": FAILED, "reason": f"the run could not be packed: {error}"}
     told |= {"versions": versions(), "seconds": round(time.time() - begun, 1)}
@@ -115,7 +115,7 @@ def main(settings: dict[str, Any], source: str) -> int:
     part.replace(out / MANIFEST)
     shutil.rmtree(place, ignore_errors=True)
     short = {key: told[key] for key in ("push_id", "run", "state", "reason", "seconds")}
-    say(LOG_MARK + json.dumps(short))
+    log(LOG_PREFIX + json.dumps(short))
     return 1 if told["state"] == FAILED else 0
 
 
@@ -123,22 +123,24 @@ def _train(
     settings: dict[str, Any], source: str, place: Path, told: dict[str, Any], begun: float
 ) -> None:
     if sys.version_info[:2] < OLDEST_PYTHON:
-        raise Trouble(f"Python {platform.python_version()} is too old; 3.11 or newer is needed")
+        raise SessionError(
+            f"Python {platform.python_version()} is too old; 3.11 or newer is needed"
+        )
     unpack(source, settings["source_sha256"], place / "source")
     told["gpus"] = gpus()
-    say(f"toolkit {settings['toolkit']}, run {settings['run']}, GPUs: {told['gpus'] or 'none'}")
+    log(f"toolkit {settings['toolkit']}, run {settings['run']}, GPUs: {told['gpus'] or 'none'}")
     if settings["gpu"] and not told["gpus"]:
-        raise Trouble(
+        raise SessionError(
             "Kaggle gave this session no GPU; verify your phone number and look at the weekly "
             "quota at https://www.kaggle.com/settings, or push again with --no-gpu"
         )
     data = find_data(_folder("KD_KERNEL_INPUT", INPUT) or Path(INPUT))
-    say(f"data: {data}")
+    log(f"data: {data}")
     (place / "data").mkdir()
     for name in FILES:  # the input is read-only, and parsed files are kept beside the CSVs
         shutil.copyfile(data / name, place / "data" / name)
         told["data"][name] = sha256(place / "data" / name)
-    old = provide(NEEDED, WELCOME, internet=settings["internet"])
+    old = ensure_packages(REQUIRED, OPTIONAL, internet=settings["internet"])
 
     recipe = settings["recipe"]
     if settings["recipe_text"] is not None:
@@ -155,7 +157,7 @@ def _train(
     env = {**os.environ, "TMPDIR": str(place / "tmp")}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     seconds = max(1.0, 3600 * settings["hours"] - (time.time() - begun))
-    told["exit_code"], stopped, tail = run_for(command, env, place, seconds)
+    told["exit_code"], stopped, tail = run_with_time_limit(command, env, place, seconds)
     told["log_tail"] = tail
     if stopped:
         told["reason"] = stopped
@@ -173,7 +175,7 @@ def unpack(source: str, digest: str, folder: Path) -> None:
     """
     packed = "".join(source.split())
     if hashlib.sha256(packed.encode()).hexdigest() != digest:
-        raise Trouble("the toolkit in this script was changed on its way; push it again")
+        raise SessionError("the toolkit in this script was changed on its way; push it again")
     for name, text in json.loads(lzma.decompress(base64.b64decode(packed))).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,13 +208,13 @@ def find_data(root: Path) -> Path:
     for path in folders:
         if all((path / name).is_file() for name in FILES):
             return path
-    raise Trouble(
+    raise SessionError(
         f"{', '.join(FILES)} are not below {root}; accept the competition's rules at "
         "https://www.kaggle.com/competitions/digit-recognizer/rules and push again"
     )
 
 
-def provide(
+def ensure_packages(
     needed: Sequence[tuple[str, str, str]],
     welcome: Sequence[tuple[str, str, str]],
     *,
@@ -244,17 +246,17 @@ def provide(
         if old and package in NEVER_REPLACED:
             wrong = "it is the image's own and not replaced"
         elif internet:
-            say(f"installing {requirement}")
+            log(f"installing {requirement}")
             wrong = (install or _pip)(requirement)
         if wrong is None:
             continue
         if old:
             left.append(f"{package} {installed(package)}")
-            say(f"{left[-1]} is older than {oldest} ({wrong}); going on")
+            log(f"{left[-1]} is older than {oldest} ({wrong}); going on")
         elif (package, module, oldest) in welcome:
-            say(f"{package} is missing ({wrong}); training goes on without it")
+            log(f"{package} is missing ({wrong}); training goes on without it")
         else:
-            raise Trouble(
+            raise SessionError(
                 f"the package {package} is missing ({wrong}); "
                 + ("push again" if internet else "push again with --internet")
             )
@@ -292,7 +294,7 @@ def _pip(requirement: str) -> str | None:
     return None if done.returncode == 0 else f"pip: {lines[-1] if lines else done.returncode}"
 
 
-def run_for(
+def run_with_time_limit(
     command: Sequence[str], env: dict[str, str], folder: Path, seconds: float
 ) -> tuple[int, str, list[str]]:
     """Run ``command`` in ``folder``, its words passed on to the log, for ``seconds`` at most.
@@ -325,7 +327,7 @@ def run_for(
     def stop(why: str) -> None:
         if not stopped:
             stopped.append(why)
-            say(f"{why}: stopping; members that are finished are kept")
+            log(f"{why}: stopping; members that are finished are kept")
             send(signal.SIGINT)
             hard = threading.Timer(GRACE_SECONDS, send, (signal.SIGKILL,))
             hard.daemon = True
@@ -342,7 +344,7 @@ def run_for(
     assert process.stdout is not None
     try:
         for line in process.stdout:
-            say(line.rstrip("\n"))
+            log(line.rstrip("\n"))
             if line.strip():
                 tail.append(line.strip()[:500])
         code = process.wait()
@@ -354,7 +356,7 @@ def run_for(
     return code, stopped[0] if stopped else "", list(tail)
 
 
-def pack(run: Path, out: Path, ended_well: bool) -> dict[str, Any]:
+def pack_run(run: Path, out: Path, ended_well: bool) -> dict[str, Any]:
     """Zip the run folder into ``out`` if any of its members is finished.
 
     Returns:
@@ -383,7 +385,7 @@ def pack(run: Path, out: Path, ended_well: bool) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that a training uses."""
-    found = {package: installed(package) or "missing" for package, _, _ in (*NEEDED, *WELCOME)}
+    found = {package: installed(package) or "missing" for package, _, _ in (*REQUIRED, *OPTIONAL)}
     return {"python": platform.python_version(), **found}
 
 

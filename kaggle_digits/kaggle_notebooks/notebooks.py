@@ -53,7 +53,7 @@ class Notebook:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedVersion:
     """A saved version: ``ref`` is ``owner/slug``; ``version`` is None where Kaggle keeps silent."""
 
     ref: str
@@ -62,7 +62,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class SessionState:
+class SessionStatus:
     """``state``: queued, running, complete, failed or cancelled; ``failure``: Kaggle's words."""
 
     state: str
@@ -70,7 +70,7 @@ class SessionState:
 
 
 @dataclass(frozen=True)
-class Output:
+class NotebookOutput:
     """Files of the last session that ended: name → address; and its log, as Kaggle keeps it."""
 
     files: dict[str, str] = field(default_factory=dict)

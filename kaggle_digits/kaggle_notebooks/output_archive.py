@@ -19,7 +19,7 @@ import numpy as np
 from kaggle_digits.core.atomic_io import sha256, wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, KaggleError, RunError
 from kaggle_digits.kaggle_notebooks.entry_point import FINISHED, PARTIAL
-from kaggle_digits.runs.run import OOF, TEST, Probabilities, Run, read_probabilities
+from kaggle_digits.runs.run import OOF_FILE, TEST_FILE, Probabilities, Run, read_probabilities
 from kaggle_digits.training.member_store import DONE, VALIDATION, is_kept
 
 # Of a path: nothing hidden, no .., no drive, no name that a disk refuses.
@@ -182,7 +182,7 @@ def _verify(run: Run, manifest: Manifest) -> None:
         raise ValueError(f"{len(done)} of {manifest.members_done} finished members are there")
     for folder in done:
         json.loads((folder / DONE).read_text(encoding="utf-8"))["history"]
-        _check(folder / TEST, n_test)
+        _check(folder / TEST_FILE, n_test)
         _check(folder / VALIDATION, None)
         if not any(path.stat().st_size for path in folder.glob("model.*")):
             raise ValueError(f"member {folder.name} has no model")
@@ -191,8 +191,8 @@ def _verify(run: Run, manifest: Manifest) -> None:
     if len(done) != members:
         raise ValueError(f"{len(done)} of {members} members are there")
     metrics = run.metrics()
-    oof = _check(run.path / OOF, n_train, held_out=True)
-    _check(run.path / TEST, n_test)
+    oof = _check(run.path / OOF_FILE, n_train, held_out=True)
+    _check(run.path / TEST_FILE, n_test)
     if int(metrics["n_val"]) != int((~np.isnan(oof).any(axis=1)).sum()):
         raise ValueError("metrics.json counts other rows than oof.npy has")
     if len(run.history()) < members:

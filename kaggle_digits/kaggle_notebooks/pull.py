@@ -16,14 +16,14 @@ from kaggle_digits.core.errors import DataError, KaggleError, RunError
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_notebooks import output_archive, push_record
-from kaggle_digits.kaggle_notebooks.api import Kernels
-from kaggle_digits.kaggle_notebooks.entry_point import ARCHIVE, LOG_MARK, MANIFEST, PARTIAL
+from kaggle_digits.kaggle_notebooks.api import NotebookClient
+from kaggle_digits.kaggle_notebooks.entry_point import ARCHIVE, LOG_PREFIX, MANIFEST, PARTIAL
 from kaggle_digits.kaggle_notebooks.entry_point import FAILED as NOTHING
-from kaggle_digits.kaggle_notebooks.notebooks import COMPLETE, Output
-from kaggle_digits.kaggle_notebooks.status import Standing, earlier, standing
+from kaggle_digits.kaggle_notebooks.notebooks import COMPLETE, NotebookOutput
+from kaggle_digits.kaggle_notebooks.status import PushStatus, earlier_version_error, get_status
 from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.store import create
-from kaggle_digits.runs.submission_files import make_room, submission_path, write_run_submission
+from kaggle_digits.runs.store import create_run
+from kaggle_digits.runs.submission_files import move_existing, submission_path, write_run_submission
 
 MOST_MANIFEST_BYTES = 16 << 20
 TOLD_LINES = 5
@@ -31,7 +31,7 @@ DOWNLOADS, UNPACKED = "downloads", "unpacked"
 
 
 @dataclass(frozen=True)
-class Pulled:
+class PullResult:
     """A run that came back.
 
     Attributes:
@@ -56,13 +56,13 @@ class FailedSession(Exception):  # noqa: N818 (a state: callers explain it)
 
 
 def pull(
-    push: push_record.Push,
-    kernels: Kernels,
+    push: push_record.PushRecord,
+    kernels: NotebookClient,
     *,
     runs_dir: Path,
     submissions_dir: Path,
     data_dir: Path,
-) -> Pulled:
+) -> PullResult:
     """Fetch what the notebook left, look at all of it, make a run folder of it.
 
     A pull that is killed leaves no run; the next one goes on with what was downloaded.
@@ -76,13 +76,13 @@ def pull(
         RunError, SubmissionError: the name is taken here.
     """
     name = push.run
-    with push_record.held(runs_dir, name) as folder:
+    with push_record.lock(runs_dir, name) as folder:
         standing_run = _standing_run(push, runs_dir)
         if standing_run is None:
-            make_room(submission_path(submissions_dir, name), force=False)
-        now = standing(push, kernels)
+            move_existing(submission_path(submissions_dir, name), force=False)
+        now = get_status(push, kernels)
         if now.stale:
-            raise earlier(push)
+            raise earlier_version_error(push)
         if not now.ended:
             raise KaggleError(
                 f"{push.ref} is {now.state}; wait for it: kd remote status {name} --wait"
@@ -113,10 +113,10 @@ def pull(
             written = write_run_submission(run, dataset, submission_path(submissions_dir, name))
         push_record.write(runs_dir, replace(push, state=push_record.PULLED, reason=manifest.reason))
         shutil.rmtree(downloads, ignore_errors=True)
-    return Pulled(run, written, why_not, manifest)
+    return PullResult(run, written, why_not, manifest)
 
 
-def _standing_run(push: push_record.Push, runs_dir: Path) -> Run | None:
+def _standing_run(push: push_record.PushRecord, runs_dir: Path) -> Run | None:
     """The run, where a pull of this very push was killed after it stood and before all was done.
 
     Raises:
@@ -129,11 +129,15 @@ def _standing_run(push: push_record.Push, runs_dir: Path) -> Run | None:
         run = Run(folder)
         if push.open and run.config().get("remote", {}).get("push_id") == push.push_id:
             return run
-    raise RunError(f"run {push.run} stands already in {runs_dir}; rename it, then pull again")
+    raise RunError(f"run {push.run} already exists in {runs_dir}; rename it, then pull again")
 
 
 def _manifest(
-    push: push_record.Push, now: Standing, kernels: Kernels, output: Output, folder: Path
+    push: push_record.PushRecord,
+    now: PushStatus,
+    kernels: NotebookClient,
+    output: NotebookOutput,
+    folder: Path,
 ) -> output_archive.Manifest:
     """The manifest of this push; an earlier version's says to wait, and none is a failure."""
     told, lines = _told(output.log)
@@ -141,7 +145,7 @@ def _manifest(
         raise FailedSession(str(told.get("reason", "")) or now.failure, lines)
     if MANIFEST not in output.files:
         if told.get("push_id", push.push_id) != push.push_id:
-            raise earlier(push)
+            raise earlier_version_error(push)
         nothing = "it left no output of kd; is it another notebook of that name?"
         raise FailedSession(
             now.failure or (nothing if now.state == COMPLETE else f"it was {now.state}"), lines
@@ -163,18 +167,18 @@ def _manifest(
     cut_off = now.state != COMPLETE and push.version is not None
     if cut_off and kernels.version(push.ref) == push.version:  # the files are an earlier one's
         raise FailedSession(now.failure or f"it was {now.state}", lines)
-    raise earlier(push)
+    raise earlier_version_error(push)
 
 
 def _place(
-    push: push_record.Push,
+    push: push_record.PushRecord,
     manifest: output_archive.Manifest,
     archive: Path,
     runs_dir: Path,
     data_dir: Path,
 ) -> tuple[Run, Dataset | None, str]:
     """Unpack beside, look, and put into place by one renaming."""
-    beside = push_record.folder_of(runs_dir, push.run) / UNPACKED
+    beside = push_record.record_dir(runs_dir, push.run) / UNPACKED
     shutil.rmtree(beside, ignore_errors=True)
     found = Run(beside / push.run)
     try:
@@ -196,7 +200,7 @@ def _place(
             **manifest.about,
         }
         found.write_config(config)
-        with create(runs_dir, push.run, "") as empty, wrap_os_errors(empty.path):
+        with create_run(runs_dir, push.run, "") as empty, wrap_os_errors(empty.path):
             # The name is held while the empty folder makes room for the whole one.
             empty.path.rename(beside / f"empty-{uuid.uuid4().hex[:8]}")
             found.path.rename(runs_dir / push.run)
@@ -220,7 +224,7 @@ def _same_data(run: Run, data_dir: Path) -> tuple[Dataset | None, str]:
     return dataset, ""
 
 
-def _failed(push: push_record.Push, runs_dir: Path, failure: FailedSession) -> KaggleError:
+def _failed(push: push_record.PushRecord, runs_dir: Path, failure: FailedSession) -> KaggleError:
     reason = one_line(failure.reason) or "no reason given"
     push_record.write(runs_dir, replace(push, state=push_record.FAILED, reason=reason))
     tail = " | ".join(one_line(line) for line in failure.lines[-TOLD_LINES:])
@@ -240,10 +244,10 @@ def _told(log: str) -> tuple[dict[str, Any], list[str]]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     told: dict[str, Any] = {}
     for line in lines:
-        if line.startswith(LOG_MARK):
+        if line.startswith(LOG_PREFIX):
             try:
-                found = json.loads(line.removeprefix(LOG_MARK))
+                found = json.loads(line.removeprefix(LOG_PREFIX))
             except ValueError:
                 continue
             told = found if isinstance(found, dict) else told
-    return told, [line for line in lines if not line.startswith(LOG_MARK)]
+    return told, [line for line in lines if not line.startswith(LOG_PREFIX)]

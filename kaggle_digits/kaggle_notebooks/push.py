@@ -14,9 +14,9 @@ from kaggle_digits.core.errors import KaggleError, RunError, StorageError, Usage
 from kaggle_digits.data.splits import Split
 from kaggle_digits.kaggle_api.errors import AnswerError
 from kaggle_digits.kaggle_notebooks import push_record
-from kaggle_digits.kaggle_notebooks.api import Kernels
+from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.notebooks import Notebook
-from kaggle_digits.kaggle_notebooks.script import Order, Script, make_script
+from kaggle_digits.kaggle_notebooks.script import JobSpec, Script, make_script
 from kaggle_digits.runs.store import check_name
 from kaggle_digits.runs.submission_files import submission_path
 from kaggle_digits.training.committee import Committee
@@ -30,7 +30,7 @@ SHORTEST, LONGEST = 5, 50  # of a title at Kaggle
 
 
 @dataclass(frozen=True)
-class Wish:
+class PushRequest:
     """What to train on Kaggle, as the user says it; None leaves it to the recipe and kd train.
 
     Attributes:
@@ -56,16 +56,16 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedPush:
     """A script that can be pushed: checked, nothing sent."""
 
-    order: Order
+    order: JobSpec
     script: Script
     slug: str
     accelerator: str | None
 
 
-def prepare(wish: Wish, *, runs_dir: Path, submissions_dir: Path) -> Ready:
+def prepare(wish: PushRequest, *, runs_dir: Path, submissions_dir: Path) -> PreparedPush:
     """Check all that can be checked here, and make the script.
 
     Raises:
@@ -98,7 +98,7 @@ def prepare(wish: Wish, *, runs_dir: Path, submissions_dir: Path) -> Ready:
         text = path.read_text(encoding="utf-8")
     options = {"epochs": wish.epochs, "folds": wish.folds}
     options |= {"seed": wish.seed, "repeats": wish.repeats}
-    order = Order(
+    order = JobSpec(
         push_id=secrets.token_hex(8),
         run=run,
         recipe=wish.recipe if text is None else path.name,
@@ -113,12 +113,12 @@ def prepare(wish: Wish, *, runs_dir: Path, submissions_dir: Path) -> Ready:
         internet=wish.internet,
         hours=wish.hours,
     )
-    return Ready(order, make_script(order), slug, wish.accelerator)
+    return PreparedPush(order, make_script(order), slug, wish.accelerator)
 
 
 def push(
-    ready: Ready, *, kernels: Kernels, runs_dir: Path, force: bool = False
-) -> push_record.Push:
+    ready: PreparedPush, *, kernels: NotebookClient, runs_dir: Path, force: bool = False
+) -> push_record.PushRecord:
     """Save the notebook at Kaggle, where it starts at once, and record it.
 
     Args:
@@ -133,7 +133,7 @@ def push(
             stays, and ``kd remote status`` looks.
     """
     order = ready.order
-    with push_record.held(runs_dir, order.run):
+    with push_record.lock(runs_dir, order.run):
         earlier = push_record.read(runs_dir, order.run)
         if earlier is not None and earlier.open and not force:
             raise RunError(
@@ -142,7 +142,7 @@ def push(
             )
         ref = f"{kernels.username()}/{ready.slug}"
         _refuse_anothers(runs_dir, order.run, ref)
-        sending = push_record.Push(
+        sending = push_record.PushRecord(
             run=order.run,
             push_id=order.push_id,
             ref=ref,
@@ -181,7 +181,7 @@ def push(
     return done
 
 
-def _notebook(ready: Ready, ref: str) -> Notebook:
+def _notebook(ready: PreparedPush, ref: str) -> Notebook:
     owner, slug = ref.split("/")
     return Notebook(
         owner=owner,
@@ -207,7 +207,7 @@ def _free_name(name: str | None, stem: str, runs_dir: Path, submissions_dir: Pat
         )
     place = taken(check_name(name))
     if place is not None:
-        raise RunError(f"{place} stands already; choose another --name")
+        raise RunError(f"{place} already exists; choose another --name")
     return name
 
 
@@ -232,10 +232,10 @@ def _refuse_anothers(runs_dir: Path, run: str, ref: str) -> None:
             )
 
 
-def _put_back(runs_dir: Path, run: str, earlier: push_record.Push | None) -> None:
+def _put_back(runs_dir: Path, run: str, earlier: push_record.PushRecord | None) -> None:
     try:
         if earlier is None:
-            push_record.forget(runs_dir, run)
+            push_record.delete(runs_dir, run)
         else:
             push_record.write(runs_dir, earlier)
     except (OSError, StorageError):

@@ -20,7 +20,7 @@ SENDING, PUSHED, PULLED, FAILED = "sending", "pushed", "pulled", "failed"
 
 
 @dataclass(frozen=True)
-class Push:
+class PushRecord:
     """One push.
 
     Attributes:
@@ -65,7 +65,7 @@ class Push:
         return self.state in (SENDING, PUSHED)
 
 
-def folder_of(runs_dir: Path, run: str) -> Path:
+def record_dir(runs_dir: Path, run: str) -> Path:
     """Where all about a push is kept.
 
     Deeper than ``runs_dir``/*/config.json, so that nothing in it is taken for a run.
@@ -73,26 +73,26 @@ def folder_of(runs_dir: Path, run: str) -> Path:
     return runs_dir / FOLDER / check_name(run)
 
 
-def write(runs_dir: Path, push: Push) -> None:
+def write(runs_dir: Path, push: PushRecord) -> None:
     """Keep ``push``, whole, in the place of an earlier one of that run."""
-    write_json(folder_of(runs_dir, push.run) / FILE, asdict(push))
+    write_json(record_dir(runs_dir, push.run) / FILE, asdict(push))
 
 
-def forget(runs_dir: Path, run: str) -> None:
+def delete(runs_dir: Path, run: str) -> None:
     """Keep nothing of a push that never arrived."""
-    (folder_of(runs_dir, run) / FILE).unlink(missing_ok=True)
+    (record_dir(runs_dir, run) / FILE).unlink(missing_ok=True)
 
 
-def read(runs_dir: Path, run: str) -> Push | None:
+def read(runs_dir: Path, run: str) -> PushRecord | None:
     """The push of ``run``; None where there is none.
 
     Raises:
         RunError: its record is damaged.
     """
-    path = folder_of(runs_dir, run) / FILE
+    path = record_dir(runs_dir, run) / FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Push(**{**content, "options": tuple(content["options"])})
+        return PushRecord(**{**content, "options": tuple(content["options"])})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -102,14 +102,14 @@ def read(runs_dir: Path, run: str) -> Push | None:
         ) from error
 
 
-def read_all(runs_dir: Path) -> list[Push]:
+def read_all(runs_dir: Path) -> list[PushRecord]:
     """Every push, newest first."""
     names = [path.parent.name for path in runs_dir.glob(f"{FOLDER}/*/{FILE}")]
     pushes = [push for name in names if (push := read(runs_dir, name)) is not None]
     return sorted(pushes, key=lambda push: push.pushed, reverse=True)
 
 
-def find(runs_dir: Path, run: str | None) -> Push:
+def find(runs_dir: Path, run: str | None) -> PushRecord:
     """The push of ``run``; None means the newest one that was not pulled yet.
 
     Raises:
@@ -136,13 +136,13 @@ def find(runs_dir: Path, run: str | None) -> Push:
 
 
 @contextmanager
-def held(runs_dir: Path, run: str) -> Iterator[Path]:
+def lock(runs_dir: Path, run: str) -> Iterator[Path]:
     """The folder of a push, for this process alone.
 
     Raises:
         RunError: another process pushes or pulls that run.
     """
-    folder = folder_of(runs_dir, run)
+    folder = record_dir(runs_dir, run)
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")

@@ -16,15 +16,15 @@ from kaggle_digits._version import __version__
 from kaggle_digits.core.errors import KaggleError
 
 PACKAGE = Path(kaggle_digits.__file__).parent
-RUNS_ON_KAGGLE = PACKAGE / "kaggle_notebooks" / "entry_point.py"
-TRAVELS = {".py", ".json", ".html", ".css", ".js", ".j2", ".typed"}
+ENTRY_POINT = PACKAGE / "kaggle_notebooks" / "entry_point.py"
+PACKED_SUFFIXES = {".py", ".json", ".html", ".css", ".js", ".j2", ".typed"}
 # Should somebody have put one there: what is packed is read by Kaggle.
 CREDENTIALS = {"kaggle.json", "credentials.json"}
 LIMIT = 1_000_000  # bytes; Kaggle refuses a notebook's source above about 1 MB
 
 
 @dataclass(frozen=True)
-class Order:
+class JobSpec:
     """What is to be trained on Kaggle.
 
     Attributes:
@@ -67,13 +67,13 @@ def pack_source() -> str:
     files = {
         path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes().decode()
         for path in sorted(PACKAGE.rglob("*"))
-        if path.suffix in TRAVELS and path.is_file() and _is_source(path)
+        if path.suffix in PACKED_SUFFIXES and path.is_file() and _is_source(path)
     }
     packed = lzma.compress(json.dumps(files).encode(), preset=9)
     return base64.b64encode(packed).decode()
 
 
-def make_script(order: Order) -> Script:
+def make_script(order: JobSpec) -> Script:
     """The script that does ``order``.
 
     Raises:
@@ -85,7 +85,7 @@ def make_script(order: Order) -> Script:
     script = Script(
         f"# Made by kaggle-digits {__version__}: kd remote push. It trains recipe "
         f"{json.dumps(order.recipe)}.\n"
-        f"{RUNS_ON_KAGGLE.read_text(encoding='utf-8')}\n\n"
+        f"{ENTRY_POINT.read_text(encoding='utf-8')}\n\n"
         f"SETTINGS = {settings!r}\n"
         '# The toolkit itself: unpack() says how it is packed.\nSOURCE = """\n'
         f"{textwrap.fill(source, 100)}\n"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_notebooks import push_record
-from kaggle_digits.kaggle_notebooks.api import Kernels
+from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.notebooks import CANCELLED, COMPLETE, FAILED, QUEUED, RUNNING
 
 
 @dataclass(frozen=True)
-class Standing:
+class PushStatus:
     """How a push stands.
 
     Attributes:
@@ -23,7 +23,7 @@ class Standing:
         stale: whether this is still said of an earlier version.
     """
 
-    push: push_record.Push
+    push: push_record.PushRecord
     state: str
     failure: str
     stale: bool
@@ -34,17 +34,19 @@ class Standing:
         return self.state in (COMPLETE, FAILED, CANCELLED) and not self.stale
 
 
-def standing(push: push_record.Push, kernels: Kernels) -> Standing:
+def get_status(push: push_record.PushRecord, kernels: NotebookClient) -> PushStatus:
     """Ask Kaggle how ``push`` stands."""
     found = kernels.state(push.ref)
     stale = False
     if found.state not in (QUEUED, RUNNING) and push.version is not None:
         shown = kernels.version(push.ref)
         stale = shown is not None and shown < push.version
-    return Standing(push, found.state, found.failure, stale)
+    return PushStatus(push, found.state, found.failure, stale)
 
 
-def wait(push: push_record.Push, kernels: Kernels, news: Callable[[Standing], None]) -> Standing:
+def wait(
+    push: push_record.PushRecord, kernels: NotebookClient, news: Callable[[PushStatus], None]
+) -> PushStatus:
     """Ask until the session has ended; ``news`` is told of each change.
 
     Raises:
@@ -53,7 +55,7 @@ def wait(push: push_record.Push, kernels: Kernels, news: Callable[[Standing], No
     deadline = time.monotonic() + 2 * 3600 * (push.hours + 1)
     last = None
     while True:
-        now = standing(push, kernels)
+        now = get_status(push, kernels)
         if now != last:
             news(now)
             last = now
@@ -67,7 +69,7 @@ def wait(push: push_record.Push, kernels: Kernels, news: Callable[[Standing], No
         time.sleep(4 * kernels.patience.poll)  # hours are waited for
 
 
-def earlier(push: push_record.Push) -> KaggleError:
+def earlier_version_error(push: push_record.PushRecord) -> KaggleError:
     """What is said while Kaggle still speaks of the version before this push."""
     return KaggleError(
         f"Kaggle still shows the earlier version of {push.ref}; wait a little: "

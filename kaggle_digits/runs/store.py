@@ -1,4 +1,4 @@
-"""The folder of runs: make one, open one, list them."""
+"""The folder of all runs: create a run, open one, list them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from kaggle_digits.core.atomic_io import backup_existing, wrap_os_errors
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.runs.run import CONFIG, Busy, Run
+from kaggle_digits.runs.run import CONFIG_FILE, Run, RunLocked
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` if it can name a run.
+    """Return ``name`` if it is a valid name of a run.
 
     Raises:
-        UsageError: it has slashes, dots, blanks or is too long.
+        UsageError: it contains a slash, dot or blank, or is too long.
     """
     if not NAME.fullmatch(name):
         raise UsageError(
@@ -31,46 +31,48 @@ def check_name(name: str) -> str:
 
 
 @contextmanager
-def create(
+def create_run(
     runs_dir: Path,
     name: str | None,
     prefix: str,
     *,
     force: bool = False,
-    taken: Callable[[str], bool] = lambda name: False,
+    is_taken: Callable[[str], bool] = lambda name: False,
 ) -> Iterator[Run]:
-    """Yield an empty run folder, held for this process as by Run.writing.
+    """Yield a new, empty run folder and hold its lock, as Run.locked does.
+
+    A folder that is still empty when the block fails is removed.
 
     Args:
-        runs_dir: where runs stand; made if missing.
-        name: of the run; None takes ``prefix``-1, -2, … whichever is free.
-        prefix: for runs without a name.
-        force: whether a run of that name is moved aside first, as ``<name>-old-<k>``.
-        taken: further names that are passed over when ``name`` is None.
+        runs_dir: the folder of all runs; created if missing.
+        name: name of the run; None takes the first free one of ``prefix``-1, -2, …
+        prefix: used without ``name``.
+        force: rename an existing run of that name to ``<name>-old-<k>`` first.
+        is_taken: whether to skip a name that no run has; used without ``name``.
 
     Raises:
-        RunError: the name is taken.
-        UsageError: the name cannot name a run.
+        RunError: a run of that name exists or is being written.
+        UsageError: the name is not valid.
         StorageError: the folder cannot be written.
     """
     if name is not None:
         candidates = iter([check_name(name)])
         if force and (runs_dir / name).exists():
-            with Run(runs_dir / name).writing():
+            with Run(runs_dir / name).locked():
                 backup_existing(runs_dir / name)
     else:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
-        candidates = (n for k in itertools.count(1) if not taken(n := f"{stem}-{k}"))
+        candidates = (n for k in itertools.count(1) if not is_taken(n := f"{stem}-{k}"))
     for candidate in candidates:
         run = Run(runs_dir / candidate)
         with wrap_os_errors(run.path):
             run.path.mkdir(parents=True, exist_ok=True)
         try:
-            lock = run.lock()
-        except (Busy, FileNotFoundError):  # held, or just taken away by who held it
+            lock = run.acquire_lock()
+        except (RunLocked, FileNotFoundError):  # in use, or just removed by its user
             continue
         try:
-            # A process killed before it wrote config.json leaves an empty folder: free.
+            # A process killed before it wrote config.json leaves an empty folder, which is reused.
             if _is_empty(run.path):
                 try:
                     yield run
@@ -82,31 +84,35 @@ def create(
         finally:
             lock.release()
     raise RunError(
-        f"run {name} stands already in {runs_dir}; choose another --name, go on with "
-        "--resume, or give --force to put the old one aside"
+        f"run {name} already exists in {runs_dir}; choose another --name, resume it with "
+        "--resume, or give --force to back up the old one"
     )
 
 
 def _is_empty(folder: Path) -> bool:
+    """Return whether ``folder`` holds nothing but hidden files such as the lock."""
     return all(path.name.startswith(".") for path in folder.iterdir())
 
 
 def open_run(runs_dir: Path | str, name: str) -> Run:
-    """The run called ``name``.
+    """Return the run called ``name``; finished or not.
 
     Raises:
-        RunError: there is none; names those that stand.
+        RunError: it does not exist; names those that do.
+        UsageError: the name is not valid.
     """
     path = Path(runs_dir) / check_name(name)
-    if (path / CONFIG).is_file():
+    if (path / CONFIG_FILE).is_file():
         return Run(path)
-    names = [run.name for run in list_runs(runs_dir)]
     if path.is_dir():
-        raise RunError(f"{path} has no {CONFIG}: not a run, or damaged; delete it and train again")
-    known = f"there are: {', '.join(names[:8])}" if names else "none yet: kd train --model dense"
-    raise RunError(f"no run called {name} in {runs_dir}; {known}")
+        raise RunError(
+            f"{path} has no {CONFIG_FILE}: not a run, or damaged; delete it and train again"
+        )
+    names = ", ".join(run.name for run in list_runs(runs_dir)[:8])
+    existing = f"there are: {names}" if names else "none yet: kd train --model dense"
+    raise RunError(f"no run called {name} in {runs_dir}; {existing}")
 
 
 def list_runs(runs_dir: Path | str) -> list[Run]:
-    """Every folder in ``runs_dir`` that holds a config.json, by name."""
-    return [Run(path.parent) for path in sorted(Path(runs_dir).glob(f"*/{CONFIG}"))]
+    """Return every folder in ``runs_dir`` that holds a config.json, sorted by name."""
+    return [Run(path.parent) for path in sorted(Path(runs_dir).glob(f"*/{CONFIG_FILE}"))]

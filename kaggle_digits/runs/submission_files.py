@@ -1,4 +1,4 @@
-"""Predictions → submissions/NAME.csv, with a record of where they came from beside it."""
+"""Write submissions/NAME.csv, and NAME.json beside it, which records the runs it was made from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write, backup_existing, wrap_os_errors
@@ -19,46 +20,81 @@ from kaggle_digits.data.submission_csv import Origin, read_submission, submissio
 from kaggle_digits.metrics.scores import Score
 from kaggle_digits.runs.run import Run
 
-LOCK, LOCK_SECONDS = ".kd.lock", 60.0
+LOCK_FILE, LOCK_SECONDS = ".kd.lock", 60.0
 
 
 def submission_path(submissions_dir: Path | str, name: str) -> Path:
-    """Where the submission called ``name`` stands."""
+    """Return the path of the submission called ``name``."""
     return Path(submissions_dir) / f"{name}.csv"
 
 
-def write_predictions(
+def next_free_path(submissions_dir: Path, stem: str) -> Path:
+    """Return the first of STEM-1.csv, STEM-2.csv, … that does not exist."""
+    paths = (submission_path(submissions_dir, f"{stem}-{k}") for k in itertools.count(1))
+    return next(path for path in paths if not path.exists())
+
+
+def require_absent(path: Path, *, force: bool) -> None:
+    """Check that ``path`` may be written; change nothing.
+
+    Raises:
+        SubmissionError: it exists and ``force`` is not given.
+    """
+    if path.exists() and not force:
+        raise SubmissionError(
+            f"{path} already exists; give another name, or --force to back up the old one"
+        )
+
+
+def move_existing(path: Path, *, force: bool) -> Path:
+    """Return ``path`` after renaming an existing file, and its record, to <name>-old-<k>.
+
+    Raises:
+        SubmissionError: it exists and ``force`` is not given.
+        StorageError: it cannot be renamed.
+    """
+    require_absent(path, force=force)
+    if path.exists():
+        record = path.with_suffix(".json")
+        with wrap_os_errors(path):
+            backup = backup_existing(path)
+            if record.exists():
+                record.replace(backup.with_suffix(".json"))
+    return path
+
+
+def write_submission_file(
     path: Path,
     dataset: Dataset,
     labels: NDArray[np.uint8],
     *,
-    settle: Callable[[Path], Path] | None = None,
+    resolve_path: Callable[[Path], Path] | None = None,
     runs: Sequence[str],
     method: str,
     source: str,
     score: Score | None,
 ) -> Path:
-    """Write ``labels`` in the form of sample_submission.csv, check the file, record its origin.
+    """Write ``labels`` in the form of sample_submission.csv, read them back, record their origin.
 
     Args:
-        path: the CSV file to write; what stands there is replaced.
-        dataset: whose ids the rows carry.
-        labels: (n_test,) uint8.
-        settle: asked which file it is to be, when no other process writes into that folder any
-            more: somebody may have been quicker.
-        runs: names of the runs behind it.
-        method: ``run``, or how several were combined.
+        path: the CSV file to write; an existing file is replaced.
+        dataset: its ``ids`` are written beside the labels.
+        labels: (n_test,) uint8, 0 to 9.
+        resolve_path: maps ``path`` to the file to write; called while no other process can write
+            to the folder, because another one may have taken the name in the meantime.
+        runs: names of the runs that predicted the labels.
+        method: ``run``, or how the predictions of several runs were combined.
         source: of the data that the runs were trained on.
         score: on held-out rows, or None.
 
     Returns:
-        The file.
+        The path that was written.
 
     Raises:
-        SubmissionError, StorageError: nothing, or the old file, stands there.
+        SubmissionError, StorageError: nothing was written; an existing file is unchanged.
     """
-    with _alone_in(path.parent):
-        path = settle(path) if settle else path
+    with _locked(path.parent):
+        path = resolve_path(path) if resolve_path else path
         content = submission_text(path, dataset.ids, labels).encode()
         origin = Origin(
             sha256=hashlib.sha256(content).hexdigest(),
@@ -72,24 +108,22 @@ def write_predictions(
         with atomic_write(path) as part:
             part.write_bytes(content)
             read_submission(part, dataset.ids)
-            # First: killed in between, no file stands whose origin is not known.
+            # First the record: if the process is killed in between, no file lacks its origin.
             write_origin(path, origin)
     return path
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """A file and the origin beside it are written by one process at a time, so that they match."""
-    from filelock import FileLock, Timeout
-
-    with wrap_os_errors(folder / LOCK):
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time write to ``folder``, so that a file and its record match."""
+    with wrap_os_errors(folder / LOCK_FILE):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
+        lock = FileLock(folder / LOCK_FILE)
         try:
             lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
             raise SubmissionError(
-                f"another kd has been writing into {folder} for a minute; try again when it is done"
+                f"another kd has been writing to {folder} for a minute; wait until it has ended"
             ) from None
     try:
         yield
@@ -103,73 +137,42 @@ def write_run_submission(
     path: Path,
     *,
     test: NDArray[np.float32] | None = None,
-    settle: Callable[[Path], Path] | None = None,
+    resolve_path: Callable[[Path], Path] | None = None,
 ) -> Path:
-    """Write the submission of one finished run.
+    """Write the submission of one finished run: the most probable class of each test row.
 
     Args:
-        run: the run.
-        dataset: whose test rows it predicted.
+        run: a finished run.
+        dataset: the data that it was trained on.
         path: the CSV file to write.
-        test: (n_test, 10) float32; None takes the run's own test.npy.
-        settle: as in write_predictions.
+        test: (n_test, 10) float32 probabilities; None takes those in test.npy.
+        resolve_path: as in write_submission_file.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        RunError: the run is not finished or damaged.
+        SubmissionError, StorageError: as in write_submission_file.
     """
     metrics = run.metrics()
     interval = metrics.get("val_accuracy_ci95")
-    measured = None
+    score = None
     if metrics.get("val_accuracy") is not None and interval:
-        measured = Score(
+        score = Score(
             float(metrics["val_accuracy"]),
             (float(interval[0]), float(interval[1])),
             float(metrics["val_loss"]),
             int(metrics["n_val"]),
         )
     probabilities = run.test() if test is None else test
-    return write_predictions(
+    return write_submission_file(
         path,
         dataset,
         probabilities.argmax(axis=1).astype(np.uint8),
-        settle=settle,
+        resolve_path=resolve_path,
         runs=[run.name],
         method="run",
         source=str(run.config()["data"]["source"]),
-        score=measured,
+        score=score,
     )
-
-
-def free_path(submissions_dir: Path, stem: str) -> Path:
-    """The first of STEM-1.csv, STEM-2.csv, … that does not stand."""
-    return next(
-        path
-        for number in itertools.count(1)
-        if not (path := submission_path(submissions_dir, f"{stem}-{number}")).exists()
-    )
-
-
-def make_room(path: Path, *, force: bool) -> Path:
-    """``path``, where nothing stands any more: with ``force`` it and its origin are put aside.
-
-    Raises:
-        SubmissionError: it stands and ``force`` is not given.
-    """
-    refuse_standing(path, force=force)
-    if not path.exists():
-        return path
-    origin = path.with_suffix(".json")
-    with wrap_os_errors(path):
-        aside = backup_existing(path)
-        if origin.exists():
-            origin.replace(aside.with_suffix(".json"))
-    return path
-
-
-def refuse_standing(path: Path, *, force: bool) -> None:
-    """Refuse to write over ``path``, unless ``force`` is given; nothing is changed yet.
-
-    Raises:
-        SubmissionError: it stands and ``force`` is not given.
-    """
-    if path.exists() and not force:
-        raise SubmissionError(
-            f"{path} stands already; give another name, or --force to put the old one aside"
-        )

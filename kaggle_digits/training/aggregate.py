@@ -20,13 +20,14 @@ from kaggle_digits.ensembling.ensemble import combine
 from kaggle_digits.metrics.calibration import temperature
 from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.runs.run import (
-    HISTORY,
     HISTORY_COLUMNS,
-    METRICS,
-    OOF,
-    TEST,
+    HISTORY_FILE,
+    METRICS_FILE,
+    OOF_FILE,
+    TEST_FILE,
     Probabilities,
     Run,
+    write_probabilities,
 )
 from kaggle_digits.training.executor import Failed
 from kaggle_digits.training.fold import Task
@@ -68,10 +69,10 @@ def assemble(
         oof, test, together = _together(answers, dataset, [group[0] for group in groups])
     # Of a run that is finished once more: killed from here on, it is not yet.
     with wrap_os_errors(run.path):
-        (run.path / METRICS).unlink(missing_ok=True)
-    run.write_probabilities(OOF, oof)
-    run.write_probabilities(TEST, test)
-    write_text(run.path / HISTORY, _history_csv(records))
+        (run.path / METRICS_FILE).unlink(missing_ok=True)
+    write_probabilities(run.path / OOF_FILE, oof)
+    write_probabilities(run.path / TEST_FILE, test)
+    write_text(run.path / HISTORY_FILE, _history_csv(records))
     result = score(oof, dataset.labels)
     run.write_metrics(
         {

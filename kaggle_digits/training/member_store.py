@@ -17,7 +17,7 @@ from kaggle_digits.core.errors import RunError
 from kaggle_digits.models.io import JOBLIB_FILE, SIGNATURE_FILE
 from kaggle_digits.models.litert import LITE_FILE
 from kaggle_digits.runs.run import (
-    TEST,
+    TEST_FILE,
     Probabilities,
     Run,
     read_probabilities,
@@ -37,7 +37,7 @@ VALIDATION, DONE, CHECKPOINT, FIRST_LAYER = (
 def keep_member(folder: Path, member: Member) -> None:
     """Write a member into its folder; member.json, written last, says that all is there."""
     write_probabilities(folder / VALIDATION, member.validation)
-    write_probabilities(folder / TEST, member.test)
+    write_probabilities(folder / TEST_FILE, member.test)
     with atomic_write(folder / member.model_file) as file:
         file.write_bytes(member.model)
     if member.model_file == JOBLIB_FILE:  # by this it is known to be made here
@@ -73,7 +73,7 @@ def read_member(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, 
     try:
         record = json.loads((folder / DONE).read_text(encoding="utf-8"))
         validation = read_probabilities(folder / VALIDATION)
-        return record, validation, read_probabilities(folder / TEST)
+        return record, validation, read_probabilities(folder / TEST_FILE)
     except (OSError, ValueError, EOFError) as error:
         raise RunError(
             f"member {folder.name} of run {run.name} is damaged ({error}); delete {folder} "

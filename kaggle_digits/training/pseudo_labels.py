@@ -19,7 +19,7 @@ from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Part, fingerprint
 from kaggle_digits.metrics.calibration import apply_temperature, temperature
-from kaggle_digits.runs.run import TEST, Run, read_probabilities
+from kaggle_digits.runs.run import TEST_FILE, Run, read_probabilities
 
 FILE = "pseudo.npy"
 NOT_SURE = -1
@@ -92,7 +92,7 @@ def read(folder: Path, parts: int, rows: int) -> Labels:
 def _mean_test(folders: Sequence[Path]) -> NDArray[np.float32]:
     """Of the members in ``folders``: all that learnt the same part."""
     try:
-        answers = [read_probabilities(folder / TEST) for folder in folders]
+        answers = [read_probabilities(folder / TEST_FILE) for folder in folders]
     except (OSError, ValueError, EOFError) as error:
         raise RunError(
             f"{folders[0].parent} is damaged ({error}); train the run again, or take another"

@@ -18,7 +18,7 @@ from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Part, Split, fingerprint, split
 from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.store import create, list_runs, open_run
+from kaggle_digits.runs.store import create_run, list_runs, open_run
 from kaggle_digits.training.aggregate import assemble
 from kaggle_digits.training.callbacks import Watcher
 from kaggle_digits.training.checkpoint import FileCheckpoint
@@ -68,7 +68,7 @@ def train(
     learnt = pseudo_labels(pseudo, dataset, parts) if pseudo else None
     executor = executor or InProcess()
     tasks = _tasks(recipe, parts, how.seed, learnt.labels if learnt else None)
-    with create(Path(runs_dir), name, recipe.name, force=force, taken=taken) as run:
+    with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=taken) as run:
         config = _config(run, dataset, recipe, how, parts)
         config["trained_by"] = executor.describe(tasks)
         if pseudo and learnt:
@@ -120,7 +120,7 @@ def resume(
             f"run {run.name} trains {recipe.model}, a function of somebody's own, and was not made "
             f"here; {signing.HOW_TO}"
         )
-    with run.writing():
+    with run.locked():
         whole = all(map(is_kept, run.member_folders()))
         if not (run.finished and whole):
             parts = split(dataset.labels, how)

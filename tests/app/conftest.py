@@ -22,7 +22,7 @@ from kaggle_digits.app import model_cache
 from kaggle_digits.app.api import create_app
 from kaggle_digits.app.run_server import bind, configured, url
 from kaggle_digits.inference.plane import Plane
-from kaggle_digits.runs.run import METRICS, Run
+from kaggle_digits.runs.run import METRICS_FILE, Run
 from tests.support.browsing import browser
 from tests.support.hands import Open
 
@@ -37,7 +37,7 @@ def runs_dir(reading_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("runs")
     for name, accuracy in (("dense", 0.95), ("second", 0.9)):
         shutil.copytree(reading_run.path, folder / name)
-        path = folder / name / METRICS
+        path = folder / name / METRICS_FILE
         metrics = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps({**metrics, "val_accuracy": accuracy}), encoding="utf-8")
     return folder

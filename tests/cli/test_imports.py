@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from kaggle_digits.data.dataset import Dataset, load
-from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.store import create
+from kaggle_digits.runs.run import Run, write_probabilities
+from kaggle_digits.runs.store import create_run
 from kaggle_digits.sources import fetch
 from tests.support.competition_files import data_folder, submission
 
@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _make_run(runs_dir: Path, name: str, dataset: Dataset, seed: int) -> None:
     rng = np.random.default_rng(seed)
     data = {"source": "sample", "train_sha256": dataset.train.sha256}
-    with create(runs_dir, name, "") as run:
+    with create_run(runs_dir, name, "") as run:
         run.write_config(
             {
                 "name": name,
@@ -67,7 +67,7 @@ def _make_run(runs_dir: Path, name: str, dataset: Dataset, seed: int) -> None:
         )
         for file, digits in (("oof.npy", dataset.train), ("test.npy", dataset.test)):
             probabilities = rng.dirichlet(np.ones(10), len(digits)).astype(np.float32)
-            run.write_probabilities(file, probabilities)
+            write_probabilities(run.path / file, probabilities)
         figures = {"val_accuracy": 0.1, "val_accuracy_ci95": [0.0, 0.2], "val_loss": 2.3}
         run.write_metrics({**figures, "n_val": len(dataset.train), "train_seconds": 1.0})
 

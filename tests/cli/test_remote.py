@@ -126,8 +126,8 @@ def test_pulled_once(folder: Folder) -> None:
     folder.push("--name", RUN)
     folder.kd("remote", "pull")
     assert "nothing in runs is under way" in folder.kd("remote", "pull", code=1)[1]
-    assert "stands already" in folder.kd("remote", "pull", RUN, code=1)[1]
-    assert "stands already" in folder.push("--name", RUN, code=1)[1]
+    assert "already exists" in folder.kd("remote", "pull", RUN, code=1)[1]
+    assert "already exists" in folder.push("--name", RUN, code=1)[1]
 
 
 def test_a_session_that_failed(folder: Folder) -> None:

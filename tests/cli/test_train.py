@@ -153,9 +153,9 @@ def test_what_can_not_be_trained_is_refused_in_one_line(
 def test_an_existing_run_or_submission_is_not_written_over() -> None:
     assert kd("train", *QUICK, "--name", "one").exit_code == 0
     before = Path("submissions/one.csv").read_bytes()
-    refused(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "one.csv stands already")
+    refused(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "one.csv already exists")
     Path("submissions/one.csv").rename("submissions/kept.csv")
-    refused(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "run one stands already")
+    refused(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "run one already exists")
     Path("submissions/kept.csv").rename("submissions/one.csv")
     assert kd("train", *QUICK, "--name", "one", "--seed", "5", "--force").exit_code == 0
     assert Path("submissions/one-old-1.csv").read_bytes() == before
@@ -191,7 +191,7 @@ def test_ensemble_and_predict_write_submissions(data: Path) -> None:
     assert "majority of 2 files" in votes.stdout
     # Two files that differ tie, so the first decides.
     assert Path("votes.csv").read_bytes() == Path("submissions/one.csv").read_bytes()
-    refused(kd("ensemble", "one", "two", "-o", "votes.csv"), 1, "votes.csv stands already")
+    refused(kd("ensemble", "one", "two", "-o", "votes.csv"), 1, "votes.csv already exists")
     found = json.loads(kd("ensemble", "one", "two", "--method", "weighted", "--json").stdout)
     assert sum(member["weight"] for member in found["members"]) == pytest.approx(1)
     assert found["weights_help"] in (True, False)

@@ -107,7 +107,7 @@ def test_a_perfect_run_has_no_mistakes_to_show(tmp_path: Path, dataset: Dataset)
     stale.parent.mkdir()
     stale.write_bytes(b"of an earlier evaluation")
     (run.member_folder(0) / "first_layer.npy").unlink()
-    (run.path / run_module.HISTORY).write_text(",".join(run_module.HISTORY_COLUMNS) + "\n")
+    (run.path / run_module.HISTORY_FILE).write_text(",".join(run_module.HISTORY_COLUMNS) + "\n")
     found = evaluate(run, dataset)
     assert found.mistakes == ()
     assert set(TITLES) - set(found.figures) == {"worst-mistakes", "learning-curves", "first-layer"}
@@ -156,17 +156,18 @@ def test_a_run_on_all_rows_has_nothing_to_measure(
         run = small_runs.write_run(tmp_path, dataset, nothing, name, split=split)
         assert "--all-rows" in refusal(run, dataset)
     run = small_runs.write_run(tmp_path, dataset, nothing, "c", split={"kind": "all"})
-    (run.path / run_module.OOF).unlink()
+    (run.path / run_module.OOF_FILE).unlink()
     assert "--all-rows" in refusal(run, dataset)
 
 
 def test_an_unfinished_run(run: Run, dataset: Dataset) -> None:
-    (run.path / run_module.METRICS).unlink()
+    (run.path / run_module.METRICS_FILE).unlink()
     assert "not finished" in refusal(run, dataset)
 
 
 @pytest.mark.parametrize(
-    "name", [run_module.CONFIG, run_module.METRICS, run_module.OOF, run_module.HISTORY]
+    "name",
+    [run_module.CONFIG_FILE, run_module.METRICS_FILE, run_module.OOF_FILE, run_module.HISTORY_FILE],
 )
 def test_a_damaged_run(name: str, run: Run, dataset: Dataset) -> None:
     (run.path / name).write_bytes(b"a,b\n1,?\n")
@@ -174,12 +175,14 @@ def test_a_damaged_run(name: str, run: Run, dataset: Dataset) -> None:
 
 
 def test_predictions_of_another_length(run: Run, dataset: Dataset) -> None:
-    run.write_probabilities(run_module.OOF, np.full((7, 10), 0.1, np.float32))
+    run_module.write_probabilities(
+        run.path / run_module.OOF_FILE, np.full((7, 10), 0.1, np.float32)
+    )
     assert "7 rows" in refusal(run, dataset)
 
 
 def test_a_history_without_its_columns(run: Run, dataset: Dataset) -> None:
-    (run.path / run_module.HISTORY).write_text("a,b\n1,2\n")
+    (run.path / run_module.HISTORY_FILE).write_text("a,b\n1,2\n")
     assert "lacks columns" in refusal(run, dataset)
 
 

@@ -10,7 +10,7 @@ import pytest
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api.client import Kaggle
 from kaggle_digits.kaggle_api.retry import Patience
-from kaggle_digits.kaggle_notebooks.api import Kernels
+from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from tests.support.elsewhere import Elsewhere
 from tests.support.faults import Fault
 from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle
@@ -73,7 +73,7 @@ def test_a_notebook_does_not_follow(
 ) -> None:
     kaggle.fail("GetKernelSessionStatus", Fault("elsewhere", 302, to=elsewhere.url))
     assert "another host's address" in failure(
-        lambda: Kernels(patience=patience).state("someone/kd-far")
+        lambda: NotebookClient(patience=patience).state("someone/kd-far")
     )
     assert not elsewhere.heard
     assert not kaggle.strangers

@@ -20,17 +20,17 @@ import pytest
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_notebooks import entry_point, script
 from kaggle_digits.kaggle_notebooks.entry_point import (
-    Trouble,
+    SessionError,
+    ensure_packages,
     find_data,
-    pack,
-    provide,
-    run_for,
+    pack_run,
+    run_with_time_limit,
     unpack,
 )
-from kaggle_digits.kaggle_notebooks.script import PACKAGE, Order, make_script, pack_source
+from kaggle_digits.kaggle_notebooks.script import PACKAGE, JobSpec, make_script, pack_source
 from tests.support.kernels import bare_python
 
-ORDER = Order("ab12", "far", "linear", None, ("--folds", "2"), gpu=False, internet=False, hours=1)
+ORDER = JobSpec("ab12", "far", "linear", None, ("--folds", "2"), gpu=False, internet=False, hours=1)
 
 
 def test_no_credential_is_packed() -> None:
@@ -68,7 +68,7 @@ def test_all_of_the_package_travels(tmp_path: Path) -> None:
 def test_a_source_that_changed_on_its_way_is_not_run(tmp_path: Path) -> None:
     source = pack_source()
     digest = hashlib.sha256(source.encode()).hexdigest()
-    with pytest.raises(Trouble, match="changed on its way"):
+    with pytest.raises(SessionError, match="changed on its way"):
         unpack(source[:-8] + "AAAAAAAA", digest, tmp_path)
 
 
@@ -80,7 +80,7 @@ def test_a_script_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 def test_recipe_text_with_quotes_survives() -> None:
     text = '{"name": "it\'s \\"quoted\\" \\\\ and \\n é"}'
-    order = Order("ab", "far", "mine.json", text, (), gpu=False, internet=False, hours=1)
+    order = JobSpec("ab", "far", "mine.json", text, (), gpu=False, internet=False, hours=1)
     script = make_script(order).text.rpartition("if __name__")[0]
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script, "script.py", "exec"), names)
@@ -101,7 +101,7 @@ def test_the_data_are_found_wherever_kaggle_puts_them(place: str, tmp_path: Path
 
 
 def test_no_data_says_to_accept_the_rules(tmp_path: Path) -> None:
-    with pytest.raises(Trouble, match="accept the competition's rules"):
+    with pytest.raises(SessionError, match="accept the competition's rules"):
         find_data(tmp_path)
 
 
@@ -110,38 +110,40 @@ OLD = ("pytest", "pytest", "999")
 
 
 def test_packages_that_are_there_are_left_alone() -> None:
-    assert provide([HERE], [HERE], internet=True, install=lambda _: "asked") == []
+    assert ensure_packages([HERE], [HERE], internet=True, install=lambda _: "asked") == []
 
 
 def test_what_training_can_do_without_does_not_stop_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert provide([HERE], [ABSENT], internet=False) == []
+    assert ensure_packages([HERE], [ABSENT], internet=False) == []
     assert "no-such-package is missing (the internet is off)" in capsys.readouterr().out
 
 
 def test_what_is_needed_is_installed_or_named() -> None:
-    with pytest.raises(Trouble, match=r"no-such-package is missing .* push again with --internet"):
-        provide([ABSENT], [], internet=False)
+    with pytest.raises(
+        SessionError, match=r"no-such-package is missing .* push again with --internet"
+    ):
+        ensure_packages([ABSENT], [], internet=False)
     asked: list[str] = []
 
     def install(requirement: str) -> str | None:
         asked.append(requirement)
         return None if len(asked) == 1 else "pip: no matching distribution"
 
-    provide([ABSENT], [], internet=True, install=install)
+    ensure_packages([ABSENT], [], internet=True, install=install)
     assert asked == ["no-such-package>=2"]
-    with pytest.raises(Trouble, match="no matching distribution"):
-        provide([ABSENT], [], internet=True, install=install)
+    with pytest.raises(SessionError, match="no matching distribution"):
+        ensure_packages([ABSENT], [], internet=True, install=install)
 
 
 def test_old_packages_are_renewed_but_never_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    provide([OLD], [], internet=True, install=asked.append)
+    ensure_packages([OLD], [], internet=True, install=asked.append)
     assert asked == ["pytest>=999"]
     monkeypatch.setattr(entry_point, "NEVER_REPLACED", ("pytest",))
-    (left,) = provide([OLD], [], internet=True, install=asked.append)
+    (left,) = ensure_packages([OLD], [], internet=True, install=asked.append)
     assert left.startswith("pytest ")
     assert len(asked) == 1
-    assert provide([OLD], [], internet=False) == [left]
+    assert ensure_packages([OLD], [], internet=False) == [left]
 
 
 def child_script(folder: Path, body: str) -> list[str]:
@@ -160,7 +162,9 @@ except KeyboardInterrupt:
 
 
 def test_the_training_is_stopped_before_its_time_is_over(tmp_path: Path) -> None:
-    code, why, tail = run_for(child_script(tmp_path, SLOW), dict(os.environ), tmp_path, 1.5)
+    code, why, tail = run_with_time_limit(
+        child_script(tmp_path, SLOW), dict(os.environ), tmp_path, 1.5
+    )
     assert (code, tail) == (130, ["begun", "kept"])
     assert "hours are over" in why
 
@@ -168,7 +172,9 @@ def test_the_training_is_stopped_before_its_time_is_over(tmp_path: Path) -> None
 def test_told_to_end_it_ends_as_by_ctrl_c(tmp_path: Path) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    code, why, tail = run_for(child_script(tmp_path, SLOW), dict(os.environ), tmp_path, 60)
+    code, why, tail = run_with_time_limit(
+        child_script(tmp_path, SLOW), dict(os.environ), tmp_path, 60
+    )
     assert (code, tail[-1], why) == (130, "kept", "this session is told to end")
     assert signal.getsignal(signal.SIGTERM) is handler
 
@@ -179,7 +185,9 @@ def test_one_that_does_not_listen_is_killed(
     monkeypatch.setattr(entry_point, "GRACE_SECONDS", 0.3)
     deaf = "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"
     begun = time.monotonic()
-    code, why, _ = run_for(child_script(tmp_path, deaf), dict(os.environ), tmp_path, 0.5)
+    code, why, _ = run_with_time_limit(
+        child_script(tmp_path, deaf), dict(os.environ), tmp_path, 0.5
+    )
     assert code == -signal.SIGKILL
     assert why
     assert time.monotonic() - begun < 10
@@ -199,7 +207,7 @@ def unfinished(folder: Path, done: int) -> Path:
 
 @pytest.mark.parametrize(("done", "state"), [(0, "failed"), (2, "partial")])
 def test_members_that_are_finished_are_packed(done: int, state: str, tmp_path: Path) -> None:
-    told = pack(unfinished(tmp_path, done), tmp_path, ended_well=False)
+    told = pack_run(unfinished(tmp_path, done), tmp_path, ended_well=False)
     assert (told["state"], told["members_done"]) == (state, done)
     assert (tmp_path / "kd-run.zip").exists() == bool(done)
     assert not any(".lock" in name for name in told["files"])

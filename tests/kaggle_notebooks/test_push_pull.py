@@ -27,10 +27,10 @@ from kaggle_digits.core.errors import (
 from kaggle_digits.data.dataset import load
 from kaggle_digits.kaggle_api.retry import Patience
 from kaggle_digits.kaggle_notebooks import output_archive, push_record
-from kaggle_digits.kaggle_notebooks.api import Kernels
-from kaggle_digits.kaggle_notebooks.pull import Pulled, pull
-from kaggle_digits.kaggle_notebooks.push import Wish, prepare, push
-from kaggle_digits.kaggle_notebooks.status import standing, wait
+from kaggle_digits.kaggle_notebooks.api import NotebookClient
+from kaggle_digits.kaggle_notebooks.pull import PullResult, pull
+from kaggle_digits.kaggle_notebooks.push import PushRequest, prepare, push
+from kaggle_digits.kaggle_notebooks.status import get_status, wait
 from kaggle_digits.runs.store import list_runs, open_run
 from tests.support.competition_files import competition_files, data_folder
 from tests.support.fixtures import Heard, home, kaggle, patience
@@ -40,7 +40,7 @@ from tests.support.kernels import Session, answering
 
 __all__ = ["home", "kaggle", "left_there", "patience"]
 
-WISH = Wish("linear", name=RUN, folds=2, accelerator=None)
+WISH = PushRequest("linear", name=RUN, folds=2, accelerator=None)
 
 
 class Place:
@@ -50,15 +50,15 @@ class Place:
         self.runs, self.submissions = folder / "runs", folder / "submissions"
         self.data = data_folder(folder / "data")
         self.heard = Heard()
-        self.kernels = Kernels(
+        self.kernels = NotebookClient(
             patience=replace(patience, connect=10.0, read=10.0, call=30.0), progress=self.heard
         )
 
-    def push(self, wish: Wish = WISH, **given: Any) -> push_record.Push:
+    def push(self, wish: PushRequest = WISH, **given: Any) -> push_record.PushRecord:
         ready = prepare(wish, runs_dir=self.runs, submissions_dir=self.submissions)
         return push(ready, kernels=self.kernels, runs_dir=self.runs, **given)
 
-    def pull(self, run: str | None = None, data: Path | None = None) -> Pulled:
+    def pull(self, run: str | None = None, data: Path | None = None) -> PullResult:
         pushed = push_record.find(self.runs, run)
         for versions in FAKES[-1].notebooks.values():
             assert versions[-1].done.wait(60)
@@ -98,7 +98,7 @@ def test_what_is_pushed_is_trained_there_and_comes_back_a_run(
 ) -> None:
     kaggle.runner, kaggle.files = kaggle._run, competition_files(n_train=120)
     data_folder(place.data, n_train=120)
-    pushed = place.push(Wish("linear", name=RUN, seed=3))
+    pushed = place.push(PushRequest("linear", name=RUN, seed=3))
     request = kaggle.notebooks["someone/kd-far"][0].request
     sent = {key: value for key, value in request.items() if key != "text"}
     assert sent == {
@@ -180,7 +180,7 @@ def test_with_other_data_here_too(place: Place, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        (Wish("no-such"), "no recipe called"),
+        (PushRequest("no-such"), "no recipe called"),
         (replace(WISH, folds=1), "folds"),
         (replace(WISH, epochs=0), "epochs"),
         (replace(WISH, hours=13), "between 0 and 12"),
@@ -189,7 +189,7 @@ def test_with_other_data_here_too(place: Place, tmp_path: Path) -> None:
         (replace(WISH, name="x" * 60), "--slug"),
     ],
 )
-def test_wrong_wishes(kaggle: FakeKaggle, place: Place, wish: Wish, said: str) -> None:
+def test_wrong_wishes(kaggle: FakeKaggle, place: Place, wish: PushRequest, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         place.push(wish)
     assert kaggle.calls == []
@@ -197,12 +197,12 @@ def test_wrong_wishes(kaggle: FakeKaggle, place: Place, wish: Wish, said: str) -
 
 def test_a_name_that_is_taken(kaggle: FakeKaggle, place: Place) -> None:
     (place.runs / RUN).mkdir(parents=True)
-    with pytest.raises(RunError, match="stands already"):
+    with pytest.raises(RunError, match="already exists"):
         place.push()
     (place.runs / RUN).rmdir()
     place.submissions.mkdir()
     (place.submissions / f"{RUN}.csv").touch()
-    with pytest.raises(RunError, match="stands already"):
+    with pytest.raises(RunError, match="already exists"):
         place.push()
     assert kaggle.calls == []
 
@@ -321,7 +321,7 @@ def test_a_pull_that_fails_says_why_and_leaves_nothing(
 def test_too_early(kaggle: FakeKaggle, place: Place) -> None:
     pushed = place.push()
     kaggle.status = "QUEUED"
-    assert standing(pushed, place.kernels).state == "queued"
+    assert get_status(pushed, place.kernels).state == "queued"
     with pytest.raises(KaggleError, match="is queued; wait for it"):
         place.pull()
 
@@ -334,7 +334,7 @@ def test_while_kaggle_shows_the_earlier_version(
     place.push()
     again = place.push(force=True)
     kaggle.lagging = True
-    assert standing(again, place.kernels).stale is numbers
+    assert get_status(again, place.kernels).stale is numbers
     with pytest.raises(KaggleError, match="still shows the earlier version"):
         place.pull()
     place.nothing_came()
@@ -544,12 +544,12 @@ def test_a_run_or_submission_that_stands_is_never_replaced(place: Place) -> None
     place.push()
     place.submissions.mkdir()
     (place.submissions / f"{RUN}.csv").write_text("mine")
-    with pytest.raises(SubmissionError, match="stands already"):
+    with pytest.raises(SubmissionError, match="already exists"):
         place.pull()
     (place.submissions / f"{RUN}.csv").unlink()
     (place.runs / RUN).mkdir()
     (place.runs / RUN / "mine.txt").write_text("mine")
-    with pytest.raises(RunError, match="stands already"):
+    with pytest.raises(RunError, match="already exists"):
         place.pull()
     assert (place.runs / RUN / "mine.txt").read_text() == "mine"
 
@@ -610,13 +610,13 @@ def test_a_pull_killed_when_its_run_stands_is_finished_by_the_next(
     pulled = place.pull()
     assert pulled.submission == place.submissions / f"{RUN}.csv"
     assert push_record.find(place.runs, RUN).state == push_record.PULLED
-    with pytest.raises(RunError, match="stands already"):
+    with pytest.raises(RunError, match="already exists"):
         place.pull(RUN)
 
 
 def test_two_at_once(place: Place) -> None:
     place.push()
-    with push_record.held(place.runs, RUN), pytest.raises(RunError, match="another kd"):
+    with push_record.lock(place.runs, RUN), pytest.raises(RunError, match="another kd"):
         place.pull()
 
 
@@ -627,7 +627,7 @@ def test_a_run_called_config_is_no_trap(place: Place) -> None:
 
 def test_a_damaged_record_says_what_to_do(place: Place) -> None:
     place.push()
-    (push_record.folder_of(place.runs, RUN) / "push.json").write_text("{")
+    (push_record.record_dir(place.runs, RUN) / "push.json").write_text("{")
     with pytest.raises(DigitsError, match="is damaged; delete"):
         push_record.find(place.runs, RUN)
 
@@ -638,7 +638,7 @@ def test_no_secret_travels_or_stays(
     monkeypatch.delenv("KAGGLE_USERNAME")
     monkeypatch.delenv("KAGGLE_KEY")
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
-    place.kernels = Kernels(patience=place.kernels.patience, progress=place.heard)
+    place.kernels = NotebookClient(patience=place.kernels.patience, progress=place.heard)
     pushed = place.push()
     place.pull()
     script = kaggle.notebooks[pushed.ref][0].request["text"]

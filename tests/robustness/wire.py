@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kaggle_digits.kaggle_api.submission_log import read_log
-from kaggle_digits.kaggle_notebooks.script import Order, make_script, pack_source
+from kaggle_digits.kaggle_notebooks.script import JobSpec, make_script, pack_source
 from tests.robustness.rows import Row
 from tests.robustness.runners import Runners
 from tests.robustness.wire_cases import SUBMIT, Case, cases
@@ -92,7 +92,7 @@ def left_by_a_session(folder: Path) -> Session:
     """What the script of ``kd remote push`` leaves at Kaggle, really run once."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     options = ("--folds", "2")
-    order = Order("ab12", RUN, "linear", None, options, gpu=False, internet=False, hours=1)
+    order = JobSpec("ab12", RUN, "linear", None, options, gpu=False, internet=False, hours=1)
     request = {"text": make_script(order).text}
     session = run_script(request, FILES, folder, layout="digit-recognizer")
     assert session.code == 0, session.printed

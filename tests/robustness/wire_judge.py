@@ -220,7 +220,7 @@ def _ends_well(command: str, place: Place) -> list[str]:
         named = ("dense-1.csv",) if command == SUBMIT and place.kaggle.submissions else ()
         again = place.kd(*COMMANDS[command], *named)
         if command == PULL:
-            if again.code == 0 or "stands already" in again.err:
+            if again.code == 0 or "already exists" in again.err:
                 return _run_is_whole(place, due=True)
             return [f"cannot be pulled later: {again.err}"]
         entries = read_log(place.submissions)

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaggle_digits.core import signing
+from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError, StorageError, UsageError
 from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.store import check_name, create, list_runs, open_run
+from kaggle_digits.runs.store import check_name, create_run, list_runs, open_run
 
 
 def make(runs_dir: Path, name: str | None = None, **options: bool) -> Run:
-    with create(runs_dir, name, "dense", **options) as run:  # type: ignore[arg-type]
+    with create_run(runs_dir, name, "dense", **options) as run:  # type: ignore[arg-type]
         run.write_config({"name": run.name, "members": 1})
     return run
 
@@ -30,7 +32,7 @@ def test_names_that_could_leave_the_folder_are_refused(name: str, tmp_path: Path
 
 def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
     first = make(tmp_path, "mine")
-    with pytest.raises(RunError, match=r"mine stands already .* --resume, or give --force"):
+    with pytest.raises(RunError, match=r"mine already exists .* --resume, or give --force"):
         make(tmp_path, "mine")
     make(tmp_path, "mine", force=True)
     assert [run.name for run in list_runs(tmp_path)] == ["mine", "mine-old-1"]
@@ -39,9 +41,9 @@ def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
 
 def test_runs_without_a_name_are_numbered(tmp_path: Path) -> None:
     assert [make(tmp_path).name for _ in range(3)] == ["dense-1", "dense-2", "dense-3"]
-    with create(tmp_path, None, "dense", taken=lambda name: name == "dense-4") as run:
+    with create_run(tmp_path, None, "dense", is_taken=lambda name: name == "dense-4") as run:
         assert run.name == "dense-5"
-    with create(tmp_path, None, "my.module:build") as run:
+    with create_run(tmp_path, None, "my.module:build") as run:
         assert run.name == "my-module-build-1"
 
 
@@ -53,14 +55,14 @@ def test_a_folder_that_a_killed_process_left_empty_is_free(tmp_path: Path) -> No
 
 
 def test_a_run_that_is_being_written_is_held(tmp_path: Path) -> None:
-    with create(tmp_path, "mine", "dense") as run:
+    with create_run(tmp_path, "mine", "dense") as run:
         run.write_config({"members": 1})
-        with pytest.raises(RunError, match="trained by another process"), Run(run.path).writing():
+        with pytest.raises(RunError, match="trained by another process"), Run(run.path).locked():
             pass
         with pytest.raises(RunError):
             make(tmp_path, "mine", force=True)
         assert make(tmp_path).name == "dense-1"
-    with run.writing():
+    with run.locked():
         pass
 
 
@@ -88,7 +90,7 @@ def test_damaged_files_are_named(tmp_path: Path, damage: str) -> None:
 
 def test_missing_files_say_how_to_make_them(tmp_path: Path) -> None:
     run = make(tmp_path, "mine")
-    with pytest.raises(RunError, match="not finished; go on with: kd train --resume --name mine"):
+    with pytest.raises(RunError, match="not finished; resume it: kd train --resume --name mine"):
         run.metrics()
     for read in (run.oof, run.test, run.history):
         with pytest.raises(RunError, match="is missing; finish the run"):
@@ -116,3 +118,31 @@ def test_a_runs_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(StorageError, match="in the way"):
         make(tmp_path / "runs", "mine")
+
+
+@pytest.mark.parametrize("name", ["config.json", "members", "members/0/model.keras", "test.npy"])
+def test_link_out_of_the_run_is_rejected_without_trust(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    write_json(outside / "config.json", {"members": 1})
+    run = tmp_path / "run"
+    (run / name).parent.mkdir(parents=True)
+    target = outside if name == "members" else outside / "config.json"
+    if name != "config.json":
+        write_json(run / "config.json", {"members": 1})
+    (run / name).symlink_to(target)
+    with pytest.raises(RunError, match="a link that leads out of the run"):
+        Run(run).config()
+    monkeypatch.setenv(signing.VARIABLE, "1")
+    assert Run(run).config()["members"] == 1
+
+
+def test_link_inside_the_run_and_link_to_the_run_are_allowed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    write_json(run / "config.json", {"members": 1})
+    (run / "copy.json").symlink_to("config.json")
+    (tmp_path / "elsewhere").symlink_to(run)
+    assert Run(tmp_path / "elsewhere").config()["members"] == 1

@@ -1,4 +1,4 @@
-"""A run folder that may be a stranger's: values of the wrong kind, links that lead out."""
+"""Types of the values in config.json and metrics.json."""
 
 from __future__ import annotations
 
@@ -7,74 +7,52 @@ from typing import Any
 
 import pytest
 
-from kaggle_digits.core import signing
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.schema import CONFIG, METRICS, Odd, check_form
+from kaggle_digits.runs.schema import ConfigSchema, MetricsSchema, SchemaError, validate
 
 
 @pytest.mark.parametrize(
-    ("content", "rules", "words"),
+    ("content", "schema", "message"),
     [
-        ({"members": "two"}, CONFIG, "members is not"),
-        ({"members": None}, CONFIG, "members is not"),
-        ({"members": 10**9}, CONFIG, "members is not"),
-        ({"members": True}, CONFIG, "members is not"),
-        ({"model": ["x"]}, CONFIG, "model is not"),
-        ({"split": []}, CONFIG, "split holds no settings"),
-        ({"data": {"n_train": "1"}}, CONFIG, "data.n_train is not"),
-        ({"n_val": 10**400}, METRICS, "n_val is not"),
-        ({"val_accuracy_ci95": [0.1]}, METRICS, "val_accuracy_ci95 is not"),
-        ({"designs": {}}, METRICS, "designs is no list"),
-        ({"designs": [{"weight": "1"}]}, METRICS, "designs.0.weight is not"),
-        ({"failed": [7]}, METRICS, "failed.0 holds no settings"),
+        ({"members": "two"}, ConfigSchema, "members should be a valid integer"),
+        ({"members": None}, ConfigSchema, "members should be a valid integer"),
+        ({"members": 10**9}, ConfigSchema, "members should be less than"),
+        ({"members": True}, ConfigSchema, "members should be a valid integer"),
+        ({"model": ["x"]}, ConfigSchema, "model should be an instance of str"),
+        ({"split": []}, ConfigSchema, "split should be a valid dictionary"),
+        ({"data": {"n_train": "1"}}, ConfigSchema, r"data\.n_train should be a valid integer"),
+        ({"n_val": 10**400}, MetricsSchema, "n_val should be less than"),
+        ({"val_accuracy_ci95": [0.1]}, MetricsSchema, "val_accuracy_ci95 .* at least 2 items"),
+        ({"designs": {}}, MetricsSchema, "designs should be a valid list"),
+        ({"designs": [{"weight": "1"}]}, MetricsSchema, r"designs\.0\.weight should be a valid"),
+        ({"failed": [7]}, MetricsSchema, r"failed\.0 should be a valid dictionary"),
     ],
 )
-def test_what_is_of_the_wrong_kind_is_named(
-    content: dict[str, Any], rules: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(Odd, match=words):
-        check_form(content, rules)
+def test_value_of_wrong_type_is_named(content: dict[str, Any], schema: type, message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        validate(content, schema)
 
 
-def test_what_is_missing_is_no_fault() -> None:
-    check_form({}, CONFIG)
-    check_form({"val_accuracy": None, "val_loss": float("nan"), "more": object()}, METRICS)
+def test_missing_null_and_unknown_keys_are_allowed() -> None:
+    validate({}, ConfigSchema)
+    validate({"val_accuracy": None, "val_loss": float("nan"), "more": object()}, MetricsSchema)
 
 
-def test_a_run_of_another_form_is_damaged(tmp_path: Path) -> None:
-    write_json(tmp_path / "config.json", {"members": "two"})
-    with pytest.raises(RunError, match=r"config\.json is damaged \(members is not"):
+def test_path_with_bytes_that_are_not_utf8_is_allowed() -> None:
+    validate({"data": {"source": "caf\udce9"}, "recipe": {"\udce9": 1}}, ConfigSchema)
+
+
+@pytest.mark.parametrize("content", ['{"members": "two"}', "[" * 100_000])
+def test_run_with_invalid_config_is_damaged(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    reason = r" \(members should" if "two" in content else ""
+    with pytest.raises(RunError, match=rf"config\.json is damaged{reason}"):
         Run(tmp_path).config()
-    (tmp_path / "config.json").write_text("[" * 100_000)
-    with pytest.raises(RunError, match="is damaged"):
-        Run(tmp_path).config()
 
 
-@pytest.mark.parametrize("name", ["config.json", "members", "members/0/model.keras", "test.npy"])
-def test_links_that_lead_out_are_refused(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    write_json(outside / "config.json", {"members": 1})
-    run = tmp_path / "run"
-    (run / name).parent.mkdir(parents=True)
-    target = outside if name == "members" else outside / "config.json"
-    if name != "config.json":
-        write_json(run / "config.json", {"members": 1})
-    (run / name).symlink_to(target)
-    with pytest.raises(RunError, match="a link that leads out of the run"):
-        Run(run).config()
-    monkeypatch.setenv(signing.VARIABLE, "1")
-    assert Run(run).config()["members"] == 1
-
-
-def test_links_inside_and_a_linked_run_are_none_of_it(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    write_json(run / "config.json", {"members": 1})
-    (run / "copy.json").symlink_to("config.json")
-    (tmp_path / "elsewhere").symlink_to(run)
-    assert Run(tmp_path / "elsewhere").config()["members"] == 1
+def test_metrics_of_an_old_version_are_returned_unchanged(tmp_path: Path) -> None:
+    metrics = {"val_accuracy": 1, "n_val": 3, "figure_of_old": [1]}
+    write_json(tmp_path / "metrics.json", metrics)
+    assert Run(tmp_path).metrics() == metrics

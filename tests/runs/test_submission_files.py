@@ -12,7 +12,7 @@ import pytest
 from kaggle_digits.core.errors import StorageError, SubmissionError
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.submission_csv import read_origin
-from kaggle_digits.runs.submission_files import free_path, make_room, write_predictions
+from kaggle_digits.runs.submission_files import move_existing, next_free_path, write_submission_file
 from tests.support.disks import SmallDisk, small_disk
 
 __all__ = ["small_disk"]
@@ -26,7 +26,7 @@ def dataset(sample: Path) -> Dataset:
 def write(path: Path, dataset: Dataset, digit: int, **given: object) -> Path:
     labels = np.full(len(dataset.ids), digit, np.uint8)
     about = {"runs": [f"run{digit}"], "method": "run", "source": "sample", "score": None}
-    return write_predictions(path, dataset, labels, **about, **given)  # type: ignore[arg-type]
+    return write_submission_file(path, dataset, labels, **about, **given)  # type: ignore[arg-type]
 
 
 def test_its_origin_stands_beside_it(dataset: Dataset, tmp_path: Path) -> None:
@@ -38,10 +38,10 @@ def test_its_origin_stands_beside_it(dataset: Dataset, tmp_path: Path) -> None:
 
 
 def test_eight_at_once_write_eight_files(dataset: Dataset, tmp_path: Path) -> None:
-    free = partial(free_path, tmp_path, "ensemble")
+    free = partial(next_free_path, tmp_path, "ensemble")
 
     def work(digit: int) -> None:
-        write(free(), dataset, digit, settle=lambda _: free())
+        write(free(), dataset, digit, resolve_path=lambda _: free())
         write(tmp_path / "same.csv", dataset, digit)
 
     threads = [threading.Thread(target=work, args=(digit,)) for digit in range(8)]
@@ -60,8 +60,8 @@ def test_eight_at_once_write_eight_files(dataset: Dataset, tmp_path: Path) -> No
 def test_force_puts_both_aside(dataset: Dataset, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", dataset, 1)
     with pytest.raises(SubmissionError, match="--force"):
-        make_room(path, force=False)
-    write(path, dataset, 2, settle=partial(make_room, force=True))
+        move_existing(path, force=False)
+    write(path, dataset, 2, resolve_path=partial(move_existing, force=True))
     origins = [read_origin(tmp_path / name) for name in ("a.csv", "a-old-1.csv")]
     assert [origin and origin.runs for origin in origins] == [["run2"], ["run1"]]
 

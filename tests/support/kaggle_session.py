@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kaggle_digits.kaggle_notebooks.script import Order, make_script
+from kaggle_digits.kaggle_notebooks.script import JobSpec, make_script
 from tests.support.competition_files import competition_files
 from tests.support.kernels import Session, run_script
 
@@ -24,7 +24,7 @@ RUN, RECIPE, FOLDS = "far", "linear", 2
 def left_there(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """What the script for run ``far`` left; not to be changed."""
     options = ("--folds", str(FOLDS))
-    order = Order("ab12", RUN, RECIPE, None, options, gpu=False, internet=False, hours=1)
+    order = JobSpec("ab12", RUN, RECIPE, None, options, gpu=False, internet=False, hours=1)
     request = {"text": make_script(order).text}
     folder = tmp_path_factory.mktemp("kaggle") / "session"
     session = run_script(request, competition_files(), folder, layout="digit-recognizer")

@@ -53,7 +53,7 @@ def write_run(
     runs_dir: Path, dataset: Dataset, oof: NDArray[np.float32], name: str = "small", **config: Any
 ) -> run_module.Run:
     """A finished run folder, as a training leaves it; ``config`` overrides config.json."""
-    with store.create(runs_dir, name, "small") as run:
+    with store.create_run(runs_dir, name, "small") as run:
         _fill(run, dataset, oof, config)
     return run
 
@@ -89,9 +89,11 @@ def _fill(
         for epoch in range(1, 4 + member)
     ]
     text = "\n".join([",".join(run_module.HISTORY_COLUMNS), *rows]) + "\n"
-    (run.path / run_module.HISTORY).write_text(text, encoding="utf-8")
-    run.write_probabilities(run_module.OOF, oof)
-    run.write_probabilities(run_module.TEST, np.full((len(dataset.test), 10), 0.1, np.float32))
+    (run.path / run_module.HISTORY_FILE).write_text(text, encoding="utf-8")
+    run_module.write_probabilities(run.path / run_module.OOF_FILE, oof)
+    run_module.write_probabilities(
+        run.path / run_module.TEST_FILE, np.full((len(dataset.test), 10), 0.1, np.float32)
+    )
     first = run.member_folder(0)
     first.mkdir(parents=True)
     np.save(first / "first_layer.npy", np.random.default_rng(0).normal(size=(5, 28, 28)))

@@ -119,7 +119,7 @@ def test_ctrl_c_then_resume_ends_at_the_same_figures(
         train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=whole.name, watcher=StopAfter(*at))
     run = open_run(tmp_path, whole.name)
     assert not run.finished
-    with pytest.raises(RunError, match="go on with: kd train --resume"):
+    with pytest.raises(RunError, match="resume it: kd train --resume"):
         run.metrics()
     first_epochs = []
 
@@ -294,7 +294,7 @@ def test_a_checkpoint_of_another_model_is_named(
 def test_a_damaged_member_is_named(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     copy = Run(tmp_path / whole.name)
     shutil.copytree(whole.path, copy.path)
-    (copy.path / run_module.METRICS).unlink()
+    (copy.path / run_module.METRICS_FILE).unlink()
     (copy.member_folder(1) / "validation.npy").write_bytes(b"")
     with pytest.raises(RunError, match="member 1 of run dense-1 is damaged"):
         resume(dataset, runs_dir=tmp_path)
