@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from tests.support.pictures import STROKES, as_file, drawn
+from tests.support.pictures import STROKES, draw_digit, encode
 
 COLD_BAR, FIRST_BAR, P99_BAR = 1.0, 1.5, 0.05
 CLIENTS, EACH, ALONE = 50, 10, 300
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=5)
     given = parser.parse_args()
     runs_dir = str(given.runs_dir.absolute())
-    pictures = [as_file(drawn(digit, 168)) for digit in STROKES]
+    pictures = [encode(draw_digit(digit, 168)) for digit in STROKES]
     cold: list[float] = []
     peer: list[float] = []
     first: list[float] = []

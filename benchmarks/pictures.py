@@ -24,7 +24,7 @@ from PIL import Image, ImageFilter
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.loading import open_picture, prepare
-from kaggle_digits.imaging.segmentation import BOX, centred
+from kaggle_digits.imaging.segmentation import BOX, center_by_mass
 from kaggle_digits.inference.reader import Reader, open_reader
 from kaggle_digits.metrics.scores import predicted_rows, wilson
 from kaggle_digits.runs.store import open_run
@@ -57,7 +57,7 @@ def _ladder(reader: Reader, folder: Path) -> bool:
     print("| preparation | read rightly | 95 % interval |\n| --- | --- | --- |")
     for name, way in LADDER.items():
         images = np.stack([way(picture) for picture in pictures])
-        right = reader.probabilities(images).argmax(axis=1) == truth
+        right = reader.predict_proba(images).argmax(axis=1) == truth
         low, high = wilson(int(right.sum()), len(right))
         print(
             f"| {name} | {right.sum()} of {len(right)} ({right.mean():.3f}) "
@@ -109,7 +109,7 @@ LADDER: dict[str, Callable[[Any], Pixels]] = {
     ),
     "proportions kept": _after("digit", lambda ink: _in_the_middle(_kept(ink))),
     "centre of mass in the middle": _after(
-        "digit", lambda ink: centred((_kept(ink) / 255).astype(np.float32))
+        "digit", lambda ink: center_by_mass((_kept(ink) / 255).astype(np.float32))
     ),
     "strokes as wide as in training (all)": lambda picture: prepare(picture).image,
 }
@@ -119,7 +119,7 @@ def _stress(reader: Reader, given: argparse.Namespace) -> bool:
     dataset, run = load(given.data_dir), open_run(given.runs_dir, given.run)
     rows = predicted_rows(run.oof())[: given.digits]
     images, truth = dataset.train.images[rows], dataset.labels[rows]
-    plain = (reader.probabilities(images).argmax(axis=1) == truth).mean()
+    plain = (reader.predict_proba(images).argmax(axis=1) == truth).mean()
     print(f"\n{len(rows)} held-out digits as they are: {plain:.3f} read rightly\n")
     print("| made into | read rightly | share of the originals' | no digit found |")
     print("| --- | --- | --- | --- |")
@@ -127,7 +127,7 @@ def _stress(reader: Reader, given: argparse.Namespace) -> bool:
     for name, make in STRESS.items():
         rng = np.random.default_rng(0)
         seen = [prepare(open_picture(make(image, rng), name)) for image in images]
-        right = reader.probabilities(np.stack([one.image for one in seen])).argmax(axis=1) == truth
+        right = reader.predict_proba(np.stack([one.image for one in seen])).argmax(axis=1) == truth
         shares.append(right.mean() / plain)
         blank = sum(not one.image.any() for one in seen)
         print(f"| {name} | {right.mean():.3f} | {shares[-1]:.3f} | {blank} |")

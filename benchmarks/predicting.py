@@ -80,14 +80,14 @@ def _peer(classifier: KerasClassifier, images: NDArray[np.uint8]) -> NDArray[np.
 
 
 def _ours(classifier: KerasClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return classifier.probabilities(images)
+    return classifier.predict_proba(images)
 
 
 def _measure(
     name: str, way: Way, images: NDArray[np.uint8]
 ) -> tuple[list[float], list[float], NDArray[np.float32]]:
     """Wall seconds and processor seconds of the first and a later call, and the answers."""
-    classifier = KerasClassifier.around(_network(name), Normalizer("unit"))
+    classifier = KerasClassifier.wrap(_network(name), Normalizer("unit"))
     _unsettle(classifier.network)
     wall, busy = [], []
     for _ in range(2):

@@ -27,7 +27,7 @@ from kaggle_digits.training.measured import measured
 from kaggle_digits.training.recipes import RECIPES
 from tests.support.fixtures import home
 from tests.support.kaggle_server import FakeKaggle
-from tests.support.pictures import drawn
+from tests.support.pictures import draw_digit
 
 __all__ = ["home"]
 
@@ -112,7 +112,7 @@ def _new_folder(folder: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with zipfile.ZipFile(folder / "digit-recognizer.zip", "w") as archive:
         for name in FILES:
             archive.write(sample / name, name)
-    drawn(4).save(folder / PICTURE)
+    draw_digit(4).save(folder / PICTURE)
     for name, code in OWN_MODULE.findall(README):
         (folder / name).write_text(code, encoding="utf-8")
         monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)

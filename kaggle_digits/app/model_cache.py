@@ -30,9 +30,9 @@ class _Kept:
     reader: Reader
     lock: Lock = field(default_factory=Lock)  # an interpreter is not safe for two threads
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with self.lock:
-            return self.reader.probabilities(images)
+            return self.reader.predict_proba(images)
 
 
 class Shelf:

@@ -82,13 +82,13 @@ def _files(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
         if not name:  # a shell's unset variable would mean the whole current folder
             raise UsageError("an empty name is no picture; for all in this folder: kd classify .")
         if name == STDIN:
-            from kaggle_digits.imaging.loading import MOST_BYTES
+            from kaggle_digits.imaging.loading import MAX_BYTES
 
-            yield name, sys.stdin.buffer.read(MOST_BYTES + 1)  # more is refused
+            yield name, sys.stdin.buffer.read(MAX_BYTES + 1)  # more is refused
         elif Path(name).is_dir():  # what an earlier --show left there is not read
-            from kaggle_digits.imaging.loading import pictures_in
+            from kaggle_digits.imaging.loading import list_pictures
 
-            inside = [path for path in pictures_in(Path(name)) if STEPS not in path.stem]
+            inside = [path for path in list_pictures(Path(name)) if STEPS not in path.stem]
             if not inside:
                 raise DataError(f"no picture in {name}; PNG, JPEG, GIF, BMP, TIFF or WebP are read")
             yield from ((str(path), path) for path in inside)

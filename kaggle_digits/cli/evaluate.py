@@ -44,10 +44,10 @@ def evaluate(
         from functools import partial
 
         from kaggle_digits.cli.progress import track_folders
-        from kaggle_digits.models.tta import check_views
+        from kaggle_digits.models.tta import check_tta
         from kaggle_digits.training.predict import held_out_again
 
-        check_views(tta)
+        check_tta(tta)
         again = partial(held_out_again, views=tta, each=track_folders("predicting"))
     with style.vector_copies(svg):
         found = measure(opened, load(data_dir), again)

@@ -34,7 +34,7 @@ def hardware() -> dict[str, Any]:
 def gpus() -> tuple[str, ...]:
     """Name and memory of each NVIDIA GPU, as its driver lists them; nothing heavy is imported.
 
-    Whether Keras' backend can use them is another matter: kaggle_digits.models.devices.
+    Whether Keras' backend can use them is another matter: kaggle_digits.models.backend.
     """
     command = shutil.which("nvidia-smi")
     if command is None:

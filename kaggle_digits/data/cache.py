@@ -28,7 +28,7 @@ SETTLED_SECONDS = 2.0
 Parse = Callable[[Path, Content], NDArray[np.uint8]]
 
 
-def read_through(path: Path, parse: Parse) -> tuple[NDArray[np.uint8], str]:
+def load_cached(path: Path, parse: Parse) -> tuple[NDArray[np.uint8], str]:
     """The numbers ``parse`` finds in the file at ``path``, and the sha256 of its bytes.
 
     Kept in a hidden folder beside the file; where that folder cannot be written, nothing is kept

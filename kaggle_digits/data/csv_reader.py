@@ -29,7 +29,7 @@ QUOTED = re.compile(rb'(?<=[,\r\n])"[ \t0-9]*"(?=[,\r\n]|\Z)')
 Content = bytes | mmap.mmap
 
 
-def read_whole_numbers(
+def read_int_csv(
     path: Path,
     content: Content,
     columns: list[str],

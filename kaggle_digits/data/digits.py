@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data import cache
-from kaggle_digits.data.csv_reader import Content, read_whole_numbers
+from kaggle_digits.data.csv_reader import Content, read_int_csv
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -44,7 +44,7 @@ def read_train(path: Path) -> Digits:
     Raises:
         DataError: the file is missing or not in the competition's form; names line and column.
     """
-    numbers, digest = cache.read_through(path, _parse_train)
+    numbers, digest = cache.load_cached(path, _parse_train)
     rows = len(numbers) // len(TRAIN_COLUMNS)
     return Digits(numbers[rows:].reshape(rows, SIDE, SIDE), numbers[:rows], digest)
 
@@ -55,14 +55,14 @@ def read_test(path: Path) -> Digits:
     Raises:
         DataError: the file is missing or not in the competition's form; names line and column.
     """
-    numbers, digest = cache.read_through(path, _parse_test)
+    numbers, digest = cache.load_cached(path, _parse_test)
     return Digits(numbers.reshape(-1, SIDE, SIDE), None, digest)
 
 
 def _parse_train(path: Path, content: Content) -> NDArray[np.uint8]:
     """All labels, then all pixels, so that both are contiguous views of one array."""
     highest = [CLASSES - 1] + [255] * PIXELS
-    rows, blocks = read_whole_numbers(path, content, TRAIN_COLUMNS, highest, np.uint8)
+    rows, blocks = read_int_csv(path, content, TRAIN_COLUMNS, highest, np.uint8)
     numbers = np.empty(rows * len(TRAIN_COLUMNS), np.uint8)
     labels, pixels = numbers[:rows], numbers[rows:].reshape(rows, PIXELS)
     start = 0
@@ -74,5 +74,5 @@ def _parse_train(path: Path, content: Content) -> NDArray[np.uint8]:
 
 
 def _parse_test(path: Path, content: Content) -> NDArray[np.uint8]:
-    _, blocks = read_whole_numbers(path, content, PIXEL_COLUMNS, [255] * PIXELS, np.uint8)
+    _, blocks = read_int_csv(path, content, PIXEL_COLUMNS, [255] * PIXELS, np.uint8)
     return np.concatenate(list(blocks)).ravel()

@@ -59,14 +59,14 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Part:
+class FoldIndices:
     """The rows of one member: indices into train.csv, ascending; ``val`` may be empty."""
 
     train: Rows
     val: Rows
 
 
-def split(labels: NDArray[np.uint8], how: Split) -> list[Part]:
+def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
     """Divide the rows of ``labels`` ((n,) uint8); one Part a member, folds within repeats.
 
     The share of each class in every part is within one row of exact.
@@ -74,16 +74,18 @@ def split(labels: NDArray[np.uint8], how: Split) -> list[Part]:
     Raises:
         DataError: a class has too few rows for this split.
     """
-    rows = _chosen_rows(labels, how)
+    rows = _chosen_rows(labels, split_config)
     y = labels[rows]
-    if how.kind == "all":
-        return [Part(rows, rows[:0]) for _ in range(how.repeats)]
+    if split_config.kind == "all":
+        return [FoldIndices(rows, rows[:0]) for _ in range(split_config.repeats)]
     from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
 
-    _check_classes(y, how)
-    if how.kind == "folds":
+    _check_classes(y, split_config)
+    if split_config.kind == "folds":
         splitter = RepeatedStratifiedKFold(
-            n_splits=how.folds, n_repeats=how.repeats, random_state=how.seed
+            n_splits=split_config.folds,
+            n_repeats=split_config.repeats,
+            random_state=split_config.seed,
         )
         halves = list(splitter.split(y, y))
     else:
@@ -91,15 +93,17 @@ def split(labels: NDArray[np.uint8], how: Split) -> list[Part]:
         halves = [
             next(
                 StratifiedShuffleSplit(
-                    1, test_size=how.val_fraction, random_state=_repeat_seed(how.seed, repeat)
+                    1,
+                    test_size=split_config.val_fraction,
+                    random_state=_repeat_seed(split_config.seed, repeat),
                 ).split(y, y)
             )
-            for repeat in range(how.repeats)
+            for repeat in range(split_config.repeats)
         ]
-    return [Part(np.sort(rows[train]), np.sort(rows[val])) for train, val in halves]
+    return [FoldIndices(np.sort(rows[train]), np.sort(rows[val])) for train, val in halves]
 
 
-def fingerprint(parts: Sequence[Part]) -> str:
+def fingerprint(parts: Sequence[FoldIndices]) -> str:
     """A short hash of who is held out with whom: equal for runs whose splits are the same."""
     digest = hashlib.sha256()
     for part in parts:
@@ -107,19 +111,19 @@ def fingerprint(parts: Sequence[Part]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _chosen_rows(labels: NDArray[np.uint8], how: Split) -> Rows:
-    if how.rows is None or how.rows == len(labels):
+def _chosen_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
+    if split_config.rows is None or split_config.rows == len(labels):
         return np.arange(len(labels))
-    if how.rows > len(labels):
-        raise UsageError(f"--rows {how.rows} is more than the {len(labels)} labelled rows")
+    if split_config.rows > len(labels):
+        raise UsageError(f"--rows {split_config.rows} is more than the {len(labels)} labelled rows")
     from sklearn.utils import resample
 
     chosen = resample(
         np.arange(len(labels)),
         replace=False,
-        n_samples=how.rows,
+        n_samples=split_config.rows,
         stratify=labels,
-        random_state=how.seed,
+        random_state=split_config.seed,
     )
     return np.sort(np.asarray(chosen, np.int64))
 
@@ -128,17 +132,17 @@ def _repeat_seed(seed: int, repeat: int) -> int:
     return seed if repeat == 0 else int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
 
 
-def _check_classes(labels: NDArray[np.uint8], how: Split) -> None:
-    if how.kind == "folds":
-        _check_rows_a_class(labels, how.folds, f"--folds {how.folds}")
+def _check_classes(labels: NDArray[np.uint8], split_config: Split) -> None:
+    if split_config.kind == "folds":
+        _check_rows_a_class(labels, split_config.folds, f"--folds {split_config.folds}")
         return
-    _check_rows_a_class(labels, 2, f"--val-fraction {how.val_fraction}")
+    _check_rows_a_class(labels, 2, f"--val-fraction {split_config.val_fraction}")
     present = len(np.unique(labels))
-    held_out = int(np.ceil(how.val_fraction * len(labels)))
+    held_out = int(np.ceil(split_config.val_fraction * len(labels)))
     if min(held_out, len(labels) - held_out) < present:
         raise DataError(
-            f"--val-fraction {how.val_fraction} of {len(labels)} rows leaves a part with fewer "
-            f"rows than the {present} classes; use more rows or a fraction nearer 0.5"
+            f"--val-fraction {split_config.val_fraction} of {len(labels)} rows leaves a part with "
+            f"fewer rows than the {present} classes; use more rows or a fraction nearer 0.5"
         )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import read_json, sha256, write_json, write_text
 from kaggle_digits.core.errors import DataError, SubmissionError
-from kaggle_digits.data.csv_reader import read_content, read_whole_numbers
+from kaggle_digits.data.csv_reader import read_content, read_int_csv
 from kaggle_digits.data.digits import CLASSES
 
 COLUMNS = ["ImageId", "Label"]
@@ -110,7 +110,7 @@ def read_origin(path: Path) -> Origin | None:
 
 
 def _read(path: Path) -> NDArray[np.uint32]:
-    _, blocks = read_whole_numbers(
+    _, blocks = read_int_csv(
         path, read_content(path), COLUMNS, [HIGHEST_ID, CLASSES - 1], np.uint32
     )
     return np.concatenate(list(blocks))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Values = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 
 # The paper's colour is fitted on a picture of at most so many pixels a side: it changes slowly.
 COARSE = 48
@@ -23,7 +23,7 @@ FEWEST_STRONG = 6
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
-def ink(colours: Values) -> Values | None:
+def ink_mask(colours: FloatArray) -> FloatArray | None:
     """How much ink each pixel carries, whichever of ink and paper is the darker.
 
     The paper is a quadratic surface a channel, by least absolute differences, through all pixels
@@ -53,15 +53,15 @@ def ink(colours: Values) -> Values | None:
     full = float(np.partition(distance.ravel(), -strongest)[-strongest:].mean())
     if full < max(FAINTEST, GRAIN * grain):
         return None
-    found: Values = np.clip(distance / full, 0, 1).astype(np.float32)
+    found: FloatArray = np.clip(distance / full, 0, 1).astype(np.float32)
     return found
 
 
-def _weight(distance: Values, where: NDArray[np.bool_]) -> float:
+def _weight(distance: FloatArray, where: NDArray[np.bool_]) -> float:
     return float(np.square(distance[where]).sum())
 
 
-def _paper(colours: Values) -> Values:
+def _paper(colours: FloatArray) -> FloatArray:
     """(h, w, 3): the colour that each pixel has where there is no ink."""
     height, width = colours.shape[:2]
     # Means of blocks, since single pixels may all fall on the lines of squared paper.
@@ -85,29 +85,29 @@ def _paper(colours: Values) -> Values:
     if surface is None:
         return np.broadcast_to(middle, colours.shape)
     down, across = np.meshgrid(_places(height, height), _places(width, width), indexing="ij")
-    paper: Values = (_terms(down, across) @ surface).reshape(colours.shape)
+    paper: FloatArray = (_terms(down, across) @ surface).reshape(colours.shape)
     return paper
 
 
-def _places(blocks: int, length: int, step: int = 1) -> Values:
+def _places(blocks: int, length: int, step: int = 1) -> FloatArray:
     """(blocks,): the middles of blocks of ``step`` pixels, from -1 to 1 along the whole length."""
     middles = (np.arange(blocks, dtype=np.float32) + 0.5) * step
     return np.asarray(2 * middles / length - 1, np.float32)
 
 
-def _terms(down: Values, across: Values) -> Values:
+def _terms(down: FloatArray, across: FloatArray) -> FloatArray:
     one = np.ones_like(down)
     terms = [one, down, across, down * across, down * down, across * across]
     return np.stack(terms, axis=-1).reshape(-1, len(terms))
 
 
-def _far(values: Values, other: Values) -> Values:
+def _far(values: FloatArray, other: FloatArray) -> FloatArray:
     """(n,): the distance of colours (n, 3), root mean square over the channels."""
-    far: Values = np.sqrt(np.square(values - other).mean(axis=1))
+    far: FloatArray = np.sqrt(np.square(values - other).mean(axis=1))
     return far
 
 
-def _fitted(terms: Values, values: Values) -> Any:
+def _fitted(terms: FloatArray, values: FloatArray) -> Any:
     """Coefficients (6, 3) of least absolute differences, by reweighted least squares."""
     surface = np.zeros((terms.shape[1], values.shape[1]), np.float32)
     surface[0] = np.median(values, axis=0)

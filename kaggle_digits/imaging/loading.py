@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.imaging.background import Values, ink
-from kaggle_digits.imaging.segmentation import drawn_as_training, found_strokes
+from kaggle_digits.imaging.background import FloatArray, ink_mask
+from kaggle_digits.imaging.segmentation import render_like_mnist, segment_digit
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,28 +32,28 @@ KINDS = (
 )
 SEVERAL_IN_ONE = {"MPO"}  # a photograph with its preview, or two eyes' views: the first is meant
 # A photograph of the largest phones as JPEG, which is read at a fraction of its size, fits.
-MOST_BYTES, MOST_PIXELS = 256 << 20, 48 << 20
+MAX_BYTES, MAX_PIXELS = 256 << 20, 48 << 20
 # Longest side, in pixels, on which a digit is looked for; found small, it is looked at again.
 LOOKED_AT, ENOUGH = 400, 90
 # Round the digit that is looked at again; off the edge of a sheet that is cut out.
 MARGIN, CARD_EDGE = 0.35, 0.03
 SPECK = 2  # pixels: a grain on a picture that is many times larger
-NONE_FOUND, SEVERAL = "no digit found", "looks like more than one digit"
+NO_DIGIT, SEVERAL_DIGITS = "no digit found", "looks like more than one digit"
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedPicture:
     """A picture as the network sees it.
 
     Attributes:
         image: (28, 28) uint8, 0 background to 255 ink; blank where no digit was found.
-        note: "", NONE_FOUND or SEVERAL.
+        note: "", NO_DIGIT or SEVERAL_DIGITS.
         steps: name → (h, w) float32, 0 to 1: the picture after each step.
     """
 
     image: NDArray[np.uint8]
     note: str = ""
-    steps: dict[str, Values] = field(default_factory=dict)
+    steps: dict[str, FloatArray] = field(default_factory=dict)
 
 
 def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
@@ -106,15 +106,15 @@ def _refuse_odd(source: Path | BinaryIO | bytes, name: str) -> None:
         size = source.stat().st_size
     else:
         size = len(source) if isinstance(source, bytes) else 0
-    if size > MOST_BYTES:
-        raise DataError(f"{name} has more than {MOST_BYTES >> 20} MB; make it smaller first")
+    if size > MAX_BYTES:
+        raise DataError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller first")
 
 
 def _refuse_many(picture: Image, name: str) -> None:
     """Refuse more pixels than memory is given to, and pictures after the first."""
     # Wide numbers are worked on as floats, in several copies.
     copies = 4 if picture.mode.startswith(("I", "F")) else 1
-    if picture.width * picture.height * copies > MOST_PIXELS:
+    if picture.width * picture.height * copies > MAX_PIXELS:
         raise _too_many_pixels(name)
     if picture.format not in SEVERAL_IN_ONE and getattr(picture, "is_animated", False):
         raise DataError(f"{name} moves or has several pages; save one picture of it")
@@ -124,7 +124,7 @@ def _too_many_pixels(name: str) -> DataError:
     return DataError(f"{name} has too many pixels; make it smaller first")
 
 
-def pictures_in(folder: Path) -> list[Path]:
+def list_pictures(folder: Path) -> list[Path]:
     """The picture files in a folder and the folders in it, by name; hidden ones are left out.
 
     Raises:
@@ -144,29 +144,29 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def prepare(picture: Image) -> Prepared:
+def prepare(picture: Image) -> PreparedPicture:
     """Find the digit, whatever its ink, paper, size and place, and set it as MNIST's are set."""
     small = picture.copy() if max(picture.size) <= LOOKED_AT else _smaller(picture)
     colours = _colours(small)
-    found = ink(colours)
+    found = ink_mask(colours)
     steps = {"picture": colours.mean(axis=2)}
-    strokes = None if found is None else found_strokes(found)
+    strokes = None if found is None else segment_digit(found)
     if found is None or strokes is None or _is_speck(strokes.box, small.size):
-        return Prepared(np.zeros((SIDE, SIDE), np.uint8), NONE_FOUND, steps)
+        return PreparedPicture(np.zeros((SIDE, SIDE), np.uint8), NO_DIGIT, steps)
     if strokes.is_card:
         on_it = prepare(picture.crop(_box(strokes.box, picture.size, small.size, -CARD_EDGE)))
-        if on_it.note != NONE_FOUND:
+        if on_it.note != NO_DIGIT:
             return on_it
     top, left, bottom, right = strokes.box
     if max(picture.size) > LOOKED_AT and max(bottom - top, right - left) < ENOUGH:
         closer = prepare(picture.crop(_box(strokes.box, picture.size, small.size, MARGIN)))
-        if closer.note != NONE_FOUND:
-            note = SEVERAL if strokes.several else closer.note
+        if closer.note != NO_DIGIT:
+            note = SEVERAL_DIGITS if strokes.several else closer.note
             return replace(closer, note=note, steps={**steps, **_rest(closer.steps)})
     steps |= {"ink": found, "digit": strokes.ink}
-    image, drawn = drawn_as_training(strokes.ink)
+    image, drawn = render_like_mnist(strokes.ink)
     steps |= {"strokes": drawn, "what the network sees": image.astype(np.float32) / 255}
-    return Prepared(image, SEVERAL if strokes.several else "", steps)
+    return PreparedPicture(image, SEVERAL_DIGITS if strokes.several else "", steps)
 
 
 def _is_speck(box: tuple[int, int, int, int], size: tuple[int, int]) -> bool:
@@ -174,7 +174,7 @@ def _is_speck(box: tuple[int, int, int, int], size: tuple[int, int]) -> bool:
     return max(bottom - top, right - left) <= SPECK < max(size) / 10
 
 
-def _rest(steps: dict[str, Values]) -> dict[str, Values]:
+def _rest(steps: dict[str, FloatArray]) -> dict[str, FloatArray]:
     return {name: step for name, step in steps.items() if name != "picture"}
 
 
@@ -207,10 +207,10 @@ def _plain(picture: Image) -> Image:
     return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
 
 
-def _colours(picture: Image) -> Values:
+def _colours(picture: Image) -> FloatArray:
     """(h, w, 3) float32, 0 to 1; what is transparent gets a colour unlike the ink's."""
     picture = _plain(picture)
-    values: Values = np.asarray(
+    values: FloatArray = np.asarray(
         picture.convert("RGBA" if "A" in picture.mode else "RGB"), np.float32
     ) / np.float32(255)
     if values.shape[2] == 3:
@@ -223,7 +223,7 @@ def _colours(picture: Image) -> Values:
         drawn = cover[..., 0] > 0.2
         light = colours[drawn].mean() if drawn.any() else 0.0
         backdrop = 0.0 if light > 0.5 else 1.0
-    shown: Values = colours * cover + np.float32(backdrop) * (1 - cover)
+    shown: FloatArray = colours * cover + np.float32(backdrop) * (1 - cover)
     return shown
 
 

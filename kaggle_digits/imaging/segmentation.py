@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CENTRE, SIDE
-from kaggle_digits.imaging.background import Values
+from kaggle_digits.imaging.background import FloatArray
 
 # Ink surer than the first is a stroke, and what is surer than the second and touches it.
 SURE, LIKELY = 0.5, 0.2
@@ -34,7 +34,7 @@ Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
-class Strokes:
+class DigitSegment:
     """One digit's ink.
 
     Attributes:
@@ -44,13 +44,13 @@ class Strokes:
         is_card: whether it is rather a sheet of paper, with the digit on it.
     """
 
-    ink: Values
+    ink: FloatArray
     box: tuple[int, int, int, int]
     several: bool
     is_card: bool
 
 
-def found_strokes(ink: Values) -> Strokes | None:
+def segment_digit(ink: FloatArray) -> DigitSegment | None:
     """The digit among all ink of a picture: its largest part and what belongs to it.
 
     Ruled paper's lines run through the digit from edge to edge; they are paler than it, so what
@@ -71,7 +71,7 @@ def found_strokes(ink: Values) -> Strokes | None:
     return within[-1] if within else found
 
 
-def _found(ink: Values, likely: float, sure: float) -> Strokes | None:
+def _found(ink: FloatArray, likely: float, sure: float) -> DigitSegment | None:
     """The digit where ink surer than ``sure``, and what is likely ink and touches it, counts."""
     from scipy import ndimage
 
@@ -101,7 +101,7 @@ def _found(ink: Values, likely: float, sure: float) -> Strokes | None:
         rows.start : rows.stop + 2, columns.start : columns.stop + 2
     ]
     height, width = rows.stop - rows.start, columns.stop - columns.start
-    return Strokes(
+    return DigitSegment(
         _evened(cut),
         (rows.start, columns.start, rows.stop, columns.stop),
         several or width > WIDEST * height,
@@ -109,7 +109,7 @@ def _found(ink: Values, likely: float, sure: float) -> Strokes | None:
     )
 
 
-def drawn_as_training(ink: Values) -> tuple[NDArray[np.uint8], Values]:
+def render_like_mnist(ink: FloatArray) -> tuple[NDArray[np.uint8], FloatArray]:
     """The digit in 28 × 28 as the training images are, and its strokes drawn fine.
 
     Strokes thinner or thicker than training images have are drawn to the nearest width they
@@ -131,10 +131,10 @@ def drawn_as_training(ink: Values) -> tuple[NDArray[np.uint8], Values]:
     rows, columns = (np.flatnonzero((drawn > 0.1).any(axis=axis)) for axis in (1, 0))
     drawn = drawn[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     small = _resized(drawn, BOX)
-    return centred(small), drawn
+    return center_by_mass(small), drawn
 
 
-def _evened(ink: Values) -> Values:
+def _evened(ink: FloatArray) -> FloatArray:
     """Pale stretches of a stroke, such as of a pencil, as dark as the rest of it."""
     from scipy import ndimage
 
@@ -143,7 +143,7 @@ def _evened(ink: Values) -> Values:
     return np.clip(ink / np.maximum(around, LIKELY), 0, 1)
 
 
-def centred(small: Values) -> NDArray[np.uint8]:
+def center_by_mass(small: FloatArray) -> NDArray[np.uint8]:
     """In the middle of 28 × 28 by its centre of mass, moved by whole pixels."""
     places = np.arange(max(small.shape))
     total = float(small.sum()) or 1.0
@@ -157,7 +157,7 @@ def centred(small: Values) -> NDArray[np.uint8]:
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 
-def _resized(values: Values, longest: int) -> Values:
+def _resized(values: FloatArray, longest: int) -> FloatArray:
     """The proportions kept, anti-aliased."""
     from PIL import Image
 
@@ -169,7 +169,7 @@ def _resized(values: Values, longest: int) -> Values:
     return np.clip(np.asarray(resized, np.float32), 0, 1)
 
 
-def _depth(inside: NDArray[np.bool_]) -> Values:
+def _depth(inside: NDArray[np.bool_]) -> FloatArray:
     """How far each pixel is from the edge: above 0 inside, below 0 outside."""
     from scipy.ndimage import distance_transform_edt
 
@@ -213,7 +213,7 @@ def _area(box: tuple[int, int, int, int]) -> int:
     return (bottom - top) * (right - left)
 
 
-def _is_card(mine: NDArray[np.bool_], ink: Values, pixels: int) -> bool:
+def _is_card(mine: NDArray[np.bool_], ink: FloatArray, pixels: int) -> bool:
     """Whether a part is a filled rectangle with something on it."""
     from scipy import ndimage
 

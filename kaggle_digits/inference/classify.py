@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.imaging.loading import NONE_FOUND, prepare
-from kaggle_digits.models.base import Answering
+from kaggle_digits.imaging.loading import NO_DIGIT, prepare
+from kaggle_digits.models.base import ProbabilisticModel
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +39,7 @@ class Answer:
     steps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-def read_picture(reader: Answering, picture: Image) -> Answer:
+def read_picture(reader: ProbabilisticModel, picture: Image) -> Answer:
     """Find the digit in a picture and read it.
 
     Args:
@@ -47,10 +47,10 @@ def read_picture(reader: Answering, picture: Image) -> Answer:
         picture: from kaggle_digits.imaging.loading.open_picture.
     """
     prepared = prepare(picture)
-    if prepared.note == NONE_FOUND:
+    if prepared.note == NO_DIGIT:
         nothing = np.zeros(CLASSES, np.float32)
-        return Answer(None, None, None, NONE_FOUND, nothing, prepared.image, prepared.steps)
-    (found,) = reader.probabilities(prepared.image[None])
+        return Answer(None, None, None, NO_DIGIT, nothing, prepared.image, prepared.steps)
+    (found,) = reader.predict_proba(prepared.image[None])
     second, first = np.argsort(found, kind="stable")[-2:].tolist()
     return Answer(
         first, float(found[first]), second, prepared.note, found, prepared.image, prepared.steps

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.models.litert import LITE_FILE, LiteClassifier
+from kaggle_digits.models.litert import LITERT_FILE, LiteRTClassifier
 
 FOLDER, POINTS = Path("studies", "bottleneck"), "points.npz"
 
@@ -42,7 +42,7 @@ def open_plane(runs_dir: Path) -> Plane | None:
     try:
         with np.load(folder / POINTS) as kept:
             points, labels = kept["points"], kept["labels"]
-        return Plane(points, labels, LiteClassifier(folder / LITE_FILE))
+        return Plane(points, labels, LiteRTClassifier(folder / LITERT_FILE))
     except Exception:
         # Missing, of another version or damaged: the study makes it again in a minute.
         return None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.metrics.calibration import apply_temperature
-from kaggle_digits.models.litert import load_quickly
+from kaggle_digits.models.litert import load_for_inference
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training.predict import read_images
@@ -34,9 +34,9 @@ class Reader:
         self.accuracy: float | None = run.metrics().get("val_accuracy")
         self._temperature = float(run.metrics().get("temperature", 1.0))
         self._run = run
-        self._members = [load_quickly(folder) for folder in run.member_folders()]
+        self._members = [load_for_inference(folder) for folder in run.member_folders()]
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 28, 28) uint8, 0 background to 255 ink → (n, 10) float32.
 
         As test.csv was predicted: all members, the views of the recipe, a committee's weights. Then

@@ -13,7 +13,7 @@ from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.models import io
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.batched_predict import Predictor
+from kaggle_digits.models.batched_predict import BatchedPredictor
 from kaggle_digits.models.io import JOBLIB_FILE, SIGNATURE_FILE, SKOPS_FILE
 from kaggle_digits.models.keras_file import check_network_file
 from kaggle_digits.models.normalization import Normalizer
@@ -23,20 +23,20 @@ KERAS_FILE = "model.keras"
 PREPARE = "prepare"
 
 
-class Answering(Protocol):
+class ProbabilisticModel(Protocol):
     """Whatever reads images."""
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
 
 
-class Classifier(Answering, Protocol):
+class Classifier(ProbabilisticModel, Protocol):
     """A trained model with its normalisation inside."""
 
     def save(self, folder: Path) -> Path:
         """Write the model into ``folder``; the file, whose name says its kind."""
 
-    def first_layer(self) -> NDArray[np.float32] | None:
+    def first_layer_weights(self) -> NDArray[np.float32] | None:
         """What the first layer looks for: (units, height, width), or None."""
 
 
@@ -51,10 +51,10 @@ class KerasClassifier:
     def __init__(self, network: Any, logits: Any = None) -> None:
         self.network = network
         self.logits = logits
-        self._predictor = Predictor(network)
+        self._predictor = BatchedPredictor(network)
 
     @classmethod
-    def around(cls, body: Any, normalizer: Normalizer, augment: Any = None) -> KerasClassifier:
+    def wrap(cls, body: Any, normalizer: Normalizer, augment: Any = None) -> KerasClassifier:
         """Put normalisation before and softmax behind a body (28, 28, 1) → (10,).
 
         ``augment`` is a layer that stands before all in the trained graph only.
@@ -78,7 +78,7 @@ class KerasClassifier:
         moved = augment(k.layers.Rescaling(1.0)(k.layers.Reshape((SIDE, SIDE, 1))(images)))
         return cls(network, k.Model(images, _as_logits(body, body(prepare(moved)))))
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See Classifier."""
         return self._predictor(images)
 
@@ -91,7 +91,7 @@ class KerasClassifier:
         self.network.save(folder / KERAS_FILE)
         return folder / KERAS_FILE
 
-    def first_layer(self) -> NDArray[np.float32] | None:
+    def first_layer_weights(self) -> NDArray[np.float32] | None:
         """See Classifier; dense weights as 28 × 28, convolution filters as they are."""
         for layer in flat_layers(self.network):
             kernel = getattr(layer, "kernel", None)
@@ -106,7 +106,7 @@ class KerasClassifier:
         return None
 
 
-class ScikitClassifier:
+class SklearnClassifier:
     """A scikit-learn classifier together with the normaliser that feeds it."""
 
     def __init__(self, estimator: Any, normalizer: Normalizer) -> None:
@@ -117,7 +117,7 @@ class ScikitClassifier:
         """(n, 28, 28) uint8 → (n, 784) float32, normalised."""
         return self.normalizer(images).reshape(len(images), -1)
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See Classifier. A digit that was not in the training rows has probability 0."""
         probabilities = np.zeros((len(images), CLASSES), np.float32)
         if len(images):
@@ -132,7 +132,7 @@ class ScikitClassifier:
         (folder / name).write_bytes(content)
         return folder / name
 
-    def first_layer(self) -> NDArray[np.float32] | None:
+    def first_layer_weights(self) -> NDArray[np.float32] | None:
         """See Classifier."""
         if hasattr(self.estimator, "coefs_"):
             weights = self.estimator.coefs_[0].T
@@ -175,14 +175,14 @@ def load_classifier(folder: Path) -> Classifier:
         ) from error
 
 
-def _around(parts: Any) -> ScikitClassifier:
+def _around(parts: Any) -> SklearnClassifier:
     """The classifier of what a file held, or an exception where that is something else."""
     estimator, normalizer = parts["estimator"], parts["normalizer"]
     if not hasattr(estimator, "predict_proba") or not hasattr(estimator, "classes_"):
         raise ValueError(f"it holds {type(estimator).__name__}, no fitted classifier")
     if not isinstance(normalizer, Normalizer):  # as pickles once held it
         normalizer = Normalizer(**normalizer)
-    return ScikitClassifier(estimator, normalizer)
+    return SklearnClassifier(estimator, normalizer)
 
 
 def _as_logits(body: Any, outputs: Any) -> Any:

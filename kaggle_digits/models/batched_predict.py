@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.data.digits import CLASSES, SIDE
-from kaggle_digits.models.backend import keras
-from kaggle_digits.models.devices import batches_at_a_time, rows_at_once
+from kaggle_digits.models.backend import keras, predict_batch_size, predict_workers
 
 # Under JAX, up to so many images are filled up to that many: a drawing need not wait for 500.
 FEW = 16
@@ -32,7 +31,7 @@ FEW = 16
 Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-class Predictor:
+class BatchedPredictor:
     """uint8 (n, 28, 28) → float32 (n, 10) by ``network``, whose weights may change between calls.
 
     The first call traces or compiles the network; the same images and weights give the same bits
@@ -50,7 +49,7 @@ class Predictor:
         answers = np.empty((len(images), CLASSES), np.float32)
         if not len(images):
             return answers
-        traced, most = self._answer(), rows_at_once()
+        traced, most = self._answer(), predict_batch_size()
         if traced is None:
             predicted = self._network.predict(images, batch_size=most, verbose=0)
             return np.asarray(predicted, np.float32)
@@ -58,7 +57,7 @@ class Predictor:
         def read(start: int) -> None:
             answers[start : start + most] = traced(images[start : start + most])
 
-        with ThreadPoolExecutor(batches_at_a_time()) as pool:
+        with ThreadPoolExecutor(predict_workers()) as pool:
             for _ in pool.map(read, range(0, len(images), most)):
                 pass
         return answers
@@ -118,7 +117,7 @@ def _compile(network: Any) -> Answer | None:
     compiled = jax.jit(read)
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        rows = FEW if len(images) <= FEW else rows_at_once()
+        rows = FEW if len(images) <= FEW else predict_batch_size()
         filled = np.zeros((rows, SIDE, SIDE), np.uint8)
         filled[: len(images)] = images
         trainable = [variable.value for variable in network.trainable_variables]

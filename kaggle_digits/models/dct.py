@@ -21,7 +21,7 @@ from kaggle_digits.models.backend import keras
 WAVE = 5
 
 
-def cosine_waves(count: int) -> NDArray[np.float32]:
+def dct_filters(count: int) -> NDArray[np.float32]:
     """The ``count`` lowest products of cosines down and across, then each of them negated.
 
     A rectified filter keeps one side of what it finds; with its negative nothing is lost.
@@ -42,7 +42,7 @@ def cosine_waves(count: int) -> NDArray[np.float32]:
     return both.transpose(1, 2, 0)[:, :, None, :].astype(np.float32)
 
 
-def cosine_layer(filters: int, side: int) -> Any:
+def dct_layer(filters: int, side: int) -> Any:
     """A Keras convolution by fixed waves, no border filled in: (side, side, 1) → (side − 4, …).
 
     Args:
@@ -62,5 +62,5 @@ def cosine_layer(filters: int, side: int) -> Any:
         filters, WAVE, use_bias=False, kernel_initializer="zeros", trainable=False, name="waves"
     )
     layer.build((None, side, side, 1))
-    layer.set_weights([cosine_waves(filters // 2)])
+    layer.set_weights([dct_filters(filters // 2)])
     return layer

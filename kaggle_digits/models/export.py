@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.models.backend import keras, quiet_start
+from kaggle_digits.models.backend import keras, suppress_native_stderr
 from kaggle_digits.models.batched_predict import trace
-from kaggle_digits.models.litert import LiteClassifier, convert
+from kaggle_digits.models.litert import LiteRTClassifier, convert
 
 Reads = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 # Format → what is written into the folder.
@@ -35,7 +35,7 @@ def check_format(kind: str) -> None:
         )
 
 
-def together(
+def combine_networks(
     designs: Sequence[Sequence[Any]], weights: Sequence[float], temperatures: Sequence[float]
 ) -> Any:
     """Several networks as one: uint8 (n, 28, 28) → probabilities (n, 10).
@@ -68,7 +68,7 @@ def _tempered(probabilities: Any, heat: float) -> Any:
     return ops.softmax(ops.log(ops.maximum(probabilities, tiny)) / heat)
 
 
-def write(network: Any, kind: str, folder: Path) -> Path:
+def write_network(network: Any, kind: str, folder: Path) -> Path:
     """Write the network into ``folder``, which stands.
 
     Returns:
@@ -79,7 +79,7 @@ def write(network: Any, kind: str, folder: Path) -> Path:
     """
     path = folder / FILES[kind]
     try:
-        with quiet_start():
+        with suppress_native_stderr():
             if kind == "litert":
                 path.write_bytes(convert(trace(network)))
             elif kind == "onnx":
@@ -95,16 +95,16 @@ def write(network: Any, kind: str, folder: Path) -> Path:
     return path
 
 
-def read_back(kind: str, path: Path) -> Reads:
+def load_exported(kind: str, path: Path) -> Reads:
     """What was written, as another program reads it.
 
     Raises:
         ModelError: a package is missing or the file cannot be read.
     """
     try:
-        with quiet_start():
+        with suppress_native_stderr():
             if kind == "litert":
-                return LiteClassifier(path).probabilities
+                return LiteRTClassifier(path).predict_proba
             if kind == "onnx":
                 return _onnx(path)
             return _saved_model(path)

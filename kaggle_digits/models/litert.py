@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.digits import CLASSES, SIDE
-from kaggle_digits.models.backend import quiet_start
-from kaggle_digits.models.base import Answering, Classifier, KerasClassifier, load_classifier
-from kaggle_digits.models.devices import ROWS_ON_CPU
+from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
+from kaggle_digits.models.base import (
+    Classifier,
+    KerasClassifier,
+    ProbabilisticModel,
+    load_classifier,
+)
 
-LITE_FILE = "model.tflite"
+LITERT_FILE = "model.tflite"
 # How far its probabilities may stand from the network's, and on how many images that is checked.
 TOLERANCE, CHECKED = 1e-4, 100
 
 
-class LiteClassifier:
+class LiteRTClassifier:
     """A converted network; one interpreter, so one thread at a time may ask it."""
 
     def __init__(self, source: Path | bytes) -> None:
@@ -29,7 +33,7 @@ class LiteClassifier:
             ModelError: it cannot be read.
         """
         try:
-            with quiet_start():  # the interpreter writes that it has begun
+            with suppress_native_stderr():  # the interpreter writes that it has begun
                 from ai_edge_litert.interpreter import Interpreter
 
                 # Read here: in the locale C it could not open a path that is not ASCII.
@@ -37,7 +41,7 @@ class LiteClassifier:
                 self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
-            named = source if isinstance(source, Path) else LITE_FILE
+            named = source if isinstance(source, Path) else LITERT_FILE
             reason = " ".join(str(error).split())[:100]
             raise ModelError(
                 f"{named} cannot be read ({reason}); delete it, and the model beside it is read"
@@ -56,15 +60,15 @@ class LiteClassifier:
         self._interpreter.invoke()
         return np.array(self._interpreter.get_tensor(self._out["index"]), np.float32)
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
         answers = np.empty((len(images), CLASSES), np.float32)
-        for start in range(0, len(images), ROWS_ON_CPU):
-            answers[start : start + ROWS_ON_CPU] = self(images[start : start + ROWS_ON_CPU])
+        for start in range(0, len(images), CPU_BATCH_SIZE):
+            answers[start : start + CPU_BATCH_SIZE] = self(images[start : start + CPU_BATCH_SIZE])
         return answers
 
 
-def to_lite(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:
+def to_litert(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:
     """The network for LiteRT; None for scikit-learn's models, for layers that LiteRT has not, and
     under JAX, whose programs LiteRT's converter does not take: Keras reads the run then.
 
@@ -86,11 +90,11 @@ def to_lite(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:
     images = images[:CHECKED] if len(images) else np.zeros((1, SIDE, SIDE), np.uint8)
     try:
         converted = convert(function)
-        answers = LiteClassifier(converted).probabilities(images)
+        answers = LiteRTClassifier(converted).predict_proba(images)
     except Exception:
         # An operation that LiteRT lacks says so in a way of its own; Keras reads the run then.
         return None
-    same = np.allclose(answers, classifier.probabilities(images), rtol=0, atol=TOLERANCE)
+    same = np.allclose(answers, classifier.predict_proba(images), rtol=0, atol=TOLERANCE)
     return converted if same else None
 
 
@@ -100,7 +104,7 @@ def convert(function: Any) -> bytes:
     Raises:
         Exception: whatever the converter raises for an operation that LiteRT lacks.
     """
-    with quiet_start():
+    with suppress_native_stderr():
         import tensorflow as tf
         from tensorflow.python.framework.convert_to_constants import (
             convert_variables_to_constants_v2,
@@ -110,11 +114,11 @@ def convert(function: Any) -> bytes:
         return bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert())
 
 
-def load_quickly(folder: Path) -> Answering:
+def load_for_inference(folder: Path) -> ProbabilisticModel:
     """A member's model without TensorFlow where that is kept, with it otherwise.
 
     Raises:
         ModelError: there is none, or it is damaged.
     """
-    path = folder / LITE_FILE
-    return LiteClassifier(path) if path.is_file() else load_classifier(folder)
+    path = folder / LITERT_FILE
+    return LiteRTClassifier(path) if path.is_file() else load_classifier(folder)

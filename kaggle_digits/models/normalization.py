@@ -54,7 +54,7 @@ class Normalizer:
         return layers
 
 
-def learn(kind: str, images: NDArray[np.uint8]) -> Normalizer:
+def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
     """Learn a normaliser from training images only.
 
     Args:

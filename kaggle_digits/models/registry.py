@@ -11,7 +11,7 @@ from typing import Any
 
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.models import baselines, cnn, dense, linear, strong
-from kaggle_digits.models.backend import quiet_start
+from kaggle_digits.models.backend import suppress_native_stderr
 
 # Takes keyword options and returns a Keras model (28, 28, 1) float32 → 10 logits (or, ending in
 # softmax, probabilities), or an unfitted scikit-learn classifier for (n, 784) float32.
@@ -34,7 +34,7 @@ BUILDERS: dict[str, Builder] = {
     "notebook-convnet": baselines.notebook_convnet,
 }
 # These are trained and read without TensorFlow.
-SCIKIT_MODELS = {"linear", "mlp"}
+SKLEARN_MODELS = {"linear", "mlp"}
 
 
 def find_builder(model: str) -> Builder:
@@ -91,7 +91,7 @@ def _own_builder(model: str) -> Builder:
     if here not in sys.path:  # as `python -m` does: the user's module stands where they type
         sys.path.insert(0, here)
     try:
-        with quiet_start():
+        with suppress_native_stderr():
             builder = getattr(importlib.import_module(module_name), function)
     except ImportError as error:
         raise ModelError(f"--model {model}: cannot import {module_name} ({error})") from error

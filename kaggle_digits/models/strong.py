@@ -7,7 +7,7 @@ from typing import Any
 
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.dct import cosine_layer
+from kaggle_digits.models.dct import dct_layer
 from kaggle_digits.models.straighten import evened, upright
 
 # 0.99 settles too slowly for trainings of a few hundred steps.
@@ -145,7 +145,7 @@ def _waves(filters: int) -> list[Any]:
     """Fixed waves on the 24 × 24 middle, pooled to 10 × 10, normalised: nothing to learn in it."""
     k = keras()
     return [
-        cosine_layer(filters, SIDE - 2 * MARGIN),
+        dct_layer(filters, SIDE - 2 * MARGIN),
         k.layers.MaxPooling2D(),
         k.layers.BatchNormalization(momentum=MOMENTUM, center=False, scale=False),
         k.layers.ReLU(),

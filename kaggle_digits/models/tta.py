@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.digits import CENTRE, CLASSES, SIDE
-from kaggle_digits.models.base import Answering
+from kaggle_digits.models.base import ProbabilisticModel
 
-ALLOWED = (1, 5, 9)
+TTA_LEVELS = (1, 5, 9)
 
 
-class Reach(NamedTuple):
+class AffineRange(NamedTuple):
     """The most that a view is moved by.
 
     Attributes:
@@ -46,30 +46,32 @@ CHUNK = 512
 BEFORE, BEHIND = 1, 2
 
 
-def check_views(views: int) -> None:
+def check_tta(views: int) -> None:
     """Raise UsageError for a number of views that is not offered."""
-    if views not in ALLOWED:
-        raise UsageError(f"--tta {views} is not offered; one of: {', '.join(map(str, ALLOWED))}")
+    if views not in TTA_LEVELS:
+        raise UsageError(f"--tta {views} is not offered; one of: {', '.join(map(str, TTA_LEVELS))}")
 
 
 @cache
-def view_moves(views: int, reach: Reach | None) -> NDArray[np.float64]:
-    """(views, 6): how far each view is moved, in the order and units of Reach.
+def tta_transforms(views: int, affine_range: AffineRange | None) -> NDArray[np.float64]:
+    """(views, 6): how far each view is moved, in the order and units of AffineRange.
 
     The image as it is, then pairs of opposites, so that their mean moves nothing: points of the
     Halton sequence (Halton 1960), which fill a space evenly however many are taken. The views of
     a smaller number are the first of a larger.
 
     Args:
-        views: of ALLOWED.
-        reach: of the recipe's augmentation; None where it has none.
+        views: of TTA_LEVELS.
+        affine_range: of the recipe's augmentation; None where it has none.
     """
-    if reach is None:
-        return np.pad(np.array(SHIFTS[:views], np.float64), ((0, 0), (len(Reach._fields) - 2, 0)))
+    if affine_range is None:
+        return np.pad(
+            np.array(SHIFTS[:views], np.float64), ((0, 0), (len(AffineRange._fields) - 2, 0))
+        )
     points = [[_halton(number, base) for base in BASES] for number in range(1, views // 2 + 1)]
-    moves = (2 * np.reshape(points, (-1, len(reach))) - 1) * reach
-    pairs = np.stack([moves, -moves], axis=1).reshape(-1, len(reach))
-    return np.concatenate([np.zeros((1, len(reach))), pairs])
+    moves = (2 * np.reshape(points, (-1, len(affine_range))) - 1) * affine_range
+    pairs = np.stack([moves, -moves], axis=1).reshape(-1, len(affine_range))
+    return np.concatenate([np.zeros((1, len(affine_range))), pairs])
 
 
 def _halton(number: int, base: int) -> float:
@@ -82,8 +84,8 @@ def _halton(number: int, base: int) -> float:
     return found
 
 
-def moved(images: NDArray[np.uint8], move: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(n, 28, 28) uint8 moved by one row of ``view_moves``, bilinear; outside is background."""
+def apply_affine(images: NDArray[np.uint8], move: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(n, 28, 28) uint8 moved by one row of ``tta_transforms``, bilinear; outside is background."""
     if not move.any():
         return images
     columns, rows = _whence(move)
@@ -107,18 +109,18 @@ def moved(images: NDArray[np.uint8], move: NDArray[np.float64]) -> NDArray[np.ui
 
 def _whence(move: NDArray[np.float64]) -> NDArray[np.float64]:
     """(2, 28, 28): column and row that each pixel is read from; no further out than background."""
-    xx, xy, right, yx, yy, down = affine_map(np, [np.deg2rad(move[0]), *move[1:]])
+    xx, xy, right, yx, yy, down = affine_coefficients(np, [np.deg2rad(move[0]), *move[1:]])
     rows, columns = np.indices((SIDE, SIDE))
     places = [xx * columns + xy * rows + right, yx * columns + yy * rows + down]
     return np.asarray(np.clip(places, -BEFORE, SIDE))
 
 
-def affine_map(ops: Any, moves: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+def affine_coefficients(ops: Any, moves: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
     """From where a pixel is to where it comes from, about the image's centre.
 
     Args:
         ops: keras.ops or numpy.
-        moves: (6, …) in the order and units of Reach, but for the rotation: radians.
+        moves: (6, …) in the order and units of AffineRange, but for the rotation: radians.
 
     Returns:
         xx, xy, right, yx, yy, down, each (…): what is at (x, y) comes from
@@ -133,30 +135,36 @@ def affine_map(ops: Any, moves: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
     return xx, xy, right, yx, yy, down
 
 
-def view_probabilities(
-    classifier: Answering, images: NDArray[np.uint8], views: int, reach: Reach | None
+def predict_tta(
+    classifier: ProbabilisticModel,
+    images: NDArray[np.uint8],
+    views: int,
+    affine_range: AffineRange | None,
 ) -> NDArray[np.float32]:
     """(n, 10) float32 probabilities averaged over ``views`` moved copies of each image.
 
     Raises:
-        UsageError: ``views`` is none of ALLOWED.
+        UsageError: ``views`` is none of TTA_LEVELS.
     """
-    return probabilities_by_views(classifier, images, views, reach)[views]
+    return predict_tta_levels(classifier, images, views, affine_range)[views]
 
 
-def probabilities_by_views(
-    classifier: Answering, images: NDArray[np.uint8], views: int, reach: Reach | None
+def predict_tta_levels(
+    classifier: ProbabilisticModel,
+    images: NDArray[np.uint8],
+    views: int,
+    affine_range: AffineRange | None,
 ) -> dict[int, NDArray[np.float32]]:
-    """What ``view_probabilities`` gives for each number offered up to ``views``, at one price.
+    """What ``predict_tta`` gives for each number offered up to ``views``, at one price.
 
     Raises:
-        UsageError: ``views`` is none of ALLOWED.
+        UsageError: ``views`` is none of TTA_LEVELS.
     """
-    check_views(views)
+    check_tta(views)
     total = np.zeros((len(images), CLASSES), np.float64)
     found = {}
-    for number, move in enumerate(view_moves(views, reach), 1):
-        total += classifier.probabilities(moved(images, move))
-        if number in ALLOWED:
+    for number, move in enumerate(tta_transforms(views, affine_range), 1):
+        total += classifier.predict_proba(apply_affine(images, move))
+        if number in TTA_LEVELS:
             found[number] = (total / number).astype(np.float32)
     return found

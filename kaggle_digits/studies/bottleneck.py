@@ -12,7 +12,7 @@ from kaggle_digits.inference.plane import POINTS, points_file
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier
 from kaggle_digits.models.batched_predict import trace
-from kaggle_digits.models.litert import LITE_FILE, convert
+from kaggle_digits.models.litert import LITERT_FILE, convert
 from kaggle_digits.plots import style
 from kaggle_digits.plots.embedding import plane
 from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
@@ -89,7 +89,7 @@ def _run(setting: Setting) -> Result:
     yield Kept(POINTS, points_file(points[:SHOWN], truth[:SHOWN]))
     traced = trace(encoder)
     if traced is not None:
-        yield Kept(LITE_FILE, convert(traced))
+        yield Kept(LITERT_FILE, convert(traced))
     yield Panel(
         "plane",
         "Every held-out digit as a point",

@@ -174,7 +174,7 @@ def _trained(setting: Setting, images: Images, level: float, add: Callable[..., 
 
 
 def _score(classifier: Any, images: Images, labels: NDArray[np.uint8]) -> Score:
-    found = score(classifier.probabilities(images), labels)
+    found = score(classifier.predict_proba(images), labels)
     assert found is not None
     return found
 

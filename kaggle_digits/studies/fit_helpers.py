@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.splits import Part
+from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.scores import Score, score
 from kaggle_digits.models.base import Classifier, load_classifier
 from kaggle_digits.studies.study import Setting
@@ -33,7 +33,7 @@ class _Saying(Watcher):
         )
 
 
-def fit(setting: Setting, what: str, recipe: Recipe, part: Part) -> tuple[Member, Score]:
+def fit(setting: Setting, what: str, recipe: Recipe, part: FoldIndices) -> tuple[Member, Score]:
     """Train ``recipe`` on a part and score it on the rows that the part holds out.
 
     Args:
@@ -59,7 +59,7 @@ def fit(setting: Setting, what: str, recipe: Recipe, part: Part) -> tuple[Member
 
 def random_part(
     labels: NDArray[np.uint8], val_fraction: float, seed: int, *, stratify: bool = False
-) -> Part:
+) -> FoldIndices:
     """scikit-learn's train_test_split, as the published experiments divide their rows."""
     from sklearn.model_selection import train_test_split
 
@@ -69,7 +69,7 @@ def random_part(
         random_state=seed,
         stratify=labels if stratify else None,
     )
-    return Part(np.asarray(learnt, np.int64), np.asarray(held, np.int64))
+    return FoldIndices(np.asarray(learnt, np.int64), np.asarray(held, np.int64))
 
 
 def loaded(member: Member) -> Classifier:

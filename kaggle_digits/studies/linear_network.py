@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kaggle_digits.data.splits import Part
+from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.classification import measure
 from kaggle_digits.plots import charts, digit_grids, style
 from kaggle_digits.studies.fit_helpers import fit, random_part
@@ -33,7 +33,7 @@ def _run(setting: Setting) -> Result:
     train, labels = setting.dataset.train, setting.dataset.labels
     rows = np.random.default_rng(setting.seed).permutation(len(train))[:ROWS]
     learnt, held = _parts(rows, labels[rows], HELD_OUT, setting.seed)
-    part = Part(learnt, held)
+    part = FoldIndices(learnt, held)
     quick = "fewer epochs: --quick" if setting.quick else ""
 
     column = train.images.reshape(len(train), -1)[rows, PIXEL]
@@ -102,7 +102,7 @@ def _run(setting: Setting) -> Result:
 def _search(setting: Setting, learnt: np.ndarray) -> tuple[Recipe, int]:
     """The best of a small grid, on rows of the training part alone; how many were tried."""
     labels = setting.dataset.labels[learnt]
-    inner = Part(*_parts(learnt, labels, SEARCH_OUT, setting.seed))
+    inner = FoldIndices(*_parts(learnt, labels, SEARCH_OUT, setting.seed))
     trials: list[tuple[float, float, int, Recipe]] = []
     for widths, rate, dropout in SEARCHED[:2] if setting.quick else SEARCHED:
         recipe = NETWORK.with_changes(widths=widths, learning_rate=rate, dropout=dropout)
@@ -111,7 +111,7 @@ def _search(setting: Setting, learnt: np.ndarray) -> tuple[Recipe, int]:
     return max(trials)[-1], len(trials)
 
 
-def _weights(setting: Setting, part: Part) -> Iterator[Finding | Panel]:
+def _weights(setting: Setting, part: FoldIndices) -> Iterator[Finding | Panel]:
     stops = STOPPED_AFTER[::2] if setting.quick else STOPPED_AFTER
     said = ", ".join(map(str, stops))
     yield Finding(

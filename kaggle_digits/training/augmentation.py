@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.models.backend import keras
-from kaggle_digits.models.devices import compiled
-from kaggle_digits.models.tta import Reach, affine_map
+from kaggle_digits.models.backend import keras, use_jit
+from kaggle_digits.models.tta import AffineRange, affine_coefficients
 from kaggle_digits.training.warp import field_basis, look_up, place_basis
 
 LIMITS = {"rotation": 180.0, "zoom": 0.9, "shear": 1.0, "shift": SIDE / 2}
@@ -71,9 +70,9 @@ class Augmentation:
             )
 
     @property
-    def reach(self) -> Reach:
+    def affine_range(self) -> AffineRange:
         """How far views of an image are moved when it is read: as far as in training."""
-        return Reach(self.rotation, self.zoom, self.zoom, self.shear, self.shift, self.shift)
+        return AffineRange(self.rotation, self.zoom, self.zoom, self.shear, self.shift, self.shift)
 
     @property
     def amounts(self) -> str:
@@ -113,7 +112,7 @@ def augment_layer(how: Augmentation, seed: int) -> Any:
             count = ops.shape(images)[0]
             draws = k.random.uniform((6, count), -1.0, 1.0, seed=self.draws)
             maps = _matrices(ops, draws, how)
-            if not how.elastic and not compiled():
+            if not how.elastic and not use_jit():
                 # TensorFlow's own warp is the faster one, but XLA does not know it.
                 return ops.image.affine_transform(
                     images, maps, interpolation="bilinear", fill_mode="constant"
@@ -155,7 +154,9 @@ def augmented(
 
 def _matrices(ops: Any, draws: Any, how: Augmentation) -> Any:
     """(n, 8) maps from where a pixel is to where it comes from, about the image's centre."""
-    amounts = [np.deg2rad(how.rotation), *how.reach[1:]]
-    rows = affine_map(ops, [draws[number] * amount for number, amount in enumerate(amounts)])
+    amounts = [np.deg2rad(how.rotation), *how.affine_range[1:]]
+    rows = affine_coefficients(
+        ops, [draws[number] * amount for number, amount in enumerate(amounts)]
+    )
     zero = ops.zeros_like(rows[0])
     return ops.stack([*rows, zero, zero], axis=1)

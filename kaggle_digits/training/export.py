@@ -15,7 +15,7 @@ from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.models.base import KerasClassifier, load_classifier
-from kaggle_digits.models.export import check_format, read_back, together, write
+from kaggle_digits.models.export import check_format, combine_networks, load_exported, write_network
 from kaggle_digits.models.litert import TOLERANCE
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.committee import read_recipe
@@ -90,13 +90,13 @@ def export_run(
         images = np.random.default_rng(0).integers(0, 256, (COMPARED, SIDE, SIDE), np.uint8)
     images = np.resize(images, (COMPARED, SIDE, SIDE))  # fewer are repeated
     network = _as_one(run)
-    expected = KerasClassifier(network).probabilities(images)
+    expected = KerasClassifier(network).predict_proba(images)
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
     with wrap_os_errors(folder):
         part.mkdir(parents=True)
     try:
-        path = write(network, kind, part)
-        found = read_back(kind, path)(images)
+        path = write_network(network, kind, part)
+        found = load_exported(kind, path)(images)
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:
             raise ModelError(
@@ -126,7 +126,7 @@ def _as_one(run: Run) -> Any:
     designs = metrics.get("designs") or [{"weight": 1.0, "temperature": 1.0}]
     assert len(designs) == len(read_recipe(run.config()["recipe"]).designs)
     parts = len(networks) // len(designs)
-    return together(
+    return combine_networks(
         [networks[first : first + parts] for first in range(0, len(networks), parts)],
         [design["weight"] for design in designs],
         [*(design["temperature"] for design in designs), metrics.get("temperature", 1.0)],

@@ -16,11 +16,11 @@ from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.environment import peak_memory_mb
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.data.splits import Part
+from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.base import Classifier
-from kaggle_digits.models.litert import to_lite
-from kaggle_digits.models.tta import view_probabilities
+from kaggle_digits.models.litert import to_litert
+from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.training import checkpoint as checkpoints
 from kaggle_digits.training.callbacks import Epoch, Watcher
 from kaggle_digits.training.checkpoint import Checkpoint
@@ -48,7 +48,7 @@ class Task:
 
     member: int
     recipe: Recipe
-    part: Part
+    part: FoldIndices
     seed: int
     pseudo: NDArray[np.int8] | None = None
 
@@ -132,7 +132,7 @@ def fit_member(
             )
         if epoch + 1 == learner.epochs:
             learner.finish()
-        measured = score(learner.classifier.probabilities(val_images), val_labels)
+        measured = score(learner.classifier.predict_proba(val_images), val_labels)
         row = Epoch(
             task.member,
             epoch + 1,
@@ -155,18 +155,18 @@ def fit_member(
     if patience:
         kept = progress.best_epoch
         learner.restore(progress.best)
-    views, reach = task.recipe.views, task.recipe.reach
+    views, affine_range = task.recipe.views, task.recipe.affine_range
     model_file, model = _model_file(learner.classifier)
     return Member(
-        view_probabilities(learner.classifier, val_images, views, reach),
-        view_probabilities(learner.classifier, test.images, views, reach),
+        predict_tta(learner.classifier, val_images, views, affine_range),
+        predict_tta(learner.classifier, test.images, views, affine_range),
         progress.history,
         kept,
         sum(row.seconds for row in progress.history),
         model_file,
         model,
-        to_lite(learner.classifier, images),
-        learner.classifier.first_layer(),
+        to_litert(learner.classifier, images),
+        learner.classifier.first_layer_weights(),
         peak_memory_mb(),
     )
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.models.backend import keras
+from kaggle_digits.models.backend import first_gpu, keras, precision, use_jit
 from kaggle_digits.models.base import Classifier, KerasClassifier, flat_layers
-from kaggle_digits.models.devices import compiled, first_gpu, precision
 from kaggle_digits.training.batches import Batches
 from kaggle_digits.training.mixed_precision import computing_in, scaled
 from kaggle_digits.training.muon import conv_muon
@@ -70,7 +69,7 @@ class KerasLearner:
             loss=loss,
             metrics=["accuracy", log_loss],
             steps_per_execution=min(_steps_per_execution(self._model), self.steps),
-            jit_compile="auto" if compiled() else False,
+            jit_compile="auto" if use_jit() else False,
         )
         self._model.optimizer.build(self._model.trainable_variables)
         # Metrics that make their variables in the first step have it traced twice.

@@ -15,7 +15,7 @@ from kaggle_digits.core import signing
 from kaggle_digits.core.atomic_io import atomic_write, write_json, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.models.io import JOBLIB_FILE, SIGNATURE_FILE
-from kaggle_digits.models.litert import LITE_FILE
+from kaggle_digits.models.litert import LITERT_FILE
 from kaggle_digits.runs.run import (
     TEST_FILE,
     Probabilities,
@@ -43,7 +43,7 @@ def keep_member(folder: Path, member: Member) -> None:
     if member.model_file == JOBLIB_FILE:  # by this it is known to be made here
         write_text(folder / SIGNATURE_FILE, signing.sign(member.model))
     if member.lite is not None:
-        with atomic_write(folder / LITE_FILE) as file:
+        with atomic_write(folder / LITERT_FILE) as file:
             file.write_bytes(member.lite)
     if member.first_layer is not None:
         with atomic_write(folder / FIRST_LAYER) as file:

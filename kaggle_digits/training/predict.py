@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.data.splits import Part, Split, fingerprint, split
+from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.ensembling.combiners import weighted
 from kaggle_digits.metrics.calibration import apply_temperature
-from kaggle_digits.models.base import Answering, load_classifier
-from kaggle_digits.models.tta import check_views, probabilities_by_views, view_probabilities
+from kaggle_digits.models.base import ProbabilisticModel, load_classifier
+from kaggle_digits.models.tta import check_tta, predict_tta, predict_tta_levels
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.committee import read_recipe
 from kaggle_digits.training.recipe import Recipe
@@ -52,7 +52,10 @@ def predict_again(
 
 
 def read_images(
-    run: Run, members: Iterable[Answering], images: NDArray[np.uint8], views: int | None = None
+    run: Run,
+    members: Iterable[ProbabilisticModel],
+    images: NDArray[np.uint8],
+    views: int | None = None,
 ) -> NDArray[np.float32]:
     """(n, 10) float32: images read by every member of ``run``, averaged.
 
@@ -72,7 +75,7 @@ def read_images(
         number = member // parts
         design = designs[number]
         wanted = design.views if views is None else views
-        totals[number] += view_probabilities(classifier, images, wanted, design.reach)
+        totals[number] += predict_tta(classifier, images, wanted, design.affine_range)
     return _as_one(run, totals / parts)
 
 
@@ -97,7 +100,7 @@ def held_out_again(
         RunError: the run was trained on other data, or its split cannot be made again.
         ModelError: a member's model cannot be read.
     """
-    check_views(views)
+    check_tta(views)
     run.check_data(dataset)
     parts = _parts(run, dataset)
     designs = _designs(run)
@@ -109,8 +112,8 @@ def held_out_again(
         rows = parts[part].val
         times[rows] += design == 0
         images = dataset.train.images[rows]
-        by_views = probabilities_by_views(
-            load_classifier(folder), images, views, designs[design].reach
+        by_views = predict_tta_levels(
+            load_classifier(folder), images, views, designs[design].affine_range
         )
         for number, found in by_views.items():
             totals.setdefault(number, np.zeros(shape, np.float64))[design, rows] += found
@@ -135,7 +138,7 @@ def _as_one(run: Run, answers: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(weighted(weights)(np.stack(tempered)), np.float32)
 
 
-def _parts(run: Run, dataset: Dataset) -> list[Part]:
+def _parts(run: Run, dataset: Dataset) -> list[FoldIndices]:
     """The parts that the run was trained by, made again from what config.json says."""
     config = run.config()
     try:

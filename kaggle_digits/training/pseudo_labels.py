@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.splits import Part, fingerprint
+from kaggle_digits.data.splits import FoldIndices, fingerprint
 from kaggle_digits.metrics.calibration import apply_temperature, temperature
 from kaggle_digits.runs.run import TEST_FILE, Run, read_probabilities
 
@@ -41,7 +41,7 @@ class PseudoLabels(NamedTuple):
     held_out_apart: bool
 
 
-def pseudo_labels(teacher: Run, dataset: Dataset, parts: Sequence[Part]) -> PseudoLabels:
+def pseudo_labels(teacher: Run, dataset: Dataset, parts: Sequence[FoldIndices]) -> PseudoLabels:
     """What ``teacher`` is sure of, for each part of a split.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least
 from kaggle_digits.models.normalization import KINDS
-from kaggle_digits.models.tta import Reach, check_views
+from kaggle_digits.models.tta import AffineRange, check_tta
 from kaggle_digits.training.augmentation import Augmentation
 
 Optimizer = Literal["adam", "adamw", "sgd", "muon"]
@@ -80,7 +80,7 @@ class Recipe:
             raise UsageError(f"--learning-rate {self.learning_rate} is not between 0 and 100")
         _one_of("optimizer", self.optimizer, get_args(Optimizer))
         _one_of("schedule", self.schedule, get_args(Schedule))
-        check_views(self.views)
+        check_tta(self.views)
 
     @property
     def designs(self) -> tuple[Recipe, ...]:
@@ -88,10 +88,10 @@ class Recipe:
         return (self,)
 
     @property
-    def reach(self) -> Reach | None:
+    def affine_range(self) -> AffineRange | None:
         """How far the views of an image are moved; see kaggle_digits.models.tta."""
-        reach = self.augment.reach if self.augment else None
-        return reach if reach and any(reach) else None
+        affine_range = self.augment.affine_range if self.augment else None
+        return affine_range if affine_range and any(affine_range) else None
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.models import io
-from kaggle_digits.models.base import Classifier, ScikitClassifier
+from kaggle_digits.models.base import Classifier, SklearnClassifier
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.trainer import OnStep
 
@@ -31,7 +31,7 @@ class ScikitLearner:
     def __init__(
         self,
         recipe: Recipe,
-        classifier: ScikitClassifier,
+        classifier: SklearnClassifier,
         images: NDArray[np.uint8],
         labels: NDArray[np.uint8],
     ) -> None:
@@ -83,7 +83,7 @@ class EpochwiseScikitLearner(ScikitLearner):
     def __init__(
         self,
         recipe: Recipe,
-        classifier: ScikitClassifier,
+        classifier: SklearnClassifier,
         images: NDArray[np.uint8],
         labels: NDArray[np.uint8],
     ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.models.backend import quiet_start
+from kaggle_digits.models.backend import suppress_native_stderr
 from kaggle_digits.training.callbacks import Epoch, Watcher
 
 FOLDER = "events"
@@ -29,7 +29,7 @@ class EventsWatcher(Watcher):
 
     def __init__(self, runs_dir: Path) -> None:
         try:
-            with quiet_start():  # it looks for TensorFlow
+            with suppress_native_stderr():  # it looks for TensorFlow
                 from tensorboard.compat.proto.event_pb2 import Event
                 from tensorboard.compat.proto.summary_pb2 import Summary
                 from tensorboard.summary.writer.event_file_writer import EventFileWriter

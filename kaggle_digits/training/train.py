@@ -16,7 +16,7 @@ from kaggle_digits.core import signing
 from kaggle_digits.core.environment import git_commit, hardware, versions
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.splits import Part, Split, fingerprint, split
+from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import create_run, list_runs, open_run
 from kaggle_digits.training.aggregate import assemble
@@ -144,7 +144,7 @@ def _last_unfinished(runs_dir: Path) -> Run:
 
 
 def _tasks(
-    recipe: Recipe | Committee, parts: Sequence[Part], seed: int, pseudo: Labels | None
+    recipe: Recipe | Committee, parts: Sequence[FoldIndices], seed: int, pseudo: Labels | None
 ) -> list[Task]:
     """One a design and part, all parts of the first design first: member k has part k % parts."""
     labels = [None] * len(parts) if pseudo is None else list(pseudo)
@@ -160,7 +160,7 @@ def _config(
     dataset: Dataset,
     recipe: Recipe | Committee,
     how: Split,
-    parts: Sequence[Part],
+    parts: Sequence[FoldIndices],
 ) -> dict[str, Any]:
     return {
         **({"signature": signing.sign_json(recipe.to_json())} if names_code(recipe) else {}),

@@ -12,7 +12,7 @@ import numpy as np
 
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.splits import Part
+from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.calibration import apply_temperature, temperature
 from kaggle_digits.metrics.scores import Score, score
 from kaggle_digits.training.callbacks import Epoch, Watcher, Watchers
@@ -124,7 +124,7 @@ class Objective:
     dataset: Dataset
     recipe: Recipe
     space: Sequence[Dimension]
-    parts: Sequence[Part]
+    parts: Sequence[FoldIndices]
     seed: int
     worker: str
     watcher: TrialWatcher

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.normalization import KINDS
-from kaggle_digits.models.registry import SCIKIT_MODELS, find_builder
+from kaggle_digits.models.registry import SKLEARN_MODELS, find_builder
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.recipe import Optimizer, Recipe, Schedule
 
@@ -135,7 +135,7 @@ def _offered(recipe: Recipe, *, decays: bool) -> list[str]:
     options = [name for name in ("dropout", "widths", "l2") if name in _own_options(recipe)]
     if recipe.model == "linear":
         return [*options, "normalize"]
-    if recipe.model in SCIKIT_MODELS:
+    if recipe.model in SKLEARN_MODELS:
         return ["learning_rate", "batch_size", *options, "normalize"]
     names = ["learning_rate", "batch_size", "label_smoothing", *options]
     names += ["weight_decay"] * decays
@@ -146,7 +146,7 @@ def _usual(recipe: Recipe, offered: Sequence[str]) -> list[str]:
     if recipe.model == "linear":
         return ["l2"]
     names = ["learning_rate", "batch_size"]
-    if recipe.model in SCIKIT_MODELS:
+    if recipe.model in SKLEARN_MODELS:
         return [*names, "l2"]
     further = ("label_smoothing", "dropout", "weight_decay")
     names += [name for name in further if name in offered]

@@ -23,7 +23,7 @@ from kaggle_digits.inference.classify import read_picture
 from kaggle_digits.inference.plane import Plane
 from kaggle_digits.inference.reader import open_reader
 from tests.app.conftest import served
-from tests.support.pictures import as_file, drawn
+from tests.support.pictures import draw_digit, encode
 
 CLASSIFY = "/api/classify"
 READ_ONCE = """
@@ -96,8 +96,8 @@ def test_health_and_runs(client: httpx.Client) -> None:
 def test_a_picture_is_read_as_by_the_library(
     client: httpx.Client, runs_dir: Path, digit: int, kind: str
 ) -> None:
-    picture = drawn(digit, pen=255, paper=0) if kind == "BMP" else drawn(digit)
-    answer = client.post(CLASSIFY, content=as_file(picture, kind, quality=100)).json()
+    picture = draw_digit(digit, pen=255, paper=0) if kind == "BMP" else draw_digit(digit)
+    answer = client.post(CLASSIFY, content=encode(picture, kind, quality=100)).json()
     assert answer["run"] == "dense"
     assert len(answer["probabilities"]) == 10
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-4)
@@ -113,17 +113,26 @@ def test_a_picture_is_read_as_by_the_library(
 
 
 def test_no_digit(client: httpx.Client) -> None:
-    answer = client.post(CLASSIFY, content=as_file(Image.new("L", (90, 60), 255))).json()
+    answer = client.post(CLASSIFY, content=encode(Image.new("L", (90, 60), 255))).json()
     nothing = [answer[key] for key in ("digit", "confidence", "runner_up", "plane")]
     assert nothing == [None] * 4
     assert answer["note"] == "no digit found"
 
 
 def test_another_run(client: httpx.Client) -> None:
-    answer = client.post(f"{CLASSIFY}?run=second", content=as_file(drawn(7)))
+    answer = client.post(f"{CLASSIFY}?run=second", content=encode(draw_digit(7)))
     assert answer.json()["run"] == "second"
-    refused(client.post(f"{CLASSIFY}?run=third", content=as_file(drawn(7))), 404, "third", "dense")
-    refused(client.post(f"{CLASSIFY}?run=../x", content=as_file(drawn(7))), 404, "cannot name")
+    refused(
+        client.post(f"{CLASSIFY}?run=third", content=encode(draw_digit(7))),
+        404,
+        "third",
+        "dense",
+    )
+    refused(
+        client.post(f"{CLASSIFY}?run=../x", content=encode(draw_digit(7))),
+        404,
+        "cannot name",
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"GIF89a", b"hello", b"<svg xmlns='x'/>"])
@@ -151,7 +160,7 @@ def test_too_large_is_said_before_it_is_sent(address: str) -> None:
 
 @pytest.mark.parametrize("origin", ["http://elsewhere.example", "null", "http://127.0.0.1:1"])
 def test_other_sites_may_not_ask(client: httpx.Client, origin: str) -> None:
-    answer = client.post(CLASSIFY, content=as_file(drawn(1)), headers={"Origin": origin})
+    answer = client.post(CLASSIFY, content=encode(draw_digit(1)), headers={"Origin": origin})
     refused(answer, 403, "another site")
     assert answer.headers["content-security-policy"]
 
@@ -167,7 +176,7 @@ def test_other_sites_may_not_ask(client: httpx.Client, origin: str) -> None:
 def test_its_own_page_and_programs_may(client: httpx.Client, headers: dict[str, str]) -> None:
     if headers.get("Origin") == "its own":
         headers = {"Origin": str(client.base_url).rstrip("/")}
-    assert client.post(CLASSIFY, content=as_file(drawn(1)), headers=headers).status_code == 200
+    assert client.post(CLASSIFY, content=encode(draw_digit(1)), headers=headers).status_code == 200
 
 
 def test_the_interface_is_described(client: httpx.Client) -> None:
@@ -193,7 +202,7 @@ def test_the_plane(client: httpx.Client, plane: Plane) -> None:
 def test_a_plane_that_comes_later_is_found(
     runs_dir: Path, plane: Plane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = as_file(drawn(1))
+    body = encode(draw_digit(1))
     monkeypatch.setattr(model_cache, "open_plane", lambda folder: None)
     with served(runs_dir) as address, httpx.Client(base_url=address) as client:
         refused(client.get("/api/plane"), 404, "kd study bottleneck")
@@ -205,7 +214,7 @@ def test_a_plane_that_comes_later_is_found(
 
 
 def test_many_at_once_get_the_same_as_one_alone(client: httpx.Client) -> None:
-    bodies = {digit: as_file(drawn(digit)) for digit in (1, 4, 7)}
+    bodies = {digit: encode(draw_digit(digit)) for digit in (1, 4, 7)}
     alone = {d: client.post(CLASSIFY, content=body).json() for d, body in bodies.items()}
 
     def ask(k: int) -> bool:
@@ -228,7 +237,7 @@ def test_a_run_that_cannot_be_read_is_said_before_the_start(runs_dir: Path, tmp_
 
 
 def test_nothing_heavy_is_imported(runs_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "seven.png").write_bytes(as_file(drawn(7)))
+    (tmp_path / "seven.png").write_bytes(encode(draw_digit(7)))
     command = [sys.executable, "-c", READ_ONCE, str(runs_dir)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     heavy = {"tensorflow", "keras", "pandas", "sklearn", "matplotlib", "kaggle"}

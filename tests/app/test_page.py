@@ -20,7 +20,7 @@ from tests.support.hands import (
     places,
     wait_blank,
 )
-from tests.support.pictures import as_file, drawn
+from tests.support.pictures import draw_digit, encode
 from tests.support.strokes import DIGITS, Points
 
 pytestmark = needs_chromium
@@ -161,7 +161,7 @@ def test_a_picture_is_shown_and_sent_as_it_is(opened: Open, way: str) -> None:
     page = opened()
     draw(page, DIGITS[0])
     answer(page)
-    data = as_file(drawn(4, 300), "JPEG", quality=90)
+    data = encode(draw_digit(4, 300), "JPEG", quality=90)
     # A browser tells no client what a file that it sends holds: the page itself is asked.
     page.evaluate("""() => {
       const ask = window.fetch;
@@ -217,7 +217,7 @@ def test_what_cannot_be_read_is_said_in_one_line(opened: Open) -> None:
 
 def test_no_digit_and_two_digits_are_said(opened: Open) -> None:
     page = opened()
-    hand_over(page, as_file(Image.new("L", (80, 80), 255)), "drop")
+    hand_over(page, encode(Image.new("L", (80, 80), 255)), "drop")
     wait_blank(page, "No digit found")
     two = [[(x * 0.4 + shift, y) for x, y in DIGITS[1][0]] for shift in (0.05, 0.5)]
     draw(page, two)

@@ -17,7 +17,7 @@ from kaggle_digits.app.uploads import Intake
 from tests.app.conftest import served
 from tests.robustness.app import OTHER_NAMES, OUTSIDE, OWN_NAMES
 from tests.robustness.app_uploads import _animated, _no_pictures
-from tests.support.pictures import as_file, drawn
+from tests.support.pictures import draw_digit, encode
 
 CLASSIFY = "/api/classify"
 
@@ -152,7 +152,7 @@ def test_who_hangs_up_is_no_news(
 
 def test_too_much_at_once(at: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MOST_HELD", 150_000)
-    one = as_file(drawn(4))
+    one = encode(draw_digit(4))
     head = f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
     with (
         httpx.Client(base_url=f"http://{at[0]}:{at[1]}") as client,

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
 from kaggle_digits.runs.run import Run
-from tests.support.pictures import as_file, drawn
+from tests.support.pictures import draw_digit, encode
 
 kd = CliRunner()
 
@@ -21,7 +21,7 @@ kd = CliRunner()
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working folder with three pictures."""
     monkeypatch.chdir(tmp_path)
-    drawn(1).save(tmp_path / "one.png")
+    draw_digit(1).save(tmp_path / "one.png")
     Image.new("L", (60, 60), 255).save(tmp_path / "blank.png")
     (tmp_path / "notes.png").write_text("no picture")
 
@@ -40,7 +40,7 @@ def test_a_line_a_picture_and_the_run_it_was_read_with(reading_run: Run) -> None
 def test_json_is_one_list_with_what_could_not_be_read_in_it(reading_run: Run) -> None:
     runs = ["--runs-dir", str(reading_run.path.parent), "--run", "dense"]
     words = ["classify", "--json", "one.png", "notes.png", "blank.png", "-", *runs]
-    done = kd.invoke(app, words, input=as_file(drawn(1)))
+    done = kd.invoke(app, words, input=encode(draw_digit(1)))
     assert done.exit_code == 1, "one of them is no picture"
     one, notes, blank, stdin = json.loads(done.stdout)
     assert set(one) == {"file", "digit", "confidence", "runner_up", "note"}
@@ -55,7 +55,7 @@ def test_json_is_one_list_with_what_could_not_be_read_in_it(reading_run: Run) ->
 def test_a_folder_is_read_whole_and_an_empty_one_is_said(reading_run: Run, tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     for number in range(3):
-        drawn(7).save(tmp_path / "many" / f"{number}.webp")
+        draw_digit(7).save(tmp_path / "many" / f"{number}.webp")
     runs = ["--runs-dir", str(reading_run.path.parent)]
     done = kd.invoke(app, ["classify", "many", "--json", *runs])
     assert [entry["file"] for entry in json.loads(done.stdout)] == [
@@ -110,7 +110,7 @@ def test_export_says_how_near_it_is_to_keras(reading_run: Run, tmp_path: Path) -
 def test_nothing_of_the_users_is_replaced(reading_run: Run, tmp_path: Path) -> None:
     runs = ["--runs-dir", str(reading_run.path.parent)]
     (tmp_path / "one-steps.png").write_bytes(b"mine")
-    drawn(7).save(tmp_path / "one.webp")
+    draw_digit(7).save(tmp_path / "one.webp")
     done = kd.invoke(app, ["classify", "one.png", "one.webp", "--show", *runs])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "one-steps.png").read_bytes() == b"mine"

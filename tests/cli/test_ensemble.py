@@ -13,16 +13,16 @@ from kaggle_digits.cli import console
 from kaggle_digits.cli.ensemble import show_ensemble
 from kaggle_digits.ensembling.ensemble import Ensemble, combine
 from kaggle_digits.runs.run import Run
-from tests.support.probabilities import noisy, some_labels
+from tests.support.probabilities import noisy_probs, random_labels
 
-LABELS = some_labels()
+LABELS = random_labels()
 RUNS = [Run(Path(name)) for name in ("strong-1", "cnn-1", "dense-deep-1")]
 
 
 def combined(
     method: str, strengths: tuple[float, float, float], *, common: bool = True
 ) -> Ensemble:
-    oofs = [noisy(LABELS, strength, seed) for seed, strength in enumerate(strengths, 1)]
+    oofs = [noisy_probs(LABELS, strength, seed) for seed, strength in enumerate(strengths, 1)]
     tests = [oof[:10].copy() for oof in oofs]
     if not common:
         oofs[0][300:], oofs[1][:300] = np.nan, np.nan

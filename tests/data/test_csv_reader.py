@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaggle_digits.core.errors import DataError
-from kaggle_digits.data.csv_reader import read_content, read_whole_numbers
+from kaggle_digits.data.csv_reader import read_content, read_int_csv
 
 COLUMNS = ["label", "p0", "p1"]
 HIGHEST = [9, 255, 255]
@@ -18,7 +18,7 @@ GOOD = b"label,p0,p1\n1,0,255\n9,7,8\n"
 
 
 def read(content: bytes) -> np.ndarray:
-    rows, blocks = read_whole_numbers(Path("train.csv"), content, COLUMNS, HIGHEST, np.uint8)
+    rows, blocks = read_int_csv(Path("train.csv"), content, COLUMNS, HIGHEST, np.uint8)
     table = np.concatenate(list(blocks))
     assert len(table) == rows
     return table

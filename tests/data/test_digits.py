@@ -75,7 +75,7 @@ def test_a_second_read_parses_nothing(
 ) -> None:
     path = write(tmp_path / "train.csv", TRAIN_COLUMNS, table)
     first = read_train(path)
-    monkeypatch.setattr("kaggle_digits.data.digits.read_whole_numbers", None)
+    monkeypatch.setattr("kaggle_digits.data.digits.read_int_csv", None)
     again = read_train(path)
     assert np.array_equal(first.images, again.images)
     assert first.sha256 == again.sha256

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from kaggle_digits.core.errors import DataError, UsageError
-from kaggle_digits.data.splits import Part, Split, fingerprint, split
+from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 
 LABELS: NDArray[np.uint8] = load_digits().target.astype(np.uint8)
 
@@ -77,7 +77,7 @@ def test_fewer_rows_are_chosen_in_proportion(rows: int) -> None:
 
 def test_the_same_rows_are_chosen_for_the_same_seed() -> None:
     first, again = (split(LABELS, Split("all", rows=500, seed=7))[0] for _ in range(2))
-    assert isinstance(first, Part)
+    assert isinstance(first, FoldIndices)
     assert np.array_equal(first.train, again.train)
 
 

@@ -15,13 +15,13 @@ from kaggle_digits.ensembling.combiners import (
     vote_labels,
     weighted,
 )
-from tests.support.probabilities import noisy, some_labels
+from tests.support.probabilities import noisy_probs, random_labels
 
-LABELS = some_labels()
+LABELS = random_labels()
 
 
 def test_mean_and_weights_are_what_they_say() -> None:
-    both = np.stack([noisy(LABELS, 1, 1), noisy(LABELS, 1, 2)])
+    both = np.stack([noisy_probs(LABELS, 1, 1), noisy_probs(LABELS, 1, 2)])
     assert np.allclose(mean(both), (both[0] + both[1]) / 2)
     found = weighted(np.array([0.25, 0.75]))(both)
     assert np.allclose(found, 0.25 * both[0] + 0.75 * both[1])
@@ -29,17 +29,17 @@ def test_mean_and_weights_are_what_they_say() -> None:
 
 
 def test_weights_go_to_whoever_is_worth_them() -> None:
-    good, bad = noisy(LABELS, 1.0, 1), noisy(LABELS, 8.0, 2)
+    good, bad = noisy_probs(LABELS, 1.0, 1), noisy_probs(LABELS, 8.0, 2)
     weights = best_weights(np.stack([bad, good]), LABELS)
     assert weights.sum() == pytest.approx(1)
     assert weights[1] > 0.95
-    equal = best_weights(np.stack([noisy(LABELS, 2, 3), noisy(LABELS, 2, 4)]), LABELS)
+    equal = best_weights(np.stack([noisy_probs(LABELS, 2, 3), noisy_probs(LABELS, 2, 4)]), LABELS)
     assert equal == pytest.approx([0.5, 0.5], abs=0.15)
 
 
 def test_a_stack_is_the_logistic_regression_on_log_probabilities() -> None:
     """Scaling is there for speed alone: scikit-learn on the bare features agrees."""
-    known = np.stack([noisy(LABELS, 2.5, 1), noisy(LABELS, 3.5, 2)])
+    known = np.stack([noisy_probs(LABELS, 2.5, 1), noisy_probs(LABELS, 3.5, 2)])
     logs = np.log(np.maximum(known.astype(np.float64), 1e-7))
     bare = logs.transpose(1, 0, 2).reshape(len(LABELS), 20)
     with threadpool_limits(1):
@@ -50,7 +50,7 @@ def test_a_stack_is_the_logistic_regression_on_log_probabilities() -> None:
 
 def test_a_stack_never_says_a_digit_that_it_never_saw() -> None:
     few = LABELS % 3
-    found = learn_stack(noisy(few, 1, 1)[None], few)(noisy(LABELS, 1, 2)[None])
+    found = learn_stack(noisy_probs(few, 1, 1)[None], few)(noisy_probs(LABELS, 1, 2)[None])
     assert not found[:, 3:].any()
     assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
 

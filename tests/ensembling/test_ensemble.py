@@ -11,21 +11,21 @@ from kaggle_digits.ensembling.combiners import METHODS
 from kaggle_digits.ensembling.ensemble import combine, ensemble_runs
 from kaggle_digits.metrics.calibration import apply_temperature, temperature
 from kaggle_digits.metrics.scores import score
-from tests.support.probabilities import noisy, some_labels
+from tests.support.probabilities import noisy_probs, random_labels
 
 N, TESTS = 600, 300
 
 
 @pytest.fixture
 def labels() -> NDArray[np.uint8]:
-    return some_labels(N)
+    return random_labels(N)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_beats_its_members(method: str, labels: NDArray[np.uint8]) -> None:
-    oofs = [noisy(labels, 2.5, seed) for seed in range(3)]
+    oofs = [noisy_probs(labels, 2.5, seed) for seed in range(3)]
     truth = labels[:TESTS]
-    tests = [noisy(truth, 2.5, seed) for seed in range(10, 13)]
+    tests = [noisy_probs(truth, 2.5, seed) for seed in range(10, 13)]
     found = combine(oofs, tests, labels, method)
     assert found.score is not None
     assert found.score.n == N
@@ -39,7 +39,7 @@ def test_every_method_beats_its_members(method: str, labels: NDArray[np.uint8]) 
 
 
 def test_only_rows_that_all_predicted_count(labels: NDArray[np.uint8]) -> None:
-    one, other = noisy(labels, 1, 1), noisy(labels, 1, 2)
+    one, other = noisy_probs(labels, 1, 1), noisy_probs(labels, 1, 2)
     one[:100], other[500:] = np.nan, np.nan
     found = combine([one, other], [one[100:], other[:500]], labels, "mean")
     assert found.score is not None
@@ -48,13 +48,13 @@ def test_only_rows_that_all_predicted_count(labels: NDArray[np.uint8]) -> None:
 
 
 def test_learnt_methods_need_common_rows(labels: NDArray[np.uint8]) -> None:
-    one, other = noisy(labels, 1, 1), noisy(labels, 1, 2)
+    one, other = noisy_probs(labels, 1, 1), noisy_probs(labels, 1, 2)
     one[:300], other[300:] = np.nan, np.nan
     for method in ("weighted", "stack"):
         with pytest.raises(RunError, match="none in common; train them with the same --folds"):
             combine([one, other], [one, other], labels, method)
     assert combine([one, other], [one[300:], one[300:]], labels, "mean").score is None
-    one[:], other[:] = noisy(labels, 1, 1), noisy(labels, 1, 2)
+    one[:], other[:] = noisy_probs(labels, 1, 1), noisy_probs(labels, 1, 2)
     one[3:] = np.nan
     for method in ("weighted", "stack"):
         with pytest.raises(RunError, match="3 out-of-fold rows are too few to learn from"):
@@ -62,7 +62,10 @@ def test_learnt_methods_need_common_rows(labels: NDArray[np.uint8]) -> None:
 
 
 def test_mean_averages_after_each_runs_own_temperature(labels: NDArray[np.uint8]) -> None:
-    sure, unsure = noisy(labels, 2, 1, sureness=4), noisy(labels, 2, 2, sureness=0.4)
+    sure, unsure = (
+        noisy_probs(labels, 2, 1, sureness=4),
+        noisy_probs(labels, 2, 2, sureness=0.4),
+    )
     found = combine([sure, unsure], [sure[:TESTS], unsure[:TESTS]], labels, "mean")
     learnt = [temperature(sure, labels), temperature(unsure, labels)]
     assert found.temperatures == learnt
@@ -83,7 +86,10 @@ def test_mean_averages_after_each_runs_own_temperature(labels: NDArray[np.uint8]
 
 
 def test_temperatures_are_learnt_on_a_runs_own_rows(labels: NDArray[np.uint8]) -> None:
-    one, other = noisy(labels, 2, 1, sureness=3), noisy(labels, 2, 2, sureness=0.5)
+    one, other = (
+        noisy_probs(labels, 2, 1, sureness=3),
+        noisy_probs(labels, 2, 2, sureness=0.5),
+    )
     tests = [one[:TESTS].copy(), other[:TESTS].copy()]
     one[300:], other[:300] = np.nan, np.nan
     apart = combine([one, other], tests, labels, "mean")
@@ -102,7 +108,7 @@ def test_temperatures_are_learnt_on_a_runs_own_rows(labels: NDArray[np.uint8]) -
 def test_a_mean_of_runs_with_few_common_rows_is_still_measured(
     common: int, labels: NDArray[np.uint8]
 ) -> None:
-    one, other = noisy(labels, 2, 1), noisy(labels, 2, 2)
+    one, other = noisy_probs(labels, 2, 1), noisy_probs(labels, 2, 2)
     one[300 + common :], other[:300] = np.nan, np.nan
     for method in ("mean", "vote"):
         found = combine([one, other], [one[:9], other[-9:]], labels, method)
@@ -112,7 +118,7 @@ def test_a_mean_of_runs_with_few_common_rows_is_still_measured(
 
 
 def test_weights_are_kept_only_where_they_help(labels: NDArray[np.uint8]) -> None:
-    good, bad = noisy(labels, 1.0, 1), noisy(labels, 8.0, 2)
+    good, bad = noisy_probs(labels, 1.0, 1), noisy_probs(labels, 8.0, 2)
     helped = combine([bad, good], [bad, good], labels, "weighted")
     plain = combine([bad, good], [bad, good], labels, "mean")
     assert helped.weights_help is True
@@ -122,7 +128,7 @@ def test_weights_are_kept_only_where_they_help(labels: NDArray[np.uint8]) -> Non
     assert plain.score is not None
     assert helped.score.log_loss < plain.score.log_loss
 
-    alike = [noisy(labels, 2.5, seed) for seed in range(4)]
+    alike = [noisy_probs(labels, 2.5, seed) for seed in range(4)]
     fallen_back = combine(alike, alike, labels, "weighted")
     plain = combine(alike, alike, labels, "mean")
     assert fallen_back.weights_help is False
@@ -142,7 +148,11 @@ def test_weights_are_kept_only_where_they_help(labels: NDArray[np.uint8]) -> Non
 def test_what_a_run_adds_is_the_ensemble_less_the_one_without_it(
     method: str, labels: NDArray[np.uint8]
 ) -> None:
-    runs = [noisy(labels, 2.0, 1), noisy(labels, 2.0, 2), noisy(labels, 6.0, 3)]
+    runs = [
+        noisy_probs(labels, 2.0, 1),
+        noisy_probs(labels, 2.0, 2),
+        noisy_probs(labels, 6.0, 3),
+    ]
     whole = combine(runs, runs, labels, method)
     without = combine(runs[:2], runs[:2], labels, method)
     assert whole.adds is not None
@@ -156,7 +166,7 @@ def test_what_a_run_adds_is_the_ensemble_less_the_one_without_it(
 
 
 def test_of_two_runs_the_other_alone_is_what_is_left(labels: NDArray[np.uint8]) -> None:
-    good, bad = noisy(labels, 1.5, 1), noisy(labels, 6.0, 2)
+    good, bad = noisy_probs(labels, 1.5, 1), noisy_probs(labels, 6.0, 2)
     for method in ("mean", "vote"):
         found = combine([good, bad], [good, bad], labels, method)
         assert found.adds is not None

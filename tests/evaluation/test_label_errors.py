@@ -14,9 +14,9 @@ from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.label_errors import find_label_errors, label_errors
 from kaggle_digits.runs.run import Run
-from tests.support.probabilities import noisy, some_labels
+from tests.support.probabilities import noisy_probs, random_labels
 
-TRUTH = some_labels(2000)
+TRUTH = random_labels(2000)
 PLANTED = np.arange(100, 2000, 100)
 
 
@@ -29,7 +29,7 @@ def with_errors() -> NDArray[np.uint8]:
 
 def test_planted_errors_are_found_with_the_right_suggestion() -> None:
     labels = with_errors()
-    found = find_label_errors(noisy(TRUTH, 0.6, seed=1), labels)
+    found = find_label_errors(noisy_probs(TRUTH, 0.6, seed=1), labels)
     rows = [item.answer.row for item in found]
     assert len(set(rows) & set(PLANTED.tolist())) >= 0.8 * len(PLANTED)
     assert len(rows) <= 1.2 * len(PLANTED)
@@ -42,7 +42,7 @@ def test_planted_errors_are_found_with_the_right_suggestion() -> None:
 
 
 def test_rows_that_were_never_held_out_are_left_alone() -> None:
-    answers = noisy(TRUTH, 0.6, seed=1)
+    answers = noisy_probs(TRUTH, 0.6, seed=1)
     answers[:1000] = np.nan
     rows = [item.answer.row for item in find_label_errors(answers, with_errors())]
     assert rows
@@ -75,4 +75,4 @@ def test_table_and_picture(run: Run, dataset: Dataset, oof: NDArray[np.float32])
 def test_without_cleanlab_one_line_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
     with pytest.raises(UsageError, match="pip install cleanlab"):
-        find_label_errors(noisy(TRUTH, 0.6, seed=1), TRUTH)
+        find_label_errors(noisy_probs(TRUTH, 0.6, seed=1), TRUTH)

@@ -21,7 +21,7 @@ from kaggle_digits.cli.main import app
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import Dataset, load
-from kaggle_digits.data.splits import Part, Split, split
+from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.executors import local, processes
 from kaggle_digits.executors.local import LocalExecutor
 from kaggle_digits.runs.run import Run
@@ -252,7 +252,7 @@ def test_what_is_fastest_is_chosen(
 ) -> None:
     monkeypatch.setattr(local, "usable_cores", lambda: 4)
     monkeypatch.setattr(local, "free_memory_mb", lambda: 64_000)
-    part = Part(np.arange(rows), np.arange(0))
+    part = FoldIndices(np.arange(rows), np.arange(0))
     tasks = [Task(k, Recipe("dense", epochs=10), part, 0) for k in range(members)]
     assert LocalExecutor(**given).placing(tasks) == expected
     monkeypatch.setattr(local, "free_memory_mb", lambda: 3_000)

@@ -43,7 +43,7 @@ def test_bombs_are_refused_in_little_time_and_memory(tmp_path: Path) -> None:
 
 
 def test_more_bytes_and_pipes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(loading, "MAX_BYTES", 1 << 20)
     with pytest.raises(DataError, match="x has more than 1 MB"):
         open_picture(bytes((1 << 20) + 1), "x")
     os.mkfifo(tmp_path / "pipe")

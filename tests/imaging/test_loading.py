@@ -11,10 +11,16 @@ from PIL import Image
 
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.dataset import load
-from kaggle_digits.imaging.loading import NONE_FOUND, SEVERAL, open_picture, pictures_in, prepare
-from tests.support.pictures import as_file, drawn, overlap, stroke
+from kaggle_digits.imaging.loading import (
+    NO_DIGIT,
+    SEVERAL_DIGITS,
+    list_pictures,
+    open_picture,
+    prepare,
+)
+from tests.support.pictures import draw_digit, draw_strokes, encode, overlap
 
-EXPECTED = prepare(drawn(4)).image
+EXPECTED = prepare(draw_digit(4)).image
 
 
 def gradient(picture: Image.Image) -> Image.Image:
@@ -25,19 +31,19 @@ def gradient(picture: Image.Image) -> Image.Image:
 
 
 def transparent(pen: int) -> Image.Image:
-    cover = np.asarray(drawn(4, paper=0, pen=255))
+    cover = np.asarray(draw_digit(4, paper=0, pen=255))
     return Image.fromarray(np.stack([np.full_like(cover, pen)] * 3 + [cover], axis=2))
 
 
 def on_a_table() -> Image.Image:
     table = Image.new("RGB", (400, 300), (60, 40, 30))
-    table.paste(drawn(4, paper=(240, 238, 230), pen=(20, 20, 90)), (110, 50))
+    table.paste(draw_digit(4, paper=(240, 238, 230), pen=(20, 20, 90)), (110, 50))
     return table
 
 
 def ruled(darkness: int) -> Image.Image:
     picture = Image.new("L", (400, 300), 230)
-    stroke(picture, 4, (150, 60), 120, pen=40)
+    draw_strokes(picture, 4, (150, 60), 120, pen=40)
     lines = np.full((300, 400), 255, np.uint8)
     lines[20::28], lines[21::28] = 255 - darkness, 255 - darkness
     lines[:, 30::28] = 255 - darkness
@@ -47,30 +53,30 @@ def ruled(darkness: int) -> Image.Image:
 def noisy() -> Image.Image:
     rng = np.random.default_rng(0)
     return Image.fromarray(
-        np.clip(np.asarray(drawn(4), float) + rng.normal(0, 15, (200, 200)), 0, 255).astype(
+        np.clip(np.asarray(draw_digit(4), float) + rng.normal(0, 15, (200, 200)), 0, 255).astype(
             np.uint8
         )
     )
 
 
-SIXTEEN = Image.fromarray(np.asarray(drawn(4)).astype(np.uint16) * 200)
+SIXTEEN = Image.fromarray(np.asarray(draw_digit(4)).astype(np.uint16) * 200)
 KINDS: dict[str, Any] = {
-    "black on white": drawn(4),
-    "white on black": drawn(4, paper=0, pen=255),
-    "in colour": drawn(4, paper=(250, 220, 60), pen=(120, 0, 160)),
-    "pale": drawn(4, paper=235, pen=190),
-    "grey gradient": gradient(drawn(4)),
+    "black on white": draw_digit(4),
+    "white on black": draw_digit(4, paper=0, pen=255),
+    "in colour": draw_digit(4, paper=(250, 220, 60), pen=(120, 0, 160)),
+    "pale": draw_digit(4, paper=235, pen=190),
+    "grey gradient": gradient(draw_digit(4)),
     "transparent, black pen": transparent(0),
     "transparent, white pen": transparent(255),
-    "palette": drawn(4, paper=(255, 255, 255), pen=(200, 0, 0)).quantize(8),
-    "1 bit": drawn(4).convert("1"),
+    "palette": draw_digit(4, paper=(255, 255, 255), pen=(200, 0, 0)).quantize(8),
+    "1 bit": draw_digit(4).convert("1"),
     "16 bits": SIXTEEN,
     "32 bits": SIXTEEN.convert("I"),
-    "floats": Image.fromarray(np.asarray(drawn(4), np.float32) / 255),
-    "grey with alpha": drawn(4).convert("LA"),
-    "CMYK": drawn(4, paper=(255, 255, 255), pen=(0, 0, 0)).convert("CMYK"),
-    "small": drawn(4, 44),
-    "large": drawn(4, 2400),
+    "floats": Image.fromarray(np.asarray(draw_digit(4), np.float32) / 255),
+    "grey with alpha": draw_digit(4).convert("LA"),
+    "CMYK": draw_digit(4, paper=(255, 255, 255), pen=(0, 0, 0)).convert("CMYK"),
+    "small": draw_digit(4, 44),
+    "large": draw_digit(4, 2400),
     "noisy": noisy(),
     "squared paper": ruled(60),
     "squared paper, dark lines": ruled(120),
@@ -87,21 +93,21 @@ def test_every_kind_of_picture_gives_the_same_image(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
 def test_every_file_format_is_read(kind: str) -> None:
-    found = prepare(open_picture(as_file(drawn(4), kind), "a file"))
+    found = prepare(open_picture(encode(draw_digit(4), kind), "a file"))
     assert overlap(found.image, EXPECTED) > 0.95
 
 
 def test_a_turned_photograph_is_set_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter clockwise
-    turned = drawn(4).transpose(Image.Transpose.ROTATE_90)
-    found = prepare(open_picture(as_file(turned, "JPEG", exif=exif), "a photograph"))
+    turned = draw_digit(4).transpose(Image.Transpose.ROTATE_90)
+    found = prepare(open_picture(encode(turned, "JPEG", exif=exif), "a photograph"))
     assert overlap(found.image, EXPECTED) > 0.95
 
 
 @pytest.mark.parametrize("digit", [1, 4, 7])
 def test_twenty_pixels_long_with_its_mass_in_the_middle(digit: int) -> None:
-    image = prepare(drawn(digit)).image.astype(float)
+    image = prepare(draw_digit(digit)).image.astype(float)
     rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
     down, across = np.indices(image.shape)
@@ -118,16 +124,16 @@ def test_a_training_image_stays_nearly_as_it_is(sample: Path) -> None:
 @pytest.mark.parametrize("paper", [0, 255, 128])
 def test_an_empty_picture_has_no_digit(paper: int) -> None:
     found = prepare(Image.new("L", (60, 40), paper))
-    assert found.note == NONE_FOUND
+    assert found.note == NO_DIGIT
     assert not found.image.any()
 
 
 def test_grain_and_light_are_no_digit() -> None:
     rng = np.random.default_rng(0)
     grain = np.clip(rng.normal(200, 6, (120, 120)), 0, 255).astype(np.uint8)
-    assert prepare(Image.fromarray(grain)).note == NONE_FOUND
+    assert prepare(Image.fromarray(grain)).note == NO_DIGIT
     light = np.tile(np.linspace(90, 220, 120), (120, 1)).astype(np.uint8)
-    assert prepare(Image.fromarray(light)).note == NONE_FOUND
+    assert prepare(Image.fromarray(light)).note == NO_DIGIT
 
 
 @pytest.mark.filterwarnings("error")
@@ -139,25 +145,25 @@ def test_the_smallest_pictures_are_no_trouble(size: tuple[int, int]) -> None:
 def test_a_speck_is_no_digit() -> None:
     picture = Image.new("L", (100, 80), 255)
     picture.putpixel((30, 40), 0)
-    assert prepare(picture).note == NONE_FOUND
+    assert prepare(picture).note == NO_DIGIT
 
 
 def test_two_digits_are_said_to_be_two() -> None:
     picture = Image.new("L", (400, 200), 255)
     for digit, left in ((4, 40), (7, 230)):
-        stroke(picture, digit, (left, 40), 120)
+        draw_strokes(picture, digit, (left, 40), 120)
     found = prepare(picture)
-    assert found.note == SEVERAL
+    assert found.note == SEVERAL_DIGITS
     assert found.image.any()
 
 
 def test_a_small_digit_on_a_large_sheet_is_looked_at_closely() -> None:
     picture = Image.new("L", (3000, 2000), 240)
-    stroke(picture, 4, (2500, 300), 120, pen=20)
+    draw_strokes(picture, 4, (2500, 300), 120, pen=20)
     assert overlap(prepare(picture).image, EXPECTED) > 0.93
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", as_file(drawn(4))[:90]])
+@pytest.mark.parametrize("content", [b"", b"not a picture", encode(draw_digit(4))[:90]])
 def test_what_is_no_picture_is_said_in_a_line(content: bytes) -> None:
     with pytest.raises(DataError, match=r"x\.png is no picture that can be read") as raised:
         open_picture(content, "x.png")
@@ -170,7 +176,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a folder"):
         open_picture(tmp_path, "here")
     with pytest.raises(DataError, match="gone cannot be read"):
-        pictures_in(tmp_path / "gone")
+        list_pictures(tmp_path / "gone")
 
 
 def test_pictures_in_a_folder_are_found_by_name(tmp_path: Path) -> None:
@@ -178,5 +184,5 @@ def test_pictures_in_a_folder_are_found_by_name(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
-    found = [str(path.relative_to(tmp_path)) for path in pictures_in(tmp_path)]
+    found = [str(path.relative_to(tmp_path)) for path in list_pictures(tmp_path)]
     assert found == ["a.JPG", "b.png", "deep/c.webp"]

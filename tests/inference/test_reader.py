@@ -12,7 +12,7 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.inference.reader import open_reader, readable_runs
 from kaggle_digits.metrics.calibration import apply_temperature
-from kaggle_digits.models.litert import LiteClassifier
+from kaggle_digits.models.litert import LiteRTClassifier
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.committee import Committee
 from kaggle_digits.training.recipe import Recipe
@@ -23,8 +23,8 @@ def test_it_reads_as_test_csv_was_predicted(reading_run: Run, sample: Path) -> N
     reader = open_reader(reading_run.path.parent)
     assert reader.run == "dense"
     assert reader.accuracy == reading_run.metrics()["val_accuracy"]
-    assert all(isinstance(member, LiteClassifier) for member in reader._members)
-    found = reader.probabilities(load(sample).test.images)
+    assert all(isinstance(member, LiteRTClassifier) for member in reader._members)
+    found = reader.predict_proba(load(sample).test.images)
     heat = reading_run.metrics()["temperature"]
     assert np.allclose(found, apply_temperature(reading_run.test(), heat), atol=1e-4)
 
@@ -34,7 +34,7 @@ def test_a_committee_reads_with_its_weights_and_views(sample: Path, tmp_path: Pa
     quick = Recipe("dense", widths=(8,), epochs=1, batch_size=64, views=5)
     two = Committee("two", (quick, Recipe("mlp", widths=(16,), epochs=3, batch_size=100)))
     run = train(dataset, two, Split("folds", folds=2), runs_dir=tmp_path)
-    found = open_reader(tmp_path, "two-1").probabilities(dataset.test.images)
+    found = open_reader(tmp_path, "two-1").predict_proba(dataset.test.images)
     heat = run.metrics()["temperature"]
     assert np.allclose(found, apply_temperature(run.test(), heat), atol=1e-4)
 

@@ -12,7 +12,7 @@ from kaggle_digits.core import environment
 from kaggle_digits.core.environment import backend_name, gpus, versions
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import load
-from kaggle_digits.models import devices
+from kaggle_digits.models import backend
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.export import check_format
 from kaggle_digits.training import augmentation
@@ -91,19 +91,19 @@ def test_the_cards_are_those_that_the_driver_lists(
 def test_precision_is_what_the_card_has_units_for(
     card: tuple[int, int] | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "capability", lambda: card)
-    assert devices.precision() == expected
+    monkeypatch.setattr(backend, "compute_capability", lambda: card)
+    assert backend.precision() == expected
     monkeypatch.setenv("KD_PRECISION", "float16")
-    assert devices.precision() == "float16"
+    assert backend.precision() == "float16"
     monkeypatch.setenv("KD_PRECISION", "half")
     with pytest.raises(UsageError, match="KD_PRECISION=half is unknown; one of: float32"):
-        devices.precision()
+        backend.precision()
 
 
 def test_a_gpu_is_given_more_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (devices.compiled(), devices.rows_at_once()) == (False, devices.ROWS_ON_CPU)
-    monkeypatch.setattr(devices, "first_gpu", lambda: "a card")
-    assert (devices.compiled(), devices.rows_at_once()) == (True, devices.ROWS_ON_GPU)
+    assert (backend.use_jit(), backend.predict_batch_size()) == (False, backend.CPU_BATCH_SIZE)
+    monkeypatch.setattr(backend, "first_gpu", lambda: "a card")
+    assert (backend.use_jit(), backend.predict_batch_size()) == (True, backend.GPU_BATCH_SIZE)
 
 
 def test_digits_are_moved_alike_where_xla_knows_no_warp(
@@ -111,7 +111,7 @@ def test_digits_are_moved_alike_where_xla_knows_no_warp(
 ) -> None:
     how, images = Augmentation(rotation=20), load(sample).train.images[:50]
     by_tensorflow = augmented(how, images, 2, seed=3)
-    monkeypatch.setattr(augmentation, "compiled", lambda: True)
+    monkeypatch.setattr(augmentation, "use_jit", lambda: True)
     ours = augmented(how, images, 2, seed=3)
     assert np.abs(ours.astype(int) - by_tensorflow).max() <= 1
     assert np.abs(ours.astype(int) - images).mean() > 10

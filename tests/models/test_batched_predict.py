@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from benchmarks import predicting
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.models import devices
+from kaggle_digits.models import backend
+from kaggle_digits.models.backend import CPU_BATCH_SIZE as BATCH
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier
-from kaggle_digits.models.batched_predict import Predictor
-from kaggle_digits.models.devices import ROWS_ON_CPU as BATCH
-from kaggle_digits.models.normalization import learn
+from kaggle_digits.models.batched_predict import BatchedPredictor
+from kaggle_digits.models.normalization import fit_normalizer
 from kaggle_digits.models.registry import build
 
 # Two batches and a bit of one.
@@ -27,8 +27,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (2 * BATCH + 7, 28, 28)).asty
 def network(model: str, **options: object) -> Any:
     """An untrained network whose batch normalisation has something to do."""
     keras().utils.set_random_seed(0)
-    made = KerasClassifier.around(
-        build(model, options, rows=10, batch_size=10), learn("standard", IMAGES)
+    made = KerasClassifier.wrap(
+        build(model, options, rows=10, batch_size=10), fit_normalizer("standard", IMAGES)
     ).network
     unsettle(made)
     return made
@@ -48,23 +48,23 @@ def unsettle(made: Any, seed: int = 0) -> None:
 @pytest.mark.parametrize("model", ["dense", "fast", "keras-convnet"])
 def test_the_same_answers_as_predict_each_time(model: str) -> None:
     made = network(model)
-    predictor = Predictor(made)
+    predictor = BatchedPredictor(made)
     answers = predictor(IMAGES)
     assert answers.dtype == np.float32
     assert np.abs(answers - made.predict(IMAGES, verbose=0)).max() <= 1e-5
     assert answers.std(axis=0).max() > 0.01, "images that all look alike prove nothing"
     assert np.array_equal(predictor(IMAGES), answers)
-    assert np.array_equal(Predictor(made)(IMAGES), answers)
+    assert np.array_equal(BatchedPredictor(made)(IMAGES), answers)
     assert predictor(IMAGES[:0]).shape == (0, 10)
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_batches_come_back_in_their_places(monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
-    monkeypatch.setattr(devices, "usable_cores", lambda: 2)
-    at_a_time = devices.batches_at_a_time()
+    monkeypatch.setattr(backend, "usable_cores", lambda: 2)
+    at_a_time = backend.predict_workers()
     assert at_a_time == (2 if threads == "2" and backend_name() == "tensorflow" else 1)
-    predictor = Predictor(network("fast"))
+    predictor = BatchedPredictor(network("fast"))
     answers = predictor(IMAGES)
     for start in range(0, len(IMAGES), BATCH):
         alone = predictor(IMAGES[start : start + BATCH])
@@ -73,7 +73,7 @@ def test_batches_come_back_in_their_places(monkeypatch: pytest.MonkeyPatch, thre
 
 def test_a_training_step_is_seen() -> None:
     made = network("fast")
-    predictor = Predictor(made)
+    predictor = BatchedPredictor(made)
     before = predictor(IMAGES)
     unsettle(made, seed=1)
     after = predictor(IMAGES)
@@ -109,7 +109,7 @@ def test_a_layer_that_cannot_be_traced_is_left_to_predict() -> None:
             return k.KerasTensor((images.shape[0], 10), "float32")
 
     body = k.Sequential([Counted()])
-    found = KerasClassifier.around(body, learn("unit", IMAGES)).probabilities(IMAGES[:20])
+    found = KerasClassifier.wrap(body, fit_normalizer("unit", IMAGES)).predict_proba(IMAGES[:20])
     ink = IMAGES[:20].reshape(20, -1)[:, :780].reshape(20, 10, -1).mean(axis=2) / 255
     expected = np.exp(ink) / np.exp(ink).sum(axis=1, keepdims=True)
     assert np.allclose(found, expected, atol=1e-5)

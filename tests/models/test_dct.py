@@ -10,14 +10,14 @@ from scipy.fft import dctn
 
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.models.base import KerasClassifier, load_classifier
-from kaggle_digits.models.dct import cosine_layer, cosine_waves
+from kaggle_digits.models.dct import dct_filters, dct_layer
 from kaggle_digits.models.registry import build
 from kaggle_digits.training.learners import make_learner
 from kaggle_digits.training.recipe import Recipe
 
 
 def test_the_waves_are_those_of_the_cosine_transform_lowest_first() -> None:
-    waves = cosine_waves(25)[:, :, 0, :25]
+    waves = dct_filters(25)[:, :, 0, :25]
     for number in range(25):
         found = dctn(waves[..., number], norm="ortho")
         assert np.abs(found).max() == pytest.approx(1, abs=1e-5)  # one frequency, length 1
@@ -29,7 +29,7 @@ def test_the_waves_are_those_of_the_cosine_transform_lowest_first() -> None:
 
 
 def test_each_wave_has_its_negative() -> None:
-    waves = cosine_waves(7)
+    waves = dct_filters(7)
     assert waves.shape == (5, 5, 1, 14)
     assert np.array_equal(waves[..., 7:], -waves[..., :7])
 
@@ -37,7 +37,7 @@ def test_each_wave_has_its_negative() -> None:
 @pytest.mark.parametrize("filters", [0, 7, 52])
 def test_another_number_of_filters_is_refused(filters: int) -> None:
     with pytest.raises(UsageError, match="even number from 2 to 50"):
-        cosine_layer(filters, 24)
+        dct_layer(filters, 24)
     with pytest.raises(ModelError, match="even number from 2 to 50"):
         build("fast", {"widths": (filters, 3, 4)}, rows=10, batch_size=10)
 
@@ -47,13 +47,13 @@ def test_training_leaves_them_as_they_are_and_they_are_kept(tmp_path: Path) -> N
     labels = (np.arange(64) % 10).astype(np.uint8)
     recipe = Recipe("fast", widths=(6, 4, 5), epochs=1, batch_size=16, optimizer="muon")
     learner = make_learner(recipe, images, labels, seed=3)
-    before = learner.classifier.probabilities(images)
+    before = learner.classifier.predict_proba(images)
     learner.train_epoch(0, lambda step, loss, accuracy: None)
-    expected = learner.classifier.probabilities(images)
+    expected = learner.classifier.predict_proba(images)
     assert not np.allclose(before, expected, atol=1e-3)
-    first = learner.classifier.first_layer()
+    first = learner.classifier.first_layer_weights()
     assert first is not None
-    assert np.array_equal(first, cosine_waves(3)[:, :, 0].transpose(2, 0, 1))
+    assert np.array_equal(first, dct_filters(3)[:, :, 0].transpose(2, 0, 1))
     assert isinstance(learner.classifier, KerasClassifier)
     learner.classifier.save(tmp_path)
-    assert np.allclose(load_classifier(tmp_path).probabilities(images), expected, atol=1e-6)
+    assert np.allclose(load_classifier(tmp_path).predict_proba(images), expected, atol=1e-6)

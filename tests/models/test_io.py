@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from kaggle_digits.core import signing
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.models import io
-from kaggle_digits.models.base import ScikitClassifier, load_classifier
+from kaggle_digits.models.base import SklearnClassifier, load_classifier
 from kaggle_digits.models.io import Untrusted, packed, read_state, state
 from kaggle_digits.models.normalization import Normalizer
 from tests.robustness.hostile_models import evil_pickles, evil_skops, sound_estimator, states, tried
@@ -25,14 +25,14 @@ FEATURES, LABELS = RNG.random((60, 784), np.float32), np.arange(60) % 10
 
 
 def kept(model: Any, folder: Path) -> Path:
-    return ScikitClassifier(model.fit(FEATURES, LABELS), Normalizer("unit")).save(folder)
+    return SklearnClassifier(model.fit(FEATURES, LABELS), Normalizer("unit")).save(folder)
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(), MLPClassifier((5,), max_iter=2)])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_our_models_and_most_of_scikit_learns_need_no_pickle(model: Any, tmp_path: Path) -> None:
     assert kept(model, tmp_path).name == "model.skops"
-    found = load_classifier(tmp_path).probabilities(np.zeros((3, 28, 28), np.uint8))
+    found = load_classifier(tmp_path).predict_proba(np.zeros((3, 28, 28), np.uint8))
     assert np.array_equal(found, model.predict_proba(np.zeros((3, 784), np.float32)))
 
 
@@ -49,7 +49,7 @@ def test_others_are_pickled_and_read_where_they_were_made(
         load_classifier(tmp_path)
     signature = tmp_path / io.SIGNATURE_FILE
     signature.write_text(signing.sign(path.read_bytes()))
-    assert load_classifier(tmp_path).probabilities(np.zeros((1, 28, 28), np.uint8)).shape
+    assert load_classifier(tmp_path).predict_proba(np.zeros((1, 28, 28), np.uint8)).shape
     signature.write_text("0" * 64)
     with pytest.raises(Untrusted):
         load_classifier(tmp_path)

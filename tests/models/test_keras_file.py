@@ -23,4 +23,4 @@ def test_no_strangers_code_runs_and_no_file_outside_is_read(tmp_path: Path) -> N
 
 def test_a_sound_one_is_read(tmp_path: Path) -> None:
     sound_network(tmp_path)
-    assert load_classifier(tmp_path).probabilities(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
+    assert load_classifier(tmp_path).predict_proba(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)

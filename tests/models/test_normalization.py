@@ -8,31 +8,31 @@ from sklearn.datasets import load_digits
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.normalization import KINDS, learn
+from kaggle_digits.models.normalization import KINDS, fit_normalizer
 
 IMAGES = np.pad(load_digits().images[:50] * 15, ((0, 0), (10, 10), (10, 10))).astype(np.uint8)
 
 
 def test_each_kind_is_what_it_says() -> None:
-    unit = learn("unit", IMAGES)(IMAGES)
+    unit = fit_normalizer("unit", IMAGES)(IMAGES)
     assert unit.dtype == np.float32
     assert unit.max() == pytest.approx(IMAGES.max() / 255)
-    lengths = np.sqrt(np.square(learn("l2", IMAGES)(IMAGES)).sum(axis=(1, 2)))
+    lengths = np.sqrt(np.square(fit_normalizer("l2", IMAGES)(IMAGES)).sum(axis=(1, 2)))
     assert lengths == pytest.approx(np.ones(50), rel=1e-5)
-    standard = learn("standard", IMAGES)(IMAGES)
+    standard = fit_normalizer("standard", IMAGES)(IMAGES)
     assert standard.mean() == pytest.approx(0, abs=1e-5)
     assert standard.std() == pytest.approx(1, rel=1e-5)
 
 
 def test_l2_is_keras_own_function() -> None:
     expected = keras().utils.normalize(IMAGES.reshape(50, 784).astype(np.float32), axis=1)
-    assert np.allclose(learn("l2", IMAGES)(IMAGES).reshape(50, 784), expected, atol=1e-6)
+    assert np.allclose(fit_normalizer("l2", IMAGES)(IMAGES).reshape(50, 784), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_keras_layers_give_what_numpy_gives(kind: str) -> None:
     images = np.concatenate([IMAGES, np.zeros((1, 28, 28), np.uint8)])  # a blank one too
-    normalizer = learn(kind, IMAGES)
+    normalizer = fit_normalizer(kind, IMAGES)
     values = images
     for layer in normalizer.layers(keras()):
         values = layer(values)
@@ -42,7 +42,7 @@ def test_keras_layers_give_what_numpy_gives(kind: str) -> None:
 
 
 def test_it_is_learnt_once_and_not_from_what_it_is_applied_to() -> None:
-    normalizer = learn("standard", IMAGES)
+    normalizer = fit_normalizer("standard", IMAGES)
     other = np.full((3, 28, 28), 255, np.uint8)
     assert normalizer(other).mean() != pytest.approx(0)
     assert np.array_equal(normalizer(IMAGES[:1]), normalizer(IMAGES)[:1])
@@ -51,9 +51,9 @@ def test_it_is_learnt_once_and_not_from_what_it_is_applied_to() -> None:
 def test_a_blank_training_set_divides_by_nothing() -> None:
     blank = np.zeros((3, 28, 28), np.uint8)
     for kind in KINDS:
-        assert np.isfinite(learn(kind, blank)(blank)).all()
+        assert np.isfinite(fit_normalizer(kind, blank)(blank)).all()
 
 
 def test_unknown_kinds_are_refused() -> None:
     with pytest.raises(UsageError, match="one of: unit, l2, standard"):
-        learn("minmax", IMAGES)
+        fit_normalizer("minmax", IMAGES)

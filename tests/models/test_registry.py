@@ -10,8 +10,13 @@ from sklearn.datasets import load_digits
 
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import Classifier, KerasClassifier, ScikitClassifier, load_classifier
-from kaggle_digits.models.normalization import learn
+from kaggle_digits.models.base import (
+    Classifier,
+    KerasClassifier,
+    SklearnClassifier,
+    load_classifier,
+)
+from kaggle_digits.models.normalization import fit_normalizer
 from kaggle_digits.models.registry import BUILDERS, build, find_builder
 
 IMAGES = np.pad(load_digits().images[:80] * 15, ((0, 0), (10, 10), (10, 10))).astype(np.uint8)
@@ -21,11 +26,11 @@ LABELS = load_digits().target[:80]
 def classifier(model: str, **options: object) -> Classifier:
     """An untrained Keras model, or a scikit-learn model fitted to 80 digits."""
     keras().utils.set_random_seed(0)
-    normalizer = learn("unit", IMAGES)
+    normalizer = fit_normalizer("unit", IMAGES)
     built = build(model, options, rows=len(IMAGES), batch_size=10)
     if not hasattr(built, "predict_proba"):
-        return KerasClassifier.around(built, normalizer)
-    found = ScikitClassifier(built, normalizer)
+        return KerasClassifier.wrap(built, normalizer)
+    found = SklearnClassifier(built, normalizer)
     built.fit(found.features(IMAGES), LABELS)
     return found
 
@@ -33,14 +38,14 @@ def classifier(model: str, **options: object) -> Classifier:
 @pytest.mark.parametrize("model", BUILDERS)
 def test_every_model_predicts_is_kept_and_read_again(model: str, tmp_path: Path) -> None:
     made = classifier(model)
-    probabilities = made.probabilities(IMAGES)
+    probabilities = made.predict_proba(IMAGES)
     assert probabilities.shape == (80, 10)
     assert probabilities.dtype == np.float32
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    assert made.probabilities(IMAGES[:0]).shape == (0, 10)
+    assert made.predict_proba(IMAGES[:0]).shape == (0, 10)
     made.save(tmp_path)
-    assert np.array_equal(load_classifier(tmp_path).probabilities(IMAGES), probabilities)
-    first = made.first_layer()
+    assert np.array_equal(load_classifier(tmp_path).predict_proba(IMAGES), probabilities)
+    first = made.first_layer_weights()
     assert first is not None
     assert first.shape[1:] in {(28, 28), (5, 5), (3, 3)}, "dense weights, or filters as they are"
 
@@ -102,12 +107,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("own")
 def test_models_of_ones_own() -> None:
     made = classifier("own_models:softmax_inside")
-    assert np.allclose(made.probabilities(IMAGES).sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(made.predict_proba(IMAGES).sum(axis=1), 1, atol=1e-5)
     body = build("own_models:softmax_inside", {}, rows=80, batch_size=10)
-    wrapped = KerasClassifier.around(body, learn("unit", IMAGES))
-    direct = body(learn("unit", IMAGES)(IMAGES)[..., None])
-    assert np.allclose(wrapped.probabilities(IMAGES), direct, atol=1e-5)
-    assert (classifier("own_models:bayes").probabilities(IMAGES).argmax(1) == LABELS).mean() > 0.8
+    wrapped = KerasClassifier.wrap(body, fit_normalizer("unit", IMAGES))
+    direct = body(fit_normalizer("unit", IMAGES)(IMAGES)[..., None])
+    assert np.allclose(wrapped.predict_proba(IMAGES), direct, atol=1e-5)
+    assert (classifier("own_models:bayes").predict_proba(IMAGES).argmax(1) == LABELS).mean() > 0.8
 
 
 @pytest.mark.usefixtures("own")

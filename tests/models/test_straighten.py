@@ -79,9 +79,9 @@ def test_each_image_is_taken_by_itself() -> None:
 @pytest.mark.parametrize("model", ["strong-3x3", "strong-upright", "strong-evened", "strong-5x5"])
 def test_the_designs_are_kept_and_read_back(model: str, tmp_path: Path) -> None:
     body = build(model, {"widths": (2, 3, 4, 5)}, rows=100, batch_size=10)
-    classifier = KerasClassifier.around(body, Normalizer("unit"))
+    classifier = KerasClassifier.wrap(body, Normalizer("unit"))
     images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), np.uint8)
     classifier.save(tmp_path)
-    expected = classifier.probabilities(images)
-    assert np.allclose(load_classifier(tmp_path).probabilities(images), expected, atol=1e-6)
+    expected = classifier.predict_proba(images)
+    assert np.allclose(load_classifier(tmp_path).predict_proba(images), expected, atol=1e-6)
     assert np.allclose(expected.sum(axis=1), 1, atol=1e-5)

@@ -21,11 +21,11 @@ import psutil
 from PIL import Image
 
 from kaggle_digits.app.header_timeout import HEAD_SECONDS
-from kaggle_digits.imaging.loading import MOST_PIXELS
+from kaggle_digits.imaging.loading import MAX_PIXELS
 from tests.robustness.app_uploads import uploads
 from tests.robustness.rows import Row
 from tests.robustness.runners import clean
-from tests.support.pictures import STROKES, as_file, drawn
+from tests.support.pictures import STROKES, draw_digit, encode
 
 KD = [sys.executable, "-m", "kaggle_digits"]
 CLIENTS, EACH = 200, 10
@@ -59,7 +59,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     ):
         subprocess.run([*KD, *words], cwd=work, env=env, check=True, capture_output=True)
     with _app(work, env) as (process, port):
-        one = as_file(drawn(4, 168))
+        one = encode(draw_digit(4, 168))
         assert _post(port, one)[0] == 200
         yield _addresses(process, port)
         yield from _uploads(process, port, one, random.Random(seed), quick)
@@ -183,7 +183,7 @@ def _paths(port: int) -> Row:
             bad += 1
             print(f"BAD path {path[:80]}: {answer[:200]!r}", file=sys.stderr)
     for run in ("../dense", "%2e%2e%2fdense", "/etc", "dense%00", "..", ".", "a" * 5000, "%0a"):
-        status, said = _post(port, as_file(drawn(1)), to=f"{CLASSIFY}?run={run}")
+        status, said = _post(port, encode(draw_digit(1)), to=f"{CLASSIFY}?run={run}")
         if not 400 <= status < 500 or b"Traceback" in said:
             bad += 1
             print(f"BAD run {run[:80]}: {status} {said[:200]!r}", file=sys.stderr)
@@ -208,7 +208,7 @@ def _names(port: int, body: bytes) -> Row:
 
 def _crowd(process: psutil.Process, port: int, clients: int) -> Row:
     """Many people draw at once, each asking again when answered."""
-    pictures = [as_file(drawn(digit, 168)) for digit in STROKES]
+    pictures = [encode(draw_digit(digit, 168)) for digit in STROKES]
     before = process.memory_info().rss / 2**20
     taken: list[float] = []
     failed: list[str] = []
@@ -270,8 +270,8 @@ def _large_at_once(process: psutil.Process, port: int, clients: int) -> Row:
 
 def _wide_at_once(process: psutil.Process, port: int, clients: int) -> Row:
     """Sound pictures of as many pixels as are just read, in few bytes."""
-    side = int(MOST_PIXELS**0.5)
-    body = as_file(Image.new("RGBA", (side, side), (255, 255, 255, 255)))
+    side = int(MAX_PIXELS**0.5)
+    body = encode(Image.new("RGBA", (side, side), (255, 255, 255, 255)))
     with ThreadPoolExecutor(clients) as pool:
         found = list(pool.map(lambda _: _post(port, body)[0], range(clients)))
     bad = sum(status != 200 for status in found)

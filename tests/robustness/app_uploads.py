@@ -11,7 +11,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from tests.support.pictures import as_file, drawn
+from tests.support.pictures import draw_digit, encode
 
 KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 MANY, FEW = 200, 20
@@ -19,7 +19,7 @@ MANY, FEW = 200, 20
 
 def uploads(rng: random.Random, *, quick: bool) -> dict[str, list[bytes]]:
     """Kind → bodies, each of which must be refused."""
-    whole = {kind: as_file(drawn(4, 200).convert("L"), kind) for kind in KINDS}
+    whole = {kind: encode(draw_digit(4, 200).convert("L"), kind) for kind in KINDS}
     return {
         "no picture": _no_pictures(rng),
         "pictures cut off at a random byte": [
@@ -58,7 +58,7 @@ def _cut(rng: random.Random, whole: bytes) -> bytes:
 
 def _animated(kind: str) -> bytes:
     out = BytesIO()
-    first, *rest = (drawn(digit, 64) for digit in (1, 4, 7))
+    first, *rest = (draw_digit(digit, 64) for digit in (1, 4, 7))
     first.save(out, kind, save_all=True, append_images=rest)
     return out.getvalue()
 
@@ -69,10 +69,10 @@ def _bombs() -> list[bytes]:
     return [
         _png(2**31 - 1, 2**31 - 1),
         _png(50_000, 50_000, zlib.compress(bytes(50_000 * 200), 9)),
-        as_file(flat, "PNG"),
-        as_file(flat, "TIFF", compression="group4"),
-        as_file(flat, "GIF"),
-        as_file(progressive, "JPEG", progressive=True),
+        encode(flat, "PNG"),
+        encode(flat, "TIFF", compression="group4"),
+        encode(flat, "GIF"),
+        encode(progressive, "JPEG", progressive=True),
         # A chunk of text that unpacks to a gigabyte.
         _png(28, 28, before=_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8), 9))),
     ]

@@ -18,7 +18,7 @@ Target = Callable[[bytes], None]
 def csv_target(folder: Path) -> Target:
     """Any bytes as train.csv of three columns, beside the slow reader's answer."""
     from kaggle_digits.core.errors import DataError
-    from kaggle_digits.data.csv_reader import read_whole_numbers
+    from kaggle_digits.data.csv_reader import read_int_csv
     from tests.robustness import slow_csv
 
     path = Path("train.csv")
@@ -28,7 +28,7 @@ def csv_target(folder: Path) -> Target:
             return
         expected = slow_csv.read(data, COLUMNS, HIGHEST)
         try:
-            _, blocks = read_whole_numbers(path, data, COLUMNS, HIGHEST, np.uint8)
+            _, blocks = read_int_csv(path, data, COLUMNS, HIGHEST, np.uint8)
             found = np.concatenate(list(blocks)).tolist()
         except DataError as error:
             said = str(error)

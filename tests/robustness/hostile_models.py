@@ -22,7 +22,7 @@ import numpy as np
 
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import KerasClassifier, ScikitClassifier, load_classifier
+from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, load_classifier
 from kaggle_digits.models.io import read_state
 from kaggle_digits.models.normalization import Normalizer
 from tests.robustness.rows import Row
@@ -65,7 +65,7 @@ def tried(work: Path, mark: Path, what: str, name: str, contents: list[bytes]) -
         (folder / name).write_bytes(content)
         fault = ""
         try:
-            found = load_classifier(folder).probabilities(IMAGES)
+            found = load_classifier(folder).predict_proba(IMAGES)
             harmless += 1
             weights = np.nan_to_num(found).tobytes()
             fault = "a file outside was read" if SECRET in weights else ""
@@ -211,7 +211,7 @@ def sound_network(folder: Path) -> dict[str, bytes]:
     """The files in a sound model.keras."""
     k = keras()
     body = k.Sequential([k.layers.Flatten(), k.layers.Dense(10)])
-    path = KerasClassifier.around(body, Normalizer("unit")).save(folder)
+    path = KerasClassifier.wrap(body, Normalizer("unit")).save(folder)
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -350,10 +350,10 @@ def evil_layers(command: str, secret: Path) -> Iterator[dict[str, Any]]:
     yield {"module": "keras.layers", "class_name": "Dense", "config": {"units": 2**40}}
 
 
-def sound_estimator() -> ScikitClassifier:
+def sound_estimator() -> SklearnClassifier:
     """A model of scikit-learn's, fitted to ten images."""
     from sklearn.linear_model import LogisticRegression
 
-    found = ScikitClassifier(LogisticRegression(), Normalizer("unit"))
+    found = SklearnClassifier(LogisticRegression(), Normalizer("unit"))
     found.estimator.fit(found.features(IMAGES), np.arange(10))
     return found

@@ -32,7 +32,7 @@ from tests.support.competition_files import submission
 from tests.support.elsewhere import Elsewhere
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.kernels import Session, answering
-from tests.support.pictures import as_file, drawn
+from tests.support.pictures import draw_digit, encode
 
 AT_ONCE, EACH_THIRD = 6, 3
 SIGNING_IN = {"IntrospectToken", "GenerateAccessToken"}  # their bodies hold what signs in
@@ -163,7 +163,7 @@ class Spot:
                 self._kd("fetch", "--force", "--debug", **more, **lower)
                 self._kd("fetch", "--source", "openml", "--data-dir", "o", "--debug", **more)
             if at_home:
-                (self._folder / "seven.png").write_bytes(as_file(drawn(7)))
+                (self._folder / "seven.png").write_bytes(encode(draw_digit(7)))
                 for words in AT_HOME[:: 6 if quick else 1]:
                     self._kd(*words)
                     self._kd(*words, "--debug")

@@ -122,11 +122,11 @@ def _picture(path: Path) -> None:
 
 
 def _lite(path: Path) -> None:
-    from kaggle_digits.models.litert import LiteClassifier
+    from kaggle_digits.models.litert import LiteRTClassifier
 
     if path.read_bytes()[4:8] != LITE_MARK:
         raise ValueError("no model")
-    LiteClassifier(path)
+    LiteRTClassifier(path)
 
 
 CHECKS: dict[str, Callable[[Path], None]] = {

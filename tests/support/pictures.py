@@ -16,17 +16,17 @@ STROKES: dict[int, list[list[tuple[int, int]]]] = {
 }
 
 
-def drawn(
+def draw_digit(
     digit: int, side: int = 200, *, paper: Any = 255, pen: Any = 0, width: float = 0.09
 ) -> Image.Image:
     """A digit on a square of ``side``, filling its middle half."""
     mode = "L" if isinstance(paper, int) else "RGB"
     picture = Image.new(mode, (side, side), paper)
-    stroke(picture, digit, (side / 4, side / 4), side / 2, pen=pen, width=width)
+    draw_strokes(picture, digit, (side / 4, side / 4), side / 2, pen=pen, width=width)
     return picture
 
 
-def stroke(
+def draw_strokes(
     picture: Image.Image,
     digit: int,
     corner: tuple[float, float],
@@ -43,7 +43,7 @@ def stroke(
         draw.line(points, fill=pen, width=max(1, round(width * size)), joint="curve")
 
 
-def as_file(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """The bytes of a picture file."""
     out = BytesIO()
     picture.save(out, kind, **options)

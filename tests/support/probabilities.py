@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def noisy(
+def noisy_probs(
     labels: NDArray[np.uint8], strength: float, seed: int, sureness: float = 1.0
 ) -> NDArray[np.float32]:
     """(n, 10) float32 that are right more often the smaller ``strength``.
@@ -19,6 +19,6 @@ def noisy(
     return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
 
 
-def some_labels(n: int = 600) -> NDArray[np.uint8]:
+def random_labels(n: int = 600) -> NDArray[np.uint8]:
     """(n,) digits, always the same."""
     return np.random.default_rng(0).integers(0, 10, n).astype(np.uint8)

@@ -216,7 +216,7 @@ def test_amounts_that_leave_no_digit_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_views_reach_as_far_as_training_images_were_moved() -> None:
     how = Augmentation(rotation=12.0, zoom=0.12, shear=0.05, shift=1.5)
-    assert Recipe("strong", augment=how).reach == (12.0, 0.12, 0.12, 0.05, 1.5, 1.5)
-    assert Recipe("strong").reach is None
+    assert Recipe("strong", augment=how).affine_range == (12.0, 0.12, 0.12, 0.05, 1.5, 1.5)
+    assert Recipe("strong").affine_range is None
     bent = Augmentation(**NOTHING, elastic=1.0)
-    assert Recipe("strong", augment=bent).reach is None
+    assert Recipe("strong", augment=bent).affine_range is None

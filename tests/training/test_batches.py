@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.models.backend import keras, start_anew
+from kaggle_digits.models.backend import keras, reset_session
 from kaggle_digits.training.batches import Batches
 
 ROWS, SIZE = 10, 4
@@ -38,7 +38,7 @@ def test_what_is_learnt_is_what_arrays_would_teach() -> None:
         {"x": images[order], "y": targets[order], "batch_size": SIZE, "shuffle": False},
         Batches(images, targets, SIZE).arranged(order),
     ):
-        start_anew(5)
+        reset_session(5)
         k = keras()
         layers = [k.layers.Rescaling(1 / 255), k.layers.Flatten(), k.layers.Dense(10)]
         model = k.Sequential([k.Input((28, 28)), *layers])

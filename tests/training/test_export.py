@@ -14,7 +14,7 @@ from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
 from kaggle_digits.inference.reader import open_reader
-from kaggle_digits.models.export import FILES, read_back
+from kaggle_digits.models.export import FILES, load_exported
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import export
 from kaggle_digits.training.committee import Committee
@@ -41,9 +41,9 @@ def test_each_format_answers_as_the_run_and_its_readme_works(
     assert done.difference <= 1e-4
     assert done.n == 1_000
     images = dataset.test.images[:50]
-    found = read_back(kind, done.path)(images)
+    found = load_exported(kind, done.path)(images)
     reader = open_reader(committee.path.parent, committee.name)
-    assert np.allclose(found, reader.probabilities(images), atol=1e-4)
+    assert np.allclose(found, reader.predict_proba(images), atol=1e-4)
     (code,) = re.findall(r"```python\n(.*?)```", (done.folder / "README.md").read_text(), re.DOTALL)
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=done.folder, capture_output=True, text=True
@@ -55,7 +55,7 @@ def test_what_answers_otherwise_is_not_kept(
     committee: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        export, "read_back", lambda kind, path: lambda images: np.zeros((len(images), 10))
+        export, "load_exported", lambda kind, path: lambda images: np.zeros((len(images), 10))
     )
     with pytest.raises(ModelError, match="answers otherwise than Keras"):
         export_run(committee, "litert", tmp_path / "there")

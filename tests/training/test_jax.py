@@ -17,7 +17,7 @@ from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.models.base import load_classifier
-from kaggle_digits.models.litert import LITE_FILE
+from kaggle_digits.models.litert import LITERT_FILE
 from kaggle_digits.runs.store import open_run
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.predict import predict_again
@@ -59,8 +59,8 @@ from tests.training.test_train import StopAfter
 fit.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 dataset, here = load(Path(sys.argv[1])), Path(sys.argv[2])
 theirs = load_classifier(here / "tensorflow" / "members" / "0")
-np.save(here / "theirs.npy", theirs.probabilities(dataset.test.images))
-np.save(here / "few.npy", theirs.probabilities(dataset.test.images[:3]))
+np.save(here / "theirs.npy", theirs.predict_proba(dataset.test.images))
+np.save(here / "few.npy", theirs.predict_proba(dataset.test.images[:3]))
 assert "tensorflow" not in sys.modules  # reading needs none
 train(dataset, RECIPE, Split(), runs_dir=here, name="jax")
 try:
@@ -107,12 +107,12 @@ def test_a_recipe_learns_as_well(here: Path) -> None:
 
 def test_a_model_reads_alike_on_both(here: Path, dataset: Dataset) -> None:
     ours = load_classifier(here / "tensorflow" / "members" / "0")
-    expected = ours.probabilities(dataset.test.images)
+    expected = ours.predict_proba(dataset.test.images)
     assert np.abs(np.load(here / "theirs.npy") - expected).max() <= 1e-5
     assert np.abs(np.load(here / "few.npy") - expected[:3]).max() <= 1e-5
     run = open_run(here, "jax")
     assert np.abs(predict_again(run, dataset) - run.test()).max() <= 1e-5
-    assert not (run.member_folder(0) / LITE_FILE).exists()
+    assert not (run.member_folder(0) / LITERT_FILE).exists()
 
 
 def test_the_same_seed_repeats_bit_for_bit_also_when_interrupted(here: Path) -> None:

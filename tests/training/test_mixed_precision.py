@@ -13,7 +13,7 @@ from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
 from kaggle_digits.models.base import KerasClassifier, flat_layers, load_classifier
-from kaggle_digits.models.litert import LITE_FILE
+from kaggle_digits.models.litert import LITERT_FILE
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.keras_trainer import KerasLearner
@@ -52,7 +52,7 @@ def test_it_learns_and_leaves_a_model_in_float32(
     assert test.dtype == np.float32
     assert np.allclose(test.sum(axis=1), 1, atol=1e-6)
     folder = run.member_folder(0)
-    assert (folder / LITE_FILE).is_file()
+    assert (folder / LITERT_FILE).is_file()
     kept = load_classifier(folder)
     assert isinstance(kept, KerasClassifier)
     layers = [*flat_layers(kept.network), kept.network]

@@ -12,7 +12,7 @@ from kaggle_digits.core.errors import ModelError, RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
 from kaggle_digits.models.base import load_classifier
-from kaggle_digits.models.tta import view_probabilities
+from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.predict import held_out_again, predict_again, recipe_views
 from kaggle_digits.training.recipe import Recipe
@@ -53,7 +53,7 @@ def test_the_views_of_the_recipe_give_what_the_training_left(
     rows = np.flatnonzero(np.isfinite(found[1][:, 0]))
     network = load_classifier(run.member_folder(0))
     for views, probabilities in found.items():
-        expected = view_probabilities(network, dataset.train.images[rows], views, None)
+        expected = predict_tta(network, dataset.train.images[rows], views, None)
         assert np.array_equal(probabilities[rows], expected)
     assert not np.allclose(found[1][rows], found[9][rows], atol=1e-4)
     assert np.array_equal(predict_again(run, dataset, 5), run.test())
