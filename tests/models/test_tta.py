@@ -130,7 +130,7 @@ class Reads:
         return found
 
 
-@pytest.mark.parametrize("reach", [None, REACH])
+@pytest.mark.parametrize("affine_range", [None, REACH])
 def test_answers_are_averaged_over_the_views(
     upright: NDArray[np.uint8], affine_range: AffineRange | None
 ) -> None:
