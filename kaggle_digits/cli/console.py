@@ -51,7 +51,7 @@ def redact(text: str) -> str:
     """``text`` without what stands in a credential's place."""
     from kaggle_digits.kaggle_api import redaction
 
-    return redaction.hide(text)
+    return redaction.redact(text)
 
 
 @contextlib.contextmanager

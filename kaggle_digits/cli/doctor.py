@@ -158,10 +158,12 @@ def _kaggle(*, offline: bool, timeout: float) -> Iterator[Finding]:
         yield Finding("credential", ODD, *_split(str(error)))
         return
     if credential is None:
-        remedy = f"to fetch and submit, {credentials.HOW_TO}; without: kd fetch --source sample"
+        remedy = (
+            f"to fetch and submit, {credentials.CREDENTIAL_HELP}; without: kd fetch --source sample"
+        )
         yield Finding("credential", ODD, "none", remedy)
         return
-    if credential.exposed:
+    if credential.is_world_readable:
         remedy = f"chmod 600 {credential.path}"
         yield Finding("credential", ODD, f"{credential}; others may read it", remedy)
     else:
@@ -175,14 +177,16 @@ def _kaggle(*, offline: bool, timeout: float) -> Iterator[Finding]:
 def _accepted(timeout: float) -> Finding:
     from dataclasses import replace
 
-    from kaggle_digits.kaggle_api.client import Kaggle
-    from kaggle_digits.kaggle_api.retry import Patience
+    from kaggle_digits.kaggle_api.client import CompetitionClient
+    from kaggle_digits.kaggle_api.retry import RetryPolicy
 
     with Display() as display:
-        kaggle = Kaggle(patience=replace(Patience.of(timeout), tries=2), progress=display)
-        files = kaggle.files()
-        limits = kaggle.limits()
-    left = f", {limits.left} submissions left today" if limits.known else ""
+        kaggle = CompetitionClient(
+            policy=replace(RetryPolicy.from_timeout(timeout), max_attempts=2), progress=display
+        )
+        files = kaggle.list_files()
+        limits = kaggle.submission_limits()
+    left = f", {limits.remaining} submissions left today" if limits.known else ""
     text = f"accepts the credential; {len(files)} files listed{left}"
     return Finding("Kaggle", GOOD, text)
 

@@ -34,12 +34,16 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Put train.csv, test.csv and sample_submission.csv into data/, verified."""
-    from kaggle_digits.kaggle_api.retry import Patience
+    from kaggle_digits.kaggle_api.retry import RetryPolicy
     from kaggle_digits.sources import fetch as fetch_files
 
     with Display() as display:
         report = fetch_files(
-            source, data_dir, force=force, patience=Patience.of(timeout), progress=display
+            source,
+            data_dir,
+            force=force,
+            policy=RetryPolicy.from_timeout(timeout),
+            progress=display,
         )
     for warning in report.warnings:
         console.warn(warning)

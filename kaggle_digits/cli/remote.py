@@ -212,9 +212,9 @@ def pull(
 
 
 def _kernels(timeout: float, display: Display) -> NotebookClient:
-    from kaggle_digits.kaggle_api.retry import Patience
+    from kaggle_digits.kaggle_api.retry import RetryPolicy
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
 
-    kernels = NotebookClient(patience=Patience.of(timeout), progress=display)
+    kernels = NotebookClient(policy=RetryPolicy.from_timeout(timeout), progress=display)
     console.note(f"using the {kernels.credential}")
     return kernels

@@ -15,9 +15,9 @@ from kaggle_digits.cli.options import DATA, SUBMISSIONS, AsJson, DataDir, Submis
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.kaggle_api.client import Kaggle
-    from kaggle_digits.kaggle_api.submission_log import Entry
-    from kaggle_digits.kaggle_api.validate import Checked
+    from kaggle_digits.kaggle_api.client import CompetitionClient
+    from kaggle_digits.kaggle_api.submission_log import LogEntry
+    from kaggle_digits.kaggle_api.validate import ValidatedSubmission
 
 RESET = "the count starts anew at 00:00 UTC: run it again then"
 
@@ -49,23 +49,23 @@ def submit(
     """Check a submission, send it to Kaggle once, log it."""
     from kaggle_digits.kaggle_api import status
     from kaggle_digits.kaggle_api import submit as sending
-    from kaggle_digits.kaggle_api.client import Kaggle
-    from kaggle_digits.kaggle_api.retry import Patience
-    from kaggle_digits.kaggle_api.validate import check, resolve
+    from kaggle_digits.kaggle_api.client import CompetitionClient
+    from kaggle_digits.kaggle_api.retry import RetryPolicy
+    from kaggle_digits.kaggle_api.validate import find_submission_file, validate_submission
 
-    patience = Patience.of(timeout)
-    path = resolve(target, submissions_dir)
+    policy = RetryPolicy.from_timeout(timeout)
+    path = find_submission_file(target, submissions_dir)
     console.note(f"checking {path}")
-    checked = check(path, data_dir=data_dir)
+    checked = validate_submission(path, data_dir=data_dir)
     _show_check(checked)
     if not yes and not is_interactive():
         raise UsageError(f"nobody to ask: kd submit {path} needs --yes; nothing was sent")
 
     with Display() as display:
-        kaggle = Kaggle(patience=patience, progress=display)
+        kaggle = CompetitionClient(policy=policy, progress=display)
         console.note(f"using the {kaggle.credential}")
-        status.settle(submissions_dir, kaggle)
-        before = sending.earlier(checked, submissions_dir)
+        status.reconcile(submissions_dir, kaggle)
+        before = sending.find_duplicate(checked, submissions_dir)
         if before is not None and before.ref is not None and wait and not force:
             console.note(f"these bytes were sent on {before.time[:10]} (ref {before.ref})")
             entry = before
@@ -82,7 +82,7 @@ def submit(
             console.note(f"submitted {path.name} (ref {entry.ref}): {entry.message}")
         if wait:
             console.note("waiting for the score")
-            entry = status.wait(entry, kaggle=kaggle, submissions_dir=submissions_dir)
+            entry = status.wait_for_score(entry, kaggle=kaggle, submissions_dir=submissions_dir)
     _show_entry(entry, submissions_dir, as_json=as_json)
 
 
@@ -91,7 +91,7 @@ def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _show_check(checked: Checked) -> None:
+def _show_check(checked: ValidatedSubmission) -> None:
     origin, made_by = checked.origin, "of unknown origin"
     if origin is not None:
         made_by = f"from {checked.run}"
@@ -103,26 +103,26 @@ def _show_check(checked: Checked) -> None:
         console.warn(warning)
 
 
-def _ask(kaggle: Kaggle, path: Path, *, yes: bool) -> None:
+def _ask(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:
     """Say how many submissions are left; let the user say no."""
-    from kaggle_digits.kaggle_api.errors import AnswerError
+    from kaggle_digits.kaggle_api.errors import KaggleApiError
 
     try:
-        limits = kaggle.limits()
-    except AnswerError as error:
+        limits = kaggle.submission_limits()
+    except KaggleApiError as error:
         if error.status in (401, 403):
             raise
         console.note("how many submissions are left today could not be learnt")
     else:
         if limits.known:
-            console.note(f"submissions left today: {limits.left}")
-        if limits.known and limits.left <= 0:
+            console.note(f"submissions left today: {limits.remaining}")
+        if limits.known and limits.remaining <= 0:
             raise KaggleError(f"no submission is left today ({limits.today} made); {RESET}")
     if not yes and not typer.confirm(f"Submit {path} to Kaggle?", default=True, err=True):
         raise SubmissionError(f"{path} was not sent")
 
 
-def _show_entry(entry: Entry, submissions_dir: Path, *, as_json: bool) -> None:
+def _show_entry(entry: LogEntry, submissions_dir: Path, *, as_json: bool) -> None:
     if as_json:
         console.print_json({**asdict(entry), "log": str(submissions_dir / "log.csv")})
         return

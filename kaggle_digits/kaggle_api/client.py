@@ -18,14 +18,14 @@ from kaggle_digits.kaggle_api.download import download
 from kaggle_digits.kaggle_api.errors import (
     COMPETITION,
     SUBMISSIONS_PAGE,
-    AnswerError,
+    KaggleApiError,
     NotJsonError,
     explain,
     one_line,
 )
 from kaggle_digits.kaggle_api.http import time_limits
-from kaggle_digits.kaggle_api.retry import persist
-from kaggle_digits.kaggle_api.session import SignedIn
+from kaggle_digits.kaggle_api.retry import retry
+from kaggle_digits.kaggle_api.session import KaggleSession
 
 PAGE_SIZE = 100
 
@@ -50,27 +50,27 @@ class RemoteSubmission:
 
 
 @dataclass(frozen=True)
-class Limits:
+class SubmissionLimits:
     """Submissions made today and still allowed; both 0 before the first ever."""
 
     today: int
-    left: int
+    remaining: int
 
     @property
     def known(self) -> bool:
         """Kaggle answers 0 and 0 for someone who has never submitted."""
-        return bool(self.today or self.left)
+        return bool(self.today or self.remaining)
 
 
-class Kaggle(SignedIn):
-    """Kaggle's Digit Recognizer, as the user whose credential is found; see SignedIn."""
+class CompetitionClient(KaggleSession):
+    """Kaggle's Digit Recognizer, as the user whose credential is found; see KaggleSession."""
 
     def username(self) -> str | None:
         """Whose credential it is, as far as the client knows, once Kaggle has accepted it."""
         name = self._session.api().config_values.get("username")
         return str(name) if name else None
 
-    def files(self) -> list[RemoteFile]:
+    def list_files(self) -> list[RemoteFile]:
         """The competition's files."""
         doing = "listing the competition's files"
         answer = self._session.ask(doing, lambda api: api.competition_list_files(COMPETITION))
@@ -104,7 +104,7 @@ class Kaggle(SignedIn):
             response = self._session.ask(doing, start, tries=1)
             with (
                 self._session.explained(doing),
-                time_limits(self.patience.connect, self.patience.read),
+                time_limits(self.policy.connect_timeout, self.policy.read_timeout),
             ):
                 return download(
                     response,
@@ -112,19 +112,19 @@ class Kaggle(SignedIn):
                     file.bytes,
                     folder,
                     self.progress,
-                    slow=self.patience.slow,
+                    slow=self.policy.slow_timeout,
                 )
 
         self._session.api()
-        return persist(once, self.patience, self.progress.note)
+        return retry(once, self.policy, self.progress.note)
 
-    def limits(self) -> Limits:
+    def submission_limits(self) -> SubmissionLimits:
         """How many submissions are left today."""
         answer = self._session.ask(
             "asking for the submissions left",
             lambda api: api.competition_get_submission_limits(COMPETITION),
         )
-        return Limits(int(answer.num_today or 0), int(answer.num_allowed_now or 0))
+        return SubmissionLimits(int(answer.num_today or 0), int(answer.num_allowed_now or 0))
 
     def upload(self, name: str, content: bytes) -> str:
         """Send the bytes of a file called ``name``; nothing is submitted yet.
@@ -157,28 +157,28 @@ class Kaggle(SignedIn):
                 answer = requests.put(place.create_url, data=content)
                 if answer.status_code not in (200, 201):
                     again = answer.status_code >= 500 or answer.status_code in (408, 429)
-                    raise AnswerError(
+                    raise KaggleApiError(
                         f"the upload of {name} failed ({answer.status_code}), so nothing was "
                         "submitted; run it again in a few minutes",
                         status=answer.status_code,
-                        again=again,
-                        refused=True,
+                        retryable=again,
+                        not_applied=True,
                     )
 
             self._session.ask(doing, put, tries=1)
             return str(place.token)
 
         self._session.api()
-        return persist(once, self.patience, self.progress.note)
+        return retry(once, self.policy, self.progress.note)
 
-    def create(self, token: str, description: str) -> int:
+    def create_submission(self, token: str, description: str) -> int:
         """Submit uploaded bytes: asked again only where it is certain that nothing was submitted.
 
         Returns:
             The submission's ref.
 
         Raises:
-            AnswerError: ``refused`` where it is certain that nothing was submitted.
+            KaggleApiError: ``not_applied`` where it is certain that nothing was submitted.
         """
         from kagglesdk.competitions.types.competition_api_service import ApiCreateSubmissionRequest
 
@@ -194,20 +194,20 @@ class Kaggle(SignedIn):
         def once() -> int:
             try:
                 answer = self._session.ask(doing, send, tries=1)
-            except AnswerError as error:
-                error.again = error.again and error.refused
+            except KaggleApiError as error:
+                error.retryable = error.retryable and error.not_applied
                 raise
             if not answer.ref:
                 words = one_line(str(answer.message or "")) or "no reason given"
-                raise AnswerError(
+                raise KaggleApiError(
                     f"Kaggle did not confirm the submission ({words}); look at "
                     f"{SUBMISSIONS_PAGE}, then run it again"
                 )
             return int(answer.ref)
 
-        return persist(once, self.patience, self.progress.note)
+        return retry(once, self.policy, self.progress.note)
 
-    def submission(self, ref: int) -> RemoteSubmission:
+    def get_submission(self, ref: int) -> RemoteSubmission:
         """One submission."""
         from kagglesdk.competitions.types.competition_api_service import ApiGetSubmissionRequest
 
@@ -224,7 +224,7 @@ class Kaggle(SignedIn):
 
         return _submission(self._session.ask(doing, get))
 
-    def submissions(self) -> list[RemoteSubmission]:
+    def list_submissions(self) -> list[RemoteSubmission]:
         """The newest submissions, newest first."""
         answer = self._session.ask(
             "listing your submissions",

@@ -15,7 +15,7 @@ from pathlib import Path
 from kaggle_digits.core.errors import KaggleError
 
 SETTINGS_PAGE = "https://www.kaggle.com/settings"
-HOW_TO = (
+CREDENTIAL_HELP = (
     f'make a token at {SETTINGS_PAGE} (API, "Generate New Token") and save it as '
     "~/.kaggle/access_token, or put it in the variable KAGGLE_API_TOKEN"
 )
@@ -44,7 +44,7 @@ class Credential:
         return f"{self.kind}{owner} in {self.place}"
 
     @property
-    def exposed(self) -> bool:
+    def is_world_readable(self) -> bool:
         """Whether other users of this machine may read the file."""
         try:
             return bool(
@@ -72,7 +72,8 @@ def require() -> Credential:
     credential = find()
     if credential is None:
         raise KaggleError(
-            f"no Kaggle credential found; {HOW_TO} (without an account: kd fetch --source sample)"
+            f"no Kaggle credential found; {CREDENTIAL_HELP} "
+            "(without an account: kd fetch --source sample)"
         )
     return credential
 
@@ -148,13 +149,13 @@ def _api_key(env: Mapping[str, str]) -> Credential | None:
             given, due = "KAGGLE_USERNAME", "KAGGLE_KEY"
             if "key" in over:
                 given, due = due, given
-            raise KaggleError(f"{given} is set but {due} is not; set both, or {HOW_TO}")
+            raise KaggleError(f"{given} is set but {due} is not; set both, or {CREDENTIAL_HELP}")
         return None
     content = {**_json(path), **over}
     if not all(isinstance(content.get(field), str) for field in ("username", "key")):
         raise KaggleError(
             f"{_shown(path)} does not hold a username and a key; download it again from "
-            f'{SETTINGS_PAGE} (API, "Create Legacy API Key"), or {HOW_TO}'
+            f'{SETTINGS_PAGE} (API, "Create Legacy API Key"), or {CREDENTIAL_HELP}'
         )
     place = _shown(path)
     _refuse_odd(f"{content['username']}{content['key']}", f"{API_KEY} in {place}")
@@ -180,7 +181,7 @@ def _text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise KaggleError(
             f"the credential file {_shown(path)} cannot be read "
-            f"({type(error).__name__}); mend or delete it, or {HOW_TO}"
+            f"({type(error).__name__}); mend or delete it, or {CREDENTIAL_HELP}"
         ) from None
 
 
@@ -191,6 +192,7 @@ def _json(path: Path) -> dict[str, object]:
         content = None
     if not isinstance(content, dict):
         raise KaggleError(
-            f"the credential file {_shown(path)} is damaged (not JSON); delete it, then {HOW_TO}"
+            f"the credential file {_shown(path)} is damaged (not JSON); delete it, "
+            f"then {CREDENTIAL_HELP}"
         )
     return content

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_json
 from kaggle_digits.core.progress import Progress
-from kaggle_digits.kaggle_api.errors import AnswerError
+from kaggle_digits.kaggle_api.errors import KaggleApiError
 
 CHUNK = 1 << 18
 # A line this slow needs five hours for train.csv: better to say so and be asked again.
@@ -25,7 +25,7 @@ def download(
     folder: Path,
     progress: Progress,
     *,
-    again: str = "kd fetch",
+    retry_command: str = "kd fetch",
     slow: float = 60.0,
 ) -> Path:
     """Save the body of ``response`` in ``folder``.
@@ -39,7 +39,7 @@ def download(
         expected: its bytes as Kaggle lists them, 0 where unknown.
         folder: must exist.
         progress: told of each piece.
-        again: the command that asks for it once more, for messages.
+        retry_command: the command that asks for it once more, for messages.
         slow: seconds after which a line that is too slow is given up.
 
     Returns:
@@ -47,7 +47,7 @@ def download(
         ``name`` with .zip; otherwise under ``name``.
 
     Raises:
-        AnswerError: the body ended early, is a web page or has not the expected size.
+        KaggleApiError: the body ended early, is a web page or has not the expected size.
         requests.RequestException: the connection broke.
         StorageError: the disk is full or not writable.
     """
@@ -80,8 +80,8 @@ def download(
                 total=total,
                 name=name,
                 progress=progress,
-                again=again,
-                patience=slow,
+                retry_command=retry_command,
+                slow=slow,
             )
     whole = done == total if total is not None else True
     size_is_wrong = target.suffix == ".csv" and expected and done != expected
@@ -89,10 +89,10 @@ def download(
         part.unlink()  # not worth continuing
         note.unlink(missing_ok=True)
     if not whole or size_is_wrong:
-        raise AnswerError(
+        raise KaggleApiError(
             f"{name} came with {done:,} bytes instead of {expected or total:,}; "
-            f"run it again: {again}",
-            again=True,
+            f"run it again: {retry_command}",
+            retryable=True,
         )
     with wrap_os_errors(target):
         part.replace(target)
@@ -108,8 +108,8 @@ def _copy(
     total: int | None,
     name: str,
     progress: Progress,
-    again: str,
-    patience: float,
+    retry_command: str,
+    slow: float,
 ) -> int:
     done, began = start, time.monotonic()
     progress.update(name, done, total)
@@ -118,11 +118,11 @@ def _copy(
         done += len(piece)
         progress.update(name, done, total)
         seconds = time.monotonic() - began
-        slow = (done - start) / max(seconds, 1e-9) < SLOWEST_BYTES_PER_SECOND
-        if seconds > patience and slow:
-            raise AnswerError(
+        too_slow = (done - start) / max(seconds, 1e-9) < SLOWEST_BYTES_PER_SECOND
+        if seconds > slow and too_slow:
+            raise KaggleApiError(
                 f"{name} comes too slowly ({done:,} bytes in {seconds:.0f} s); run it again on a "
-                f"better line: {again} goes on where it stopped"
+                f"better line: {retry_command} goes on where it stopped"
             )
     return done
 

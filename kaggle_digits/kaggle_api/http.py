@@ -19,7 +19,7 @@ _lock = threading.Lock()
 _muffled: set[int] = set()
 
 
-class ElsewhereError(Exception):
+class CrossHostRedirect(Exception):  # noqa: N818  named like requests' TooManyRedirects
     """A call was answered by sending it to another host; it was not sent there."""
 
 
@@ -42,7 +42,7 @@ def no_requests() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def muffled() -> Iterator[None]:
+def suppress_stdout() -> Iterator[None]:
     """What this thread prints to stdout is dropped."""
     me = threading.get_ident()
     with _lock:
@@ -59,7 +59,7 @@ def muffled() -> Iterator[None]:
 
 
 class _Stdout:
-    """The real one, except for threads that are muffled."""
+    """The real one, except for threads that are suppress_stdout."""
 
     def __init__(self, real: Any) -> None:
         self.real = real
@@ -110,7 +110,7 @@ def _install() -> None:
 
 
 def _stay(request: Any, answer: Any, *, is_file: bool) -> None:
-    """Raise ElsewhereError where ``answer`` would take ``request`` to a host it may not go to."""
+    """Raise CrossHostRedirect if ``answer`` would send ``request`` to a host it may not go to."""
     try:
         to = urlsplit(urljoin(request.url, answer.headers["location"]))
         host = to.hostname or "?"
@@ -123,4 +123,4 @@ def _stay(request: Any, answer: Any, *, is_file: bool) -> None:
         if is_file and (request.body is None or answer.status_code not in BODY_FOLLOWS):
             return
     answer.close()
-    raise ElsewhereError(host)
+    raise CrossHostRedirect(host)

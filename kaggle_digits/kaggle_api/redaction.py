@@ -36,7 +36,7 @@ FIELDS = ("key", "access_token", "refresh_token", "token")
 MOST_BYTES = 1 << 16  # of a file with a credential
 
 
-def hide(
+def redact(
     text: str, environ: Mapping[str, str] | None = None, words: Sequence[str] | None = None
 ) -> str:
     """``text`` without any secret that stands in ``environ``, in its files or in ``words``.

@@ -9,10 +9,16 @@ from typing import Any, TypeVar
 
 from kaggle_digits.core.errors import DigitsError, KaggleError
 from kaggle_digits.core.progress import NoProgress, Progress
-from kaggle_digits.kaggle_api.credentials import HOW_TO, TOKEN, Credential, config_folder, require
-from kaggle_digits.kaggle_api.errors import AnswerError, NotJsonError, explain, one_line
+from kaggle_digits.kaggle_api.credentials import (
+    CREDENTIAL_HELP,
+    TOKEN,
+    Credential,
+    config_folder,
+    require,
+)
+from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError, explain, one_line
 from kaggle_digits.kaggle_api.http import no_requests
-from kaggle_digits.kaggle_api.retry import Patience, bounded, persist
+from kaggle_digits.kaggle_api.retry import RetryPolicy, call_with_timeout, retry
 
 T = TypeVar("T")
 
@@ -21,15 +27,15 @@ class Session:
     """The kaggle client, signed in when first asked.
 
     Args:
-        patience: time-outs, tries and pauses.
+        policy: time-outs, tries and pauses.
         progress: where news of retries goes.
 
     Raises:
         KaggleError: there is no credential; says how to make one.
     """
 
-    def __init__(self, patience: Patience, progress: Progress) -> None:
-        self._patience, self._progress = patience, progress
+    def __init__(self, policy: RetryPolicy, progress: Progress) -> None:
+        self._policy, self._progress = policy, progress
         self.credential = require()
         self._api: Any = None
 
@@ -39,22 +45,22 @@ class Session:
         Args:
             doing: what is asked for, for messages.
             call: one call of the client.
-            tries: how often in all; 0 for patience's.
+            tries: how often in all; 0 for policy's.
 
         Raises:
-            AnswerError: it failed to the last.
+            KaggleApiError: it failed to the last.
         """
         api = self.api()
 
         def once() -> T:
             with self.explained(doing):
-                return bounded(lambda: call(api), self._patience)
+                return call_with_timeout(lambda: call(api), self._policy)
 
-        return persist(once, self._patience, self._progress.note, tries=tries)
+        return retry(once, self._policy, self._progress.note, tries=tries)
 
     @contextlib.contextmanager
     def explained(self, doing: str) -> Iterator[None]:
-        """Turn whatever is raised into AnswerError."""
+        """Turn whatever is raised into KaggleApiError."""
         try:
             yield
         except DigitsError:
@@ -87,35 +93,35 @@ class Session:
 
         def once() -> Any:
             with self.explained("signing in"):
-                return bounded(sign_in, self._patience)
+                return call_with_timeout(sign_in, self._policy)
 
-        self._api = persist(once, self._patience, self._progress.note)
+        self._api = retry(once, self._policy, self._progress.note)
         return self._api
 
-    def _not_accepted(self) -> AnswerError:
-        return AnswerError(
-            f"Kaggle does not accept the {self.credential}: wrong or expired; {HOW_TO}",
+    def _not_accepted(self) -> KaggleApiError:
+        return KaggleApiError(
+            f"Kaggle does not accept the {self.credential}: wrong or expired; {CREDENTIAL_HELP}",
             status=401,
-            refused=True,
+            not_applied=True,
         )
 
 
-class SignedIn:
+class KaggleSession:
     """One end of the wire to Kaggle, in the name of the user whose credential is found.
 
     Every method of such a class raises KaggleError: one line on what went wrong and what to do.
 
     Args:
-        patience: time-outs, tries and pauses.
+        policy: time-outs, tries and pauses.
         progress: where news of retries and downloads goes.
     """
 
     def __init__(
-        self, *, patience: Patience | None = None, progress: Progress | None = None
+        self, *, policy: RetryPolicy | None = None, progress: Progress | None = None
     ) -> None:
-        self.patience = patience or Patience()
+        self.policy = policy or RetryPolicy()
         self.progress = progress or NoProgress()
-        self._session = Session(self.patience, self.progress)
+        self._session = Session(self.policy, self.progress)
 
     @property
     def credential(self) -> Credential:
@@ -138,7 +144,7 @@ def _look_at(response: Any) -> None:
 def _api_class() -> Any:
     """Import the kaggle client, whose import signs in, prints and makes a folder."""
     try:
-        return bounded(_import, Patience())
+        return call_with_timeout(_import, RetryPolicy())
     except OSError as error:
         raise KaggleError(
             f"the kaggle client cannot make its settings folder ({one_line(str(error))}); set "

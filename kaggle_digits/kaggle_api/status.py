@@ -7,21 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from kaggle_digits.core.errors import KaggleError
-from kaggle_digits.kaggle_api.client import Kaggle, RemoteSubmission
-from kaggle_digits.kaggle_api.errors import SUBMISSIONS_PAGE, AnswerError
+from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteSubmission
+from kaggle_digits.kaggle_api.errors import SUBMISSIONS_PAGE, KaggleApiError
 from kaggle_digits.kaggle_api.submission_log import (
     COMPLETE,
     ERROR,
     PENDING,
     SENDING,
-    Entry,
-    change_log,
+    LogEntry,
     read_log,
     replace_entry,
+    update_log,
 )
 
 
-def settle(submissions_dir: Path, kaggle: Kaggle) -> list[Entry]:
+def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> list[LogEntry]:
     """Ask Kaggle what became of every entry whose end is not known, and log it.
 
     Returns:
@@ -33,13 +33,13 @@ def settle(submissions_dir: Path, kaggle: Kaggle) -> list[Entry]:
     still_open = [e for e in read_log(submissions_dir) if e.status in (SENDING, PENDING)]
     if not still_open:
         return []
-    listed = kaggle.submissions()
-    changed: list[Entry] = []
+    listed = kaggle.list_submissions()
+    changed: list[LogEntry] = []
 
-    def change(entries: list[Entry]) -> list[Entry]:
+    def change(entries: list[LogEntry]) -> list[LogEntry]:
         kept = []
         for entry in entries:
-            found = match(entry, listed)
+            found = find_listed(entry, listed)
             if entry not in still_open:
                 kept.append(entry)
             elif found is not None:
@@ -47,16 +47,18 @@ def settle(submissions_dir: Path, kaggle: Kaggle) -> list[Entry]:
                 if kept[-1] != entry:
                     changed.append(kept[-1])
             # A little in the future: the clock of another machine, or set back meanwhile.
-            elif entry.status == PENDING or abs(entry.age) < kaggle.patience.grace:
+            elif entry.status == PENDING or abs(entry.age) < kaggle.policy.unlisted_timeout:
                 kept.append(entry)
             # else it was never sent: the process was killed before, or the call was lost
         return kept
 
-    change_log(submissions_dir, change)
+    update_log(submissions_dir, change)
     return changed
 
 
-def wait(entry: Entry, *, kaggle: Kaggle, submissions_dir: Path) -> Entry:
+def wait_for_score(
+    entry: LogEntry, *, kaggle: CompetitionClient, submissions_dir: Path
+) -> LogEntry:
     """Ask for the entry's status until Kaggle has scored it, and log it.
 
     Returns:
@@ -64,17 +66,17 @@ def wait(entry: Entry, *, kaggle: Kaggle, submissions_dir: Path) -> Entry:
 
     Raises:
         KaggleError: Kaggle rejected it (with the reason), could not be asked any more, or took
-            longer than ``patience.score``.
+            longer than ``policy.score_timeout``.
     """
     if entry.ref is None:
         raise KaggleError(
             f"it is not known yet whether {entry.file} arrived; ask again with: kd submit"
         )
-    deadline = time.monotonic() + kaggle.patience.score
+    deadline = time.monotonic() + kaggle.policy.score_timeout
     while True:
         try:
-            found = kaggle.submission(entry.ref)
-        except AnswerError as error:
+            found = kaggle.get_submission(entry.ref)
+        except KaggleApiError as error:
             raise KaggleError(
                 f"{entry.file} is submitted (ref {entry.ref}), but its score could not be asked "
                 f"for: {error}; later: kd submit {entry.file} --wait"
@@ -93,13 +95,13 @@ def wait(entry: Entry, *, kaggle: Kaggle, submissions_dir: Path) -> Entry:
         if time.monotonic() > deadline:
             raise KaggleError(
                 f"{entry.file} is submitted (ref {entry.ref}) but not scored after "
-                f"{kaggle.patience.score:.0f} s; see {SUBMISSIONS_PAGE}, or ask again with: "
+                f"{kaggle.policy.score_timeout:.0f} s; see {SUBMISSIONS_PAGE}, or ask again with: "
                 f"kd submit {entry.file} --wait"
             )
-        time.sleep(kaggle.patience.poll)
+        time.sleep(kaggle.policy.poll_interval)
 
 
-def match(entry: Entry, listed: list[RemoteSubmission]) -> RemoteSubmission | None:
+def find_listed(entry: LogEntry, listed: list[RemoteSubmission]) -> RemoteSubmission | None:
     """The submission at Kaggle that ``entry`` is about, by its ref or its tag."""
     for one in listed:
         if entry.ref == one.ref or (entry.tag and one.description.rstrip().endswith(entry.tag)):
@@ -107,6 +109,6 @@ def match(entry: Entry, listed: list[RemoteSubmission]) -> RemoteSubmission | No
     return None
 
 
-def _as_found(entry: Entry, found: RemoteSubmission) -> Entry:
+def _as_found(entry: LogEntry, found: RemoteSubmission) -> LogEntry:
     status = {"COMPLETE": COMPLETE, "ERROR": ERROR}.get(found.status, PENDING)
     return replace(entry, ref=found.ref, status=status, public_score=found.public_score)

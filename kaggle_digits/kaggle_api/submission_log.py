@@ -13,7 +13,7 @@ from pathlib import Path
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import SubmissionError
 
-LOG = "log.csv"
+LOG_NAME = "log.csv"
 # ``sending`` is written before the call that submits and settled after it.
 SENDING, PENDING, COMPLETE, ERROR = "sending", "pending", "complete", "error"
 STATUSES = (SENDING, PENDING, COMPLETE, ERROR)
@@ -22,7 +22,7 @@ LOCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """One line of the log.
 
     Attributes:
@@ -61,16 +61,16 @@ class Entry:
         return (datetime.now(UTC) - datetime.fromisoformat(self.time)).total_seconds()
 
 
-COLUMNS = [field.name for field in fields(Entry)]
+COLUMNS = [field.name for field in fields(LogEntry)]
 
 
-def read_log(submissions_dir: Path) -> list[Entry]:
+def read_log(submissions_dir: Path) -> list[LogEntry]:
     """Every entry, oldest first; none where there is no log yet.
 
     Raises:
         SubmissionError: the log is damaged.
     """
-    path = submissions_dir / LOG
+    path = submissions_dir / LOG_NAME
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return [_entry(row) for row in csv.DictReader(file)]
@@ -83,7 +83,7 @@ def read_log(submissions_dir: Path) -> list[Entry]:
         ) from error
 
 
-def change_log(submissions_dir: Path, change: Callable[[list[Entry]], list[Entry]]) -> None:
+def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[LogEntry]]) -> None:
     """Replace the log by what ``change`` makes of it, while no other process may.
 
     Raises:
@@ -95,30 +95,30 @@ def change_log(submissions_dir: Path, change: Callable[[list[Entry]], list[Entry
     with wrap_os_errors(submissions_dir):
         submissions_dir.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(submissions_dir / f".{LOG}.lock", timeout=LOCK_SECONDS):
+            with FileLock(submissions_dir / f".{LOG_NAME}.lock", timeout=LOCK_SECONDS):
                 before = read_log(submissions_dir)
                 after = change(list(before))
                 if after != before:
-                    write_text(submissions_dir / LOG, _text(after))
+                    write_text(submissions_dir / LOG_NAME, _text(after))
         except Timeout:
             raise SubmissionError(
-                f"{submissions_dir / LOG} is held by another kd; try again when it is done"
+                f"{submissions_dir / LOG_NAME} is held by another kd; try again when it is done"
             ) from None
 
 
-def replace_entry(submissions_dir: Path, old: Entry, new: Entry | None) -> None:
+def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) -> None:
     """Put ``new`` in the place of the entry with ``old``'s message; None takes it out.
 
     Where somebody took the old one out, ``new`` is put at the end: what was sent is logged.
     """
 
-    def change(entries: list[Entry]) -> list[Entry]:
+    def change(entries: list[LogEntry]) -> list[LogEntry]:
         changed = [new if entry.message == old.message else entry for entry in entries]
         if new is not None and new not in changed:
             changed.append(new)
         return [entry for entry in changed if entry is not None]
 
-    change_log(submissions_dir, change)
+    update_log(submissions_dir, change)
 
 
 def now() -> str:
@@ -126,7 +126,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _text(entries: list[Entry]) -> str:
+def _text(entries: list[LogEntry]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -135,8 +135,8 @@ def _text(entries: list[Entry]) -> str:
     return out.getvalue()
 
 
-def _entry(row: dict[str, str]) -> Entry:
-    entry = Entry(
+def _entry(row: dict[str, str]) -> LogEntry:
+    entry = LogEntry(
         time=row["time"],
         file=row["file"],
         sha256=row["sha256"],

@@ -14,23 +14,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError
-from kaggle_digits.kaggle_api.client import Kaggle
-from kaggle_digits.kaggle_api.errors import AnswerError, one_line
-from kaggle_digits.kaggle_api.status import match, settle
+from kaggle_digits.kaggle_api.client import CompetitionClient
+from kaggle_digits.kaggle_api.errors import KaggleApiError, one_line
+from kaggle_digits.kaggle_api.status import find_listed, reconcile
 from kaggle_digits.kaggle_api.submission_log import (
     ERROR,
     PENDING,
     SENDING,
-    Entry,
-    change_log,
+    LogEntry,
     now,
     read_log,
     replace_entry,
+    update_log,
 )
-from kaggle_digits.kaggle_api.validate import Checked
+from kaggle_digits.kaggle_api.validate import ValidatedSubmission
 
 
-def earlier(checked: Checked, submissions_dir: Path) -> Entry | None:
+def find_duplicate(checked: ValidatedSubmission, submissions_dir: Path) -> LogEntry | None:
     """The last entry of the same bytes that Kaggle has not rejected."""
     for entry in reversed(read_log(submissions_dir)):
         if entry.sha256 == checked.sha256 and entry.status != ERROR:
@@ -39,13 +39,13 @@ def earlier(checked: Checked, submissions_dir: Path) -> Entry | None:
 
 
 def submit(
-    checked: Checked,
+    checked: ValidatedSubmission,
     *,
-    kaggle: Kaggle,
+    kaggle: CompetitionClient,
     submissions_dir: Path,
     message: str | None = None,
     force: bool = False,
-) -> Entry:
+) -> LogEntry:
     """Send ``checked`` and log it; the same bytes are sent once only, unless ``force``.
 
     Args:
@@ -64,7 +64,7 @@ def submit(
             keeps a line ``sending`` that ``settle`` looks into.
         StorageError: the log cannot be written; nothing was sent.
     """
-    settle(submissions_dir, kaggle)
+    reconcile(submissions_dir, kaggle)
     content = checked.path.read_bytes()
     if hashlib.sha256(content).hexdigest() != checked.sha256:
         raise SubmissionError(f"{checked.path} changed while it was checked; run it again")
@@ -74,9 +74,9 @@ def submit(
         token = kaggle.upload(checked.path.name, content)
         entry = _about_to_ask(entry, submissions_dir)
         asked = True
-        ref = kaggle.create(token, entry.message)
-    except AnswerError as error:
-        if asked and not error.refused:
+        ref = kaggle.create_submission(token, entry.message)
+    except KaggleApiError as error:
+        if asked and not error.not_applied:
             ref = _found_after(error, entry, kaggle)
         else:
             replace_entry(submissions_dir, entry, None)
@@ -96,7 +96,7 @@ def submit(
     return sent
 
 
-def describe(checked: Checked) -> str:
+def default_description(checked: ValidatedSubmission) -> str:
     """The default description: which run, and what it is worth on rows it never saw."""
     origin = checked.origin
     if origin is None:
@@ -108,10 +108,15 @@ def describe(checked: Checked) -> str:
 
 
 def _reserve(
-    checked: Checked, kaggle: Kaggle, submissions_dir: Path, message: str | None, *, force: bool
-) -> Entry:
+    checked: ValidatedSubmission,
+    kaggle: CompetitionClient,
+    submissions_dir: Path,
+    message: str | None,
+    *,
+    force: bool,
+) -> LogEntry:
     tag = f"[kd {checked.sha256[:8]}{secrets.token_hex(4)}]"
-    entry = Entry(
+    entry = LogEntry(
         time=now(),
         file=checked.path.name,
         sha256=checked.sha256,
@@ -121,33 +126,35 @@ def _reserve(
         ref=None,
         status=SENDING,
         public_score=None,
-        message=f"{one_line(message or describe(checked))} {tag}",
+        message=f"{one_line(message or default_description(checked))} {tag}",
     )
 
-    def add(entries: list[Entry]) -> list[Entry]:
+    def add(entries: list[LogEntry]) -> list[LogEntry]:
         same = [e for e in entries if e.sha256 == checked.sha256 and e.status != ERROR]
         if same and not force:
-            raise SubmissionError(_sent_before(checked.path, same[-1], kaggle.patience.grace))
+            raise SubmissionError(
+                _sent_before(checked.path, same[-1], kaggle.policy.unlisted_timeout)
+            )
         return [*entries, entry]
 
-    change_log(submissions_dir, add)
+    update_log(submissions_dir, add)
     return entry
 
 
-def _about_to_ask(entry: Entry, submissions_dir: Path) -> Entry:
+def _about_to_ask(entry: LogEntry, submissions_dir: Path) -> LogEntry:
     """Begin the grace anew, unless another process has found the entry abandoned."""
     renewed = replace(entry, time=now())
 
-    def renew(entries: list[Entry]) -> list[Entry]:
+    def renew(entries: list[LogEntry]) -> list[LogEntry]:
         if entry not in entries:
             raise SubmissionError(f"another kd has taken over {entry.file}; see kd runs")
         return [renewed if one == entry else one for one in entries]
 
-    change_log(submissions_dir, renew)
+    update_log(submissions_dir, renew)
     return renewed
 
 
-def _sent_before(path: Path, entry: Entry, grace: float) -> str:
+def _sent_before(path: Path, entry: LogEntry, grace: float) -> str:
     if entry.status == SENDING:
         wait_seconds = max(1, round(grace - entry.age))
         return (
@@ -161,12 +168,12 @@ def _sent_before(path: Path, entry: Entry, grace: float) -> str:
     )
 
 
-def _found_after(error: AnswerError, entry: Entry, kaggle: Kaggle) -> int:
+def _found_after(error: KaggleApiError, entry: LogEntry, kaggle: CompetitionClient) -> int:
     """The ref of a submission whose confirmation was lost; ``error`` where it is not listed."""
-    pause = kaggle.patience.first_pause
-    for _ in range(kaggle.patience.tries):
+    pause = kaggle.policy.backoff
+    for _ in range(kaggle.policy.max_attempts):
         try:
-            found = match(entry, kaggle.submissions())
+            found = find_listed(entry, kaggle.list_submissions())
         except KaggleError:
             break  # settled by the next kd submit
         if found is not None:
@@ -175,5 +182,6 @@ def _found_after(error: AnswerError, entry: Entry, kaggle: Kaggle) -> int:
         pause *= 2
     raise KaggleError(
         f"it is not known whether {entry.file} was submitted ({str(error).split(';', 1)[0]}); run "
-        f"the same command in {kaggle.patience.grace:.0f} s: it looks first whether it arrived"
+        f"the same command in {kaggle.policy.unlisted_timeout:.0f} s: it looks first whether it "
+        "arrived"
     ) from error

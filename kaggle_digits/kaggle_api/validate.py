@@ -19,7 +19,7 @@ from kaggle_digits.data.dataset import (
     source_of,
 )
 from kaggle_digits.data.submission_csv import Origin, read_ids, read_origin, read_submission
-from kaggle_digits.kaggle_api.submission_log import COMPLETE, ERROR, LOG, PENDING, read_log
+from kaggle_digits.kaggle_api.submission_log import COMPLETE, ERROR, LOG_NAME, PENDING, read_log
 
 WHY_NOT = {
     OPENML: "openml's rows contain the competition's own test images, so its score means nothing",
@@ -29,7 +29,7 @@ WHY_NOT = {
 
 
 @dataclass(frozen=True)
-class Checked:
+class ValidatedSubmission:
     """A submission that Kaggle would take.
 
     Attributes:
@@ -52,7 +52,7 @@ class Checked:
         return " + ".join(self.origin.runs) if self.origin else ""
 
 
-def check(path: Path, *, data_dir: Path | str = "data") -> Checked:
+def validate_submission(path: Path, *, data_dir: Path | str = "data") -> ValidatedSubmission:
     """Look at everything that can be looked at before ``path`` is sent.
 
     Raises:
@@ -82,7 +82,9 @@ def check(path: Path, *, data_dir: Path | str = "data") -> Checked:
         )
     digest = sha256(path) if path.is_file() else ""
     labels = read_submission(path, read_ids(folder / SAMPLE))
-    return Checked(path, digest, len(labels), origin, tuple(_oddities(path, origin, labels)))
+    return ValidatedSubmission(
+        path, digest, len(labels), origin, tuple(_oddities(path, origin, labels))
+    )
 
 
 def newest_unsent(submissions_dir: Path) -> Path:
@@ -106,7 +108,7 @@ def newest_unsent(submissions_dir: Path) -> Path:
     )
 
 
-def resolve(target: str | None, submissions_dir: Path) -> Path:
+def find_submission_file(target: str | None, submissions_dir: Path) -> Path:
     """The file that ``target`` means: a file, a run's name, or None for the newest not sent.
 
     Raises:
@@ -131,7 +133,7 @@ def _files(submissions_dir: Path) -> list[Path]:
     found = [
         path
         for path in submissions_dir.glob("*.csv")
-        if path.name != LOG and not path.name.startswith(".") and path.is_file()
+        if path.name != LOG_NAME and not path.name.startswith(".") and path.is_file()
     ]
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 

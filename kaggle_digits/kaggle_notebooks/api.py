@@ -16,13 +16,13 @@ from kaggle_digits.kaggle_api.download import download
 from kaggle_digits.kaggle_api.errors import (
     COMPETITION,
     RULES_PAGE,
-    AnswerError,
+    KaggleApiError,
     NotJsonError,
     one_line,
 )
 from kaggle_digits.kaggle_api.http import time_limits
-from kaggle_digits.kaggle_api.retry import persist
-from kaggle_digits.kaggle_api.session import SignedIn
+from kaggle_digits.kaggle_api.retry import retry
+from kaggle_digits.kaggle_api.session import KaggleSession
 from kaggle_digits.kaggle_notebooks.notebooks import (
     STATES,
     Notebook,
@@ -36,8 +36,8 @@ from kaggle_digits.kaggle_notebooks.notebooks import (
 MOST_PAGES, PAGE_SIZE = 50, 100
 
 
-class NotebookClient(SignedIn):
-    """Notebooks of the user whose credential is found; see SignedIn."""
+class NotebookClient(KaggleSession):
+    """Notebooks of the user whose credential is found; see KaggleSession."""
 
     def username(self) -> str:
         """Whose notebooks they are."""
@@ -53,7 +53,7 @@ class NotebookClient(SignedIn):
         """Save a version and start it: asked again only where it is certain that none was saved.
 
         Raises:
-            AnswerError: ``refused`` where it is certain that nothing was saved.
+            KaggleApiError: ``refused`` where it is certain that nothing was saved.
         """
         from kagglesdk.kernels.types.kernels_api_service import ApiSaveKernelRequest
 
@@ -76,23 +76,24 @@ class NotebookClient(SignedIn):
         def once() -> Any:
             try:
                 return self._session.ask(f"saving the notebook {ref}", send, tries=1)
-            except AnswerError as error:
-                error.again = error.again and error.refused
+            except KaggleApiError as error:
+                error.retryable = error.retryable and error.not_applied
                 raise of_a_push(error) from error
 
         self._session.api()
-        answer = persist(once, self.patience, self.progress.note)
+        answer = retry(once, self.policy, self.progress.note)
         if answer.error:
-            raise AnswerError(
-                f"Kaggle refuses the notebook {ref}: {one_line(str(answer.error))}", refused=True
+            raise KaggleApiError(
+                f"Kaggle refuses the notebook {ref}: {one_line(str(answer.error))}",
+                not_applied=True,
             )
         if answer.invalid_competition_sources:
-            raise AnswerError(
+            raise KaggleApiError(
                 f"Kaggle saved {ref} without the competition's data; accept the rules at "
                 f"{RULES_PAGE} and push again"
             )
         if not (answer.ref or answer.url):
-            raise AnswerError(f"Kaggle did not confirm the notebook {ref}")
+            raise KaggleApiError(f"Kaggle did not confirm the notebook {ref}")
         return SavedVersion(
             ref_of(answer, ref), str(answer.url or ""), int(answer.version_number or 0) or None
         )
@@ -126,7 +127,7 @@ class NotebookClient(SignedIn):
         try:
             answer = self._look(f"asking for the version of {ref}", ref, get, tries=1)
             return int(answer.metadata.current_version_number or 0) or None
-        except (AnswerError, AttributeError):
+        except (KaggleApiError, AttributeError):
             return None
 
     def output(self, ref: str) -> NotebookOutput:
@@ -182,7 +183,7 @@ class NotebookClient(SignedIn):
             response = self._session.ask(doing, start, tries=1)
             with (
                 self._session.explained(doing),
-                time_limits(self.patience.connect, self.patience.read),
+                time_limits(self.policy.connect_timeout, self.policy.read_timeout),
             ):
                 bounded = _Bounded(self.progress, most)
                 return download(
@@ -191,21 +192,21 @@ class NotebookClient(SignedIn):
                     size,
                     folder,
                     bounded,
-                    again="kd remote pull",
-                    slow=self.patience.slow,
+                    retry_command="kd remote pull",
+                    slow=self.policy.slow_timeout,
                 )
 
         self._session.api()
         try:
-            return persist(once, self.patience, self.progress.note)
-        except AnswerError as error:
+            return retry(once, self.policy, self.progress.note)
+        except KaggleApiError as error:
             if error.status not in (400, 403, 404, 410):
                 raise
-            raise AnswerError(
+            raise KaggleApiError(
                 f"the address of {name} is no longer good ({error.status}); run it again: "
                 "kd remote pull",
                 status=error.status,
-                refused=True,
+                not_applied=True,
             ) from error
 
     def _look(self, doing: str, ref: str, call: Any, *, tries: int = 0) -> Any:
@@ -217,14 +218,14 @@ class NotebookClient(SignedIn):
 
         try:
             return self._session.ask(doing, checked, tries=tries)
-        except AnswerError as error:
+        except KaggleApiError as error:
             if error.status not in (403, 404):
                 raise
-            raise AnswerError(
+            raise KaggleApiError(
                 f"Kaggle shows no notebook {ref} to the {self.credential} ({error.status}); was "
                 "it deleted, renamed, or pushed with another account? push it again",
                 status=error.status,
-                refused=True,
+                not_applied=True,
             ) from error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
-from kaggle_digits.kaggle_api.errors import RULES_PAGE, AnswerError, one_line
+from kaggle_digits.kaggle_api.errors import RULES_PAGE, KaggleApiError, one_line
 
 QUEUED, RUNNING, COMPLETE, FAILED, CANCELLED = (
     "queued",
@@ -77,27 +77,27 @@ class NotebookOutput:
     log: str = ""
 
 
-def of_a_push(error: AnswerError) -> AnswerError:
+def of_a_push(error: KaggleApiError) -> KaggleApiError:
     """A refusal in the words of a notebook; 401, 429 and faults say what they said."""
     if error.status == 400:  # explain() takes every limit for that of submissions
         words = _words(error)
-        return AnswerError(
+        return KaggleApiError(
             f"Kaggle refuses the notebook (400: {words}); look at https://www.kaggle.com/code, or "
             "run it again with --debug",
             status=400,
-            refused=True,
+            not_applied=True,
         )
     if error.status != 403:
         return error
-    return AnswerError(
+    return KaggleApiError(
         f"Kaggle refuses to save a notebook (403): accept the competition's rules at {RULES_PAGE}, "
         f"verify your phone number at {SETTINGS_PAGE}, and push again",
         status=403,
-        refused=True,
+        not_applied=True,
     )
 
 
-def _words(error: AnswerError) -> str:
+def _words(error: KaggleApiError) -> str:
     """Kaggle's own words in an answer that refuses."""
     try:
         body = json.loads(error.__cause__.response.text)  # type: ignore[union-attr]

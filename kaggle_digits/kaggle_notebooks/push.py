@@ -12,7 +12,7 @@ from pathlib import Path
 from kaggle_digits._version import __version__
 from kaggle_digits.core.errors import KaggleError, RunError, StorageError, UsageError
 from kaggle_digits.data.splits import Split
-from kaggle_digits.kaggle_api.errors import AnswerError
+from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.notebooks import Notebook
@@ -162,8 +162,8 @@ def push(
         push_record.write(runs_dir, sending)
         try:
             saved = kernels.save(_notebook(ready, ref))
-        except AnswerError as error:
-            if error.refused:
+        except KaggleApiError as error:
+            if error.not_applied:
                 _put_back(runs_dir, order.run, earlier)
                 raise
             raise KaggleError(

@@ -66,7 +66,7 @@ def wait(
                 f"{push.ref} has not ended in all this time; look at {push.url}, or ask again: "
                 f"kd remote status {push.run}"
             )
-        time.sleep(4 * kernels.patience.poll)  # hours are waited for
+        time.sleep(4 * kernels.policy.poll_interval)  # hours are waited for
 
 
 def earlier_version_error(push: push_record.PushRecord) -> KaggleError:

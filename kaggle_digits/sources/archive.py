@@ -36,7 +36,7 @@ class Readable(Protocol):
         """At most ``size`` bytes; none at the end."""
 
 
-def write_from_path(path: Path, folder: Path) -> None:
+def extract_csvs(path: Path, folder: Path) -> None:
     """Copy or unpack train.csv, test.csv and sample_submission.csv from ``path`` to ``folder``.
 
     Args:

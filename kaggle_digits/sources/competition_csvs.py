@@ -17,7 +17,9 @@ from kaggle_digits.data.submission_csv import write_submission
 LABELLED_SHARE = 0.6
 
 
-def deal(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], *, seed: int) -> None:
+def write_competition_csvs(
+    folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], *, seed: int
+) -> None:
     """Shuffle and write train.csv (60 %, with labels), test.csv (40 %) and its sample_submission.
 
     The labels of test.csv are written nowhere.
@@ -38,13 +40,13 @@ def deal(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], *, 
     order = np.random.default_rng(seed).permutation(len(labels))
     n_train = round(LABELLED_SHARE * len(labels))
     train, test = order[:n_train], order[n_train:]
-    write_table(folder / TRAIN, TRAIN_COLUMNS, np.column_stack([labels[train], pixels[train]]))
-    write_table(folder / TEST, PIXEL_COLUMNS, pixels[test])
+    write_csv(folder / TRAIN, TRAIN_COLUMNS, np.column_stack([labels[train], pixels[train]]))
+    write_csv(folder / TEST, PIXEL_COLUMNS, pixels[test])
     ids = np.arange(1, len(test) + 1)
     write_submission(folder / SAMPLE, ids, np.zeros(len(test), np.uint8))
 
 
-def write_table(path: Path, columns: list[str], values: NDArray[np.uint8]) -> None:
+def write_csv(path: Path, columns: list[str], values: NDArray[np.uint8]) -> None:
     """Write (rows, columns) ``values`` as CSV with CRLF line ends, as Kaggle's files have."""
     import pandas as pd
 

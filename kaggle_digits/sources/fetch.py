@@ -28,9 +28,9 @@ from kaggle_digits.data.dataset import (
 )
 from kaggle_digits.data.digits import read_test, read_train
 from kaggle_digits.data.submission_csv import read_ids
-from kaggle_digits.kaggle_api.client import Kaggle
-from kaggle_digits.kaggle_api.retry import Patience
-from kaggle_digits.sources.archive import write_from_path
+from kaggle_digits.kaggle_api.client import CompetitionClient
+from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.sources.archive import extract_csvs
 from kaggle_digits.sources.kaggle import download_files
 from kaggle_digits.sources.openml import write_openml
 from kaggle_digits.sources.report import FetchReport, report
@@ -44,7 +44,7 @@ def fetch(
     data_dir: Path | str = "data",
     *,
     force: bool = False,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
     """Put train.csv, test.csv and sample_submission.csv into ``data_dir``.
@@ -56,7 +56,7 @@ def fetch(
         source: ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder.
         data_dir: made if missing.
         force: fetch everything again, and replace another source's files.
-        patience: with Kaggle or OpenML.
+        policy: with Kaggle or OpenML.
         progress: where news and transferred bytes are told.
 
     Raises:
@@ -80,11 +80,11 @@ def fetch(
                 _refuse_other(folder, standing, held_by, source, force=force)
             with _staging(folder, keep=source == KAGGLE, empty=force) as staging:
                 if source == KAGGLE:
-                    kaggle = Kaggle(patience=patience, progress=progress)
+                    kaggle = CompetitionClient(policy=policy, progress=progress)
                     progress.note(f"using the {kaggle.credential}")
                     download_files(kaggle, [n for n in FILES if n not in good], staging)
                 else:
-                    _write(source, origin, staging, patience)
+                    _write(source, origin, staging, policy)
                 found = good | {n: sha256(staging / n) for n in FILES if n not in good}
                 if origin is not None:
                     theirs = all(found[n] == KAGGLE_SHA256[n] for n in (TRAIN, TEST))
@@ -97,13 +97,13 @@ def fetch(
             return report(folder, source, found, good)
 
 
-def _write(source: str, origin: Path | None, staging: Path, patience: Patience | None) -> None:
+def _write(source: str, origin: Path | None, staging: Path, policy: RetryPolicy | None) -> None:
     if origin is not None:
-        write_from_path(origin, staging)
+        extract_csvs(origin, staging)
     elif source == SAMPLE_SOURCE:
         write_sample(staging)
     else:
-        write_openml(staging, patience)
+        write_openml(staging, policy)
 
 
 @contextmanager

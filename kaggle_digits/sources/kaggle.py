@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kaggle_digits.core.errors import DataError, KaggleError, StorageError
-from kaggle_digits.kaggle_api.client import Kaggle, RemoteFile
+from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteFile
 from kaggle_digits.sources.archive import unpack
 
 
-def download_files(kaggle: Kaggle, names: Iterable[str], folder: Path) -> None:
+def download_files(kaggle: CompetitionClient, names: Iterable[str], folder: Path) -> None:
     """Download ``names`` into ``folder``, unpacked and of the size that Kaggle lists.
 
     A download cut short is left in ``folder`` and continued by the next call.
@@ -20,7 +20,7 @@ def download_files(kaggle: Kaggle, names: Iterable[str], folder: Path) -> None:
         KaggleError: Kaggle could not be reached or did not send them.
         StorageError: the disk is full or not writable.
     """
-    listed = {file.name.removesuffix(".zip"): file for file in kaggle.files()}
+    listed = {file.name.removesuffix(".zip"): file for file in kaggle.list_files()}
     wanted = []
     for name in names:
         if name not in listed:
@@ -36,7 +36,7 @@ def download_files(kaggle: Kaggle, names: Iterable[str], folder: Path) -> None:
         _download(kaggle, name, file, folder)
 
 
-def _download(kaggle: Kaggle, name: str, file: RemoteFile, folder: Path) -> None:
+def _download(kaggle: CompetitionClient, name: str, file: RemoteFile, folder: Path) -> None:
     served = kaggle.download(file, folder)
     if served.name == name:
         return

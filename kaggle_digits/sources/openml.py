@@ -18,8 +18,8 @@ import numpy as np
 from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.kaggle_api.errors import one_line
-from kaggle_digits.kaggle_api.retry import Patience, bounded
-from kaggle_digits.sources.competition_csvs import deal
+from kaggle_digits.kaggle_api.retry import RetryPolicy, call_with_timeout
+from kaggle_digits.sources.competition_csvs import write_competition_csvs
 
 NAME, VERSION = "mnist_784", 1
 SEED = 70_000
@@ -30,24 +30,24 @@ SLOWER = 2  # than Kaggle
 WHOLE = 120
 
 
-def write_openml(folder: Path, patience: Patience | None = None) -> None:
+def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     """Download the 70,000 digits and write 42,000 labelled and 28,000 unlabelled ones.
 
     Args:
         folder: where they go; must exist.
-        patience: as with Kaggle; OpenML is given twice the time.
+        policy: as with Kaggle; OpenML is given twice the time.
 
     Raises:
         KaggleError: OpenML cannot be reached.
         DataError: what it sent are not 28 × 28 digits.
         StorageError: the disk is full or not writable.
     """
-    patience = patience or Patience()
+    policy = policy or RetryPolicy()
     instead = "try again later, or take kd fetch --source sample"
     try:
-        with _time_out(SLOWER * patience.read):
-            whole = replace(patience, call=WHOLE * patience.read)
-            pixels, labels = bounded(lambda: _fetched(folder, patience), whole)
+        with _time_out(SLOWER * policy.read_timeout):
+            whole = replace(policy, call_timeout=WHOLE * policy.read_timeout)
+            pixels, labels = call_with_timeout(lambda: _fetched(folder, policy), whole)
     except TimeoutError:
         raise KaggleError(f"OpenML did not answer in time; {instead}") from None
     except OSError as error:  # every error of urllib is one
@@ -66,10 +66,10 @@ def write_openml(folder: Path, patience: Patience | None = None) -> None:
     sound = np.array_equal(values, np.clip(np.rint(values), 0, 255))
     if not sound or not np.isin(digits, range(10)).all():
         raise DataError(f"OpenML's {NAME} holds values outside 0 to 255 or 0 to 9; {instead}")
-    deal(folder, values.astype(np.uint8), digits.astype(np.uint8), seed=SEED)
+    write_competition_csvs(folder, values.astype(np.uint8), digits.astype(np.uint8), seed=SEED)
 
 
-def _fetched(folder: Path, patience: Patience) -> tuple[Any, Any]:
+def _fetched(folder: Path, policy: RetryPolicy) -> tuple[Any, Any]:
     from sklearn.datasets import fetch_openml
 
     # What it warns of is what it then fails by; this thread may be left while it does.
@@ -81,7 +81,7 @@ def _fetched(folder: Path, patience: Patience) -> tuple[Any, Any]:
         return_X_y=True,
         data_home=str(folder / "openml"),
         n_retries=TRIES,
-        delay=SLOWER * patience.first_pause,
+        delay=SLOWER * policy.backoff,
         parser="pandas",
         # Left to itself it reads the labels as categories, which pandas 3.1 makes whole
         # numbers, over which scikit-learn 1.9 stumbles; and pixels as 8 bytes each.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.sources.competition_csvs import deal
+from kaggle_digits.sources.competition_csvs import write_competition_csvs
 
 SEED = 1797
 # As in MNIST: the digit in a 20 × 20 box, its centre of mass at the picture's centre.
@@ -20,7 +20,7 @@ def write_sample(folder: Path) -> None:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    deal(folder, enlarge(bunch.images), bunch.target.astype(np.uint8), seed=SEED)
+    write_competition_csvs(folder, enlarge(bunch.images), bunch.target.astype(np.uint8), seed=SEED)
 
 
 def enlarge(small: NDArray[np.floating]) -> NDArray[np.uint8]:

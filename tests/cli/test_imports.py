@@ -115,8 +115,8 @@ def test_the_check_before_sending_imports_no_tensorflow(tmp_path: Path) -> None:
     data_folder(tmp_path / "data")
     code = (
         "import sys; from pathlib import Path; from kaggle_digits.cli import submit; "
-        "from kaggle_digits.kaggle_api.validate import check; "
-        "assert check(Path(sys.argv[1])).rows == 24; print(*sys.modules)"
+        "from kaggle_digits.kaggle_api.validate import validate_submission; "
+        "assert validate_submission(Path(sys.argv[1])).rows == 24; print(*sys.modules)"
     )
     command = [sys.executable, "-c", code, str(path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

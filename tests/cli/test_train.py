@@ -19,7 +19,7 @@ from kaggle_digits.cli.main import app
 from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
-from kaggle_digits.kaggle_api.submission_log import Entry, change_log
+from kaggle_digits.kaggle_api.submission_log import LogEntry, update_log
 from kaggle_digits.runs.store import open_run
 from kaggle_digits.sources import fetch
 from kaggle_digits.training.committee import Committee
@@ -270,7 +270,7 @@ def test_ensemble_refuses_what_it_can_not_combine() -> None:
 def test_better_scored_files_decide_ties_and_scores_are_listed() -> None:
     for name, seed in (("one", "0"), ("two", "1")):
         assert kd("train", *QUICK, "--seed", seed, "--name", name).exit_code == 0
-    entry = Entry(
+    entry = LogEntry(
         time="2026-01-01T00:00:00+00:00",
         file="two.csv",
         sha256=sha256(Path("submissions/two.csv")),
@@ -282,7 +282,7 @@ def test_better_scored_files_decide_ties_and_scores_are_listed() -> None:
         public_score=0.98765,
         message="two",
     )
-    change_log(Path("submissions"), lambda entries: [*entries, entry])
+    update_log(Path("submissions"), lambda entries: [*entries, entry])
     assert "0.98765" in kd("runs").stdout
     result = kd("ensemble", "submissions/one.csv", "submissions/two.csv", "-o", "votes.csv")
     assert "two.csv: public score 0.98765" in result.stdout

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.core.errors import KaggleError
-from kaggle_digits.kaggle_api.client import Kaggle, RemoteFile
-from kaggle_digits.kaggle_api.errors import AnswerError
-from kaggle_digits.kaggle_api.retry import Patience
-from tests.support.fixtures import Heard
+from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteFile
+from kaggle_digits.kaggle_api.errors import KaggleApiError
+from kaggle_digits.kaggle_api.retry import RetryPolicy
+from tests.support.fixtures import RecordingProgress
 from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
 
 BIG = bytes(range(256)) * 8192  # 2 MB: eight pieces
@@ -32,13 +32,13 @@ def failure(action: object) -> str:
 
 def test_lists_and_downloads(
     kaggle: FakeKaggle,
-    patience: Patience,
+    policy: RetryPolicy,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    heard = Heard()
-    client = Kaggle(patience=patience, progress=heard)
-    files = client.files()
+    heard = RecordingProgress()
+    client = CompetitionClient(policy=policy, progress=heard)
+    files = client.list_files()
     assert [file.name for file in files] == ["train.csv", "test.csv", "sample_submission.csv"]
     path = client.download(files[0], tmp_path)
     assert path.read_bytes() == kaggle.files["train.csv"]
@@ -50,21 +50,21 @@ def test_lists_and_downloads(
 
 
 def test_token_is_taken(
-    kaggle: FakeKaggle, patience: Patience, monkeypatch: pytest.MonkeyPatch
+    kaggle: FakeKaggle, policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
-    client = Kaggle(patience=patience)
-    assert client.files()
+    client = CompetitionClient(policy=policy)
+    assert client.list_files()
     assert client.credential.kind == "API token"
     assert client.username() == "someone"
     assert kaggle.count("IntrospectToken") == 1
 
 
 def test_bad_token_beats_a_good_key_and_is_named(
-    kaggle: FakeKaggle, patience: Patience, monkeypatch: pytest.MonkeyPatch
+    kaggle: FakeKaggle, policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", "wrong")
-    message = failure(Kaggle(patience=patience).files)
+    message = failure(CompetitionClient(policy=policy).list_files)
     assert "does not accept the API token in the variable KAGGLE_API_TOKEN" in message
     assert "https://www.kaggle.com/settings" in message
 
@@ -105,58 +105,58 @@ def name_of(fault: object) -> str | None:
 
 @pytest.mark.parametrize(("fault", "said"), FATAL, ids=name_of)
 def test_what_asking_again_cannot_mend_is_said_at_once(
-    kaggle: FakeKaggle, patience: Patience, fault: Fault, said: str
+    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, said: str
 ) -> None:
     kaggle.fail("ListDataFiles", fault, times=1)
-    assert said in failure(Kaggle(patience=patience).files)
+    assert said in failure(CompetitionClient(policy=policy).list_files)
     assert kaggle.count("ListDataFiles") == 1
 
 
 @pytest.mark.parametrize(("fault", "said"), PASSING, ids=name_of)
 def test_what_passes_is_waited_out(
-    kaggle: FakeKaggle, patience: Patience, fault: Fault, said: str
+    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, said: str
 ) -> None:
-    heard = Heard()
-    client = Kaggle(patience=patience, progress=heard)
+    heard = RecordingProgress()
+    client = CompetitionClient(policy=policy, progress=heard)
     kaggle.fail("ListDataFiles", fault)
-    assert len(client.files()) == 3
+    assert len(client.list_files()) == 3
     assert said in heard.notes[0]
     assert "(2 of 3)" in heard.notes[0]
 
-    kaggle.fail("ListDataFiles", fault, times=patience.tries)
+    kaggle.fail("ListDataFiles", fault, times=policy.max_attempts)
     began = time.monotonic()
-    assert said in failure(client.files)
-    assert time.monotonic() - began < patience.tries * patience.call + 1
-    assert kaggle.count("ListDataFiles") == 2 + patience.tries
+    assert said in failure(client.list_files)
+    assert time.monotonic() - began < policy.max_attempts * policy.call_timeout + 1
+    assert kaggle.count("ListDataFiles") == 2 + policy.max_attempts
 
 
-def test_retry_after_as_a_date(kaggle: FakeKaggle, patience: Patience) -> None:
+def test_retry_after_as_a_date(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
     due = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     kaggle.fail("ListDataFiles", status(429, Retry_After=due))
-    assert "wait 3" in failure(Kaggle(patience=patience).files)
+    assert "wait 3" in failure(CompetitionClient(policy=policy).list_files)
 
 
-def test_retry_after_is_honoured(kaggle: FakeKaggle, patience: Patience) -> None:
-    client = Kaggle(patience=patience)
-    client.files()
+def test_retry_after_is_honoured(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+    client = CompetitionClient(policy=policy)
+    client.list_files()
     kaggle.fail("ListDataFiles", status(429, Retry_After="0.3"))
     began = time.monotonic()
-    client.files()
+    client.list_files()
     assert time.monotonic() - began > 0.3
 
 
-def test_nobody_listens(kaggle: FakeKaggle, patience: Patience) -> None:
-    client = Kaggle(patience=patience)
+def test_nobody_listens(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+    client = CompetitionClient(policy=policy)
     kaggle.stop()
-    assert "HTTP_PROXY" in failure(client.files)
+    assert "HTTP_PROXY" in failure(client.list_files)
 
 
 def test_download_goes_on_where_it_broke(
-    kaggle: FakeKaggle, patience: Patience, tmp_path: Path
+    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path
 ) -> None:
     kaggle.files["train.csv"] = BIG
     kaggle.fail("blob", Fault("drop", at=len(BIG) // 2))
-    client = Kaggle(patience=patience)
+    client = CompetitionClient(policy=policy)
     path = client.download(RemoteFile("train.csv", len(BIG)), tmp_path)
     assert path.read_bytes() == BIG
     assert any(call.range and call.range != "bytes=0-" for call in kaggle.calls)
@@ -164,31 +164,31 @@ def test_download_goes_on_where_it_broke(
 
 
 def test_download_resumes_in_a_later_process(
-    kaggle: FakeKaggle, patience: Patience, tmp_path: Path
+    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path
 ) -> None:
     kaggle.files["train.csv"] = BIG
     file = RemoteFile("train.csv", len(BIG))
     kaggle.fail("blob", Fault("drop", at=len(BIG) // 2), *[Fault("drop")] * 9)
-    assert "broke" in failure(lambda: Kaggle(patience=patience).download(file, tmp_path))
+    assert "broke" in failure(lambda: CompetitionClient(policy=policy).download(file, tmp_path))
     assert not (tmp_path / "train.csv").exists()
     assert (tmp_path / "train.csv.part").stat().st_size > 0
     kaggle.heal()
     kaggle.calls.clear()
-    path = Kaggle(patience=patience).download(file, tmp_path)
+    path = CompetitionClient(policy=policy).download(file, tmp_path)
     assert path.read_bytes() == BIG
     assert kaggle.calls[-1].range is not None
 
 
 def test_download_does_not_go_on_with_another_version(
-    kaggle: FakeKaggle, patience: Patience, tmp_path: Path
+    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path
 ) -> None:
     kaggle.files["train.csv"] = BIG
     file = RemoteFile("train.csv", len(BIG))
     kaggle.fail("blob", Fault("drop", at=len(BIG) // 2), *[Fault("drop")] * 9)
-    failure(lambda: Kaggle(patience=patience).download(file, tmp_path))
+    failure(lambda: CompetitionClient(policy=policy).download(file, tmp_path))
     kaggle.heal()
     kaggle.files["train.csv"] = BIG[::-1]
-    assert Kaggle(patience=patience).download(file, tmp_path).read_bytes() == BIG[::-1]
+    assert CompetitionClient(policy=policy).download(file, tmp_path).read_bytes() == BIG[::-1]
 
 
 @pytest.mark.parametrize(
@@ -204,43 +204,43 @@ def test_download_does_not_go_on_with_another_version(
     ids=name_of,
 )
 def test_broken_blobs_never_become_the_file(
-    kaggle: FakeKaggle, patience: Patience, tmp_path: Path, fault: Fault, said: str
+    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path, fault: Fault, said: str
 ) -> None:
-    client = Kaggle(patience=patience)
-    file = client.files()[0]
+    client = CompetitionClient(policy=policy)
+    file = client.list_files()[0]
     kaggle.fail("blob", fault, times=9)
     assert said in failure(lambda: client.download(file, tmp_path))
     assert not (tmp_path / "train.csv").exists()
 
 
-def test_download_refused(kaggle: FakeKaggle, patience: Patience, tmp_path: Path) -> None:
-    client = Kaggle(patience=patience)
-    file = client.files()[0]
+def test_download_refused(kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path) -> None:
+    client = CompetitionClient(policy=policy)
+    file = client.list_files()[0]
     kaggle.stop()
     assert "HTTP_PROXY" in failure(lambda: client.download(file, tmp_path))
     assert list(tmp_path.glob("*.csv*")) == []
 
 
-def test_submission_whole_way(kaggle: FakeKaggle, patience: Patience) -> None:
-    client = Kaggle(patience=patience)
-    ref = client.create(client.upload("a.csv", b"content"), "words [kd 12]")
+def test_submission_whole_way(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+    client = CompetitionClient(policy=policy)
+    ref = client.create_submission(client.upload("a.csv", b"content"), "words [kd 12]")
     assert kaggle.submissions[0].content == b"content"
     assert kaggle.submissions[0].file_name == "a.csv"
-    assert client.submission(ref).status == "PENDING"
-    scored = client.submission(ref)
+    assert client.get_submission(ref).status == "PENDING"
+    scored = client.get_submission(ref)
     assert (scored.status, scored.public_score) == ("COMPLETE", 0.98765)
-    assert client.submissions()[0].description == "words [kd 12]"
-    assert (client.limits().today, client.limits().left) == (1, 10)
+    assert client.list_submissions()[0].description == "words [kd 12]"
+    assert (client.submission_limits().today, client.submission_limits().remaining) == (1, 10)
 
 
 @pytest.mark.parametrize("fault", [Fault("status", 500), Fault("silent"), Fault("html", 502)])
-def test_upload_is_tried_again(kaggle: FakeKaggle, patience: Patience, fault: Fault) -> None:
+def test_upload_is_tried_again(kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault) -> None:
     kaggle.fail("upload", fault)
-    assert Kaggle(patience=patience).upload("a.csv", b"x") == "tok2"
+    assert CompetitionClient(policy=policy).upload("a.csv", b"x") == "tok2"
 
 
-def test_upload_that_fails_is_said(kaggle: FakeKaggle, patience: Patience) -> None:
-    client = Kaggle(patience=patience)
+def test_upload_that_fails_is_said(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+    client = CompetitionClient(policy=policy)
     kaggle.fail("upload", Fault("status", 403))
     assert "upload of a.csv failed (403)" in failure(lambda: client.upload("a.csv", b"x"))
     kaggle.fail("StartSubmissionUpload", Fault("refused"), times=9)
@@ -262,48 +262,48 @@ def test_upload_that_fails_is_said(kaggle: FakeKaggle, patience: Patience) -> No
     ids=name_of,
 )
 def test_create_is_asked_once_and_says_whether_it_may_have_arrived(
-    kaggle: FakeKaggle, patience: Patience, fault: Fault, refused: bool
+    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, refused: bool
 ) -> None:
-    client = Kaggle(patience=patience)
+    client = CompetitionClient(policy=policy)
     token = client.upload("a.csv", b"x")
     kaggle.fail("CreateSubmission", fault)
-    with pytest.raises(AnswerError) as caught:
-        client.create(token, "words")
-    assert caught.value.refused is refused
+    with pytest.raises(KaggleApiError) as caught:
+        client.create_submission(token, "words")
+    assert caught.value.not_applied is refused
     assert kaggle.count("CreateSubmission") == 1
 
 
-def test_create_waits_out_too_many_requests(kaggle: FakeKaggle, patience: Patience) -> None:
-    client = Kaggle(patience=patience)
+def test_create_waits_out_too_many_requests(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+    client = CompetitionClient(policy=policy)
     token = client.upload("a.csv", b"x")
     kaggle.fail("CreateSubmission", status(429, Retry_After="0.05"), status(429))
-    client.create(token, "words")
+    client.create_submission(token, "words")
     assert len(kaggle.submissions) == 1
 
 
 def test_download_that_trickles_is_given_up(
-    kaggle: FakeKaggle, patience: Patience, tmp_path: Path
+    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path
 ) -> None:
-    client = Kaggle(patience=replace(patience, slow=0.3))
-    file = client.files()[0]
+    client = CompetitionClient(policy=replace(policy, slow_timeout=0.3))
+    file = client.list_files()[0]
     kaggle.fail("blob", Fault("trickle"), times=9)
     began = time.monotonic()
     assert "too slowly" in failure(lambda: client.download(file, tmp_path))
     assert time.monotonic() - began < 2
 
 
-def test_daily_limit_is_said(kaggle: FakeKaggle, patience: Patience) -> None:
-    client = Kaggle(patience=patience)
+def test_daily_limit_is_said(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+    client = CompetitionClient(policy=policy)
     kaggle.fail("CreateSubmission", status(400, "Your team has used its daily limit"))
-    message = failure(lambda: client.create(client.upload("a.csv", b"x"), "words"))
+    message = failure(lambda: client.create_submission(client.upload("a.csv", b"x"), "words"))
     assert "no more submissions today" in message
     assert "00:00 UTC" in message
 
 
 def test_kaggles_words_are_kept_to_one_printable_line(
-    kaggle: FakeKaggle, patience: Patience
+    kaggle: FakeKaggle, policy: RetryPolicy
 ) -> None:
     kaggle.fail("ListDataFiles", status(400, "a\n\x1b[31mred" + "x" * 900))
-    message = failure(Kaggle(patience=patience).files)
+    message = failure(CompetitionClient(policy=policy).list_files)
     assert message.isprintable()
     assert len(message) < 400

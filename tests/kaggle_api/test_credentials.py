@@ -82,6 +82,6 @@ def test_exposed_file(home: Path) -> None:
     path = write(home / ".kaggle/access_token", SECRET)
     found = credentials.find({})
     assert found is not None
-    assert not found.exposed
+    assert not found.is_world_readable
     path.chmod(0o644)
-    assert found.exposed
+    assert found.is_world_readable

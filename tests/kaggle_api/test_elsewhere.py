@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.core.errors import KaggleError
-from kaggle_digits.kaggle_api.client import Kaggle
-from kaggle_digits.kaggle_api.retry import Patience
+from kaggle_digits.kaggle_api.client import CompetitionClient
+from kaggle_digits.kaggle_api.retry import RetryPolicy
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
-from tests.support.elsewhere import Elsewhere
 from tests.support.faults import Fault
 from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle
+from tests.support.other_host import OtherHost
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Elsewhere]:
-    with Elsewhere() as server:
+def elsewhere() -> Iterator[OtherHost]:
+    with OtherHost() as server:
         yield server
 
 
@@ -30,12 +30,12 @@ def failure(action: object) -> str:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_call_does_not_follow(
-    kaggle: FakeKaggle, patience: Patience, elsewhere: Elsewhere, status: int
+    kaggle: FakeKaggle, policy: RetryPolicy, elsewhere: OtherHost, status: int
 ) -> None:
-    client = Kaggle(patience=patience)
-    client.files()
+    client = CompetitionClient(policy=policy)
+    client.list_files()
     kaggle.fail("ListDataFiles", Fault("elsewhere", status, to=elsewhere.url))
-    message = failure(client.files)
+    message = failure(client.list_files)
     assert "another host's address (127.0.0.1)" in message
     assert "https://www.kaggle.com" in message
     assert not elsewhere.heard
@@ -45,45 +45,45 @@ def test_a_call_does_not_follow(
 @pytest.mark.parametrize("status", [302, 307])
 def test_the_token_in_a_body_does_not_follow(
     kaggle: FakeKaggle,
-    patience: Patience,
-    elsewhere: Elsewhere,
+    policy: RetryPolicy,
+    elsewhere: OtherHost,
     monkeypatch: pytest.MonkeyPatch,
     status: int,
 ) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
     kaggle.fail("IntrospectToken", Fault("elsewhere", status, to=elsewhere.url), times=9)
-    assert "another host's address" in failure(Kaggle(patience=patience).files)
+    assert "another host's address" in failure(CompetitionClient(policy=policy).list_files)
     assert not elsewhere.heard
     assert not kaggle.strangers
 
 
 @pytest.mark.parametrize("status", [302, 307])
 def test_an_upload_does_not_follow(
-    kaggle: FakeKaggle, patience: Patience, elsewhere: Elsewhere, status: int
+    kaggle: FakeKaggle, policy: RetryPolicy, elsewhere: OtherHost, status: int
 ) -> None:
     kaggle.fail("upload", Fault("elsewhere", status, to=elsewhere.url), times=9)
-    client = Kaggle(patience=patience)
+    client = CompetitionClient(policy=policy)
     assert "another host's address" in failure(lambda: client.upload("a.csv", b"content"))
     assert not elsewhere.heard
     assert not kaggle.strangers
 
 
 def test_a_notebook_does_not_follow(
-    kaggle: FakeKaggle, patience: Patience, elsewhere: Elsewhere
+    kaggle: FakeKaggle, policy: RetryPolicy, elsewhere: OtherHost
 ) -> None:
     kaggle.fail("GetKernelSessionStatus", Fault("elsewhere", 302, to=elsewhere.url))
     assert "another host's address" in failure(
-        lambda: NotebookClient(patience=patience).state("someone/kd-far")
+        lambda: NotebookClient(policy=policy).state("someone/kd-far")
     )
     assert not elsewhere.heard
     assert not kaggle.strangers
 
 
 def test_a_file_comes_from_elsewhere_without_the_credential(
-    kaggle: FakeKaggle, patience: Patience, elsewhere: Elsewhere, tmp_path: Path
+    kaggle: FakeKaggle, policy: RetryPolicy, elsewhere: OtherHost, tmp_path: Path
 ) -> None:
-    client = Kaggle(patience=patience)
-    file = client.files()[0]
+    client = CompetitionClient(policy=policy)
+    file = client.list_files()[0]
     kaggle.fail("DownloadDataFile", Fault("elsewhere", 302, to=elsewhere.url), times=9)
     failure(lambda: client.download(file, tmp_path))
     # The proxy is asked for it.

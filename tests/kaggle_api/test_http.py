@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.kaggle_api.http import muffled, no_requests, time_limits
-from kaggle_digits.kaggle_api.retry import Patience, bounded
+from kaggle_digits.kaggle_api.http import no_requests, suppress_stdout, time_limits
+from kaggle_digits.kaggle_api.retry import RetryPolicy, call_with_timeout
 from tests.support.kaggle_server import FakeKaggle, Fault
 
 
@@ -17,7 +17,7 @@ def test_only_the_muffled_thread_is_silent(capsys: pytest.CaptureFixture[str]) -
     before = sys.stdout
 
     def chatter() -> None:
-        with muffled():
+        with suppress_stdout():
             print("chatter")
             inside.set()
             go_on.wait(5)
@@ -46,11 +46,11 @@ def test_limits_hold_inside_only(kaggle: FakeKaggle) -> None:
 def test_bounded_leaves_what_never_ends() -> None:
     forever = threading.Event()
     with pytest.raises(TimeoutError):
-        bounded(forever.wait, Patience(call=0.05))
+        call_with_timeout(forever.wait, RetryPolicy(call_timeout=0.05))
     forever.set()
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), float("inf")])
 def test_timeout_must_be_positive(timeout: float) -> None:
     with pytest.raises(UsageError):
-        Patience.of(timeout)
+        RetryPolicy.from_timeout(timeout)

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
-from kaggle_digits.kaggle_api.redaction import hide
+from kaggle_digits.kaggle_api.redaction import redact
 
 SECRET = "t0p/secret+value=Ää"
 
 
 def hidden(text: str, *words: str, **environ: str) -> str:
-    return hide(text, environ, ("kd", *words))
+    return redact(text, environ, ("kd", *words))
 
 
 @pytest.mark.parametrize("name", ["KAGGLE_API_TOKEN", "KAGGLE_KEY", "RAY_AUTH_TOKEN"])

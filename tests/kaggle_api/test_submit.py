@@ -14,12 +14,17 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.core.errors import DataError, KaggleError, StorageError, SubmissionError
-from kaggle_digits.kaggle_api.client import Kaggle
-from kaggle_digits.kaggle_api.retry import Patience
-from kaggle_digits.kaggle_api.status import settle, wait
-from kaggle_digits.kaggle_api.submission_log import LOG, Entry, change_log, read_log
-from kaggle_digits.kaggle_api.submit import describe, earlier, submit
-from kaggle_digits.kaggle_api.validate import Checked, check, newest_unsent, resolve
+from kaggle_digits.kaggle_api.client import CompetitionClient
+from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.status import reconcile, wait_for_score
+from kaggle_digits.kaggle_api.submission_log import LOG_NAME, LogEntry, read_log, update_log
+from kaggle_digits.kaggle_api.submit import default_description, find_duplicate, submit
+from kaggle_digits.kaggle_api.validate import (
+    ValidatedSubmission,
+    find_submission_file,
+    newest_unsent,
+    validate_submission,
+)
 from tests.support.competition_files import data_folder, submission
 from tests.support.kaggle_server import FIRST_REF, FakeKaggle, Fault
 
@@ -35,14 +40,14 @@ def sent_from(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def checked(data: Path, sent_from: Path) -> Checked:
-    return check(submission(sent_from / "dense-1.csv"), data_dir=data)
+def checked(data: Path, sent_from: Path) -> ValidatedSubmission:
+    return validate_submission(submission(sent_from / "dense-1.csv"), data_dir=data)
 
 
 class TestCheck:
-    def test_sound(self, checked: Checked) -> None:
+    def test_sound(self, checked: ValidatedSubmission) -> None:
         assert (checked.rows, checked.run, checked.warnings) == (24, "dense-1", ())
-        assert describe(checked) == "dense-1: validation accuracy 97.65 % on 8,400 rows"
+        assert default_description(checked) == "dense-1: validation accuracy 97.65 % on 8,400 rows"
 
     @pytest.mark.parametrize(
         ("source", "reason"),
@@ -58,22 +63,22 @@ class TestCheck:
     ) -> None:
         path = submission(sent_from / "a.csv", source=source)
         with pytest.raises(SubmissionError, match=reason):
-            check(path, data_dir=data)
+            validate_submission(path, data_dir=data)
 
     def test_other_data_in_the_folder_is_refused(self, tmp_path: Path, sent_from: Path) -> None:
         path = submission(sent_from / "a.csv", source=None)
         with pytest.raises(SubmissionError, match="source openml"):
-            check(path, data_dir=data_folder(tmp_path / "other", source="openml"))
+            validate_submission(path, data_dir=data_folder(tmp_path / "other", source="openml"))
 
     def test_changed_data_is_refused(self, data: Path, sent_from: Path) -> None:
         with (data / "test.csv").open("ab") as file:
             file.write(b"\r\n")
         with pytest.raises(SubmissionError, match="source unknown"):
-            check(submission(sent_from / "a.csv"), data_dir=data)
+            validate_submission(submission(sent_from / "a.csv"), data_dir=data)
 
     def test_no_data(self, tmp_path: Path, sent_from: Path) -> None:
         with pytest.raises(DataError, match="kd fetch"):
-            check(submission(sent_from / "a.csv"), data_dir=tmp_path / "nothing")
+            validate_submission(submission(sent_from / "a.csv"), data_dir=tmp_path / "nothing")
 
     @pytest.mark.parametrize(
         ("old", "new"),
@@ -91,12 +96,12 @@ class TestCheck:
         assert old in content
         path.write_bytes(content.replace(old, new))
         with pytest.raises(SubmissionError, match="no submission"):
-            check(path, data_dir=data)
+            validate_submission(path, data_dir=data)
 
     def test_unknown_origin_and_one_label_are_warned_of(self, data: Path, sent_from: Path) -> None:
         path = submission(sent_from / "a.csv", source=None)
         path.write_bytes((data / "sample_submission.csv").read_bytes())
-        first, second = check(path, data_dir=data).warnings
+        first, second = validate_submission(path, data_dir=data).warnings
         assert "not known which run" in first
         assert "100 % of its rows say 0" in second
 
@@ -104,8 +109,8 @@ class TestCheck:
         path = submission(sent_from / "a.csv")
         code = (
             "import sys; from pathlib import Path\n"
-            "from kaggle_digits.kaggle_api.validate import check\n"
-            "check(Path(sys.argv[1]), data_dir=sys.argv[2])\n"
+            "from kaggle_digits.kaggle_api.validate import validate_submission\n"
+            "validate_submission(Path(sys.argv[1]), data_dir=sys.argv[2])\n"
             "heavy = {'tensorflow', 'keras', 'kaggle', 'requests', 'sklearn'} & set(sys.modules)\n"
             "assert not heavy, heavy"
         )
@@ -114,7 +119,7 @@ class TestCheck:
 
 class TestResolve:
     def test_newest_unsent(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
         newer = submission(sent_from / "cnn-1.csv", first=1)
         os.utime(checked.path, (1, 1))
@@ -122,24 +127,24 @@ class TestResolve:
         assert newest_unsent(sent_from) == newer
         data = data_folder(sent_from.parent / "data")
         submit(
-            check(newer, data_dir=data),
-            kaggle=Kaggle(patience=patience),
+            validate_submission(newer, data_dir=data),
+            kaggle=CompetitionClient(policy=policy),
             submissions_dir=sent_from,
         )
         assert newest_unsent(sent_from) == checked.path
-        submit(checked, kaggle=Kaggle(patience=patience), submissions_dir=sent_from)
+        submit(checked, kaggle=CompetitionClient(policy=policy), submissions_dir=sent_from)
         with pytest.raises(SubmissionError, match="every submission"):
             newest_unsent(sent_from)
 
-    def test_by_name(self, checked: Checked, sent_from: Path) -> None:
-        assert resolve("dense-1", sent_from) == checked.path
-        assert resolve("dense-1.csv", sent_from) == checked.path
-        assert resolve(str(checked.path), sent_from) == checked.path
+    def test_by_name(self, checked: ValidatedSubmission, sent_from: Path) -> None:
+        assert find_submission_file("dense-1", sent_from) == checked.path
+        assert find_submission_file("dense-1.csv", sent_from) == checked.path
+        assert find_submission_file(str(checked.path), sent_from) == checked.path
         with pytest.raises(SubmissionError, match="there are: dense-1"):
-            resolve("cnn", sent_from)
+            find_submission_file("cnn", sent_from)
         for name in ("", ".", "..", "../.."):
             with pytest.raises(SubmissionError):
-                resolve(name, sent_from)
+                find_submission_file(name, sent_from)
 
     def test_none(self, tmp_path: Path) -> None:
         with pytest.raises(SubmissionError, match="kd train --model dense"):
@@ -148,9 +153,9 @@ class TestResolve:
 
 class TestSubmit:
     def test_whole_way(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
-        client = Kaggle(patience=patience)
+        client = CompetitionClient(policy=policy)
         entry = submit(checked, kaggle=client, submissions_dir=sent_from)
         assert (entry.ref, entry.status, entry.run) == (FIRST_REF, "pending", "dense-1")
         assert read_log(sent_from) == [entry]
@@ -159,18 +164,18 @@ class TestSubmit:
         assert stored.description == entry.message
         assert stored.description.startswith("dense-1: validation accuracy 97.65 % on 8,400 rows")
         assert entry.tag is not None
-        done = wait(entry, kaggle=client, submissions_dir=sent_from)
+        done = wait_for_score(entry, kaggle=client, submissions_dir=sent_from)
         assert (done.status, done.public_score) == ("complete", 0.98765)
         assert read_log(sent_from) == [done]
-        header = (sent_from / LOG).read_text().splitlines()[0]
+        header = (sent_from / LOG_NAME).read_text().splitlines()[0]
         assert header == ("time,file,sha256,run,oof_accuracy,n_val,ref,status,public_score,message")
 
     def test_own_words(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
         submit(
             checked,
-            kaggle=Kaggle(patience=patience),
+            kaggle=CompetitionClient(policy=policy),
             submissions_dir=sent_from,
             message='two\nlines, a comma, "quotes"',
         )
@@ -178,9 +183,9 @@ class TestSubmit:
         assert read_log(sent_from)[0].message == kaggle.submissions[0].description
 
     def test_same_bytes_once(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
-        client = Kaggle(patience=patience)
+        client = CompetitionClient(policy=policy)
         submit(checked, kaggle=client, submissions_dir=sent_from)
         copy = replace(checked, path=sent_from / "copy.csv")
         copy.path.write_bytes(checked.path.read_bytes())
@@ -192,11 +197,11 @@ class TestSubmit:
         assert len(read_log(sent_from)) == 2
 
     def test_changed_after_the_check(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
         checked.path.write_bytes(b"other")
         with pytest.raises(SubmissionError, match="changed"):
-            submit(checked, kaggle=Kaggle(patience=patience), submissions_dir=sent_from)
+            submit(checked, kaggle=CompetitionClient(policy=policy), submissions_dir=sent_from)
         assert kaggle.submissions == []
 
     @pytest.mark.parametrize(
@@ -213,14 +218,14 @@ class TestSubmit:
         self,
         *,
         kaggle: FakeKaggle,
-        patience: Patience,
-        checked: Checked,
+        policy: RetryPolicy,
+        checked: ValidatedSubmission,
         sent_from: Path,
         method: str,
         fault: Fault,
     ) -> None:
         kaggle.fail(method, fault, times=9)
-        client = Kaggle(patience=patience)
+        client = CompetitionClient(policy=policy)
         with pytest.raises(KaggleError):
             submit(checked, kaggle=client, submissions_dir=sent_from)
         assert read_log(sent_from) == []
@@ -231,10 +236,15 @@ class TestSubmit:
 
     @pytest.mark.parametrize("kind", ["lost", "truncated", "drop", "trickle"])
     def test_confirmation_lost_but_submitted(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path, kind: str
+        self,
+        kaggle: FakeKaggle,
+        policy: RetryPolicy,
+        checked: ValidatedSubmission,
+        sent_from: Path,
+        kind: str,
     ) -> None:
         kaggle.fail("CreateSubmission", Fault(kind))
-        entry = submit(checked, kaggle=Kaggle(patience=patience), submissions_dir=sent_from)
+        entry = submit(checked, kaggle=CompetitionClient(policy=policy), submissions_dir=sent_from)
         assert entry.ref == FIRST_REF
         assert len(kaggle.submissions) == 1
         assert kaggle.count("CreateSubmission") == 1
@@ -245,51 +255,51 @@ class TestSubmit:
     def test_unanswered_and_not_listed(
         self,
         kaggle: FakeKaggle,
-        patience: Patience,
-        checked: Checked,
+        policy: RetryPolicy,
+        checked: ValidatedSubmission,
         sent_from: Path,
         fault: Fault,
     ) -> None:
-        patient = replace(patience, grace=60.0)
+        patient = replace(policy, unlisted_timeout=60.0)
         kaggle.fail("CreateSubmission", fault)
         with pytest.raises(KaggleError, match="not known whether"):
-            submit(checked, kaggle=Kaggle(patience=patient), submissions_dir=sent_from)
+            submit(checked, kaggle=CompetitionClient(policy=patient), submissions_dir=sent_from)
         assert [entry.status for entry in read_log(sent_from)] == ["sending"]
         assert newest_unsent(sent_from) == checked.path
         # Too early to say that it never arrived: not sent again.
         with pytest.raises(SubmissionError, match="looks first"):
-            submit(checked, kaggle=Kaggle(patience=patient), submissions_dir=sent_from)
+            submit(checked, kaggle=CompetitionClient(policy=patient), submissions_dir=sent_from)
         assert kaggle.submissions == []
         # Later it is certain.
-        impatient = replace(patience, grace=0.0)
-        submit(checked, kaggle=Kaggle(patience=impatient), submissions_dir=sent_from)
+        impatient = replace(policy, unlisted_timeout=0.0)
+        submit(checked, kaggle=CompetitionClient(policy=impatient), submissions_dir=sent_from)
         assert len(kaggle.submissions) == 1
         assert [entry.status for entry in read_log(sent_from)] == ["pending"]
 
     def test_killed_after_sending(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
-        client = Kaggle(patience=patience)
+        client = CompetitionClient(policy=policy)
         entry = submit(checked, kaggle=client, submissions_dir=sent_from)
         before = replace(entry, ref=None, status="sending")
-        change_log(sent_from, lambda _: [before])
+        update_log(sent_from, lambda _: [before])
         kaggle.submissions[0].polls = 5
-        changed = settle(sent_from, client)
+        changed = reconcile(sent_from, client)
         assert [(e.ref, e.status, e.public_score) for e in changed] == [
             (FIRST_REF, "complete", 0.98765)
         ]
         assert read_log(sent_from) == changed
         with pytest.raises(SubmissionError, match="were sent on"):
             submit(checked, kaggle=client, submissions_dir=sent_from)
-        assert earlier(checked, sent_from) == changed[0]
+        assert find_duplicate(checked, sent_from) == changed[0]
 
     @pytest.mark.parametrize("method", ["StartSubmissionUpload", "upload", "CreateSubmission"])
     def test_kill_9(
         self,
         *,
         kaggle: FakeKaggle,
-        patience: Patience,
-        checked: Checked,
+        policy: RetryPolicy,
+        checked: ValidatedSubmission,
         sent_from: Path,
         method: str,
         home: Path,
@@ -297,11 +307,12 @@ class TestSubmit:
         kaggle.fail(method, Fault("silent"))
         code = (
             "import sys; from pathlib import Path\n"
-            "from kaggle_digits.kaggle_api.validate import check\n"
-            "from kaggle_digits.kaggle_api.client import Kaggle\n"
+            "from kaggle_digits.kaggle_api.validate import validate_submission\n"
+            "from kaggle_digits.kaggle_api.client import CompetitionClient\n"
             "from kaggle_digits.kaggle_api.submit import submit\n"
             "path, data, folder = map(Path, sys.argv[1:])\n"
-            "submit(check(path, data_dir=data), kaggle=Kaggle(), submissions_dir=folder)"
+            "checked = validate_submission(path, data_dir=data)\n"
+            "submit(checked, kaggle=CompetitionClient(), submissions_dir=folder)"
         )
         data = sent_from.parent / "data"
         process = subprocess.Popen(
@@ -314,37 +325,37 @@ class TestSubmit:
         process.wait()
         assert [entry.status for entry in read_log(sent_from)] == ["sending"]
         kaggle.heal()
-        client = Kaggle(patience=replace(patience, grace=0.0))
+        client = CompetitionClient(policy=replace(policy, unlisted_timeout=0.0))
         submit(checked, kaggle=client, submissions_dir=sent_from)
         assert len(kaggle.submissions) == 1
         assert [entry.status for entry in read_log(sent_from)] == ["pending"]
 
     def test_log_not_writable_means_nothing_sent(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
-        (sent_from / LOG).mkdir()
+        (sent_from / LOG_NAME).mkdir()
         with pytest.raises(SubmissionError, match="damaged"):
-            submit(checked, kaggle=Kaggle(patience=patience), submissions_dir=sent_from)
+            submit(checked, kaggle=CompetitionClient(policy=policy), submissions_dir=sent_from)
         assert kaggle.submissions == []
 
     def test_what_was_sent_is_logged_though_its_line_was_taken_out(
         self,
         *,
         kaggle: FakeKaggle,
-        patience: Patience,
-        checked: Checked,
+        policy: RetryPolicy,
+        checked: ValidatedSubmission,
         sent_from: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        client = Kaggle(patience=patience)
-        create = client.create
+        client = CompetitionClient(policy=policy)
+        create = client.create_submission
 
         def slow(token: str, description: str) -> int:
             ref = create(token, description)
-            change_log(sent_from, lambda _: [])
+            update_log(sent_from, lambda _: [])
             return ref
 
-        monkeypatch.setattr(client, "create", slow)
+        monkeypatch.setattr(client, "create_submission", slow)
         entry = submit(checked, kaggle=client, submissions_dir=sent_from)
         assert read_log(sent_from) == [entry]
 
@@ -353,30 +364,30 @@ class TestSubmit:
         self,
         *,
         kaggle: FakeKaggle,
-        patience: Patience,
-        checked: Checked,
+        policy: RetryPolicy,
+        checked: ValidatedSubmission,
         sent_from: Path,
         seconds: int,
         kept: bool,
     ) -> None:
         """A line of another machine's, a little ahead, is one that is being sent."""
-        client = Kaggle(patience=replace(patience, grace=60.0))
+        client = CompetitionClient(policy=replace(policy, unlisted_timeout=60.0))
         entry = submit(checked, kaggle=client, submissions_dir=sent_from)
         ahead = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
-        change_log(sent_from, lambda _: [replace(entry, ref=None, status="sending", time=ahead)])
+        update_log(sent_from, lambda _: [replace(entry, ref=None, status="sending", time=ahead)])
         kaggle.submissions.clear()
-        settle(sent_from, client)
+        reconcile(sent_from, client)
         assert bool(read_log(sent_from)) == kept
 
     def test_sent_but_not_to_be_logged_is_said(
         self,
         kaggle: FakeKaggle,
-        patience: Patience,
-        checked: Checked,
+        policy: RetryPolicy,
+        checked: ValidatedSubmission,
         sent_from: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        client = Kaggle(patience=patience)
+        client = CompetitionClient(policy=policy)
 
         def full(*words: object) -> None:
             raise StorageError("no space left; free some")
@@ -390,19 +401,19 @@ class TestSubmit:
         assert len(kaggle.submissions) == 1
 
     def test_many_at_once(
-        self, kaggle: FakeKaggle, patience: Patience, data: Path, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path, sent_from: Path
     ) -> None:
         """Four of the same bytes and three others, at once: four submissions, four lines."""
         paths = [submission(sent_from / f"same-{n}.csv") for n in range(4)]
         paths += [submission(sent_from / f"other-{n}.csv", first=n) for n in range(1, 4)]
-        patient = replace(patience, grace=60.0, call=10.0, read=10.0)
+        patient = replace(policy, unlisted_timeout=60.0, call_timeout=10.0, read_timeout=10.0)
         refused: list[str] = []
 
         def send(path: Path) -> None:
             try:
                 submit(
-                    check(path, data_dir=data),
-                    kaggle=Kaggle(patience=patient),
+                    validate_submission(path, data_dir=data),
+                    kaggle=CompetitionClient(policy=patient),
                     submissions_dir=sent_from,
                 )
             except SubmissionError as error:
@@ -421,40 +432,44 @@ class TestSubmit:
 
 
 class TestWait:
-    def sent(self, patience: Patience, checked: Checked, sent_from: Path) -> tuple[Kaggle, Entry]:
-        client = Kaggle(patience=patience)
+    def sent(
+        self, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
+    ) -> tuple[CompetitionClient, LogEntry]:
+        client = CompetitionClient(policy=policy)
         return client, submit(checked, kaggle=client, submissions_dir=sent_from)
 
     def test_rejected(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
         kaggle.outcome, kaggle.error = "ERROR", "Evaluation failed: 3 rows too few"
-        client, entry = self.sent(patience, checked, sent_from)
+        client, entry = self.sent(policy, checked, sent_from)
         with pytest.raises(KaggleError, match="3 rows too few"):
-            wait(entry, kaggle=client, submissions_dir=sent_from)
+            wait_for_score(entry, kaggle=client, submissions_dir=sent_from)
         assert read_log(sent_from)[0].status == "error"
         # A rejected file may be sent again; it is not the newest unsent one any more.
         with pytest.raises(SubmissionError, match="every submission"):
             newest_unsent(sent_from)
 
     def test_never_scored(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
         kaggle.polls = 10**9
-        client, entry = self.sent(replace(patience, score=0.1), checked, sent_from)
+        client, entry = self.sent(replace(policy, score_timeout=0.1), checked, sent_from)
         with pytest.raises(KaggleError, match=r"not scored after.*--wait"):
-            wait(entry, kaggle=client, submissions_dir=sent_from)
+            wait_for_score(entry, kaggle=client, submissions_dir=sent_from)
         assert read_log(sent_from)[0].status == "pending"
 
     def test_faults_while_waiting(
-        self, kaggle: FakeKaggle, patience: Patience, checked: Checked, sent_from: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, sent_from: Path
     ) -> None:
-        client, entry = self.sent(patience, checked, sent_from)
+        client, entry = self.sent(policy, checked, sent_from)
         kaggle.fail("GetSubmission", Fault("status", 500), Fault("html"))
-        assert wait(entry, kaggle=client, submissions_dir=sent_from).public_score == 0.98765
+        assert (
+            wait_for_score(entry, kaggle=client, submissions_dir=sent_from).public_score == 0.98765
+        )
         kaggle.fail("GetSubmission", Fault("status", 500), times=9)
         with pytest.raises(KaggleError, match=rf"is submitted \(ref {FIRST_REF}\)"):
-            wait(entry, kaggle=client, submissions_dir=sent_from)
+            wait_for_score(entry, kaggle=client, submissions_dir=sent_from)
 
 
 @pytest.mark.parametrize(
@@ -462,14 +477,14 @@ class TestWait:
 )
 def test_damaged_log_is_said(sent_from: Path, text: str) -> None:
     sent_from.mkdir()
-    (sent_from / LOG).write_text(text + "\nx,y\n")
+    (sent_from / LOG_NAME).write_text(text + "\nx,y\n")
     with pytest.raises(SubmissionError, match=r"log\.csv is damaged"):
         read_log(sent_from)
 
 
 def test_log_survives_a_spreadsheet(sent_from: Path) -> None:
     sent_from.mkdir()
-    entry = Entry(
+    entry = LogEntry(
         time="2026-11-20T10:00:00+00:00",
         file="a.csv",
         sha256="ab",
@@ -481,8 +496,8 @@ def test_log_survives_a_spreadsheet(sent_from: Path) -> None:
         public_score=0.9,
         message="=words; [kd 12ab]",
     )
-    change_log(sent_from, lambda _: [entry])
-    text = (sent_from / LOG).read_text()
-    (sent_from / LOG).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    update_log(sent_from, lambda _: [entry])
+    text = (sent_from / LOG_NAME).read_text()
+    (sent_from / LOG_NAME).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
     assert read_log(sent_from) == [entry]
     assert json.dumps(text)

@@ -25,7 +25,7 @@ from kaggle_digits.core.errors import (
     UsageError,
 )
 from kaggle_digits.data.dataset import load
-from kaggle_digits.kaggle_api.retry import Patience
+from kaggle_digits.kaggle_api.retry import RetryPolicy
 from kaggle_digits.kaggle_notebooks import output_archive, push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.pull import PullResult, pull
@@ -33,12 +33,12 @@ from kaggle_digits.kaggle_notebooks.push import PushRequest, prepare, push
 from kaggle_digits.kaggle_notebooks.status import get_status, wait
 from kaggle_digits.runs.store import list_runs, open_run
 from tests.support.competition_files import competition_files, data_folder
-from tests.support.fixtures import Heard, home, kaggle, patience
+from tests.support.fixtures import RecordingProgress, home, kaggle, policy
 from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
 from tests.support.kaggle_session import RUN, changed, facts, left_there, listing
 from tests.support.kernels import Session, answering
 
-__all__ = ["home", "kaggle", "left_there", "patience"]
+__all__ = ["home", "kaggle", "left_there", "policy"]
 
 WISH = PushRequest("linear", name=RUN, folds=2, accelerator=None)
 
@@ -46,12 +46,13 @@ WISH = PushRequest("linear", name=RUN, folds=2, accelerator=None)
 class Place:
     """A working folder and Kaggle's notebooks."""
 
-    def __init__(self, folder: Path, patience: Patience) -> None:
+    def __init__(self, folder: Path, policy: RetryPolicy) -> None:
         self.runs, self.submissions = folder / "runs", folder / "submissions"
         self.data = data_folder(folder / "data")
-        self.heard = Heard()
+        self.heard = RecordingProgress()
         self.kernels = NotebookClient(
-            patience=replace(patience, connect=10.0, read=10.0, call=30.0), progress=self.heard
+            policy=replace(policy, connect_timeout=10.0, read_timeout=10.0, call_timeout=30.0),
+            progress=self.heard,
         )
 
     def push(self, wish: PushRequest = WISH, **given: Any) -> push_record.PushRecord:
@@ -83,11 +84,11 @@ FAKES: list[FakeKaggle] = []
 
 
 @pytest.fixture
-def place(kaggle: FakeKaggle, tmp_path: Path, patience: Patience, left_there: Session) -> Place:
+def place(kaggle: FakeKaggle, tmp_path: Path, policy: RetryPolicy, left_there: Session) -> Place:
     """Where a session is not run anew: what one left is served."""
     FAKES.append(kaggle)
     kaggle.runner = answering(left_there)
-    return Place(tmp_path, patience)
+    return Place(tmp_path, policy)
 
 
 # The whole way
@@ -638,7 +639,7 @@ def test_no_secret_travels_or_stays(
     monkeypatch.delenv("KAGGLE_USERNAME")
     monkeypatch.delenv("KAGGLE_KEY")
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
-    place.kernels = NotebookClient(patience=place.kernels.patience, progress=place.heard)
+    place.kernels = NotebookClient(policy=place.kernels.policy, progress=place.heard)
     pushed = place.push()
     place.pull()
     script = kaggle.notebooks[pushed.ref][0].request["text"]

@@ -64,7 +64,7 @@ def picture_target(folder: Path) -> Target:
 def archive_target(folder: Path) -> Target:
     """Any bytes as the archive that kd fetch --source is given."""
     from kaggle_digits.core.errors import DataError
-    from kaggle_digits.sources.archive import write_from_path
+    from kaggle_digits.sources.archive import extract_csvs
 
     archive, inside = folder / "x.zip", folder / "inside"
     inside.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ def archive_target(folder: Path) -> Target:
     def target(data: bytes) -> None:
         archive.write_bytes(data)
         try:
-            write_from_path(archive, inside)
+            extract_csvs(archive, inside)
         except DataError as error:
             assert "\n" not in str(error)
         assert set(folder.iterdir()) == beside, "something was written outside"

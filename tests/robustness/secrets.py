@@ -29,9 +29,9 @@ from tests.robustness.wire import left_by_a_session
 from tests.robustness.wire_cases import PULL, PUSH, STATUS, SUBMIT, faults
 from tests.robustness.wire_judge import COMMANDS, FILES
 from tests.support.competition_files import submission
-from tests.support.elsewhere import Elsewhere
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.kernels import Session, answering
+from tests.support.other_host import OtherHost
 from tests.support.pictures import draw_digit, encode
 
 AT_ONCE, EACH_THIRD = 6, 3
@@ -104,7 +104,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     places = list(PLACES)
     if quick:
         places = random.Random(seed).sample(places, 2)
-    with Runners(AT_ONCE) as runners, Elsewhere() as elsewhere:
+    with Runners(AT_ONCE) as runners, OtherHost() as elsewhere:
         left = left_by_a_session(work / "session")
 
         def one(name: str) -> Searched:

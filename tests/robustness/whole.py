@@ -14,7 +14,7 @@ import numpy as np
 
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.data.submission_csv import read_ids
-from kaggle_digits.kaggle_api.submission_log import LOG, read_log
+from kaggle_digits.kaggle_api.submission_log import LOG_NAME, read_log
 
 FOLDERS = ("data", "runs", "submissions", "exports")
 # TensorFlow Lite's mark stands behind the first four bytes of a model.
@@ -57,7 +57,7 @@ def leftovers(place: Path) -> list[str]:
 
 def _check(path: Path) -> None:
     check = CHECKS.get(path.suffix)
-    if path.name == LOG:
+    if path.name == LOG_NAME:
         read_log(path.parent)
     elif (path.parent.name == "data" and path.suffix == ".csv") or path.name == "history.csv":
         _table(path)

@@ -29,9 +29,9 @@ from tests.robustness.wire_judge import (
     judged,
 )
 from tests.support.competition_files import data_folder, submission
-from tests.support.elsewhere import Elsewhere
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.kernels import Session, run_script
+from tests.support.other_host import OtherHost
 
 AT_ONCE = 10
 TENTH = 10
@@ -43,7 +43,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     pack_source()  # once, for all that are forked from here
     with Runners(AT_ONCE) as runners:
         left = left_by_a_session(work / "session")
-        with Elsewhere() as elsewhere:
+        with OtherHost() as elsewhere:
             chosen = list(cases(seed, elsewhere.url))
             if quick:
                 chosen = random.Random(seed).sample(chosen, len(chosen) // TENTH)

@@ -9,7 +9,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaggle_digits.kaggle_api.submission_log import COMPLETE, SENDING, Entry, change_log, read_log
+from kaggle_digits.kaggle_api.submission_log import (
+    COMPLETE,
+    SENDING,
+    LogEntry,
+    read_log,
+    update_log,
+)
 from kaggle_digits.kaggle_notebooks import push_record
 from tests.robustness.runners import KILLED, Ended, Runners, clean
 from tests.robustness.wire_cases import FETCH, OPENML, PULL, PUSH, STATUS, SUBMIT, Case
@@ -136,11 +142,11 @@ def _prepare(case: Case, place: Place) -> None:
     if command == SUBMIT:
         submission(place.submissions / "dense-1.csv")
     if case.call.name == "ListSubmissions":
-        lost = Entry(
+        lost = LogEntry(
             *("2026-11-20T10:00:00+00:00", "old.csv", "0" * 64, "old", None, None, None),
             *(SENDING, None, "words [kd 0123456789abcdef]"),
         )
-        change_log(place.submissions, lambda entries: [*entries, lost])
+        update_log(place.submissions, lambda entries: [*entries, lost])
     if command in (STATUS, PULL):
         pushed = place.kd(*COMMANDS[PUSH])
         assert pushed.code == 0, pushed

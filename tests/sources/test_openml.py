@@ -9,12 +9,12 @@ import pytest
 
 from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.data.dataset import load
-from kaggle_digits.kaggle_api.retry import Patience
+from kaggle_digits.kaggle_api.retry import RetryPolicy
 from kaggle_digits.sources import fetch, openml
 from tests.support.faults import Fault
 from tests.support.openml_server import CALLS, FakeOpenML
 
-QUICK = Patience(read=0.5, first_pause=0.005)
+QUICK = RetryPolicy(read_timeout=0.5, backoff=0.005)
 
 
 def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
@@ -29,7 +29,7 @@ def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 def test_dealt_as_kaggle_dealt(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeOpenML(rows=50) as server:
         point_at(monkeypatch, server.url)
-        report = fetch("openml", tmp_path / "data", patience=QUICK)
+        report = fetch("openml", tmp_path / "data", policy=QUICK)
     assert [file.rows for file in report.files] == [30, 20, 20]
     assert "cannot be submitted" in report.warnings[0]
     dataset = load(tmp_path / "data")
@@ -48,7 +48,7 @@ def test_values_outside(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with FakeOpenML(highest=300) as server:
         point_at(monkeypatch, server.url)
         with pytest.raises(DataError, match="outside"):
-            fetch("openml", tmp_path / "data", patience=QUICK)
+            fetch("openml", tmp_path / "data", policy=QUICK)
     assert not list((tmp_path / "data").glob("*.csv"))
 
 
@@ -59,13 +59,13 @@ def test_server_errors(
     with FakeOpenML(status=status) as server:
         point_at(monkeypatch, server.url)
         with pytest.raises(KaggleError, match=r"OpenML cannot be reached.*sample"):
-            fetch("openml", tmp_path / "data", patience=QUICK)
+            fetch("openml", tmp_path / "data", policy=QUICK)
 
 
 def test_no_network(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point_at(monkeypatch, "http://127.0.0.1:9/")
     with pytest.raises(KaggleError, match=r"OpenML cannot be reached \(.*refused"):
-        fetch("openml", tmp_path / "data", patience=QUICK)
+        fetch("openml", tmp_path / "data", policy=QUICK)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -78,5 +78,5 @@ def test_it_is_not_waited_for_for_ever(
         server.fail(call, Fault(fault), times=9)
         point_at(monkeypatch, server.url)
         with pytest.raises((KaggleError, DataError), match=r"OpenML .*sample"):
-            fetch("openml", tmp_path / "data", patience=Patience(read=0.2, first_pause=0.005))
+            fetch("openml", tmp_path / "data", policy=RetryPolicy(read_timeout=0.2, backoff=0.005))
     assert not list((tmp_path / "data").glob("*.csv"))

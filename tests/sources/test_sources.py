@@ -15,7 +15,7 @@ import pytest
 
 from kaggle_digits.core.errors import DataError, DigitsError, KaggleError, UsageError
 from kaggle_digits.data.dataset import FILES, load
-from kaggle_digits.kaggle_api.retry import Patience
+from kaggle_digits.kaggle_api.retry import RetryPolicy
 from kaggle_digits.sources import FetchReport, fetch
 from kaggle_digits.sources import archive as archive_source
 from tests.support.competition_files import competition_files
@@ -47,11 +47,11 @@ def archive(tmp_path: Path) -> Path:
 
 
 class TestKaggle:
-    def fetch(self, data: Path, patience: Patience, *, force: bool = False) -> FetchReport:
-        return fetch("kaggle", data, force=force, patience=patience)
+    def fetch(self, data: Path, policy: RetryPolicy, *, force: bool = False) -> FetchReport:
+        return fetch("kaggle", data, force=force, policy=policy)
 
-    def test_whole(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
-        report = self.fetch(data, patience)
+    def test_whole(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+        report = self.fetch(data, policy)
         assert report.source == "kaggle"
         assert [(file.name, file.rows) for file in report.files] == [
             ("train.csv", 40),
@@ -65,18 +65,18 @@ class TestKaggle:
         assert not (data / ".fetch").exists()
         assert load(data).source.is_competition
 
-    def test_good_files_are_left(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
-        self.fetch(data, patience)
+    def test_good_files_are_left(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+        self.fetch(data, policy)
         kaggle.calls.clear()
-        report = self.fetch(data, patience)
+        report = self.fetch(data, policy)
         assert all(file.already for file in report.files)
         assert kaggle.calls == []
 
     @pytest.mark.parametrize("damage", ["short", "same size", "gone"])
     def test_only_the_damaged_file_is_fetched_again(
-        self, kaggle: FakeKaggle, patience: Patience, data: Path, damage: str
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path, damage: str
     ) -> None:
-        self.fetch(data, patience)
+        self.fetch(data, policy)
         path = data / "train.csv"
         if damage == "short":
             path.write_bytes(kaggle.files["train.csv"][:-100])
@@ -85,72 +85,72 @@ class TestKaggle:
         else:
             path.unlink()
         kaggle.calls.clear()
-        report = self.fetch(data, patience)
+        report = self.fetch(data, policy)
         assert path.read_bytes() == kaggle.files["train.csv"]
         assert [file.already for file in report.files] == [False, True, True]
         assert kaggle.count("blob") == 1
 
-    def test_force_fetches_all(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
-        self.fetch(data, patience)
+    def test_force_fetches_all(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+        self.fetch(data, policy)
         kaggle.calls.clear()
-        self.fetch(data, patience, force=True)
+        self.fetch(data, policy, force=True)
         assert kaggle.count("blob") == 3
 
-    def test_zipped_on_the_wire(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
+    def test_zipped_on_the_wire(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
         for name in ("train.csv", "test.csv"):
             kaggle.zipped[name] = zipped({name: kaggle.files[name]})
-        self.fetch(data, patience)
+        self.fetch(data, policy)
         assert (data / "train.csv").read_bytes() == kaggle.files["train.csv"]
 
     def test_damaged_zip_on_the_wire(
-        self, kaggle: FakeKaggle, patience: Patience, data: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
     ) -> None:
         content = zipped({"train.csv": kaggle.files["train.csv"]})
         kaggle.zipped["train.csv"] = content[:-40] + b"\0" * 40
         with pytest.raises(KaggleError, match="cannot be unpacked"):
-            self.fetch(data, patience)
+            self.fetch(data, policy)
         assert visible(data) == []
 
     def test_wrong_content_changes_nothing(
-        self, kaggle: FakeKaggle, patience: Patience, data: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
     ) -> None:
-        self.fetch(data, patience)
+        self.fetch(data, policy)
         before = {path.name: path.read_bytes() for path in data.iterdir() if path.is_file()}
         kaggle.files["test.csv"] = competition_files(n_test=7)["test.csv"]
         with pytest.raises(DataError, match=r"24 rows but test\.csv has 7"):
-            self.fetch(data, patience, force=True)
+            self.fetch(data, policy, force=True)
         after = {path.name: path.read_bytes() for path in data.iterdir() if path.is_file()}
         assert after == before
 
-    def test_bad_cell_is_named(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
+    def test_bad_cell_is_named(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
         lines = kaggle.files["train.csv"].split(b"\r\n")
         lines[3] = b"11" + lines[3][1:]
         kaggle.files["train.csv"] = b"\r\n".join(lines)
         with pytest.raises(DataError, match=r"what kaggle gave.* train\.csv, line 4, column label"):
-            self.fetch(data, patience)
+            self.fetch(data, policy)
         assert visible(data) == []
 
     def test_broken_at_a_later_file_goes_on_there(
-        self, kaggle: FakeKaggle, patience: Patience, data: Path
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
     ) -> None:
         kaggle.fail("DownloadDataFile", *[Fault("status", 404)])
         with pytest.raises(KaggleError):
-            self.fetch(data, patience)
+            self.fetch(data, policy)
         assert visible(data) == []
         assert not (data / ".fetch").exists()
         ok_then_gone = [Fault("status", 404)]
         kaggle.fail("blob", Fault("short"), *ok_then_gone)
         with pytest.raises(KaggleError):
-            self.fetch(data, patience)
+            self.fetch(data, policy)
         kaggle.heal()
-        assert self.fetch(data, patience).source == "kaggle"
+        assert self.fetch(data, policy).source == "kaggle"
 
-    def test_missing_on_kaggle(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
+    def test_missing_on_kaggle(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
         del kaggle.files["test.csv"]
         with pytest.raises(KaggleError, match=r"lists no test\.csv"):
-            self.fetch(data, patience)
+            self.fetch(data, policy)
 
-    def test_two_at_once(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
+    def test_two_at_once(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
         from filelock import FileLock
 
         data.mkdir()
@@ -158,9 +158,9 @@ class TestKaggle:
             FileLock(data / ".fetch.lock"),
             pytest.raises(DataError, match="another kd fetch"),
         ):
-            self.fetch(data, patience)
+            self.fetch(data, policy)
 
-    def test_kill_9(self, kaggle: FakeKaggle, patience: Patience, data: Path) -> None:
+    def test_kill_9(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
         kaggle.fail("blob", Fault("drop", at=50_000), Fault("silent"))
         code = "import sys; from kaggle_digits.sources import fetch\nfetch('kaggle', sys.argv[1])"
         process = subprocess.Popen([sys.executable, "-c", code, str(data)])
@@ -171,7 +171,7 @@ class TestKaggle:
         process.wait()
         assert visible(data) == []
         kaggle.heal()
-        self.fetch(data, patience)
+        self.fetch(data, policy)
         assert (data / "train.csv").read_bytes() == kaggle.files["train.csv"]
         assert any(call.range for call in kaggle.calls)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_digits.kaggle_api.retry import Patience
+from kaggle_digits.kaggle_api.retry import RetryPolicy
 from tests.support.competition_files import competition_files
 from tests.support.kaggle_server import FakeKaggle
 
@@ -42,22 +42,22 @@ def kaggle(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKaggle]:
 
 
 @pytest.fixture
-def patience() -> Patience:
+def policy() -> RetryPolicy:
     """Hundredths of a second instead of seconds."""
-    return Patience(
-        connect=0.5,
-        read=0.4,
-        call=1.0,
-        tries=3,
-        first_pause=0.01,
-        longest_pause=0.5,
-        poll=0.01,
-        score=1.0,
-        grace=0.3,
+    return RetryPolicy(
+        connect_timeout=0.5,
+        read_timeout=0.4,
+        call_timeout=1.0,
+        max_attempts=3,
+        backoff=0.01,
+        max_retry_after=0.5,
+        poll_interval=0.01,
+        score_timeout=1.0,
+        unlisted_timeout=0.3,
     )
 
 
-class Heard:
+class RecordingProgress:
     """A Progress that remembers."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 from tests.support.faults import FaultyHandler, QuietServer
 
 
-class Elsewhere:
+class OtherHost:
     """The server; use as a context manager.
 
     Attributes:
@@ -19,7 +19,7 @@ class Elsewhere:
     def __init__(self) -> None:
         self.heard: list[bytes] = []
 
-    def __enter__(self) -> Elsewhere:
+    def __enter__(self) -> OtherHost:
         handler = type("Handler", (_Handler,), {"elsewhere": self})
         self._server = QuietServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -33,7 +33,7 @@ class Elsewhere:
 
 
 class _Handler(FaultyHandler, BaseHTTPRequestHandler):
-    elsewhere: Elsewhere
+    elsewhere: OtherHost
 
     def _answer(self) -> None:
         head = f"{self.requestline}\n{self.headers}".encode()
