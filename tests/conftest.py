@@ -15,6 +15,9 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.sources import fetch
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
+from tests.support.fixtures import home, kaggle, policy
+
+__all__ = ["home", "kaggle", "policy"]
 
 
 @pytest.fixture(scope="session", autouse=True)
