@@ -20,9 +20,9 @@ import numpy as np
 
 from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.learners import make_learner
-from kaggle_digits.training.recipes import DESIGNS
-from kaggle_digits.training.trainer import Learner
+from kaggle_digits.training.fold import make_trainer
+from kaggle_digits.training.recipes import MODEL_RECIPES
+from kaggle_digits.training.trainer import Trainer
 
 WITHOUT = "none"
 AMOUNTS = {
@@ -49,7 +49,7 @@ def main() -> int:
         for place in range(len(names)):
             name = names[(turn + place) % len(names)]
             taken[name].append(_step(learners[name], steps))
-    batch = DESIGNS["strong"].batch_size
+    batch = MODEL_RECIPES["strong"].batch_size
     print(f"recipe strong, batches of {batch}; medians of {rounds} rounds of {steps} steps")
     print(f"{hardware()}\n{versions()}\n")
     print("| augmentation | ms a step | processor ms a step (range) | share (range) |")
@@ -73,19 +73,19 @@ def main() -> int:
     return 0 if held else 1
 
 
-def _learners(steps: int) -> dict[str, Learner]:
+def _learners(steps: int) -> dict[str, Trainer]:
     """One for each amount, all with the same rows and first weights."""
-    recipe = DESIGNS["strong"]
+    recipe = MODEL_RECIPES["strong"]
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (steps * recipe.batch_size, 28, 28), np.uint8)
     labels = rng.integers(0, 10, len(images)).astype(np.uint8)
     return {
-        name: make_learner(replace(recipe, augment=how), images, labels, seed=0)
+        name: make_trainer(replace(recipe, augment=how), images, labels, seed=0)
         for name, how in AMOUNTS.items()
     }
 
 
-def _step(learner: Learner, steps: int) -> tuple[float, float]:
+def _step(learner: Trainer, steps: int) -> tuple[float, float]:
     """Seconds a step, on the wall and of the processor, over ``steps``."""
     began, used = time.perf_counter(), time.process_time()
     learner.train_epoch(0, lambda step, loss, accuracy: None)

@@ -34,11 +34,11 @@ from kaggle_digits.executors.ray import RayExecutor
 from kaggle_digits.executors.ray_connect import connect
 from kaggle_digits.executors.worker import HandedOver, train_one
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.aggregate import assemble
-from kaggle_digits.training.callbacks import Watcher
-from kaggle_digits.training.executor import Trained
-from kaggle_digits.training.fold import Task
-from kaggle_digits.training.member_store import keep_member
+from kaggle_digits.training.aggregate import aggregate
+from kaggle_digits.training.callbacks import TrainingCallback
+from kaggle_digits.training.executor import Fitted
+from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.member_store import save_result
 from kaggle_digits.training.recipes import find_recipe
 from kaggle_digits.training.train import train
 
@@ -93,20 +93,20 @@ def outlive(nodes: Nodes, dataset: Dataset, given: Any, work: Path) -> bool:
     how = Split("folds", folds=MEMBERS)
     local = LocalExecutor(workers=2, threads=1)
     alone = train(dataset, recipe, how, runs_dir=work, name="here", executor=local)
-    watcher = Disasters(nodes)
+    callback = Disasters(nodes)
     cluster = RayExecutor(nodes.address)
     run = train(
-        dataset, recipe, how, runs_dir=work, name="there", executor=cluster, watcher=watcher
+        dataset, recipe, how, runs_dir=work, name="there", executor=cluster, callback=callback
     )
     same = np.array_equal(alone.oof(), run.oof()) and np.array_equal(alone.test(), run.test())
     print(
-        f"a worker killed, a node removed: times started, by member: {watcher.count('started')}, "
-        f"finished: {watcher.count('finished')}, finished and trained again: "
-        f"{watcher.started_after_the_end}; "
+        f"a worker killed, a node removed: times started, by member: {callback.count('started')}, "
+        f"finished: {callback.count('finished')}, finished and trained again: "
+        f"{callback.started_after_the_end}; "
         f"oof.npy and test.npy {'the same bit for bit' if same else 'DIFFERENT'}"
     )
-    print("\n".join(f"  {note}" for note in watcher.notes), flush=True)
-    return bool(same and not watcher.started_after_the_end)
+    print("\n".join(f"  {note}" for note in callback.notes), flush=True)
+    return bool(same and not callback.started_after_the_end)
 
 
 def measure(nodes: Nodes, dataset: Dataset, given: Any) -> Costs:
@@ -114,7 +114,7 @@ def measure(nodes: Nodes, dataset: Dataset, given: Any) -> Costs:
     recipe = find_recipe(given.recipe).with_changes(epochs=given.epochs)
     how = Split("folds", folds=MEMBERS)
     part = split(dataset.labels, how)[0]
-    design = recipe.designs[0]
+    design = recipe.recipes[0]
     started = time.perf_counter()
     ray = connect(nodes.address)
     connecting = time.perf_counter() - started
@@ -122,7 +122,7 @@ def measure(nodes: Nodes, dataset: Dataset, given: Any) -> Costs:
     held = ray.put((dataset.train, dataset.test))
     put = time.perf_counter() - started
 
-    def alone(task: Task, data: Any) -> tuple[float, float, bytes]:
+    def alone(task: FoldTask, data: Any) -> tuple[float, float, bytes]:
         started = time.perf_counter()
         from kaggle_digits.executors.worker import limit_threads
         from kaggle_digits.models.backend import keras
@@ -131,25 +131,25 @@ def measure(nodes: Nodes, dataset: Dataset, given: Any) -> Costs:
         keras()
         starting = time.perf_counter() - started
         started = time.perf_counter()
-        outcome = train_one(task, data[0], data[1], HandedOver(None), Watcher())
+        outcome = train_one(task, data[0], data[1], HandedOver(None), TrainingCallback())
         return starting, time.perf_counter() - started, pickle.dumps(outcome, protocol=5)
 
     remote = ray.remote(num_cpus=1, max_calls=1)(alone)
     started = time.perf_counter()
-    starting, training, packed = ray.get(remote.remote(Task(0, design, part, 0), held))
+    starting, training, packed = ray.get(remote.remote(FoldTask(0, design, part, 0), held))
     process = time.perf_counter() - started - starting - training
     ray.shutdown()
     outcome = pickle.loads(packed)
-    assert isinstance(outcome, Trained)
+    assert isinstance(outcome, Fitted)
     with tempfile.TemporaryDirectory() as work:
         run = Run(Path(work))
-        tasks = [Task(number, design, part, 0) for number in range(MEMBERS)]
+        tasks = [FoldTask(number, design, part, 0) for number in range(MEMBERS)]
         started = time.perf_counter()
         for task in tasks:
-            keep_member(run.member_folder(task.member), outcome.member)
+            save_result(run.member_folder(task.member), outcome.result)
         keeping = (time.perf_counter() - started) / MEMBERS
         started = time.perf_counter()
-        assemble(run, dataset, tasks, 1)
+        aggregate(run, dataset, tasks, 1)
         assembling = (time.perf_counter() - started) / MEMBERS
     images = dataset.train.images.nbytes + dataset.test.images.nbytes
     return Costs(

@@ -24,9 +24,13 @@ from typing import Any
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.committee import read_recipe
-from kaggle_digits.training.measured import PATH, measured
-from kaggle_digits.training.recipes import DESIGNS, RECIPES
+from kaggle_digits.training.recipe import read_recipe
+from kaggle_digits.training.recipes import (
+    BENCHMARK_RESULTS,
+    MODEL_RECIPES,
+    RECIPES,
+    benchmark_results,
+)
 
 FIRST_SEED = 10
 HEAD = "| recipe | mean of seeds (spread) | one seed (95 % interval) | seconds | peak MB |"
@@ -38,7 +42,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="a folder filled by kd fetch"
     )
-    parser.add_argument("--recipes", nargs="*", default=list(DESIGNS))
+    parser.add_argument("--recipes", nargs="*", default=list(MODEL_RECIPES))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--write", action="store_true")
     parser.add_argument(
@@ -60,12 +64,12 @@ def main() -> None:
             figures = _figures(runs)
             print(_row(recipe, figures), flush=True)
             if given.write:
-                write_json(PATH, {**measured(), recipe: figures})
+                write_json(BENCHMARK_RESULTS, {**benchmark_results(), recipe: figures})
 
 
 def table() -> list[str]:
     """The rows of README's table, from the figures that were kept."""
-    return [_row(name, figures) for name, figures in measured().items()]
+    return [_row(name, figures) for name, figures in benchmark_results().items()]
 
 
 def train_once(

@@ -8,35 +8,35 @@ from collections.abc import Callable
 import psutil
 
 from benchmarks.ray_nodes import Nodes
-from kaggle_digits.training.callbacks import Epoch, Watcher
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 
 
-class Remembers(Watcher):
+class Remembers(TrainingCallback):
     """What happened, in order: (what, member)."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, int]] = []
         self.notes: list[str] = []
 
-    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See Watcher."""
+    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See TrainingCallback."""
         self.events.append(("started", member))
 
-    def epoch(self, row: Epoch) -> None:
-        """See Watcher."""
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """See TrainingCallback."""
         self.events.append(("epoch", row.member))
 
-    def member_finished(self, member: int, seconds: float) -> None:
-        """See Watcher."""
+    def on_member_end(self, member: int, seconds: float) -> None:
+        """See TrainingCallback."""
         self.events.append(("finished", member))
 
-    def member_failed(self, member: int, reason: str, tries: int) -> None:
-        """See Watcher."""
+    def on_member_error(self, member: int, reason: str, tries: int) -> None:
+        """See TrainingCallback."""
         self.events.append(("failed", member))
         self.notes.append(f"{tries} tries: {reason}")
 
-    def note(self, words: str) -> None:
-        """See Watcher."""
+    def on_message(self, words: str) -> None:
+        """See TrainingCallback."""
         self.notes.append(words)
 
     def count(self, what: str) -> dict[int, int]:
@@ -65,14 +65,14 @@ class Kills(Remembers):
         self._member, self._left, self._kill = member, times, kill
         self._armed = False  # what a killed process had already sent comes after its end
 
-    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See Watcher."""
-        super().member_started(member, epochs, steps, first_epoch)
+    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See TrainingCallback."""
+        super().on_member_begin(member, epochs, steps, first_epoch)
         self._armed |= member == self._member
 
-    def epoch(self, row: Epoch) -> None:
-        """See Watcher."""
-        super().epoch(row)
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """See TrainingCallback."""
+        super().on_epoch_end(row)
         if row.member == self._member and self._armed and self._left:
             self._armed = False
             self._left -= 1
@@ -86,9 +86,9 @@ class Disasters(Kills):
         super().__init__(member, 1, kill_a_worker)
         self._nodes = nodes
 
-    def member_finished(self, member: int, seconds: float) -> None:
-        """See Watcher."""
-        super().member_finished(member, seconds)
+    def on_member_end(self, member: int, seconds: float) -> None:
+        """See TrainingCallback."""
+        super().on_member_end(member, seconds)
         if len(self.count("finished")) == 2:
             self._nodes.nodes[1].kill()
 

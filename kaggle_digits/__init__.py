@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kaggle_digits.runs.store import open_run as open_run
     from kaggle_digits.sources import fetch as fetch
     from kaggle_digits.training.augmentation import Augmentation as Augmentation
-    from kaggle_digits.training.predict import predict_again as predict_again
+    from kaggle_digits.training.predict import predict_test as predict_test
     from kaggle_digits.training.recipe import Recipe as Recipe
     from kaggle_digits.training.recipes import RECIPES as RECIPES
     from kaggle_digits.training.recipes import find_recipe as find_recipe
@@ -75,7 +75,7 @@ _PLACES = {
     "list_runs": "runs.store",
     "load": "data.dataset",
     "open_run": "runs.store",
-    "predict_again": "training.predict",
+    "predict_test": "training.predict",
     "read_submission": "data.submission_csv",
     "resume": "training.train",
     "score": "metrics.scores",

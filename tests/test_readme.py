@@ -23,8 +23,7 @@ from kaggle_digits.cli.main import app
 from kaggle_digits.data.dataset import FILES
 from kaggle_digits.models.registry import BUILDERS
 from kaggle_digits.studies.catalogue import STUDIES
-from kaggle_digits.training.measured import measured
-from kaggle_digits.training.recipes import RECIPES
+from kaggle_digits.training.recipes import RECIPES, benchmark_results
 from tests.support.fixtures import home
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.pictures import draw_digit
@@ -161,7 +160,7 @@ def test_every_model_and_recipe_is_in_the_table() -> None:
 
 
 def test_the_figures_are_those_that_were_measured() -> None:
-    assert measured(), "python -m benchmarks.models --write"
+    assert benchmark_results(), "python -m benchmarks.models --write"
     for row in table():
         assert row in README
 

@@ -24,7 +24,7 @@ def demo(
     from kaggle_digits.evaluation.evaluate import evaluate
     from kaggle_digits.runs.submission_files import submission_path, write_run_submission
     from kaggle_digits.sources import fetch
-    from kaggle_digits.training.predict import predict_again
+    from kaggle_digits.training.predict import predict_test
     from kaggle_digits.training.recipes import RECIPES
     from kaggle_digits.training.train import train
 
@@ -38,7 +38,7 @@ def demo(
 
     _step(2, "train", "a dense network on nine tenths of the labelled rows")
     with TrainingProgress() as progress:
-        run = train(dataset, RECIPES["dense"], Split(), runs_dir=runs_dir, watcher=progress)
+        run = train(dataset, RECIPES["dense"], Split(), runs_dir=runs_dir, callback=progress)
     metrics = run.metrics()
     accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
     console.echo(f"  {accuracy} right on the {metrics['n_val']} rows held out (95 % interval)")
@@ -49,7 +49,7 @@ def demo(
 
     _step(4, "predict", "the unlabelled images, each seen from five views")
     path = submission_path(submissions_dir, run.name)
-    write_run_submission(run, dataset, path, test=predict_again(run, dataset, 5))
+    write_run_submission(run, dataset, path, test=predict_test(run, dataset, 5))
     console.echo(f"  {path}")
 
     _step(5, "check", "as Kaggle would, before anything is sent")

@@ -45,10 +45,10 @@ def evaluate(
 
         from kaggle_digits.cli.progress import track_folders
         from kaggle_digits.models.tta import check_tta
-        from kaggle_digits.training.predict import held_out_again
+        from kaggle_digits.training.predict import predict_oof
 
         check_tta(tta)
-        again = partial(held_out_again, views=tta, each=track_folders("predicting"))
+        again = partial(predict_oof, views=tta, each=track_folders("predicting"))
     with style.vector_copies(svg):
         found = measure(opened, load(data_dir), again)
     if as_json:

@@ -54,11 +54,11 @@ def inspect(
 def _draw_augmentation(dataset: Dataset, recipe: str, how: Augmentation, folder: Path) -> Path:
     """The picture that needs Keras."""
     from kaggle_digits.plots import augmentation
-    from kaggle_digits.training.augmentation import augmented
+    from kaggle_digits.training.augmentation import augment_images
 
     images = dataset.train.images[augmentation.one_of_each(dataset.labels)]
-    copies = augmented(how, images, augmentation.COPIES)
-    return augmentation.draw(images, copies, recipe, how.amounts, folder)
+    copies = augment_images(how, images, augmentation.COPIES)
+    return augmentation.draw(images, copies, recipe, how.summary, folder)
 
 
 def _show_inspection(found: Inspection) -> None:

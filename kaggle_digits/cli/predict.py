@@ -49,14 +49,14 @@ def predict(
         submission_path,
         write_run_submission,
     )
-    from kaggle_digits.training.predict import predict_again, recipe_views
+    from kaggle_digits.training.predict import predict_test, recipe_tta
 
     opened = open_run(runs_dir, run)
     opened.metrics()
     dataset = load(data_dir)
     if output is not None:
         require_absent(output, force=force)
-    probabilities = predict_again(opened, dataset, tta, each=track_folders("predicting"))
+    probabilities = predict_test(opened, dataset, tta, each=track_folders("predicting"))
 
     path = write_run_submission(
         opened,
@@ -66,7 +66,7 @@ def predict(
         resolve_path=partial(move_existing, force=force) if output else None,
     )
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
-    views = max(recipe_views(opened)) if tta is None else tta
+    views = max(recipe_tta(opened)) if tta is None else tta
     if as_json:
         result = {"run": run, "submission": str(path), "views": views}
         console.print_json({**result, "rows": len(dataset.ids), "changed": changed})

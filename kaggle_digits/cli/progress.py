@@ -10,7 +10,7 @@ from typing import Self
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn, track
 
 from kaggle_digits.cli import console
-from kaggle_digits.training.callbacks import Epoch, Watcher
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 
 
 class ProgressLine:
@@ -43,7 +43,7 @@ class ProgressLine:
         self._bar.stop()
 
 
-class TrainingProgress(ProgressLine, Watcher):
+class TrainingProgress(ProgressLine, TrainingCallback):
     """How a training looks while it runs."""
 
     def __init__(self) -> None:
@@ -52,33 +52,33 @@ class TrainingProgress(ProgressLine, Watcher):
         # Of each member that is or was at work: its epochs and steps, and where it is.
         self._size: dict[int, tuple[int, int]] = {}
         self._at: dict[int, tuple[int, int]] = {}
-        self._last: dict[int, Epoch] = {}
+        self._last: dict[int, EpochMetrics] = {}
 
-    def run_started(self, name: str, members: int, done: int) -> None:
-        """See Watcher."""
+    def on_run_begin(self, name: str, members: int, done: int) -> None:
+        """See TrainingCallback."""
         self.name, self.members, self.finished, self._before = name, members, done, done
         goes_on = f", {done} finished before" if done else ""
         console.note(f"run {name}: {members} member{'s' * (members > 1)}{goes_on}")
 
-    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See Watcher."""
+    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See TrainingCallback."""
         self._size[member] = epochs, steps
         if first_epoch:
             console.note(f"member {member + 1} goes on at epoch {first_epoch + 1}")
         self._draw(member, first_epoch, 0, "")
 
-    def step(self, member: int, step: int, loss: float, accuracy: float) -> None:
-        """See Watcher."""
+    def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
+        """See TrainingCallback."""
         epoch, _ = self._at[member]
         self._draw(member, epoch, step, f"loss {loss:.4f}, accuracy {accuracy:.4f}")
 
-    def epoch(self, row: Epoch) -> None:
-        """See Watcher."""
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """See TrainingCallback."""
         self._last[row.member] = row
         self._draw(row.member, row.epoch, 0, f"loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
 
-    def member_finished(self, member: int, seconds: float) -> None:
-        """See Watcher."""
+    def on_member_end(self, member: int, seconds: float) -> None:
+        """See TrainingCallback."""
         self.finished += 1
         if member in self._size:
             self._at[member] = self._size[member][0], 0
@@ -89,13 +89,13 @@ class TrainingProgress(ProgressLine, Watcher):
                 f"loss {last.loss:.4f}{_validation(last, 'validation accuracy')}, {seconds:.1f} s"
             )
 
-    def member_failed(self, member: int, reason: str, tries: int) -> None:
-        """See Watcher."""
+    def on_member_error(self, member: int, reason: str, tries: int) -> None:
+        """See TrainingCallback."""
         times = f" {tries} times" if tries > 1 else ""
         console.warn(f"member {member + 1} failed{times}: {reason}")
 
-    def note(self, words: str) -> None:
-        """See Watcher."""
+    def on_message(self, words: str) -> None:
+        """See TrainingCallback."""
         console.note(words)
 
     def _share(self, member: int) -> float:
@@ -118,7 +118,7 @@ class TrainingProgress(ProgressLine, Watcher):
         )
 
 
-def _validation(row: Epoch | None, word: str) -> str:
+def _validation(row: EpochMetrics | None, word: str) -> str:
     if row is None or math.isnan(row.val_accuracy):
         return ""
     return f", {word} {row.val_accuracy:.4f}"

@@ -8,10 +8,9 @@ from kaggle_digits.cli.options import AsJson
 
 def recipes(as_json: AsJson = False) -> None:
     """List the named recipes, their settings and what they were measured to be worth."""
-    from kaggle_digits.training.measured import measured
-    from kaggle_digits.training.recipes import RECIPES
+    from kaggle_digits.training.recipes import RECIPES, benchmark_results
 
-    figures = measured()
+    figures = benchmark_results()
     if as_json:
         console.print_json(
             {
@@ -34,7 +33,7 @@ def recipes(as_json: AsJson = False) -> None:
         if found:
             accuracy = console.percent(found["first"], found["first_ci95"])
             worth = (accuracy, f"{found['seconds']:.0f}")
-        for number, design in enumerate(recipe.designs):
+        for number, design in enumerate(recipe.recipes):
             settings = [str(getattr(design, column)) for column in shown]
             table.add_row("" if number else name, *settings, *(("", "") if number else worth))
     console.print_table(table)

@@ -122,7 +122,7 @@ def train(
         submission_path,
         write_run_submission,
     )
-    from kaggle_digits.training.committee import Committee
+    from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
     from kaggle_digits.training.train import resume as resume_run
     from kaggle_digits.training.train import train as train_run
@@ -148,15 +148,19 @@ def train(
             )
         dataset = load(data_dir)
         run = _watched(
-            lambda watcher: resume_run(
-                dataset, runs_dir=runs_dir, name=name, executor=place, watcher=watcher
+            lambda callback: resume_run(
+                dataset, runs_dir=runs_dir, name=name, executor=place, callback=callback
             ),
             runs_dir,
             tensorboard=tensorboard,
         )
     else:
         chosen = find_recipe(recipe, model).with_changes(**settings)
-        if isinstance(chosen, Committee) and (val_fraction, folds) == (None, None) and not all_rows:
+        if (
+            isinstance(chosen, EnsembleRecipe)
+            and (val_fraction, folds) == (None, None)
+            and not all_rows
+        ):
             folds = chosen.folds
         how = _split(
             val_fraction=val_fraction,
@@ -171,7 +175,7 @@ def train(
         if name is not None:
             move_existing(submission_path(submissions_dir, name), force=force)
         run = _watched(
-            lambda watcher: train_run(
+            lambda callback: train_run(
                 dataset,
                 chosen,
                 how,
@@ -181,7 +185,7 @@ def train(
                 force=force,
                 taken=lambda free: submission_path(submissions_dir, free).exists(),
                 executor=place,
-                watcher=watcher,
+                callback=callback,
             ),
             runs_dir,
             tensorboard=tensorboard,
@@ -193,14 +197,13 @@ def train(
 def _watched(training: Any, runs_dir: Path, *, tensorboard: bool) -> Run:
     from kaggle_digits.cli.progress import TrainingProgress
     from kaggle_digits.runs.store import list_runs
-    from kaggle_digits.training.callbacks import Watchers
-    from kaggle_digits.training.tensorboard import EventsWatcher
+    from kaggle_digits.training.callbacks import CallbackList, TensorBoardCallback
 
-    events = [EventsWatcher(runs_dir)] if tensorboard else []
+    events = [TensorBoardCallback(runs_dir)] if tensorboard else []
     with TrainingProgress() as progress:
         try:
             with interrupts.handle_sigint():
-                finished: Run = training(Watchers(progress, *events))
+                finished: Run = training(CallbackList(progress, *events))
         except KeyboardInterrupt:
             progress.stop()
             if progress.name in {run.name for run in list_runs(runs_dir)}:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from kaggle_digits.cli import console
 from kaggle_digits.cli.progress import ProgressLine
-from kaggle_digits.training.callbacks import Epoch
+from kaggle_digits.training.callbacks import EpochMetrics
 from kaggle_digits.tuning.objective import Trial, TrialWatcher
 
 
@@ -34,13 +34,13 @@ class TrialsProgress(ProgressLine, TrialWatcher):
         self._number, self._folds = number, folds
         self._draw(0, 0, 1)
 
-    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See Watcher."""
+    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See TrainingCallback."""
         self._epochs = epochs
         self._draw(member, 0, epochs)
 
-    def epoch(self, row: Epoch) -> None:
-        """See Watcher."""
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """See TrainingCallback."""
         self._draw(row.member, row.epoch, self._epochs)
 
     def trial_finished(self, trial: Trial, best: Trial | None, done: int) -> None:

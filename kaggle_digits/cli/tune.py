@@ -103,7 +103,7 @@ def tune(
                     how,
                     trials=trials,
                     minutes=minutes,
-                    watcher=progress,
+                    callback=progress,
                     **place,
                 )
         except KeyboardInterrupt:
@@ -120,14 +120,14 @@ def tune(
 
 
 def _one_recipe(recipe: str | None, model: str | None) -> Recipe:
-    from kaggle_digits.training.committee import Committee
+    from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
 
     if recipe is None and model is None:
         raise UsageError("which recipe? kd tune --recipe NAME; kd recipes lists them")
     chosen = find_recipe(recipe, model)
-    if isinstance(chosen, Committee):
-        models = ", ".join(design.model for design in chosen.designs)
+    if isinstance(chosen, EnsembleRecipe):
+        models = ", ".join(design.model for design in chosen.recipes)
         raise UsageError(
             f"recipe {chosen.name} is a committee; tune one of its designs: --model {models}"
         )

@@ -15,10 +15,10 @@ from kaggle_digits.core.environment import free_memory_mb, usable_cores
 from kaggle_digits.core.errors import check_at_least
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.processes import train_in_processes
-from kaggle_digits.training.callbacks import Watcher
+from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.executor import Failed, InProcess, Trained
-from kaggle_digits.training.fold import Task
+from kaggle_digits.training.executor import Failed, Fitted, InProcess
+from kaggle_digits.training.fold import FoldTask
 
 # Images passed over in a whole training, from which on further processes repay their start.
 IMAGES_WORTH_PROCESSES = 1_000_000
@@ -45,11 +45,11 @@ class LocalExecutor:
         check_at_least("workers", self.workers, 1)
         check_at_least("threads", self.threads, 1)
 
-    def resuming(self, trained_by: dict[str, Any]) -> LocalExecutor:
+    def for_resume(self, trained_by: dict[str, Any]) -> LocalExecutor:
         """See Executor."""
         return replace(self, threads=self.threads or trained_by.get("threads"))
 
-    def placing(self, tasks: Sequence[Task]) -> tuple[int, int]:
+    def placing(self, tasks: Sequence[FoldTask]) -> tuple[int, int]:
         """(members at a time, threads of each) for these tasks."""
         cores, members = usable_cores(), max(1, len(tasks))
         if self.workers is not None:
@@ -64,31 +64,37 @@ class LocalExecutor:
             workers = min(cores, members, _room())
         return workers, self.threads or max(1, cores // workers)
 
-    def describe(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         """See Executor."""
         workers, threads = self.placing(tasks)
         return {"executor": "local", "workers": workers, "threads": threads}
 
     def train(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[FoldTask],
         train: Digits,
         test: Digits,
         checkpoint: Callable[[int], Checkpoint],
-        watcher: Watcher,
-    ) -> Iterator[Trained | Failed]:
+        callback: TrainingCallback,
+    ) -> Iterator[Fitted | Failed]:
         """See Executor."""
         workers, threads = self.placing(tasks)
         if workers == 1 and threads == usable_cores():
-            return InProcess().train(tasks, train, test, checkpoint, watcher)
+            return InProcess().train(tasks, train, test, checkpoint, callback)
         cards = [str(worker) for worker in range(self.gpus)] if self.gpus > 1 else []
         return train_in_processes(
-            tasks, (train, test), checkpoint, watcher, workers=workers, threads=threads, cards=cards
+            tasks,
+            (train, test),
+            checkpoint,
+            callback,
+            workers=workers,
+            threads=threads,
+            cards=cards,
         )
 
 
-def _images(tasks: Sequence[Task]) -> int:
-    return sum(len(task.part.train) * task.recipe.epochs for task in tasks)
+def _images(tasks: Sequence[FoldTask]) -> int:
+    return sum(len(task.fold.train) * task.recipe.epochs for task in tasks)
 
 
 def _room() -> int:

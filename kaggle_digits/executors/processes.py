@@ -13,36 +13,36 @@ from typing import Any
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.worker import HandedOver, Teller, limit_threads, train_one
-from kaggle_digits.training.callbacks import Watcher
+from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.executor import Failed, Trained, Waiting
-from kaggle_digits.training.fold import Task
+from kaggle_digits.training.executor import Failed, Fitted, TaskQueue
+from kaggle_digits.training.fold import FoldTask
 
 SECONDS_TO_END = 5.0
 
 
 def train_in_processes(
-    tasks: Sequence[Task],
+    tasks: Sequence[FoldTask],
     data: tuple[Digits, Digits],
     checkpoint: Callable[[int], Checkpoint],
-    watcher: Watcher,
+    callback: TrainingCallback,
     *,
     workers: int,
     threads: int,
     cards: Sequence[str] = (),
-) -> Iterator[Trained | Failed]:
+) -> Iterator[Fitted | Failed]:
     """Yield every task's outcome as it comes.
 
     Args:
         tasks: what to train.
         data: all labelled rows, and the rows to predict.
         checkpoint: where the checkpoint of each member is kept, by its number.
-        watcher: told of everything.
+        callback: told of everything.
         workers: processes.
         threads: of each.
         cards: GPUs, as CUDA numbers them, shared out in turn; none leaves them alone.
     """
-    waiting = Waiting(tasks)
+    waiting = TaskQueue(tasks)
     crew: list[_Process] = []
     try:
         while len(crew) < min(workers, len(tasks)):
@@ -56,10 +56,10 @@ def train_in_processes(
             busy = [process for process in crew if process.task]
             ready = wait([process.connection for process in busy])
             for process in (one for one in busy if one.connection in ready):
-                outcome = process.hear(checkpoint, watcher)
+                outcome = process.hear(checkpoint, callback)
                 if outcome is None:
                     continue
-                if settled := waiting.settle(outcome, watcher):
+                if settled := waiting.settle(outcome, callback):
                     yield settled
                 if not process.alive():
                     crew[crew.index(process)] = _Process(data, threads, process.card)
@@ -75,13 +75,13 @@ class _Process:
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self.connection, theirs = context.Pipe()
         self.card = card
-        self.task: Task | None = None
+        self.task: FoldTask | None = None
         self._process = context.Process(target=_work, args=(theirs, threads, card), daemon=True)
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the connection
         self._data: tuple[Digits, Digits] | None = data
 
-    def give(self, task: Task, checkpoint: bytes | None) -> None:
+    def give(self, task: FoldTask, checkpoint: bytes | None) -> None:
         """Have it train ``task``."""
         self.task = task
         with contextlib.suppress(BrokenPipeError):  # heard of soon
@@ -91,8 +91,8 @@ class _Process:
             self.connection.send((task, checkpoint))
 
     def hear(
-        self, checkpoint: Callable[[int], Checkpoint], watcher: Watcher
-    ) -> Trained | Failed | None:
+        self, checkpoint: Callable[[int], Checkpoint], callback: TrainingCallback
+    ) -> Fitted | Failed | None:
         """Take one message; what became of its task, once that is known."""
         task = self.task
         assert task is not None
@@ -105,10 +105,10 @@ class _Process:
             checkpoint(task.member).save(content)
         elif kind == "tell":
             name, arguments = content
-            getattr(watcher, name)(*arguments)
+            getattr(callback, name)(*arguments)
         else:
             self.task = None
-            outcome: Trained | Failed = content
+            outcome: Fitted | Failed = content
             return outcome
         return None
 
@@ -138,10 +138,10 @@ def _work(connection: Connection[Any, Any], threads: int, card: str | None) -> N
     if card is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = card
     limit_threads(threads)
-    watcher = Teller(lambda name, arguments: connection.send(("tell", (name, arguments))))
+    callback = Teller(lambda name, arguments: connection.send(("tell", (name, arguments))))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionError):
         train, test = connection.recv()
         while True:
             task, kept = connection.recv()
             checkpoint = HandedOver(kept, lambda content: connection.send(("checkpoint", content)))
-            connection.send(("outcome", train_one(task, train, test, checkpoint, watcher)))
+            connection.send(("outcome", train_one(task, train, test, checkpoint, callback)))

@@ -15,10 +15,10 @@ from kaggle_digits.core.errors import ModelError, RunError, check_at_least
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.ray_connect import connect
 from kaggle_digits.executors.ray_task import MUST_AGREE, train_and_tell, train_whole
-from kaggle_digits.training.callbacks import Watcher
+from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.executor import Failed, Trained, Waiting
-from kaggle_digits.training.fold import Task
+from kaggle_digits.training.executor import Failed, Fitted, TaskQueue
+from kaggle_digits.training.fold import FoldTask
 
 # How often nodes are counted while nothing is heard, and how long a cluster without room for a
 # task may stay so.
@@ -49,11 +49,11 @@ class RayExecutor:
         check_at_least("threads", self.threads, 1)
         check_at_least("gpus", self.gpus, 0)
 
-    def resuming(self, trained_by: dict[str, Any]) -> RayExecutor:
+    def for_resume(self, trained_by: dict[str, Any]) -> RayExecutor:
         """See Executor."""
         return replace(self, threads=self.threads or trained_by.get("threads"))
 
-    def describe(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         """See Executor."""
         return {
             "executor": "ray",
@@ -64,12 +64,12 @@ class RayExecutor:
 
     def train(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[FoldTask],
         train: Digits,
         test: Digits,
         checkpoint: Callable[[int], Checkpoint],
-        watcher: Watcher,
-    ) -> Iterator[Trained | Failed]:
+        callback: TrainingCallback,
+    ) -> Iterator[Fitted | Failed]:
         """See Executor.
 
         Raises:
@@ -80,14 +80,14 @@ class RayExecutor:
             cluster = _Cluster(ray, self)
             cluster.check_room()
             data = ray.put(train), ray.put(test)
-            waiting = Waiting(tasks)
+            waiting = TaskQueue(tasks)
             try:
                 while waiting or cluster.at_work:
                     while waiting and len(cluster.at_work) < cluster.most():
                         task = waiting.next()
                         cluster.start(task, data, checkpoint(task.member).load())
-                    for outcome in cluster.hear(watcher):
-                        if settled := waiting.settle(outcome, watcher):
+                    for outcome in cluster.hear(callback):
+                        if settled := waiting.settle(outcome, callback):
                             yield settled
             finally:
                 cluster.stop()
@@ -112,7 +112,7 @@ class _Cluster:
         self._remote = ray.remote(**options)(train_and_tell if self._tells else train_whole)
         self._expected = {name: versions()[name] for name in MUST_AGREE}
         self._no_room_since: float | None = None
-        self.at_work: dict[Any, Task] = {}
+        self.at_work: dict[Any, FoldTask] = {}
 
     def check_room(self) -> None:
         """Raise RunError where no node could ever take a task."""
@@ -123,12 +123,12 @@ class _Cluster:
         """How many tasks may be handed over at once."""
         return self._how.workers or self._room() + AHEAD
 
-    def start(self, task: Task, data: tuple[Any, Any], checkpoint: bytes | None) -> None:
+    def start(self, task: FoldTask, data: tuple[Any, Any], checkpoint: bytes | None) -> None:
         """Hand a task over."""
         arguments = (task, *data, checkpoint, self._threads, self._expected)
         self.at_work[self._remote.remote(*arguments)] = task
 
-    def hear(self, watcher: Watcher) -> Iterator[Trained | Failed]:
+    def hear(self, callback: TrainingCallback) -> Iterator[Fitted | Failed]:
         """What became of tasks in the next seconds; the watcher is told of the others.
 
         Raises:
@@ -154,12 +154,12 @@ class _Cluster:
                 continue
             if kind == "outcome":
                 del self.at_work[source]
-                if isinstance(content, Trained) and not self._tells:
-                    _tell_afterwards(content, watcher)
+                if isinstance(content, Fitted) and not self._tells:
+                    _tell_afterwards(content, callback)
                 yield content
             else:
                 name, arguments = content
-                getattr(watcher, name)(*arguments)
+                getattr(callback, name)(*arguments)
 
     def stop(self) -> None:
         """End what is at work still."""
@@ -202,11 +202,11 @@ class _Cluster:
         )
 
 
-def _tell_afterwards(trained: Trained, watcher: Watcher) -> None:
-    history = trained.member.history
-    watcher.member_started(trained.task.member, len(history), 1, 0)
+def _tell_afterwards(trained: Fitted, callback: TrainingCallback) -> None:
+    history = trained.result.history
+    callback.on_member_begin(trained.task.member, len(history), 1, 0)
     for row in history:
-        watcher.epoch(row)
+        callback.on_epoch_end(row)
 
 
 def _explain(error: Exception) -> ModelError | RunError:

@@ -12,7 +12,7 @@ from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.worker import HandedOver, Teller, limit_threads, train_one
 from kaggle_digits.training.executor import Failed
-from kaggle_digits.training.fold import Task
+from kaggle_digits.training.fold import FoldTask
 
 # Of another version of one of these the same seed gives other figures, or none.
 MUST_AGREE = ("kaggle-digits", "tensorflow", "keras", "scikit-learn", "numpy")
@@ -23,7 +23,7 @@ Message = tuple[str, Any]
 
 
 def train_and_tell(  # noqa: PLR0917 (Ray hands arguments over by their places)
-    task: Task,
+    task: FoldTask,
     train: Digits,
     test: Digits,
     checkpoint: bytes | None,

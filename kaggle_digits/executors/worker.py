@@ -10,9 +10,9 @@ from typing import Any
 
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.training.callbacks import Epoch, Watcher
-from kaggle_digits.training.executor import Failed, Trained
-from kaggle_digits.training.fold import Task, fit_member
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.training.executor import Failed, Fitted
+from kaggle_digits.training.fold import FoldTask, fit_fold
 
 # How many threads TensorFlow's two pools and the libraries behind numpy have, read as they start.
 THREAD_VARIABLES = (
@@ -39,23 +39,23 @@ class HandedOver:
         self.tell(content)
 
 
-class Teller(Watcher):
+class Teller(TrainingCallback):
     """A watcher that passes on everything as (name of the method, its arguments)."""
 
     def __init__(self, tell: Callable[[str, tuple[Any, ...]], object]) -> None:
         self._tell = tell
 
-    def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See Watcher."""
-        self._tell("member_started", (member, epochs, steps, first_epoch))
+    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """See TrainingCallback."""
+        self._tell("on_member_begin", (member, epochs, steps, first_epoch))
 
-    def step(self, member: int, step: int, loss: float, accuracy: float) -> None:
-        """See Watcher."""
-        self._tell("step", (member, step, loss, accuracy))
+    def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
+        """See TrainingCallback."""
+        self._tell("on_step", (member, step, loss, accuracy))
 
-    def epoch(self, row: Epoch) -> None:
-        """See Watcher."""
-        self._tell("epoch", (row,))
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """See TrainingCallback."""
+        self._tell("on_epoch_end", (row,))
 
 
 def limit_threads(threads: int) -> None:
@@ -71,11 +71,11 @@ def limit_threads(threads: int) -> None:
 
 
 def train_one(
-    task: Task, train: Digits, test: Digits, checkpoint: HandedOver, watcher: Watcher
-) -> Trained | Failed:
+    task: FoldTask, train: Digits, test: Digits, checkpoint: HandedOver, callback: TrainingCallback
+) -> Fitted | Failed:
     """Train one member; whatever stops it becomes an outcome that can travel."""
     try:
-        member = fit_member(task, train, test, checkpoint=checkpoint, watcher=watcher)
+        member = fit_fold(task, train, test, checkpoint=checkpoint, callback=callback)
     except DigitsError as error:
         return Failed(task, error, 1)
     except (BrokenPipeError, ConnectionError):  # nobody listens any more
@@ -85,4 +85,4 @@ def train_one(
             traceback.print_exc()
         words = " ".join(str(error).split())[:200]
         return Failed(task, RunError(f"unexpected {type(error).__name__}: {words}"), 1)
-    return Trained(task, member)
+    return Fitted(task, member)

@@ -12,7 +12,7 @@ from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.litert import load_for_inference
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, open_run
-from kaggle_digits.training.predict import read_images
+from kaggle_digits.training.predict import predict_images
 
 
 class Reader:
@@ -42,7 +42,9 @@ class Reader:
         As test.csv was predicted: all members, the views of the recipe, a committee's weights. Then
         by the temperature learnt on the held-out rows, so that 90 % sure is 9 times of 10 right.
         """
-        return apply_temperature(read_images(self._run, self._members, images), self._temperature)
+        return apply_temperature(
+            predict_images(self._run, self._members, images), self._temperature
+        )
 
 
 def readable_runs(runs_dir: Path) -> list[Run]:

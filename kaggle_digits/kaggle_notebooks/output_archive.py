@@ -20,7 +20,7 @@ from kaggle_digits.core.atomic_io import sha256, wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, KaggleError, RunError
 from kaggle_digits.kaggle_notebooks.entry_point import FINISHED, PARTIAL
 from kaggle_digits.runs.run import OOF_FILE, TEST_FILE, Probabilities, Run, read_probabilities
-from kaggle_digits.training.member_store import DONE, VALIDATION, is_kept
+from kaggle_digits.training.member_store import RECORD_FILE, VALIDATION_FILE, is_complete
 
 # Of a path: nothing hidden, no .., no drive, no name that a disk refuses.
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -177,13 +177,13 @@ def _verify(run: Run, manifest: Manifest) -> None:
         "test_sha256": manifest.data["test.csv"],
     }:
         raise ValueError("config.json names other data than the manifest")
-    done = [folder for folder in run.member_folders() if is_kept(folder)]
+    done = [folder for folder in run.member_folders() if is_complete(folder)]
     if len(done) != manifest.members_done or not done:
         raise ValueError(f"{len(done)} of {manifest.members_done} finished members are there")
     for folder in done:
-        json.loads((folder / DONE).read_text(encoding="utf-8"))["history"]
+        json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))["history"]
         _check(folder / TEST_FILE, n_test)
-        _check(folder / VALIDATION, None)
+        _check(folder / VALIDATION_FILE, None)
         if not any(path.stat().st_size for path in folder.glob("model.*")):
             raise ValueError(f"member {folder.name} has no model")
     if manifest.state == PARTIAL:

@@ -19,7 +19,7 @@ from kaggle_digits.kaggle_notebooks.notebooks import Notebook
 from kaggle_digits.kaggle_notebooks.script import JobSpec, Script, make_script
 from kaggle_digits.runs.store import check_name
 from kaggle_digits.runs.submission_files import submission_path
-from kaggle_digits.training.committee import Committee
+from kaggle_digits.training.recipe import EnsembleRecipe
 from kaggle_digits.training.recipes import RECIPES, find_recipe
 
 T4 = "NvidiaTeslaT4"  # one session has two of them
@@ -74,14 +74,14 @@ def prepare(wish: PushRequest, *, runs_dir: Path, submissions_dir: Path) -> Prep
         KaggleError: the script is longer than Kaggle takes.
     """
     recipe = find_recipe(wish.recipe).with_changes(epochs=wish.epochs)
-    own = [design.model for design in recipe.designs if ":" in design.model]
+    own = [design.model for design in recipe.recipes if ":" in design.model]
     if own:
         raise UsageError(
             f"model {own[0]} is code of your own, which does not travel to Kaggle; choose a "
             "recipe of this toolkit's models: kd recipes"
         )
     folds = wish.folds
-    if folds is None and isinstance(recipe, Committee):
+    if folds is None and isinstance(recipe, EnsembleRecipe):
         folds = recipe.folds
     given = {"folds": folds, "seed": wish.seed, "repeats": wish.repeats}
     Split(

@@ -14,8 +14,7 @@ from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.models import io
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.batched_predict import BatchedPredictor
-from kaggle_digits.models.io import JOBLIB_FILE, SIGNATURE_FILE, SKOPS_FILE
-from kaggle_digits.models.keras_file import check_network_file
+from kaggle_digits.models.io import JOBLIB_FILE, SIGNATURE_FILE, SKOPS_FILE, check_keras_file
 from kaggle_digits.models.normalization import Normalizer
 
 KERAS_FILE = "model.keras"
@@ -128,7 +127,7 @@ class SklearnClassifier:
     def save(self, folder: Path) -> Path:
         """See Classifier."""
         parts = {"estimator": self.estimator, "normalizer": asdict(self.normalizer)}
-        name, content = io.packed(parts)
+        name, content = io.dumps(parts)
         (folder / name).write_bytes(content)
         return folder / name
 
@@ -155,17 +154,17 @@ def load_classifier(folder: Path) -> Classifier:
         raise ModelError(f"no model in {folder}; train it again or go on with --resume")
     try:
         if path.name == KERAS_FILE:
-            check_network_file(path)
+            check_keras_file(path)
             # In safe mode, code that a file brings is not run.
             network = keras().models.load_model(path, compile=False, safe_mode=True)
             return KerasClassifier(network)
         content = path.read_bytes()
         if path.name == SKOPS_FILE:
-            return _around(io.read_skops(content))
+            return _around(io.loads_skops(content))
         signature = folder / SIGNATURE_FILE
         said = signature.read_text(encoding="utf-8") if signature.is_file() else None
-        return _around(io.read_pickle(content, said, str(path)))
-    except io.Untrusted:
+        return _around(io.loads_pickle(content, said, str(path)))
+    except io.UntrustedError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:120]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core import signing
@@ -26,17 +27,17 @@ MOST_BYTES, MOST_FILES = 1 << 30, 100_000
 PICKLED = b"pickled by kd, signed "
 
 
-class Untrusted(ModelError):  # noqa: N818 (a state, as the other kinds are)
+class UntrustedError(ModelError):
     """A pickle that was not made here."""
 
 
-def packed(value: dict[str, Any]) -> tuple[str, bytes]:
+def dumps(value: dict[str, Any]) -> tuple[str, bytes]:
     """The name of the file that keeps ``value``, and its bytes."""
     content = _skops(value)
     return (SKOPS_FILE, content) if content is not None else (JOBLIB_FILE, _pickle(value))
 
 
-def read_skops(content: bytes) -> Any:
+def loads_skops(content: bytes) -> Any:
     """What packed() was given.
 
     Raises:
@@ -48,7 +49,7 @@ def read_skops(content: bytes) -> Any:
     return loads(content, trusted=HARMLESS)
 
 
-def read_pickle(content: bytes, signature: object, name: str) -> Any:
+def loads_pickle(content: bytes, signature: object, name: str) -> Any:
     """What packed() was given, if that was here.
 
     Args:
@@ -61,7 +62,7 @@ def read_pickle(content: bytes, signature: object, name: str) -> Any:
         Exception: it is damaged.
     """
     if not signing.trusting() and not signing.made_here(content, signature):
-        raise Untrusted(
+        raise UntrustedError(
             f"{name} is a pickle, which runs code as it is read, and it was not made here; "
             f"{signing.HOW_TO}"
         )
@@ -75,7 +76,7 @@ def read_pickle(content: bytes, signature: object, name: str) -> Any:
     return joblib.load(io.BytesIO(content))
 
 
-def state(value: Any) -> bytes:
+def dumps_state(value: Any) -> bytes:
     """Both kinds in one, signature included: for a checkpoint."""
     # Kept after many an epoch, and not for long: not worth the time that packing tightly takes.
     content = _skops({"state": value}, zipfile.ZIP_STORED)
@@ -85,16 +86,16 @@ def state(value: Any) -> bytes:
     return PICKLED + signing.sign(content).encode() + b"\n" + content
 
 
-def read_state(content: bytes) -> Any:
+def loads_state(content: bytes) -> Any:
     """What state() was given.
 
     Raises:
         Untrusted, Exception: as for read_pickle and read_skops.
     """
     if not content.startswith(PICKLED):
-        return read_skops(content)["state"]
+        return loads_skops(content)["state"]
     signature, _, rest = content.removeprefix(PICKLED).partition(b"\n")
-    return read_pickle(rest, signature.decode("ascii", "replace"), "the checkpoint")["state"]
+    return loads_pickle(rest, signature.decode("ascii", "replace"), "the checkpoint")["state"]
 
 
 def _skops(value: dict[str, Any], way: int = zipfile.ZIP_DEFLATED) -> bytes | None:
@@ -124,3 +125,40 @@ def _refuse_bomb(content: bytes) -> None:
         entries = archive.infolist()
     if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > MOST_BYTES:
         raise ValueError("it unpacks to more than a model has")
+
+
+WEIGHTS = "model.weights.h5"
+OWN_FILES = {"metadata.json", "config.json", WEIGHTS}
+MOST_BYTES = 2 << 30
+
+
+def check_keras_file(path: Path) -> None:
+    """Look into a model.keras.
+
+    Raises:
+        ValueError: it holds other files, unpacks to too much, or its weights lead elsewhere.
+        Exception: it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        names = {entry.filename for entry in entries}
+        if names - OWN_FILES or len(entries) != len(names):
+            raise ValueError("it holds more than a model")
+        if sum(entry.file_size for entry in entries) > MOST_BYTES:
+            raise ValueError("it unpacks to more than a model has")
+        weights = archive.read(WEIGHTS)
+    import h5py
+
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        _check_group(file, h5py)
+
+
+def _check_group(group: Any, h5py: Any) -> None:
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError("its weights lead elsewhere")  # noqa: TRY004
+        found = group[name]
+        if isinstance(found, h5py.Group):
+            _check_group(found, h5py)
+        elif found.external or found.is_virtual:
+            raise ValueError("its weights lead elsewhere")

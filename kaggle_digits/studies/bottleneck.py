@@ -25,7 +25,7 @@ from kaggle_digits.studies.study import (
     share_finding,
     simple_score,
 )
-from kaggle_digits.training.fold import Member
+from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _run(setting: Setting) -> Result:
     )
 
 
-def _halves(member: Member) -> tuple[Any, Any]:
+def _halves(member: FoldResult) -> tuple[Any, Any]:
     """A network of images → (n, 2), and a function of (n, 2) → probabilities (n, 10)."""
     k = keras()
     classifier = loaded(member)

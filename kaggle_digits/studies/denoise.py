@@ -17,7 +17,7 @@ from kaggle_digits.models.backend import keras
 from kaggle_digits.plots import style
 from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
-from kaggle_digits.training.recipes import DESIGNS
+from kaggle_digits.training.recipes import MODEL_RECIPES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def _run(setting: Setting) -> Result:
     # The level is found on a seventh of what is held out, all is measured on the rest.
     some, rest = np.split(part.val, [len(part.val) // 7])
     held, truth = train.images[rest], labels[rest]
-    member, clean = fit(setting, "A7, the classifier of clean images", DESIGNS["dense"], part)
+    member, clean = fit(setting, "A7, the classifier of clean images", MODEL_RECIPES["dense"], part)
     classifier = loaded(member)
     quick = "; fewer epochs: --quick" if setting.quick else ""
 

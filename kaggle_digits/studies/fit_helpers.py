@@ -13,27 +13,27 @@ from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.scores import Score, score
 from kaggle_digits.models.base import Classifier, load_classifier
 from kaggle_digits.studies.study import Setting
-from kaggle_digits.training.callbacks import Epoch, Watcher
-from kaggle_digits.training.fold import Member, Task, fit_member
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.training.fold import FoldResult, FoldTask, fit_fold
 from kaggle_digits.training.recipe import Recipe
 
 # With --quick: three epochs, or as many as pass so many rows in all.
 QUICK_EPOCHS, QUICK_ROWS = 3, 5_000
 
 
-class _Saying(Watcher):
+class _Saying(TrainingCallback):
     """Passes epochs on as words."""
 
     def __init__(self, setting: Setting, what: str, epochs: int) -> None:
         self._setting, self._what, self._epochs = setting, what, epochs
 
-    def epoch(self, row: Epoch) -> None:
+    def on_epoch_end(self, row: EpochMetrics) -> None:
         self._setting.say(
             f"{self._what}: epoch {row.epoch} of {self._epochs}", row.epoch, self._epochs
         )
 
 
-def fit(setting: Setting, what: str, recipe: Recipe, part: FoldIndices) -> tuple[Member, Score]:
+def fit(setting: Setting, what: str, recipe: Recipe, part: FoldIndices) -> tuple[FoldResult, Score]:
     """Train ``recipe`` on a part and score it on the rows that the part holds out.
 
     Args:
@@ -50,9 +50,9 @@ def fit(setting: Setting, what: str, recipe: Recipe, part: FoldIndices) -> tuple
         epochs = min(recipe.epochs, max(QUICK_EPOCHS, QUICK_ROWS // len(part.train)))
         recipe = recipe.with_changes(epochs=epochs)
     nothing = replace(setting.dataset.test, images=setting.dataset.test.images[:0])
-    watcher = _Saying(setting, what, recipe.epochs)
-    member = fit_member(Task(0, recipe, part, setting.seed), train, nothing, watcher=watcher)
-    found = score(member.validation, labels[part.val])
+    callback = _Saying(setting, what, recipe.epochs)
+    member = fit_fold(FoldTask(0, recipe, part, setting.seed), train, nothing, callback=callback)
+    found = score(member.val_probabilities, labels[part.val])
     assert found is not None
     return member, found
 
@@ -72,12 +72,12 @@ def random_part(
     return FoldIndices(np.asarray(learnt, np.int64), np.asarray(held, np.int64))
 
 
-def loaded(member: Member) -> Classifier:
+def loaded(member: FoldResult) -> Classifier:
     """The member's classifier, read from its bytes.
 
     Raises:
         ModelError: they cannot be read.
     """
     with TemporaryDirectory() as folder:
-        (Path(folder) / member.model_file).write_bytes(member.model)
+        (Path(folder) / member.model_file).write_bytes(member.model_bytes)
         return load_classifier(Path(folder))

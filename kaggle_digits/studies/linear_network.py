@@ -13,9 +13,9 @@ from kaggle_digits.metrics.classification import measure
 from kaggle_digits.plots import charts, digit_grids, style
 from kaggle_digits.studies.fit_helpers import fit, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
-from kaggle_digits.training.fold import Member
+from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.recipes import DESIGNS
+from kaggle_digits.training.recipes import MODEL_RECIPES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ PUBLISHED = 0.95
 PIXEL = 406  # row 14, column 14: the middle of the image
 UNITS, STOPPED_AFTER = 24, (1, 5, 25)
 DECAY = 5e-4
-NETWORK = DESIGNS["dense"].with_changes(widths=(128,), epochs=15)
+NETWORK = MODEL_RECIPES["dense"].with_changes(widths=(128,), epochs=15)
 SEARCHED = tuple(product(((64,), (256,)), (1e-3, 4e-3), (0.0, 0.3)))
 
 
@@ -53,7 +53,7 @@ def _run(setting: Setting) -> Result:
         digit_grids.first_digits(train.images[rows[:9]], labels[rows[:9]]),
     )
 
-    linear, found = fit(setting, "B2, linear", DESIGNS["softmax"], part)
+    linear, found = fit(setting, "B2, linear", MODEL_RECIPES["softmax"], part)
     yield share_finding("B2", "linear classifier (softmax)", None, found, why=quick)
     best, tried = _search(setting, learnt)
     network, found = fit(setting, "B3, the network", best, part)
@@ -94,7 +94,7 @@ def _run(setting: Setting) -> Result:
             f"What is taken for what: {what}",
             "Each row is a digit as it was written, each column what was read; orange squares are "
             "mistakes.",
-            charts.confusion(measure(member.validation, truth).confusion),
+            charts.confusion(measure(member.val_probabilities, truth).confusion),
         )
     yield from _weights(setting, part)
 
@@ -152,7 +152,7 @@ def _parts(
 
 
 @style.styled
-def _losses(members: dict[str, Member]) -> Figure:
+def _losses(members: dict[str, FoldResult]) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     figure = style.blank(

@@ -14,9 +14,9 @@ from kaggle_digits.models.base import PREPARE, KerasClassifier
 from kaggle_digits.plots import charts, curves
 from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
-from kaggle_digits.training.fold import Member
+from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.recipes import DESIGNS
+from kaggle_digits.training.recipes import MODEL_RECIPES
 
 HELD_OUT, STATE = 0.3, 42
 PUBLISHED, PUBLISHED_LOSS, PUBLISHED_KAGGLE = 0.9662, 0.1418, 0.82
@@ -97,7 +97,7 @@ def _run(setting: Setting) -> Result:
         curves.learning_curves([vars(row) for row in member.history]),
     )
     yield from _mismatch(setting, member, found.accuracy, part.val)
-    network = DESIGNS["cnn"]
+    network = MODEL_RECIPES["cnn"]
     member, found = fit(setting, "C5, convolutions", network, part)
     yield share_finding(
         "C5",
@@ -109,7 +109,7 @@ def _run(setting: Setting) -> Result:
     )
 
 
-def _mismatch(setting: Setting, member: Member, right: float, rows: Rows) -> Result:
+def _mismatch(setting: Setting, member: FoldResult, right: float, rows: Rows) -> Result:
     """Images that are not normalised as the training images were: what the notebook ran into."""
     setting.say("C4: held-out images normalised another way")
     images, labels = setting.dataset.train.images[rows], setting.dataset.labels[rows]

@@ -30,14 +30,14 @@ from kaggle_digits.runs.run import (
     write_probabilities,
 )
 from kaggle_digits.training.executor import Failed
-from kaggle_digits.training.fold import Task
-from kaggle_digits.training.member_store import read_member
+from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.member_store import load_result
 
 
-def assemble(
+def aggregate(
     run: Run,
     dataset: Dataset,
-    tasks: Sequence[Task],
+    tasks: Sequence[FoldTask],
     designs: int,
     failures: Sequence[Failed] = (),
 ) -> None:
@@ -84,7 +84,7 @@ def assemble(
             "models_per_row": sum(answer.models_per_row for answer in answers),
             "member_val_accuracies": [one for answer in answers for one in answer.accuracies],
             **together,
-            "n_train_rows": len(tasks[0].part.train),
+            "n_train_rows": len(tasks[0].fold.train),
             "epochs": [len(record["history"]) for record in records],
             "kept_epochs": [record["kept_epoch"] for record in records],
             "epoch_choice": _epoch_choice(tasks[0]),
@@ -116,8 +116,8 @@ def _failure(failure: Failed) -> dict[str, Any]:
     return {
         "member": failure.task.member,
         "reason": str(failure.error),
-        "tries": failure.tries,
-        "rows_held_out": len(failure.task.part.val),
+        "tries": failure.attempts,
+        "rows_held_out": len(failure.task.fold.val),
     }
 
 
@@ -131,26 +131,26 @@ class _Answers(NamedTuple):
     accuracies: list[float | None]
 
 
-def _mean(run: Run, dataset: Dataset, tasks: Sequence[Task]) -> _Answers:
+def _mean(run: Run, dataset: Dataset, tasks: Sequence[FoldTask]) -> _Answers:
     """Members are read one by one: a thousand of them would not fit into memory."""
     total = np.zeros((len(dataset.train), 10), np.float64)
     times = np.zeros(len(dataset.train), np.int64)
     test = np.zeros((len(dataset.test), 10), np.float64)
     records, accuracies = [], []
     for task in tasks:
-        record, validation, predicted = read_member(run, run.member_folder(task.member))
-        total[task.part.val] += validation
-        times[task.part.val] += 1
+        record, validation, predicted = load_result(run, run.member_folder(task.member))
+        total[task.fold.val] += validation
+        times[task.fold.val] += 1
         test += predicted / len(tasks)
         records.append(record)
-        accuracies.append(_accuracy(validation, dataset.labels[task.part.val]))
+        accuracies.append(_accuracy(validation, dataset.labels[task.fold.val]))
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never validated
         oof = (total / times[:, None]).astype(np.float32)
     return _Answers(oof, test.astype(np.float32), int(times.max()), records, accuracies)
 
 
 def _together(
-    answers: Sequence[_Answers], dataset: Dataset, firsts: Sequence[Task]
+    answers: Sequence[_Answers], dataset: Dataset, firsts: Sequence[FoldTask]
 ) -> tuple[Probabilities, Probabilities, dict[str, Any]]:
     """The designs as one, and what metrics.json says of each."""
     oofs = [answer.oof for answer in answers]
@@ -181,8 +181,8 @@ def _accuracy(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float 
     return measured.accuracy if measured else None
 
 
-def _epoch_choice(task: Task) -> str:
-    if not len(task.part.val):
+def _epoch_choice(task: FoldTask) -> str:
+    if not len(task.fold.val):
         return "last epoch; every labelled row was trained on, so nothing was measured"
     if task.recipe.patience is None:
         return "last epoch, fixed beforehand: nothing was chosen on the validation rows"

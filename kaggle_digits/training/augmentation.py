@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.data.digits import SIDE
+from kaggle_digits.data.digits import PIXELS, SIDE
 from kaggle_digits.models.backend import keras, use_jit
 from kaggle_digits.models.tta import AffineRange, affine_coefficients
-from kaggle_digits.training.warp import field_basis, look_up, place_basis
 
 LIMITS = {"rotation": 180.0, "zoom": 0.9, "shear": 1.0, "shift": SIDE / 2}
 FEWEST_POINTS, MOST_POINTS = 2, 14
@@ -75,7 +74,7 @@ class Augmentation:
         return AffineRange(self.rotation, self.zoom, self.zoom, self.shear, self.shift, self.shift)
 
     @property
-    def amounts(self) -> str:
+    def summary(self) -> str:
         """What is not 0, with its unit: ``rotation ±10°, elastic σ 1 px at 5 × 5 points``."""
         words = {
             "rotation": f"±{self.rotation:g}°",
@@ -88,7 +87,7 @@ class Augmentation:
         return ", ".join(named) or "nothing"
 
 
-def augment_layer(how: Augmentation, seed: int) -> Any:
+def augmentation_layer(how: Augmentation, seed: int) -> Any:
     """A Keras layer: float (n, 28, 28, 1) → the same shape, moved when ``training`` is true.
 
     Its random state is a variable of the layer, so a checkpoint of the model holds it.
@@ -102,9 +101,9 @@ def augment_layer(how: Augmentation, seed: int) -> Any:
         def __init__(self) -> None:
             super().__init__(name="augment")
             self.draws = k.random.SeedGenerator(seed)
-            self.basis = place_basis()
+            self.basis = affine_basis()
             if how.elastic:
-                self.basis = np.concatenate([self.basis, field_basis(how.elastic_grid)])
+                self.basis = np.concatenate([self.basis, spline_basis(how.elastic_grid)])
 
         def call(self, images: Any, training: bool = False) -> Any:
             if not training:
@@ -124,7 +123,7 @@ def augment_layer(how: Augmentation, seed: int) -> Any:
                 )
                 moves = ops.concatenate([moves, field], axis=2)
             places = ops.matmul(moves, self.basis)
-            return look_up(ops, images, places[:, 0], places[:, 1])
+            return bilinear_sample(ops, images, places[:, 0], places[:, 1])
 
         def compute_output_shape(self, shape: Any) -> Any:
             return shape
@@ -132,7 +131,7 @@ def augment_layer(how: Augmentation, seed: int) -> Any:
     return Augment()
 
 
-def augmented(
+def augment_images(
     how: Augmentation, images: NDArray[np.uint8], copies: int, seed: int = 0
 ) -> NDArray[np.uint8]:
     """What a network sees of ``images`` in ``copies`` epochs, to look at.
@@ -146,7 +145,7 @@ def augmented(
     Returns:
         (copies, n, 28, 28) uint8.
     """
-    layer = augment_layer(how, seed)
+    layer = augmentation_layer(how, seed)
     values = np.tile(images[..., None].astype(np.float32), (copies, 1, 1, 1))
     found: NDArray[np.float32] = keras().ops.convert_to_numpy(layer(values, training=True))
     return np.rint(found).astype(np.uint8).reshape(copies, *images.shape)
@@ -160,3 +159,66 @@ def _matrices(ops: Any, draws: Any, how: Augmentation) -> Any:
     )
     zero = ops.zeros_like(rows[0])
     return ops.stack([*rows, zero, zero], axis=1)
+
+
+# One pixel of background before the image and two behind it: whatever lies outside reads as 0.
+BEFORE, BEHIND = 1, 2
+PADDED = BEFORE + SIDE + BEHIND
+
+
+def spline_basis(points: int) -> NDArray[np.float32]:
+    """What each control point of a grid adds to the field, at each pixel.
+
+    The grid reaches from corner to corner of the image. Between its points stands the natural
+    cubic spline through them (de Boor, "A Practical Guide to Splines", 1978, chapter IV), down
+    and across: twice smooth, and at a control point exactly what was drawn there.
+
+    Args:
+        points: control points a side, at least 2.
+
+    Returns:
+        (points², 784) float32; the columns sum to 1. ``draws @ field_basis(points)`` with draws
+        (…, points²) of deviation s is a field (…, 784) of deviation s at the control points and
+        down to two thirds of that between them.
+    """
+    from scipy.interpolate import CubicSpline
+
+    places = np.linspace(0, SIDE - 1, points)
+    one = CubicSpline(places, np.eye(points), bc_type="natural")(np.arange(SIDE))
+    return np.kron(one, one).T.astype(np.float32)
+
+
+def affine_basis() -> NDArray[np.float32]:
+    """(3, 784) float32: column, row and 1 of each pixel, for an affine map to multiply."""
+    rows, columns = np.indices((SIDE, SIDE)).reshape(2, PIXELS)
+    return np.stack([columns, rows, np.ones(PIXELS)]).astype(np.float32)
+
+
+def bilinear_sample(ops: Any, images: Any, columns: Any, rows: Any) -> Any:
+    """The images' values at other places, bilinear; 0 outside.
+
+    Flat indices, since ``ops.image.map_coordinates`` takes four times as long on a CPU.
+
+    Args:
+        ops: keras.ops.
+        images: float (n, 28, 28, 1).
+        columns: float (n, 784), the place across that each new pixel is read from.
+        rows: the same, down.
+
+    Returns:
+        float (n, 28, 28, 1).
+    """
+    around = (BEFORE, BEHIND)
+    flat = ops.reshape(ops.pad(images, ((0, 0), around, around, (0, 0))), (-1,))
+    columns = ops.clip(columns + BEFORE, 0, PADDED - 2)
+    rows = ops.clip(rows + BEFORE, 0, PADDED - 2)
+    left, top = ops.floor(columns), ops.floor(rows)
+    right_share, low_share = columns - left, rows - top
+    # Whole numbers for the image's own start: a float32 counts to 17,000 images only.
+    start = ops.arange(ops.shape(images)[0], dtype="int32")[:, None] * PADDED**2
+    corner = start + ops.cast(top * PADDED + left, "int32")
+    one, other = ops.take(flat, corner), ops.take(flat, corner + 1)
+    above = one + (other - one) * right_share
+    one, other = ops.take(flat, corner + PADDED), ops.take(flat, corner + PADDED + 1)
+    below = one + (other - one) * right_share
+    return ops.reshape(above + (below - above) * low_share, (-1, SIDE, SIDE, 1))

@@ -13,9 +13,9 @@ import numpy as np
 
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import ModelError
-from kaggle_digits.models.io import Untrusted
-from kaggle_digits.training.callbacks import Epoch
-from kaggle_digits.training.trainer import Learner
+from kaggle_digits.models.io import UntrustedError
+from kaggle_digits.training.callbacks import EpochMetrics
+from kaggle_digits.training.trainer import Trainer
 
 
 class Checkpoint(Protocol):
@@ -53,7 +53,7 @@ class Progress:
         best: the learner's state after the best epoch, where that is the one kept.
     """
 
-    history: list[Epoch] = field(default_factory=list)
+    history: list[EpochMetrics] = field(default_factory=list)
     best: bytes = b""
 
     @property
@@ -62,7 +62,7 @@ class Progress:
         return 1 + int(np.argmin([row.val_loss for row in self.history]))
 
 
-def save(checkpoint: Checkpoint, learner: Learner, progress: Progress) -> None:
+def save(checkpoint: Checkpoint, learner: Trainer, progress: Progress) -> None:
     """Keep all that going on needs."""
     packed = io.BytesIO()
     np.savez(
@@ -74,7 +74,7 @@ def save(checkpoint: Checkpoint, learner: Learner, progress: Progress) -> None:
     checkpoint.save(packed.getvalue())
 
 
-def restore(checkpoint: Checkpoint | None, learner: Learner, member: int) -> Progress:
+def restore(checkpoint: Checkpoint | None, learner: Trainer, member: int) -> Progress:
     """Bring ``learner`` to where it was; a fresh start where nothing is kept, it is damaged, or it
     is a pickle that was not made here.
 
@@ -86,13 +86,13 @@ def restore(checkpoint: Checkpoint | None, learner: Learner, member: int) -> Pro
         return Progress()
     try:
         with np.load(io.BytesIO(content)) as kept:
-            history = [Epoch(**row) for row in json.loads(str(kept["history"]))]
+            history = [EpochMetrics(**row) for row in json.loads(str(kept["history"]))]
             state, best = kept["state"].tobytes(), kept["best"].tobytes()
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return Progress()
     try:
         learner.restore(state)
-    except Untrusted:  # nothing of it is used: trained from the start, the member is the same
+    except UntrustedError:  # nothing of it is used: trained from the start, the member is the same
         return Progress()
     except ValueError as error:
         raise ModelError(

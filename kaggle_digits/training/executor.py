@@ -9,38 +9,38 @@ from typing import Any, Protocol
 
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.training.callbacks import Watcher
+from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.fold import Member, Task, fit_member
+from kaggle_digits.training.fold import FoldResult, FoldTask, fit_fold
 
 # A member is tried so often where what stopped it may not stop it again.
-TRIES = 3
+MAX_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class Trained:
+class Fitted:
     """A member is trained."""
 
-    task: Task
-    member: Member
+    task: FoldTask
+    result: FoldResult
 
 
 @dataclass(frozen=True)
 class Failed:
     """A member cannot be trained: what stopped it last, and how often it was tried."""
 
-    task: Task
+    task: FoldTask
     error: DigitsError
-    tries: int
+    attempts: int
 
 
 class Executor(Protocol):
     """Trains members, each by itself, in whatever order; never touches the run folder."""
 
-    def describe(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         """What config.json says of it: ``executor``, ``workers``, ``threads`` of each member."""
 
-    def resuming(self, trained_by: dict[str, Any]) -> Executor:
+    def for_resume(self, trained_by: dict[str, Any]) -> Executor:
         """Itself, for going on with a run that was described so: as many threads a member.
 
         The last bits of a figure depend on their number.
@@ -48,12 +48,12 @@ class Executor(Protocol):
 
     def train(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[FoldTask],
         train: Digits,
         test: Digits,
         checkpoint: Callable[[int], Checkpoint],
-        watcher: Watcher,
-    ) -> Iterator[Trained | Failed]:
+        callback: TrainingCallback,
+    ) -> Iterator[Fitted | Failed]:
         """Yield every task's outcome as it comes; closing the iterator stops the rest.
 
         Args:
@@ -61,7 +61,7 @@ class Executor(Protocol):
             train: all labelled rows.
             test: the rows to predict.
             checkpoint: where the checkpoint of each member is kept, by its number.
-            watcher: told of members, steps and epochs, of several members at once perhaps.
+            callback: told of members, steps and epochs, of several members at once perhaps.
 
         Raises:
             RunError: nothing can be trained there any more; says why.
@@ -71,62 +71,64 @@ class Executor(Protocol):
 class InProcess:
     """One after another in this process, on all its cores."""
 
-    def describe(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         """See Executor."""
         from kaggle_digits.core.environment import usable_cores
 
         return {"executor": "local", "workers": 1, "threads": usable_cores()}
 
-    def resuming(self, trained_by: dict[str, Any]) -> Executor:
+    def for_resume(self, trained_by: dict[str, Any]) -> Executor:
         """See Executor; a process cannot change its threads, so figures may differ in last bits."""
         return self
 
     def train(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[FoldTask],
         train: Digits,
         test: Digits,
         checkpoint: Callable[[int], Checkpoint],
-        watcher: Watcher,
-    ) -> Iterator[Trained | Failed]:
+        callback: TrainingCallback,
+    ) -> Iterator[Fitted | Failed]:
         """See Executor."""
         for task in tasks:
             try:
-                member = fit_member(
-                    task, train, test, checkpoint=checkpoint(task.member), watcher=watcher
+                member = fit_fold(
+                    task, train, test, checkpoint=checkpoint(task.member), callback=callback
                 )
             except (ModelError, UsageError) as error:
                 yield Failed(task, error, 1)
             else:
-                yield Trained(task, member)
+                yield Fitted(task, member)
 
 
-class Waiting:
+class TaskQueue:
     """Tasks to be given out, each as often as it is worth a try."""
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    def __init__(self, tasks: Sequence[FoldTask]) -> None:
         self._tasks, self._tries = deque(tasks), Counter[int]()
 
     def __bool__(self) -> bool:
         """Whether any is to be given out."""
         return bool(self._tasks)
 
-    def next(self) -> Task:
+    def next(self) -> FoldTask:
         """The task whose turn it is."""
         task = self._tasks.popleft()
         self._tries[task.member] += 1
         return task
 
-    def settle(self, outcome: Trained | Failed, watcher: Watcher) -> Trained | Failed | None:
+    def settle(
+        self, outcome: Fitted | Failed, callback: TrainingCallback
+    ) -> Fitted | Failed | None:
         """What is to be told of a task that was given out; None where it waits for another try.
 
         A model that cannot be trained fails each time alike, so it is not tried again.
         """
-        if isinstance(outcome, Trained):
+        if isinstance(outcome, Fitted):
             return outcome
         member, error = outcome.task.member, outcome.error
-        if isinstance(error, ModelError | UsageError) or self._tries[member] >= TRIES:
+        if isinstance(error, ModelError | UsageError) or self._tries[member] >= MAX_ATTEMPTS:
             return Failed(outcome.task, error, self._tries[member])
-        watcher.note(f"member {member + 1} is tried again: {error}")
+        callback.on_message(f"member {member + 1} is tried again: {error}")
         self._tasks.append(outcome.task)
         return None

@@ -18,7 +18,7 @@ from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.models.export import check_format, combine_networks, load_exported, write_network
 from kaggle_digits.models.litert import TOLERANCE
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.committee import read_recipe
+from kaggle_digits.training.recipe import read_recipe
 
 COMPARED = 1_000
 README = "README.md"
@@ -49,7 +49,7 @@ print(probabilities.argmax(axis=1))""",
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What was written.
 
     Attributes:
@@ -69,7 +69,7 @@ class Exported:
 
 def export_run(
     run: Run, kind: str, folder: Path, images: NDArray[np.uint8] | None = None
-) -> Exported:
+) -> ExportResult:
     """Write a run's networks as one model; normalisation, weights and temperatures are inside.
 
     Args:
@@ -109,7 +109,7 @@ def export_run(
             part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return Exported(folder, folder / path.name, size, len(images), difference)
+    return ExportResult(folder, folder / path.name, size, len(images), difference)
 
 
 def _as_one(run: Run) -> Any:
@@ -124,7 +124,7 @@ def _as_one(run: Run) -> Any:
             )
         networks.append(classifier.network)
     designs = metrics.get("designs") or [{"weight": 1.0, "temperature": 1.0}]
-    assert len(designs) == len(read_recipe(run.config()["recipe"]).designs)
+    assert len(designs) == len(read_recipe(run.config()["recipe"]).recipes)
     parts = len(networks) // len(designs)
     return combine_networks(
         [networks[first : first + parts] for first in range(0, len(networks), parts)],

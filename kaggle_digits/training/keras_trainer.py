@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,9 @@ from kaggle_digits.core.environment import backend_name
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.models.backend import first_gpu, keras, precision, use_jit
 from kaggle_digits.models.base import Classifier, KerasClassifier, flat_layers
-from kaggle_digits.training.batches import Batches
-from kaggle_digits.training.mixed_precision import computing_in, scaled
+from kaggle_digits.training.mixed_precision import autocast, with_loss_scaling
 from kaggle_digits.training.muon import conv_muon
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.statistics import pass_through
 from kaggle_digits.training.trainer import OnStep
 
 # A Python step between two batches costs 1 ms; 16 batches a step halve the time of dense networks.
@@ -33,7 +32,7 @@ LOG_LOSS = "log_loss"
 STATISTICS_STEPS, STATISTICS_BATCH = 32, 512
 
 
-class KerasLearner:
+class KerasTrainer:
     """A Keras network, its optimiser, and an order of rows that depends on seed and epoch only."""
 
     def __init__(
@@ -65,7 +64,7 @@ class KerasLearner:
         self._model = classifier.logits
         self._precision = precision()
         self._model.compile(
-            optimizer=scaled(_optimizer(recipe, self._rate), self._precision),
+            optimizer=with_loss_scaling(_optimizer(recipe, self._rate), self._precision),
             loss=loss,
             metrics=["accuracy", log_loss],
             steps_per_execution=min(_steps_per_execution(self._model), self.steps),
@@ -77,14 +76,14 @@ class KerasLearner:
 
     @property
     def classifier(self) -> Classifier:
-        """See Learner."""
+        """See Trainer."""
         return self._classifier
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
-        """See Learner."""
+        """See Trainer."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._images))
         callbacks = [_step_callback(on_step), *([_keep_weights()] if self._recipe.ema else [])]
-        with computing_in(self._model, self._precision):
+        with autocast(self._model, self._precision):
             history = self._model.fit(
                 **self._batches.arranged(order),
                 initial_epoch=epoch,
@@ -97,7 +96,7 @@ class KerasLearner:
         return history[LOG_LOSS][0], history["accuracy"][0], rate
 
     def finish(self) -> None:
-        """See Learner; statistics that belong to other weights are taken anew.
+        """See Trainer; statistics that belong to other weights are taken anew.
 
         The network sees augmented training images, as it did all along (Izmailov et al. 2018,
         "Averaging weights leads to wider optima", section 3.3).
@@ -110,10 +109,10 @@ class KerasLearner:
             chosen = np.random.default_rng([self._seed, self.epochs]).permutation(len(self._images))
             places = np.arange(STATISTICS_STEPS * STATISTICS_BATCH) % len(chosen)
             batches = chosen[places].reshape(STATISTICS_STEPS, STATISTICS_BATCH)
-            pass_through(self._model, (self._images[batch] for batch in batches))
+            update_batchnorm(self._model, (self._images[batch] for batch in batches))
 
     def state(self) -> bytes:
-        """See Learner."""
+        """See Trainer."""
         packed = io.BytesIO()
         to_numpy = keras().ops.convert_to_numpy
         arrays = [to_numpy(variable) for variable in self._variables()]
@@ -121,7 +120,7 @@ class KerasLearner:
         return packed.getvalue()
 
     def restore(self, state: bytes) -> None:
-        """See Learner."""
+        """See Trainer."""
         with np.load(io.BytesIO(state)) as arrays:
             made_by = str(arrays["made_by"]) if "made_by" in arrays else self._made_by()
             if made_by != self._made_by():
@@ -220,3 +219,70 @@ def _step_callback(on_step: OnStep) -> Any:
                 on_step(batch + 1, float(logs[LOG_LOSS]), float(logs["accuracy"]))
 
     return Steps()
+
+
+class Batches:
+    """Images and targets, to be handed out in one order after another."""
+
+    def __init__(self, images: NDArray[np.uint8], targets: NDArray[Any], size: int) -> None:
+        """Take (n, 28, 28) images and (n, …) targets; ``size`` is of a batch."""
+        self._size = size
+        self._rows: tuple[Any, Any] = (images, targets)
+        if backend_name() == "tensorflow":
+            import tensorflow as tf
+
+            with tf.device("CPU:0"):
+                self._rows = (tf.constant(images), tf.constant(targets))
+
+    def arranged(self, order: NDArray[np.int64]) -> dict[str, Any]:
+        """What fit is to be given so that the rows come in this order, the last batch perhaps less.
+
+        Args:
+            order: (n,) numbers of rows.
+        """
+        images, targets = self._rows
+        if backend_name() != "tensorflow":
+            return {
+                "x": images[order],
+                "y": targets[order],
+                "batch_size": self._size,
+                "shuffle": False,
+            }
+        import tensorflow as tf
+
+        def batch(start: Any) -> tuple[Any, Any]:
+            rows = order_held[start : start + self._size]
+            return tf.gather(images, rows), tf.gather(targets, rows)
+
+        with tf.device("CPU:0"):
+            order_held = tf.constant(order)
+            starts = tf.data.Dataset.range(0, len(order), self._size)
+            options = tf.data.Options()
+            options.autotune.enabled = False
+            dataset = starts.map(batch).prefetch(2).with_options(options)
+            return {"x": dataset, "shuffle": False}
+
+
+def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
+    """Show ``model`` each batch as in training, and keep what its layers note of it.
+
+    Args:
+        model: uint8 (n, 28, 28) → anything.
+        batches: all of one size; under JAX each size is compiled anew.
+    """
+    if backend_name() != "jax":
+        for batch in batches:
+            model(batch, training=True)
+        return
+    import jax
+
+    def noted(trainable: Any, fixed: Any, images: Any) -> Any:
+        return model.stateless_call(trainable, fixed, images, training=True)[1]
+
+    compiled = jax.jit(noted)  # one operation at a time would take twenty times as long
+    trainable = [variable.value for variable in model.trainable_variables]
+    fixed = [variable.value for variable in model.non_trainable_variables]
+    for batch in batches:
+        fixed = compiled(trainable, fixed, batch)
+    for variable, value in zip(model.non_trainable_variables, fixed, strict=True):
+        variable.assign(value)

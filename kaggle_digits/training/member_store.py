@@ -23,10 +23,10 @@ from kaggle_digits.runs.run import (
     read_probabilities,
     write_probabilities,
 )
-from kaggle_digits.training.callbacks import Epoch
-from kaggle_digits.training.fold import Member
+from kaggle_digits.training.callbacks import EpochMetrics
+from kaggle_digits.training.fold import FoldResult
 
-VALIDATION, DONE, CHECKPOINT, FIRST_LAYER = (
+VALIDATION_FILE, RECORD_FILE, CHECKPOINT, FIRST_LAYER = (
     "validation.npy",
     "member.json",
     "checkpoint.npz",
@@ -34,45 +34,45 @@ VALIDATION, DONE, CHECKPOINT, FIRST_LAYER = (
 )
 
 
-def keep_member(folder: Path, member: Member) -> None:
+def save_result(folder: Path, result: FoldResult) -> None:
     """Write a member into its folder; member.json, written last, says that all is there."""
-    write_probabilities(folder / VALIDATION, member.validation)
-    write_probabilities(folder / TEST_FILE, member.test)
-    with atomic_write(folder / member.model_file) as file:
-        file.write_bytes(member.model)
-    if member.model_file == JOBLIB_FILE:  # by this it is known to be made here
-        write_text(folder / SIGNATURE_FILE, signing.sign(member.model))
-    if member.lite is not None:
+    write_probabilities(folder / VALIDATION_FILE, result.val_probabilities)
+    write_probabilities(folder / TEST_FILE, result.test_probabilities)
+    with atomic_write(folder / result.model_file) as file:
+        file.write_bytes(result.model_bytes)
+    if result.model_file == JOBLIB_FILE:  # by this it is known to be made here
+        write_text(folder / SIGNATURE_FILE, signing.sign(result.model_bytes))
+    if result.litert_bytes is not None:
         with atomic_write(folder / LITERT_FILE) as file:
-            file.write_bytes(member.lite)
-    if member.first_layer is not None:
+            file.write_bytes(result.litert_bytes)
+    if result.first_layer is not None:
         with atomic_write(folder / FIRST_LAYER) as file:
-            np.save(file, member.first_layer)
+            np.save(file, result.first_layer)
     record = {
-        "kept_epoch": member.kept_epoch,
-        "seconds": member.seconds,
+        "kept_epoch": result.kept_epoch,
+        "seconds": result.seconds,
         "ended": time.time(),
-        "peak_memory_mb": member.peak_memory_mb,
-        "history": [_without_nan(row) for row in member.history],
+        "peak_memory_mb": result.peak_memory_mb,
+        "history": [_without_nan(row) for row in result.history],
     }
-    write_json(folder / DONE, record)
+    write_json(folder / RECORD_FILE, record)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def is_kept(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
     """Whether a member is trained and whole in its folder."""
-    return (folder / DONE).is_file()
+    return (folder / RECORD_FILE).is_file()
 
 
-def read_member(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, Probabilities]:
+def load_result(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, Probabilities]:
     """What member.json says, probabilities of the held-out rows, of test.csv.
 
     Raises:
         RunError: a file is missing or damaged; says what to do.
     """
     try:
-        record = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        validation = read_probabilities(folder / VALIDATION)
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        validation = read_probabilities(folder / VALIDATION_FILE)
         return record, validation, read_probabilities(folder / TEST_FILE)
     except (OSError, ValueError, EOFError) as error:
         raise RunError(
@@ -81,6 +81,6 @@ def read_member(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, 
         ) from error
 
 
-def _without_nan(row: Epoch) -> dict[str, float | None]:
+def _without_nan(row: EpochMetrics) -> dict[str, float | None]:
     values: dict[str, float] = asdict(row)
     return {key: None if math.isnan(value) else value for key, value in values.items()}

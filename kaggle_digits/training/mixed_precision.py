@@ -18,7 +18,7 @@ from kaggle_digits.models.base import PREPARE, flat_layers
 FULL = "float32"
 
 
-def scaled(optimizer: Any, precision: str) -> Any:
+def with_loss_scaling(optimizer: Any, precision: str) -> Any:
     """The optimiser, for float16 with a loss scale that finds its own size."""
     if precision != "float16":
         return optimizer
@@ -26,7 +26,7 @@ def scaled(optimizer: Any, precision: str) -> Any:
 
 
 @contextmanager
-def computing_in(model: Any, precision: str) -> Iterator[None]:
+def autocast(model: Any, precision: str) -> Iterator[None]:
     """Layers of ``model`` compute in ``precision`` while the block runs.
 
     Those before and in the normalisation do not, nor does the last layer: moving images, the

@@ -42,7 +42,7 @@ def conv_muon(learning_rate: Any, *, weight_decay: float, **options: Any) -> Any
             self.assign_add(m, gradient + m * (self.momentum - 1))
             ahead = gradient + self.momentum * m if self.nesterov else m
             matrix = ops.reshape(ahead, (-1, variable.shape[-1]))
-            update = orthogonalised(matrix, (self.muon_a, self.muon_b, self.muon_c), self.ns_steps)
+            update = newton_schulz(matrix, (self.muon_a, self.muon_b, self.muon_c), self.ns_steps)
             step = self.lr_adjust(lr * update)
             self.assign_sub(variable, ops.reshape(step, variable.shape))
 
@@ -55,7 +55,7 @@ def conv_muon(learning_rate: Any, *, weight_decay: float, **options: Any) -> Any
     )
 
 
-def orthogonalised(matrix: Any, coefficients: tuple[float, float, float], steps: int) -> Any:
+def newton_schulz(matrix: Any, coefficients: tuple[float, float, float], steps: int) -> Any:
     """(n, m) float32 → the same with singular values near 1: Keras' Newton–Schulz, sooner.
 
     A step of it, X ↦ (a + b XXᵀ + c (XXᵀ)²) X, multiplies X by a polynomial of XXᵀ. All steps

@@ -17,19 +17,18 @@ from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.base import ProbabilisticModel, load_classifier
 from kaggle_digits.models.tta import check_tta, predict_tta, predict_tta_levels
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.committee import read_recipe
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import Recipe, read_recipe
 
 # Goes through folders as they are, or shows how far it is.
 Each = Callable[[Sequence[Path]], Iterable[Path]]
 
 
-def recipe_views(run: Run) -> list[int]:
+def recipe_tta(run: Run) -> list[int]:
     """How many views of each image every design of ``run`` was predicted from, in order."""
     return [design.views for design in _designs(run)]
 
 
-def predict_again(
+def predict_test(
     run: Run, dataset: Dataset, views: int | None = None, *, each: Each = iter
 ) -> NDArray[np.float32]:
     """(n_test, 10) float32: test.csv predicted by every member of ``run``, averaged.
@@ -48,10 +47,10 @@ def predict_again(
     """
     run.check_data(dataset)
     members = map(load_classifier, each(run.member_folders()))
-    return read_images(run, members, dataset.test.images, views)
+    return predict_images(run, members, dataset.test.images, views)
 
 
-def read_images(
+def predict_images(
     run: Run,
     members: Iterable[ProbabilisticModel],
     images: NDArray[np.uint8],
@@ -63,7 +62,7 @@ def read_images(
         run: a finished run.
         members: its models, in order; each is asked once and may be loaded as it is asked for.
         images: (n, 28, 28) uint8.
-        views: as in predict_again.
+        views: as in predict_test.
 
     Raises:
         UsageError: no such number of views.
@@ -79,7 +78,7 @@ def read_images(
     return _as_one(run, totals / parts)
 
 
-def held_out_again(
+def predict_oof(
     run: Run, dataset: Dataset, views: int, *, each: Each = iter
 ) -> dict[int, NDArray[np.float32]]:
     """Every member's held-out rows predicted by it from 1, 5, 9 views up to ``views``.
@@ -88,7 +87,7 @@ def held_out_again(
         run: a finished run.
         dataset: the data it was trained on.
         views: the most views of each image, as in kaggle_digits.models.tta.
-        each: as in predict_again.
+        each: as in predict_test.
 
     Returns:
         number of views → (n_train, 10) float32: the mean over the members that held the row out,
@@ -122,7 +121,7 @@ def held_out_again(
 
 
 def _designs(run: Run) -> tuple[Recipe, ...]:
-    return read_recipe(run.config().get("recipe")).designs
+    return read_recipe(run.config().get("recipe")).recipes
 
 
 def _as_one(run: Run, answers: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from kaggle_digits.training.trainer import OnStep
 BATCH_GROWTH = [(0.9, 64), (0.75, 16), (0.5, 4), (0.0, 1)]
 
 
-class ScikitLearner:
+class SklearnTrainer:
     """A scikit-learn classifier that is fitted in one go: one epoch."""
 
     epochs = 1
@@ -25,7 +25,7 @@ class ScikitLearner:
 
     @property
     def classifier(self) -> Classifier:
-        """See Learner."""
+        """See Trainer."""
         return self._classifier
 
     def __init__(
@@ -39,7 +39,7 @@ class ScikitLearner:
         self._features, self._labels = classifier.features(images), labels
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
-        """See Learner."""
+        """See Trainer."""
         with warnings.catch_warnings():
             # Stopping at max_iter is this model's way to end; the figures say what it is worth.
             warnings.filterwarnings("ignore", message=".*converge.*")
@@ -58,26 +58,26 @@ class ScikitLearner:
         return loss, float((guesses == self._labels).mean())
 
     def finish(self) -> None:
-        """See Learner; there is nothing to average."""
+        """See Trainer; there is nothing to average."""
 
     def state(self) -> bytes:
-        """See Learner."""
-        return io.state(self._classifier.estimator)
+        """See Trainer."""
+        return io.dumps_state(self._classifier.estimator)
 
     def restore(self, state: bytes) -> None:
-        """See Learner.
+        """See Trainer.
 
         Raises:
             ValueError: it is the state of another model.
             Untrusted: it is a pickle that was not made here.
         """
-        kept = io.read_state(state)
+        kept = io.loads_state(state)
         if type(kept) is not type(self._classifier.estimator):
             raise ValueError(f"it holds {type(kept).__name__}")
         self._classifier.estimator = kept
 
 
-class EpochwiseScikitLearner(ScikitLearner):
+class PartialFitTrainer(SklearnTrainer):
     """scikit-learn's MLPClassifier, one pass at a time by partial_fit."""
 
     def __init__(
@@ -95,7 +95,7 @@ class EpochwiseScikitLearner(ScikitLearner):
         classifier.estimator.set_params(learning_rate_init=recipe.learning_rate)
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
-        """See Learner."""
+        """See Trainer."""
         estimator = self._classifier.estimator
         size = min(self._batch_size(epoch), len(self._labels))
         # It divides alpha by the batch size: the same λ with every size.

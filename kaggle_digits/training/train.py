@@ -19,20 +19,19 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import create_run, list_runs, open_run
-from kaggle_digits.training.aggregate import assemble
-from kaggle_digits.training.callbacks import Watcher
+from kaggle_digits.training.aggregate import aggregate
+from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import FileCheckpoint
-from kaggle_digits.training.committee import Committee, may_run, names_code, read_recipe
-from kaggle_digits.training.executor import Executor, Failed, InProcess, Trained
-from kaggle_digits.training.fold import Task, member_seed
-from kaggle_digits.training.member_store import CHECKPOINT, is_kept, keep_member
+from kaggle_digits.training.executor import Executor, Failed, Fitted, InProcess
+from kaggle_digits.training.fold import FoldTask, member_seed
+from kaggle_digits.training.member_store import CHECKPOINT, is_complete, save_result
 from kaggle_digits.training.pseudo_labels import Labels, keep, pseudo_labels, read
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, may_run, names_code, read_recipe
 
 
 def train(
     dataset: Dataset,
-    recipe: Recipe | Committee,
+    recipe: Recipe | EnsembleRecipe,
     how: Split,
     *,
     pseudo: Run | None = None,
@@ -41,7 +40,7 @@ def train(
     force: bool = False,
     taken: Callable[[str], bool] = lambda name: False,
     executor: Executor | None = None,
-    watcher: Watcher | None = None,
+    callback: TrainingCallback | None = None,
 ) -> Run:
     """Train every member of ``how`` by ``recipe`` and leave a finished run folder.
 
@@ -55,7 +54,7 @@ def train(
         force: whether a run of that name is put aside rather than refused.
         taken: further names that a run without ``name`` is not given.
         executor: where members are trained; None for this process.
-        watcher: told what happens.
+        callback: told what happens.
 
     Returns:
         The run; where members failed, its metrics' ``failed`` says which, and why.
@@ -80,7 +79,7 @@ def train(
             keep(run.path, learnt.labels)
         run.write_config(config)
         try:
-            _train_members(run, dataset, recipe, tasks, executor=executor, watcher=watcher)
+            _train_members(run, dataset, recipe, tasks, executor=executor, callback=callback)
         except DigitsError:
             if not any(run.path.glob("members/*/*")):  # nothing worth keeping was made
                 shutil.rmtree(run.path, ignore_errors=True)
@@ -94,7 +93,7 @@ def resume(
     runs_dir: Path | str = "runs",
     name: str | None = None,
     executor: Executor | None = None,
-    watcher: Watcher | None = None,
+    callback: TrainingCallback | None = None,
 ) -> Run:
     """Go on with a run that was interrupted; ends at the figures of one that was not.
 
@@ -103,7 +102,7 @@ def resume(
         runs_dir: where runs stand.
         name: of the run; None takes the unfinished one that was touched last.
         executor: where members are trained; None for this process.
-        watcher: told what happens.
+        callback: told what happens.
 
     Raises:
         RunError: there is no such run, or it was trained on other data.
@@ -121,15 +120,15 @@ def resume(
             f"here; {signing.HOW_TO}"
         )
     with run.locked():
-        whole = all(map(is_kept, run.member_folders()))
+        whole = all(map(is_complete, run.member_folders()))
         if not (run.finished and whole):
             parts = split(dataset.labels, how)
             learnt = None
             if config.get("pseudo"):
                 learnt = read(run.path, len(parts), len(dataset.test))
             tasks = _tasks(recipe, parts, how.seed, learnt)
-            executor = (executor or InProcess()).resuming(config.get("trained_by", {}))
-            _train_members(run, dataset, recipe, tasks, executor=executor, watcher=watcher)
+            executor = (executor or InProcess()).for_resume(config.get("trained_by", {}))
+            _train_members(run, dataset, recipe, tasks, executor=executor, callback=callback)
     return run
 
 
@@ -144,13 +143,13 @@ def _last_unfinished(runs_dir: Path) -> Run:
 
 
 def _tasks(
-    recipe: Recipe | Committee, parts: Sequence[FoldIndices], seed: int, pseudo: Labels | None
-) -> list[Task]:
+    recipe: Recipe | EnsembleRecipe, parts: Sequence[FoldIndices], seed: int, pseudo: Labels | None
+) -> list[FoldTask]:
     """One a design and part, all parts of the first design first: member k has part k % parts."""
     labels = [None] * len(parts) if pseudo is None else list(pseudo)
-    pairs = product(recipe.designs, zip(parts, labels, strict=True))
+    pairs = product(recipe.recipes, zip(parts, labels, strict=True))
     return [
-        Task(member, design, part, member_seed(seed, member), known)
+        FoldTask(member, design, part, member_seed(seed, member), known)
         for member, (design, (part, known)) in enumerate(pairs)
     ]
 
@@ -158,7 +157,7 @@ def _tasks(
 def _config(
     run: Run,
     dataset: Dataset,
-    recipe: Recipe | Committee,
+    recipe: Recipe | EnsembleRecipe,
     how: Split,
     parts: Sequence[FoldIndices],
 ) -> dict[str, Any]:
@@ -172,7 +171,7 @@ def _config(
         "split": asdict(how),
         "split_fingerprint": fingerprint(parts),
         "seed": how.seed,
-        "members": len(recipe.designs) * len(parts),
+        "members": len(recipe.recipes) * len(parts),
         "data": {
             "source": dataset.source.source,
             "train_sha256": dataset.train.sha256,
@@ -189,38 +188,38 @@ def _config(
 def _train_members(
     run: Run,
     dataset: Dataset,
-    recipe: Recipe | Committee,
-    tasks: Sequence[Task],
+    recipe: Recipe | EnsembleRecipe,
+    tasks: Sequence[FoldTask],
     *,
     executor: Executor,
-    watcher: Watcher | None,
+    callback: TrainingCallback | None,
 ) -> None:
     """Have every member trained that is not yet, keep each, and put together what is there.
 
     Members that failed are left out and named in metrics.json; where none succeeds, nothing is
     put together and the first failure is raised.
     """
-    watcher = watcher or Watcher()
+    callback = callback or TrainingCallback()
     folders = [run.member_folder(task.member) for task in tasks]
-    left = [task for task, folder in zip(tasks, folders, strict=True) if not is_kept(folder)]
-    watcher.run_started(run.name, len(tasks), len(tasks) - len(left))
+    left = [task for task, folder in zip(tasks, folders, strict=True) if not is_complete(folder)]
+    callback.on_run_begin(run.name, len(tasks), len(tasks) - len(left))
     failures: list[Failed] = []
 
     def checkpoint(member: int) -> FileCheckpoint:
         return FileCheckpoint(run.member_folder(member) / CHECKPOINT)
 
-    outcomes = executor.train(left, dataset.train, dataset.test, checkpoint, watcher)
+    outcomes = executor.train(left, dataset.train, dataset.test, checkpoint, callback)
     with contextlib.closing(outcomes):  # type: ignore[type-var]
         for outcome in outcomes:
             number = outcome.task.member
-            if isinstance(outcome, Trained):
-                keep_member(run.member_folder(number), outcome.member)
-                watcher.member_finished(number, outcome.member.seconds)
+            if isinstance(outcome, Fitted):
+                save_result(run.member_folder(number), outcome.result)
+                callback.on_member_end(number, outcome.result.seconds)
                 continue
             failures.append(outcome)
             # What cannot pass with trying again stops the others alike.
-            alike = outcome.tries == 1 and not any(map(is_kept, folders))
+            alike = outcome.attempts == 1 and not any(map(is_complete, folders))
             if alike or len(failures) == len(tasks):
                 raise failures[0].error
-            watcher.member_failed(number, str(outcome.error), outcome.tries)
-    assemble(run, dataset, tasks, len(recipe.designs), failures)
+            callback.on_member_error(number, str(outcome.error), outcome.attempts)
+    aggregate(run, dataset, tasks, len(recipe.recipes), failures)

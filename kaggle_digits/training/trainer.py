@@ -11,7 +11,7 @@ from kaggle_digits.models.base import Classifier
 OnStep = Callable[[int, float, float], None]
 
 
-class Learner(Protocol):
+class Trainer(Protocol):
     """A model in training.
 
     Attributes:

@@ -15,8 +15,8 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.calibration import apply_temperature, temperature
 from kaggle_digits.metrics.scores import Score, score
-from kaggle_digits.training.callbacks import Epoch, Watcher, Watchers
-from kaggle_digits.training.fold import Task, fit_member, member_seed
+from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
+from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning.search_space import Dimension, Value, changed
 from kaggle_digits.tuning.storage import WORKER, optuna_package
@@ -55,7 +55,7 @@ class Trial:
     reason: str = ""
 
 
-class TrialWatcher(Watcher):
+class TrialWatcher(TrainingCallback):
     """Told of trials, too; override what you want to see."""
 
     def search_started(self, name: str, done: int, trials: int) -> None:
@@ -68,7 +68,7 @@ class TrialWatcher(Watcher):
         """A trial ended; ``best`` of those finished so far, ``done`` with it."""
 
 
-class _Pruning(Watcher):
+class _Pruning(TrainingCallback):
     """Tells the study how the first fold goes, epoch by epoch, and gives the trial up.
 
     Steps can be compared only on the same rows after the same number of epochs: each epoch of the
@@ -83,8 +83,8 @@ class _Pruning(Watcher):
         """What is compared; log losses differ by label smoothing alone, wrong answers do not."""
         return 1 - accuracy if self._errors else log_loss
 
-    def epoch(self, row: Epoch) -> None:
-        """See Watcher."""
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """See TrainingCallback."""
         if not self._folds:
             self._report(self.measure(row.val_loss, row.val_accuracy), row.epoch)
 
@@ -117,7 +117,7 @@ class Objective:
         parts: the folds, the same in every trial.
         seed: of the folds' networks, the same in every trial.
         worker: the name of this process.
-        watcher: told what happens.
+        callback: told what happens.
     """
 
     trials: int
@@ -127,7 +127,7 @@ class Objective:
     parts: Sequence[FoldIndices]
     seed: int
     worker: str
-    watcher: TrialWatcher
+    callback: TrialWatcher
 
     def __call__(self, trial: optuna.trial.Trial) -> float:
         """The log loss of a trial, out of fold; raises TrialPruned."""
@@ -137,7 +137,7 @@ class Objective:
             raise SurplusError
         values = {dimension.name: dimension.suggest(trial) for dimension in self.space}
         trial.set_user_attr(VALUES, values)
-        self.watcher.trial_started(trial.number + 1, values, len(self.parts))
+        self.callback.trial_started(trial.number + 1, values, len(self.parts))
         try:
             found = self._train(trial, changed(self.recipe, values))
         except ModelError as error:
@@ -155,15 +155,15 @@ class Objective:
         no_test = replace(self.dataset.test, images=self.dataset.test.images[:0])
         held_out = np.full((len(labels), 10), np.nan, np.float32)
         for number, part in enumerate(self.parts):
-            member = fit_member(
-                Task(number, recipe, part, member_seed(self.seed, number)),
+            member = fit_fold(
+                FoldTask(number, recipe, part, member_seed(self.seed, number)),
                 self.dataset.train,
                 no_test,
-                watcher=Watchers(self.watcher, pruning),
+                callback=CallbackList(self.callback, pruning),
             )
-            held_out[part.val] = member.validation
-            self.watcher.member_finished(number, member.seconds)
-            if measured := score(member.validation, labels[part.val]):
+            held_out[part.val] = member.val_probabilities
+            self.callback.on_member_end(number, member.seconds)
+            if measured := score(member.val_probabilities, labels[part.val]):
                 pruning.fold(measured)
         as_given = score(held_out, labels)
         assert as_given is not None

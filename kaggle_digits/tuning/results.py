@@ -9,8 +9,7 @@ import numpy as np
 
 from kaggle_digits.core.atomic_io import backup_existing
 from kaggle_digits.core.errors import RunError
-from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.recipe_file import write_recipe_file
+from kaggle_digits.training.recipe import Recipe, write_recipe_file
 from kaggle_digits.tuning.search import Search, log_loss
 from kaggle_digits.tuning.search_space import Dimension, present
 

@@ -89,7 +89,7 @@ def search(
     runs_dir: Path | str = "runs",
     name: str | None = None,
     storage: str | None = None,
-    watcher: TrialWatcher | None = None,
+    callback: TrialWatcher | None = None,
 ) -> Search:
     """Try settings until the study has ``trials`` trials in all; called again it goes on.
 
@@ -106,7 +106,7 @@ def search(
         runs_dir: the study stands in its folder ``tuning/<name>``.
         name: of the study; None takes the recipe's.
         storage: URL of a database for many machines; None keeps an SQLite file in the folder.
-        watcher: told what happens.
+        callback: told what happens.
 
     Raises:
         UsageError: Optuna is missing, or a value can never work.
@@ -120,7 +120,7 @@ def search(
     name = check_name(name or _study_name(recipe))
     folder = study_folder(runs_dir, name)
     parts = split(dataset.labels, how)
-    watcher = watcher or TrialWatcher()
+    callback = callback or TrialWatcher()
     with storage_errors(storage, folder):
         setting = make_setting(dataset, recipe, space, how)
         with opening(folder):
@@ -132,15 +132,15 @@ def search(
         study.pruner = make_pruner(recipe.epochs)
         end = None if minutes is None else time.monotonic() + 60 * minutes
         with worker(folder) as me:
-            objective = Objective(trials, dataset, recipe, space, parts, how.seed, me, watcher)
-            watcher.search_started(name, _count(study), trials)
+            objective = Objective(trials, dataset, recipe, space, parts, how.seed, me, callback)
+            callback.search_started(name, _count(study), trials)
             while _count(study) < trials and (end is None or time.monotonic() < end):
                 try:
                     study.optimize(objective, n_trials=1)
                 except SurplusError:
                     break
                 interrupts.raise_if_interrupted()
-                _tell(watcher, study, me)
+                _tell(callback, study, me)
                 bury_the_dead(study, folder)
         return _found(study, folder, recipe, tuple(space))
 
@@ -184,12 +184,12 @@ def _count(study: optuna.study.Study) -> int:
     return sum(counts(trial) for trial in study.get_trials(deepcopy=False))
 
 
-def _tell(watcher: TrialWatcher, study: optuna.study.Study, me: str) -> None:
+def _tell(callback: TrialWatcher, study: optuna.study.Study, me: str) -> None:
     """Say how the last trial of this process ended."""
     everyone = study.get_trials(deepcopy=False)
     own = [frozen for frozen in everyone if frozen.user_attrs.get(WORKER) == me]
     known = [as_trial(frozen) for frozen in everyone]
-    watcher.trial_finished(as_trial(own[-1]), _best(known), _count(study))
+    callback.trial_finished(as_trial(own[-1]), _best(known), _count(study))
 
 
 def _found(

@@ -67,7 +67,7 @@ def test_going_on_with_a_strangers_run_runs_nothing(what: str, home: Path) -> No
 
 
 def test_a_recipe_file_that_names_code(home: Path) -> None:
-    from kaggle_digits.training.recipe_file import write_recipe_file
+    from kaggle_digits.training.recipe import write_recipe_file
 
     (home / "own.py").write_text("from sklearn.naive_bayes import GaussianNB as model\n")
     Path("theirs.json").write_text(json.dumps({"model": "own:model"}))

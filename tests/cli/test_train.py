@@ -22,8 +22,7 @@ from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.kaggle_api.submission_log import LogEntry, update_log
 from kaggle_digits.runs.store import open_run
 from kaggle_digits.sources import fetch
-from kaggle_digits.training.committee import Committee
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.recipes import RECIPES
 from tests.support.disks import SmallDisk, small_disk
 
@@ -349,7 +348,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(work: Path) -> None
 def test_a_committee_is_one_run_and_one_submission(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    two = Committee("best", (Recipe("linear"), Recipe("mlp", widths=(16,), epochs=2)), folds=3)
+    two = EnsembleRecipe("best", (Recipe("linear"), Recipe("mlp", widths=(16,), epochs=2)), folds=3)
     monkeypatch.setitem(RECIPES, "best", two)
     result = kd("train", "--recipe", "best", "--seed", "4")
     assert result.exit_code == 0, result.output

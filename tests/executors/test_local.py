@@ -27,10 +27,9 @@ from kaggle_digits.executors.local import LocalExecutor
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import executor as executor_module
 from kaggle_digits.training import fold
-from kaggle_digits.training.callbacks import Epoch, Watcher
-from kaggle_digits.training.committee import Committee
-from kaggle_digits.training.fold import Task, fit_member
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.training.fold import FoldTask, fit_fold
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import resume, train
 
 MLP = Recipe("mlp", widths=(16,), epochs=4, batch_size=100)
@@ -73,13 +72,13 @@ def test_a_network_in_two_processes_is_the_same_bit_for_bit(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     recipe = Recipe("cnn", widths=(4, 8, 16), epochs=1, batch_size=100)
-    two, watcher = LocalExecutor(workers=2, threads=1), Remembers()
+    two, callback = LocalExecutor(workers=2, threads=1), Remembers()
     apart = train(
-        dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=two, watcher=watcher
+        dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=two, callback=callback
     )
     one = train(dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=ONE_THREAD)
     assert same(one, apart)
-    assert watcher.count("epoch") == {0: 1, 1: 1}
+    assert callback.count("epoch") == {0: 1, 1: 1}
     assert apart.config()["trained_by"] == {"executor": "local", "workers": 2, "threads": 1}
     assert (apart.member_folder(1) / "model.keras").is_file()
     assert apart.metrics()["peak_memory_mb"] > 100
@@ -88,15 +87,15 @@ def test_a_network_in_two_processes_is_the_same_bit_for_bit(
 def test_a_killed_process_costs_time_not_members(
     alone: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
-    watcher = Kills(1, 2, kill_the_worker)
+    callback = Kills(1, 2, kill_the_worker)
     run = train(
-        dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, watcher=watcher
+        dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, callback=callback
     )
     assert same(run, alone)
-    assert watcher.count("finished") == {0: 1, 1: 1, 2: 1}
-    assert not watcher.started_after_the_end
+    assert callback.count("finished") == {0: 1, 1: 1, 2: 1}
+    assert not callback.started_after_the_end
     assert [
-        note for note in watcher.notes if "member 2 is tried again" in note and "SIGKILL" in note
+        note for note in callback.notes if "member 2 is tried again" in note and "SIGKILL" in note
     ]
     assert "failed" not in run.metrics()
 
@@ -104,9 +103,9 @@ def test_a_killed_process_costs_time_not_members(
 def test_a_member_that_fails_three_times_is_named_and_the_rest_completes(
     alone: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
-    watcher = Kills(1, 3, kill_the_worker)
+    callback = Kills(1, 3, kill_the_worker)
     run = train(
-        dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, watcher=watcher
+        dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, callback=callback
     )
     held_out = split(dataset.labels, FOLDS)[1].val
     assert np.isnan(run.oof()[held_out]).all()
@@ -134,29 +133,29 @@ def test_a_checkpoint_comes_through_and_goes_back(
             runs_dir=tmp_path,
             name=alone.name,
             executor=ONE_THREAD,
-            watcher=StopsAtCheckpoint(tmp_path / alone.name / "members/0/checkpoint.npz"),
+            callback=StopsAtCheckpoint(tmp_path / alone.name / "members/0/checkpoint.npz"),
         )
     assert not multiprocessing.active_children()
-    watcher = Remembers()
-    resumed = resume(dataset, runs_dir=tmp_path, executor=ONE_THREAD, watcher=watcher)
+    callback = Remembers()
+    resumed = resume(dataset, runs_dir=tmp_path, executor=ONE_THREAD, callback=callback)
     assert same(resumed, alone)
-    assert 0 < watcher.count("epoch")[0] < MLP.epochs
+    assert 0 < callback.count("epoch")[0] < MLP.epochs
 
 
-class StopsAtCheckpoint(Watcher):
+class StopsAtCheckpoint(TrainingCallback):
     """Ctrl-C at the end of the first epoch before which a checkpoint came."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def epoch(self, row: Epoch) -> None:
+    def on_epoch_end(self, row: EpochMetrics) -> None:
         if self._path.is_file():
             raise KeyboardInterrupt
 
 
 def work_with_checkpoints(*arguments: Any) -> None:
     """What a process does, with a checkpoint after every epoch."""
-    fold.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    fold.CHECKPOINT_INTERVAL = 0.0
     WORK(*arguments)
 
 
@@ -193,12 +192,12 @@ def test_what_stops_all_alike_is_said_once(dataset: Dataset, tmp_path: Path) -> 
 def test_the_command_says_which_member_failed(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails_second(task: Task, *args: Any, **kwargs: Any) -> Any:
+    def fails_second(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
         if task.member == 1:
             raise ModelError("the loss is no longer a number")
-        return fit_member(task, *args, **kwargs)
+        return fit_fold(task, *args, **kwargs)
 
-    monkeypatch.setattr(executor_module, "fit_member", fails_second)
+    monkeypatch.setattr(executor_module, "fit_fold", fails_second)
     folders = ["--data-dir", str(sample), "--runs-dir", str(tmp_path / "r")]
     folders += ["--submissions-dir", str(tmp_path / "s")]
     options = ["--epochs", "1", "--folds", "3", "--name", "a"]
@@ -216,13 +215,13 @@ def test_the_command_says_which_member_failed(
 def test_a_committee_is_judged_on_rows_that_all_designs_know(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails_fourth(task: Task, *args: Any, **kwargs: Any) -> Any:
+    def fails_fourth(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
         if task.member == 3:
             raise ModelError("no")
-        return fit_member(task, *args, **kwargs)
+        return fit_fold(task, *args, **kwargs)
 
-    monkeypatch.setattr(executor_module, "fit_member", fails_fourth)
-    both = Committee("both", (MLP, Recipe("mlp", widths=(24,), epochs=4, batch_size=100)), 2)
+    monkeypatch.setattr(executor_module, "fit_fold", fails_fourth)
+    both = EnsembleRecipe("both", (MLP, Recipe("mlp", widths=(24,), epochs=4, batch_size=100)), 2)
     run = train(dataset, both, Split("folds", folds=2), runs_dir=tmp_path)
     known = ~np.isnan(run.oof()).any(axis=1)
     assert set(np.flatnonzero(known)) == set(split(dataset.labels, Split("folds", folds=2))[0].val)
@@ -253,7 +252,7 @@ def test_what_is_fastest_is_chosen(
     monkeypatch.setattr(local, "usable_cores", lambda: 4)
     monkeypatch.setattr(local, "free_memory_mb", lambda: 64_000)
     part = FoldIndices(np.arange(rows), np.arange(0))
-    tasks = [Task(k, Recipe("dense", epochs=10), part, 0) for k in range(members)]
+    tasks = [FoldTask(k, Recipe("dense", epochs=10), part, 0) for k in range(members)]
     assert LocalExecutor(**given).placing(tasks) == expected
     monkeypatch.setattr(local, "free_memory_mb", lambda: 3_000)
     if not given:

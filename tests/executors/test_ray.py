@@ -47,9 +47,11 @@ def nodes() -> Iterator[Nodes]:
 def test_a_member_that_fails_three_times_is_named_then_resumed_here(
     nodes: Nodes, dataset: Dataset, tmp_path: Path
 ) -> None:
-    watcher = Kills(1, 3, kill_a_worker)
+    callback = Kills(1, 3, kill_a_worker)
     executor, two = RayExecutor(nodes.address, workers=1), Split("folds", folds=2)
-    run = train(dataset, MLP, two, runs_dir=tmp_path, name="r", executor=executor, watcher=watcher)
+    run = train(
+        dataset, MLP, two, runs_dir=tmp_path, name="r", executor=executor, callback=callback
+    )
     (failed,) = run.metrics()["failed"]
     assert (failed["member"], failed["tries"]) == (1, 3)
     assert failed["reason"] == "its process died"
@@ -66,17 +68,17 @@ def test_six_members_outlive_a_worker_and_a_node(
     here = LocalExecutor(workers=2, threads=1)
     alone = train(dataset, MLP, SIX, runs_dir=tmp_path, name="here", executor=here)
 
-    watcher = Disasters(nodes)
+    callback = Disasters(nodes)
     cluster = RayExecutor(nodes.address)
     run = train(
-        dataset, MLP, SIX, runs_dir=tmp_path, name="there", executor=cluster, watcher=watcher
+        dataset, MLP, SIX, runs_dir=tmp_path, name="there", executor=cluster, callback=callback
     )
     assert np.array_equal(run.oof(), alone.oof())
     assert np.array_equal(run.test(), alone.test())
-    assert watcher.count("finished") == dict.fromkeys(range(6), 1)
-    assert not watcher.started_after_the_end
-    assert [note for note in watcher.notes if "its process died" in note]
-    assert sum(watcher.count("started").values()) > 6  # a killed member began anew
+    assert callback.count("finished") == dict.fromkeys(range(6), 1)
+    assert not callback.started_after_the_end
+    assert [note for note in callback.notes if "its process died" in note]
+    assert sum(callback.count("started").values()) > 6  # a killed member began anew
     assert run.config()["trained_by"]["executor"] == "ray"
 
 

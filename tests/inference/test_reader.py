@@ -14,8 +14,7 @@ from kaggle_digits.inference.reader import open_reader, readable_runs
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.litert import LiteRTClassifier
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.committee import Committee
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
 
 
@@ -32,7 +31,7 @@ def test_it_reads_as_test_csv_was_predicted(reading_run: Run, sample: Path) -> N
 def test_a_committee_reads_with_its_weights_and_views(sample: Path, tmp_path: Path) -> None:
     dataset = load(sample)
     quick = Recipe("dense", widths=(8,), epochs=1, batch_size=64, views=5)
-    two = Committee("two", (quick, Recipe("mlp", widths=(16,), epochs=3, batch_size=100)))
+    two = EnsembleRecipe("two", (quick, Recipe("mlp", widths=(16,), epochs=3, batch_size=100)))
     run = train(dataset, two, Split("folds", folds=2), runs_dir=tmp_path)
     found = open_reader(tmp_path, "two-1").predict_proba(dataset.test.images)
     heat = run.metrics()["temperature"]

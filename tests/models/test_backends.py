@@ -16,7 +16,7 @@ from kaggle_digits.models import backend
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.export import check_format
 from kaggle_digits.training import augmentation
-from kaggle_digits.training.augmentation import Augmentation, augmented
+from kaggle_digits.training.augmentation import Augmentation, augment_images
 
 
 def test_the_backend_is_found_as_keras_finds_it(
@@ -110,8 +110,8 @@ def test_digits_are_moved_alike_where_xla_knows_no_warp(
     sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how, images = Augmentation(rotation=20), load(sample).train.images[:50]
-    by_tensorflow = augmented(how, images, 2, seed=3)
+    by_tensorflow = augment_images(how, images, 2, seed=3)
     monkeypatch.setattr(augmentation, "use_jit", lambda: True)
-    ours = augmented(how, images, 2, seed=3)
+    ours = augment_images(how, images, 2, seed=3)
     assert np.abs(ours.astype(int) - by_tensorflow).max() <= 1
     assert np.abs(ours.astype(int) - images).mean() > 10

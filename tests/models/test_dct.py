@@ -12,7 +12,7 @@ from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.models.dct import dct_filters, dct_layer
 from kaggle_digits.models.registry import build
-from kaggle_digits.training.learners import make_learner
+from kaggle_digits.training.fold import make_trainer
 from kaggle_digits.training.recipe import Recipe
 
 
@@ -46,7 +46,7 @@ def test_training_leaves_them_as_they_are_and_they_are_kept(tmp_path: Path) -> N
     images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), np.uint8)
     labels = (np.arange(64) % 10).astype(np.uint8)
     recipe = Recipe("fast", widths=(6, 4, 5), epochs=1, batch_size=16, optimizer="muon")
-    learner = make_learner(recipe, images, labels, seed=3)
+    learner = make_trainer(recipe, images, labels, seed=3)
     before = learner.classifier.predict_proba(images)
     learner.train_epoch(0, lambda step, loss, accuracy: None)
     expected = learner.classifier.predict_proba(images)

@@ -16,7 +16,7 @@ from kaggle_digits.core import signing
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.models import io
 from kaggle_digits.models.base import SklearnClassifier, load_classifier
-from kaggle_digits.models.io import Untrusted, packed, read_state, state
+from kaggle_digits.models.io import UntrustedError, dumps, dumps_state, loads_state
 from kaggle_digits.models.normalization import Normalizer
 from tests.robustness.hostile_models import evil_pickles, evil_skops, sound_estimator, states, tried
 
@@ -45,13 +45,13 @@ def test_others_are_pickled_and_read_where_they_were_made(
 ) -> None:
     path = kept(RandomForestClassifier(3), tmp_path)
     assert path.name == "model.joblib"
-    with pytest.raises(Untrusted, match=r"model\.joblib is a pickle, .* add --trust"):
+    with pytest.raises(UntrustedError, match=r"model\.joblib is a pickle, .* add --trust"):
         load_classifier(tmp_path)
     signature = tmp_path / io.SIGNATURE_FILE
     signature.write_text(signing.sign(path.read_bytes()))
     assert load_classifier(tmp_path).predict_proba(np.zeros((1, 28, 28), np.uint8)).shape
     signature.write_text("0" * 64)
-    with pytest.raises(Untrusted):
+    with pytest.raises(UntrustedError):
         load_classifier(tmp_path)
     monkeypatch.setenv(signing.VARIABLE, "1")
     assert load_classifier(tmp_path)
@@ -63,7 +63,7 @@ def test_others_are_pickled_and_read_where_they_were_made(
 @pytest.mark.parametrize("model", [LogisticRegression(), RandomForestClassifier(3)])
 def test_a_state_comes_back(model: Any) -> None:
     model.fit(FEATURES, LABELS)
-    found = read_state(state(model))
+    found = loads_state(dumps_state(model))
     assert np.array_equal(found.predict_proba(FEATURES), model.predict_proba(FEATURES))
 
 
@@ -71,7 +71,7 @@ def test_without_skops_there_is_the_pickle(monkeypatch: pytest.MonkeyPatch) -> N
     import sys
 
     monkeypatch.setitem(sys.modules, "skops.io", None)
-    assert packed({"estimator": LogisticRegression()})[0] == "model.joblib"
+    assert dumps({"estimator": LogisticRegression()})[0] == "model.joblib"
 
 
 def test_no_strangers_code_runs(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_mark_would_be_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_file_with_something_else_is_no_model(tmp_path: Path) -> None:
-    (tmp_path / "model.skops").write_bytes(packed({"estimator": 1, "normalizer": {}})[1])
+    (tmp_path / "model.skops").write_bytes(dumps({"estimator": 1, "normalizer": {}})[1])
     with pytest.raises(ModelError, match="it holds int, no fitted classifier"):
         load_classifier(tmp_path)
     assert sound_estimator().save(tmp_path).name == "model.skops"

@@ -200,13 +200,13 @@ def _watched(words: tuple[str, ...], place: Path, env: dict[str, str]) -> tuple[
         while not done.wait(0.005):
             most[0] = max(most[0], _used(place))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    callback = threading.Thread(target=watch)
+    callback.start()
     try:
         ended = run(words, place, _on(place, env))
     finally:
         done.set()
-        watcher.join()
+        callback.join()
     return ended, max(most[0], _used(place))
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, load_classifier
-from kaggle_digits.models.io import read_state
+from kaggle_digits.models.io import loads_state
 from kaggle_digits.models.normalization import Normalizer
 from tests.robustness.rows import Row
 
@@ -89,7 +89,7 @@ def states(mark: Path, contents: list[bytes]) -> Row:
     for content in (*contents, *signed, b"", b"pickled by kd, signed \n"):
         # Whoever restores a checkpoint catches what it may.
         with contextlib.suppress(Exception):
-            read_state(content)
+            loads_state(content)
         bad += mark.exists()
         mark.unlink(missing_ok=True)
     return Row(PART, "checkpoints that run code", 2 * len(contents) + 2, bad)

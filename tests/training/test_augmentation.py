@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.models.backend import keras
-from kaggle_digits.training.augmentation import Augmentation, augment_layer, augmented
-from kaggle_digits.training.recipe import Recipe, from_json
-from kaggle_digits.training.warp import field_basis
+from kaggle_digits.training.augmentation import (
+    Augmentation,
+    augment_images,
+    augmentation_layer,
+    spline_basis,
+)
+from kaggle_digits.training.recipe import Recipe, recipe_from_json
 
 NOTHING: dict[str, Any] = {"rotation": 0.0, "zoom": 0.0, "shear": 0.0, "shift": 0.0}
 
 
 def moved(images: NDArray[np.uint8], how: Augmentation, seed: int = 0) -> NDArray[np.float32]:
     values = images[..., None].astype(np.float32)
-    found = augment_layer(how, seed)(values, training=True)
+    found = augmentation_layer(how, seed)(values, training=True)
     return np.asarray(keras().ops.convert_to_numpy(found))[..., 0]
 
 
@@ -40,7 +44,7 @@ def fields(how: Augmentation, count: int) -> NDArray[np.float64]:
     found = []
     for place in np.indices((28, 28)):
         values = np.tile((40.0 * (place + 1))[None, ..., None], (count, 1, 1, 1))
-        layer = augment_layer(how, 0)
+        layer = augmentation_layer(how, 0)
         read = layer(values.astype(np.float32), training=True)
         found.append(np.asarray(keras().ops.convert_to_numpy(read))[..., 0] / 40 - 1 - place)
     field = np.stack(found, axis=1).astype(np.float64)
@@ -56,7 +60,7 @@ def test_no_amount_moves_nothing(dataset: Dataset) -> None:
 
 def test_outside_training_nothing_is_moved(dataset: Dataset) -> None:
     values = dataset.train.images[:20, ..., None].astype(np.float32)
-    assert np.array_equal(augment_layer(Augmentation(), 0)(values, training=False), values)
+    assert np.array_equal(augmentation_layer(Augmentation(), 0)(values, training=False), values)
 
 
 def test_shift_stays_within_its_pixels(dataset: Dataset) -> None:
@@ -99,7 +103,7 @@ def test_the_seed_decides_and_each_call_draws_anew(dataset: Dataset) -> None:
     images = dataset.train.images[:5]
     assert np.array_equal(moved(images, Augmentation(), 1), moved(images, Augmentation(), 1))
     assert not np.array_equal(moved(images, Augmentation(), 1), moved(images, Augmentation(), 2))
-    layer = augment_layer(Augmentation(), 1)
+    layer = augmentation_layer(Augmentation(), 1)
     values = images[..., None].astype(np.float32)
     one, other = layer(values, training=True), layer(values, training=True)
     assert not np.array_equal(one, other)
@@ -108,7 +112,7 @@ def test_the_seed_decides_and_each_call_draws_anew(dataset: Dataset) -> None:
 def test_without_elastic_the_draws_are_those_of_version_0_1() -> None:
     square = np.zeros((3, 28, 28, 1), np.float32)
     square[:, 10:18, 8:20] = 255
-    layer = augment_layer(Augmentation(), 7)
+    layer = augmentation_layer(Augmentation(), 7)
     places = [centre_of_mass(np.asarray(layer(square, training=True))[..., 0]) for _ in range(2)]
     # Written down before elastic was there: runs that were made then can still be resumed.
     first = [[15.182, 12.995], [15.355, 12.133], [12.211, 14.098]]
@@ -132,7 +136,7 @@ def test_elastic_moves_by_the_asked_pixels_smoothly() -> None:
 
 
 def test_the_field_goes_through_what_was_drawn() -> None:
-    basis = field_basis(4)  # control points on pixels 0, 9, 18 and 27
+    basis = spline_basis(4)  # control points on pixels 0, 9, 18 and 27
     assert basis.shape == (16, 784)
     assert np.allclose(basis.sum(axis=0), 1, atol=1e-5)
     drawn = np.random.default_rng(0).normal(size=(4, 4))
@@ -160,7 +164,7 @@ def test_elastic_depends_on_the_seed_and_differs_between_images_and_calls() -> N
     how = Augmentation(**NOTHING, elastic=1.0)
     assert np.array_equal(moved(image, how, 1), moved(image, how, 1))
     assert not np.array_equal(moved(image, how, 1), moved(image, how, 2))
-    layer = augment_layer(how, 1)
+    layer = augmentation_layer(how, 1)
     values = image[..., None].astype(np.float32)
     one, other = (np.asarray(layer(values, training=True)) for _ in range(2))
     assert not np.array_equal(one, other)
@@ -170,28 +174,28 @@ def test_elastic_depends_on_the_seed_and_differs_between_images_and_calls() -> N
 
 def test_copies_to_look_at(dataset: Dataset) -> None:
     images = dataset.train.images[:4]
-    copies = augmented(Augmentation(elastic=1.0), images, 3, seed=5)
+    copies = augment_images(Augmentation(elastic=1.0), images, 3, seed=5)
     assert copies.shape == (3, 4, 28, 28)
     assert copies.dtype == np.uint8
     assert not np.array_equal(copies[0], copies[1])
-    assert np.array_equal(copies, augmented(Augmentation(elastic=1.0), images, 3, seed=5))
-    still = augmented(Augmentation(**NOTHING), images, 2)
+    assert np.array_equal(copies, augment_images(Augmentation(elastic=1.0), images, 3, seed=5))
+    still = augment_images(Augmentation(**NOTHING), images, 2)
     assert np.array_equal(still, np.stack([images, images]))
 
 
 def test_recipes_written_before_elastic_are_read() -> None:
     recipe = Recipe("dense", augment=Augmentation(elastic=0.5))
-    assert from_json(recipe.to_json()) == recipe
+    assert recipe_from_json(recipe.to_json()) == recipe
     old = recipe.to_json()
     del old["augment"]["elastic"], old["augment"]["elastic_grid"]
-    assert from_json(old).augment == Augmentation()
+    assert recipe_from_json(old).augment == Augmentation()
 
 
 def test_amounts_are_said_with_their_units() -> None:
-    assert Augmentation(shear=0.0, elastic=1.5).amounts == (
+    assert Augmentation(shear=0.0, elastic=1.5).summary == (
         "rotation ±10°, zoom ±10 %, shift ±2 px, elastic σ 1.5 px at 5 × 5 points"
     )
-    assert Augmentation(**NOTHING).amounts == "nothing"
+    assert Augmentation(**NOTHING).summary == "nothing"
 
 
 @pytest.mark.parametrize(

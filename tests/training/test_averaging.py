@@ -14,8 +14,8 @@ from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier, flat_layers
 from kaggle_digits.models.strong import MARGIN
 from kaggle_digits.training import keras_trainer
-from kaggle_digits.training.keras_trainer import KerasLearner
-from kaggle_digits.training.learners import make_learner
+from kaggle_digits.training.fold import make_trainer
+from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 
 RECIPE = Recipe(
@@ -29,21 +29,21 @@ RECIPE = Recipe(
 )
 
 
-def trained(digits: Digits, ema: float | None, epochs: int = 3) -> KerasLearner:
+def trained(digits: Digits, ema: float | None, epochs: int = 3) -> KerasTrainer:
     assert digits.labels is not None
     recipe = RECIPE.with_changes(ema=ema, epochs=epochs)
-    learner = make_learner(recipe, digits.images, digits.labels, seed=0)
-    assert isinstance(learner, KerasLearner)
+    learner = make_trainer(recipe, digits.images, digits.labels, seed=0)
+    assert isinstance(learner, KerasTrainer)
     for epoch in range(epochs):
         learner.train_epoch(epoch, lambda *_: None)
     return learner
 
 
-def weights(learner: KerasLearner) -> list[np.ndarray]:
+def weights(learner: KerasTrainer) -> list[np.ndarray]:
     return [keras().ops.convert_to_numpy(v) for v in logits(learner).trainable_variables]
 
 
-def logits(learner: KerasLearner) -> Any:
+def logits(learner: KerasTrainer) -> Any:
     assert isinstance(learner.classifier, KerasClassifier)
     return learner.classifier.logits
 
@@ -61,8 +61,8 @@ def test_the_last_epoch_leaves_the_running_average(dataset: Dataset, optimizer: 
     recipe = RECIPE.with_changes(
         ema=momentum, epochs=1, optimizer=optimizer, batch_size=len(dataset.train)
     )
-    learner = make_learner(recipe, dataset.train.images, dataset.labels, seed=0)
-    assert isinstance(learner, KerasLearner)
+    learner = make_trainer(recipe, dataset.train.images, dataset.labels, seed=0)
+    assert isinstance(learner, KerasTrainer)
     average = weights(learner)
     for epoch in range(3):  # one step each
         learner.train_epoch(epoch, lambda *_: None)

@@ -7,7 +7,7 @@ import pytest
 
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.models.backend import keras, reset_session
-from kaggle_digits.training.batches import Batches
+from kaggle_digits.training.keras_trainer import Batches
 
 ROWS, SIZE = 10, 4
 

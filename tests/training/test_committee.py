@@ -14,15 +14,14 @@ from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import open_run
-from kaggle_digits.training.callbacks import Watcher
-from kaggle_digits.training.committee import Committee, read_recipe
-from kaggle_digits.training.predict import held_out_again, predict_again
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.callbacks import TrainingCallback
+from kaggle_digits.training.predict import predict_oof, predict_test
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, read_recipe
 from kaggle_digits.training.recipes import RECIPES, find_recipe
 from kaggle_digits.training.train import resume, train
 from tests.training.test_train import DENSE, MLP, StopAfter, same
 
-TWO = Committee("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
+TWO = EnsembleRecipe("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
 FOLDS = Split("folds", folds=TWO.folds)
 
 
@@ -70,7 +69,7 @@ def test_what_each_design_is_worth_is_said(whole: Run, dataset: Dataset) -> None
 
 
 def test_predicting_again_gives_the_same_answers(whole: Run, dataset: Dataset) -> None:
-    assert np.allclose(predict_again(whole, dataset), whole.test(), atol=1e-5)
+    assert np.allclose(predict_test(whole, dataset), whole.test(), atol=1e-5)
 
 
 def test_held_out_rows_are_predicted_again_by_the_same_weights(
@@ -82,7 +81,7 @@ def test_held_out_rows_are_predicted_again_by_the_same_weights(
             alone = np.load(whole.member_folder(3 * place + part) / "validation.npy")
             tempered = apply_temperature(alone, design["temperature"])
             expected[rows.val] += design["weight"] * tempered
-    again = held_out_again(whole, dataset, 1)[1]
+    again = predict_oof(whole, dataset, 1)[1]
     assert np.allclose(again, expected, atol=1e-5)
 
 
@@ -91,14 +90,14 @@ def test_an_interrupted_committee_goes_on(
     at: tuple[int, int], whole: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, TWO, FOLDS, runs_dir=tmp_path, name="two-1", watcher=StopAfter(*at))
+        train(dataset, TWO, FOLDS, runs_dir=tmp_path, name="two-1", callback=StopAfter(*at))
     started = []
 
-    class Starts(Watcher):
-        def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+    class Starts(TrainingCallback):
+        def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
             started.append(member)
 
-    assert same(resume(dataset, runs_dir=tmp_path, watcher=Starts()), whole)
+    assert same(resume(dataset, runs_dir=tmp_path, callback=Starts()), whole)
     assert started == list(range(at[0], 6))
 
 
@@ -114,7 +113,7 @@ def test_trained_on_all_rows_it_is_a_plain_mean(dataset: Dataset, tmp_path: Path
 
 def test_changes_reach_every_design() -> None:
     changed = TWO.with_changes(epochs=7, patience=None)
-    assert [design.epochs for design in changed.designs] == [7, 7]
+    assert [design.epochs for design in changed.recipes] == [7, 7]
     assert changed.folds == 3
 
 
@@ -129,13 +128,13 @@ def test_a_damaged_one_says_so() -> None:
     with pytest.raises(RunError, match="train it again"):
         read_recipe(content)
     with pytest.raises(UsageError, match="has no design"):
-        Committee("none", ())
+        EnsembleRecipe("none", ())
 
 
 def test_best_is_a_committee_of_different_designs() -> None:
     best = find_recipe("best")
-    assert isinstance(best, Committee)
-    assert len({design.model for design in best.designs}) == len(best.designs) > 1
+    assert isinstance(best, EnsembleRecipe)
+    assert len({design.model for design in best.recipes}) == len(best.recipes) > 1
 
 
 def test_the_kept_recipe_is_that_of_the_run(whole: Run) -> None:

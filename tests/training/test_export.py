@@ -17,9 +17,8 @@ from kaggle_digits.inference.reader import open_reader
 from kaggle_digits.models.export import FILES, load_exported
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import export
-from kaggle_digits.training.committee import Committee
 from kaggle_digits.training.export import export_run
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
 
 TINY = Recipe("strong-evened", widths=(4, 4, 4, 8), epochs=1, batch_size=64, augment=None)
@@ -28,7 +27,7 @@ TINY = Recipe("strong-evened", widths=(4, 4, 4, 8), epochs=1, batch_size=64, aug
 @pytest.fixture(scope="module")
 def committee(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two designs on two folds: four networks."""
-    two = Committee("two", (TINY, Recipe("dense", widths=(16,), epochs=2)), folds=2)
+    two = EnsembleRecipe("two", (TINY, Recipe("dense", widths=(16,), epochs=2)), folds=2)
     folder = tmp_path_factory.mktemp("runs")
     return train(dataset, two, Split("folds", folds=2), runs_dir=folder)
 

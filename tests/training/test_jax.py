@@ -20,7 +20,7 @@ from kaggle_digits.models.base import load_classifier
 from kaggle_digits.models.litert import LITERT_FILE
 from kaggle_digits.runs.store import open_run
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.predict import predict_again
+from kaggle_digits.training.predict import predict_test
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 
@@ -51,12 +51,12 @@ import numpy as np
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.models.base import load_classifier
-from kaggle_digits.training import fit
+from kaggle_digits.training import fold
 from kaggle_digits.training.train import resume, train
 from tests.training.test_jax import RECIPE
 from tests.training.test_train import StopAfter
 
-fit.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+fold.CHECKPOINT_INTERVAL = 0.0
 dataset, here = load(Path(sys.argv[1])), Path(sys.argv[2])
 theirs = load_classifier(here / "tensorflow" / "members" / "0")
 np.save(here / "theirs.npy", theirs.predict_proba(dataset.test.images))
@@ -64,7 +64,7 @@ np.save(here / "few.npy", theirs.predict_proba(dataset.test.images[:3]))
 assert "tensorflow" not in sys.modules  # reading needs none
 train(dataset, RECIPE, Split(), runs_dir=here, name="jax")
 try:
-    train(dataset, RECIPE, Split(), runs_dir=here, name="stopped", watcher=StopAfter(0, 2))
+    train(dataset, RECIPE, Split(), runs_dir=here, name="stopped", callback=StopAfter(0, 2))
 except KeyboardInterrupt:
     copytree(here / "stopped", here / "left")
 resume(dataset, runs_dir=here, name="stopped")
@@ -111,7 +111,7 @@ def test_a_model_reads_alike_on_both(here: Path, dataset: Dataset) -> None:
     assert np.abs(np.load(here / "theirs.npy") - expected).max() <= 1e-5
     assert np.abs(np.load(here / "few.npy") - expected[:3]).max() <= 1e-5
     run = open_run(here, "jax")
-    assert np.abs(predict_again(run, dataset) - run.test()).max() <= 1e-5
+    assert np.abs(predict_test(run, dataset) - run.test()).max() <= 1e-5
     assert not (run.member_folder(0) / LITERT_FILE).exists()
 
 

@@ -16,9 +16,9 @@ from kaggle_digits.models.base import KerasClassifier, flat_layers, load_classif
 from kaggle_digits.models.litert import LITERT_FILE
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.keras_trainer import KerasLearner
-from kaggle_digits.training.learners import make_learner
-from kaggle_digits.training.predict import predict_again
+from kaggle_digits.training.fold import make_trainer
+from kaggle_digits.training.keras_trainer import KerasTrainer
+from kaggle_digits.training.predict import predict_test
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 from tests.training.test_train import StopAfter, same
@@ -57,7 +57,7 @@ def test_it_learns_and_leaves_a_model_in_float32(
     assert isinstance(kept, KerasClassifier)
     layers = [*flat_layers(kept.network), kept.network]
     assert {layer.dtype_policy.name for layer in layers} == {"float32"}
-    assert np.array_equal(predict_again(run, dataset), test)
+    assert np.array_equal(predict_test(run, dataset), test)
 
 
 def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
@@ -66,8 +66,8 @@ def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
     monkeypatch.setenv("KD_PRECISION", "float16")
     assert dataset.train.labels is not None
     recipe = replace(SMALL, augment=Augmentation())
-    learner = make_learner(recipe, dataset.train.images, dataset.train.labels, seed=0)
-    assert isinstance(learner, KerasLearner)
+    learner = make_trainer(recipe, dataset.train.images, dataset.train.labels, seed=0)
+    assert isinstance(learner, KerasTrainer)
     model = learner.classifier.logits  # type: ignore[attr-defined]
     before, seen = learner.state(), {}
 
@@ -89,11 +89,11 @@ def test_it_resumes_bit_for_bit_and_in_no_other_precision(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KD_PRECISION", "float16")
-    monkeypatch.setattr(fold, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     undisturbed = train(dataset, SMALL, Split(), runs_dir=tmp_path / "a", name="half")
     with pytest.raises(KeyboardInterrupt):
         stop = StopAfter(0, 2)
-        train(dataset, SMALL, Split(), runs_dir=tmp_path / "b", name="half", watcher=stop)
+        train(dataset, SMALL, Split(), runs_dir=tmp_path / "b", name="half", callback=stop)
     monkeypatch.setenv("KD_PRECISION", "float32")
     with pytest.raises(ModelError, match="tensorflow in float16, now on tensorflow in float32"):
         resume(dataset, runs_dir=tmp_path / "b")

@@ -14,7 +14,7 @@ from kaggle_digits.data.splits import Split
 from kaggle_digits.models.base import load_classifier
 from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.predict import held_out_again, predict_again, recipe_views
+from kaggle_digits.training.predict import predict_oof, predict_test, recipe_tta
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
 
@@ -36,7 +36,7 @@ def copy(repeated: Run, tmp_path: Path) -> Run:
 
 
 def test_one_view_gives_what_the_training_left(repeated: Run, dataset: Dataset) -> None:
-    found = held_out_again(repeated, dataset, 1)
+    found = predict_oof(repeated, dataset, 1)
     assert list(found) == [1]
     assert np.array_equal(found[1], repeated.oof(), equal_nan=True)
     assert np.isfinite(found[1]).all(axis=1).sum() == 300
@@ -47,7 +47,7 @@ def test_the_views_of_the_recipe_give_what_the_training_left(
 ) -> None:
     recipe = Recipe("dense", widths=(16,), epochs=1, views=5)
     run = train(dataset, recipe, Split(), runs_dir=tmp_path)
-    found = held_out_again(run, dataset, 9)
+    found = predict_oof(run, dataset, 9)
     assert list(found) == [1, 5, 9]
     assert np.array_equal(found[5], run.oof(), equal_nan=True)
     rows = np.flatnonzero(np.isfinite(found[1][:, 0]))
@@ -56,30 +56,30 @@ def test_the_views_of_the_recipe_give_what_the_training_left(
         expected = predict_tta(network, dataset.train.images[rows], views, None)
         assert np.array_equal(probabilities[rows], expected)
     assert not np.allclose(found[1][rows], found[9][rows], atol=1e-4)
-    assert np.array_equal(predict_again(run, dataset, 5), run.test())
-    assert np.array_equal(predict_again(run, dataset), run.test())
-    assert recipe_views(run) == [5]
+    assert np.array_equal(predict_test(run, dataset, 5), run.test())
+    assert np.array_equal(predict_test(run, dataset), run.test())
+    assert recipe_tta(run) == [5]
 
 
 def test_all_rows_leave_nothing_to_predict(dataset: Dataset, tmp_path: Path) -> None:
     run = train(dataset, MLP, Split("all"), runs_dir=tmp_path)
-    assert np.isnan(held_out_again(run, dataset, 5)[5]).all()
+    assert np.isnan(predict_oof(run, dataset, 5)[5]).all()
 
 
 def test_what_cannot_be_predicted_again(copy: Run, dataset: Dataset) -> None:
     config = copy.config()
     with pytest.raises(UsageError, match="--tta 2 is not offered"):
-        held_out_again(copy, dataset, 2)
+        predict_oof(copy, dataset, 2)
     copy.write_config({**config, "split_fingerprint": "another"})
     with pytest.raises(RunError, match="held out cannot be found again"):
-        held_out_again(copy, dataset, 1)
+        predict_oof(copy, dataset, 1)
     copy.write_config({**config, "split": {"kind": "folds", "colour": "red"}})
     with pytest.raises(RunError, match=r"the split in .* cannot be read .*kd evaluate mlp-1"):
-        held_out_again(copy, dataset, 1)
+        predict_oof(copy, dataset, 1)
     copy.write_config({**config, "data": {**config["data"], "train_sha256": "0"}})
     with pytest.raises(RunError, match=r"another train\.csv"):
-        held_out_again(copy, dataset, 1)
+        predict_oof(copy, dataset, 1)
     copy.write_config(config)
     (copy.member_folder(3) / "model.skops").write_bytes(b"")
     with pytest.raises(ModelError, match=r"model\.skops cannot be read"):
-        held_out_again(copy, dataset, 1)
+        predict_oof(copy, dataset, 1)

@@ -14,7 +14,7 @@ from kaggle_digits.data.splits import Split, split
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import fold
 from kaggle_digits.training import pseudo_labels as pseudo_labels_module
-from kaggle_digits.training.learners import make_learner
+from kaggle_digits.training.fold import make_trainer
 from kaggle_digits.training.pseudo_labels import CONFIDENT, NOT_SURE, pseudo_labels
 from kaggle_digits.training.train import resume, train
 from tests.training.test_train import DENSE, MLP, StopAfter, same
@@ -68,9 +68,9 @@ def test_test_images_join_the_training_rows_only(
 
     def watched(recipe, images, labels, seed):  # type: ignore[no-untyped-def]
         seen.append((images, labels))
-        return make_learner(recipe, images, labels, seed)
+        return make_trainer(recipe, images, labels, seed)
 
-    monkeypatch.setattr(fold, "make_learner", watched)
+    monkeypatch.setattr(fold, "make_trainer", watched)
     run = train(dataset, MLP, FOLDS, pseudo=teacher, runs_dir=tmp_path)
     config, labels = run.config(), np.load(run.path / pseudo_labels_module.FILE)
     assert config["pseudo"]["run"] == teacher.name
@@ -96,14 +96,14 @@ def test_going_on_needs_the_teacher_no_more(teacher: Run, dataset: Dataset, tmp_
             pseudo=teacher,
             runs_dir=tmp_path / "b",
             name="pupil",
-            watcher=StopAfter(1, 2),
+            callback=StopAfter(1, 2),
         )
     assert same(resume(dataset, runs_dir=tmp_path / "b"), undisturbed)
 
 
 def test_lost_labels_are_named(teacher: Run, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, MLP, FOLDS, pseudo=teacher, runs_dir=tmp_path, watcher=StopAfter(0, 1))
+        train(dataset, MLP, FOLDS, pseudo=teacher, runs_dir=tmp_path, callback=StopAfter(0, 1))
     (tmp_path / "mlp-1" / pseudo_labels_module.FILE).write_bytes(b"no array")
     with pytest.raises(RunError, match=r"pseudo\.npy cannot be read"):
         resume(dataset, runs_dir=tmp_path)

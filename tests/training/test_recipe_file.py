@@ -9,10 +9,13 @@ import pytest
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.committee import Committee
-from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.recipe_file import read_recipe_file, write_recipe_file
-from kaggle_digits.training.recipes import DESIGNS, RECIPES, find_recipe
+from kaggle_digits.training.recipe import (
+    EnsembleRecipe,
+    Recipe,
+    read_recipe_file,
+    write_recipe_file,
+)
+from kaggle_digits.training.recipes import MODEL_RECIPES, RECIPES, find_recipe
 
 ODD = Recipe(
     "dense",
@@ -29,7 +32,7 @@ ODD = Recipe(
 
 
 @pytest.mark.parametrize("recipe", [ODD, *RECIPES.values()], ids=lambda recipe: recipe.name)
-def test_what_is_written_is_read_again(recipe: Recipe | Committee, tmp_path: Path) -> None:
+def test_what_is_written_is_read_again(recipe: Recipe | EnsembleRecipe, tmp_path: Path) -> None:
     path = tmp_path / "new" / "mine.json"
     write_recipe_file(path, recipe, "the best of all")
     assert read_recipe_file(path) == recipe
@@ -47,7 +50,9 @@ def test_a_person_can_write_one(tmp_path: Path) -> None:
         "cnn", learning_rate=1, augment=Augmentation(rotation=5)
     )
     path.write_text('{"name": "pair", "designs": [{"model": "cnn"}, {"model": "dense"}]}')
-    assert read_recipe_file(path) == Committee("pair", (Recipe("cnn"), Recipe("dense")), folds=5)
+    assert read_recipe_file(path) == EnsembleRecipe(
+        "pair", (Recipe("cnn"), Recipe("dense")), folds=5
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +122,7 @@ def test_a_name_goes_before_a_file_and_a_model_must_fit(
     monkeypatch.chdir(tmp_path)
     write_recipe_file(Path("dense"), ODD)
     write_recipe_file(Path("mine"), ODD)
-    assert find_recipe("dense") == DESIGNS["dense"]
+    assert find_recipe("dense") == MODEL_RECIPES["dense"]
     assert find_recipe("mine", "dense") == ODD
     with pytest.raises(UsageError, match="recipe mine trains model dense; leave out --model cnn"):
         find_recipe("mine", "cnn")

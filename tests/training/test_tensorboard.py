@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.training.tensorboard import EventsWatcher
+from kaggle_digits.training.callbacks import TensorBoardCallback
 from tests.support import small_runs
 
 
@@ -42,4 +42,4 @@ def test_without_tensorboard_one_line_says_what_to_type(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
     with pytest.raises(UsageError, match="pip install tensorboard"):
-        EventsWatcher(tmp_path)
+        TensorBoardCallback(tmp_path)

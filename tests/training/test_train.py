@@ -20,7 +20,7 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.callbacks import Epoch, Watcher
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 
@@ -95,13 +95,13 @@ def test_the_same_seed_repeats_bit_for_bit(
     assert [run.name for run in list_runs(tmp_path)] == [f"{recipe.model}-{k}" for k in (1, 2, 3)]
 
 
-class StopAfter(Watcher):
+class StopAfter(TrainingCallback):
     """Ctrl-C when ``epoch`` of ``member`` has ended."""
 
     def __init__(self, member: int, epoch: int) -> None:
         self.at = (member, epoch)
 
-    def epoch(self, row: Epoch) -> None:
+    def on_epoch_end(self, row: EpochMetrics) -> None:
         if (row.member, row.epoch) == self.at:
             raise KeyboardInterrupt
 
@@ -114,20 +114,20 @@ def test_ctrl_c_then_resume_ends_at_the_same_figures(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fold, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=whole.name, watcher=StopAfter(*at))
+        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=whole.name, callback=StopAfter(*at))
     run = open_run(tmp_path, whole.name)
     assert not run.finished
     with pytest.raises(RunError, match="resume it: kd train --resume"):
         run.metrics()
     first_epochs = []
 
-    class Starts(Watcher):
-        def member_started(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+    class Starts(TrainingCallback):
+        def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
             first_epochs.append((member, first_epoch))
 
-    resumed = resume(dataset, runs_dir=tmp_path, watcher=Starts())
+    resumed = resume(dataset, runs_dir=tmp_path, callback=Starts())
     assert same(resumed, whole)
     member, epoch = at
     # The checkpoint of the epoch before stands: the one that was interrupted is repeated.
@@ -138,12 +138,12 @@ def test_ctrl_c_then_resume_ends_at_the_same_figures(
 def test_mlp_resumes_bit_for_bit(
     patience: int | None, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     recipe = MLP.with_changes(patience=patience)
     undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="mlp")
     with pytest.raises(KeyboardInterrupt):
         train(
-            dataset, recipe, Split(), runs_dir=tmp_path / "b", name="mlp", watcher=StopAfter(0, 3)
+            dataset, recipe, Split(), runs_dir=tmp_path / "b", name="mlp", callback=StopAfter(0, 3)
         )
     assert same(resume(dataset, runs_dir=tmp_path / "b", name="mlp"), undisturbed)
 
@@ -151,13 +151,13 @@ def test_mlp_resumes_bit_for_bit(
 def test_augmentation_muon_and_averaging_resume_bit_for_bit(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     recipe = Recipe("cnn", widths=(4, 8, 16), epochs=3, optimizer="muon", views=5)
     recipe = recipe.with_changes(augment=Augmentation(elastic=1.0), dropout=0.2, ema=0.9)
     undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="cnn")
     with pytest.raises(KeyboardInterrupt):
         train(
-            dataset, recipe, Split(), runs_dir=tmp_path / "b", name="cnn", watcher=StopAfter(0, 3)
+            dataset, recipe, Split(), runs_dir=tmp_path / "b", name="cnn", callback=StopAfter(0, 3)
         )
     assert same(resume(dataset, runs_dir=tmp_path / "b", name="cnn"), undisturbed)
     kept = undisturbed.config()["recipe"]["augment"]
@@ -170,16 +170,16 @@ from pathlib import Path
 from kaggle_digits.data.dataset import load
 from kaggle_digits.training import fold
 from kaggle_digits.training.train import train
-from kaggle_digits.training.callbacks import Watcher
+from kaggle_digits.training.callbacks import TrainingCallback
 from tests.training.test_train import DENSE, FOLDS
 
-class Kill(Watcher):
-    def epoch(self, row):
+class Kill(TrainingCallback):
+    def on_epoch_end(self, row):
         if (row.member, row.epoch) == (1, 2):
             os.kill(os.getpid(), signal.SIGKILL)
 
-fold.SECONDS_BETWEEN_CHECKPOINTS = 0.0
-train(load(sys.argv[1]), DENSE, FOLDS, runs_dir=sys.argv[2], name=sys.argv[3], watcher=Kill())
+fold.CHECKPOINT_INTERVAL = 0.0
+train(load(sys.argv[1]), DENSE, FOLDS, runs_dir=sys.argv[2], name=sys.argv[3], callback=Kill())
 """
 
 
@@ -256,7 +256,7 @@ def test_resume_refuses_other_data_and_nothing_to_resume(dataset: Dataset, tmp_p
     with pytest.raises(RunError, match="no unfinished run"):
         resume(dataset, runs_dir=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, MLP, Split(), runs_dir=tmp_path, watcher=StopAfter(0, 1))
+        train(dataset, MLP, Split(), runs_dir=tmp_path, callback=StopAfter(0, 1))
     config = open_run(tmp_path, "mlp-1").config()
     config["data"]["train_sha256"] = "another"
     open_run(tmp_path, "mlp-1").write_config(config)
@@ -267,9 +267,9 @@ def test_resume_refuses_other_data_and_nothing_to_resume(dataset: Dataset, tmp_p
 def test_a_damaged_checkpoint_costs_time_not_figures(
     whole: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=whole.name, watcher=StopAfter(2, 2))
+        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=whole.name, callback=StopAfter(2, 2))
     checkpoint = tmp_path / whole.name / "members" / "2" / "checkpoint.npz"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     assert same(resume(dataset, runs_dir=tmp_path), whole)
@@ -278,9 +278,9 @@ def test_a_damaged_checkpoint_costs_time_not_figures(
 def test_a_checkpoint_of_another_model_is_named(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, DENSE, Split(), runs_dir=tmp_path, watcher=StopAfter(0, 2))
+        train(dataset, DENSE, Split(), runs_dir=tmp_path, callback=StopAfter(0, 2))
     run = open_run(tmp_path, "dense-1")
     config = run.config()
     config["recipe"]["widths"] = [48]

@@ -21,7 +21,7 @@ from kaggle_digits.data.splits import Split, split
 from kaggle_digits.metrics.calibration import apply_temperature, temperature
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.runs.store import list_runs
-from kaggle_digits.training.fold import Task, fit_member, member_seed
+from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import find_recipe
 from kaggle_digits.tuning import storage
@@ -52,7 +52,7 @@ class Slow(TrialWatcher):
         time.sleep(float(sys.argv[4]) if number >= int(sys.argv[5]) else 0)
 
 search(load(sys.argv[1]), SMALL, RATES, HOW, trials=int(sys.argv[3]), runs_dir=sys.argv[2],
-       watcher=Slow())
+       callback=Slow())
 """
 
 
@@ -99,8 +99,8 @@ def test_a_trial_is_worth_what_training_its_recipe_is_worth(
     assert found.best is not None
     held_out = np.full((len(dataset.train), 10), np.nan, np.float32)
     for number, part in enumerate(split(dataset.labels, HOW)):
-        task = Task(number, found.recipe, part, member_seed(HOW.seed, number))
-        held_out[part.val] = fit_member(task, dataset.train, dataset.test).validation
+        task = FoldTask(number, found.recipe, part, member_seed(HOW.seed, number))
+        held_out[part.val] = fit_fold(task, dataset.train, dataset.test).val_probabilities
     plain = score(held_out, dataset.labels)
     tempered = score(
         apply_temperature(held_out, temperature(held_out, dataset.labels)), dataset.labels
@@ -211,7 +211,7 @@ def test_a_trial_that_fails_is_not_the_end(
             ended.append(trial)
             assert done == len(ended)
 
-    found = search(dataset, recipe, space, HOW, trials=8, runs_dir=tmp_path, watcher=Told())
+    found = search(dataset, recipe, space, HOW, trials=8, runs_dir=tmp_path, callback=Told())
     assert tuple(ended) == found.trials
     assert found.name == "picky_model-picky"
     failed = [trial for trial in found.trials if trial.values == {"widths": "13"}]
@@ -289,7 +289,7 @@ def test_a_full_disk_is_no_reason_to_delete_the_trials(
                     (disk / "filler").write_bytes(b"0" * 3_000_000)
 
     with pytest.raises(StorageError, match=r"no space left .*study\.db; .* trials are kept"):
-        search(dataset, SMALL, RATES, HOW, trials=3, runs_dir=disk, watcher=Fills())
+        search(dataset, SMALL, RATES, HOW, trials=3, runs_dir=disk, callback=Fills())
     (disk / "filler").unlink()
     assert search(dataset, SMALL, RATES, HOW, trials=3, runs_dir=disk).done >= 3
 
@@ -380,5 +380,5 @@ def test_a_database_that_breaks_meanwhile_is_said_in_one_line(
             file.write_bytes(b"no database" * 1000)
 
     with pytest.raises(RunError, match=r"study\.db cannot be read or written") as raised:
-        search(dataset, SMALL, RATES, HOW, trials=2, runs_dir=tmp_path, watcher=Breaks())
+        search(dataset, SMALL, RATES, HOW, trials=2, runs_dir=tmp_path, callback=Breaks())
     assert "\n" not in str(raised.value)

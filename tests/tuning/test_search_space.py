@@ -9,17 +9,17 @@ import pytest
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.recipes import DESIGNS
+from kaggle_digits.training.recipes import MODEL_RECIPES
 from kaggle_digits.tuning.search_space import Dimension, changed, find_space, present
 
-CNN = DESIGNS["cnn"]
+CNN = MODEL_RECIPES["cnn"]
 
 
 def names(recipe: Recipe, *asked: str) -> list[str]:
     return [dimension.name for dimension in find_space(recipe, asked)]
 
 
-@pytest.mark.parametrize("recipe", DESIGNS.values(), ids=DESIGNS)
+@pytest.mark.parametrize("recipe", MODEL_RECIPES.values(), ids=MODEL_RECIPES)
 def test_every_recipe_has_a_space_that_holds_it(recipe: Recipe) -> None:
     space = find_space(recipe)
     assert space
@@ -34,13 +34,13 @@ def test_every_recipe_has_a_space_that_holds_it(recipe: Recipe) -> None:
 
 
 def test_the_usual_settings_are_those_that_the_recipe_has() -> None:
-    assert names(DESIGNS["linear"]) == ["l2"]
-    assert names(DESIGNS["mlp"]) == ["learning_rate", "batch_size", "l2"]
-    assert "dropout" not in names(DESIGNS["softmax"])
+    assert names(MODEL_RECIPES["linear"]) == ["l2"]
+    assert names(MODEL_RECIPES["mlp"]) == ["learning_rate", "batch_size", "l2"]
+    assert "dropout" not in names(MODEL_RECIPES["softmax"])
     assert "dropout" in names(CNN)
     assert "weight_decay" in names(CNN)
     assert "weight_decay" not in names(CNN.with_changes(optimizer="adam"))
-    assert {"rotation", "zoom", "shear", "shift"} < set(names(DESIGNS["strong"]))
+    assert {"rotation", "zoom", "shear", "shift"} < set(names(MODEL_RECIPES["strong"]))
     assert not {"rotation", "elastic"} & set(names(CNN))
 
 
@@ -53,8 +53,8 @@ def test_own_ranges_are_read() -> None:
         Dimension("dropout", 0.0, 0.4),
     )
     assert find_space(CNN, ["batch_size=32,64"])[0].choices == (32, 64)
-    (widths,) = find_space(DESIGNS["dense"], ["widths=64-32,128-64"])
-    assert changed(DESIGNS["dense"], {"widths": widths.choices[0]}).widths == (64, 32)
+    (widths,) = find_space(MODEL_RECIPES["dense"], ["widths=64-32,128-64"])
+    assert changed(MODEL_RECIPES["dense"], {"widths": widths.choices[0]}).widths == (64, 32)
 
 
 def test_another_optimiser_wants_other_rates() -> None:
@@ -68,7 +68,7 @@ def test_amounts_go_into_the_augmentation() -> None:
     assert found == CNN.with_changes(
         dropout=0.1, augment=Augmentation(rotation=7.0, zoom=0, shear=0, shift=0)
     )
-    strong = DESIGNS["strong"]
+    strong = MODEL_RECIPES["strong"]
     assert strong.augment is not None
     assert changed(strong, {"shift": 1.0}).augment == replace(strong.augment, shift=1.0)
     assert strong.augment.shift == 2.5
@@ -102,7 +102,7 @@ def test_amounts_go_into_the_augmentation() -> None:
 )
 def test_what_can_not_be_varied_is_refused(model: str, asked: str, said: str) -> None:
     with pytest.raises(UsageError) as raised:
-        find_space(DESIGNS[model], [asked])
+        find_space(MODEL_RECIPES[model], [asked])
     assert said in str(raised.value)
     assert "--vary" in str(raised.value)
 
