@@ -1,10 +1,9 @@
-"""Members in one process on all cores, or in several of one core each: which is faster?
+"""Compare one process on all cores with one process per core.
 
     python -m benchmarks.executors --data data
 
-Trains the same members both ways in turns, each time as a user does (``kd train``), and prints
-seconds on the clock with the start of everything in them, the ratio of the pairs, and the most
-memory that all processes held together.
+Trains the same members both ways in turns with ``kd train``, and prints the seconds from start to
+submission, the ratio of each pair, and the peak memory of all processes together.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import psutil
 
 from kaggle_digits.core.environment import hardware, usable_cores, versions
 
-SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_SAMPLES = 0.5
 CASES = {
     "dense": ["--model", "dense", "--epochs", "5"],
     "cnn": ["--model", "cnn", "--epochs", "2"],
@@ -32,7 +31,7 @@ CASES = {
 
 
 class Training(NamedTuple):
-    """One ``kd train``: seconds on the clock, most memory in MB, share of held-out rows right."""
+    """Measurements of one ``kd train``: seconds, peak memory in MB, validation accuracy."""
 
     seconds: float
     megabytes: float
@@ -46,62 +45,58 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--members", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
-    given = parser.parse_args()
+    options = parser.parse_args()
     cores = usable_cores()
-    print(f"{given.members} members, {given.rounds} rounds in turns\n{hardware()}\n{versions()}\n")
+    print(f"{options.members} members, {options.rounds} rounds\n{hardware()}\n{versions()}\n")
     print(
         f"| recipe | 1 process × {cores} threads, s | {cores} processes × 1 thread, s | ratio |"
         " MB | MB |\n| --- | --- | --- | --- | --- | --- |",
         flush=True,
     )
-    for case in given.cases:
-        options = [*CASES[case], "--folds", str(given.members)]
-        rounds = [
-            (
-                train(given.data, [*options, "--workers", "1"]),
-                train(given.data, [*options, "--workers", str(cores)]),
-            )
-            for _ in range(given.rounds)
-        ]
-        ratio = statistics.median(many.seconds / one.seconds for one, many in rounds)
-        one, many = zip(*rounds, strict=True)
+    for case in options.cases:
+        training = [*CASES[case], "--folds", str(options.members)]
+        one, many = [], []
+        for _ in range(options.rounds):
+            one.append(run_kd_train(options.data, [*training, "--workers", "1"]))
+            many.append(run_kd_train(options.data, [*training, "--workers", str(cores)]))
+        ratio = statistics.median(b.seconds / a.seconds for a, b in zip(one, many, strict=True))
         print(
-            f"| {case} | {middle(one):.0f} | {middle(many):.0f} | {ratio:.2f} | "
+            f"| {case} | {median_seconds(one):.0f} | {median_seconds(many):.0f} | {ratio:.2f} | "
             f"{max(t.megabytes for t in one):,.0f} | {max(t.megabytes for t in many):,.0f} |",
             flush=True,
         )
 
 
-def middle(trainings: tuple[Training, ...]) -> float:
-    """The median of their seconds."""
+def median_seconds(trainings: list[Training]) -> float:
+    """Return the median of their seconds."""
     return statistics.median(training.seconds for training in trainings)
 
 
-def train(data: Path, options: list[str]) -> Training:
-    """Run ``kd train`` into a folder that is thrown away."""
+def run_kd_train(data: Path, options: list[str]) -> Training:
+    """Run ``kd train`` with ``options`` in a temporary folder and measure it."""
     with tempfile.TemporaryDirectory() as work:
         folders = ["--data-dir", str(data), "--runs-dir", f"{work}/runs"]
         folders += ["--submissions-dir", f"{work}/submissions", "--json"]
         command = [sys.executable, "-m", "kaggle_digits", "train", *options, *folders]
         started = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as kd:
-            most = 0.0
+            peak = 0.0
             while kd.poll() is None:
-                most = max(most, memory_mb(kd.pid))
-                time.sleep(SECONDS_BETWEEN_LOOKS)
+                peak = max(peak, memory_mb(kd.pid))
+                time.sleep(SECONDS_BETWEEN_SAMPLES)
             seconds = time.perf_counter() - started
             assert kd.stdout
-            found = json.loads(kd.stdout.read())
-    return Training(seconds, most, found["val_accuracy"])
+            result = json.loads(kd.stdout.read())
+    return Training(seconds, peak, result["val_accuracy"])
 
 
 def memory_mb(pid: int) -> float:
-    """Memory held by a process and all that it started, in MB; pages that they share once."""
+    """Return the memory of a process and all its children in MB; shared pages count once."""
     total = 0
     try:
         process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
-            total += one.memory_full_info().pss
+        for each in [process, *process.children(recursive=True)]:
+            total += each.memory_full_info().pss
     except psutil.Error:
         return 0.0
     return total / 2**20

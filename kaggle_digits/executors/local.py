@@ -1,29 +1,41 @@
-"""Members trained on this machine: in this process, or several at once in processes of their own.
+"""Train folds on this machine: in this process, or several at once in processes of their own.
 
-Two processes of one thread each do the work of two cores in six to nine tenths of the time that one
-process of two threads takes, by the processor (`python -m benchmarks.executors`), but each must
-start TensorFlow.
+On two cores, two processes with one thread each need 60 to 90 % of the time of one process with two
+threads (`python -m benchmarks.executors`), but each process must import TensorFlow.
 """
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from kaggle_digits.core.environment import free_memory_mb, usable_cores
-from kaggle_digits.core.errors import check_at_least
+from kaggle_digits.core.errors import RunError, check_at_least
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.executors.processes import train_in_processes
+from kaggle_digits.executors.scheduler import Message, run_tasks
+from kaggle_digits.executors.worker import (
+    ForwardedCheckpoint,
+    ForwardingCallback,
+    limit_threads,
+    train_one,
+)
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
 from kaggle_digits.training.executor import Failed, Fitted, InProcess
 from kaggle_digits.training.fold import FoldTask
 
-# Images passed over in a whole training, from which on further processes repay their start.
-IMAGES_WORTH_PROCESSES = 1_000_000
-# The most that a process was seen to hold with any recipe, rounded up.
-MB_A_PROCESS = 2_000
+# From this many images per training (rows × epochs × members), several processes save more time
+# than they need to start.
+MIN_IMAGES_FOR_PROCESSES = 1_000_000
+# The most memory that a process used with any recipe, rounded up.
+MB_PER_PROCESS = 2_000
+SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
@@ -31,9 +43,9 @@ class LocalExecutor:
     """This machine.
 
     Attributes:
-        workers: members trained at a time; None for what is fastest.
-        threads: of each member; None shares the cores among the workers.
-        gpus: cards of this machine; each worker has one of them to itself.
+        workers: members trained at a time; None chooses the fastest number.
+        threads: threads per member; None divides the cores among the workers.
+        gpus: GPUs of this machine; each worker has one to itself.
     """
 
     workers: int | None = None
@@ -41,32 +53,34 @@ class LocalExecutor:
     gpus: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what can never work."""
+        """Raise UsageError for values below 1."""
         check_at_least("workers", self.workers, 1)
         check_at_least("threads", self.threads, 1)
 
     def for_resume(self, trained_by: dict[str, Any]) -> LocalExecutor:
-        """See Executor."""
+        """Return this executor with as many threads per member as ``trained_by`` says."""
         return replace(self, threads=self.threads or trained_by.get("threads"))
 
-    def placing(self, tasks: Sequence[FoldTask]) -> tuple[int, int]:
-        """(members at a time, threads of each) for these tasks."""
+    def allocation(self, tasks: Sequence[FoldTask]) -> tuple[int, int]:
+        """Return (members at a time, threads per member) for ``tasks``."""
         cores, members = usable_cores(), max(1, len(tasks))
+        fitting = max(1, free_memory_mb() // MB_PER_PROCESS)
+        images = sum(len(task.fold.train) * task.recipe.epochs for task in tasks)
         if self.workers is not None:
             workers = min(self.workers, members)
         elif self.gpus > 1:
             workers = min(self.gpus, members)
         elif self.threads is not None:
-            workers = min(max(1, cores // self.threads), members, _room())
-        elif self.gpus or _images(tasks) < IMAGES_WORTH_PROCESSES:
+            workers = min(max(1, cores // self.threads), members, fitting)
+        elif self.gpus or images < MIN_IMAGES_FOR_PROCESSES:
             workers = 1
         else:
-            workers = min(cores, members, _room())
+            workers = min(cores, members, fitting)
         return workers, self.threads or max(1, cores // workers)
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        """See Executor."""
-        workers, threads = self.placing(tasks)
+        """Return the entry ``trained_by`` of config.json."""
+        workers, threads = self.allocation(tasks)
         return {"executor": "local", "workers": workers, "threads": threads}
 
     def train(
@@ -77,25 +91,108 @@ class LocalExecutor:
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[Fitted | Failed]:
-        """See Executor."""
-        workers, threads = self.placing(tasks)
+        """Yield the result of every task as it arrives; see Executor.train for the arguments."""
+        workers, threads = self.allocation(tasks)
         if workers == 1 and threads == usable_cores():
-            return InProcess().train(tasks, train, test, checkpoint, callback)
-        cards = [str(worker) for worker in range(self.gpus)] if self.gpus > 1 else []
-        return train_in_processes(
-            tasks,
-            (train, test),
-            checkpoint,
-            callback,
-            workers=workers,
-            threads=threads,
-            cards=cards,
-        )
+            yield from InProcess().train(tasks, train, test, checkpoint, callback)
+            return
+        gpus = self.gpus if self.gpus > 1 else 0
+        processes = _Processes((train, test), min(workers, len(tasks)), threads, gpus)
+        yield from run_tasks(processes, tasks, checkpoint, callback)
 
 
-def _images(tasks: Sequence[FoldTask]) -> int:
-    return sum(len(task.fold.train) * task.recipe.epochs for task in tasks)
+class _Processes:
+    """A fixed number of worker processes; one that died is replaced."""
+
+    def __init__(self, data: tuple[Digits, Digits], workers: int, threads: int, gpus: int) -> None:
+        self._data, self._threads = data, threads
+        cards = [str(worker % gpus) if gpus else None for worker in range(workers)]
+        self._processes = [_Process(data, threads, card) for card in cards]
+
+    def has_room(self) -> bool:
+        return any(process.task is None for process in self._processes)
+
+    def start(self, task: FoldTask, checkpoint: bytes | None) -> None:
+        idle = next(i for i, process in enumerate(self._processes) if process.task is None)
+        if not self._processes[idle].alive():
+            self._processes[idle] = _Process(self._data, self._threads, self._processes[idle].card)
+        self._processes[idle].start(task, checkpoint)
+
+    def messages(self) -> Iterator[tuple[FoldTask, Message]]:
+        busy = {process.connection: process for process in self._processes if process.task}
+        for connection in wait(list(busy)):
+            process = busy[connection]  # type: ignore[index]
+            assert process.task is not None
+            yield process.task, process.receive()
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.end()
 
 
-def _room() -> int:
-    return max(1, free_memory_mb() // MB_A_PROCESS)
+class _Process:
+    """One worker process, its connection, and the task that it trains."""
+
+    def __init__(self, data: tuple[Digits, Digits], threads: int, card: str | None) -> None:
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self.connection, other_end = context.Pipe()
+        self.card = card
+        self.task: FoldTask | None = None
+        self._process = context.Process(target=_work, args=(other_end, threads, card), daemon=True)
+        self._process.start()
+        other_end.close()  # so that the connection closes when the process ends
+        self._data: tuple[Digits, Digits] | None = data
+
+    def start(self, task: FoldTask, checkpoint: bytes | None) -> None:
+        self.task = task
+        with contextlib.suppress(BrokenPipeError):  # receive() reports the death
+            if self._data:
+                self.connection.send(self._data)
+                self._data = None
+            self.connection.send((task, checkpoint))
+
+    def receive(self) -> Message:
+        """Return its next message; a result ends its task."""
+        assert self.task is not None
+        try:
+            kind, content = self.connection.recv()
+        except (EOFError, OSError):
+            kind, content = "result", Failed(self.task, RunError(self._cause_of_death()), 1)
+        if kind == "result":
+            self.task = None
+        return kind, content
+
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def end(self) -> None:
+        """Kill it, also while it is training."""
+        self.connection.close()
+        self._process.kill()
+        self._process.join(SECONDS_TO_END)
+
+    def _cause_of_death(self) -> str:
+        self._process.join(SECONDS_TO_END)
+        code = self._process.exitcode
+        if code is None or code >= 0:
+            return f"its process ended with exit code {code}"
+        name = signal.Signals(-code).name
+        memory = " (out of memory? try --workers 1)" if -code == signal.SIGKILL else ""
+        return f"its process was killed by {name}{memory}"
+
+
+def _work(connection: Connection[Any, Any], threads: int, card: str | None) -> None:
+    """Train tasks from ``connection`` until the parent process closes it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+    if card is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = card
+    limit_threads(threads)
+    callback = ForwardingCallback(lambda *call: connection.send(("callback", call)))
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionError):
+        train, test = connection.recv()
+        while True:
+            task, content = connection.recv()
+            checkpoint = ForwardedCheckpoint(
+                content, lambda saved: connection.send(("checkpoint", saved))
+            )
+            connection.send(("result", train_one(task, train, test, checkpoint, callback)))

@@ -1,30 +1,52 @@
-"""Members trained on a Ray cluster, as plain tasks; this process alone writes the run folder."""
+"""Train folds on a Ray cluster, one task each; only this process writes the run folder."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from kaggle_digits.core.environment import versions
-from kaggle_digits.core.errors import ModelError, RunError, check_at_least
+from kaggle_digits.core.errors import ModelError, RunError, UsageError, check_at_least
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.executors.ray_connect import connect
-from kaggle_digits.executors.ray_task import MUST_AGREE, train_and_tell, train_whole
+from kaggle_digits.executors.scheduler import Message, run_tasks
+from kaggle_digits.executors.worker import (
+    ForwardedCheckpoint,
+    ForwardingCallback,
+    limit_threads,
+    train_one,
+)
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.executor import Failed, Fitted, TaskQueue
+from kaggle_digits.training.executor import Failed, Fitted
 from kaggle_digits.training.fold import FoldTask
 
-# How often nodes are counted while nothing is heard, and how long a cluster without room for a
-# task may stay so.
-SECONDS_BETWEEN_LOOKS, SECONDS_WITHOUT_ROOM = 2.0, 20.0
-# Tasks handed over beyond those that have room, so that no node waits for the driver.
-AHEAD = 2
+SECONDS_TO_CONNECT = 27
+# How often the nodes are counted while no message arrives, and how long the cluster may be unable
+# to run a task before the training stops.
+SECONDS_BETWEEN_CHECKS, SECONDS_WITHOUT_CAPACITY = 2.0, 20.0
+# Tasks submitted beyond the cluster's capacity, so that no node waits for this process.
+PREFETCHED_TASKS = 2
+# With another version of one of these the same seed gives other results, or none.
+MUST_AGREE = ("kaggle-digits", "tensorflow", "keras", "scikit-learn", "numpy")
+INIT_OPTIONS = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+HOW_TO_START = (
+    "start one: ray start --head, then on the other machines ray start --address HOST:PORT"
+)
+INSTALL_ON_NODES = (
+    "install the same version on every node: pip install -c constraints.txt 'kaggle-digits[ray]'"
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +54,11 @@ class RayExecutor:
     """A Ray cluster.
 
     Attributes:
-        address: as kaggle_digits.executors.ray_connect.connect takes it.
-        workers: members trained at a time at most; None for as many as have room.
-        threads: cores of each member.
-        gpus: cards of each member; 0.5 has two members share one.
+        address: ``auto`` for the cluster that this machine belongs to, ``host:port`` of a head
+            node, or ``ray://host:port`` of its Ray Client server.
+        workers: members trained at a time at most; None for as many as the cluster has room for.
+        threads: cores per member; None for one.
+        gpus: GPUs per member; with 0.5 two members share one.
     """
 
     address: str = "auto"
@@ -44,17 +67,17 @@ class RayExecutor:
     gpus: float = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what can never work."""
+        """Raise UsageError for values that are too small."""
         check_at_least("workers", self.workers, 1)
         check_at_least("threads", self.threads, 1)
         check_at_least("gpus", self.gpus, 0)
 
     def for_resume(self, trained_by: dict[str, Any]) -> RayExecutor:
-        """See Executor."""
+        """Return this executor with as many threads per member as ``trained_by`` says."""
         return replace(self, threads=self.threads or trained_by.get("threads"))
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        """See Executor."""
+        """Return the entry ``trained_by`` of config.json."""
         return {
             "executor": "ray",
             "workers": self.workers,
@@ -70,182 +93,280 @@ class RayExecutor:
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[Fitted | Failed]:
-        """See Executor.
+        """Yield the result of every task as it arrives; see Executor.train for the arguments.
 
         Raises:
-            UsageError, RunError: no cluster, no room in it, or it is gone.
+            UsageError: ray is not installed.
+            RunError: the cluster cannot be reached, is gone, or no node can run a task.
         """
         ray = connect(self.address)
-        with _ended(ray), _quiet():
-            cluster = _Cluster(ray, self)
-            cluster.check_room()
-            data = ray.put(train), ray.put(test)
-            waiting = TaskQueue(tasks)
-            try:
-                while waiting or cluster.at_work:
-                    while waiting and len(cluster.at_work) < cluster.most():
-                        task = waiting.next()
-                        cluster.start(task, data, checkpoint(task.member).load())
-                    for outcome in cluster.hear(callback):
-                        if settled := waiting.settle(outcome, callback):
-                            yield settled
-            finally:
-                cluster.stop()
+        # Ray prints errors of its nodes to stdout, which is reserved for results.
+        stdout = sys.stderr if os.environ.get("KD_DEBUG") else io.StringIO()
+        try:
+            with contextlib.redirect_stdout(stdout):
+                workers = _RayWorkers(ray, self, (train, test))
+                yield from run_tasks(workers, tasks, checkpoint, callback)
+        finally:
+            ray.shutdown()
 
 
-class _Cluster:
-    """The cluster and the tasks handed over to it."""
+class _RayWorkers:
+    """The tasks submitted to the cluster."""
 
-    def __init__(self, ray: Any, how: RayExecutor) -> None:
-        self._ray, self._how = ray, how
-        self._threads = how.threads or 1
-        # A driver at the clients' door cannot listen to a task, only wait for its end.
-        self._tells = not how.address.startswith("ray://")
+    def __init__(self, ray: Any, executor: RayExecutor, data: tuple[Digits, Digits]) -> None:
+        self._ray, self._executor = ray, executor
+        self._threads = executor.threads or 1
+        # A Ray Client cannot read a task's stream of messages, only its last one.
+        self._streams = not executor.address.startswith("ray://")
         options: dict[str, Any] = {
             "num_cpus": self._threads,
-            "num_gpus": how.gpus,
-            "max_calls": 1,  # TensorFlow gives its memory back only with its process
-            "max_retries": 0,  # this side counts, so that it can say what failed
+            "num_gpus": executor.gpus,
+            "max_calls": 1,  # TensorFlow frees its memory only when its process ends
+            "max_retries": 0,  # run_tasks retries, so that it can report why
         }
-        if self._tells:
+        if self._streams:
             options["num_returns"] = "streaming"
-        self._remote = ray.remote(**options)(train_and_tell if self._tells else train_whole)
-        self._expected = {name: versions()[name] for name in MUST_AGREE}
-        self._no_room_since: float | None = None
-        self.at_work: dict[Any, FoldTask] = {}
+        function = train_streaming if self._streams else train_to_the_end
+        self._remote = ray.remote(**options)(function)
+        self._versions = {name: versions()[name] for name in MUST_AGREE}
+        self._running: dict[Any, FoldTask] = {}
+        self._without_capacity_since: float | None = None
+        if not self._capacity():
+            raise RunError(self._no_capacity())
+        self._data = [ray.put(digits) for digits in data]
 
-    def check_room(self) -> None:
-        """Raise RunError where no node could ever take a task."""
-        if not self._room():
-            raise RunError(self._no_room())
+    def has_room(self) -> bool:
+        most = self._executor.workers or self._capacity() + PREFETCHED_TASKS
+        return len(self._running) < most
 
-    def most(self) -> int:
-        """How many tasks may be handed over at once."""
-        return self._how.workers or self._room() + AHEAD
+    def start(self, task: FoldTask, checkpoint: bytes | None) -> None:
+        reference = self._remote.remote(
+            task, *self._data, checkpoint, self._threads, self._versions
+        )
+        self._running[reference] = task
 
-    def start(self, task: FoldTask, data: tuple[Any, Any], checkpoint: bytes | None) -> None:
-        """Hand a task over."""
-        arguments = (task, *data, checkpoint, self._threads, self._expected)
-        self.at_work[self._remote.remote(*arguments)] = task
-
-    def hear(self, callback: TrainingCallback) -> Iterator[Fitted | Failed]:
-        """What became of tasks in the next seconds; the watcher is told of the others.
-
-        Raises:
-            RunError: the cluster is gone, or has had no room for a task for long.
-        """
+    def messages(self) -> Iterator[tuple[FoldTask, Message]]:
+        """Wait some seconds for a message; RunError if the cluster is gone or without capacity."""
         try:
             ready, _ = self._ray.wait(
-                list(self.at_work), num_returns=1, timeout=SECONDS_BETWEEN_LOOKS
+                list(self._running), num_returns=1, timeout=SECONDS_BETWEEN_CHECKS
             )
             if not ready:
-                self._look_for_room()
+                self._check_capacity()
         except (self._ray.exceptions.RayError, ConnectionError) as error:
-            raise self._gone(error) from error
-        for source in ready:
-            task = self.at_work[source]
+            raise self._lost(error) from error
+        for reference in ready:
+            task = self._running[reference]
             try:
-                kind, content = self._ray.get(next(source) if self._tells else source)
+                kind, content = self._ray.get(next(reference) if self._streams else reference)
             except ConnectionError as error:
-                raise self._gone(error) from error
+                raise self._lost(error) from error
             except (self._ray.exceptions.RayError, StopIteration) as error:
-                del self.at_work[source]
-                yield Failed(task, _explain(error), 1)
-                continue
-            if kind == "outcome":
-                del self.at_work[source]
-                if isinstance(content, Fitted) and not self._tells:
-                    _tell_afterwards(content, callback)
-                yield content
-            else:
-                name, arguments = content
-                getattr(callback, name)(*arguments)
+                kind, content = "result", Failed(task, _task_error(error), 1)
+            if kind == "result":
+                del self._running[reference]
+            if isinstance(content, Fitted) and not self._streams:
+                history = content.result.history
+                yield task, ("callback", ("on_member_begin", (task.member, len(history), 1, 0)))
+                for row in history:
+                    yield task, ("callback", ("on_epoch_end", (row,)))
+            yield task, (kind, content)
 
     def stop(self) -> None:
-        """End what is at work still."""
-        for source in self.at_work:
+        for reference in self._running:
             with contextlib.suppress(Exception):
-                self._ray.cancel(source, force=True)
+                self._ray.cancel(reference, force=True)
 
-    def _room(self) -> int:
-        """Tasks that the nodes which are alive can take at once, were nobody else there."""
-        total = 0
+    def _capacity(self) -> int:
+        """Return how many tasks the live nodes can run at once if nobody else uses them."""
+        capacity = 0
         for node in self._ray.nodes():
             if node.get("Alive"):
-                has = node.get("Resources", {})
-                places = int(has.get("CPU", 0) // self._threads)
-                if self._how.gpus:
-                    places = min(places, int(has.get("GPU", 0) // self._how.gpus))
-                total += places
-        return total
+                resources = node.get("Resources", {})
+                tasks = int(resources.get("CPU", 0) // self._threads)
+                if self._executor.gpus:
+                    tasks = min(tasks, int(resources.get("GPU", 0) // self._executor.gpus))
+                capacity += tasks
+        return capacity
 
-    def _look_for_room(self) -> None:
+    def _check_capacity(self) -> None:
         now = time.monotonic()
-        if self._room():
-            self._no_room_since = None
-        elif self._no_room_since is None:
-            self._no_room_since = now
-        elif now - self._no_room_since > SECONDS_WITHOUT_ROOM:
-            raise RunError(f"{self._no_room()}; what is finished is kept: kd train --resume")
+        if self._capacity():
+            self._without_capacity_since = None
+        elif self._without_capacity_since is None:
+            self._without_capacity_since = now
+        elif now - self._without_capacity_since > SECONDS_WITHOUT_CAPACITY:
+            raise RunError(
+                f"{self._no_capacity()}; finished members are kept, continue with: "
+                "kd train --resume"
+            )
 
-    def _no_room(self) -> str:
-        cards = f" and {self._how.gpus:g} GPUs" if self._how.gpus else ""
+    def _no_capacity(self) -> str:
+        gpus = f" and {self._executor.gpus:g} GPUs" if self._executor.gpus else ""
         return (
-            f"no node of the Ray cluster at {self._how.address} has {self._threads} cores{cards}, "
-            "which a member takes; give fewer (--threads, --gpus) or add a node"
+            f"no node of the Ray cluster at {self._executor.address} has {self._threads} "
+            f"cores{gpus}, which each member needs; lower --threads or --gpus, or add a node"
         )
 
-    def _gone(self, error: Exception) -> RunError:
+    def _lost(self, error: Exception) -> RunError:
         return RunError(
-            f"the Ray cluster at {self._how.address} is gone ({_first_line(error)}); members "
-            "finished before are kept; go on here or on another cluster with: kd train --resume"
+            f"lost the connection to the Ray cluster at {self._executor.address} "
+            f"({_first_line(error)}); finished members are kept, continue here or on another "
+            "cluster with: kd train --resume"
         )
 
 
-def _tell_afterwards(trained: Fitted, callback: TrainingCallback) -> None:
-    history = trained.result.history
-    callback.on_member_begin(trained.task.member, len(history), 1, 0)
-    for row in history:
-        callback.on_epoch_end(row)
-
-
-def _explain(error: Exception) -> ModelError | RunError:
-    """What stopped a task, in one line; a ModelError where trying again cannot help."""
-    words = str(error)
-    if "kaggle_digits" in words and "ModuleNotFoundError" in words:
-        return ModelError(
-            "a node of the Ray cluster has no kaggle-digits; install the same version on every "
-            "node: pip install -c constraints.txt 'kaggle-digits[ray]'"
-        )
-    kind = type(error).__name__
+def _task_error(error: Exception) -> ModelError | RunError:
+    """Return why a task stopped; a ModelError if another attempt cannot succeed."""
+    text = str(error)
+    if "kaggle_digits" in text and "ModuleNotFoundError" in text:
+        return ModelError(f"a node of the Ray cluster has no kaggle-digits; {INSTALL_ON_NODES}")
+    name = type(error).__name__
     died = {"WorkerCrashedError": "its process died", "NodeDiedError": "its node died"}
-    return RunError(died.get(kind) or f"{kind}: {_first_line(error)}")
+    return RunError(died.get(name) or f"{name}: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")[
-        :200
-    ]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
 
 
-@contextlib.contextmanager
-def _ended(ray: Any) -> Iterator[None]:
-    """Leave the cluster at the end, whatever happens."""
-    try:
-        yield
-    finally:
-        ray.shutdown()
+def train_streaming(  # noqa: PLR0917 (Ray passes positional arguments)
+    task: FoldTask,
+    train: Digits,
+    test: Digits,
+    checkpoint: bytes | None,
+    threads: int,
+    expected: dict[str, str],
+) -> Iterator[Message]:
+    """Train one fold on a node; yield its messages, the result last.
 
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Ray prints to stdout what its nodes complain of; stdout is for results."""
-    if os.environ.get("KD_DEBUG"):
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
+    Args:
+        task: what to train.
+        train: all labelled rows.
+        test: the rows to predict.
+        checkpoint: bytes to resume from, or None.
+        threads: that TensorFlow uses.
+        expected: versions of packages in the process that submitted the task.
+    """
+    if mismatch := _version_mismatch(expected):
+        yield "result", Failed(task, ModelError(mismatch), 1)
         return
-    with (
-        open(os.devnull, "w", encoding="utf-8") as nowhere,  # noqa: PTH123
-        contextlib.redirect_stdout(nowhere),
-    ):
-        yield
+    limit_threads(threads)
+    messages: SimpleQueue[Message] = SimpleQueue()
+
+    def send(method: str, arguments: tuple[Any, ...]) -> None:
+        if method != "on_step":  # one message per epoch is enough for a network
+            messages.put(("callback", (method, arguments)))
+
+    def work() -> None:
+        callback = ForwardingCallback(send)
+        result = train_one(task, train, test, ForwardedCheckpoint(checkpoint), callback)
+        messages.put(("result", result))
+
+    # In a thread, because this generator must yield while the training runs.
+    Thread(target=work, daemon=True).start()
+    kind = ""
+    while kind != "result":
+        kind, content = messages.get()
+        yield kind, content
+
+
+def train_to_the_end(*arguments: Any) -> Message:
+    """Train one fold like train_streaming, but return only the last message."""
+    *_, last = train_streaming(*arguments)
+    return last
+
+
+def _version_mismatch(expected: dict[str, str]) -> str:
+    installed = versions()
+    for package in MUST_AGREE:
+        if installed.get(package) != expected.get(package):
+            return (
+                f"node {platform.node()} has {package} {installed.get(package)}, this machine has "
+                f"{expected.get(package)}, so results would differ; {INSTALL_ON_NODES}"
+            )
+    return ""
+
+
+# ray.init() waits for minutes if no cluster answers and may end the process, so another process
+# tries it first. It skips the interpreter's shutdown, in which ray has been seen to hang.
+_TRY_TO_CONNECT = f"""
+import os, sys
+import ray
+status = 0
+try:
+    ray.init(address=sys.argv[1], **{INIT_OPTIONS!r})
+    ray.shutdown()
+except Exception as error:
+    sys.stderr.write(str(error))
+    status = 1
+sys.stderr.flush()
+os._exit(status)
+"""
+
+
+def connect(address: str) -> Any:
+    """Return the ray module, connected to the cluster at ``address`` (see RayExecutor).
+
+    Raises:
+        UsageError: ray is not installed.
+        RunError: there is no cluster, it does not answer, or it runs another version.
+    """
+    _prepare_environment()
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(
+            f"--executor ray needs ray ({error}); install it: pip install 'kaggle-digits[ray]'"
+        ) from error
+    if ray.is_initialized():
+        return ray
+    try:
+        attempt = subprocess.run(
+            [sys.executable, "-c", _TRY_TO_CONNECT, address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=SECONDS_TO_CONNECT,
+            check=False,
+        )
+        output = None if attempt.returncode == 0 else attempt.stdout
+    except subprocess.TimeoutExpired as error:
+        output = error.stdout or b""
+    if output is not None:
+        raise RunError(_connection_error(address, output.decode(errors="replace")))
+    ray.init(address=address, **INIT_OPTIONS)
+    return ray
+
+
+def _prepare_environment() -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # If a token exists, head nodes started here require it, but a driver does not send it unless
+    # told to. A cluster that requires none ignores it.
+    token = Path(os.path.expanduser("~/.ray/auth_token"))  # noqa: PTH111 (no error without a home)
+    if token.is_file() or any(os.environ.get(name) for name in TOKEN_VARIABLES):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _connection_error(address: str, output: str) -> str:
+    """Return one line that explains what ray printed."""
+    if "Version mismatch" in output:
+        mismatch = " ".join(output[output.index("Version mismatch") :].split())[:300]
+        return (
+            f"the Ray cluster at {address} runs another version ({mismatch}); install the same "
+            "ray and the same Python, including its patch release, on all machines"
+        )
+    if "Unauthenticated" in output or "AuthToken" in output:
+        return (
+            f"the Ray cluster at {address} requires a token; save the cluster's token as "
+            "~/.ray/auth_token or set RAY_AUTH_TOKEN, then run the command again"
+        )
+    if address == "auto":
+        return f"no Ray cluster runs on this machine; {HOW_TO_START}"
+    # The Ray Client server forks a process per client and sometimes hangs while it does so.
+    again = "run the command again, or " if address.startswith("ray://") else ""
+    return (
+        f"no Ray cluster answers at {address} within {SECONDS_TO_CONNECT} s; {again}use the "
+        f"address that ray start --head printed, or {HOW_TO_START}"
+    )

@@ -1,11 +1,11 @@
-"""What happens in a process that trains members for another: nothing is written, all is told."""
+"""Code that runs in a worker process: it trains one fold, sends messages and writes no file."""
 
 from __future__ import annotations
 
 import os
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kaggle_digits.core.errors import DigitsError, RunError
@@ -14,7 +14,7 @@ from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 from kaggle_digits.training.executor import Failed, Fitted
 from kaggle_digits.training.fold import FoldTask, fit_fold
 
-# How many threads TensorFlow's two pools and the libraries behind numpy have, read as they start.
+# TensorFlow's two thread pools and the libraries behind numpy read these when they are loaded.
 THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
@@ -24,65 +24,69 @@ THREAD_VARIABLES = (
 
 
 @dataclass
-class HandedOver:
-    """A checkpoint that came with the task; what is saved is told to whoever keeps it."""
+class ForwardedCheckpoint:
+    """A checkpoint that arrived with the task; saving sends it to the process with the file."""
 
     content: bytes | None
-    tell: Callable[[bytes], object] = field(default=lambda content: None)
+    send: Callable[[bytes], object] = lambda content: None
 
     def load(self) -> bytes | None:
-        """See kaggle_digits.training.checkpoint.Checkpoint."""
+        """Return the bytes to resume from, or None for a fresh start."""
         return self.content
 
     def save(self, content: bytes) -> None:
-        """See kaggle_digits.training.checkpoint.Checkpoint."""
-        self.tell(content)
+        """Send ``content``."""
+        self.send(content)
 
 
-class Teller(TrainingCallback):
-    """A watcher that passes on everything as (name of the method, its arguments)."""
+class ForwardingCallback(TrainingCallback):
+    """Sends every call on as (name of the method, its arguments)."""
 
-    def __init__(self, tell: Callable[[str, tuple[Any, ...]], object]) -> None:
-        self._tell = tell
+    def __init__(self, send: Callable[[str, tuple[Any, ...]], object]) -> None:
+        self._send = send
 
     def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See TrainingCallback."""
-        self._tell("on_member_begin", (member, epochs, steps, first_epoch))
+        """Send it on."""
+        self._send("on_member_begin", (member, epochs, steps, first_epoch))
 
     def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
-        """See TrainingCallback."""
-        self._tell("on_step", (member, step, loss, accuracy))
+        """Send it on."""
+        self._send("on_step", (member, step, loss, accuracy))
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
-        """See TrainingCallback."""
-        self._tell("on_epoch_end", (row,))
+        """Send it on."""
+        self._send("on_epoch_end", (row,))
 
 
 def limit_threads(threads: int) -> None:
-    """Compute on so many threads in this process; before TensorFlow is imported.
+    """Compute on ``threads`` threads in this process; call it before TensorFlow is imported.
 
-    The order of sums, and so the last bits of a figure, depends on the number.
+    The number decides the order of sums, and so the last bits of every result.
     """
     from threadpoolctl import threadpool_limits
 
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
-    threadpool_limits(threads)  # of libraries that are loaded already
+    threadpool_limits(threads)  # for libraries that are already loaded
 
 
 def train_one(
-    task: FoldTask, train: Digits, test: Digits, checkpoint: HandedOver, callback: TrainingCallback
+    task: FoldTask,
+    train: Digits,
+    test: Digits,
+    checkpoint: ForwardedCheckpoint,
+    callback: TrainingCallback,
 ) -> Fitted | Failed:
-    """Train one member; whatever stops it becomes an outcome that can travel."""
+    """Train one fold; an exception becomes a result that can be pickled."""
     try:
-        member = fit_fold(task, train, test, checkpoint=checkpoint, callback=callback)
+        result = fit_fold(task, train, test, checkpoint=checkpoint, callback=callback)
     except DigitsError as error:
         return Failed(task, error, 1)
-    except (BrokenPipeError, ConnectionError):  # nobody listens any more
+    except (BrokenPipeError, ConnectionError):  # the parent process is gone
         raise
     except Exception as error:
         if os.environ.get("KD_DEBUG"):
             traceback.print_exc()
-        words = " ".join(str(error).split())[:200]
-        return Failed(task, RunError(f"unexpected {type(error).__name__}: {words}"), 1)
-    return Fitted(task, member)
+        message = " ".join(str(error).split())[:200]
+        return Failed(task, RunError(f"unexpected {type(error).__name__}: {message}"), 1)
+    return Fitted(task, result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,9 +11,6 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
 from kaggle_digits.training.fold import FoldResult, FoldTask, fit_fold
-
-# A member is tried so often where what stopped it may not stop it again.
-MAX_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -99,36 +95,3 @@ class InProcess:
                 yield Failed(task, error, 1)
             else:
                 yield Fitted(task, member)
-
-
-class TaskQueue:
-    """Tasks to be given out, each as often as it is worth a try."""
-
-    def __init__(self, tasks: Sequence[FoldTask]) -> None:
-        self._tasks, self._tries = deque(tasks), Counter[int]()
-
-    def __bool__(self) -> bool:
-        """Whether any is to be given out."""
-        return bool(self._tasks)
-
-    def next(self) -> FoldTask:
-        """The task whose turn it is."""
-        task = self._tasks.popleft()
-        self._tries[task.member] += 1
-        return task
-
-    def settle(
-        self, outcome: Fitted | Failed, callback: TrainingCallback
-    ) -> Fitted | Failed | None:
-        """What is to be told of a task that was given out; None where it waits for another try.
-
-        A model that cannot be trained fails each time alike, so it is not tried again.
-        """
-        if isinstance(outcome, Fitted):
-            return outcome
-        member, error = outcome.task.member, outcome.error
-        if isinstance(error, ModelError | UsageError) or self._tries[member] >= MAX_ATTEMPTS:
-            return Failed(outcome.task, error, self._tries[member])
-        callback.on_message(f"member {member + 1} is tried again: {error}")
-        self._tasks.append(outcome.task)
-        return None

@@ -1,4 +1,4 @@
-"""Members in processes of their own: the same bits, and none lost with a process."""
+"""Training in several processes gives the same bits, also if processes are killed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.watching import Kills, Remembers
 from kaggle_digits.cli.main import app
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import FoldIndices, Split, split
-from kaggle_digits.executors import local, processes
+from kaggle_digits.executors import local
 from kaggle_digits.executors.local import LocalExecutor
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import executor as executor_module
@@ -31,10 +30,11 @@ from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 from kaggle_digits.training.fold import FoldTask, fit_fold
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import resume, train
+from tests.support.recording import KillingCallback, RecordingCallback
 
 MLP = Recipe("mlp", widths=(16,), epochs=4, batch_size=100)
 FOLDS = Split("folds", folds=3)
-WORK = processes._work
+WORK = local._work
 ONE_THREAD = LocalExecutor(workers=1, threads=1)
 
 
@@ -45,7 +45,7 @@ def dataset(sample: Path) -> Dataset:
 
 @pytest.fixture(scope="module")
 def alone(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Three members, one process of one thread after another, nobody disturbing."""
+    """A run of three members, trained one after another in one process with one thread."""
     folder = tmp_path_factory.mktemp("alone")
     return train(dataset, MLP, FOLDS, runs_dir=folder, executor=ONE_THREAD)
 
@@ -61,18 +61,16 @@ def same(one: Run, other: Run) -> bool:
     )
 
 
-def kill_the_worker() -> None:
+def kill_worker() -> None:
     (process,) = multiprocessing.active_children()
     assert process.pid
     os.kill(process.pid, signal.SIGKILL)
     process.join()
 
 
-def test_a_network_in_two_processes_is_the_same_bit_for_bit(
-    dataset: Dataset, tmp_path: Path
-) -> None:
+def test_two_processes_give_the_same_bits_as_one(dataset: Dataset, tmp_path: Path) -> None:
     recipe = Recipe("cnn", widths=(4, 8, 16), epochs=1, batch_size=100)
-    two, callback = LocalExecutor(workers=2, threads=1), Remembers()
+    two, callback = LocalExecutor(workers=2, threads=1), RecordingCallback()
     apart = train(
         dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=two, callback=callback
     )
@@ -84,26 +82,22 @@ def test_a_network_in_two_processes_is_the_same_bit_for_bit(
     assert apart.metrics()["peak_memory_mb"] > 100
 
 
-def test_a_killed_process_costs_time_not_members(
-    alone: Run, dataset: Dataset, tmp_path: Path
-) -> None:
-    callback = Kills(1, 2, kill_the_worker)
+def test_member_of_killed_process_is_retried(alone: Run, dataset: Dataset, tmp_path: Path) -> None:
+    callback = KillingCallback(1, 2, kill_worker)
     run = train(
         dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, callback=callback
     )
     assert same(run, alone)
     assert callback.count("finished") == {0: 1, 1: 1, 2: 1}
-    assert not callback.started_after_the_end
-    assert [
-        note for note in callback.notes if "member 2 is tried again" in note and "SIGKILL" in note
-    ]
+    assert not callback.restarted_after_finish
+    assert [note for note in callback.notes if "retrying member 2" in note and "SIGKILL" in note]
     assert "failed" not in run.metrics()
 
 
-def test_a_member_that_fails_three_times_is_named_and_the_rest_completes(
+def test_member_fails_after_three_attempts_and_the_others_complete(
     alone: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
-    callback = Kills(1, 3, kill_the_worker)
+    callback = KillingCallback(1, 3, kill_worker)
     run = train(
         dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, callback=callback
     )
@@ -120,11 +114,10 @@ def test_a_member_that_fails_three_times_is_named_and_the_rest_completes(
     assert "failed" not in mended.metrics()
 
 
-def test_a_checkpoint_comes_through_and_goes_back(
+def test_resume_uses_the_checkpoint_that_a_process_sent(
     alone: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The driver stops; the checkpoint that the process sent it is gone on from."""
-    monkeypatch.setattr(processes, "_work", work_with_checkpoints)
+    monkeypatch.setattr(local, "_work", work_with_checkpoints)
     with pytest.raises(KeyboardInterrupt):
         train(
             dataset,
@@ -136,14 +129,14 @@ def test_a_checkpoint_comes_through_and_goes_back(
             callback=StopsAtCheckpoint(tmp_path / alone.name / "members/0/checkpoint.npz"),
         )
     assert not multiprocessing.active_children()
-    callback = Remembers()
+    callback = RecordingCallback()
     resumed = resume(dataset, runs_dir=tmp_path, executor=ONE_THREAD, callback=callback)
     assert same(resumed, alone)
     assert 0 < callback.count("epoch")[0] < MLP.epochs
 
 
 class StopsAtCheckpoint(TrainingCallback):
-    """Ctrl-C at the end of the first epoch before which a checkpoint came."""
+    """Raises KeyboardInterrupt after the first epoch that follows a checkpoint."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -154,13 +147,13 @@ class StopsAtCheckpoint(TrainingCallback):
 
 
 def work_with_checkpoints(*arguments: Any) -> None:
-    """What a process does, with a checkpoint after every epoch."""
+    """Run a worker process that saves a checkpoint after every epoch."""
     fold.CHECKPOINT_INTERVAL = 0.0
     WORK(*arguments)
 
 
-def test_processes_end_with_the_one_who_started_them(sample: Path, tmp_path: Path) -> None:
-    """kill -9 of kd: its processes go too, what is finished stays, and --resume goes on."""
+def test_worker_processes_end_with_their_parent(sample: Path, tmp_path: Path) -> None:
+    """After kill -9 of kd no worker is left, finished members are kept and --resume continues."""
     command = [sys.executable, "-m", "kaggle_digits", "train", "--model", "mlp", "--folds", "4"]
     command += ["--epochs", "10", "--workers", "2", "--name", "k"]
     command += ["--data-dir", str(sample), "--runs-dir", str(tmp_path / "runs")]
@@ -181,7 +174,7 @@ def test_processes_end_with_the_one_who_started_them(sample: Path, tmp_path: Pat
     assert resumed.config()["trained_by"]["threads"] == max(1, usable_cores() // 2)
 
 
-def test_what_stops_all_alike_is_said_once(dataset: Dataset, tmp_path: Path) -> None:
+def test_error_that_concerns_all_members_is_raised_once(dataset: Dataset, tmp_path: Path) -> None:
     broken = Recipe("mlp", dropout=0.5)
     for executor in (None, LocalExecutor(workers=2)):
         with pytest.raises(UsageError, match="has no option --dropout"):
@@ -189,7 +182,7 @@ def test_what_stops_all_alike_is_said_once(dataset: Dataset, tmp_path: Path) -> 
     assert not list(tmp_path.glob("*/config.json"))
 
 
-def test_the_command_says_which_member_failed(
+def test_command_names_the_failed_member(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails_second(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
@@ -212,7 +205,7 @@ def test_the_command_says_which_member_failed(
     assert result.exit_code == 0, result.stderr
 
 
-def test_a_committee_is_judged_on_rows_that_all_designs_know(
+def test_committee_is_scored_on_rows_that_all_designs_predicted(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails_fourth(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
@@ -231,7 +224,7 @@ def test_a_committee_is_judged_on_rows_that_all_designs_know(
 @pytest.mark.parametrize(
     ("given", "members", "rows", "expected"),
     [
-        ({}, 5, 1_000, (1, 4)),  # too little to repay the start of processes
+        ({}, 5, 1_000, (1, 4)),  # too few images for several processes
         ({}, 5, 40_000, (4, 1)),
         ({}, 1, 400_000, (1, 4)),
         ({"workers": 2}, 5, 1_000, (2, 2)),
@@ -242,7 +235,7 @@ def test_a_committee_is_judged_on_rows_that_all_designs_know(
         ({"gpus": 1}, 5, 40_000, (1, 4)),
     ],
 )
-def test_what_is_fastest_is_chosen(
+def test_allocation(
     given: dict[str, int],
     members: int,
     rows: int,
@@ -253,13 +246,13 @@ def test_what_is_fastest_is_chosen(
     monkeypatch.setattr(local, "free_memory_mb", lambda: 64_000)
     part = FoldIndices(np.arange(rows), np.arange(0))
     tasks = [FoldTask(k, Recipe("dense", epochs=10), part, 0) for k in range(members)]
-    assert LocalExecutor(**given).placing(tasks) == expected
+    assert LocalExecutor(**given).allocation(tasks) == expected
     monkeypatch.setattr(local, "free_memory_mb", lambda: 3_000)
     if not given:
-        assert LocalExecutor().placing(tasks) == (1, 4)
+        assert LocalExecutor().allocation(tasks) == (1, 4)
 
 
 @pytest.mark.parametrize("given", [{"workers": 0}, {"threads": -1}])
-def test_nothing_is_no_number_of_workers(given: dict[str, int]) -> None:
+def test_zero_workers_are_refused(given: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least 1"):
         LocalExecutor(**given)

@@ -1,7 +1,7 @@
-"""A Ray cluster of several nodes on this machine, for tests and benchmarks.
+"""A Ray cluster of several nodes on this machine.
 
-Every node is a process group of its own, ended by its number: ``ray stop`` ends every Ray process
-of a machine, those of others too.
+Every node is a session of its own and is killed by its number, because ``ray stop`` would end all
+Ray processes of this machine, also those of other users.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 SECONDS_TO_START = 60.0
 
 
@@ -31,14 +33,14 @@ class Node:
             **os.environ,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "disabled",
-            # Ray gives way to all others by default, which on a busy machine is no fair race.
+            # By default Ray's workers have a low priority, so that they starve on a busy machine.
             "RAY_worker_niceness": "0",
-            # A dead node is noticed within seconds, not the usual half a minute; one that is only
-            # slow has longer.
+            # A dead node is detected within seconds instead of half a minute, but a slow one must
+            # not be taken for dead.
             "RAY_health_check_period_ms": "500",
             "RAY_health_check_timeout_ms": "4000",
             "RAY_health_check_failure_threshold": "4",
-            # What waits behind the door for clients is started anew for each, on two busy cores.
+            # The Ray Client server starts a process per client, slowly on two busy cores.
             "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "90",
         }
         with self.log.open("w") as log:
@@ -47,7 +49,7 @@ class Node:
             )
 
     def wait_until_up(self) -> None:
-        """Raise RuntimeError where the node does not start."""
+        """Raise RuntimeError if the node does not start."""
         end = time.monotonic() + SECONDS_TO_START
         while "Ray runtime started" not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > end:
@@ -55,52 +57,50 @@ class Node:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
-        for number in _group(self.process.pid):
+        """End it at once, like a power cut."""
+        for pid in _session(self.process.pid):
             try:
-                os.kill(number, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         self.process.wait()
 
 
-def _group(leader: int) -> list[int]:
-    """The leader and all that it started, which share its session."""
-    import psutil
-
-    found = []
+def _session(leader: int) -> list[int]:
+    """Return the processes of the session of ``leader``: itself and all that it started."""
+    pids = []
     for process in psutil.process_iter():
         try:
             if os.getsid(process.pid) == leader:
-                found.append(process.pid)
+                pids.append(process.pid)
         except (ProcessLookupError, PermissionError, psutil.Error):
             continue
-    return found or [leader]
+    return pids or [leader]
 
 
-class Nodes:
-    """A head node and others; ``address`` is the head's."""
+class RayCluster:
+    """A head node and others; ``address`` is the head's, ``client_port`` of its Ray Client."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self.door = _free_port(), _free_port()
+        self.port, self.client_port = _free_port(), _free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.nodes: list[Node] = []
 
     def start(self, cores: int = 1) -> Node:
-        """Add a node."""
-        shared = [f"--num-cpus={cores}", "--num-gpus=0", "--disable-usage-stats"]
-        shared += ["--object-store-memory=400000000", f"--temp-dir={self.folder / 'ray'}"]
+        """Add a node and wait until it runs."""
+        common = [f"--num-cpus={cores}", "--num-gpus=0", "--disable-usage-stats"]
+        common += ["--object-store-memory=400000000", f"--temp-dir={self.folder / 'ray'}"]
         head = [
             "--head",
             f"--port={self.port}",
-            f"--ray-client-server-port={self.door}",
+            f"--ray-client-server-port={self.client_port}",
             "--include-dashboard=false",
         ]
         other = [f"--address={self.address}", "--min-worker-port=0", "--max-worker-port=0"]
-        arguments = [*(other if self.nodes else head), *shared]
+        arguments = [*(other if self.nodes else head), *common]
         if self.nodes:
-            arguments.remove(f"--temp-dir={self.folder / 'ray'}")  # the head's is taken
+            arguments.remove(f"--temp-dir={self.folder / 'ray'}")  # taken from the head node
         node = Node(arguments, self.folder, len(self.nodes))
         self.nodes.append(node)
         node.wait_until_up()
@@ -108,17 +108,17 @@ class Nodes:
 
 
 @contextmanager
-def ray_nodes(count: int) -> Iterator[Nodes]:
-    """A cluster of ``count`` nodes of one core each, gone at the end."""
-    # Short, since a socket's path may have 107 characters only.
+def ray_cluster(nodes: int) -> Iterator[RayCluster]:
+    """Yield a cluster of ``nodes`` nodes with one core each; kill it at the end."""
+    # A short path, because the path of a socket may have at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="kdray"))
-    nodes = Nodes(folder)
+    cluster = RayCluster(folder)
     try:
-        for _ in range(count):
-            nodes.start()
-        yield nodes
+        for _ in range(nodes):
+            cluster.start()
+        yield cluster
     finally:
-        for node in nodes.nodes:
+        for node in cluster.nodes:
             node.kill()
         shutil.rmtree(folder, ignore_errors=True)
 

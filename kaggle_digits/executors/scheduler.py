@@ -1,0 +1,89 @@
+"""The loop of every executor with workers: assign tasks, forward messages, retry, yield results."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.training.callbacks import TrainingCallback
+from kaggle_digits.training.checkpoint import Checkpoint
+from kaggle_digits.training.executor import Failed, Fitted
+from kaggle_digits.training.fold import FoldTask
+
+# Attempts per task: a killed worker may have been out of memory only because of its neighbours.
+MAX_ATTEMPTS = 3
+
+# A message of a worker, (kind, content):
+# ("callback", (name of a callback's method, its arguments)), ("checkpoint", bytes), and last
+# ("result", Fitted or Failed).
+Message = tuple[str, Any]
+
+
+class Workers(Protocol):
+    """Processes, here or on other machines, that train one task each at a time."""
+
+    def has_room(self) -> bool:
+        """Return whether another task may be started now."""
+
+    def start(self, task: FoldTask, checkpoint: bytes | None) -> None:
+        """Give ``task`` to a worker, which resumes from ``checkpoint`` unless that is None."""
+
+    def messages(self) -> Iterable[tuple[FoldTask, Message]]:
+        """Wait for messages and yield them; a worker that died yields a result too.
+
+        Raises:
+            RunError: no task can be trained by these workers any more.
+        """
+
+    def stop(self) -> None:
+        """End all workers, also those that are training."""
+
+
+def run_tasks(
+    workers: Workers,
+    tasks: Sequence[FoldTask],
+    checkpoint: Callable[[int], Checkpoint],
+    callback: TrainingCallback,
+) -> Iterator[Fitted | Failed]:
+    """Yield the result of every task as it arrives; closing the iterator stops the workers.
+
+    A task whose worker died is tried up to MAX_ATTEMPTS times. A model that cannot be trained
+    fails the same way each time, so its task is not tried again.
+
+    Args:
+        workers: where to train.
+        tasks: what to train.
+        checkpoint: returns the checkpoint of a task by its number.
+        callback: its methods are called for every task, several of which may run at once.
+    """
+    queue, attempts = deque(tasks), Counter[int]()
+    running = 0
+    try:
+        while queue or running:
+            while queue and workers.has_room():
+                task = queue.popleft()
+                attempts[task.member] += 1
+                workers.start(task, checkpoint(task.member).load())
+                running += 1
+            for task, (kind, content) in workers.messages():
+                if kind == "checkpoint":
+                    checkpoint(task.member).save(content)
+                elif kind == "callback":
+                    method, arguments = content
+                    getattr(callback, method)(*arguments)
+                else:
+                    running -= 1
+                    result: Fitted | Failed = content
+                    if isinstance(result, Failed):
+                        error, count = result.error, attempts[task.member]
+                        permanent = isinstance(error, ModelError | UsageError)
+                        if not permanent and count < MAX_ATTEMPTS:
+                            callback.on_message(f"retrying member {task.member + 1}: {error}")
+                            queue.append(task)
+                            continue
+                        result = Failed(task, error, count)
+                    yield result
+    finally:
+        workers.stop()
