@@ -26,7 +26,7 @@ from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.loading import open_picture, prepare
 from kaggle_digits.imaging.segmentation import BOX, center_by_mass
 from kaggle_digits.inference.reader import Reader, open_reader
-from kaggle_digits.metrics.scores import predicted_rows, wilson
+from kaggle_digits.metrics.scores import predicted_rows, wilson_interval
 from kaggle_digits.runs.store import open_run
 
 Pixels = NDArray[np.uint8]
@@ -58,7 +58,7 @@ def _ladder(reader: Reader, folder: Path) -> bool:
     for name, way in LADDER.items():
         images = np.stack([way(picture) for picture in pictures])
         right = reader.predict_proba(images).argmax(axis=1) == truth
-        low, high = wilson(int(right.sum()), len(right))
+        low, high = wilson_interval(int(right.sum()), len(right))
         print(
             f"| {name} | {right.sum()} of {len(right)} ({right.mean():.3f}) "
             f"| {low:.3f}–{high:.3f} |"

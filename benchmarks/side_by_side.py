@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.models import FIRST_SEED, train_once
 from kaggle_digits.core.atomic_io import write_json, write_text
 from kaggle_digits.core.environment import hardware, versions
-from kaggle_digits.metrics.scores import wilson
+from kaggle_digits.metrics.scores import wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -184,7 +184,7 @@ def draw(found: Measured) -> Figure:
 
     @style.styled
     def picture() -> Figure:
-        figure = style.blank(
+        figure = style.new_figure(
             7.2,
             4.6,
             "What a minute of computing buys",
@@ -194,7 +194,7 @@ def draw(found: Measured) -> Figure:
         axes = figure.add_subplot()
         for recipe, runs in found.items():
             peer = recipe.startswith("peer")
-            colour = style.VALIDATION if peer else style.TRAINING
+            colour = style.VAL_COLOR if peer else style.TRAIN_COLOR
             wrong = 100 * (1 - statistics.mean(run["val_accuracy"] for run in runs))
             low, high = _interval(runs)
             seconds = statistics.median(run["train_seconds"] for run in runs)
@@ -236,7 +236,7 @@ def _interval(runs: list[dict[str, Any]]) -> tuple[float, float]:
     """The 95 % interval over all rows that all seeds measured, as shares right."""
     rows = sum(run["n_val"] for run in runs)
     right = sum(round(run["val_accuracy"] * run["n_val"]) for run in runs)
-    return wilson(right, rows)
+    return wilson_interval(right, rows)
 
 
 if __name__ == "__main__":

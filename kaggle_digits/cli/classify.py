@@ -119,12 +119,12 @@ def _entry(name: str, answer: Answer | None, note: str) -> dict[str, Any]:
 
 def _save_steps(name: str, answer: Answer, *, svg: bool) -> None:
     from kaggle_digits.plots import style
-    from kaggle_digits.plots.preparation_steps import steps
+    from kaggle_digits.plots.digit_grids import preprocessing_steps
 
     stem = "stdin" if name == STDIN else Path(name).stem
     numbers = itertools.chain([""], (f"-{k}" for k in itertools.count(2)))
     # Pictures of one name, and what stands there already, keep apart.
     path = next(p for n in numbers if not (p := Path(f"{stem}{STEPS}{n}.png")).exists())
-    with style.vector_copies(svg):
-        style.save(steps(Path(name).name, answer.steps, answer.probabilities), path)
+    with style.svg_copies(svg):
+        style.save(preprocessing_steps(Path(name).name, answer.steps, answer.probabilities), path)
     console.note(f"steps: {path}")

@@ -11,7 +11,7 @@ from kaggle_digits.cli import console
 from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 
 if TYPE_CHECKING:
-    from kaggle_digits.evaluation.comparison import Compared
+    from kaggle_digits.evaluation.comparison import ComparedRun
 
 
 def compare(
@@ -38,28 +38,31 @@ def compare(
 
     from kaggle_digits.core.errors import UsageError
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.evaluation import comparison as comparing
-    from kaggle_digits.evaluation.evaluate import FIGURES
-    from kaggle_digits.evaluation.held_out import held_out
-    from kaggle_digits.plots import style
+    from kaggle_digits.evaluation.comparison import compare_runs, conclusions
+    from kaggle_digits.evaluation.evaluate import FIGURES, load_oof
+    from kaggle_digits.plots import charts, style
     from kaggle_digits.runs import store
 
     if output is not None and output.exists():
         raise UsageError(f"{output} stands already; choose another name with -o")
     dataset = load(data_dir)
     opened = [store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
-    answers = {run.name: held_out(run, dataset) for run in opened}
-    found = comparing.compare(answers, dataset.labels)
+    found = compare_runs({run.name: load_oof(run, dataset) for run in opened}, dataset.labels)
     picture = output or opened[0].path / FIGURES / "compare.png"
-    with style.vector_copies(svg):
-        style.save(comparing.draw(found), picture)
-    words = comparing.in_words(found)
+    figure = charts.run_comparison(
+        [item.run for item in found],
+        [item.score for item in found],
+        [item.against_best for item in found],
+    )
+    with style.svg_copies(svg):
+        style.save(figure, picture)
+    words = conclusions(found)
     if as_json:
         rows = [
             {
                 "run": item.run,
                 **asdict(item.score),
-                "against_best": item.against and asdict(item.against),
+                "against_best": item.against_best and asdict(item.against_best),
             }
             for item in found
         ]
@@ -71,7 +74,7 @@ def compare(
     console.echo(f"picture: {picture}")
 
 
-def _show_compared(found: list[Compared]) -> None:
+def _show_compared(found: list[ComparedRun]) -> None:
     from rich.table import Table
 
     table = Table(
@@ -85,9 +88,9 @@ def _show_compared(found: list[Compared]) -> None:
         table.add_column(column, justify="right")
     for item in found:
         parted = ["–"] * 3
-        if item.against:
-            parted = [f"{item.against.lost:,}", f"{item.against.gained:,}"]
-            parted.append(f"{item.against.p_value:.3g}")
+        if item.against_best:
+            parted = [f"{item.against_best.lost:,}", f"{item.against_best.gained:,}"]
+            parted.append(f"{item.against_best.p_value:.3g}")
         accuracy = console.percent(item.score.accuracy, item.score.ci95)
         table.add_row(console.safe(item.run), accuracy, f"{item.score.log_loss:.4f}", *parted)
     console.print_table(table)

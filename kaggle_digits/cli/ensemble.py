@@ -118,7 +118,7 @@ def _vote_of_files(
     from kaggle_digits.core.atomic_io import sha256
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.submission_csv import read_origin, read_submission
-    from kaggle_digits.ensembling.combiners import vote_labels
+    from kaggle_digits.ensembling.combiners import majority_vote
     from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.runs.submission_files import write_submission_file
 
@@ -139,7 +139,7 @@ def _vote_of_files(
     path = write_submission_file(
         path,
         dataset,
-        vote_labels([answers[file] for file in ordered]),
+        majority_vote([answers[file] for file in ordered]),
         resolve_path=resolve_path,
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
@@ -177,7 +177,7 @@ def show_ensemble(
 def _as_json(runs: Sequence[Run], combined: Ensemble, method: str, path: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
-    adds, temperatures, weights = combined.adds, combined.temperatures, combined.weights
+    adds, temperatures, weights = combined.contributions, combined.temperatures, combined.weights
     return {
         "submission": str(path),
         "method": method,
@@ -213,10 +213,10 @@ def _table(runs: Sequence[Run], combined: Ensemble, method: str) -> Table:
         table.add_column("weight", justify="right")
         for cells, weight in zip(own, combined.weights, strict=True):
             cells.append(f"{weight:.3f}")
-    if combined.adds is not None:
+    if combined.contributions is not None:
         table.add_column("adds\nright", justify="right")
         table.add_column("adds\nlog loss", justify="right")
-        for cells, gain in zip(own, combined.adds, strict=True):
+        for cells, gain in zip(own, combined.contributions, strict=True):
             cells += [console.signed(gain.right, ".0f"), console.signed(gain.log_loss, ".4f")]
     names = [*(run.name for run in runs), f"ensemble ({method})"]
     scores = [*combined.member_scores, combined.score]

@@ -10,8 +10,8 @@ from kaggle_digits.cli import console
 from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
 
 if TYPE_CHECKING:
+    from kaggle_digits.evaluation.comparison import TtaScore
     from kaggle_digits.evaluation.evaluate import Evaluation
-    from kaggle_digits.evaluation.tta_gain import ViewsScore
 
 MOST_PAIRS = 5
 
@@ -49,13 +49,13 @@ def evaluate(
 
         check_tta(tta)
         again = partial(predict_oof, views=tta, each=track_folders("predicting"))
-    with style.vector_copies(svg):
+    with style.svg_copies(svg):
         found = measure(opened, load(data_dir), again)
     if as_json:
         console.print_json(_evaluation_as_json(found))
         return
     _show_evaluation(found)
-    if found.views:
+    if found.tta:
         _show_views(found)
     console.echo(f"figures: {next(iter(found.figures.values())).parent}")
     console.echo(f"report:  {found.report}")
@@ -89,18 +89,18 @@ def _show_evaluation(found: Evaluation) -> None:
     if metrics.pairs:
         pairs = (f"{p.low} and {p.high} ({p.count})" for p in metrics.pairs[:MOST_PAIRS])
         console.echo(f"most confused: {', '.join(pairs)}")
-    if found.mistakes:
-        worst = found.mistakes[0]
+    if found.most_confident_errors:
+        worst = found.most_confident_errors[0]
         console.echo(
             f"worst mistake: {worst.label} read as {worst.predicted} with "
-            f"{worst.sureness} confidence (line {worst.line} of train.csv)"
+            f"{worst.confidence_text} confidence (line {worst.line} of train.csv)"
         )
 
 
 def _show_views(found: Evaluation) -> None:
     from rich.table import Table
 
-    from kaggle_digits.evaluation.tta_gain import best_views
+    from kaggle_digits.evaluation.comparison import best_tta
 
     table = Table(title="The same rows from fewer and more views", title_justify="left")
     for column in (
@@ -108,17 +108,17 @@ def _show_views(found: Evaluation) -> None:
         *("answers changed", "now right", "now wrong", "p (McNemar)"),
     ):
         table.add_column(column, justify="right")
-    for item in found.views:
+    for item in found.tta:
         changes = ["–"] * 4
         if item.views > 1:
-            parted = item.turned
+            parted = item.mcnemar
             changes = [f"{n:,}" for n in (item.changed, parted.gained, parted.lost)]
             changes.append(f"{parted.p_value:.3g}")
         score = item.score
         accuracy = console.percent(score.accuracy, score.ci95)
         table.add_row(str(item.views), accuracy, f"{score.log_loss:.4f}", *changes)
     console.print_table(table)
-    best = best_views(found.views)
+    best = best_tta(found.tta)
     console.echo(
         f"best on these {best.score.n:,} held-out rows: {best.views} "
         f"view{'s' * (best.views > 1)}{_how_sure(best)}; "
@@ -138,8 +138,12 @@ def _evaluation_as_json(found: Evaluation) -> dict[str, Any]:
         "classes": [asdict(item) for item in metrics.classes],
         "confusion": metrics.confusion.tolist(),
         "pairs": [{**asdict(pair), "count": pair.count} for pair in metrics.pairs],
-        "mistakes": [{**asdict(answer), "line": answer.line} for answer in found.mistakes],
-        "doubtful": [{**asdict(answer), "line": answer.line} for answer in found.doubtful],
+        "mistakes": [
+            {**asdict(answer), "line": answer.line} for answer in found.most_confident_errors
+        ],
+        "doubtful": [
+            {**asdict(answer), "line": answer.line} for answer in found.least_confident_correct
+        ],
         "figures": {name: str(path) for name, path in found.figures.items()},
         "report": str(found.report),
     }
@@ -149,32 +153,32 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _how_sure(best: ViewsScore) -> str:
+def _how_sure(best: TtaScore) -> str:
     """Whether more than chance parts the best from one view, as a bracket."""
     if best.views == 1:
         return ""
-    chance = "hardly chance" if best.turned.beyond_chance else "may be chance"
-    return f" (against one view: {chance}, p = {best.turned.p_value:.3g})"
+    chance = "hardly chance" if best.mcnemar.significant else "may be chance"
+    return f" (against one view: {chance}, p = {best.mcnemar.p_value:.3g})"
 
 
 def _views_as_json(found: Evaluation) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from kaggle_digits.evaluation.tta_gain import best_views
+    from kaggle_digits.evaluation.comparison import best_tta
 
-    if not found.views:
+    if not found.tta:
         return {}
     compared = [
         {
             "views": item.views,
             **asdict(item.score),
             "changed": item.changed,
-            **asdict(item.turned),
+            **asdict(item.mcnemar),
         }
-        for item in found.views
+        for item in found.tta
     ]
     return {
-        "tta": found.views[-1].views,
-        "best_tta": best_views(found.views).views,
+        "tta": found.tta[-1].views,
+        "best_tta": best_tta(found.tta).views,
         "views": compared,
     }

@@ -30,19 +30,20 @@ def inspect(
 ) -> None:
     """Show what is in the data: rows, classes, duplicates; draw it into data/figures/."""
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.evaluation import data_inspection as looking
+    from kaggle_digits.evaluation.data_inspection import FIGURES, save_figures
+    from kaggle_digits.evaluation.data_inspection import inspect as inspect_data
     from kaggle_digits.plots import style
     from kaggle_digits.training.recipes import find_augmentation
 
     how = find_augmentation(recipe) if recipe is not None else None
     dataset = load(data_dir)
-    found = looking.inspect(dataset)
+    found = inspect_data(dataset)
     if not as_json:  # before drawing: the facts stand even where no picture can be saved
         _show_inspection(found)
-    with style.vector_copies(svg):
-        pictures = looking.draw(dataset, data_dir / looking.FIGURES)
+    with style.svg_copies(svg):
+        pictures = save_figures(dataset, data_dir / FIGURES)
         if recipe is not None and how is not None:
-            pictures.append(_draw_augmentation(dataset, recipe, how, data_dir / looking.FIGURES))
+            pictures.append(_draw_augmentation(dataset, recipe, how, data_dir / FIGURES))
     if as_json:
         console.print_json(_inspection_as_json(found, pictures))
         return
@@ -53,12 +54,14 @@ def inspect(
 
 def _draw_augmentation(dataset: Dataset, recipe: str, how: Augmentation, folder: Path) -> Path:
     """The picture that needs Keras."""
-    from kaggle_digits.plots import augmentation
+    from kaggle_digits.plots import digit_grids, style
     from kaggle_digits.training.augmentation import augment_images
 
-    images = dataset.train.images[augmentation.one_of_each(dataset.labels)]
-    copies = augment_images(how, images, augmentation.COPIES)
-    return augmentation.draw(images, copies, recipe, how.summary, folder)
+    images = dataset.train.images[digit_grids.first_of_each_class(dataset.labels)]
+    copies = augment_images(how, images, digit_grids.COPIES)
+    path = folder / f"augmentation-{recipe}.png"
+    style.save(digit_grids.augmented_digits(images, copies, recipe, how.summary), path)
+    return path
 
 
 def _show_inspection(found: Inspection) -> None:

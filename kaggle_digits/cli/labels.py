@@ -22,25 +22,25 @@ def labels(
 ) -> None:
     """List labels of train.csv that are likely wrong, as a picture and a CSV in the run folder."""
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.evaluation.held_out import held_out
-    from kaggle_digits.evaluation.label_errors import label_errors
+    from kaggle_digits.evaluation.evaluate import load_oof
+    from kaggle_digits.evaluation.label_errors import write_label_errors
     from kaggle_digits.plots import style
     from kaggle_digits.runs import store
 
     opened = store.open_run(runs_dir, run)
     dataset = load(data_dir)
-    with style.vector_copies(svg):
-        found = label_errors(opened, dataset, held_out(opened, dataset))
+    with style.svg_copies(svg):
+        found = write_label_errors(opened, dataset, load_oof(opened, dataset))
     if as_json:
         rows = [
             {
-                "line": item.answer.line,
-                "label": item.answer.label,
-                "suggested": item.answer.predicted,
-                "confidence": item.answer.confidence,
+                "line": item.prediction.line,
+                "label": item.prediction.label,
+                "suggested": item.prediction.predicted,
+                "confidence": item.prediction.confidence,
                 "label_probability": item.label_probability,
             }
-            for item in found.found
+            for item in found.errors
         ]
         console.print_json(
             {
@@ -48,21 +48,21 @@ def labels(
                 "n": found.rows,
                 "label_errors": rows,
                 "table": str(found.table),
-                "picture": found.picture and str(found.picture),
+                "picture": found.figure and str(found.figure),
             }
         )
         return
     console.echo(
-        f"{found.run}: of {found.rows:,} held-out labels {len(found.found):,} may be wrong "
+        f"{found.run}: of {found.rows:,} held-out labels {len(found.errors):,} may be wrong "
         "(confident learning)"
     )
-    for item in found.found[:MOST_LINES]:
-        answer = item.answer
+    for item in found.errors[:MOST_LINES]:
+        answer = item.prediction
         console.echo(
             f"line {answer.line}: labelled {answer.label}, read as {answer.predicted} "
-            f"({answer.sureness} sure)"
+            f"({answer.confidence_text} sure)"
         )
     console.echo(f"table:   {found.table}")
-    if found.picture:
-        console.echo(f"picture: {found.picture}")
+    if found.figure:
+        console.echo(f"picture: {found.figure}")
         console.note("some are merely badly written: look at the picture before you change a label")

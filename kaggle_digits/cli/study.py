@@ -62,7 +62,7 @@ def study(
     for option, value in options.items():
         if value is not None and option not in chosen.options:
             raise UsageError(f"study {name} has no option --{option}: kd study --help")
-    with style.vector_copies(svg), StudyProgress({chosen.name: chosen.cost}) as progress:
+    with style.svg_copies(svg), StudyProgress({chosen.name: chosen.cost}) as progress:
         setting = _setting(data_dir, quick, seed, progress)
         setting = replace(setting, rows=rows, noise=noise, level=level)
         found = repeat(chosen, setting, runs_dir)
@@ -90,7 +90,7 @@ def reproduce(
 
     found = []
     costs = {name: each.cost for name, each in STUDIES.items()}
-    with style.vector_copies(svg), StudyProgress(costs) as progress:
+    with style.svg_copies(svg), StudyProgress(costs) as progress:
         setting = _setting(data_dir, quick, seed, progress)
         for one in repeat_all(list(STUDIES.values()), setting, runs_dir):
             progress.finished(one.study.name, one.seconds)

@@ -142,7 +142,7 @@ def _leave(
     from kaggle_digits.tuning.results import draw_importance, too_good, write_recipe
 
     written = write_recipe(found, output)
-    with style.vector_copies(svg):
+    with style.svg_copies(svg):
         picture = draw_importance(found, base)
     best = found.best
     assert best is not None

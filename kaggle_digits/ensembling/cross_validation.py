@@ -1,4 +1,7 @@
-"""What an ensemble, and each run in it, is worth: no row is judged by what was learnt on it."""
+"""Cross-validate an ensemble and what each of its runs contributes.
+
+The predictions of a row never depend on temperatures, weights or a stack fitted on that row.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.ensembling.combiners import LEARNERS, Learn
-from kaggle_digits.metrics.calibration import apply_temperature, temperature
+from kaggle_digits.ensembling.combiners import FITTERS, Fitter, apply_temperatures
+from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.runs.run import Probabilities
 
-# Folds by which an ensemble is judged: each row by a combination that never saw it.
-JUDGING_FOLDS = 5
+CV_FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Gain:
-    """What an ensemble is with one of its runs, less what it is without, on the same rows.
+class Contribution:
+    """Metrics of an ensemble minus those of the ensemble without one of its runs.
 
     Attributes:
-        right: rows right; above 0 where the run helps.
-        log_loss: in nats a row; below 0 where the run helps.
+        right: difference in rows predicted correctly; above 0 if the run helps.
+        log_loss: difference in nats per row; below 0 if the run helps.
     """
 
     right: int
@@ -33,117 +35,119 @@ class Gain:
 
 @dataclass(frozen=True)
 class Fold:
-    """One of the parts that the rows are judged in.
+    """One fold of the cross-validation over the common rows.
 
     Attributes:
-        known: (runs, n, 10) float32 out-of-fold probabilities, after temperatures (where the method
-            has any) that were learnt without the judged rows.
-        judged: (n,) bool: the rows that nothing is learnt on here.
+        probabilities: (runs, n, 10) float32 out-of-fold probabilities of the runs, after
+            temperatures fitted without the validation rows if the method is calibrated.
+        validation: (n,) bool, the rows that nothing is fitted on in this fold.
     """
 
-    known: NDArray[np.float32]
-    judged: NDArray[np.bool_]
+    probabilities: NDArray[np.float32]
+    validation: NDArray[np.bool_]
 
 
-def judging_folds(
+def make_folds(
     stacked: NDArray[np.float32],
     labels: NDArray[np.uint8],
     rows: NDArray[np.int64],
     *,
     calibrated: bool,
 ) -> list[Fold]:
-    """The parts in which each common row is judged once.
+    """Split the common rows into at most five folds, stratified by digit.
 
-    Dealt out digit by digit, so that every fold has its share of each, however few rows there are.
+    scikit-learn's StratifiedKFold is not used because it refuses fewer rows of a digit than folds.
 
     Args:
-        stacked: (runs, n_train, 10) out-of-fold probabilities, NaN where never validated.
+        stacked: (runs, n_train, 10) out-of-fold probabilities, NaN for rows never validated.
         labels: (n_train,) uint8.
-        rows: (n,) indices of the rows that every run predicted.
-        calibrated: whether each run gets a temperature, learnt on all its rows but the judged.
-
-    Returns:
-        At most five folds; none where ``rows`` is empty.
+        rows: (n,) indices of the rows that every run predicted; no rows give no folds.
+        calibrated: whether to apply to each run a temperature, fitted on all rows that it
+            predicted except the fold's validation rows.
     """
     order = np.random.default_rng(0).permutation(len(rows))
     order = order[np.argsort(labels[rows][order], kind="stable")]
     fold_of = np.empty(len(rows), np.int64)
-    fold_of[order] = np.arange(len(rows)) % JUDGING_FOLDS
+    fold_of[order] = np.arange(len(rows)) % CV_FOLDS
     folds = []
-    for fold in range(min(JUDGING_FOLDS, len(rows))):
-        judged, known = fold_of == fold, stacked[:, rows]
+    for fold in range(min(CV_FOLDS, len(rows))):
+        validation, probabilities = fold_of == fold, stacked[:, rows]
         if calibrated:
-            seen = np.ones(len(labels), bool)
-            seen[rows[judged]] = False
-            known = tempered(known, [temperature(run[seen], labels[seen]) for run in stacked])
-        folds.append(Fold(known, judged))
+            fit_on = np.ones(len(labels), bool)
+            fit_on[rows[validation]] = False
+            temperatures = [fit_temperature(run[fit_on], labels[fit_on]) for run in stacked]
+            probabilities = apply_temperatures(probabilities, temperatures)
+        folds.append(Fold(probabilities, validation))
     return folds
 
 
-def judge(
-    method: str, folds: Sequence[Fold], truth: NDArray[np.uint8], members: Sequence[int]
-) -> tuple[Probabilities, Learn]:
-    """Cross-validate some of the runs together.
+def cross_validate(
+    method: str, folds: Sequence[Fold], labels: NDArray[np.uint8], members: Sequence[int]
+) -> tuple[Probabilities, Fitter]:
+    """Cross-validate an ensemble of some of the runs.
 
-    Weights are kept only where they lower the log loss; else it is the mean that is judged. That
-    one choice of two is made on the rows it is judged on.
+    The fitted weights of method ``weighted`` are used only if they have a lower cross-validated log
+    loss than equal weights. This choice between two is made on the rows it is evaluated on.
 
     Args:
-        method: one of ``blend.METHODS``.
-        folds: of ``judging_folds``.
-        truth: (n,) labels of the common rows.
-        members: places of the runs to put together.
+        method: one of ``combiners.METHODS``.
+        folds: from ``make_folds``.
+        labels: (n,) labels of the common rows.
+        members: positions of the runs to combine.
 
     Returns:
-        (n, 10) float32 probabilities, each row's learnt without it, and what learns the like.
+        (n, 10) float32 probabilities and the fitter that made them.
     """
-    learn, equal = LEARNERS[method], LEARNERS["mean"]
-    judged = _cross_validated(learn, folds, truth, members)
+    fitter, unweighted = FITTERS[method], FITTERS["mean"]
+    probabilities = _cross_validated(fitter, folds, labels, members)
     if method == "weighted":
-        unweighted = _cross_validated(equal, folds, truth, members)
-        if _log_loss(judged, truth) >= _log_loss(unweighted, truth):
-            return unweighted, equal
-    return judged, learn
+        equal = _cross_validated(unweighted, folds, labels, members)
+        if _log_loss(probabilities, labels) >= _log_loss(equal, labels):
+            return equal, unweighted
+    return probabilities, fitter
 
 
 def _cross_validated(
-    learn: Learn, folds: Sequence[Fold], truth: NDArray[np.uint8], members: Sequence[int]
+    fitter: Fitter, folds: Sequence[Fold], labels: NDArray[np.uint8], members: Sequence[int]
 ) -> Probabilities:
-    judged = np.empty((len(truth), CLASSES), np.float32)
+    combined = np.empty((len(labels), CLASSES), np.float32)
     for fold in folds:
-        known = fold.known[list(members)]
-        combined = learn(known[:, ~fold.judged], truth[~fold.judged])
-        judged[fold.judged] = combined(known[:, fold.judged])
-    return judged
+        probabilities, validation = fold.probabilities[list(members)], fold.validation
+        combiner = fitter(probabilities[:, ~validation], labels[~validation])
+        combined[validation] = combiner(probabilities[:, validation])
+    return combined
 
 
-def member_gains(
-    method: str, folds: Sequence[Fold], truth: NDArray[np.uint8], whole: Probabilities
-) -> list[Gain]:
-    """What each member adds: ``whole`` (n, 10) less what is made, and judged alike, without it."""
-    gains = []
-    members = range(len(folds[0].known))
+def contributions(
+    method: str, folds: Sequence[Fold], labels: NDArray[np.uint8], ensemble: Probabilities
+) -> list[Contribution]:
+    """Measure each run's contribution by cross-validating the ensemble without it.
+
+    Args:
+        method: one of ``combiners.METHODS``.
+        folds: from ``make_folds``.
+        labels: (n,) labels of the common rows.
+        ensemble: (n, 10) cross-validated probabilities of all runs.
+    """
+    members = range(len(folds[0].probabilities))
+    result = []
     for left_out in members:
         others = [member for member in members if member != left_out]
-        without, _ = judge(method, folds, truth, others)
-        gained = _right(whole, truth) - _right(without, truth)
-        gains.append(Gain(gained, _log_loss(whole, truth) - _log_loss(without, truth)))
-    return gains
+        without, _ = cross_validate(method, folds, labels, others)
+        result.append(
+            Contribution(
+                right=_correct(ensemble, labels) - _correct(without, labels),
+                log_loss=_log_loss(ensemble, labels) - _log_loss(without, labels),
+            )
+        )
+    return result
 
 
-def _right(probabilities: Probabilities, truth: NDArray[np.uint8]) -> int:
-    return int((probabilities.argmax(axis=1) == truth).sum())
+def _correct(probabilities: Probabilities, labels: NDArray[np.uint8]) -> int:
+    return int((probabilities.argmax(axis=1) == labels).sum())
 
 
-def _log_loss(probabilities: Probabilities, truth: NDArray[np.uint8]) -> float:
-    found = score(probabilities, truth)
-    assert found is not None  # only asked for where there are rows
-    return found.log_loss
-
-
-def tempered(
-    probabilities: NDArray[np.float32], temperatures: Sequence[float]
-) -> NDArray[np.float32]:
-    """(runs, n, 10) float32, each run by its own temperature."""
-    each = zip(probabilities, temperatures, strict=True)
-    return np.stack([apply_temperature(run, warmth) for run, warmth in each])
+def _log_loss(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float:
+    result = score(probabilities, labels)
+    assert result is not None  # called only if there are common rows
+    return result.log_loss

@@ -1,4 +1,4 @@
-"""Several runs → one set of probabilities; what is learnt is learnt on out-of-fold rows only."""
+"""Combine several runs into one set of probabilities, fitted on out-of-fold rows only."""
 
 from __future__ import annotations
 
@@ -10,48 +10,52 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.ensembling.combiners import LEARNERS, METHODS, best_weights, weighted
-from kaggle_digits.ensembling.cross_validation import (
-    JUDGING_FOLDS,
-    Gain,
-    judge,
-    judging_folds,
-    member_gains,
-    tempered,
+from kaggle_digits.ensembling.combiners import (
+    FITTERS,
+    METHODS,
+    apply_temperatures,
+    fit_weights,
+    weighted_mean,
 )
-from kaggle_digits.metrics.calibration import temperature
+from kaggle_digits.ensembling.cross_validation import (
+    CV_FOLDS,
+    Contribution,
+    contributions,
+    cross_validate,
+    make_folds,
+)
+from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import Score, predicted_rows, score
 from kaggle_digits.runs.run import Probabilities, Run
 
-# Whose runs' probabilities are averaged, and so must mean the same: each gets its temperature.
+# Methods that average probabilities, so every run first gets its temperature.
 CALIBRATED = ("mean", "weighted")
-LEARNT = ("weighted", "stack")
+FITTED = ("weighted", "stack")
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Several runs put together.
+    """The combined probabilities of several runs and their metrics.
 
     Attributes:
         test: (n_test, 10) float32 probabilities (for ``vote``: shares of votes).
-        oof: (n_train, 10) float32, NaN where not every run has a prediction.
-        score: of ``oof``, by cross-validation: no row is judged by temperatures or weights that
-            were learnt on it. None where no row is common.
-        member_scores: of each run as it stands, on the same rows.
-        adds: what each run adds to the others, by the same method, on the same rows and
-            cross-validated alike; None where no row is common.
-        temperatures: (runs,) of ``mean`` and ``weighted``, each learnt on all out-of-fold rows of
-            its run, 1 where it has none; None for other methods.
-        weights: (runs,) of ``weighted``, summing to 1; None for other methods.
-        weights_help: whether learnt weights have a lower cross-validated log loss than equal ones;
-            where they have not, ``weights`` are equal. None for other methods than ``weighted``.
+        oof: (n_train, 10) float32 cross-validated probabilities, NaN unless every run has a
+            prediction.
+        score: of ``oof``; None without common rows.
+        member_scores: of each run's own probabilities on the common rows.
+        contributions: of each run, cross-validated on the same rows; None without common rows.
+        temperatures: (runs,) of ``mean`` and ``weighted``, each fitted on all out-of-fold rows of
+            its run, 1 if it has none; None for the other methods.
+        weights: (runs,) of ``weighted``, summing to 1; None for the other methods.
+        weights_help: whether fitted weights have a lower cross-validated log loss than equal ones;
+            if not, ``weights`` are equal. None for other methods than ``weighted``.
     """
 
     test: Probabilities
     oof: Probabilities
     score: Score | None
     member_scores: list[Score | None]
-    adds: list[Gain] | None
+    contributions: list[Contribution] | None
     temperatures: list[float] | None
     weights: list[float] | None
     weights_help: bool | None
@@ -61,20 +65,20 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
     """Combine finished runs.
 
     Args:
-        runs: at least two, trained on the same data; the first breaks ties of votes.
+        runs: at least two, trained on the same data; in a tied vote the first run decides.
         labels: (n_train,) uint8.
         method: ``mean`` of probabilities after temperature, ``vote``, ``weighted`` mean after
             temperature, or ``stack`` (logistic regression on log-probabilities).
 
     Raises:
         UsageError: fewer than two runs or an unknown method.
-        RunError: the runs were trained on other data than each other, or, for ``weighted`` and
-            ``stack``, by other splits.
+        RunError: the runs were trained on different data or, for ``weighted`` and ``stack``, with
+            different splits.
     """
     check_method(method)
     if len(runs) < 2:
         raise UsageError("an ensemble needs at least two runs: kd ensemble RUN RUN")
-    _check_together(runs, method)
+    _check_same_data(runs, method)
     return combine([run.oof() for run in runs], [run.test() for run in runs], labels, method)
 
 
@@ -84,37 +88,51 @@ def combine(
     labels: NDArray[np.uint8],
     method: str,
 ) -> Ensemble:
-    """Combine probabilities: ``oofs`` each (n_train, 10) with NaN rows, ``tests`` (n_test, 10).
+    """Combine the probabilities of runs.
+
+    Args:
+        oofs: (n_train, 10) float32 per run, NaN for rows never validated.
+        tests: (n_test, 10) float32 per run.
+        labels: (n_train,) uint8.
+        method: as in ``ensemble_runs``.
 
     Raises:
-        RunError: ``weighted`` or ``stack`` has too few rows that every run predicted.
+        RunError: too few rows were predicted by every run to fit ``weighted`` or ``stack``.
     """
-    stacked, tested = np.stack(oofs), np.stack(tests)
-    rows = predicted_rows(stacked.transpose(1, 0, 2).reshape(len(labels), -1))
+    oof, test = np.stack(oofs), np.stack(tests)
+    rows = predicted_rows(oof.transpose(1, 0, 2).reshape(len(labels), -1))
     truth = labels[rows]
-    if method in LEARNT:
-        _check_enough(truth, method)
+    if method in FITTED:
+        _check_enough_rows(truth, method)
     calibrated = method in CALIBRATED
-    folds = judging_folds(stacked, labels, rows, calibrated=calibrated)
-    judged, learn = judge(method, folds, truth, range(len(oofs)))
-    known, temperatures = stacked[:, rows], None
+    folds = make_folds(oof, labels, rows, calibrated=calibrated)
+    validated, fitter = cross_validate(method, folds, truth, range(len(oofs)))
+
+    # The final combiner is fitted on all common rows.
+    common, temperatures = oof[:, rows], None
     if calibrated:
-        temperatures = [temperature(member, labels) for member in oofs]
-        known, tested = tempered(known, temperatures), tempered(tested, temperatures)
+        temperatures = [fit_temperature(run, labels) for run in oofs]
+        common, test = (
+            apply_temperatures(common, temperatures),
+            apply_temperatures(test, temperatures),
+        )
     weights, weights_help = None, None
     if method == "weighted":
-        weights_help = learn is LEARNERS["weighted"]
+        weights_help = fitter is FITTERS["weighted"]
         equal = np.full(len(oofs), 1 / len(oofs))
-        weights = best_weights(known, truth) if weights_help else equal
-    combined = learn(known, truth) if weights is None else weighted(weights)
-    oof = np.full((len(labels), CLASSES), np.nan, np.float32)
-    oof[rows] = judged
+        weights = fit_weights(common, truth) if weights_help else equal
+        combined_test = weighted_mean(test, weights)
+    else:
+        combined_test = fitter(common, truth)(test)
+
+    combined_oof = np.full((len(labels), CLASSES), np.nan, np.float32)
+    combined_oof[rows] = validated
     return Ensemble(
-        test=combined(tested),
-        oof=oof,
-        score=score(judged, truth),
-        member_scores=[score(member[rows], truth) for member in oofs],
-        adds=member_gains(method, folds, truth, judged) if len(rows) else None,
+        test=combined_test,
+        oof=combined_oof,
+        score=score(validated, truth),
+        member_scores=[score(run[rows], truth) for run in oofs],
+        contributions=contributions(method, folds, truth, validated) if len(rows) else None,
         temperatures=temperatures,
         weights=None if weights is None else weights.tolist(),
         weights_help=weights_help,
@@ -122,33 +140,37 @@ def combine(
 
 
 def check_method(method: str) -> None:
-    """Raise UsageError for a method that is not offered."""
+    """Raise UsageError unless ``method`` is one of ``METHODS``."""
     if method not in METHODS:
-        raise UsageError(f"--method {method} is unknown; one of: {', '.join(METHODS)}")
+        raise UsageError(f"--method {method} is unknown; choose one of: {', '.join(METHODS)}")
 
 
-def _check_enough(truth: NDArray[np.uint8], method: str) -> None:
-    if not len(truth):
+def _check_enough_rows(labels: NDArray[np.uint8], method: str) -> None:
+    if not len(labels):
         raise RunError(
-            f"--method {method} learns on out-of-fold rows, and these runs have none in "
-            "common; train them with the same --folds and --seed, or take --method mean"
+            f"--method {method} is fitted on out-of-fold rows, and these runs have none in common; "
+            "train them with the same --folds and --seed, or use --method mean"
         )
-    if np.bincount(truth).max() < JUDGING_FOLDS:
-        raise RunError(f"{len(truth)} out-of-fold rows are too few to learn from; --method mean")
+    if np.bincount(labels).max() < CV_FOLDS:
+        raise RunError(
+            f"{len(labels)} common out-of-fold rows are too few to fit --method {method}; "
+            "use --method mean"
+        )
 
 
-def _check_together(runs: Sequence[Run], method: str) -> None:
-    configs = [run.config() for run in runs]
-    for run, config in zip(runs[1:], configs[1:], strict=True):
+def _check_same_data(runs: Sequence[Run], method: str) -> None:
+    first, config = runs[0], runs[0].config()
+    for run in runs[1:]:
+        other = run.config()
         for file in ("train", "test"):
-            if config["data"][f"{file}_sha256"] != configs[0]["data"][f"{file}_sha256"]:
+            if other["data"][f"{file}_sha256"] != config["data"][f"{file}_sha256"]:
                 raise RunError(
-                    f"runs {runs[0].name} and {run.name} were trained with different {file}.csv; "
+                    f"runs {first.name} and {run.name} were trained with different {file}.csv; "
                     "an ensemble needs the same data"
                 )
-        if method in LEARNT and config["split_fingerprint"] != configs[0]["split_fingerprint"]:
+        if method in FITTED and other["split_fingerprint"] != config["split_fingerprint"]:
             raise RunError(
-                f"runs {runs[0].name} and {run.name} held out different rows, so --method "
-                f"{method} cannot learn from them; train with the same --folds, --repeats, "
-                "--val-fraction, --rows and --seed, or take --method mean"
+                f"runs {first.name} and {run.name} held out different rows, so --method {method} "
+                "cannot be fitted on them; train with the same --folds, --repeats, --val-fraction, "
+                "--rows and --seed, or use --method mean"
             )

@@ -1,180 +1,153 @@
-"""Which run is better, and is it chance? Runs measured on the rows that all of them held out."""
+"""Compare models on the same held-out rows: several runs, or one run with and without TTA."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.metrics.mcnemar import Turned, turned
+from kaggle_digits.metrics.mcnemar import McNemarResult, mcnemar
 from kaggle_digits.metrics.scores import Score, predicted_rows, score
-from kaggle_digits.plots import style
 from kaggle_digits.runs.run import Probabilities
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-FEWEST = 2
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One run beside the best.
+class ComparedRun:
+    """One run compared with the best.
 
     Attributes:
         run: its name.
         score: on the rows that all runs held out.
-        against: rows that part it from the best: ``gained`` are those that only the best reads
-            rightly, ``lost`` those that only this one does. None for the best itself.
+        against_best: McNemar's test; ``gained`` counts rows that only the best predicts correctly,
+            ``lost`` rows that only this run does. None for the best itself.
     """
 
     run: str
     score: Score
-    against: Turned | None
+    against_best: McNemarResult | None
 
 
-def compare(answers: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -> list[Compared]:
-    """Measure runs on the rows that all of them held out, best first.
+@dataclass(frozen=True)
+class TtaScore:
+    """The score with a number of test-time augmentation views, compared with one view.
+
+    Attributes:
+        views: of each image, whose probabilities are averaged.
+        score: on the held-out rows.
+        changed: rows with another prediction than with one view.
+        mcnemar: McNemar's test; ``gained`` counts rows correct only with ``views`` views.
+    """
+
+    views: int
+    score: Score
+    changed: int
+    mcnemar: McNemarResult
+
+
+def compare_runs(oofs: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -> list[ComparedRun]:
+    """Score runs on the rows that all of them held out.
 
     Args:
-        answers: run → (n_train, 10) float32 out-of-fold probabilities, NaN where never held out.
+        oofs: run → (n_train, 10) float32 out-of-fold probabilities, NaN for rows not held out.
         labels: (n_train,) uint8.
 
     Returns:
-        Most accurate first; of equals the one with the lower log loss.
+        Highest accuracy first; of equals, lowest log loss first.
 
     Raises:
         UsageError: fewer than two runs.
-        RunError: there is no row that all of them held out.
+        RunError: no row was held out by all runs.
     """
-    if len(answers) < FEWEST:
-        raise UsageError("one run cannot be compared; name two or more: kd compare RUN RUN")
-    known = [set(predicted_rows(found).tolist()) for found in answers.values()]
-    rows = np.array(sorted(set.intersection(*known)), np.int64)
+    if len(oofs) < 2:
+        raise UsageError("a comparison needs at least two runs: kd compare RUN RUN")
+    rows = np.flatnonzero(~np.isnan(np.stack(list(oofs.values()))).any(axis=(0, 2)))
     if not len(rows):
         raise RunError(
-            f"runs {', '.join(answers)} held out different rows, so no row can compare them; "
+            f"runs {', '.join(oofs)} held out different rows, so no row can compare them; "
             "train them with the same --seed and --val-fraction, or with --folds"
         )
     truth = labels[rows]
-    scores = {run: _scored(found[rows], truth) for run, found in answers.items()}
+    scores = {run: _score(oof[rows], truth) for run, oof in oofs.items()}
+    correct = {run: oof[rows].argmax(axis=1) == truth for run, oof in oofs.items()}
     order = sorted(scores, key=lambda run: (-scores[run].accuracy, scores[run].log_loss))
-    right = {run: answers[run][rows].argmax(axis=1) == truth for run in order}
     best = order[0]
     return [
-        Compared(run, scores[run], turned(right[run], right[best]) if run != best else None)
+        ComparedRun(run, scores[run], mcnemar(correct[run], correct[best]) if run != best else None)
         for run in order
     ]
 
 
-def in_words(compared: Sequence[Compared]) -> list[str]:
-    """A sentence for each run but the best: is the best better, and is it chance?"""
+def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
+    """Write a sentence for each run but the best: is the best better by more than chance?"""
     best, *others = compared
-    said = []
+    sentences = []
     for other in others:
-        parted = other.against
-        assert parted is not None
+        test = other.against_best
+        assert test is not None
         rows = (
-            f"{parted.gained:,} row{'s' * (parted.gained != 1)} only {best.run} reads rightly, "
-            f"{parted.lost:,} only {other.run}"
+            f"{test.gained:,} row{'s' * (test.gained != 1)} only {best.run} predicts correctly, "
+            f"{test.lost:,} only {other.run}"
         )
-        if parted.gained == parted.lost:
-            said.append(f"{other.run} is as often right as {best.run}: {rows}")
-        elif parted.beyond_chance:
-            said.append(
-                f"{best.run} is better than {other.run}, by more than chance would give: {rows} "
-                f"(p = {parted.p_value:.2g})"
+        if test.gained == test.lost:
+            sentences.append(f"{other.run} and {best.run} have the same accuracy: {rows}")
+        elif test.significant:
+            sentences.append(
+                f"{best.run} is significantly better than {other.run}: {rows} "
+                f"(p = {test.p_value:.2g})"
             )
         else:
-            said.append(
-                f"{best.run} is ahead of {other.run}, but chance alone may do so: {rows} "
-                f"(p = {parted.p_value:.2g}; below 0.05 it would be hardly chance)"
+            sentences.append(
+                f"{best.run} is ahead of {other.run}, but this may be chance: {rows} "
+                f"(p = {test.p_value:.2g}; below 0.05 would be significant)"
             )
     if len(others) > 1:
-        said.append(
-            f"the best of {len(compared)} was chosen on the rows it is measured on, so its figure "
-            "is a little too high"
+        sentences.append(
+            f"the best of {len(compared)} was chosen on the rows it is evaluated on, so its "
+            "accuracy is slightly optimistic"
         )
-    return said
+    return sentences
 
 
-@style.styled
-def draw(compared: Sequence[Compared]) -> Figure:
-    """Accuracy of each run with its interval; beside it the rows that part it from the best.
+def compare_tta(
+    by_views: Mapping[int, Probabilities], labels: NDArray[np.integer]
+) -> tuple[TtaScore, ...]:
+    """Compare each number of views with one view on the same rows, fewest views first.
 
     Args:
-        compared: from ``compare``.
+        by_views: number of views, including 1 → (n, 10), NaN in the same rows for all.
+        labels: (n,) integers 0 to 9.
+
+    Raises:
+        RunError: there is no row with a prediction.
     """
-    best = compared[0]
-    figure = style.blank(
-        9.6,
-        2.3 + 0.55 * len(compared),
-        f"{len(compared)} runs on the same {best.score.n:,} held-out rows",
-        "Left: lines are 95 % Wilson intervals. Right: rows that part a run from the best; p is "
-        "McNemar's exact test,\nhow often chance alone would part them so far.",
-    )
-    left, right = figure.subplots(1, 2, sharey=True)
-    places = np.arange(len(compared))
-    for place, item in enumerate(compared):
-        low, high = item.score.ci95
-        left.plot([100 * low, 100 * high], [place, place], color=style.TRAINING, linewidth=2.5)
-        left.plot(100 * item.score.accuracy, place, "o", color=style.TRAINING, markersize=8)
-        left.annotate(
-            f"{100 * item.score.accuracy:.2f} %",
-            (100 * item.score.accuracy, place),
-            (0, 8),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-        )
-        if item.against is None:
-            right.annotate(
-                "the best",
-                (0, place),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                color=style.MUTED,
+    rows = predicted_rows(by_views[1])
+    if not len(rows):
+        raise RunError("there are no predictions to evaluate")
+    truth = labels[rows]
+    one_view = by_views[1][rows].argmax(axis=1)
+    scores = []
+    for views, probabilities in sorted(by_views.items()):
+        predicted = probabilities[rows].argmax(axis=1)
+        scores.append(
+            TtaScore(
+                views=views,
+                score=_score(probabilities[rows], truth),
+                changed=int((predicted != one_view).sum()),
+                mcnemar=mcnemar(one_view == truth, predicted == truth),
             )
-            continue
-        right.barh(place, item.against.gained, height=0.45, color=style.TRAINING)
-        right.barh(place, -item.against.lost, height=0.45, color=style.VALIDATION)
-        right.annotate(
-            f"{item.against.gained:,}   p = {item.against.p_value:.2g}",
-            (item.against.gained, place),
-            (5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
         )
-        right.annotate(
-            f"{item.against.lost:,}",
-            (-item.against.lost, place),
-            (-5, 0),
-            textcoords="offset points",
-            va="center",
-            ha="right",
-            fontsize=9,
-        )
-    right.axvline(0, color=style.INK, linewidth=0.8)
-    left.set_yticks(places, [item.run for item in compared])
-    left.set_ylim(len(compared) - 0.4, -0.6)
-    left.set(xlabel="accuracy (%)")
-    right.set(xlabel=f"rows right by this run only  |  by {best.run} only")
-    right.xaxis.set_major_formatter(lambda value, _: f"{abs(value):,.0f}")
-    right.margins(x=0.45)
-    left.margins(x=0.12)
-    left.grid(axis="x")
-    for axes in (left, right):
-        axes.tick_params(axis="y", length=0)
-    return figure
+    return tuple(scores)
 
 
-def _scored(probabilities: Probabilities, truth: NDArray[np.uint8]) -> Score:
-    found = score(probabilities, truth)
-    assert found is not None
-    return found
+def best_tta(scores: Sequence[TtaScore]) -> TtaScore:
+    """Return the most accurate; of equals the one with the lower log loss, then fewer views."""
+    return min(scores, key=lambda s: (-s.score.accuracy, s.score.log_loss, s.views))
+
+
+def _score(probabilities: Probabilities, labels: NDArray[np.integer]) -> Score:
+    result = score(probabilities, labels)
+    assert result is not None
+    return result

@@ -1,4 +1,4 @@
-"""What stands in the data folder, before anything is trained on it."""
+"""Facts about the data folder before training: rows, classes, duplicates, and figures of them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ FIGURES = "figures"
 
 
 @dataclass(frozen=True)
-class Part:
-    """One of the two files.
+class FileSummary:
+    """Facts about train.csv or test.csv.
 
     Attributes:
-        rows: images in it.
+        rows: number of images.
         columns: of the CSV file.
-        missing: cells without a value; 0 always, since a file with one is refused on reading.
+        missing: cells without a value; always 0, since reading refuses a file with one.
         lowest: smallest pixel value.
         highest: largest pixel value.
-        duplicates: rows whose pixels equal an earlier row's.
-        blank: rows without any ink.
+        duplicates: rows whose pixels equal those of an earlier row.
+        blank: rows whose pixels are all 0.
         bytes: memory of the pixels.
     """
 
@@ -46,49 +46,49 @@ class Part:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Facts about the data.
+    """Facts about a data folder.
 
     Attributes:
-        source: where the files came from.
+        source: of the files.
         train: train.csv.
         test: test.csv.
         classes: labelled rows of each digit, 0 to 9.
-        contradictions: different images that stand in train.csv under more than one label.
-        test_in_train: rows of test.csv whose pixels also stand in train.csv.
+        contradictions: different images that occur in train.csv with more than one label.
+        test_in_train: rows of test.csv whose pixels also occur in train.csv.
     """
 
     source: str
-    train: Part
-    test: Part
+    train: FileSummary
+    test: FileSummary
     classes: tuple[int, ...]
     contradictions: int
     test_in_train: int
 
 
 def inspect(dataset: Dataset) -> Inspection:
-    """Count what is in ``dataset``; 42,000 + 28,000 rows take well under a second."""
+    """Summarize ``dataset``; 42,000 + 28,000 rows take well under a second."""
     train_rows = [image.tobytes() for image in dataset.train.images]
     test_rows = [image.tobytes() for image in dataset.test.images]
-    known = set(train_rows)
-    readings = Counter(
+    train_set = set(train_rows)
+    labels_per_image = Counter(
         image for image, _ in set(zip(train_rows, dataset.labels.tolist(), strict=True))
     )
     return Inspection(
         source=dataset.source.source,
-        train=_part(dataset.train, len(TRAIN_COLUMNS), len(known)),
-        test=_part(dataset.test, len(PIXEL_COLUMNS), len(set(test_rows))),
+        train=_summarize(dataset.train, len(TRAIN_COLUMNS), len(train_set)),
+        test=_summarize(dataset.test, len(PIXEL_COLUMNS), len(set(test_rows))),
         classes=tuple(np.bincount(dataset.labels, minlength=CLASSES).tolist()),
-        contradictions=sum(labels > 1 for labels in readings.values()),
-        test_in_train=sum(row in known for row in test_rows),
+        contradictions=sum(count > 1 for count in labels_per_image.values()),
+        test_in_train=sum(row in train_set for row in test_rows),
     )
 
 
-def draw(dataset: Dataset, folder: Path, seed: int = 0) -> list[Path]:
-    """Save the pictures of ``dataset`` into ``folder`` and return their paths.
+def save_figures(dataset: Dataset, folder: Path, seed: int = 0) -> list[Path]:
+    """Save figures of ``dataset`` into ``folder``, which is created, and return their paths.
 
     Args:
         dataset: the data.
-        folder: made where it is missing.
+        folder: of the figures.
         seed: of the random digits.
 
     Raises:
@@ -109,19 +109,19 @@ def _figures(dataset: Dataset, seed: int) -> Iterator[tuple[str, Figure]]:
     images, labels = dataset.train.images, dataset.labels
     yield "class-balance", charts.class_balance(np.bincount(labels, minlength=CLASSES))
     yield "first-digits", digit_grids.first_digits(images, labels)
-    yield "random-digits", digit_grids.digit_grid(images, labels, seed)
+    yield "random-digits", digit_grids.random_digits(images, labels, seed)
     yield "mean-digits", digit_grids.mean_digits(images, labels)
 
 
-def _part(digits: Digits, columns: int, different: int) -> Part:
+def _summarize(digits: Digits, columns: int, distinct: int) -> FileSummary:
     images = digits.images
-    return Part(
+    return FileSummary(
         rows=len(images),
         columns=columns,
         missing=0,
         lowest=int(images.min()),
         highest=int(images.max()),
-        duplicates=len(images) - different,
-        blank=int((images.reshape(len(images), -1).max(axis=1) == 0).sum()),
+        duplicates=len(images) - distinct,
+        blank=int((images.max(axis=(1, 2)) == 0).sum()),
         bytes=images.nbytes,
     )

@@ -1,7 +1,7 @@
-"""How good a run is and where it fails: figures and a page, from what the run left behind.
+"""Evaluate a finished run on its held-out rows: metrics, figures and report.html.
 
-Nothing is predicted here, so nothing here needs TensorFlow: whoever wants other predictions than
-those that stand in the run brings them.
+This reads the predictions saved in the run, so it does not need TensorFlow. A caller that wants
+other predictions, with test-time augmentation for instance, passes a function that makes them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.evaluation.held_out import held_out
-from kaggle_digits.evaluation.tta_gain import ViewsScore, compare_views
-from kaggle_digits.metrics.classification import Metrics, measure
-from kaggle_digits.metrics.predictions import Answer, doubtful_right, worst_mistakes
+from kaggle_digits.evaluation.comparison import TtaScore, compare_tta
+from kaggle_digits.metrics.classification import Metrics, compute_metrics
+from kaggle_digits.metrics.predictions import (
+    Prediction,
+    least_confident_correct,
+    most_confident_errors,
+)
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.run import HISTORY_COLUMNS, HISTORY_FILE, Probabilities, Run
+from kaggle_digits.runs.run import HISTORY_COLUMNS, HISTORY_FILE, OOF_FILE, Probabilities, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,42 +35,42 @@ FIGURES, REPORT = "figures", "report.html"
 FIRST_LAYER = "first_layer.npy"
 MOST_SHOWN = 24
 
-# number of views, 1 among them → (n_train, 10) float32, NaN where never held out
-Predict = Callable[[Run, Dataset], dict[int, Probabilities]]
+# number of TTA views, including 1 → (n_train, 10) float32, NaN for rows never held out
+PredictOof = Callable[[Run, Dataset], dict[int, Probabilities]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What ``evaluate`` found and wrote.
+    """The metrics of a run and the files that ``evaluate`` wrote.
 
     Attributes:
         run: the run's name.
-        metrics: measured on the rows that were held out.
-        mistakes: wrong answers, surest first, at most 24.
-        doubtful: right answers, most doubtful first, at most 24.
-        figures: name -> path of the picture.
+        metrics: on the held-out rows.
+        most_confident_errors: wrong predictions, highest confidence first, at most 24.
+        least_confident_correct: correct predictions, lowest confidence first, at most 24.
+        figures: name → path of the PNG file.
         report: path of report.html.
-        views: each number of views that was predicted, fewest first; empty where the run's own
-            predictions were measured.
+        tta: the score with each number of views, fewest first; empty for the predictions saved in
+            the run.
     """
 
     run: str
     metrics: Metrics
-    mistakes: tuple[Answer, ...]
-    doubtful: tuple[Answer, ...]
+    most_confident_errors: tuple[Prediction, ...]
+    least_confident_correct: tuple[Prediction, ...]
     figures: dict[str, Path]
     report: Path
-    views: tuple[ViewsScore, ...] = ()
+    tta: tuple[TtaScore, ...] = ()
 
 
-def evaluate(run: Run, dataset: Dataset, again: Predict | None = None) -> Evaluation:
-    """Measure a finished run on its held-out rows; write its figures and its report.html.
+def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) -> Evaluation:
+    """Compute the metrics of a finished run; write its figures and report.html.
 
     Args:
         run: a finished run with out-of-fold or hold-out predictions.
         dataset: the data it was trained on.
-        again: predicts the held-out rows anew; those of the most views are measured then, in
-            place of oof.npy. None measures oof.npy.
+        predict_oof: predicts the held-out rows again; the predictions with the most views are
+            evaluated instead of oof.npy. None evaluates oof.npy.
 
     Raises:
         RunError: the run is unfinished, damaged, was trained on other data, or held nothing out.
@@ -76,19 +79,18 @@ def evaluate(run: Run, dataset: Dataset, again: Predict | None = None) -> Evalua
     from kaggle_digits.evaluation import report
     from kaggle_digits.plots import style
 
-    config, figures_of_training = run.config(), run.metrics()
-    probabilities = held_out(run, dataset)
-    views: tuple[ViewsScore, ...] = ()
-    if again is not None:
-        by_views = again(run, dataset)
-        probabilities = by_views[max(by_views)]
-        views = compare_views(by_views, dataset.labels)
-    rows = predicted_rows(probabilities)
-    known, labels = probabilities[rows], dataset.labels[rows]
-    metrics = measure(known, labels)
-    mistakes = worst_mistakes(known, labels, rows, MOST_SHOWN)
-    doubtful = doubtful_right(known, labels, rows, MOST_SHOWN)
-
+    config, training = run.config(), run.metrics()
+    oof = load_oof(run, dataset)
+    tta: tuple[TtaScore, ...] = ()
+    if predict_oof is not None:
+        by_views = predict_oof(run, dataset)
+        oof = by_views[max(by_views)]
+        tta = compare_tta(by_views, dataset.labels)
+    rows = predicted_rows(oof)
+    probabilities, labels = oof[rows], dataset.labels[rows]
+    metrics = compute_metrics(probabilities, labels)
+    errors = most_confident_errors(probabilities, labels, rows, MOST_SHOWN)
+    unsure = least_confident_correct(probabilities, labels, rows, MOST_SHOWN)
     history, weights = _history(run), _first_layer(run)
 
     folder = run.path / FIGURES
@@ -96,73 +98,115 @@ def evaluate(run: Run, dataset: Dataset, again: Predict | None = None) -> Evalua
     for name, figure in _figures(
         images=dataset.train.images,
         metrics=metrics,
-        mistakes=mistakes,
-        doubtful=doubtful,
+        errors=errors,
+        unsure=unsure,
         history=history,
         weights=weights,
     ):
         paths[name] = folder / f"{name}.png"
         style.save(figure, paths[name])
-    # A picture of an earlier evaluation that no longer belongs here would lie.
-    fresh = {path.with_suffix(suffix) for path in paths.values() for suffix in style.suffixes()}
+    # Delete figures of an earlier evaluation that this one did not replace.
+    current = {
+        path.with_suffix(suffix) for path in paths.values() for suffix in style.saved_suffixes()
+    }
     with wrap_os_errors(folder):
         for name, suffix in product(report.TITLES, (".png", ".svg")):
-            if (path := folder / f"{name}{suffix}") not in fresh:
+            if (path := folder / f"{name}{suffix}") not in current:
                 path.unlink(missing_ok=True)
-    page = report.render(
+    page = report.render_report(
         name=run.name,
         config=config,
-        training=figures_of_training,
+        training=training,
         metrics=metrics,
-        mistakes=mistakes,
+        errors=errors,
         figures=paths,
-        views=views[-1].views if views else None,
+        views=tta[-1].views if tta else None,
     )
     write_text(run.path / REPORT, page, durable=False)
     return Evaluation(
-        run.name, metrics, tuple(mistakes), tuple(doubtful), paths, run.path / REPORT, views
+        run=run.name,
+        metrics=metrics,
+        most_confident_errors=tuple(errors),
+        least_confident_correct=tuple(unsure),
+        figures=paths,
+        report=run.path / REPORT,
+        tta=tta,
     )
+
+
+def load_oof(run: Run, dataset: Dataset) -> Probabilities:
+    """Read the run's out-of-fold probabilities and check that they belong to ``dataset``.
+
+    Returns:
+        (n_train, 10) float32, NaN for rows never held out; at least one row is not NaN.
+
+    Raises:
+        RunError: the run is damaged, was trained on other data, or held nothing out.
+    """
+    config = run.config()
+    trained_on = _section(config, "data").get("train_sha256")
+    if trained_on != dataset.train.sha256:
+        raise RunError(
+            f"run {run.name} was trained on another train.csv (sha256 {str(trained_on)[:12]}…) "
+            f"than the one in the data folder ({dataset.train.sha256[:12]}…); "
+            "point --data-dir at the folder it was trained on"
+        )
+    nothing_held_out = RunError(
+        f"run {run.name} was trained on all labelled rows (--all-rows), so there are no held-out "
+        "rows to evaluate it on; train with --val-fraction or --folds and evaluate that run"
+    )
+    if _section(config, "split").get("kind") == "all":
+        raise nothing_held_out
+    oof = run.oof()
+    if len(oof) != len(dataset.train):
+        raise RunError(
+            f"{run.path / OOF_FILE} is damaged: it has {len(oof)} rows and train.csv has "
+            f"{len(dataset.train)}; delete it and run: kd train --resume --name {run.name}"
+        )
+    if not len(predicted_rows(oof)):
+        raise nothing_held_out
+    return oof
 
 
 def _figures(
     *,
     images: NDArray[np.uint8],
     metrics: Metrics,
-    mistakes: list[Answer],
-    doubtful: list[Answer],
+    errors: list[Prediction],
+    unsure: list[Prediction],
     history: list[dict[str, float]],
     weights: NDArray[np.float32] | None,
 ) -> Iterator[tuple[str, Figure]]:
-    """Each picture there is something to draw for, one at a time: a figure takes memory."""
+    """Yield the figures that there is something to draw for, one at a time to save memory."""
     from kaggle_digits.plots import charts, curves, digit_grids
 
-    yield "confusion", charts.confusion(metrics.confusion)
+    yield "confusion", charts.confusion_matrix(metrics.confusion)
     yield "class-accuracy", charts.class_accuracy(metrics.classes, metrics.score.accuracy)
-    if mistakes:
-        rows = [answer.row for answer in mistakes]
-        yield "worst-mistakes", digit_grids.worst_mistakes(images[rows], mistakes)
-    if doubtful:
-        rows = [answer.row for answer in doubtful]
-        yield "doubtful-right", digit_grids.doubtful_right(images[rows], doubtful)
-    yield "reliability", charts.reliability(metrics.calibration)
+    if errors:
+        rows = [prediction.row for prediction in errors]
+        yield "worst-mistakes", digit_grids.most_confident_errors(images[rows], errors)
+    if unsure:
+        rows = [prediction.row for prediction in unsure]
+        yield "doubtful-right", digit_grids.least_confident_correct(images[rows], unsure)
+    yield "reliability", charts.reliability_diagram(metrics.calibration)
     if len({row["epoch"] for row in history}) > 1:
         yield "learning-curves", curves.learning_curves(history)
     if weights is not None:
-        yield "first-layer", digit_grids.first_layer(weights)
+        yield "first-layer", digit_grids.first_layer_weights(weights)
 
 
 def _history(run: Run) -> list[dict[str, float]]:
     history = run.history()
     if history and not set(HISTORY_COLUMNS) <= set(history[0]):
         raise RunError(
-            f"{run.path / HISTORY_FILE} lacks columns: damaged; delete it and run: "
+            f"{run.path / HISTORY_FILE} lacks columns, so it is damaged; delete it and run: "
             f"kd train --resume --name {run.name}"
         )
     return history
 
 
 def _first_layer(run: Run) -> NDArray[np.float32] | None:
-    """(k, h, w) weights that the first member left; None where it left none."""
+    """Read the (units, h, w) first-layer weights of the first model; None if it saved none."""
     path = run.member_folder(0) / FIRST_LAYER
     try:
         weights = np.load(path, allow_pickle=False)
@@ -172,7 +216,12 @@ def _first_layer(run: Run) -> NDArray[np.float32] | None:
         raise RunError(f"{path} is damaged; delete it and evaluate again") from error
     if weights.ndim != 3 or not weights.size or not np.issubdtype(weights.dtype, np.floating):
         raise RunError(
-            f"{path} holds {weights.dtype} {weights.shape} where (units, height, width) weights "
-            "are expected; delete it and evaluate again"
+            f"{path} contains {weights.dtype} {weights.shape} instead of floating-point (units, "
+            "height, width) weights; delete it and evaluate again"
         )
     return np.asarray(weights, np.float32)
+
+
+def _section(config: dict[str, object], name: str) -> dict[str, object]:
+    section = config.get(name)
+    return section if isinstance(section, dict) else {}

@@ -1,8 +1,9 @@
-"""Labels of train.csv that are likely wrong: confident learning on out-of-fold probabilities.
+"""Find labels of train.csv that are probably wrong: confident learning on out-of-fold predictions.
 
-Northcutt, Jiang, Chuang 2021 ("Confident learning: estimating uncertainty in dataset labels",
-JAIR 70): a row counts as another digit where a network that never saw its label is surer of that
-digit than it usually is of rows that carry its label. cleanlab, the authors' own package, counts.
+Northcutt, Jiang, Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR 70,
+2021: a row counts as another digit if a model that never saw its label gives that digit a higher
+probability than it gives, on average, to rows labelled as that digit. cleanlab, the authors' own
+package, does the counting.
 """
 
 from __future__ import annotations
@@ -19,57 +20,57 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.metrics.calibration import apply_temperature, temperature
-from kaggle_digits.metrics.predictions import Answer, chosen_answers
+from kaggle_digits.evaluation.evaluate import FIGURES
+from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
+from kaggle_digits.metrics.predictions import Prediction, predictions_at
 from kaggle_digits.metrics.scores import predicted_rows
 from kaggle_digits.runs.run import Probabilities, Run
 
-TABLE, PICTURE = "label-errors.csv", "label-errors"
+TABLE, FIGURE = "label-errors.csv", "label-errors.png"
 COLUMNS = ["line", "label", "suggested", "confidence", "label_probability"]
 MOST_SHOWN = 48
 
 
 @dataclass(frozen=True)
 class LabelError:
-    """A row whose label is likely wrong.
+    """A row whose label is probably wrong.
 
     Attributes:
-        answer: the row, its label, and what the run says instead.
-        label_probability: what the run gives to the label itself, 0 to 1.
+        prediction: the row, its label, and the prediction.
+        label_probability: predicted probability of the label, 0 to 1.
     """
 
-    answer: Answer
+    prediction: Prediction
     label_probability: float
 
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """What ``label_errors`` found and wrote.
+    """The label errors of a run and the files that ``write_label_errors`` wrote.
 
     Attributes:
         run: the run's name.
-        rows: how many held-out rows were looked at.
-        found: least likely label first.
-        table: path of the CSV.
-        picture: path of the picture; None where nothing was found.
+        rows: number of held-out rows examined.
+        errors: least probable label first.
+        table: path of the CSV file.
+        figure: path of the PNG file; None without errors.
     """
 
     run: str
     rows: int
-    found: tuple[LabelError, ...]
+    errors: tuple[LabelError, ...]
     table: Path
-    picture: Path | None
+    figure: Path | None
 
 
 def find_label_errors(
     probabilities: Probabilities, labels: NDArray[np.uint8]
 ) -> tuple[LabelError, ...]:
-    """Rows whose label is likely wrong, the least likely label first.
+    """Return the rows whose label is probably wrong, least probable label first.
 
     Args:
-        probabilities: (n_train, 10) float32 of networks that never saw the row; rows of NaN are
-            left out. They are brought to one temperature first, so that label smoothing makes no
-            network look unsure.
+        probabilities: (n_train, 10) float32 of models that never saw the row; rows of NaN are left
+            out. They are calibrated first, because label smoothing lowers all confidences.
         labels: (n_train,) uint8.
 
     Raises:
@@ -79,72 +80,72 @@ def find_label_errors(
         from cleanlab.filter import find_label_issues
     except ImportError as error:
         raise UsageError(
-            f"kd labels wants cleanlab ({error}); install it: pip install cleanlab"
+            f"kd labels needs cleanlab ({error}); install it: pip install cleanlab"
         ) from error
     rows = predicted_rows(probabilities)
     truth = labels[rows]
-    known = apply_temperature(probabilities[rows], temperature(probabilities, labels))
-    # cleanlab wants each class from 0 up; a small run may lack some.
+    calibrated = apply_temperature(probabilities[rows], fit_temperature(probabilities, labels))
+    # cleanlab expects consecutive classes from 0, and a small run may lack some digits.
     present = np.unique(truth)
-    shares = known[:, present] / known[:, present].sum(axis=1, keepdims=True)
-    places = find_label_issues(
-        np.searchsorted(present, truth),
-        shares,
-        return_indices_ranked_by="self_confidence",
-        n_jobs=1,
+    shares = calibrated[:, present] / calibrated[:, present].sum(axis=1, keepdims=True)
+    positions = np.asarray(
+        find_label_issues(
+            np.searchsorted(present, truth),
+            shares,
+            return_indices_ranked_by="self_confidence",
+            n_jobs=1,
+        ),
+        np.int64,
     )
-    places = np.asarray(places, np.int64)
-    answers = chosen_answers(known, truth, rows, places)
-    chances = known[places, truth[places]]
+    predictions = predictions_at(calibrated, truth, rows, positions)
+    label_probabilities = calibrated[positions, truth[positions]]
     return tuple(
-        LabelError(answer, float(chance))
-        for answer, chance in zip(answers, chances, strict=True)
-        if answer.predicted != answer.label
+        LabelError(prediction, float(probability))
+        for prediction, probability in zip(predictions, label_probabilities, strict=True)
+        if prediction.predicted != prediction.label
     )
 
 
-def label_errors(run: Run, dataset: Dataset, probabilities: Probabilities) -> LabelErrors:
-    """Find likely label errors; write their table and picture into the run folder.
+def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities) -> LabelErrors:
+    """Find probable label errors; write a table and a figure into the run folder.
 
     Args:
-        run: finished.
+        run: a finished run.
         dataset: the data it was trained on.
-        probabilities: (n_train, 10), its held-out ones.
+        probabilities: (n_train, 10) float32, its out-of-fold probabilities.
 
     Raises:
         UsageError: cleanlab is not installed.
         StorageError: the run folder cannot be written.
     """
-    from kaggle_digits.evaluation.evaluate import FIGURES
     from kaggle_digits.plots import digit_grids, style
 
-    found = find_label_errors(probabilities, dataset.labels)
-    table = run.path / TABLE
-    write_text(table, _as_csv(found), durable=False)
-    picture = run.path / FIGURES / f"{PICTURE}.png"
-    if found:
-        answers = [item.answer for item in found[:MOST_SHOWN]]
-        images = dataset.train.images[[answer.row for answer in answers]]
-        style.save(digit_grids.label_errors(images, answers, len(found)), picture)
+    errors = find_label_errors(probabilities, dataset.labels)
+    table, figure = run.path / TABLE, run.path / FIGURES / FIGURE
+    write_text(table, _as_csv(errors), durable=False)
+    if errors:
+        shown = [error.prediction for error in errors[:MOST_SHOWN]]
+        images = dataset.train.images[[prediction.row for prediction in shown]]
+        style.save(digit_grids.label_errors(images, shown, len(errors)), figure)
     else:
-        picture.unlink(missing_ok=True)  # of an earlier run of the command
+        figure.unlink(missing_ok=True)  # left by an earlier evaluation
     rows = len(predicted_rows(probabilities))
-    return LabelErrors(run.name, rows, found, table, picture if found else None)
+    return LabelErrors(run.name, rows, errors, table, figure if errors else None)
 
 
-def _as_csv(found: Sequence[LabelError]) -> str:
+def _as_csv(errors: Sequence[LabelError]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for item in found:
-        answer = item.answer
+    for error in errors:
+        prediction = error.prediction
         writer.writerow(
             [
-                answer.line,
-                answer.label,
-                answer.predicted,
-                f"{answer.confidence:.6f}",
-                f"{item.label_probability:.6f}",
+                prediction.line,
+                prediction.label,
+                prediction.predicted,
+                f"{prediction.confidence:.6f}",
+                f"{error.label_probability:.6f}",
             ]
         )
     return text.getvalue()

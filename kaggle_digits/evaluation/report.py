@@ -8,8 +8,8 @@ from typing import Any
 
 from kaggle_digits._version import __version__
 from kaggle_digits.evaluation import run_summary
-from kaggle_digits.metrics.classification import Metrics, Pair
-from kaggle_digits.metrics.predictions import Answer
+from kaggle_digits.metrics.classification import ConfusedPair, Metrics
+from kaggle_digits.metrics.predictions import Prediction
 from kaggle_digits.metrics.scores import Score
 from kaggle_digits.plots import page
 
@@ -27,13 +27,13 @@ TITLES = {
 }
 
 
-def render(
+def render_report(
     *,
     name: str,
     config: Mapping[str, Any],
     training: Mapping[str, Any],
     metrics: Metrics,
-    mistakes: Sequence[Answer],
+    errors: Sequence[Prediction],
     figures: Mapping[str, Path],
     views: int | None = None,
 ) -> str:
@@ -44,18 +44,18 @@ def render(
         config: config.json.
         training: metrics.json.
         metrics: measured on the held-out rows.
-        mistakes: wrong answers, surest first, as in the picture ``worst-mistakes``.
+        errors: wrong answers, surest first, as in the picture ``worst-mistakes``.
         figures: picture name -> PNG file.
         views: of each image, where it was predicted again for this page; None where the run's own
             answers were measured.
     """
     explanations = _explanations(metrics, training)
     pictures = [
-        page.Picture(key, TITLES[key], explanations[key], page.data_uri(figures[key]))
+        page.PageFigure(key, TITLES[key], explanations[key], page.png_data_uri(figures[key]))
         for key in TITLES
         if key in figures
     ]
-    return page.render(
+    return page.render_page(
         TEMPLATE,
         name=name,
         score=metrics.score,
@@ -63,7 +63,7 @@ def render(
         calibration=metrics.calibration,
         classes=metrics.classes,
         pairs=metrics.pairs[:MOST_PAIRS],
-        mistakes=mistakes,
+        errors=errors,
         pictures=pictures,
         facts=run_summary.facts(config, training),
         held_out=run_summary.held_out(config, training, views),
@@ -106,7 +106,7 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
     }
 
 
-def _pair_in_words(pair: Pair) -> str:
+def _pair_in_words(pair: ConfusedPair) -> str:
     return (
         f"Most often confused: {pair.low} and {pair.high} ({pair.low} read as {pair.high}: "
         f"{pair.low_as_high}; {pair.high} read as {pair.low}: {pair.high_as_low})."

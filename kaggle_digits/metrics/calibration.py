@@ -1,13 +1,14 @@
-"""How sure a model says it is, against how often it is right: one temperature puts it straight.
+"""Calibration: how well confidence matches accuracy, and temperature scaling to improve it.
 
-A network trained to the end is surer than it is right, an average of networks less sure. Dividing
-the logits by one number that is learnt on held-out rows mends most of it and changes no answer
-(Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, section 4.2).
+Networks trained to convergence are overconfident; averages of networks are underconfident.
+Dividing the logits by one temperature fitted on held-out rows corrects most of it and changes no
+prediction (Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,82 +16,124 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY, predicted_rows, score
 
-# Beyond these a temperature is learnt from a handful of rows, not from how sure a model is.
-COOLEST, HOTTEST = 0.2, 5.0
-# A float32 probability of 0 is one too small to be written, and is taken for the smallest that can
-# be: a larger floor would lend ten sure digits some of their certainty as soon as T > 1.
-SMALLEST_WRITTEN = float(np.finfo(np.float32).tiny)
+BINS = 15
+# A temperature outside these bounds was fitted to a handful of rows.
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.2, 5.0
+# A float32 probability of 0 is one too small to represent. SMALLEST_PROBABILITY would be too large
+# a substitute here: with T > 1 it would take probability from predictions that are certain.
+SMALLEST_FLOAT32 = float(np.finfo(np.float32).tiny)
 
 
-def temperature(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """The T between 0.2 and 5 that minimises the log loss of softmax(log p / T).
+@dataclass(frozen=True)
+class CalibrationCurve:
+    """Mean confidence and accuracy in 15 equally wide bins of confidence.
 
-    The log loss is that of ``scores.score``, with nothing quite impossible: one label error on
-    which a model is entirely sure must not set the temperature of all other rows.
+    Attributes:
+        counts: (15,) int64, rows in each bin.
+        confidence: (15,) float64, their mean confidence; NaN in an empty bin.
+        accuracy: (15,) float64, their accuracy; NaN in an empty bin.
+        error: the expected calibration error, 0 (perfect) to 1.
+    """
+
+    counts: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    error: float
+
+
+def calibration_curve(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer]
+) -> CalibrationCurve:
+    """Compute the calibration curve and the expected calibration error.
+
+    The error is the mean of |accuracy − confidence| over the bins ((m − 1)/15, m/15], weighted by
+    their rows (Guo et al. 2017, equations 2 to 5).
 
     Args:
-        probabilities: (n, 10) float32 that the model gave to rows it was not trained on; rows of
-            NaN (never validated) are left out.
-        labels: (n,) whole numbers 0 to 9.
+        probabilities: (n, 10), no NaN.
+        labels: (n,) integers 0 to 9.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = probabilities.argmax(axis=1) == labels
+    inner_edges = np.arange(1, BINS) / BINS
+    bins = np.digitize(confidence, inner_edges, right=True)
+    counts = np.bincount(bins, minlength=BINS)
+    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN of an empty bin
+        mean_confidence = np.bincount(bins, confidence, BINS) / counts
+        accuracy = np.bincount(bins, correct, BINS) / counts
+    gaps = np.nan_to_num(np.abs(accuracy - mean_confidence))
+    error = float((counts * gaps).sum() / len(labels))
+    return CalibrationCurve(counts.astype(np.int64), mean_confidence, accuracy, error)
+
+
+def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the T between 0.2 and 5 that minimises the log loss of softmax(log p / T).
+
+    The log loss is clipped as in ``scores.score``, so that one wrong label on which a model is
+    certain does not determine the temperature of all other rows.
+
+    Args:
+        probabilities: (n, 10) float32 of rows that the model was not trained on; rows of NaN
+            (never validated) are left out.
+        labels: (n,) integers 0 to 9.
 
     Returns:
-        T: above 1 where the model is too sure, below 1 where it is not sure enough, and exactly 1
-        where there is no row to learn on or no other T has a lower log loss.
+        T: above 1 for an overconfident model, below 1 for an underconfident one, and exactly 1 if
+        no row has a prediction or no other T has a lower log loss.
 
     Raises:
         RunError: the two differ in length.
     """
     from scipy.optimize import minimize_scalar
 
-    as_given = score(probabilities, labels)
-    if as_given is None:
+    unscaled = score(probabilities, labels)
+    if unscaled is None:
         return 1.0
     rows = predicted_rows(probabilities)
-    logits, truth = _logits(probabilities[rows]), labels[rows]
-    of_truth = logits[np.arange(len(rows)), truth]
+    logits = _logits(probabilities[rows])
+    of_truth = logits[np.arange(len(rows)), labels[rows]]
 
-    def loss(log_temperature: float) -> float:
-        cooling = math.exp(-log_temperature)
-        chance = np.exp(cooling * of_truth) / np.exp(cooling * logits).sum(axis=1)
-        return float(-np.log(np.maximum(chance, SMALLEST_PROBABILITY)).mean())
+    def log_loss(log_temperature: float) -> float:
+        factor = math.exp(-log_temperature)
+        likelihood = np.exp(factor * of_truth) / np.exp(factor * logits).sum(axis=1)
+        return float(-np.log(np.maximum(likelihood, SMALLEST_PROBABILITY)).mean())
 
-    bounds = (math.log(COOLEST), math.log(HOTTEST))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded")
-    return math.exp(found.x) if found.fun < as_given.log_loss else 1.0
+    bounds = (math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
+    result = minimize_scalar(log_loss, bounds=bounds, method="bounded")
+    return math.exp(result.x) if result.fun < unscaled.log_loss else 1.0
 
 
 def apply_temperature(
     probabilities: NDArray[np.floating], temperature: float
 ) -> NDArray[np.float32]:
-    """softmax(log p / T): flatter for T > 1, sharper for T < 1, the same digit in front.
+    """Return softmax(log p / T): flatter for T > 1, sharper for T < 1, the same argmax.
 
     Args:
         probabilities: (n, 10); 0 is allowed.
         temperature: T > 0.
 
     Returns:
-        (n, 10) float32, each row summing to 1 with its largest value where it was; the very values
-        that came in for T = 1. Rows of NaN stay NaN.
+        (n, 10) float32, each row summing to 1; for T = 1 a copy with the same values. Rows of NaN
+        stay NaN.
 
     Raises:
         UsageError: T is not a finite number above 0.
     """
     if not (math.isfinite(temperature) and temperature > 0):
-        raise UsageError(f"a temperature of {temperature} is no number above 0; 1 changes nothing")
+        raise UsageError(f"temperature {temperature} must be a finite number above 0")
     if temperature == 1:
         return np.array(probabilities, np.float32)
     powers = np.exp(_logits(probabilities) / temperature)
-    tempered = np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
-    # Two digits that nearly tied may do so exactly once rounded; the one in front stays in front.
-    rows = np.arange(len(tempered))
+    scaled = np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    # Rounding to float32 can turn a narrow lead into a tie; restore the lead of the winner.
+    rows = np.arange(len(scaled))
     winners = np.argmax(probabilities, axis=1)
-    overtaken = rows[tempered.argmax(axis=1) != winners]
-    ahead = np.nextafter(tempered[overtaken].max(axis=1), np.float32(1))
-    tempered[overtaken, winners[overtaken]] = ahead
-    return tempered
+    tied = rows[scaled.argmax(axis=1) != winners]
+    scaled[tied, winners[tied]] = np.nextafter(scaled[tied].max(axis=1), np.float32(1))
+    return scaled
 
 
 def _logits(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(n, 10) log p, in float64, with the largest of each row at 0."""
-    logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_WRITTEN))
+    """Return (n, 10) float64 log p, shifted so that the largest of each row is 0."""
+    logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_FLOAT32))
     return np.asarray(logs - logs.max(axis=1, keepdims=True))

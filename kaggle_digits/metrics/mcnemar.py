@@ -1,4 +1,4 @@
-"""Two readers of the same rows: where they part, and whether chance would part them so."""
+"""McNemar's test: do two models differ on the same rows by more than chance?"""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CHANCE = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Turned:
-    """Rows that one reader reads rightly and the other does not.
+class McNemarResult:
+    """Rows on which exactly one of two models is correct.
 
     Attributes:
-        gained: wrong by the first and right by the second.
-        lost: right by the first and wrong by the second.
-        p_value: how often chance alone would part ``gained`` and ``lost`` at least so far: the
-            exact two-sided McNemar test, a binomial test of ``gained`` in ``gained + lost`` at ½
-            (McNemar, Psychometrika 12, 1947).
+        gained: rows that only the second model predicts correctly.
+        lost: rows that only the first model predicts correctly.
+        p_value: of the exact two-sided McNemar test, a binomial test of ``gained`` in
+            ``gained + lost`` at ½ (McNemar, Psychometrika 12, 1947).
     """
 
     gained: int
@@ -27,20 +26,20 @@ class Turned:
     p_value: float
 
     @property
-    def beyond_chance(self) -> bool:
-        """Whether chance alone would do so in fewer than one case of twenty."""
-        return self.p_value < CHANCE
+    def significant(self) -> bool:
+        """Whether the p-value is below 0.05."""
+        return self.p_value < SIGNIFICANCE_LEVEL
 
 
-def turned(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Turned:
-    """Compare two readers.
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemarResult:
+    """Compare two models on the same rows.
 
     Args:
-        first: (n,) bool, the rows that the first read rightly.
-        second: the same of the second.
+        first: (n,) bool, whether the first model predicts the row correctly.
+        second: (n,) bool, the same for the second model.
     """
     from scipy.stats import binomtest
 
     gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-    return Turned(gained, lost, p_value)
+    return McNemarResult(gained, lost, p_value)

@@ -1,4 +1,4 @@
-"""Single answers worth looking at: the surest mistakes and the narrowest escapes."""
+"""Single predictions worth looking at: most confident errors, least confident correct ones."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FIRST_LINE = 2  # of the rows of train.csv: line 1 is the header
+FIRST_LINE = 2  # line 1 of train.csv is the header
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the model said about one row of train.csv.
+class Prediction:
+    """The prediction for one row of train.csv.
 
     Attributes:
         row: index of the row, from 0.
-        label: what train.csv says.
-        predicted: what the model says.
-        confidence: the probability it gives to that, 0 to 1.
-        second: its next best guess.
+        label: the label in train.csv, 0 to 9.
+        predicted: the most probable digit.
+        confidence: its probability, 0 to 1.
+        second: the second most probable digit.
     """
 
     row: int
@@ -31,12 +31,12 @@ class Answer:
 
     @property
     def line(self) -> int:
-        """Line of train.csv, counted from 1 as editors do."""
+        """Line of train.csv, counted from 1 as in an editor."""
         return self.row + FIRST_LINE
 
     @property
-    def sureness(self) -> str:
-        """The confidence as "97.3 %"; 0.99996 is "99.99 %", not the "100 %" that it is not."""
+    def confidence_text(self) -> str:
+        """The confidence as "97.3 %", rounded down near 1: 0.99996 is "99.99 %", not "100 %"."""
         if self.confidence >= 1:
             return "100 %"
         if self.confidence > 0.999:
@@ -44,60 +44,60 @@ class Answer:
         return f"{100 * self.confidence:.1f} %"
 
 
-def worst_mistakes(
+def most_confident_errors(
     probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
-    most: int,
-) -> list[Answer]:
-    """The wrong answers given with the most confidence, surest first.
+    limit: int,
+) -> list[Prediction]:
+    """Return the wrong predictions with the highest confidence, highest first.
 
     Args:
         probabilities: (n, 10), no NaN.
-        labels: (n,) whole numbers 0 to 9.
-        rows: (n,) row of train.csv of each, from 0.
-        most: how many at most.
+        labels: (n,) integers 0 to 9.
+        rows: (n,) row of train.csv of each prediction, from 0.
+        limit: return at most this many.
     """
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
-    return chosen_answers(probabilities, labels, rows, order)
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit]
+    return predictions_at(probabilities, labels, rows, order)
 
 
-def doubtful_right(
+def least_confident_correct(
     probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
-    most: int,
-) -> list[Answer]:
-    """The right answers given with the least confidence, most doubtful first.
+    limit: int,
+) -> list[Prediction]:
+    """Return the correct predictions with the lowest confidence, lowest first.
 
-    The arguments are those of :func:`worst_mistakes`.
+    The arguments are those of :func:`most_confident_errors`.
     """
     confidence = probabilities.max(axis=1)
-    right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
-    order = right[np.argsort(confidence[right], kind="stable")][:most]
-    return chosen_answers(probabilities, labels, rows, order)
+    correct = np.flatnonzero(probabilities.argmax(axis=1) == labels)
+    order = correct[np.argsort(confidence[correct], kind="stable")][:limit]
+    return predictions_at(probabilities, labels, rows, order)
 
 
-def chosen_answers(
+def predictions_at(
     probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
-    chosen: NDArray[np.integer],
-) -> list[Answer]:
-    """The answers at the places ``chosen``, in that order; the rest as in worst_mistakes."""
-    answers = []
-    for i in chosen:
-        # Stable and reversed sign: of equal probabilities the first wins, as with argmax.
+    positions: NDArray[np.integer],
+) -> list[Prediction]:
+    """Return the predictions at ``positions`` (indices into the other arrays), in that order."""
+    predictions = []
+    for i in positions:
+        # A stable sort of the negated values: of equal probabilities the first wins, as in argmax.
         first, second = np.argsort(-probabilities[i], kind="stable")[:2]
-        answers.append(
-            Answer(
-                int(rows[i]),
-                int(labels[i]),
-                int(first),
-                float(probabilities[i, first]),
-                int(second),
+        predictions.append(
+            Prediction(
+                row=int(rows[i]),
+                label=int(labels[i]),
+                predicted=int(first),
+                confidence=float(probabilities[i, first]),
+                second=int(second),
             )
         )
-    return answers
+    return predictions

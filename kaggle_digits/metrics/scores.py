@@ -1,4 +1,4 @@
-"""A score is never alone: accuracy with its 95 % interval, log loss, and how many rows."""
+"""Accuracy with its 95 % interval, and log loss, of predicted class probabilities."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError
 
-Z95 = 1.959963984540054
-# As scikit-learn's log_loss clips float32 probabilities: nothing is ever quite impossible.
+# Probabilities are clipped here before a logarithm, as scikit-learn's log_loss does for float32:
+# a single probability of 0 must not make a loss infinite.
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
+Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 
 @dataclass(frozen=True)
 class Score:
-    """What predictions on labelled rows are worth.
+    """Accuracy and log loss on labelled rows.
 
     Attributes:
-        accuracy: share of rows right, 0 to 1.
-        ci95: its 95 % Wilson interval.
+        accuracy: share of rows predicted correctly, 0 to 1.
+        ci95: 95 % Wilson interval of the accuracy.
         log_loss: mean of −ln(probability of the true label), in nats.
-        n: rows scored.
+        n: number of rows scored.
     """
 
     accuracy: float
@@ -37,10 +38,10 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> S
 
     Args:
         probabilities: (n, 10); rows of NaN (never validated) are left out.
-        labels: (n,) whole numbers 0 to 9.
+        labels: (n,) integers 0 to 9.
 
     Returns:
-        The score, or None where no row has a prediction.
+        The score, or None if no row has a prediction.
 
     Raises:
         RunError: the two differ in length.
@@ -48,30 +49,34 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> S
     if len(probabilities) != len(labels):
         raise RunError(
             f"{len(probabilities)} predictions for {len(labels)} labels: "
-            "the run was trained on other data; kd runs RUN shows on which"
+            "the run was trained on other data; kd runs RUN shows which"
         )
     rows = predicted_rows(probabilities)
     if not len(rows):
         return None
-    known, truth = probabilities[rows], labels[rows]
-    right = int((known.argmax(axis=1) == truth).sum())
-    chance = np.clip(known[np.arange(len(rows)), truth].astype(np.float64), SMALLEST_PROBABILITY, 1)
+    predicted, truth = probabilities[rows], labels[rows]
+    correct = int((predicted.argmax(axis=1) == truth).sum())
+    of_truth = predicted[np.arange(len(rows)), truth].astype(np.float64)
     return Score(
-        right / len(rows), wilson(right, len(rows)), float(-np.log(chance).mean()), len(rows)
+        accuracy=correct / len(rows),
+        ci95=wilson_interval(correct, len(rows)),
+        log_loss=float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1)).mean()),
+        n=len(rows),
     )
 
 
 def predicted_rows(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Indices of the rows of (n, 10) ``probabilities`` that hold a prediction, ascending."""
+    """Return the ascending indices of the rows of (n, 10) ``probabilities`` without NaN."""
     return np.flatnonzero(~np.isnan(probabilities).any(axis=1))
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share ``right`` / ``n`` (Wilson 1927, score interval).
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of the share ``correct`` / ``n``, n at least 1.
 
-    Unlike the normal approximation it stays inside 0 to 1 and is not empty at 0 or n right.
+    Unlike the normal approximation it stays inside 0 to 1 and has a width at 0 and n correct
+    (Wilson 1927). Written out because scipy.stats takes longer to import than a report to write.
     """
-    share = right / n
+    share = correct / n
     middle = share + Z95**2 / (2 * n)
     spread = Z95 * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
     scale = 1 + Z95**2 / n

@@ -32,14 +32,14 @@ def learning_curves(history: History) -> Figure:
         if members > 1
         else "An epoch is one pass over the training rows."
     )
-    figure = style.blank(9.6, 4.8, "How the training went", note)
+    figure = style.new_figure(9.6, 4.8, "How the training went", note)
     panels = figure.subplots(1, 2)
     for axes, key, label, scale in zip(
         panels, ("loss", "accuracy"), ("loss (nats)", "accuracy (%)"), (1.0, 100.0), strict=True
     ):
         for column, name, colour in (
-            (key, "training", style.TRAINING),
-            (f"val_{key}", "validation", style.VALIDATION),
+            (key, "training", style.TRAIN_COLOR),
+            (f"val_{key}", "validation", style.VAL_COLOR),
         ):
             _curve(axes, _curves(history, column, scale), name, colour)
         axes.set(xlabel="epoch", ylabel=label, title=key.capitalize())
@@ -47,7 +47,7 @@ def learning_curves(history: History) -> Figure:
         axes.grid()
         if axes.lines:
             where = "upper right" if key == "loss" else "lower right"
-            axes.legend(loc=where, frameon=True, framealpha=0.9, edgecolor=style.PAPER)
+            axes.legend(loc=where, frameon=True, framealpha=0.9, edgecolor=style.BACKGROUND)
         else:
             axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center")
     return figure

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.metrics.predictions import Answer
+from kaggle_digits.metrics.predictions import Prediction
 from kaggle_digits.plots import style
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ GRID = 10
 ANSWER_COLUMNS = 6
 MOST_FILTERS = 64
 STRONGEST = 0.995
+COPIES = 9
+GAP = 8  # pixels of paper between the digit and its copies
+HALF_INK = 127.5
 
 
 @style.styled
@@ -32,7 +35,7 @@ def first_digits(images: Images, labels: Labels) -> Figure:
         images: (n, 28, 28) uint8.
         labels: (n,) 0 to 9.
     """
-    figure = style.blank(5.6, 6.4, "The first nine training digits")
+    figure = style.new_figure(5.6, 6.4, "The first nine training digits")
     grid = figure.subplots(3, 3)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -43,7 +46,7 @@ def first_digits(images: Images, labels: Labels) -> Figure:
 
 
 @style.styled
-def digit_grid(images: Images, labels: Labels, seed: int = 0) -> Figure:
+def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
     """100 random images (or all, where there are fewer), each with its label in the corner.
 
     Args:
@@ -53,7 +56,7 @@ def digit_grid(images: Images, labels: Labels, seed: int = 0) -> Figure:
     """
     most = min(GRID * GRID, len(images))
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), most, replace=False))
-    figure = style.blank(
+    figure = style.new_figure(
         8,
         8.7,
         f"{most} random training digits",
@@ -67,8 +70,8 @@ def digit_grid(images: Images, labels: Labels, seed: int = 0) -> Figure:
         top, left = SIDE * (place // GRID), SIDE * (place % GRID)
         wall[top : top + SIDE, left : left + SIDE] = images[row]
         axes.text(left + 0.8, top + 0.8, str(labels[row]), va="top", fontsize=8, weight="bold")
-    axes.imshow(wall, cmap=style.INK_MAP, vmin=0, vmax=255)
-    style.bare(axes)
+    axes.imshow(wall, cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
+    style.hide_ticks(axes)
     for axis, count in ((axes.xaxis, GRID), (axes.yaxis, lines)):
         axis.set_ticks(np.arange(1, count) * SIDE - 0.5)
         axis.grid(visible=True)
@@ -84,7 +87,7 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
         images: (n, 28, 28) uint8.
         labels: (n,) 0 to 9.
     """
-    figure = style.blank(
+    figure = style.new_figure(
         8.6,
         4.6,
         "The mean of each digit",
@@ -97,22 +100,23 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
         if count:
             _digit(axes, images[rows].mean(axis=0))
         else:
-            style.bare(axes)
+            style.hide_ticks(axes)
         axes.set_title(f"{digit}  ({count:,})", loc="center")
-        axes.spines["bottom"].set(color=style.DIGITS[digit], linewidth=3)
+        axes.spines["bottom"].set(color=style.DIGIT_COLORS[digit], linewidth=3)
     return figure
 
 
 @style.styled
-def worst_mistakes(images: Images, answers: Sequence[Answer]) -> Figure:
+def most_confident_errors(images: Images, answers: Sequence[Prediction]) -> Figure:
     """Wrong answers, surest first.
 
     Args:
         images: (k, 28, 28) uint8, one an answer, k at least 1.
-        answers: k of them, from answers.worst_mistakes.
+        answers: k of them, from answers.most_confident_errors.
     """
     captions = [
-        (f"{a.label} read as {a.predicted}", f"{a.sureness} sure · line {a.line}") for a in answers
+        (f"{a.label} read as {a.predicted}", f"{a.confidence_text} sure · line {a.line}")
+        for a in answers
     ]
     return _answers(
         images,
@@ -124,17 +128,17 @@ def worst_mistakes(images: Images, answers: Sequence[Answer]) -> Figure:
 
 
 @style.styled
-def doubtful_right(images: Images, answers: Sequence[Answer]) -> Figure:
+def least_confident_correct(images: Images, answers: Sequence[Prediction]) -> Figure:
     """Right answers, most doubtful first.
 
     Args:
         images: (k, 28, 28) uint8, one an answer, k at least 1.
-        answers: k of them, from answers.doubtful_right.
+        answers: k of them, from answers.least_confident_correct.
     """
     captions = [
         (
             f"{a.label}, or {a.second}?",
-            f"{a.sureness} sure · line {a.line}",
+            f"{a.confidence_text} sure · line {a.line}",
         )
         for a in answers
     ]
@@ -148,7 +152,7 @@ def doubtful_right(images: Images, answers: Sequence[Answer]) -> Figure:
 
 
 @style.styled
-def label_errors(images: Images, answers: Sequence[Answer], total: int) -> Figure:
+def label_errors(images: Images, answers: Sequence[Prediction], total: int) -> Figure:
     """Rows whose label is likely wrong, the least likely label first.
 
     Args:
@@ -157,7 +161,7 @@ def label_errors(images: Images, answers: Sequence[Answer], total: int) -> Figur
         total: how many were found, k or more.
     """
     captions = [
-        (f"labelled {a.label}: a {a.predicted}?", f"{a.sureness} sure · line {a.line}")
+        (f"labelled {a.label}: a {a.predicted}?", f"{a.confidence_text} sure · line {a.line}")
         for a in answers
     ]
     few = f"The first {len(answers)} of {total:,}. " if total > len(answers) else ""
@@ -171,7 +175,7 @@ def label_errors(images: Images, answers: Sequence[Answer], total: int) -> Figur
 
 
 @style.styled
-def first_layer(
+def first_layer_weights(
     weights: NDArray[np.float32], title: str = "What the first layer looks for"
 ) -> Figure:
     """The weights of a first layer as pictures on one colour scale, white at 0.
@@ -188,7 +192,7 @@ def first_layer(
     columns = max(1, min(8, len(shown)))
     lines = -(-len(shown) // columns)
     few = f"The first {len(shown)} of {total} units" if total > len(shown) else f"{total} units"
-    figure = style.blank(
+    figure = style.new_figure(
         8.6,
         1.0 + 0.95 * lines,
         title,
@@ -206,33 +210,138 @@ def first_layer(
         axes.set_axis_off()
     for axes, unit in zip(grid.flat, shown, strict=False):
         axes.set_axis_on()
-        axes.imshow(unit, cmap=style.SIGNED_MAP, vmin=-limit, vmax=limit)
-        style.bare(axes)
-    scale = ScalarMappable(Normalize(-limit, limit), style.SIGNED_MAP)
+        axes.imshow(unit, cmap=style.DIVERGING_CMAP, vmin=-limit, vmax=limit)
+        style.hide_ticks(axes)
+    scale = ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP)
     figure.colorbar(
         scale, ax=grid, label="weight", extend="both", shrink=min(1.0, 4 / lines), aspect=25
     )
     return figure
 
 
+def first_of_each_class(labels: NDArray[np.integer]) -> NDArray[np.intp]:
+    """The first row of each digit that there is, in order of the digits."""
+    _, first = np.unique(labels, return_index=True)
+    return np.asarray(first, np.intp)
+
+
+@style.styled
+def augmented_digits(images: Images, copies: Images, recipe: str, amounts: str) -> Figure:
+    """A line for each image: as it is, and its copies with its own outline over them.
+
+    Args:
+        images: (n, 28, 28) uint8.
+        copies: (c, n, 28, 28) uint8.
+        recipe: its name.
+        amounts: how far images are moved, in words.
+    """
+    count, lines = len(copies), len(images)
+    figure = style.new_figure(
+        0.35 + 0.82 * (count + 1),
+        1.75 + 0.76 * lines,
+        f"What recipe {recipe} does to a digit",
+        "The copies are what the network is trained on, drawn anew for each image and epoch: "
+        "evenly within ±, normally with σ.\nThe orange line is the outline of the digit as it is.",
+    )
+    axes = figure.subplots()
+    first = SIDE + GAP
+    # One picture of all, as in gallery.digit_grid: a hundred axes take seconds to lay out.
+    wall = np.zeros((lines * SIDE, first + count * SIDE), np.uint8)
+    for line, image in enumerate(images):
+        top = line * SIDE
+        wall[top : top + SIDE, :SIDE] = image
+        for place, copy in enumerate(copies[:, line]):
+            left = first + place * SIDE
+            wall[top : top + SIDE, left : left + SIDE] = copy
+            if image.max() > HALF_INK:
+                axes.contour(
+                    np.arange(left, left + SIDE),
+                    np.arange(top, top + SIDE),
+                    image,
+                    levels=[HALF_INK],
+                    colors=style.VAL_COLOR,
+                    linewidths=0.6,
+                )
+    axes.imshow(wall, cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
+    _frames(axes, lines, count, first)
+    axes.text(SIDE / 2, -3, "as it is", ha="center", va="bottom")
+    axes.text(first, -3, f"{count} copies", ha="left", va="bottom")
+    axes.set_title(amounts, pad=24)
+    return figure
+
+
+def _frames(axes: Axes, lines: int, count: int, first: int) -> None:
+    """Thin lines around every cell; the gap stays paper."""
+    style.hide_ticks(axes)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    lefts = [0, SIDE, *range(first, first + count * SIDE + 1, SIDE)]
+    axes.vlines(np.array(lefts) - 0.5, -0.5, lines * SIDE - 0.5, style.GRID_COLOR, linewidth=0.8)
+    levels = np.arange(lines + 1) * SIDE - 0.5
+    for left, right in ((0, SIDE), (first, first + count * SIDE)):
+        axes.hlines(levels, left - 0.5, right - 0.5, style.GRID_COLOR, linewidth=0.8)
+
+
+EXPLAINED = {
+    "picture": "as it came",
+    "ink": "against its paper",
+    "digit": "cut out, evened",
+    "strokes": "as wide as in training",
+    "what the network sees": "28 × 28, centred by mass",
+}
+
+
+@style.styled
+def preprocessing_steps(
+    name: str, pictures: Mapping[str, NDArray[np.float32]], probabilities: NDArray[np.float32]
+) -> Figure:
+    """Each step as a picture, and what the network makes of the last.
+
+    Args:
+        name: what the picture is called.
+        pictures: step → (h, w) float32, 0 to 1: the picture as it came, then ink on paper.
+        probabilities: (10,) float32; all 0 where no digit was found.
+    """
+    figure = style.new_figure(2.1 * (len(pictures) + 1.2), 2.9, f"How {name} is read", squares=True)
+    ratios = [1.0] * len(pictures) + [1.25]
+    *grid, bars = figure.subplots(1, len(ratios), width_ratios=ratios)
+    for axes, (step, values) in zip(grid, pictures.items(), strict=True):
+        shown = values if step == "picture" else 1 - values
+        axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
+        style.hide_ticks(axes)
+        axes.set_title(step.capitalize())
+        axes.set_xlabel(EXPLAINED[step], color=style.MUTED_COLOR, fontsize=8.5)
+    digits = np.arange(len(probabilities))
+    bars.barh(digits, 100 * probabilities, color=style.TRAIN_COLOR, height=0.7)
+    bars.set_yticks(digits)
+    bars.set_ylim(len(digits) - 0.4, -0.6)
+    bars.set_xlim(0, 100)
+    bars.set(xlabel="sure (%)")
+    bars.set_title("Answer")
+    bars.tick_params(axis="y", length=0)
+    return figure
+
+
 def _answers(images: Images, captions: Sequence[tuple[str, str]], title: str, note: str) -> Figure:
     columns = min(ANSWER_COLUMNS, max(3, len(captions)))
     lines = -(-len(captions) // columns)
-    figure = style.blank(1.75 * columns, 0.9 + 2.15 * lines, title, _wrapped(note, 24 * columns))
+    figure = style.new_figure(
+        1.75 * columns, 0.9 + 2.15 * lines, title, _wrapped(note, 24 * columns)
+    )
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, image, (heading, small) in zip(grid.flat, images, captions, strict=False):
         _digit(axes, image)
         axes.set_title(heading, loc="center", fontsize=11, fontweight="bold")
-        axes.set_xlabel(small, fontsize=8.5, color=style.MUTED)
+        axes.set_xlabel(small, fontsize=8.5, color=style.MUTED_COLOR)
     return figure
 
 
 def _digit(axes: Axes, image: NDArray[Any]) -> None:
     axes.set_axis_on()
-    axes.imshow(image, cmap=style.INK_MAP, vmin=0, vmax=255)
-    style.bare(axes)
+    axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
+    style.hide_ticks(axes)
 
 
 def _wrapped(text: str, width: int) -> str:

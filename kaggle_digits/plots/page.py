@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Picture:
+class PageFigure:
     """A figure on the page.
 
     Attributes:
@@ -25,7 +25,7 @@ class Picture:
     uri: str
 
 
-def render(template: str, package: str = "evaluation", **values: Any) -> str:
+def render_page(template: str, package: str = "evaluation", **values: Any) -> str:
     """The page as text; whatever comes from outside is escaped.
 
     Args:
@@ -48,7 +48,7 @@ def render(template: str, package: str = "evaluation", **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def data_uri(path: Path) -> str:
+def png_data_uri(path: Path) -> str:
     """A PNG as text that stands in a page."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Ten colours that stay apart for colour-blind eyes: M. A. Petroff, "Accessible Color Sequences
-# for Data Visualization", arXiv:2107.02270. DIGITS[d] is the colour of digit d.
-DIGITS = (
+# for Data Visualization", arXiv:2107.02270. DIGIT_COLORS[d] is the colour of digit d.
+DIGIT_COLORS = (
     "#3f90da",
     "#ffa90e",
     "#bd1f01",
@@ -33,46 +33,46 @@ DIGITS = (
     "#717581",
     "#92dadd",
 )
-INK, MUTED, FAINT, PAPER = "#1b1f24", "#59636e", "#d8dde3", "#ffffff"
-DIAGONAL = "#e9ecef"
-TRAINING, VALIDATION = "#2b6cb0", "#d9480f"
-INK_MAP, ERROR_MAP, SIGNED_MAP = "gray_r", "Oranges", "PuOr"
+TEXT_COLOR, MUTED_COLOR, GRID_COLOR, BACKGROUND = "#1b1f24", "#59636e", "#d8dde3", "#ffffff"
+DIAGONAL_COLOR = "#e9ecef"
+TRAIN_COLOR, VAL_COLOR = "#2b6cb0", "#d9480f"
+DIGIT_CMAP, ERROR_CMAP, DIVERGING_CMAP = "gray_r", "Oranges", "PuOr"
 DPI = 150
 KINDS = (".png", ".svg", ".pdf")
 
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
-    "axes.edgecolor": MUTED,
-    "axes.facecolor": PAPER,
+    "axes.edgecolor": MUTED_COLOR,
+    "axes.facecolor": BACKGROUND,
     "axes.grid": False,
-    "axes.labelcolor": INK,
+    "axes.labelcolor": TEXT_COLOR,
     "axes.labelsize": 10,
     "axes.linewidth": 0.8,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlecolor": INK,
+    "axes.titlecolor": TEXT_COLOR,
     "axes.titlelocation": "left",
     "axes.titlesize": 10.5,
-    "figure.facecolor": PAPER,
+    "figure.facecolor": BACKGROUND,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 10,
-    "grid.color": FAINT,
+    "grid.color": GRID_COLOR,
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "legend.fontsize": 9,
-    "savefig.facecolor": PAPER,
+    "savefig.facecolor": BACKGROUND,
     "svg.hashsalt": "kaggle-digits",
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "xtick.labelcolor": INK,
+    "text.color": TEXT_COLOR,
+    "xtick.color": MUTED_COLOR,
+    "xtick.labelcolor": TEXT_COLOR,
     "xtick.labelsize": 9,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
+    "ytick.color": MUTED_COLOR,
+    "ytick.labelcolor": TEXT_COLOR,
     "ytick.labelsize": 9,
 }
 
 Parameters = ParamSpec("Parameters")
-_VECTOR_COPIES: ContextVar[bool] = ContextVar("vector_copies", default=False)
+_VECTOR_COPIES: ContextVar[bool] = ContextVar("svg_copies", default=False)
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
@@ -88,7 +88,7 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     return in_style
 
 
-def blank(
+def new_figure(
     width: float, height: float, title: str, note: str = "", *, squares: bool = False
 ) -> Figure:
     """An empty figure of ``width`` × ``height`` inches with its title above and a note below.
@@ -106,20 +106,20 @@ def blank(
     figure = Figure(figsize=(width, height), layout=layout)
     figure.suptitle(title, x=0.012, ha="left", fontsize=13, fontweight="bold")
     if note:
-        figure.supxlabel(note, x=0.012, ha="left", fontsize=9, color=MUTED)
+        figure.supxlabel(note, x=0.012, ha="left", fontsize=9, color=MUTED_COLOR)
     return figure
 
 
-def bare(axes: Axes) -> None:
+def hide_ticks(axes: Axes) -> None:
     """Leave nothing of ``axes`` but a thin frame: it holds a picture."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set(visible=True, color=FAINT, linewidth=0.8)
+        spine.set(visible=True, color=GRID_COLOR, linewidth=0.8)
 
 
 @contextlib.contextmanager
-def vector_copies(wanted: bool = True) -> Iterator[None]:
+def svg_copies(wanted: bool = True) -> Iterator[None]:
     """Within the block every PNG that is saved gets an SVG beside it, if ``wanted``."""
     before = _VECTOR_COPIES.set(wanted)
     try:
@@ -128,7 +128,7 @@ def vector_copies(wanted: bool = True) -> Iterator[None]:
         _VECTOR_COPIES.reset(before)
 
 
-def suffixes() -> tuple[str, ...]:
+def saved_suffixes() -> tuple[str, ...]:
     """What a picture that is saved as PNG is saved as."""
     return (".png", ".svg") if _VECTOR_COPIES.get() else (".png",)
 
@@ -142,7 +142,7 @@ def save(figure: Figure, path: Path) -> None:
     """
     if path.suffix not in KINDS:
         raise UsageError(f"{path} cannot be a picture; let its name end in {', '.join(KINDS)}")
-    for suffix in suffixes() if path.suffix == ".png" else (path.suffix,):
+    for suffix in saved_suffixes() if path.suffix == ".png" else (path.suffix,):
         _save(figure, path.with_suffix(suffix))
 
 

@@ -72,7 +72,7 @@ def search_picture(
     lines = math.ceil(len(shown) / columns)
     width = max(NARROWEST, 0.6 + 3.3 * columns)
     note = textwrap.fill(_note(axes, losses, len(given_up)), int(LETTERS_AN_INCH * width))
-    figure = style.blank(width, 1.2 + 2.9 * lines, f"What mattered in study {study}", note)
+    figure = style.new_figure(width, 1.2 + 2.9 * lines, f"What mattered in study {study}", note)
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True).flat
     top = _top(losses)
     for place, axis in enumerate(shown):
@@ -105,7 +105,7 @@ def _panel(
     best = int(np.argmin(losses))
     places = _places(axis, values, apart=True)
     panel.axvline(
-        _places(axis, [axis.start])[0], color=style.MUTED, linewidth=1, linestyle=(0, (4, 3))
+        _places(axis, [axis.start])[0], color=style.MUTED_COLOR, linewidth=1, linestyle=(0, (4, 3))
     )
     low = float(losses.min())
     span = top - low or max(0.1 * low, 1e-3)
@@ -118,7 +118,7 @@ def _panel(
             places[rows],
             np.minimum(losses, above)[rows],
             marker,
-            color=style.TRAINING,
+            color=style.TRAIN_COLOR,
             alpha=0.65,
             markersize=6,
             markeredgewidth=0,
@@ -128,9 +128,9 @@ def _panel(
         places[best],
         losses[best],
         "o",
-        color=style.VALIDATION,
+        color=style.VAL_COLOR,
         markersize=10,
-        markeredgecolor=style.PAPER,
+        markeredgecolor=style.BACKGROUND,
         clip_on=False,
         zorder=3,
     )
@@ -140,7 +140,7 @@ def _panel(
             np.ones(len(given_up)),
             "|",
             transform=panel.get_xaxis_transform(),
-            color=style.MUTED,
+            color=style.MUTED_COLOR,
             markersize=9,
             clip_on=False,
         )
@@ -178,7 +178,7 @@ def _heading(panel: Axes, axis: Axis) -> None:
         panel.set_title(name, pad=10)
         return
     panel.set_title(f"{name}, {100 * axis.importance:.0f} %", pad=19)
-    for share, colour in ((1.0, style.FAINT), (axis.importance, style.INK)):
+    for share, colour in ((1.0, style.GRID_COLOR), (axis.importance, style.TEXT_COLOR)):
         (bar,) = panel.plot(
             [0, share],
             [1.075, 1.075],

@@ -13,8 +13,7 @@ from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier
 from kaggle_digits.models.batched_predict import trace
 from kaggle_digits.models.litert import LITERT_FILE, convert
-from kaggle_digits.plots import style
-from kaggle_digits.plots.embedding import plane
+from kaggle_digits.plots import charts, style
 from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
 from kaggle_digits.studies.study import (
     Kept,
@@ -95,7 +94,7 @@ def _run(setting: Setting) -> Result:
         "Every held-out digit as a point",
         "The two numbers that the network keeps of each image, coloured by its label. Each digit "
         "has its own ray or island; points between two are the ones it confuses.",
-        plane(
+        charts.embedding(
             points,
             truth,
             "Two numbers an image",
@@ -142,16 +141,16 @@ def _walk(answers: NDArray[np.float32], extent: tuple[float, float, float, float
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Patch
 
-    figure = style.blank(
+    figure = style.new_figure(
         8, 6.8, "What stands where in the plane", "Paler: less sure. Decoded on a grid of points."
     )
     axes = figure.subplots()
-    colours = np.array([to_rgb(colour) for colour in style.DIGITS])
+    colours = np.array([to_rgb(colour) for colour in style.DIGIT_COLORS])
     best = answers.argmax(axis=2)
     sureness = np.clip((answers.max(axis=2) - 0.1) / 0.9, 0, 1)[..., None]
     axes.imshow(1 - sureness * (1 - colours[best]), origin="lower", extent=extent, aspect="auto")
     axes.set(xlabel="first number", ylabel="second number")
-    keys = [Patch(color=style.DIGITS[digit], label=str(digit)) for digit in np.unique(best)]
+    keys = [Patch(color=style.DIGIT_COLORS[digit], label=str(digit)) for digit in np.unique(best)]
     figure.legend(handles=keys, loc="outside right upper", title="digit")
     return figure
 

@@ -51,7 +51,7 @@ def _run(setting: Setting) -> Result:
         "hundred-digits",
         "A random hundred of them",
         "The same digits with the empty border of four pixels still around them.",
-        digit_grids.digit_grid(images, labels, setting.seed),
+        digit_grids.random_digits(images, labels, setting.seed),
     )
     yield Finding("D1", "a random selection of 100 digits", "–", "picture: hundred-digits")
     part = random_part(labels, HELD_OUT, STATE)
@@ -142,7 +142,7 @@ def _fitted(data: tuple[NDArray[Any], ...], hidden: int, strength: float, iterat
 
 @style.styled
 def _sweeps(trials: dict[str, list[_Trial]], most: int) -> Figure:
-    figure = style.blank(
+    figure = style.new_figure(
         11,
         4.4,
         "What each setting does",
@@ -151,8 +151,8 @@ def _sweeps(trials: dict[str, list[_Trial]], most: int) -> Figure:
     for axes, (name, found) in zip(figure.subplots(1, 3, sharey=True), trials.items(), strict=True):
         places = np.arange(len(found))
         for values, label, colour in (
-            ([item.train for item in found], "training rows", style.TRAINING),
-            ([item.test for item in found], "held-out rows", style.VALIDATION),
+            ([item.train for item in found], "training rows", style.TRAIN_COLOR),
+            ([item.test for item in found], "held-out rows", style.VAL_COLOR),
         ):
             axes.plot(
                 places, 100 * np.array(values), "o-", color=colour, label=label, linewidth=1.8
@@ -161,21 +161,23 @@ def _sweeps(trials: dict[str, list[_Trial]], most: int) -> Figure:
         axes.set(xlabel=name)
         axes.grid()
     figure.axes[0].set(ylabel="read rightly (%)")
-    figure.axes[0].legend(loc="lower left", frameon=True, framealpha=0.9, edgecolor=style.PAPER)
+    figure.axes[0].legend(
+        loc="lower left", frameon=True, framealpha=0.9, edgecolor=style.BACKGROUND
+    )
     return figure
 
 
 @style.styled
 def _nine(images: NDArray[np.uint8], answers: NDArray[Any], truth: NDArray[np.uint8]) -> Figure:
-    figure = style.blank(5.6, 6.4, "Nine held-out digits, read by the network")
+    figure = style.new_figure(5.6, 6.4, "Nine held-out digits, read by the network")
     for axes, image, answer, label in zip(
         figure.subplots(3, 3).flat, images, answers, truth, strict=True
     ):
-        axes.imshow(image, cmap=style.INK_MAP, vmin=0, vmax=255)
+        axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
         wrong = answer != label
         words = f"read {answer}, is {label}" if wrong else f"read {answer}"
-        axes.set_title(words, loc="center", color=style.VALIDATION if wrong else style.INK)
-        style.bare(axes)
+        axes.set_title(words, loc="center", color=style.VAL_COLOR if wrong else style.TEXT_COLOR)
+        style.hide_ticks(axes)
     return figure
 
 

@@ -187,7 +187,7 @@ def _error(images: Images, clean: Images) -> float:
 def _three_rows(
     clean: Images, noisy: Images, cleaned: Images, labels: NDArray[np.uint8], noise: str
 ) -> Figure:
-    figure = style.blank(
+    figure = style.new_figure(
         9.6,
         3.9,
         "Noise, and what an auto-encoder makes of it",
@@ -200,23 +200,23 @@ def _three_rows(
         grid, (("clean", clean), ("noisy", noisy), ("cleaned", cleaned)), strict=True
     ):
         for axes, place in zip(row, first, strict=True):
-            axes.imshow(images[place], cmap=style.INK_MAP, vmin=0, vmax=255)
-            style.bare(axes)
+            axes.imshow(images[place], cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
+            style.hide_ticks(axes)
         row[0].set_ylabel(name)
     return figure
 
 
 @style.styled
 def _levels(curve: list[tuple[float, ...]], learnt: float) -> Figure:
-    figure = style.blank(7.6, 4.6, "Accuracy against noise")
+    figure = style.new_figure(7.6, 4.6, "Accuracy against noise")
     axes = figure.subplots()
     levels, noisy, cleaned = np.array(curve).T
-    axes.axvline(learnt, color=style.MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    axes.plot(levels, 100 * noisy, "o-", color=style.VALIDATION, label="noisy images")
-    axes.plot(levels, 100 * cleaned, "s-", color=style.TRAINING, label="after denoising")
+    axes.axvline(learnt, color=style.MUTED_COLOR, linewidth=1, linestyle=(0, (4, 3)))
+    axes.plot(levels, 100 * noisy, "o-", color=style.VAL_COLOR, label="noisy images")
+    axes.plot(levels, 100 * cleaned, "s-", color=style.TRAIN_COLOR, label="after denoising")
     axes.set(xlabel="strength of the noise", ylabel="read rightly (%)")
     axes.grid()
-    axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor=style.PAPER)
+    axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor=style.BACKGROUND)
     return figure
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaggle_digits.data.splits import FoldIndices
-from kaggle_digits.metrics.classification import measure
+from kaggle_digits.metrics.classification import compute_metrics
 from kaggle_digits.plots import charts, digit_grids, style
 from kaggle_digits.studies.fit_helpers import fit, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
@@ -94,7 +94,7 @@ def _run(setting: Setting) -> Result:
             f"What is taken for what: {what}",
             "Each row is a digit as it was written, each column what was read; orange squares are "
             "mistakes.",
-            charts.confusion(measure(member.val_probabilities, truth).confusion),
+            charts.confusion_matrix(compute_metrics(member.val_probabilities, truth).confusion),
         )
     yield from _weights(setting, part)
 
@@ -135,7 +135,7 @@ def _weights(setting: Setting, part: FoldIndices) -> Iterator[Finding | Panel]:
             f"{100 * found.accuracy:.2f} % of the held-out rows rightly. Early on they are blots; "
             "later each picks out strokes that speak for it or against it. A pale unit has died: "
             "no image wakes it. Decay takes the weights where there is never ink.",
-            digit_grids.first_layer(member.first_layer, title),
+            digit_grids.first_layer_weights(member.first_layer, title),
         )
 
 
@@ -155,12 +155,12 @@ def _parts(
 def _losses(members: dict[str, FoldResult]) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
-    figure = style.blank(
+    figure = style.new_figure(
         8, 4.8, "Log loss over time", "Solid: training rows. Dashed: held-out rows."
     )
     axes = figure.subplots()
     for (name, member), colour in zip(
-        members.items(), (style.VALIDATION, style.TRAINING), strict=True
+        members.items(), (style.VAL_COLOR, style.TRAIN_COLOR), strict=True
     ):
         epochs = [row.epoch for row in member.history]
         for values, line in (

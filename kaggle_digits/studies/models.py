@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kaggle_digits.data.splits import Split, split
-from kaggle_digits.metrics.classification import measure
+from kaggle_digits.metrics.classification import compute_metrics
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.plots import charts, curves
 from kaggle_digits.studies.fit_helpers import fit
@@ -71,7 +71,7 @@ def _run(setting: Setting) -> Result:
         why = "fewer epochs: --quick" if setting.quick else WHERE
         yield share_finding(experiment, what, published, found, said=said, why=why)
         if recipe is MODEL_RECIPES["linear"] or recipe is MODEL_RECIPES["dense-deep"]:
-            classes.append((what, measure(answers, truth)))
+            classes.append((what, compute_metrics(answers, truth)))
         if recipe is MODEL_RECIPES["dense-deep"]:
             yield Panel(
                 "deep-curves",
@@ -92,7 +92,7 @@ def _run(setting: Setting) -> Result:
             f"What is taken for what: {what}",
             "Each row is a digit as it was written, each column what was read; orange squares are "
             "mistakes. Hidden layers clear most of them away.",
-            charts.confusion(metrics.confusion),
+            charts.confusion_matrix(metrics.confusion),
         )
 
 

@@ -32,7 +32,7 @@ class Repeated:
 
     study: Study
     findings: tuple[Finding, ...]
-    pictures: tuple[page.Picture, ...]
+    pictures: tuple[page.PageFigure, ...]
     seconds: float
 
     @property
@@ -61,7 +61,9 @@ def repeat(study: Study, setting: Setting, runs_dir: Path) -> Repeated:
         path = folder / f"{item.name}.png"
         style.save(item.figure, path)
         anchor = f"{study.name}-{item.name}"
-        pictures.append(page.Picture(anchor, item.title, item.explanation, page.data_uri(path)))
+        pictures.append(
+            page.PageFigure(anchor, item.title, item.explanation, page.png_data_uri(path))
+        )
     done = Repeated(study, tuple(findings), tuple(pictures), time.perf_counter() - started)
     write_results([done], setting, folder, study.title)
     return done
@@ -100,7 +102,7 @@ def write_results(done: Sequence[Repeated], setting: Setting, folder: Path, titl
         f"{here['processor']}, {here['cores']} cores; "
         + ", ".join(f"{name} {number}" for name, number in versions().items())
     )
-    content = page.render(
+    content = page.render_page(
         "study.html.j2",
         "studies",
         title=title,

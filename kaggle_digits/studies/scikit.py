@@ -99,19 +99,19 @@ def _joined(digits: NDArray[Any]) -> str:
 
 @style.styled
 def _sixteen(images: NDArray[np.float64], labels: NDArray[np.int64]) -> Figure:
-    figure = style.blank(5.6, 6.6, "Sixteen of scikit-learn's digits")
+    figure = style.new_figure(5.6, 6.6, "Sixteen of scikit-learn's digits")
     for axes, image, label in zip(figure.subplots(4, 4).flat, images, labels, strict=True):
-        axes.imshow(image, cmap=style.INK_MAP, vmin=0, vmax=16)
+        axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=16)
         axes.set_title(str(label), loc="center")
-        style.bare(axes)
+        style.hide_ticks(axes)
     return figure
 
 
 @style.styled
 def _loss(losses: list[float]) -> Figure:
-    figure = style.blank(7, 4.2, "Training loss by pass over the data")
+    figure = style.new_figure(7, 4.2, "Training loss by pass over the data")
     axes = figure.subplots()
-    axes.plot(np.arange(1, len(losses) + 1), losses, color=style.TRAINING, linewidth=1.8)
+    axes.plot(np.arange(1, len(losses) + 1), losses, color=style.TRAIN_COLOR, linewidth=1.8)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set(xlabel="passes over the training digits", ylabel="log loss (nats)")

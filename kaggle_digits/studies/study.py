@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.metrics.scores import Score, wilson
+from kaggle_digits.metrics.scores import Score, wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -146,4 +146,4 @@ def share_finding(
 
 def simple_score(right: int, n: int) -> Score:
     """A Score of answers that carry no probabilities: its log loss is NaN."""
-    return Score(right / n, wilson(right, n), float("nan"), n)
+    return Score(right / n, wilson_interval(right, n), float("nan"), n)

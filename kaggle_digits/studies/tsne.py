@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kaggle_digits.plots.embedding import plane
+from kaggle_digits.plots import charts
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study
 
 # 5,000 show the islands in half a minute; --rows places more.
@@ -39,7 +39,7 @@ def _run(setting: Setting) -> Result:
         "Images that look alike lie side by side",
         "t-SNE knows no label: it only keeps neighbours together. That the colours form islands "
         "says that digits differ more than hands do. Distances between islands mean nothing.",
-        plane(
+        charts.embedding(
             points,
             labels[rows],
             "t-SNE of the pixels",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.ensembling.ensemble import combine
-from kaggle_digits.metrics.calibration import temperature
+from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.runs.run import (
     HISTORY_COLUMNS,
@@ -80,7 +80,7 @@ def aggregate(
             "val_accuracy_ci95": result.ci95 if result else None,
             "val_loss": result.log_loss if result else None,
             "n_val": result.n if result else 0,
-            "temperature": temperature(oof, dataset.labels),
+            "temperature": fit_temperature(oof, dataset.labels),
             "models_per_row": sum(answer.models_per_row for answer in answers),
             "member_val_accuracies": [one for answer in answers for one in answer.accuracies],
             **together,
@@ -171,7 +171,7 @@ def _together(
         }
         for task, oof, heat, weight in zip(firsts, oofs, one.temperatures, weights, strict=True)
     ]
-    for design, gain in zip(designs, one.adds or [], strict=bool(one.adds)):
+    for design, gain in zip(designs, one.contributions or [], strict=bool(one.contributions)):
         design["adds"] = asdict(gain)
     return one.oof, one.test, {"designs": designs, "weights_help": one.weights_help}
 

@@ -12,8 +12,7 @@ from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
-from kaggle_digits.ensembling.combiners import weighted
-from kaggle_digits.metrics.calibration import apply_temperature
+from kaggle_digits.ensembling.combiners import weighted_mean
 from kaggle_digits.models.base import ProbabilisticModel, load_classifier
 from kaggle_digits.models.tta import check_tta, predict_tta, predict_tta_levels
 from kaggle_digits.runs.run import Run
@@ -129,12 +128,9 @@ def _as_one(run: Run, answers: NDArray[np.float64]) -> NDArray[np.float32]:
     designs = run.metrics().get("designs")
     if not designs:
         return np.asarray(answers[0], np.float32)
-    tempered = [
-        apply_temperature(answer, design["temperature"])
-        for answer, design in zip(answers, designs, strict=True)
-    ]
-    weights = np.array([design["weight"] for design in designs], np.float64)
-    return np.asarray(weighted(weights)(np.stack(tempered)), np.float32)
+    weights = [design["weight"] for design in designs]
+    temperatures = [design["temperature"] for design in designs]
+    return weighted_mean(answers, weights, temperatures)
 
 
 def _parts(run: Run, dataset: Dataset) -> list[FoldIndices]:

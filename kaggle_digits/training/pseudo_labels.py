@@ -18,7 +18,7 @@ from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, fingerprint
-from kaggle_digits.metrics.calibration import apply_temperature, temperature
+from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.runs.run import TEST_FILE, Run, read_probabilities
 
 FILE = "pseudo.npy"
@@ -54,7 +54,7 @@ def pseudo_labels(teacher: Run, dataset: Dataset, parts: Sequence[FoldIndices]) 
     """
     teacher.metrics()
     teacher.check_data(dataset)
-    heat = temperature(teacher.oof(), dataset.labels)
+    heat = fit_temperature(teacher.oof(), dataset.labels)
     apart = teacher.config().get("split_fingerprint") == fingerprint(parts)
     if not apart:
         answers = [teacher.test()] * len(parts)

@@ -13,7 +13,7 @@ import numpy as np
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices
-from kaggle_digits.metrics.calibration import apply_temperature, temperature
+from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import Score, score
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
@@ -167,7 +167,7 @@ class Objective:
                 pruning.fold(measured)
         as_given = score(held_out, labels)
         assert as_given is not None
-        fitted = apply_temperature(held_out, temperature(held_out, labels))
+        fitted = apply_temperature(held_out, fit_temperature(held_out, labels))
         known = score(fitted, labels)
         assert known is not None
         return replace(as_given, log_loss=known.log_loss)

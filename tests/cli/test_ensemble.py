@@ -45,9 +45,9 @@ def test_each_run_has_its_temperature_weight_and_what_it_adds(
     shown = capsys.readouterr()
     rows = [line for line in shown.out.splitlines() if "dense-deep-1" in line]
     assert len(rows) == 1, "wrapped"
-    assert found.adds and found.temperatures and found.weights
+    assert found.contributions and found.temperatures and found.weights
     cells = [cell.strip() for cell in rows[0].strip("│").split("│")]
-    gain = found.adds[2]
+    gain = found.contributions[2]
     assert cells[4:] == [
         f"{found.temperatures[2]:.2f}",
         f"{found.weights[2]:.3f}",

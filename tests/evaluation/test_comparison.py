@@ -1,78 +1,91 @@
-"""Runs side by side on the rows that all of them held out."""
+"""Comparisons on the same held-out rows: runs with each other, and one run with and without TTA."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.evaluation.comparison import compare, draw, in_words
-from kaggle_digits.metrics.mcnemar import turned
-from kaggle_digits.plots import style
+from kaggle_digits.evaluation.comparison import best_tta, compare_runs, compare_tta, conclusions
+from kaggle_digits.metrics.mcnemar import McNemarResult, mcnemar
 
-TRUTH = np.arange(10, dtype=np.uint8).repeat(20)
-
-
-def answers(wrong: range, missing: range = range(0)) -> NDArray[np.float32]:
-    """Probabilities right on every row but ``wrong``, and none on ``missing``."""
-    found = np.full((200, 10), 0.01, np.float32)
-    found[np.arange(200), TRUTH] = 0.91
-    found[wrong] = np.roll(found[wrong], 1, axis=1)
-    found[missing] = np.nan
-    return found
+LABELS = np.arange(10, dtype=np.uint8).repeat(20)
 
 
-def test_the_best_comes_first_and_the_others_are_tested_against_it() -> None:
-    found = compare({"poor": answers(range(40)), "good": answers(range(38, 42))}, TRUTH)
-    assert [item.run for item in found] == ["good", "poor"]
-    assert found[0].score.accuracy == 196 / 200
-    assert found[0].against is None
-    assert found[1].against == turned(np.arange(200) >= 40, ~np.isin(np.arange(200), range(38, 42)))
-    assert (found[1].against.gained, found[1].against.lost) == (38, 2)
-    (said,) = in_words(found)
-    assert said.startswith("good is better than poor, by more than chance would give: 38 rows")
+def wrong_on(wrong: range, missing: range = range(0)) -> NDArray[np.float32]:
+    """(200, 10) probabilities, correct except on the rows ``wrong``, NaN on ``missing``."""
+    probabilities = np.full((200, 10), 0.01, np.float32)
+    probabilities[np.arange(200), LABELS] = 0.91
+    probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
+    probabilities[missing] = np.nan
+    return probabilities
 
 
-def test_a_narrow_lead_is_called_chance_and_a_draw_a_draw() -> None:
-    narrow, drawn = (
-        in_words(compare({"a": answers(range(3)), "b": answers(other)}, TRUTH))[0]
+def test_the_best_run_comes_first_and_the_others_are_tested_against_it() -> None:
+    compared = compare_runs({"poor": wrong_on(range(40)), "good": wrong_on(range(38, 42))}, LABELS)
+    assert [item.run for item in compared] == ["good", "poor"]
+    assert compared[0].score.accuracy == 196 / 200
+    assert compared[0].against_best is None
+    rows = np.arange(200)
+    assert compared[1].against_best == mcnemar(rows >= 40, ~np.isin(rows, range(38, 42)))
+    assert (compared[1].against_best.gained, compared[1].against_best.lost) == (38, 2)
+    (sentence,) = conclusions(compared)
+    assert sentence.startswith("good is significantly better than poor: 38 rows")
+
+
+def test_a_small_lead_may_be_chance_and_equal_runs_are_called_equal() -> None:
+    small, equal = (
+        conclusions(compare_runs({"a": wrong_on(range(3)), "b": wrong_on(other)}, LABELS))[0]
         for other in (range(5, 9), range(5, 8))
     )
-    assert narrow.startswith("a is ahead of b, but chance alone may do so: 4 rows only a")
-    assert drawn.startswith("b is as often right as a: 3 rows")
+    assert small.startswith("a is ahead of b, but this may be chance: 4 rows only a")
+    assert equal.startswith("b and a have the same accuracy: 3 rows")
 
 
-def test_only_shared_rows_count_and_of_many_the_best_is_said_to_be_chosen() -> None:
-    three = {
-        "a": answers(range(2), missing=range(100, 200)),
-        "b": answers(range(50), missing=range(30)),
-        "c": answers(range(40)),
+def test_only_common_rows_count_and_selection_bias_is_mentioned() -> None:
+    oofs = {
+        "a": wrong_on(range(2), missing=range(100, 200)),
+        "b": wrong_on(range(50), missing=range(30)),
+        "c": wrong_on(range(40)),
     }
-    found = compare(three, TRUTH)
-    assert {item.score.n for item in found} == {70}
-    assert [item.run for item in found] == ["a", "c", "b"]
-    assert in_words(found)[-1].startswith("the best of 3 was chosen on the rows")
+    compared = compare_runs(oofs, LABELS)
+    assert {item.score.n for item in compared} == {70}
+    assert [item.run for item in compared] == ["a", "c", "b"]
+    assert conclusions(compared)[-1].startswith("the best of 3 was chosen on the rows")
 
 
-def test_what_cannot_be_compared_is_said() -> None:
-    with pytest.raises(UsageError, match="two or more: kd compare RUN RUN"):
-        compare({"a": answers(range(2))}, TRUTH)
-    apart = {
-        "a": answers(range(2), missing=range(100)),
-        "b": answers(range(2), missing=range(100, 200)),
+def test_a_single_run_or_disjoint_runs_cannot_be_compared() -> None:
+    with pytest.raises(UsageError, match="at least two runs: kd compare RUN RUN"):
+        compare_runs({"a": wrong_on(range(2))}, LABELS)
+    disjoint = {
+        "a": wrong_on(range(2), missing=range(100)),
+        "b": wrong_on(range(2), missing=range(100, 200)),
     }
     with pytest.raises(RunError, match="a, b held out different rows"):
-        compare(apart, TRUTH)
+        compare_runs(disjoint, LABELS)
 
 
-def test_the_picture_names_each_run_and_counts_the_rows(tmp_path: Path) -> None:
-    runs = {f"a-run-with-a-long-name-{n}": answers(range(3 * n)) for n in range(4)}
-    figure = draw(compare(runs, TRUTH))
-    left, right = figure.axes
-    assert [label.get_text() for label in left.get_yticklabels()] == list(runs)
-    assert "9   p = 0.0039" in [text.get_text() for text in right.texts]
-    style.save(figure, tmp_path / "compare.png")
-    assert (tmp_path / "compare.png").stat().st_size > 10_000
+def test_tta_rows_that_change_are_counted_and_tested() -> None:
+    missing = range(199, 200)
+    by_views = {5: wrong_on(range(8, 12), missing), 1: wrong_on(range(10), missing)}
+    one, five = compare_tta(by_views, LABELS)
+    assert (one.views, one.changed, one.mcnemar) == (1, 0, McNemarResult(0, 0, 1.0))
+    assert (five.views, five.changed, five.mcnemar.gained, five.mcnemar.lost) == (5, 10, 8, 2)
+    # Of 10 rows, 8 or more in one direction: (45 + 10 + 1) / 1024, and the same in the other.
+    assert five.mcnemar.p_value == pytest.approx(2 * 56 / 1024)
+    assert not five.mcnemar.significant
+    assert one.score.n == five.score.n == 199
+    assert one.score.accuracy == pytest.approx(189 / 199)
+    assert best_tta([one, five]) is five
+
+
+def test_best_tta_prefers_lower_log_loss_then_fewer_views() -> None:
+    sharper = np.where(wrong_on(range(3)) > 0.5, np.float32(0.991), np.float32(0.001))
+    scores = compare_tta({1: wrong_on(range(3)), 5: sharper, 9: sharper}, LABELS)
+    assert [item.mcnemar.p_value for item in scores] == [1.0, 1.0, 1.0]
+    assert scores[0].score.log_loss != scores[1].score.log_loss
+    best = min(scores, key=lambda item: item.score.log_loss)
+    assert best_tta(scores) is best
+    with pytest.raises(RunError, match="no predictions"):
+        compare_tta({1: np.full((200, 10), np.nan, np.float32)}, LABELS)

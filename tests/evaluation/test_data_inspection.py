@@ -8,7 +8,7 @@ import numpy as np
 
 from kaggle_digits.data.dataset import Dataset, Source
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.evaluation.data_inspection import draw, inspect
+from kaggle_digits.evaluation.data_inspection import inspect, save_figures
 from tests.support import small_runs
 
 
@@ -43,16 +43,16 @@ def test_planted_faults_are_counted() -> None:
 
 
 def test_pictures_are_saved_and_repeatable(dataset: Dataset, tmp_path: Path) -> None:
-    paths = draw(dataset, tmp_path / "new" / "figures")
+    paths = save_figures(dataset, tmp_path / "new" / "figures")
     assert [path.stem for path in paths] == [
         "class-balance",
         "first-digits",
         "random-digits",
         "mean-digits",
     ]
-    again = draw(dataset, tmp_path / "again")
+    again = save_figures(dataset, tmp_path / "again")
     assert [p.read_bytes() for p in paths] == [p.read_bytes() for p in again]
-    other = draw(dataset, tmp_path / "other", seed=1)
+    other = save_figures(dataset, tmp_path / "other", seed=1)
     assert [a.read_bytes() == b.read_bytes() for a, b in zip(paths, other, strict=True)] == [
         True,
         True,

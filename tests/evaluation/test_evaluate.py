@@ -61,8 +61,10 @@ def test_a_whole_run(found: Evaluation, dataset: Dataset, oof: NDArray[np.float3
     assert all(path.stat().st_size > 5000 for path in found.figures.values())
     right = (oof.argmax(axis=1) == dataset.labels).sum()
     assert found.metrics.score.accuracy == right / len(oof)
-    assert 0 < len(found.mistakes) == min(24, len(oof) - right)
-    assert found.mistakes[0].label == dataset.labels[found.mistakes[0].row]
+    assert 0 < len(found.most_confident_errors) == min(24, len(oof) - right)
+    assert (
+        found.most_confident_errors[0].label == dataset.labels[found.most_confident_errors[0].row]
+    )
 
 
 def test_the_report_is_one_file_that_explains_itself(found: Evaluation) -> None:
@@ -73,7 +75,7 @@ def test_the_report_is_one_file_that_explains_itself(found: Evaluation) -> None:
     assert not re.search(r"https?://|url\(|@import", text)
     jumps = {link[1:] for link in page.links if link.startswith("#")}
     assert jumps <= set(page.ids)
-    assert {f"line-{answer.line}" for answer in found.mistakes} <= jumps
+    assert {f"line-{answer.line}" for answer in found.most_confident_errors} <= jumps
     assert len(set(page.ids)) == len(page.ids)
     score = found.metrics.score
     for expected in (
@@ -96,7 +98,10 @@ def test_only_held_out_rows_count(
     split = {"kind": "holdout", "val_fraction": 0.1, "seed": 0, "rows": None}
     found = evaluate(small_runs.write_run(tmp_path, dataset, partial, split=split), dataset)
     assert found.metrics.score.n == 50
-    assert max(answer.row for answer in (*found.mistakes, *found.doubtful)) < 50
+    assert (
+        max(answer.row for answer in (*found.most_confident_errors, *found.least_confident_correct))
+        < 50
+    )
     assert "10 % held out" in found.report.read_text(encoding="utf-8")
 
 
@@ -109,7 +114,7 @@ def test_a_perfect_run_has_no_mistakes_to_show(tmp_path: Path, dataset: Dataset)
     (run.member_folder(0) / "first_layer.npy").unlink()
     (run.path / run_module.HISTORY_FILE).write_text(",".join(run_module.HISTORY_COLUMNS) + "\n")
     found = evaluate(run, dataset)
-    assert found.mistakes == ()
+    assert found.most_confident_errors == ()
     assert set(TITLES) - set(found.figures) == {"worst-mistakes", "learning-curves", "first-layer"}
     assert not stale.exists()
     Page(found.report.read_text(encoding="utf-8"))
@@ -192,3 +197,30 @@ def test_damaged_first_layer(run: Run, dataset: Dataset) -> None:
     assert "first_layer.npy" in refusal(run, dataset)
     path.write_bytes(b"no array")
     assert "damaged" in refusal(run, dataset)
+
+
+def test_an_evaluation_of_other_predictions(
+    run: Run, dataset: Dataset, oof: NDArray[np.float32]
+) -> None:
+    perfect = np.eye(10, dtype=np.float32)[dataset.labels]
+    found = evaluate(run, dataset, lambda *_: {1: oof, 5: perfect})
+    assert found.metrics.score.accuracy == 1
+    assert found.most_confident_errors == ()
+    assert [item.views for item in found.tta] == [1, 5]
+    assert "the mean over 5 moved views of it" in found.report.read_text(encoding="utf-8")
+    own = evaluate(run, dataset)
+    assert own.tta == ()
+    assert own.metrics.score == found.tta[0].score
+    assert "moved views" not in own.report.read_text(encoding="utf-8")
+
+
+def test_a_run_that_held_nothing_out_is_refused_before_anything_is_predicted(
+    run: Run, dataset: Dataset
+) -> None:
+    run.write_config({**run.config(), "split": {"kind": "all"}})
+
+    def predict(run: Run, dataset: Dataset) -> dict[int, NDArray[np.float32]]:
+        raise AssertionError("predicted in vain")
+
+    with pytest.raises(RunError, match="--all-rows"):
+        evaluate(run, dataset, predict)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.evaluation.label_errors import find_label_errors, label_errors
+from kaggle_digits.evaluation.label_errors import find_label_errors, write_label_errors
 from kaggle_digits.runs.run import Run
 from tests.support.probabilities import noisy_probs, random_labels
 
@@ -30,21 +30,21 @@ def with_errors() -> NDArray[np.uint8]:
 def test_planted_errors_are_found_with_the_right_suggestion() -> None:
     labels = with_errors()
     found = find_label_errors(noisy_probs(TRUTH, 0.6, seed=1), labels)
-    rows = [item.answer.row for item in found]
+    rows = [item.prediction.row for item in found]
     assert len(set(rows) & set(PLANTED.tolist())) >= 0.8 * len(PLANTED)
     assert len(rows) <= 1.2 * len(PLANTED)
     for item in found:
-        assert item.answer.label == labels[item.answer.row] != item.answer.predicted
+        assert item.prediction.label == labels[item.prediction.row] != item.prediction.predicted
     chances = [item.label_probability for item in found]
     assert chances == sorted(chances)
-    right = [item for item in found if item.answer.predicted == TRUTH[item.answer.row]]
+    right = [item for item in found if item.prediction.predicted == TRUTH[item.prediction.row]]
     assert len(right) >= 0.9 * len(found)
 
 
 def test_rows_that_were_never_held_out_are_left_alone() -> None:
     answers = noisy_probs(TRUTH, 0.6, seed=1)
     answers[:1000] = np.nan
-    rows = [item.answer.row for item in find_label_errors(answers, with_errors())]
+    rows = [item.prediction.row for item in find_label_errors(answers, with_errors())]
     assert rows
     assert min(rows) >= 1000
 
@@ -59,17 +59,17 @@ def test_table_and_picture(run: Run, dataset: Dataset, oof: NDArray[np.float32])
     labels[[7, 8]] = (labels[[7, 8]] + 1) % 10
     wrong = replace(dataset, train=replace(dataset.train, labels=labels))
     perfect = 0.001 + 0.99 * np.eye(10, dtype=np.float32)[dataset.labels]
-    found = label_errors(run, wrong, perfect)
-    assert sorted(item.answer.row for item in found.found) == [7, 8]
+    found = write_label_errors(run, wrong, perfect)
+    assert sorted(item.prediction.row for item in found.errors) == [7, 8]
     with found.table.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert sorted(int(line["line"]) for line in lines) == [9, 10]
     assert {int(line["suggested"]) for line in lines} == set(dataset.labels[[7, 8]].tolist())
-    assert found.picture is not None
-    assert found.picture.stat().st_size > 5_000
-    clean = label_errors(run, dataset, perfect)
-    assert (clean.found, clean.picture) == ((), None)
-    assert not found.picture.exists()
+    assert found.figure is not None
+    assert found.figure.stat().st_size > 5_000
+    clean = write_label_errors(run, dataset, perfect)
+    assert (clean.errors, clean.figure) == ((), None)
+    assert not found.figure.exists()
 
 
 def test_without_cleanlab_one_line_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

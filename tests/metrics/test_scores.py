@@ -7,42 +7,42 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 from kaggle_digits.core.errors import RunError
-from kaggle_digits.metrics.scores import predicted_rows, score, wilson
+from kaggle_digits.metrics.scores import predicted_rows, score, wilson_interval
 
 
-def test_figures_agree_with_scikit_learn() -> None:
+def test_score_agrees_with_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(10), 500)
     labels = rng.integers(0, 10, 500)
-    found = score(probabilities, labels)
-    assert found is not None
-    assert found.accuracy == accuracy_score(labels, probabilities.argmax(1))
-    assert found.log_loss == pytest.approx(
+    result = score(probabilities, labels)
+    assert result is not None
+    assert result.accuracy == accuracy_score(labels, probabilities.argmax(1))
+    assert result.log_loss == pytest.approx(
         log_loss(labels, probabilities, labels=range(10)), rel=1e-5
     )
-    assert found.n == 500
+    assert result.n == 500
 
 
-def test_rows_without_a_prediction_do_not_count() -> None:
+def test_score_ignores_rows_without_a_prediction() -> None:
     probabilities = np.full((4, 10), np.nan, np.float32)
     assert score(probabilities, np.zeros(4, int)) is None
     probabilities[1] = np.eye(10)[3]
     probabilities[3] = np.eye(10)[0]
-    found = score(probabilities, np.array([0, 3, 0, 1]))
-    assert found is not None
-    assert (found.accuracy, found.n) == (0.5, 2)
+    result = score(probabilities, np.array([0, 3, 0, 1]))
+    assert result is not None
+    assert (result.accuracy, result.n) == (0.5, 2)
     assert predicted_rows(probabilities).tolist() == [1, 3]
-    assert np.isfinite(found.log_loss), "a digit given probability 0 costs much, not everything"
+    assert np.isfinite(result.log_loss), "a probability of 0 for the label must not be infinite"
 
 
-def test_wilson_is_that_of_the_literature() -> None:
+def test_wilson_interval_matches_published_values() -> None:
     # Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662.
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0, 10)[0] == pytest.approx(0, abs=1e-12)
-    assert wilson(10, 10)[1] == pytest.approx(1)
-    assert 0.6 < wilson(10, 10)[0] < 1
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 10)[0] == pytest.approx(0, abs=1e-12)
+    assert wilson_interval(10, 10)[1] == pytest.approx(1)
+    assert 0.6 < wilson_interval(10, 10)[0] < 1
 
 
-def test_other_labels_than_predictions_are_refused() -> None:
+def test_score_refuses_another_number_of_labels() -> None:
     with pytest.raises(RunError, match="trained on other data"):
         score(np.zeros((3, 10), np.float32), np.zeros(4, int))

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.metrics.scores import Score, wilson
+from kaggle_digits.metrics.scores import Score, wilson_interval
 from kaggle_digits.studies.catalogue import STUDIES
 from kaggle_digits.studies.denoise import add_noise
 from kaggle_digits.studies.study import share_finding
@@ -104,7 +104,7 @@ def test_without_data_one_line_says_what_to_type(tmp_path: Path) -> None:
     [(990, True, "higher than"), (975, True, "the same"), (930, False, "lower than")],
 )
 def test_a_share_is_reached_within_what_chance_allows(right: int, reached: bool, word: str) -> None:
-    ours = Score(right / 1000, wilson(right, 1000), 0.1, 1000)
+    ours = Score(right / 1000, wilson_interval(right, 1000), 0.1, 1000)
     found = share_finding("A2", "x", 0.975, ours, why="because")
     assert found.reached is reached
     assert word in found.why

@@ -1,24 +1,35 @@
-"""Made-up probabilities: as good, and as sure of themselves, as a test wants them."""
+"""Artificial probabilities with a chosen accuracy and confidence."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def noisy_probs(
-    labels: NDArray[np.uint8], strength: float, seed: int, sureness: float = 1.0
+    labels: NDArray[np.uint8], noise: float, seed: int, sharpness: float = 1.0
 ) -> NDArray[np.float32]:
-    """(n, 10) float32 that are right more often the smaller ``strength``.
+    """Return (n, 10) float32 probabilities whose accuracy falls with ``noise``.
 
-    ``sureness`` multiplies the logits: it changes no answer, only how sure each is.
+    ``sharpness`` multiplies the logits: it changes the confidences but no prediction.
     """
     rng = np.random.default_rng(seed)
-    logits = 4 * np.eye(10)[labels] + strength * rng.normal(size=(len(labels), 10))
-    powers = np.exp(sureness * (logits - logits.max(1, keepdims=True)))
+    logits = 4 * np.eye(10)[labels] + noise * rng.normal(size=(len(labels), 10))
+    powers = np.exp(sharpness * (logits - logits.max(1, keepdims=True)))
     return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
 
 
 def random_labels(n: int = 600) -> NDArray[np.uint8]:
-    """(n,) digits, always the same."""
+    """Return (n,) uint8 labels, the same in every call."""
     return np.random.default_rng(0).integers(0, 10, n).astype(np.uint8)
+
+
+def with_confidence(predictions: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
+    """Return a row per (digit, confidence); the other digits share the rest equally."""
+    table = np.empty((len(predictions), 10), np.float32)
+    for row, (digit, confidence) in zip(table, predictions, strict=True):
+        row[:] = (1 - confidence) / 9
+        row[digit] = confidence
+    return table

@@ -18,7 +18,7 @@ import pytest
 from kaggle_digits.core.errors import RunError, StorageError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
-from kaggle_digits.metrics.calibration import apply_temperature, temperature
+from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.runs.store import list_runs
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
@@ -103,7 +103,7 @@ def test_a_trial_is_worth_what_training_its_recipe_is_worth(
         held_out[part.val] = fit_fold(task, dataset.train, dataset.test).val_probabilities
     plain = score(held_out, dataset.labels)
     tempered = score(
-        apply_temperature(held_out, temperature(held_out, dataset.labels)), dataset.labels
+        apply_temperature(held_out, fit_temperature(held_out, dataset.labels)), dataset.labels
     )
     assert plain is not None
     assert tempered is not None
