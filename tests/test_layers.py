@@ -90,7 +90,7 @@ def test_third_party_packages_stay_in_their_layers(module: str) -> None:
     used = {name.partition(".")[0] for name in imports(MODULES[module])}
     for package, allowed in ONLY_IN.items():
         assert package not in used or package_of(module) in allowed, f"{module} imports {package}"
-    heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "kaggle", "pyarrow"}
+    heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "kaggle"}
     if package_of(module) in {
         "cli",
         "__init__",

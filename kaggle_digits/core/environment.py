@@ -14,7 +14,7 @@ from typing import Any
 
 from kaggle_digits._version import __version__
 
-PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "pyarrow", "kaggle"]
+PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "kaggle"]
 
 
 def hardware() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The data folder: the three files of the competition and the record of where they came from."""
+"""The data folder: the three files of the competition and source.json, their recorded source."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from kaggle_digits.data.submission_csv import read_ids
 TRAIN, TEST, SAMPLE = "train.csv", "test.csv", "sample_submission.csv"
 FILES = (TRAIN, TEST, SAMPLE)
 RECORD = "source.json"
-# The files as Kaggle serves them since 2019-12-11.
+# Kaggle's files, unchanged since 2019-12-11.
 KAGGLE_SHA256 = {
     TRAIN: "b35cc952c291f03d995f48721373e69454f689e299d724bd9a5927bdabddfeed",
     TEST: "3353d136e718a01b18f4e2097d2f0bbd2676e5887b75b9497e35d34e90820013",
     SAMPLE: "6ebaa8f99662433c2ad4fee65c76d8eb12ad627c3d2de1901704712e31bc0d9a",
 }
-# Sources whose files are the competition's own, so that a run on them may be submitted.
+# Values of Source.source, besides the path of an archive or folder.
 KAGGLE, SAMPLE_SOURCE, OPENML, UNKNOWN = "kaggle", "sample", "openml", "unknown"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the files in a data folder came from: source.json.
+    """Where the files in a data folder came from, as recorded in source.json.
 
     Attributes:
-        source: ``kaggle`` (Kaggle's API, or files equal to Kaggle's byte for byte), ``sample``,
-            ``openml``, a path, or ``unknown`` when nothing is recorded or the files were changed.
+        source: ``kaggle`` (downloaded from Kaggle, or equal to Kaggle's files byte for byte),
+            ``sample``, ``openml``, a path, or ``unknown`` if nothing is recorded or the files
+            have changed.
         fetched: when, ISO 8601 with time zone.
-        sha256: file name -> hash of its bytes when it was checked.
+        sha256: file name -> hash of its bytes when they were fetched.
     """
 
     source: str
@@ -43,13 +44,13 @@ class Source:
 
     @property
     def is_competition(self) -> bool:
-        """Whether a model trained on these files may be submitted to the competition."""
+        """Whether predictions of a model trained on these files may be submitted."""
         return self.source == KAGGLE
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Everything a training needs.
+    """The contents of a data folder.
 
     Attributes:
         train: labelled digits.
@@ -72,7 +73,7 @@ class Dataset:
 
 
 def load(data_dir: Path | str = "data") -> Dataset:
-    """Read and check the three files in ``data_dir``; from the cache where they are unchanged.
+    """Read and check the three files in ``data_dir``.
 
     Raises:
         DataError: a file is missing or not in the competition's form; names file, line, column.
@@ -89,25 +90,24 @@ def load(data_dir: Path | str = "data") -> Dataset:
     if len(ids) != len(test):
         raise DataError(
             f"{folder / SAMPLE} has {len(ids)} rows but {folder / TEST} has {len(test)}; "
-            "they belong to different sets: kd fetch --force"
+            "they are from different data sets: kd fetch --force"
         )
     return Dataset(train, test, ids, source_of(folder, train.sha256, test.sha256))
 
 
 def source_of(folder: Path, train_sha256: str, test_sha256: str) -> Source:
-    """The recorded source, or ``unknown`` where the files are not those that were recorded."""
-    found = {TRAIN: train_sha256, TEST: test_sha256}
-    if all(KAGGLE_SHA256[name] == digest for name, digest in found.items()):
-        recorded = read_source(folder)
-        return Source(KAGGLE, recorded.fetched if recorded else "", found)
+    """Return the source of files with these hashes, ``unknown`` unless it was recorded."""
+    hashes = {TRAIN: train_sha256, TEST: test_sha256}
     recorded = read_source(folder)
-    if recorded and all(recorded.sha256.get(name) == digest for name, digest in found.items()):
+    if all(KAGGLE_SHA256[name] == digest for name, digest in hashes.items()):
+        return Source(KAGGLE, recorded.fetched if recorded else "", hashes)
+    if recorded and all(recorded.sha256.get(name) == digest for name, digest in hashes.items()):
         return recorded
-    return Source(UNKNOWN, "", found)
+    return Source(UNKNOWN, "", hashes)
 
 
 def read_source(folder: Path) -> Source | None:
-    """What source.json says; None where there is none or it cannot be read."""
+    """Read source.json; None if it is missing or damaged."""
     try:
         content = read_json(folder / RECORD)
         return Source(str(content["source"]), str(content["fetched"]), dict(content["sha256"]))
@@ -116,5 +116,5 @@ def read_source(folder: Path) -> Source | None:
 
 
 def write_source(folder: Path, source: Source) -> None:
-    """Record ``source`` beside the files."""
+    """Write source.json beside the files."""
     write_json(folder / RECORD, asdict(source))

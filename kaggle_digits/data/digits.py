@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data import cache
-from kaggle_digits.data.csv_reader import Content, read_int_csv
+from kaggle_digits.data.cache import load_cached
+from kaggle_digits.data.csv_reader import read_int_csv
 
 SIDE = 28
 PIXELS = SIDE * SIDE
-# Between the two middle pixels, across and down.
+# Coordinate of the image's centre: between the two middle pixels.
 CENTRE = (SIDE - 1) / 2
 CLASSES = 10
 PIXEL_COLUMNS = [f"pixel{i}" for i in range(PIXELS)]
@@ -22,7 +22,7 @@ TRAIN_COLUMNS = ["label", *PIXEL_COLUMNS]
 
 @dataclass(frozen=True)
 class Digits:
-    """Images and, where they are known, their labels.
+    """Images with their labels, if known.
 
     Attributes:
         images: (n, 28, 28) uint8, 0 background to 255 ink.
@@ -44,7 +44,7 @@ def read_train(path: Path) -> Digits:
     Raises:
         DataError: the file is missing or not in the competition's form; names line and column.
     """
-    numbers, digest = cache.load_cached(path, _parse_train)
+    numbers, digest = load_cached(path, _parse_train)
     rows = len(numbers) // len(TRAIN_COLUMNS)
     return Digits(numbers[rows:].reshape(rows, SIDE, SIDE), numbers[:rows], digest)
 
@@ -55,24 +55,20 @@ def read_test(path: Path) -> Digits:
     Raises:
         DataError: the file is missing or not in the competition's form; names line and column.
     """
-    numbers, digest = cache.load_cached(path, _parse_test)
+    numbers, digest = load_cached(path, _parse_test)
     return Digits(numbers.reshape(-1, SIDE, SIDE), None, digest)
 
 
-def _parse_train(path: Path, content: Content) -> NDArray[np.uint8]:
-    """All labels, then all pixels, so that both are contiguous views of one array."""
+def _parse_train(path: Path, content: bytes) -> NDArray[np.uint8]:
+    """Return all labels, then all pixels, so that both are contiguous views of one array."""
     highest = [CLASSES - 1] + [255] * PIXELS
-    rows, blocks = read_int_csv(path, content, TRAIN_COLUMNS, highest, np.uint8)
-    numbers = np.empty(rows * len(TRAIN_COLUMNS), np.uint8)
-    labels, pixels = numbers[:rows], numbers[rows:].reshape(rows, PIXELS)
-    start = 0
-    for block in blocks:
-        labels[start : start + len(block)] = block[:, 0]
-        pixels[start : start + len(block)] = block[:, 1:]
-        start += len(block)
+    table = read_int_csv(path, content, TRAIN_COLUMNS, highest, np.uint8)
+    numbers = np.empty(table.size, np.uint8)
+    rows = len(table)
+    numbers[:rows] = table[:, 0]
+    numbers[rows:].reshape(rows, PIXELS)[:] = table[:, 1:]
     return numbers
 
 
-def _parse_test(path: Path, content: Content) -> NDArray[np.uint8]:
-    _, blocks = read_int_csv(path, content, PIXEL_COLUMNS, [255] * PIXELS, np.uint8)
-    return np.concatenate(list(blocks)).ravel()
+def _parse_test(path: Path, content: bytes) -> NDArray[np.uint8]:
+    return read_int_csv(path, content, PIXEL_COLUMNS, [255] * PIXELS, np.uint8).ravel()

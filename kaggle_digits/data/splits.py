@@ -1,4 +1,4 @@
-"""Which rows are trained on and which are held out: stratified, seeded, whatever the model."""
+"""Training and validation rows: stratified, seeded, the same for every model."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """How the labelled rows are divided.
+    """How the labelled rows are divided into training and validation rows.
 
     Attributes:
-        kind: ``holdout`` (one part held out), ``folds`` (each row held out once a repeat) or
-            ``all`` (nothing held out).
-        val_fraction: the share held out, in (0, 1); of ``holdout`` only.
-        folds: how many; of ``folds`` only, at least 2.
-        repeats: how often, each time with other rows held out; at least 1.
-        seed: the same data, seed and k give the same rows whatever the model.
-        rows: how many labelled rows are used at all, chosen stratified; None for all.
+        kind: ``holdout`` (one validation set), ``folds`` (k-fold cross-validation) or ``all``
+            (no validation rows).
+        val_fraction: the share of validation rows, in (0, 1); used by ``holdout`` only.
+        folds: the number of folds, at least 2; used by ``folds`` only.
+        repeats: how often the split is repeated with other validation rows; at least 1.
+        seed: the same data, split and seed give the same rows for every model.
+        rows: how many of the labelled rows to use, chosen stratified; None for all.
     """
 
     kind: Literal["holdout", "folds", "all"] = "holdout"
@@ -38,7 +38,7 @@ class Split:
     rows: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for values that no data could make work."""
+        """Raise UsageError for values that fit no data set."""
         if not 0 < self.val_fraction < 1:
             raise UsageError(
                 f"--val-fraction {self.val_fraction} is not between 0 and 1; try --val-fraction 0.1"
@@ -52,101 +52,96 @@ class Split:
         if self.rows is not None and self.rows < CLASSES:
             raise UsageError(f"--rows {self.rows} is too few; at least {CLASSES}")
 
-    @property
-    def members(self) -> int:
-        """How many models this split trains."""
-        return self.repeats * (self.folds if self.kind == "folds" else 1)
-
 
 @dataclass(frozen=True)
 class FoldIndices:
-    """The rows of one member: indices into train.csv, ascending; ``val`` may be empty."""
+    """The rows of one fold: ascending indices into train.csv; ``val`` may be empty."""
 
     train: Rows
     val: Rows
 
 
 def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
-    """Divide the rows of ``labels`` ((n,) uint8); one Part a member, folds within repeats.
+    """Divide the rows into folds, stratified by label.
 
-    The share of each class in every part is within one row of exact.
+    Args:
+        labels: (n,) uint8.
+        split_config: how to divide them.
+
+    Returns:
+        One FoldIndices for each model to train; the folds of the first repeat come first. The
+        share of each class in every fold is within one row of exact.
 
     Raises:
         DataError: a class has too few rows for this split.
     """
-    rows = _chosen_rows(labels, split_config)
+    rows = _sample_rows(labels, split_config)
     y = labels[rows]
+    seed, repeats = split_config.seed, split_config.repeats
     if split_config.kind == "all":
-        return [FoldIndices(rows, rows[:0]) for _ in range(split_config.repeats)]
+        return [FoldIndices(rows, rows[:0]) for _ in range(repeats)]
     from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
 
-    _check_classes(y, split_config)
     if split_config.kind == "folds":
+        _check_class_counts(y, split_config.folds, f"--folds {split_config.folds}")
         splitter = RepeatedStratifiedKFold(
-            n_splits=split_config.folds,
-            n_repeats=split_config.repeats,
-            random_state=split_config.seed,
+            n_splits=split_config.folds, n_repeats=repeats, random_state=seed
         )
-        halves = list(splitter.split(y, y))
+        pairs = list(splitter.split(y, y))
     else:
-        # One splitter a repeat: the first repeat is the same however many follow.
-        halves = [
-            next(
-                StratifiedShuffleSplit(
-                    1,
-                    test_size=split_config.val_fraction,
-                    random_state=_repeat_seed(split_config.seed, repeat),
-                ).split(y, y)
-            )
-            for repeat in range(split_config.repeats)
+        fraction = split_config.val_fraction
+        _check_holdout(y, fraction)
+        # One splitter per repeat, so that the first repeat does not depend on their number.
+        splitters = [
+            StratifiedShuffleSplit(1, test_size=fraction, random_state=_repeat_seed(seed, repeat))
+            for repeat in range(repeats)
         ]
-    return [FoldIndices(np.sort(rows[train]), np.sort(rows[val])) for train, val in halves]
+        pairs = [next(splitter.split(y, y)) for splitter in splitters]
+    return [FoldIndices(np.sort(rows[train]), np.sort(rows[val])) for train, val in pairs]
 
 
-def fingerprint(parts: Sequence[FoldIndices]) -> str:
-    """A short hash of who is held out with whom: equal for runs whose splits are the same."""
+def fingerprint(folds: Sequence[FoldIndices]) -> str:
+    """Return a short hash of the validation rows, equal for runs with the same split."""
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.val.astype("<i8").tobytes() + b"|")
+    for fold in folds:
+        digest.update(fold.val.astype("<i8").tobytes() + b"|")
     return digest.hexdigest()[:16]
 
 
-def _chosen_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
-    if split_config.rows is None or split_config.rows == len(labels):
+def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
+    wanted = split_config.rows
+    if wanted is None or wanted == len(labels):
         return np.arange(len(labels))
-    if split_config.rows > len(labels):
-        raise UsageError(f"--rows {split_config.rows} is more than the {len(labels)} labelled rows")
+    if wanted > len(labels):
+        raise UsageError(f"--rows {wanted} is more than the {len(labels)} labelled rows")
     from sklearn.utils import resample
 
-    chosen = resample(
+    sampled = resample(
         np.arange(len(labels)),
         replace=False,
-        n_samples=split_config.rows,
+        n_samples=wanted,
         stratify=labels,
         random_state=split_config.seed,
     )
-    return np.sort(np.asarray(chosen, np.int64))
+    return np.sort(np.asarray(sampled, np.int64))
 
 
 def _repeat_seed(seed: int, repeat: int) -> int:
     return seed if repeat == 0 else int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
 
 
-def _check_classes(labels: NDArray[np.uint8], split_config: Split) -> None:
-    if split_config.kind == "folds":
-        _check_rows_a_class(labels, split_config.folds, f"--folds {split_config.folds}")
-        return
-    _check_rows_a_class(labels, 2, f"--val-fraction {split_config.val_fraction}")
-    present = len(np.unique(labels))
-    held_out = int(np.ceil(split_config.val_fraction * len(labels)))
-    if min(held_out, len(labels) - held_out) < present:
+def _check_holdout(labels: NDArray[np.uint8], fraction: float) -> None:
+    _check_class_counts(labels, 2, f"--val-fraction {fraction}")
+    classes = len(np.unique(labels))
+    validation_rows = int(np.ceil(fraction * len(labels)))
+    if min(validation_rows, len(labels) - validation_rows) < classes:
         raise DataError(
-            f"--val-fraction {split_config.val_fraction} of {len(labels)} rows leaves a part with "
-            f"fewer rows than the {present} classes; use more rows or a fraction nearer 0.5"
+            f"--val-fraction {fraction} of {len(labels)} rows leaves a part with fewer rows than "
+            f"the {classes} classes; use more rows or a fraction nearer 0.5"
         )
 
 
-def _check_rows_a_class(labels: NDArray[np.uint8], least: int, option: str) -> None:
+def _check_class_counts(labels: NDArray[np.uint8], least: int, option: str) -> None:
     counts = np.bincount(labels, minlength=CLASSES)
     for digit in np.flatnonzero((counts > 0) & (counts < least)):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Submission files in the form of sample_submission.csv: written, checked, read."""
+"""Submission files in the form of sample_submission.csv: write, check, read."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ HIGHEST_ID = 2**32 - 1
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a submission came from; kept beside it as <name>.json.
+    """How a submission was made; stored beside it as <name>.json.
 
     Attributes:
-        sha256: of the CSV file that this describes.
-        runs: names of the runs it was made from.
-        method: ``run`` for one run, else how several were put together.
+        sha256: of the CSV file.
+        runs: names of the runs whose predictions it holds.
+        method: ``run`` for a single run, otherwise the ensembling method.
         source: of the data the runs were trained on; only ``kaggle`` may be submitted.
-        accuracy: out-of-fold or hold-out accuracy, or None where no row was held out.
-        n_val: how many rows that accuracy was measured on.
-        made: when, ISO 8601 with time zone.
+        accuracy: out-of-fold or hold-out accuracy; None if there were no validation rows.
+        n_val: the number of rows that accuracy was measured on.
+        made: creation time, ISO 8601 with time zone.
     """
 
     sha256: str
@@ -41,34 +41,37 @@ class Origin:
 
 
 def read_ids(path: Path) -> NDArray[np.int64]:
-    """The ImageId column of sample_submission.csv: (n,) int64, 1 to n in order.
+    """Read the ImageId column of sample_submission.csv: (n,) int64, 1 to n in order.
 
     Raises:
         DataError: the file is missing or not in the competition's form.
     """
-    table = _read(path)
-    ids = table[:, 0].astype(np.int64)
+    ids = _read(path)[:, 0].astype(np.int64)
     _check_ids(path, ids, np.arange(1, len(ids) + 1))
     return ids
 
 
 def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> None:
-    """Write ``ImageId,Label`` rows with CRLF line ends, as Kaggle's sample has them.
+    """Write ``ImageId,Label`` rows with CRLF line ends, as in Kaggle's sample.
 
     Args:
-        path: the file to write, whole or not at all.
+        path: the file, written atomically.
         ids: (n,) ImageIds in the order of sample_submission.csv.
         labels: (n,) whole numbers 0 to 9.
 
     Raises:
-        SubmissionError: the labels do not fit the ids or are not 0 to 9.
+        SubmissionError: the labels do not match the ids or are not 0 to 9.
         StorageError: the file cannot be written.
     """
     write_text(Path(path), submission_text(path, ids, labels))
 
 
 def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> str:
-    """What write_submission writes; ``path`` is for messages."""
+    """Return the text of a submission file; ``path`` is used in messages only.
+
+    Raises:
+        SubmissionError: the labels do not match the ids or are not 0 to 9.
+    """
     labels = np.asarray(labels)
     if labels.shape != ids.shape:
         raise SubmissionError(f"{path}: {len(labels)} labels for {len(ids)} ids; nothing written")
@@ -79,49 +82,44 @@ def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np
 
 
 def read_submission(path: Path | str, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The labels of a finished submission, (n,) uint8, after checking that Kaggle would take it.
+    """Read the labels of a submission file, (n,) uint8, and check that Kaggle would accept it.
 
     Raises:
-        SubmissionError: the file is not in the form of sample_submission.csv; says where.
+        SubmissionError: the file is not in the form of sample_submission.csv; names the line.
     """
     path = Path(path)
     try:
         table = _read(path)
         _check_ids(path, table[:, 0].astype(np.int64), ids)
     except DataError as error:
-        raise SubmissionError(f"{error} — this file is no submission") from error
+        raise SubmissionError(f"{error} — this file is not a valid submission") from error
     return table[:, 1].astype(np.uint8)
 
 
 def write_origin(path: Path, origin: Origin) -> None:
-    """Keep ``origin`` beside the submission at ``path``."""
+    """Store ``origin`` beside the submission at ``path``."""
     write_json(path.with_suffix(".json"), asdict(origin))
 
 
 def read_origin(path: Path) -> Origin | None:
-    """The origin of the submission at ``path``; None where it is unknown or the file changed."""
+    """Read the origin of the submission at ``path``; None if unknown or the file has changed."""
     try:
         origin = Origin(**read_json(path.with_suffix(".json")))
         texts = [origin.method, origin.source, origin.made, *origin.runs]
-        sound = isinstance(origin.runs, list) and all(isinstance(one, str) for one in texts)
-        return origin if sound and origin.sha256 == sha256(path) else None
+        is_valid = isinstance(origin.runs, list) and all(isinstance(text, str) for text in texts)
+        return origin if is_valid and origin.sha256 == sha256(path) else None
     except (OSError, ValueError, TypeError):
         return None
 
 
 def _read(path: Path) -> NDArray[np.uint32]:
-    _, blocks = read_int_csv(
-        path, read_content(path), COLUMNS, [HIGHEST_ID, CLASSES - 1], np.uint32
-    )
-    return np.concatenate(list(blocks))
+    return read_int_csv(path, read_content(path), COLUMNS, [HIGHEST_ID, CLASSES - 1], np.uint32)
 
 
-def _check_ids(path: Path, found: NDArray[np.int64], expected: NDArray[np.int64]) -> None:
-    if len(found) != len(expected):
-        raise DataError(f"{path} has {len(found)} rows where {len(expected)} are expected")
-    wrong = np.flatnonzero(found != expected)
+def _check_ids(path: Path, ids: NDArray[np.int64], expected: NDArray[np.int64]) -> None:
+    if len(ids) != len(expected):
+        raise DataError(f"{path} has {len(ids)} rows; expected {len(expected)}")
+    wrong = np.flatnonzero(ids != expected)
     if len(wrong):
         row = int(wrong[0])
-        raise DataError(
-            f"{path}, line {row + 2}: ImageId {found[row]} where {expected[row]} is expected"
-        )
+        raise DataError(f"{path}, line {row + 2}: ImageId is {ids[row]}; expected {expected[row]}")

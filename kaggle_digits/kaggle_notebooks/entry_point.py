@@ -52,7 +52,6 @@ REQUIRED = (
     ("numpy", "numpy", "1.26"),
     ("pandas", "pandas", "2.0"),
     ("psutil", "psutil", "5.9"),
-    ("pyarrow", "pyarrow", "15"),
     ("rich", "rich", "13"),
     ("scikit-learn", "sklearn", "1.2"),
     ("scipy", "scipy", "1.11"),

@@ -1,4 +1,4 @@
-"""Submission files: the form that Kaggle takes, and nothing else."""
+"""Submission files in the form that Kaggle accepts."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ IDS = np.arange(1, 6)
 LABELS = np.array([3, 1, 4, 1, 5], np.uint8)
 
 
-def test_the_bytes_are_those_of_kaggles_sample(tmp_path: Path) -> None:
+def test_bytes_match_the_form_of_kaggles_sample(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "run.csv"
     write_submission(path, IDS, LABELS)
     assert path.read_bytes() == b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4\r\n4,1\r\n5,5\r\n"
     assert np.array_equal(read_submission(path, IDS), LABELS)
 
 
-def test_ids_are_those_of_the_sample(tmp_path: Path) -> None:
+def test_ids_are_read_from_the_sample_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "sample_submission.csv"
     write_submission(path, IDS, np.zeros(5, np.uint8))
     assert np.array_equal(read_ids(path), IDS)
     write_submission(path, IDS + 1, np.zeros(5, np.uint8))
-    with pytest.raises(DataError, match="line 2: ImageId 2 where 1 is expected"):
+    with pytest.raises(DataError, match="line 2: ImageId is 2; expected 1"):
         read_ids(path)
 
 
@@ -43,7 +43,7 @@ def test_ids_are_those_of_the_sample(tmp_path: Path) -> None:
     [LABELS[:4], np.array([3, 1, 4, 1, 10]), np.array([3, 1, 4, 1, -1]), LABELS.astype(float)],
     ids=["too few", "above 9", "negative", "fractions"],
 )
-def test_nothing_is_written_for_wrong_labels(tmp_path: Path, labels: np.ndarray) -> None:
+def test_invalid_labels_write_no_file(tmp_path: Path, labels: np.ndarray) -> None:
     with pytest.raises(SubmissionError, match="nothing written"):
         write_submission(tmp_path / "run.csv", IDS, labels)
     assert not list(tmp_path.iterdir())
@@ -52,18 +52,16 @@ def test_nothing_is_written_for_wrong_labels(tmp_path: Path, labels: np.ndarray)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"ImageId,Label\r\n1,3\r\n2,1\r\n", "has 2 rows where 5 are expected"),
-        (b"ImageId,Label\r\n1,3\r\n3,1\r\n2,4\r\n4,1\r\n5,5\r\n", "ImageId 3 where 2 is expected"),
+        (b"ImageId,Label\r\n1,3\r\n2,1\r\n", "has 2 rows; expected 5"),
+        (b"ImageId,Label\r\n1,3\r\n3,1\r\n2,4\r\n4,1\r\n5,5\r\n", "ImageId is 3; expected 2"),
         (b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4\r\n4,1\r\n5,10\r\n", "'10' is above 9"),
         (b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4\r\n4,1\r\n5,\r\n", "a value is missing"),
         (b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4.0\r\n4,1\r\n5,5\r\n", "'4.0'"),
-        (b"id,label\r\n1,3\r\n", "ImageId is expected"),
+        (b"id,label\r\n1,3\r\n", "instead of ImageId"),
         (b"", "is empty"),
     ],
 )
-def test_what_kaggle_would_refuse_is_refused_here(
-    tmp_path: Path, content: bytes, words: str
-) -> None:
+def test_invalid_submission_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "run.csv"
     path.write_bytes(content)
     with pytest.raises(SubmissionError) as caught:
@@ -71,7 +69,7 @@ def test_what_kaggle_would_refuse_is_refused_here(
     assert words in str(caught.value)
 
 
-def test_an_origin_belongs_to_the_bytes_it_was_written_for(tmp_path: Path) -> None:
+def test_origin_is_valid_only_for_the_bytes_it_describes(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     write_submission(path, IDS, LABELS)
     assert read_origin(path) is None
@@ -84,7 +82,7 @@ def test_an_origin_belongs_to_the_bytes_it_was_written_for(tmp_path: Path) -> No
     assert read_origin(path) is None
 
 
-def test_a_file_in_the_way_of_the_folder_is_explained(tmp_path: Path) -> None:
+def test_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "submissions").write_text("not a folder")
     with pytest.raises(StorageError, match="in the way"):
         write_submission(tmp_path / "submissions" / "run.csv", IDS, LABELS)

@@ -95,7 +95,7 @@ class TestCheck:
         content = path.read_bytes()
         assert old in content
         path.write_bytes(content.replace(old, new))
-        with pytest.raises(SubmissionError, match="no submission"):
+        with pytest.raises(SubmissionError, match="not a valid submission"):
             validate_submission(path, data_dir=data)
 
     def test_unknown_origin_and_one_label_are_warned_of(self, data: Path, sent_from: Path) -> None:
