@@ -1,6 +1,6 @@
-"""Which credential the kaggle client would use, found without importing it.
+"""Find the credential that Kaggle's own client would use.
 
-Only where a credential stands is kept, never its value.
+A secret is kept in memory only: it is not part of a credential's text or representation.
 """
 
 from __future__ import annotations
@@ -9,43 +9,45 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaggle_digits.core.errors import KaggleError
 
 SETTINGS_PAGE = "https://www.kaggle.com/settings"
 CREDENTIAL_HELP = (
-    f'make a token at {SETTINGS_PAGE} (API, "Generate New Token") and save it as '
-    "~/.kaggle/access_token, or put it in the variable KAGGLE_API_TOKEN"
+    f'create a token at {SETTINGS_PAGE} (API, "Generate New Token") and save it as '
+    "~/.kaggle/access_token, or set the variable KAGGLE_API_TOKEN"
 )
-TOKEN, API_KEY, OAUTH = "API token", "API key", "login"
+TOKEN, API_KEY, LOGIN = "API token", "API key", "login"
 READABLE_BY_OTHERS = 0o044
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A credential's kind and place.
+    """A credential and where it was found.
 
     Attributes:
-        kind: ``API token``, ``API key`` (a name and key, kaggle.json) or ``login`` (OAuth).
-        place: the file or variables it stands in, as shown to the user.
-        username: whose it is, where that is written beside it.
-        path: the file it stands in, or None where it stands in variables only.
+        kind: ``API token``, ``API key`` (username and key, kaggle.json) or ``login`` (OAuth).
+        location: the file or the variables that hold it, as shown to the user.
+        secret: the token or key; empty for a login, whose file kagglesdk reads and renews.
+        username: its owner, if known without asking Kaggle.
+        path: the file that holds it, or None for variables.
     """
 
     kind: str
-    place: str
+    location: str
+    secret: str = field(default="", repr=False)
     username: str | None = None
     path: Path | None = None
 
     def __str__(self) -> str:
         owner = f" of {self.username}" if self.username else ""
-        return f"{self.kind}{owner} in {self.place}"
+        return f"{self.kind}{owner} in {self.location}"
 
     @property
     def is_world_readable(self) -> bool:
-        """Whether other users of this machine may read the file."""
+        """Whether other users of this computer may read the file."""
         try:
             return bool(
                 self.path and os.name == "posix" and self.path.stat().st_mode & READABLE_BY_OTHERS
@@ -55,144 +57,166 @@ class Credential:
 
 
 def find(environ: Mapping[str, str] | None = None) -> Credential | None:
-    """The credential that the kaggle client would use; None where there is none.
+    """Return the credential that Kaggle's own client would use; None if there is none.
 
-    In the client's own order: access token, then kaggle.json with KAGGLE_USERNAME and KAGGLE_KEY
-    laid over it, then the login kept by ``kaggle auth login``.
+    The order is the client's: access token, then kaggle.json overridden by KAGGLE_USERNAME and
+    KAGGLE_KEY, then the login saved by ``kaggle auth login``.
 
     Raises:
-        KaggleError: a credential file is there but cannot be read or is not in its form.
+        KaggleError: a credential file exists but cannot be read or has the wrong format.
     """
     env = os.environ if environ is None else environ
-    return _token(env) or _api_key(env) or _login()
+    return _find_token(env) or _find_api_key(env) or _find_login()
 
 
 def require() -> Credential:
-    """As ``find``, but none is an error that says how to make one."""
+    """Return the credential like ``find``.
+
+    Raises:
+        KaggleError: there is none; says how to create one.
+    """
     credential = find()
     if credential is None:
         raise KaggleError(
-            f"no Kaggle credential found; {CREDENTIAL_HELP} "
-            "(without an account: kd fetch --source sample)"
+            f"no Kaggle credential found; {CREDENTIAL_HELP} (without an account: kd fetch --source "
+            "sample)"
         )
     return credential
 
 
-def _home() -> Path:
-    return Path(os.path.expanduser("~"))  # noqa: PTH111  Path.home() fails where there is none
-
-
-def _shown(path: Path) -> str:
-    home = _home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
-
-
-def _token(env: Mapping[str, str]) -> Credential | None:
-    if env.get("KAGGLE_KERNEL_RUN_TYPE") and env.get("KAGGLE_DATA_PROXY_URL"):
-        path = Path(env.get("KAGGLE_API_V1_TOKEN") or os.devnull)
-        if path.exists() and _text(path):
-            return Credential(TOKEN, f"{path} (of this Kaggle notebook)", path=path)
-    if value := env.get("KAGGLE_API_TOKEN"):
-        try:
-            is_file = Path(value).exists()
-        except (OSError, ValueError):  # too long for a path: a value
-            is_file = False
-        if not is_file:
-            place = "the variable KAGGLE_API_TOKEN"
-            _refuse_odd(value, f"{TOKEN} in {place}")  # the client would send it as it is
-            return Credential(TOKEN, place)
-        path = Path(value)
-        if not (text := _text(path)):
-            return None  # the client looks no further for tokens
-        _refuse_odd(text, f"{TOKEN} in {_shown(path)}")
-        return Credential(TOKEN, f"{_shown(path)} (named by KAGGLE_API_TOKEN)", path=path)
-    for name in ("access_token", "access_token.txt"):
-        path = _home() / ".kaggle" / name
-        if path.exists() and (text := _text(path)):
-            _refuse_odd(text, f"{TOKEN} in {_shown(path)}")
-            return Credential(TOKEN, _shown(path), path=path)
-    return None
-
-
-def _refuse_odd(value: str, what: str) -> None:
-    """Letters that no header can carry: sent, they fail with words about everything else."""
-    if not (value.isascii() and value.isprintable() and " " not in value):
-        raise KaggleError(
-            f"the {what} holds a line break, a space or a letter that no credential has; copy it "
-            f"again from {SETTINGS_PAGE}"
-        )
-
-
 def config_folder(env: Mapping[str, str]) -> Path:
-    """Where the kaggle client looks for kaggle.json."""
-    if named := env.get("KAGGLE_CONFIG_DIR"):
-        return Path(named)
-    folder = _home() / ".kaggle"
+    """Return the folder in which Kaggle's client looks for kaggle.json."""
+    if folder_name := env.get("KAGGLE_CONFIG_DIR"):
+        return Path(folder_name)
+    folder = home_folder() / ".kaggle"
     if sys.platform.startswith("linux") and not folder.exists():
-        folder = Path(env.get("XDG_CONFIG_HOME") or _home() / ".config") / "kaggle"
+        folder = Path(env.get("XDG_CONFIG_HOME") or home_folder() / ".config") / "kaggle"
     return folder
 
 
-def _api_key(env: Mapping[str, str]) -> Credential | None:
-    over = {
-        field: value
-        for field, name in (("username", "KAGGLE_USERNAME"), ("key", "KAGGLE_KEY"))
-        if (value := env.get(name)) is not None
+def home_folder() -> Path:
+    """Return the home folder, or the path "~" if there is none (Path.home() would fail)."""
+    return Path(os.path.expanduser("~"))  # noqa: PTH111
+
+
+def _find_token(env: Mapping[str, str]) -> Credential | None:
+    if env.get("KAGGLE_KERNEL_RUN_TYPE") and env.get("KAGGLE_DATA_PROXY_URL"):
+        path = Path(env.get("KAGGLE_API_V1_TOKEN") or os.devnull)
+        if token := _token_in_file(path, f"{path} (of this Kaggle notebook)"):
+            return token
+    if value := env.get("KAGGLE_API_TOKEN"):
+        if is_existing_path(value):  # the client tries no other file either
+            path = Path(value)
+            return _token_in_file(path, f"{_display(path)} (named by KAGGLE_API_TOKEN)")
+        location = "the variable KAGGLE_API_TOKEN"
+        _check_characters(value, f"{TOKEN} in {location}")
+        return Credential(TOKEN, location, value)
+    for name in ("access_token", "access_token.txt"):
+        path = home_folder() / ".kaggle" / name
+        if token := _token_in_file(path, _display(path)):
+            return token
+    return None
+
+
+def _token_in_file(path: Path, location: str) -> Credential | None:
+    if not path.exists() or not (text := _read_text(path)):
+        return None
+    _check_characters(text, f"{TOKEN} in {location}")
+    return Credential(TOKEN, location, text, path=path)
+
+
+def _find_api_key(env: Mapping[str, str]) -> Credential | None:
+    variables = {
+        name: value
+        for name, variable in (("username", "KAGGLE_USERNAME"), ("key", "KAGGLE_KEY"))
+        if (value := env.get(variable)) is not None
     }
+    if len(variables) == 2:
+        return _api_key(variables, "the variables KAGGLE_USERNAME and KAGGLE_KEY", None)
     path = config_folder(env) / "kaggle.json"
-    if len(over) == 2:
-        place = "the variables KAGGLE_USERNAME and KAGGLE_KEY"
-        _refuse_odd("".join(over.values()), f"{API_KEY} in {place}")
-        return Credential(API_KEY, place, over["username"])
-    if not path.exists():
-        if over:
-            given, due = "KAGGLE_USERNAME", "KAGGLE_KEY"
-            if "key" in over:
-                given, due = due, given
-            raise KaggleError(f"{given} is set but {due} is not; set both, or {CREDENTIAL_HELP}")
-        return None
-    content = {**_json(path), **over}
-    if not all(isinstance(content.get(field), str) for field in ("username", "key")):
+    location = _display(path)
+    if path.exists():
+        content = {**_read_json(path), **variables}
+        if not all(isinstance(content.get(name), str) for name in ("username", "key")):
+            raise KaggleError(
+                f"{location} does not contain a username and a key; download it again from "
+                f'{SETTINGS_PAGE} (API, "Create Legacy API Key"), or {CREDENTIAL_HELP}'
+            )
+        if variables:
+            location += f" with the variable KAGGLE_{next(iter(variables)).upper()}"
+        return _api_key(content, location, path)
+    if variables:
+        present = next(iter(variables))
+        missing = "key" if present == "username" else "username"
         raise KaggleError(
-            f"{_shown(path)} does not hold a username and a key; download it again from "
-            f'{SETTINGS_PAGE} (API, "Create Legacy API Key"), or {CREDENTIAL_HELP}'
+            f"KAGGLE_{present.upper()} is set but KAGGLE_{missing.upper()} is not; set both, or "
+            f"{CREDENTIAL_HELP}"
         )
-    place = _shown(path)
-    _refuse_odd(f"{content['username']}{content['key']}", f"{API_KEY} in {place}")
-    if over:
-        place += " with the variable " + ("KAGGLE_KEY" if "key" in over else "KAGGLE_USERNAME")
-    return Credential(API_KEY, place, str(content["username"]), path)
+    return None
 
 
-def _login() -> Credential | None:
-    path = _home() / ".kaggle" / "credentials.json"
+def _api_key(content: Mapping[str, object], location: str, path: Path | None) -> Credential:
+    username, key = str(content["username"]), str(content["key"])
+    _check_characters(username + key, f"{API_KEY} in {location}")
+    return Credential(API_KEY, location, key, username, path)
+
+
+def _find_login() -> Credential | None:
+    path = home_folder() / ".kaggle" / "credentials.json"
     if not path.exists():
         return None
-    content = _json(path)
+    content = _read_json(path)
     if not content.get("refresh_token"):
         return None
     username = content.get("username")
-    return Credential(OAUTH, _shown(path), username if isinstance(username, str) else None, path)
+    return Credential(
+        LOGIN,
+        _display(path),
+        username=username if isinstance(username, str) else None,
+        path=path,
+    )
 
 
-def _text(path: Path) -> str:
+def is_existing_path(value: str) -> bool:
+    """Return whether ``value``, a token or a path, is the path of an existing file."""
+    try:
+        return Path(value).exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return False
+
+
+def _check_characters(secret: str, description: str) -> None:
+    # No HTTP header can carry them, and the error of the client would not name the cause.
+    if not (secret.isascii() and secret.isprintable() and " " not in secret):
+        raise KaggleError(
+            f"the {description} contains a line break, a space or a letter that no credential has; "
+            f"copy it again from {SETTINGS_PAGE}"
+        )
+
+
+def _display(path: Path) -> str:
+    home = home_folder()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise KaggleError(
-            f"the credential file {_shown(path)} cannot be read "
-            f"({type(error).__name__}); mend or delete it, or {CREDENTIAL_HELP}"
+            f"the credential file {_display(path)} cannot be read "
+            f"({type(error).__name__}); repair or delete it, or {CREDENTIAL_HELP}"
         ) from None
 
 
-def _json(path: Path) -> dict[str, object]:
+def _read_json(path: Path) -> dict[str, object]:
     try:
-        content = json.loads(_text(path))
+        content = json.loads(_read_text(path))
     except ValueError:
         content = None
     if not isinstance(content, dict):
         raise KaggleError(
-            f"the credential file {_shown(path)} is damaged (not JSON); delete it, "
-            f"then {CREDENTIAL_HELP}"
+            f"the credential file {_display(path)} is damaged (not JSON); delete it, then "
+            f"{CREDENTIAL_HELP}"
         )
     return content

@@ -1,4 +1,4 @@
-"""One file from an HTTP answer to the disk: resumed, verified, moved into place when whole."""
+"""Download one file: resumable, verified, and moved into place when it is complete."""
 
 from __future__ import annotations
 
@@ -10,168 +10,161 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_json
+from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.core.progress import Progress
-from kaggle_digits.kaggle_api.errors import KaggleApiError
+from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError
+from kaggle_digits.kaggle_api.http import send_request
+from kaggle_digits.kaggle_api.retry import RetryPolicy
 
-CHUNK = 1 << 18
-# A line this slow needs five hours for train.csv: better to say so and be asked again.
-SLOWEST_BYTES_PER_SECOND = 4096
+CHUNK_SIZE = 1 << 18
+# At this speed train.csv takes five hours, so a slower download is aborted.
+MIN_BYTES_PER_SECOND = 4096
 
 
-def download(
+def save_response(
     response: Any,
     name: str,
-    expected: int,
     folder: Path,
-    progress: Progress,
     *,
-    retry_command: str = "kd fetch",
-    slow: float = 60.0,
+    expected_size: int,
+    policy: RetryPolicy,
+    progress: Progress,
+    retry_command: str,
+    max_size: int | None = None,
 ) -> Path:
     """Save the body of ``response`` in ``folder``.
 
-    What an earlier, cut-short try left (``<name>.part`` with a note of its ETag) is continued
-    with a Range request, if it was cut from the same version of the same file.
+    An interrupted download leaves ``<name>.part`` and ``<name>.part.json`` with the ETag. The next
+    call resumes it with a Range request if the server still has the same version of the file.
 
     Args:
-        response: an open, streaming answer of requests.
-        name: of the file, for messages.
-        expected: its bytes as Kaggle lists them, 0 where unknown.
-        folder: must exist.
-        progress: told of each piece.
-        retry_command: the command that asks for it once more, for messages.
-        slow: seconds after which a line that is too slow is given up.
+        response: an open, streaming response of requests.
+        name: the name of the file.
+        folder: an existing folder.
+        expected_size: bytes as Kaggle lists them, 0 if unknown.
+        policy: the time-outs.
+        progress: is told of each chunk.
+        retry_command: the command that repeats the download, for messages.
+        max_size: the size in bytes at which the download is aborted.
 
     Returns:
-        The whole file, under the last part of the answer's address, where that is ``name`` or
-        ``name`` with .zip; otherwise under ``name``.
+        The complete file. It has the last part of the URL as its name if that is ``name`` or
+        ``name`` with .zip; otherwise ``name``.
 
     Raises:
-        KaggleApiError: the body ended early, is a web page or has not the expected size.
+        KaggleApiError: the body is incomplete, has the wrong size or is too slow.
+        KaggleError: the file is larger than ``max_size``.
+        NotJsonError: the body is a web page.
         requests.RequestException: the connection broke.
         StorageError: the disk is full or not writable.
     """
-    served = unquote(Path(urlsplit(response.url).path).name)
-    target = folder / (served if served in (name, f"{name}.zip") else name)
-    part, note = folder / f"{target.name}.part", folder / f"{target.name}.part.json"
+    served_name = unquote(Path(urlsplit(response.url).path).name)
+    target = folder / (served_name if served_name in (name, f"{name}.zip") else name)
+    part = folder / f"{target.name}.part"
+    version_file = folder / f"{target.name}.part.json"
     if "text/html" in response.headers.get("Content-Type", ""):
         response.close()
-        raise ValueError("a web page where a file was asked for")
+        raise NotJsonError("a web page instead of a file")
 
-    identity = _identity(response)
-    start = _resumable_bytes(part, note, identity)
+    version = {
+        header: response.headers[header]
+        for header in ("ETag", "Last-Modified", "Content-Length")
+        if header in response.headers
+    }
+    start = _resumable_bytes(part, version_file, version)
     if start:
-        response = _continue(response, start, identity)
-        start = start if response.status_code == 206 else 0
-    length = response.headers.get("Content-Length")
-    encoded = "Content-Encoding" in response.headers  # its length is not that of the file
-    known = length and length.isdigit() and not encoded
-    total = start + int(length) if known else expected or None
+        response, start = _resume(response, start, version, policy)
+    length = response.headers.get("Content-Length", "")
+    # The length of an encoded body is not the length of the file.
+    if length.isdigit() and "Content-Encoding" not in response.headers:
+        total: int | None = start + int(length)
+    else:
+        total = expected_size or None
 
+    done, began = start, time.monotonic()
     with wrap_os_errors(part):
-        write_json(note, identity, durable=False)
+        write_json(version_file, version, durable=False)
         with part.open("ab" if start else "wb") as out:
             if start:
                 out.truncate(start)
-            done = _copy(
-                response,
-                out,
-                start=start,
-                total=total,
-                name=name,
-                progress=progress,
-                retry_command=retry_command,
-                slow=slow,
-            )
-    whole = done == total if total is not None else True
-    size_is_wrong = target.suffix == ".csv" and expected and done != expected
-    if whole and size_is_wrong:
-        part.unlink()  # not worth continuing
-        note.unlink(missing_ok=True)
-    if not whole or size_is_wrong:
+            progress.update(name, done, total)
+            for chunk in _chunks(response):
+                if max_size is not None and max(done + len(chunk), total or 0) > max_size:
+                    raise KaggleError(
+                        f"{name} is larger than the {max_size:,} bytes expected; look at the "
+                        "notebook's page, then push again"
+                    )
+                out.write(chunk)
+                done += len(chunk)
+                progress.update(name, done, total)
+                seconds = max(time.monotonic() - began, 1e-9)
+                too_slow = (done - start) / seconds < MIN_BYTES_PER_SECOND
+                if seconds > policy.slow_timeout and too_slow:
+                    raise KaggleApiError(
+                        f"{name} arrives too slowly ({done:,} bytes in {seconds:.0f} s); on a "
+                        f"better connection, resume it with: {retry_command}"
+                    )
+
+    complete = total is None or done == total
+    # Only the size of the CSV itself is listed, not that of its zip.
+    wrong_size = target.suffix == ".csv" and expected_size and done != expected_size
+    if complete and wrong_size:
+        part.unlink()  # resuming cannot repair it
+        version_file.unlink(missing_ok=True)
+    if not complete or wrong_size:
         raise KaggleApiError(
-            f"{name} came with {done:,} bytes instead of {expected or total:,}; "
+            f"{name} has {done:,} bytes instead of {expected_size or total:,}; "
             f"run it again: {retry_command}",
             retryable=True,
         )
     with wrap_os_errors(target):
         part.replace(target)
-    note.unlink(missing_ok=True)
+    version_file.unlink(missing_ok=True)
     return target
 
 
-def _copy(
-    response: Any,
-    out: Any,
-    *,
-    start: int,
-    total: int | None,
-    name: str,
-    progress: Progress,
-    retry_command: str,
-    slow: float,
-) -> int:
-    done, began = start, time.monotonic()
-    progress.update(name, done, total)
-    for piece in _pieces(response):
-        out.write(piece)
-        done += len(piece)
-        progress.update(name, done, total)
-        seconds = time.monotonic() - began
-        too_slow = (done - start) / max(seconds, 1e-9) < SLOWEST_BYTES_PER_SECOND
-        if seconds > slow and too_slow:
-            raise KaggleApiError(
-                f"{name} comes too slowly ({done:,} bytes in {seconds:.0f} s); run it again on a "
-                f"better line: {retry_command} goes on where it stopped"
-            )
-    return done
+def _resumable_bytes(part: Path, version_file: Path, version: dict[str, str]) -> int:
+    """Return the size of ``part`` if it belongs to the same version of the file, else 0."""
+    try:
+        same = json.loads(version_file.read_text(encoding="utf-8")) == version
+        return part.stat().st_size if same and "ETag" in version else 0
+    except (OSError, ValueError):
+        return 0
 
 
-def _pieces(response: Any) -> Iterator[bytes]:
-    """The body as it arrives: a line that trickles is seen to trickle, not waited on."""
+def _resume(
+    response: Any, start: int, version: dict[str, str], policy: RetryPolicy
+) -> tuple[Any, int]:
+    """Request the bytes from ``start`` on; return the response to read and its first byte."""
+    if response.headers.get("Accept-Ranges") != "bytes":
+        return response, 0
+    headers = {
+        "Range": f"bytes={start}-",
+        "If-Range": version["ETag"],
+        "Accept-Encoding": "identity",
+    }
+    rest = send_request("GET", response.url, policy, headers=headers, stream=True)
+    content_range = rest.headers.get("Content-Range", "")
+    if rest.status_code == 206 and content_range.startswith(f"bytes {start}-"):
+        response.close()
+        return rest, start
+    rest.close()
+    return response, 0
+
+
+def _chunks(response: Any) -> Iterator[bytes]:
+    """Yield the body as it arrives, so that a slow download is noticed early."""
     import requests
     from urllib3 import exceptions
 
     read = getattr(response.raw, "read1", None)
     if read is None or "Content-Encoding" in response.headers:
-        yield from response.iter_content(CHUNK)
+        yield from response.iter_content(CHUNK_SIZE)
         return
     try:
-        while piece := read(CHUNK):
-            yield piece
+        while chunk := read(CHUNK_SIZE):
+            yield chunk
     except exceptions.ReadTimeoutError as error:
         raise requests.ReadTimeout(error) from error
     except exceptions.HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(error) from error
-
-
-def _identity(response: Any) -> dict[str, str]:
-    names = ("ETag", "Last-Modified", "Content-Length")
-    return {name: response.headers[name] for name in names if name in response.headers}
-
-
-def _resumable_bytes(part: Path, note: Path, identity: dict[str, str]) -> int:
-    try:
-        same = json.loads(note.read_text(encoding="utf-8")) == identity
-        return part.stat().st_size if same and "ETag" in identity else 0
-    except (OSError, ValueError):
-        return 0
-
-
-def _continue(response: Any, start: int, identity: dict[str, str]) -> Any:
-    import requests
-
-    if response.headers.get("Accept-Ranges") != "bytes":
-        return response
-    headers = {
-        "Range": f"bytes={start}-",
-        "If-Range": identity["ETag"],
-        "Accept-Encoding": "identity",
-    }
-    rest = requests.get(response.url, headers=headers, stream=True, timeout=30)
-    sound = rest.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-    if rest.status_code == 206 and sound:
-        response.close()
-        return rest
-    rest.close()
-    return response

@@ -1,126 +1,70 @@
-"""Holds on what the kaggle client does in one thread: its time-outs, its chatter, where it goes.
-
-It offers no settings for any. Other threads and packages of the process are not touched.
-"""
+"""HTTP requests with time-outs that never carry a credential to another host."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import threading
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-BODY_FOLLOWS = (307, 308)  # redirects that send the same body again
+import requests
+from requests.adapters import HTTPAdapter
 
-_here = threading.local()
-_lock = threading.Lock()
-_muffled: set[int] = set()
+from kaggle_digits.kaggle_api.errors import CrossHostRedirect
+from kaggle_digits.kaggle_api.retry import RetryPolicy
 
-
-class CrossHostRedirect(Exception):  # noqa: N818  named like requests' TooManyRedirects
-    """A call was answered by sending it to another host; it was not sent there."""
+BODY_IS_RESENT = (307, 308)
 
 
-@contextlib.contextmanager
-def time_limits(connect: float, read: float) -> Iterator[None]:
-    """Requests of this thread wait ``connect`` seconds to connect and bear ``read`` of silence.
+class TimeoutAdapter(HTTPAdapter):
+    """Apply time-outs to every request and check where a redirect leads.
 
-    They follow no redirect to another host either, except for a file, and then without a body:
-    the client signs in by a body, and requests takes from a redirected call its header only.
+    requests removes the Authorization header if a redirect leads to another host, but kagglesdk
+    also sends tokens in request bodies. So only file downloads (``stream=True``) may be redirected
+    to another host, and only without a body.
     """
-    with _limits((connect, read)):
-        yield
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        super().__init__()
+        self._timeout = (policy.connect_timeout, policy.read_timeout)
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Send ``request``.
+
+        Raises:
+            CrossHostRedirect: the response redirects a call to another host.
+        """
+        kwargs["timeout"] = self._timeout
+        response = super().send(request, *args, **kwargs)
+        if response.is_redirect:
+            resends_body = request.body is not None and response.status_code in BODY_IS_RESENT
+            source = urlsplit(request.url)
+            try:
+                target = urlsplit(urljoin(request.url, response.headers["location"]))
+                same_host = (target.scheme, target.netloc.lower()) == (
+                    source.scheme,
+                    source.netloc.lower(),
+                )
+                host = target.hostname or "?"
+            except ValueError:
+                same_host, host = False, "?"
+            if not same_host and (resends_body or not kwargs.get("stream")):
+                response.close()
+                raise CrossHostRedirect(host)
+        return response
 
 
-@contextlib.contextmanager
-def no_requests() -> Iterator[None]:
-    """Requests of this thread fail at once."""
-    with _limits(None):
-        yield
+def mount_timeouts(session: requests.Session, policy: RetryPolicy) -> None:
+    """Make every request of ``session`` use TimeoutAdapter."""
+    for prefix in ("https://", "http://"):
+        session.mount(prefix, TimeoutAdapter(policy))
 
 
-@contextlib.contextmanager
-def suppress_stdout() -> Iterator[None]:
-    """What this thread prints to stdout is dropped."""
-    me = threading.get_ident()
-    with _lock:
-        _muffled.add(me)
-        if not isinstance(sys.stdout, _Stdout):
-            sys.stdout = _Stdout(sys.stdout)
-    try:
-        yield
-    finally:
-        with _lock:
-            _muffled.discard(me)
-            if not _muffled and isinstance(sys.stdout, _Stdout):
-                sys.stdout = sys.stdout.real
+def send_request(method: str, url: str, policy: RetryPolicy, **kwargs: Any) -> requests.Response:
+    """Make one request without credentials; ``kwargs`` as for requests.request.
 
-
-class _Stdout:
-    """The real one, except for threads that are suppress_stdout."""
-
-    def __init__(self, real: Any) -> None:
-        self.real = real
-
-    def write(self, text: str) -> int:
-        if threading.get_ident() in _muffled:
-            return len(text)
-        return int(self.real.write(text))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
-
-
-@contextlib.contextmanager
-def _limits(limits: tuple[float, float] | None) -> Iterator[None]:
-    _install()
-    before = getattr(_here, "limits", ())
-    _here.limits = limits
-    try:
-        yield
-    finally:
-        _here.limits = before
-
-
-def _install() -> None:
-    """Every adapter of requests asks for its thread's limits; without any it is as it was."""
-    from requests import ConnectionError
-    from requests.adapters import HTTPAdapter
-
-    with _lock:
-        send = HTTPAdapter.send
-        if getattr(send, "asks_for_limits", False):
-            return
-
-        def limited(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            limits = getattr(_here, "limits", ())
-            if limits is None:
-                raise ConnectionError("no requests now")
-            if limits:
-                kwargs["timeout"] = limits
-            answer = send(self, request, *args, **kwargs)
-            if limits and answer.is_redirect:
-                _stay(request, answer, is_file=bool(kwargs.get("stream")))
-            return answer
-
-        limited.asks_for_limits = True  # type: ignore[attr-defined]
-        HTTPAdapter.send = limited  # type: ignore[method-assign]
-
-
-def _stay(request: Any, answer: Any, *, is_file: bool) -> None:
-    """Raise CrossHostRedirect if ``answer`` would send ``request`` to a host it may not go to."""
-    try:
-        to = urlsplit(urljoin(request.url, answer.headers["location"]))
-        host = to.hostname or "?"
-    except ValueError:
-        host = "?"
-    else:
-        here = urlsplit(request.url)
-        if (to.scheme, to.netloc.lower()) == (here.scheme, here.netloc.lower()):
-            return
-        if is_file and (request.body is None or answer.status_code not in BODY_FOLLOWS):
-            return
-    answer.close()
-    raise CrossHostRedirect(host)
+    Raises:
+        requests.RequestException: it failed. The status of the response is not checked.
+        CrossHostRedirect: the response redirects to another host.
+    """
+    with requests.Session() as session:
+        mount_timeouts(session, policy)
+        return session.request(method, url, **kwargs)

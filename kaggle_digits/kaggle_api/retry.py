@@ -1,4 +1,4 @@
-"""How long Kaggle is waited for, and how often it is asked again."""
+"""Time-outs and retries for calls to Kaggle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.kaggle_api.errors import KaggleApiError
-from kaggle_digits.kaggle_api.http import suppress_stdout, time_limits
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 30.0
@@ -19,17 +18,17 @@ DEFAULT_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Seconds and counts; what is not given follows from ``DEFAULT_TIMEOUT``.
+    """Time-outs in seconds and the number of attempts.
 
     Attributes:
-        connect_timeout: until a connection stands.
-        read_timeout: of silence within an answer.
-        call_timeout: for one whole call, whatever trickles in.
-        slow_timeout: of a download that only trickles, before it is given up.
-        max_attempts: how often a call is made in all.
-        backoff: before the second try; doubled before each further one.
-        max_retry_after: that Retry-After may ask for before we give up instead.
-        poll_interval: between two looks at a submission's status.
+        connect_timeout: to open a connection.
+        read_timeout: between two packets of a response.
+        call_timeout: for one whole call.
+        slow_timeout: after which a download below the minimum speed is aborted.
+        max_attempts: calls in all, the first included.
+        backoff: before the second attempt; doubled before each further one.
+        max_retry_after: the longest Retry-After to wait for; a longer one is an error.
+        poll_interval: between two requests for a submission's status.
         score_timeout: for a submission to be scored.
         unlisted_timeout: after which an unconfirmed submission that Kaggle does not list counts as
             never received; longer than ``call_timeout``, so that no call is still in progress.
@@ -48,7 +47,7 @@ class RetryPolicy:
 
     @classmethod
     def from_timeout(cls, timeout: float) -> RetryPolicy:
-        """All waits in proportion to ``timeout``, the seconds of silence that are borne.
+        """Scale all time-outs with ``timeout``, the read time-out in seconds.
 
         Raises:
             UsageError: it is not a positive number.
@@ -70,52 +69,64 @@ class RetryPolicy:
 
 
 def retry(
-    call: Callable[[], T], policy: RetryPolicy, note: Callable[[str], None], *, tries: int = 0
+    call: Callable[[], T],
+    policy: RetryPolicy,
+    note: Callable[[str], None],
+    *,
+    attempts: int | None = None,
 ) -> T:
-    """Make ``call`` until it succeeds, waiting longer each time, as long as that may help.
+    """Make ``call`` until it succeeds or fails for good, with exponential backoff.
+
+    This is our own loop and not urllib3's Retry, because a truncated response or a web page with
+    status 200 is worth another attempt too, and because the user is told of each attempt.
+
+    Args:
+        call: the call; only a KaggleApiError with ``retryable`` is retried.
+        policy: pauses and the number of attempts.
+        note: is given one line for each retry.
+        attempts: overrides ``policy.max_attempts``.
 
     Raises:
-        KaggleApiError: the last one.
+        KaggleApiError: the last attempt failed.
     """
-    tries = tries or policy.max_attempts
-    for attempt in range(1, tries + 1):
+    attempts = attempts or policy.max_attempts
+    attempt = 1
+    while True:
         try:
             return call()
         except KaggleApiError as error:
             pause = policy.backoff * 2 ** (attempt - 1)
-            pause = pause if error.retry_after is None else error.retry_after
-            if not error.retryable or attempt == tries or pause > policy.max_retry_after:
+            if error.retry_after is not None:
+                pause = error.retry_after
+            if not error.retryable or attempt == attempts or pause > policy.max_retry_after:
                 raise
+            attempt += 1
             reason = str(error).split(";", 1)[0]
-            note(
-                f"{reason}; trying again in {pause:.{int(pause < 1)}f} s ({attempt + 1} of {tries})"
-            )
+            seconds = f"{pause:.{int(pause < 1)}f} s"
+            note(f"{reason}; trying again in {seconds} ({attempt} of {attempts})")
             time.sleep(pause)
-    raise AssertionError("a call is made at least once")
 
 
-def call_with_timeout(call: Callable[[], T], policy: RetryPolicy) -> T:
-    """Make ``call`` with a limit on its whole time, its own chatter kept from stdout.
+def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
+    """Make ``call`` in a thread that is abandoned after ``seconds``.
 
-    The kaggle client sets no time-outs, and a time-out of a socket bounds neither a name that is
-    never resolved nor an answer that trickles; so the call runs in a thread that can be left.
+    A socket's time-out limits neither name resolution nor a response that arrives byte by byte.
 
     Raises:
-        TimeoutError: it was not done within ``policy.call_timeout`` seconds.
+        TimeoutError: the call did not return in time.
     """
     result: list[T] = []
-    failure: list[BaseException] = []
+    failure: list[Exception] = []
 
     def work() -> None:
         try:
-            with suppress_stdout(), time_limits(policy.connect_timeout, policy.read_timeout):
-                result.append(call())
-        except BaseException as error:  # SystemExit too: the client exits where it finds nothing
+            result.append(call())
+        except Exception as error:
             failure.append(error)
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    worker.join(policy.call_timeout)
+    worker.join(seconds)
     if failure:
         raise failure[0]
     if not result:

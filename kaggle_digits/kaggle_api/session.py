@@ -1,119 +1,48 @@
-"""Signing in as the kaggle client does, and asking through it: bounded, retried, explained."""
+"""A signed-in session with Kaggle: time-outs, retries and explained errors for every call.
+
+kagglesdk, the library below the kaggle command, makes the calls. The kaggle package itself signs
+in and prints when it is imported, and hides why a submission failed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
-from kaggle_digits.core.errors import DigitsError, KaggleError
+import requests
+from kagglesdk import KaggleClient, KaggleCredentials, KaggleEnv
+from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
+
+from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.core.progress import NoProgress, Progress
 from kaggle_digits.kaggle_api.credentials import (
+    API_KEY,
     CREDENTIAL_HELP,
-    TOKEN,
-    Credential,
-    config_folder,
+    LOGIN,
     require,
 )
-from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError, explain, one_line
-from kaggle_digits.kaggle_api.http import no_requests
+from kaggle_digits.kaggle_api.download import save_response
+from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError, explain
+from kaggle_digits.kaggle_api.http import mount_timeouts
 from kaggle_digits.kaggle_api.retry import RetryPolicy, call_with_timeout, retry
 
 T = TypeVar("T")
 
 
-class Session:
-    """The kaggle client, signed in when first asked.
+class KaggleSession:
+    """Base of the Kaggle clients; signs in before the first call.
+
+    Every method of a subclass raises KaggleError with one line.
 
     Args:
-        policy: time-outs, tries and pauses.
-        progress: where news of retries goes.
+        policy: time-outs, attempts and pauses.
+        progress: receives notes about retries and the progress of downloads.
 
     Raises:
-        KaggleError: there is no credential; says how to make one.
-    """
-
-    def __init__(self, policy: RetryPolicy, progress: Progress) -> None:
-        self._policy, self._progress = policy, progress
-        self.credential = require()
-        self._api: Any = None
-
-    def ask(self, doing: str, call: Callable[[Any], T], *, tries: int = 0) -> T:
-        """Make ``call`` with the client's API object.
-
-        Args:
-            doing: what is asked for, for messages.
-            call: one call of the client.
-            tries: how often in all; 0 for policy's.
-
-        Raises:
-            KaggleApiError: it failed to the last.
-        """
-        api = self.api()
-
-        def once() -> T:
-            with self.explained(doing):
-                return call_with_timeout(lambda: call(api), self._policy)
-
-        return retry(once, self._policy, self._progress.note, tries=tries)
-
-    @contextlib.contextmanager
-    def explained(self, doing: str) -> Iterator[None]:
-        """Turn whatever is raised into KaggleApiError."""
-        try:
-            yield
-        except DigitsError:
-            raise
-        except Exception as error:
-            raise explain(error, doing, self.credential) from error
-
-    def api(self) -> Any:
-        """The client's API object, signed in by the client's own rules."""
-        if self._api is not None:
-            return self._api
-        api_class = _api_class()
-
-        def sign_in() -> Any:
-            api = api_class()
-            # Settled by the client when first imported; as it stands now otherwise.
-            local = os.environ.get("KAGGLE_API_ENVIRONMENT") == "LOCALHOST"
-            api.args, api.config_values = ["--local"] if local else [], {}
-            api.config = str(config_folder(os.environ) / "kaggle.json")
-            # In the place of a note that a newer version is there.
-            api.get_response_processor = lambda: _look_at
-            try:
-                api.authenticate()
-            except SystemExit:
-                raise self._not_accepted() from None
-            # The client falls back on an API key, yet goes on sending the token it refused.
-            if "token" not in api.config_values and self.credential.kind == TOKEN:
-                raise self._not_accepted()
-            return api
-
-        def once() -> Any:
-            with self.explained("signing in"):
-                return call_with_timeout(sign_in, self._policy)
-
-        self._api = retry(once, self._policy, self._progress.note)
-        return self._api
-
-    def _not_accepted(self) -> KaggleApiError:
-        return KaggleApiError(
-            f"Kaggle does not accept the {self.credential}: wrong or expired; {CREDENTIAL_HELP}",
-            status=401,
-            not_applied=True,
-        )
-
-
-class KaggleSession:
-    """One end of the wire to Kaggle, in the name of the user whose credential is found.
-
-    Every method of such a class raises KaggleError: one line on what went wrong and what to do.
-
-    Args:
-        policy: time-outs, tries and pauses.
-        progress: where news of retries and downloads goes.
+        KaggleError: no credential was found; says how to create one.
     """
 
     def __init__(
@@ -121,44 +50,155 @@ class KaggleSession:
     ) -> None:
         self.policy = policy or RetryPolicy()
         self.progress = progress or NoProgress()
-        self._session = Session(self.policy, self.progress)
+        self.credential = require()
+        self._login: dict[str, str] | None = None
 
-    @property
-    def credential(self) -> Credential:
-        """The credential in use."""
-        return self._session.credential
+    def username(self) -> str | None:
+        """Return the owner of the credential, if known, after Kaggle has accepted it."""
+        return self._sign_in().get("username") or None
+
+    def call(
+        self,
+        action: str,
+        function: Callable[[Any], T],
+        *,
+        idempotent: bool = True,
+        attempts: int | None = None,
+    ) -> T:
+        """Call ``function`` with a kagglesdk client; retry it if that may help.
+
+        Args:
+            action: the call, for messages: "listing the files".
+            function: makes one call of the client and returns its response.
+            idempotent: False for a call that must not be carried out twice; it is retried only
+                if it is certain that Kaggle did nothing.
+            attempts: overrides the policy's ``max_attempts``.
+
+        Raises:
+            KaggleApiError: the last attempt failed.
+        """
+        login = self._sign_in()
+
+        def attempt() -> T:
+            try:
+                return self._call_once(action, function, login)
+            except KaggleApiError as error:
+                error.retryable = error.retryable and (idempotent or error.not_applied)
+                raise
+
+        return retry(attempt, self.policy, self.progress.note, attempts=attempts)
+
+    def _download(
+        self,
+        function: Callable[[Any], Any],
+        name: str,
+        folder: Path,
+        *,
+        expected_size: int = 0,
+        max_size: int | None = None,
+        retry_command: str = "kd fetch",
+    ) -> Path:
+        """Download a file into ``folder``, resuming an interrupted download.
+
+        Args:
+            function: returns an open, streaming response; is given a kagglesdk client.
+            name: the name of the file.
+            folder: an existing folder.
+            expected_size: bytes of the file, 0 if unknown.
+            max_size: the size in bytes at which the download is aborted.
+            retry_command: the command that repeats the download, for messages.
+
+        Returns:
+            The complete file; see save_response for its name.
+        """
+        login = self._sign_in()
+        action = f"downloading {name}"
+
+        def attempt() -> Path:
+            response = self._call_once(action, function, login)
+            with self._explain_errors(action):
+                return save_response(
+                    response,
+                    name,
+                    folder,
+                    expected_size=expected_size,
+                    policy=self.policy,
+                    progress=self.progress,
+                    retry_command=retry_command,
+                    max_size=max_size,
+                )
+
+        return retry(attempt, self.policy, self.progress.note)
+
+    def _call_once(self, action: str, function: Callable[[Any], T], login: dict[str, str]) -> T:
+        def work() -> T:
+            with self._client(login) as client:
+                return function(client)
+
+        with self._explain_errors(action):
+            return call_with_timeout(work, self.policy.call_timeout)
+
+    @contextlib.contextmanager
+    def _explain_errors(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except DigitsError:
+            raise
+        except Exception as error:
+            raise explain(error, action, self.credential) from error
+
+    @contextlib.contextmanager
+    def _client(self, login: dict[str, str]) -> Iterator[Any]:
+        """Yield a kagglesdk client with our time-outs; ``login``: keyword arguments of its own."""
+        local = os.environ.get("KAGGLE_API_ENVIRONMENT") == "LOCALHOST"
+        environment = KaggleEnv.LOCAL if local else KaggleEnv.PROD
+        client = KaggleClient(environment, response_processor=_require_json_object, **login)
+        with client:
+            mount_timeouts(client.http_client()._session, self.policy)
+            yield client
+
+    def _sign_in(self) -> dict[str, str]:
+        """Return the client's keyword arguments for the credential, once Kaggle accepted it."""
+        if self._login is None:
+
+            def attempt() -> dict[str, str]:
+                with self._explain_errors("signing in"):
+                    return call_with_timeout(self._authenticate, self.policy.call_timeout)
+
+            self._login = retry(attempt, self.policy, self.progress.note)
+        return self._login
+
+    def _authenticate(self) -> dict[str, str]:
+        credential = self.credential
+        if credential.kind == API_KEY:  # the first call shows whether it is valid
+            return {"username": credential.username or "", "password": credential.secret}
+        if credential.kind == LOGIN:
+            with self._client({}) as client:
+                login = KaggleCredentials.load(client)
+                token = login.get_access_token()
+                return {"username": login.get_username() or "", "api_token": token}
+        introspect = IntrospectTokenRequest()
+        introspect.token = credential.secret
+        try:
+            with self._client({"api_token": credential.secret}) as client:
+                answer = client.security.oauth_client.introspect_token(introspect)
+                username = str(answer.username or "") if answer.active else ""
+        except requests.HTTPError as error:
+            if error.response.status_code not in (400, 403, 404):
+                raise
+            username = ""
+        if not username:
+            raise KaggleApiError(
+                f"Kaggle does not accept the {credential}: wrong or expired; {CREDENTIAL_HELP}",
+                status=401,
+                not_applied=True,
+            )
+        return {"username": username, "api_token": credential.secret}
 
 
-def _look_at(response: Any) -> None:
-    """Refuse JSON that is no object, of which the client makes an answer without anything in it.
-
-    Raises:
-        NotJsonError: so it is.
-    """
-    if "application/json" not in response.headers.get("Content-Type", ""):
-        return
-    if not isinstance(response.json(), dict):
+def _require_json_object(response: Any) -> None:
+    """Raise NotJsonError for JSON that is not an object; kagglesdk would accept it as empty."""
+    if "application/json" in response.headers.get("Content-Type", "") and not isinstance(
+        response.json(), dict
+    ):
         raise NotJsonError
-
-
-def _api_class() -> Any:
-    """Import the kaggle client, whose import signs in, prints and makes a folder."""
-    try:
-        return call_with_timeout(_import, RetryPolicy())
-    except OSError as error:
-        raise KaggleError(
-            f"the kaggle client cannot make its settings folder ({one_line(str(error))}); set "
-            "KAGGLE_CONFIG_DIR to a folder that you may write to"
-        ) from error
-    except ImportError as error:
-        raise KaggleError(
-            f"the kaggle package cannot be imported ({one_line(str(error))}); "
-            "install it: pip install kaggle six"
-        ) from error
-
-
-def _import() -> Any:
-    with no_requests():
-        from kaggle.api.kaggle_api_extended import KaggleApi
-
-    return KaggleApi

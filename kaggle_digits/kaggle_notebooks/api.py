@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import KaggleError
-from kaggle_digits.core.progress import Progress
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
-from kaggle_digits.kaggle_api.download import download
 from kaggle_digits.kaggle_api.errors import (
     COMPETITION,
     RULES_PAGE,
@@ -20,8 +18,7 @@ from kaggle_digits.kaggle_api.errors import (
     NotJsonError,
     one_line,
 )
-from kaggle_digits.kaggle_api.http import time_limits
-from kaggle_digits.kaggle_api.retry import retry
+from kaggle_digits.kaggle_api.http import send_request
 from kaggle_digits.kaggle_api.session import KaggleSession
 from kaggle_digits.kaggle_notebooks.notebooks import (
     STATES,
@@ -41,13 +38,13 @@ class NotebookClient(KaggleSession):
 
     def username(self) -> str:
         """Whose notebooks they are."""
-        name = self._session.api().config_values.get("username")
+        name = super().username()
         if not name:
             raise KaggleError(
                 f"Kaggle does not say whose the {self.credential} is; make another token at "
                 f"{SETTINGS_PAGE}"
             )
-        return str(name)
+        return name
 
     def save(self, notebook: Notebook) -> SavedVersion:
         """Save a version and start it: asked again only where it is certain that none was saved.
@@ -59,7 +56,7 @@ class NotebookClient(KaggleSession):
 
         ref = f"{notebook.owner}/{notebook.slug}"
 
-        def send(api: Any) -> Any:
+        def send(client: Any) -> Any:
             request = ApiSaveKernelRequest()
             request.slug, request.new_title, request.text = ref, notebook.title, notebook.text
             request.language, request.kernel_type = "python", "script"
@@ -70,18 +67,12 @@ class NotebookClient(KaggleSession):
             request.session_timeout_seconds = notebook.seconds
             if notebook.accelerator:
                 request.machine_shape = notebook.accelerator
-            with api.build_kaggle_client() as kaggle:
-                return kaggle.kernels.kernels_api_client.save_kernel(request)
+            return client.kernels.kernels_api_client.save_kernel(request)
 
-        def once() -> Any:
-            try:
-                return self._session.ask(f"saving the notebook {ref}", send, tries=1)
-            except KaggleApiError as error:
-                error.retryable = error.retryable and error.not_applied
-                raise of_a_push(error) from error
-
-        self._session.api()
-        answer = retry(once, self.policy, self.progress.note)
+        try:
+            answer = self.call(f"saving the notebook {ref}", send, idempotent=False)
+        except KaggleApiError as error:
+            raise of_a_push(error) from error
         if answer.error:
             raise KaggleApiError(
                 f"Kaggle refuses the notebook {ref}: {one_line(str(answer.error))}",
@@ -102,11 +93,10 @@ class NotebookClient(KaggleSession):
         """How the last session of a notebook stands: perhaps still an earlier version's."""
         from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
 
-        def get(api: Any) -> Any:
+        def get(client: Any) -> Any:
             request = ApiGetKernelSessionStatusRequest()
             request.user_name, request.kernel_slug = ref.split("/")
-            with api.build_kaggle_client() as kaggle:
-                return kaggle.kernels.kernels_api_client.get_kernel_session_status(request)
+            return client.kernels.kernels_api_client.get_kernel_session_status(request)
 
         answer = self._look(f"asking how notebook {ref} stands", ref, get)
         name = str(getattr(answer.status, "name", answer.status))
@@ -118,14 +108,13 @@ class NotebookClient(KaggleSession):
         """The number of the version that Kaggle shows; None where that cannot be learnt."""
         from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
 
-        def get(api: Any) -> Any:
+        def get(client: Any) -> Any:
             request = ApiGetKernelRequest()
             request.user_name, request.kernel_slug = ref.split("/")
-            with api.build_kaggle_client() as kaggle:
-                return kaggle.kernels.kernels_api_client.get_kernel(request)
+            return client.kernels.kernels_api_client.get_kernel(request)
 
         try:
-            answer = self._look(f"asking for the version of {ref}", ref, get, tries=1)
+            answer = self._look(f"asking for the version of {ref}", ref, get, attempts=1)
             return int(answer.metadata.current_version_number or 0) or None
         except (KaggleApiError, AttributeError):
             return None
@@ -141,14 +130,13 @@ class NotebookClient(KaggleSession):
         log, token = "", ""
         for _ in range(MOST_PAGES):
 
-            def get(api: Any, token: str = token) -> Any:
+            def get(client: Any, token: str = token) -> Any:
                 request = ApiListKernelSessionOutputRequest()
                 request.user_name, request.kernel_slug = ref.split("/")
                 request.page_size = PAGE_SIZE
                 if token:
                     request.page_token = token
-                with api.build_kaggle_client() as kaggle:
-                    return kaggle.kernels.kernels_api_client.list_kernel_session_output(request)
+                return client.kernels.kernels_api_client.list_kernel_session_output(request)
 
             answer = self._look(doing, ref, get)
             for one in answer.files or []:
@@ -169,36 +157,24 @@ class NotebookClient(KaggleSession):
             most: bytes at which it is given up.
             size: its bytes, 0 where unknown.
         """
-        doing = f"downloading {name}"
 
         def start(_: Any) -> Any:
-            import requests
-
-            # Signed for this file alone: the credential stays here.
-            response = requests.get(url, stream=True, headers={"Accept-Encoding": "identity"})
+            # The URL is signed for this file, so no credential is sent.
+            response = send_request(
+                "GET", url, self.policy, stream=True, headers={"Accept-Encoding": "identity"}
+            )
             response.raise_for_status()
             return response
 
-        def once() -> Path:
-            response = self._session.ask(doing, start, tries=1)
-            with (
-                self._session.explained(doing),
-                time_limits(self.policy.connect_timeout, self.policy.read_timeout),
-            ):
-                bounded = _Bounded(self.progress, most)
-                return download(
-                    response,
-                    name,
-                    size,
-                    folder,
-                    bounded,
-                    retry_command="kd remote pull",
-                    slow=self.policy.slow_timeout,
-                )
-
-        self._session.api()
         try:
-            return retry(once, self.policy, self.progress.note)
+            return self._download(
+                start,
+                name,
+                folder,
+                expected_size=size,
+                max_size=most,
+                retry_command="kd remote pull",
+            )
         except KaggleApiError as error:
             if error.status not in (400, 403, 404, 410):
                 raise
@@ -209,15 +185,15 @@ class NotebookClient(KaggleSession):
                 not_applied=True,
             ) from error
 
-    def _look(self, doing: str, ref: str, call: Any, *, tries: int = 0) -> Any:
-        def checked(api: Any) -> Any:
-            answer = call(api)
+    def _look(self, doing: str, ref: str, call: Any, *, attempts: int | None = None) -> Any:
+        def checked(client: Any) -> Any:
+            answer = call(client)
             if answer is None:
                 raise NotJsonError
             return answer
 
         try:
-            return self._session.ask(doing, checked, tries=tries)
+            return self.call(doing, checked, attempts=attempts)
         except KaggleApiError as error:
             if error.status not in (403, 404):
                 raise
@@ -227,23 +203,3 @@ class NotebookClient(KaggleSession):
                 status=error.status,
                 not_applied=True,
             ) from error
-
-
-class _Bounded:
-    """A Progress that ends what has no end."""
-
-    def __init__(self, progress: Progress, most: int) -> None:
-        self._progress, self._most = progress, most
-
-    def note(self, text: str) -> None:
-        """Pass it on."""
-        self._progress.note(text)
-
-    def update(self, name: str, done: int, total: int | None) -> None:
-        """Pass it on, up to ``most`` bytes."""
-        if max(done, total or 0) > self._most:
-            raise KaggleError(
-                f"{name} has more than the {self._most:,} bytes that are right; look at the "
-                "notebook's page, then push again"
-            )
-        self._progress.update(name, done, total)

@@ -28,10 +28,8 @@ from kaggle_digits.data.dataset import (
 )
 from kaggle_digits.data.digits import read_test, read_train
 from kaggle_digits.data.submission_csv import read_ids
-from kaggle_digits.kaggle_api.client import CompetitionClient
 from kaggle_digits.kaggle_api.retry import RetryPolicy
 from kaggle_digits.sources.archive import extract_csvs
-from kaggle_digits.sources.kaggle import download_files
 from kaggle_digits.sources.openml import write_openml
 from kaggle_digits.sources.report import FetchReport, report
 from kaggle_digits.sources.sample import write_sample
@@ -80,6 +78,10 @@ def fetch(
                 _refuse_other(folder, standing, held_by, source, force=force)
             with _staging(folder, keep=source == KAGGLE, empty=force) as staging:
                 if source == KAGGLE:
+                    # Late, because kagglesdk takes 0.3 s to import.
+                    from kaggle_digits.kaggle_api.client import CompetitionClient
+                    from kaggle_digits.sources.kaggle import download_files
+
                     kaggle = CompetitionClient(policy=policy, progress=progress)
                     progress.note(f"using the {kaggle.credential}")
                     download_files(kaggle, [n for n in FILES if n not in good], staging)

@@ -1,4 +1,4 @@
-"""The competition's own files, through its API."""
+"""Download the competition's files with the Kaggle API."""
 
 from __future__ import annotations
 
@@ -12,56 +12,53 @@ from kaggle_digits.sources.archive import unpack
 
 
 def download_files(kaggle: CompetitionClient, names: Iterable[str], folder: Path) -> None:
-    """Download ``names`` into ``folder``, unpacked and of the size that Kaggle lists.
+    """Download ``names`` into ``folder``, uncompressed and with the size that Kaggle lists.
 
-    A download cut short is left in ``folder`` and continued by the next call.
+    An interrupted download stays in ``folder``; the next call resumes it.
 
     Raises:
-        KaggleError: Kaggle could not be reached or did not send them.
+        KaggleError: Kaggle could not be reached or did not send the files.
         StorageError: the disk is full or not writable.
     """
-    listed = {file.name.removesuffix(".zip"): file for file in kaggle.list_files()}
-    wanted = []
+    remote_files = {file.name.removesuffix(".zip"): file for file in kaggle.list_files()}
+    names = list(names)
     for name in names:
-        if name not in listed:
+        if name not in remote_files:
             raise KaggleError(
-                f"Kaggle lists no {name} (but {', '.join(sorted(listed))}); download it in a "
+                f"Kaggle lists no {name} (but {', '.join(sorted(remote_files))}); download it in a "
                 "browser and: kd fetch --source FOLDER"
             )
-        wanted.append((name, listed[name]))
-    _check_space(folder, sum(file.bytes for _, file in wanted))
-    for name, file in wanted:
-        if (folder / name).is_file() and (folder / name).stat().st_size == file.bytes:
-            continue  # whole, from a call that failed at a later file
-        _download(kaggle, name, file, folder)
-
-
-def _download(kaggle: CompetitionClient, name: str, file: RemoteFile, folder: Path) -> None:
-    served = kaggle.download(file, folder)
-    if served.name == name:
-        return
-    try:
-        unpack(served, name, folder / name)
-    except DataError as error:
-        raise KaggleError(
-            f"what Kaggle sent as {served.name} cannot be unpacked; run it again: kd fetch"
-        ) from error
-    finally:
-        packed_bytes = served.stat().st_size
-        served.unlink()
-    unpacked = (folder / name).stat().st_size
-    if file.bytes not in (0, unpacked, packed_bytes):
-        (folder / name).unlink()
-        raise KaggleError(
-            f"{name} unpacks to {unpacked:,} bytes where Kaggle lists {file.bytes:,}; "
-            "run it again: kd fetch"
-        )
-
-
-def _check_space(folder: Path, needed: int) -> None:
+    needed = sum(remote_files[name].size for name in names)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageError(
             f"{folder.parent} has {free >> 20:,} MB free but {needed >> 20:,} MB are needed; "
             "free some or choose another --data-dir"
+        )
+    for name in names:
+        target, file = folder / name, remote_files[name]
+        # A call that failed at a later file may have left this one complete.
+        if not target.is_file() or target.stat().st_size != file.size:
+            _download(kaggle, file, target)
+
+
+def _download(kaggle: CompetitionClient, file: RemoteFile, target: Path) -> None:
+    downloaded = kaggle.download_file(file, target.parent)
+    if downloaded == target:
+        return
+    try:
+        unpack(downloaded, target.name, target)
+    except DataError as error:
+        raise KaggleError(
+            f"{downloaded.name} as sent by Kaggle cannot be unpacked; run it again: kd fetch"
+        ) from error
+    finally:
+        packed_size = downloaded.stat().st_size
+        downloaded.unlink()
+    size = target.stat().st_size
+    if file.size not in (0, size, packed_size):
+        target.unlink()
+        raise KaggleError(
+            f"{target.name} unpacks to {size:,} bytes but Kaggle lists {file.size:,}; run it "
+            "again: kd fetch"
         )

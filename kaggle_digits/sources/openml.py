@@ -9,7 +9,6 @@ import contextlib
 import socket
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +45,9 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     instead = "try again later, or take kd fetch --source sample"
     try:
         with _time_out(SLOWER * policy.read_timeout):
-            whole = replace(policy, call_timeout=WHOLE * policy.read_timeout)
-            pixels, labels = call_with_timeout(lambda: _fetched(folder, policy), whole)
+            pixels, labels = call_with_timeout(
+                lambda: _fetched(folder, policy), WHOLE * policy.read_timeout
+            )
     except TimeoutError:
         raise KaggleError(f"OpenML did not answer in time; {instead}") from None
     except OSError as error:  # every error of urllib is one

@@ -52,9 +52,9 @@ def test_sample_needs_nothing(home: Path, tmp_path: Path) -> None:
     [
         (Fault("status", 403), "competitions/digit-recognizer/rules"),
         (Fault("status", 401), "kaggle.com/settings"),
-        (Fault("html"), "was not Kaggle's"),
+        (Fault("html"), "is not from Kaggle"),
         (Fault("silent"), "did not answer in time"),
-        (Fault("status", 500), "fault of its own"),
+        (Fault("status", 500), "internal error"),
     ],
 )
 def test_failures_are_one_line(kaggle: FakeKaggle, tmp_path: Path, fault: Fault, said: str) -> None:

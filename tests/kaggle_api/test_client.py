@@ -40,9 +40,9 @@ def test_lists_and_downloads(
     client = CompetitionClient(policy=policy, progress=heard)
     files = client.list_files()
     assert [file.name for file in files] == ["train.csv", "test.csv", "sample_submission.csv"]
-    path = client.download(files[0], tmp_path)
+    path = client.download_file(files[0], tmp_path)
     assert path.read_bytes() == kaggle.files["train.csv"]
-    assert heard.moves[-1] == ("train.csv", files[0].bytes, files[0].bytes)
+    assert heard.moves[-1] == ("train.csv", files[0].size, files[0].size)
     assert client.username() == "someone"
     assert capsys.readouterr().out == ""
     # The credential stays with Kaggle's own host.
@@ -77,20 +77,20 @@ def status(code: int, message: str = "Kaggle's words", **headers: str) -> Fault:
 FATAL = [
     (status(401), "does not accept the API key of someone"),
     (status(403), "https://www.kaggle.com/competitions/digit-recognizer/rules"),
-    (status(404), "cannot find"),
+    (status(404), "found nothing"),
     (status(400), "Kaggle's words"),
     (status(429, Retry_After="3600"), "wait 3600 seconds"),
-    (Fault("loop"), "in circles"),
+    (Fault("loop"), "too many redirects"),
 ]
 PASSING = [
-    (status(429), "asked too often"),
-    (status(429, Retry_After="0.05"), "asked too often"),
-    (status(408), "fault of its own"),
-    (status(500), "fault of its own"),
-    (Fault("html", 502), "fault of its own"),
-    (Fault("html", 200), "was not Kaggle's"),
-    (Fault("truncated"), "was not Kaggle's"),
-    (Fault("shape"), "was not Kaggle's"),
+    (status(429), "rate limit"),
+    (status(429, Retry_After="0.05"), "rate limit"),
+    (status(408), "internal error"),
+    (status(500), "internal error"),
+    (Fault("html", 502), "internal error"),
+    (Fault("html", 200), "is not from Kaggle"),
+    (Fault("truncated"), "is not from Kaggle"),
+    (Fault("shape"), "is not from Kaggle"),
     (Fault("long"), "broke"),
     (Fault("drop", at=20), "broke"),
     (Fault("lost"), "broke"),
@@ -157,7 +157,7 @@ def test_download_goes_on_where_it_broke(
     kaggle.files["train.csv"] = BIG
     kaggle.fail("blob", Fault("drop", at=len(BIG) // 2))
     client = CompetitionClient(policy=policy)
-    path = client.download(RemoteFile("train.csv", len(BIG)), tmp_path)
+    path = client.download_file(RemoteFile("train.csv", len(BIG)), tmp_path)
     assert path.read_bytes() == BIG
     assert any(call.range and call.range != "bytes=0-" for call in kaggle.calls)
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["train.csv"]
@@ -169,12 +169,14 @@ def test_download_resumes_in_a_later_process(
     kaggle.files["train.csv"] = BIG
     file = RemoteFile("train.csv", len(BIG))
     kaggle.fail("blob", Fault("drop", at=len(BIG) // 2), *[Fault("drop")] * 9)
-    assert "broke" in failure(lambda: CompetitionClient(policy=policy).download(file, tmp_path))
+    assert "broke" in failure(
+        lambda: CompetitionClient(policy=policy).download_file(file, tmp_path)
+    )
     assert not (tmp_path / "train.csv").exists()
     assert (tmp_path / "train.csv.part").stat().st_size > 0
     kaggle.heal()
     kaggle.calls.clear()
-    path = CompetitionClient(policy=policy).download(file, tmp_path)
+    path = CompetitionClient(policy=policy).download_file(file, tmp_path)
     assert path.read_bytes() == BIG
     assert kaggle.calls[-1].range is not None
 
@@ -185,21 +187,21 @@ def test_download_does_not_go_on_with_another_version(
     kaggle.files["train.csv"] = BIG
     file = RemoteFile("train.csv", len(BIG))
     kaggle.fail("blob", Fault("drop", at=len(BIG) // 2), *[Fault("drop")] * 9)
-    failure(lambda: CompetitionClient(policy=policy).download(file, tmp_path))
+    failure(lambda: CompetitionClient(policy=policy).download_file(file, tmp_path))
     kaggle.heal()
     kaggle.files["train.csv"] = BIG[::-1]
-    assert CompetitionClient(policy=policy).download(file, tmp_path).read_bytes() == BIG[::-1]
+    assert CompetitionClient(policy=policy).download_file(file, tmp_path).read_bytes() == BIG[::-1]
 
 
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
         (Fault("short"), "instead of"),
-        (Fault("html", 200), "was not Kaggle's"),
+        (Fault("html", 200), "is not from Kaggle"),
         (Fault("silent"), "did not answer in time"),
         (Fault("status", 403), "rules"),
-        (Fault("status", 404), "cannot find"),
-        (Fault("status", 503), "fault of its own"),
+        (Fault("status", 404), "found nothing"),
+        (Fault("status", 503), "internal error"),
     ],
     ids=name_of,
 )
@@ -209,7 +211,7 @@ def test_broken_blobs_never_become_the_file(
     client = CompetitionClient(policy=policy)
     file = client.list_files()[0]
     kaggle.fail("blob", fault, times=9)
-    assert said in failure(lambda: client.download(file, tmp_path))
+    assert said in failure(lambda: client.download_file(file, tmp_path))
     assert not (tmp_path / "train.csv").exists()
 
 
@@ -217,7 +219,7 @@ def test_download_refused(kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Pat
     client = CompetitionClient(policy=policy)
     file = client.list_files()[0]
     kaggle.stop()
-    assert "HTTP_PROXY" in failure(lambda: client.download(file, tmp_path))
+    assert "HTTP_PROXY" in failure(lambda: client.download_file(file, tmp_path))
     assert list(tmp_path.glob("*.csv*")) == []
 
 
@@ -288,7 +290,7 @@ def test_download_that_trickles_is_given_up(
     file = client.list_files()[0]
     kaggle.fail("blob", Fault("trickle"), times=9)
     began = time.monotonic()
-    assert "too slowly" in failure(lambda: client.download(file, tmp_path))
+    assert "too slowly" in failure(lambda: client.download_file(file, tmp_path))
     assert time.monotonic() - began < 2
 
 

@@ -1,4 +1,4 @@
-"""A call that is answered by another host's address: nothing secret goes there."""
+"""A call that is answered by redirected to another host: nothing secret goes there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_call_does_not_follow(
     client.list_files()
     kaggle.fail("ListDataFiles", Fault("elsewhere", status, to=elsewhere.url))
     message = failure(client.list_files)
-    assert "another host's address (127.0.0.1)" in message
+    assert "redirected to another host (127.0.0.1)" in message
     assert "https://www.kaggle.com" in message
     assert not elsewhere.heard
     assert not kaggle.strangers
@@ -52,7 +52,7 @@ def test_the_token_in_a_body_does_not_follow(
 ) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
     kaggle.fail("IntrospectToken", Fault("elsewhere", status, to=elsewhere.url), times=9)
-    assert "another host's address" in failure(CompetitionClient(policy=policy).list_files)
+    assert "redirected to another host" in failure(CompetitionClient(policy=policy).list_files)
     assert not elsewhere.heard
     assert not kaggle.strangers
 
@@ -63,7 +63,7 @@ def test_an_upload_does_not_follow(
 ) -> None:
     kaggle.fail("upload", Fault("elsewhere", status, to=elsewhere.url), times=9)
     client = CompetitionClient(policy=policy)
-    assert "another host's address" in failure(lambda: client.upload("a.csv", b"content"))
+    assert "redirected to another host" in failure(lambda: client.upload("a.csv", b"content"))
     assert not elsewhere.heard
     assert not kaggle.strangers
 
@@ -72,7 +72,7 @@ def test_a_notebook_does_not_follow(
     kaggle: FakeKaggle, policy: RetryPolicy, elsewhere: OtherHost
 ) -> None:
     kaggle.fail("GetKernelSessionStatus", Fault("elsewhere", 302, to=elsewhere.url))
-    assert "another host's address" in failure(
+    assert "redirected to another host" in failure(
         lambda: NotebookClient(policy=policy).state("someone/kd-far")
     )
     assert not elsewhere.heard
@@ -85,14 +85,14 @@ def test_a_file_comes_from_elsewhere_without_the_credential(
     client = CompetitionClient(policy=policy)
     file = client.list_files()[0]
     kaggle.fail("DownloadDataFile", Fault("elsewhere", 302, to=elsewhere.url), times=9)
-    failure(lambda: client.download(file, tmp_path))
+    failure(lambda: client.download_file(file, tmp_path))
     # The proxy is asked for it.
     assert kaggle.strangers
     assert not any(KEY.encode() in one or b"uthorization" in one for one in kaggle.strangers)
     before = len(kaggle.strangers)
     kaggle.heal()
     kaggle.fail("DownloadDataFile", Fault("elsewhere", 307, to=elsewhere.url), times=9)
-    assert "another host's address" in failure(lambda: client.download(file, tmp_path))
+    assert "redirected to another host" in failure(lambda: client.download_file(file, tmp_path))
     assert len(kaggle.strangers) == before
     assert not elsewhere.heard
     assert not list(tmp_path.glob("*.csv"))

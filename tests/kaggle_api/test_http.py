@@ -1,56 +1,32 @@
 from __future__ import annotations
 
-import sys
-import threading
-
 import pytest
 import requests
 
-from kaggle_digits.core.errors import UsageError
-from kaggle_digits.kaggle_api.http import no_requests, suppress_stdout, time_limits
-from kaggle_digits.kaggle_api.retry import RetryPolicy, call_with_timeout
+from kaggle_digits.kaggle_api.http import TimeoutAdapter, mount_timeouts, send_request
+from kaggle_digits.kaggle_api.retry import RetryPolicy
 from tests.support.kaggle_server import FakeKaggle, Fault
 
 
-def test_only_the_muffled_thread_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    inside, go_on = threading.Event(), threading.Event()
-    before = sys.stdout
-
-    def chatter() -> None:
-        with suppress_stdout():
-            print("chatter")
-            inside.set()
-            go_on.wait(5)
-            print("more chatter")
-
-    thread = threading.Thread(target=chatter)
-    thread.start()
-    inside.wait(5)
-    print("a result")
-    go_on.set()
-    thread.join()
-    assert sys.stdout is before
-    assert capsys.readouterr().out == "a result\n"
-
-
-def test_limits_hold_inside_only(kaggle: FakeKaggle) -> None:
+def test_requests_time_out(kaggle: FakeKaggle) -> None:
     url = f"http://127.0.0.1:{kaggle.port}/blob/test.csv"
     kaggle.fail("blob", Fault("silent"))
-    with time_limits(0.1, 0.1), pytest.raises(requests.Timeout):
-        requests.get(url)
-    with no_requests(), pytest.raises(requests.ConnectionError):
-        requests.get(url)
-    assert requests.get(url, timeout=5).content == kaggle.files["test.csv"]
+    policy = RetryPolicy(connect_timeout=0.1, read_timeout=0.1)
+    with pytest.raises(requests.Timeout):
+        send_request("GET", url, policy)
+    assert send_request("GET", url, policy).content == kaggle.files["test.csv"]
 
 
-def test_bounded_leaves_what_never_ends() -> None:
-    forever = threading.Event()
-    with pytest.raises(TimeoutError):
-        call_with_timeout(forever.wait, RetryPolicy(call_timeout=0.05))
-    forever.set()
+def test_other_sessions_are_not_changed(kaggle: FakeKaggle) -> None:
+    with requests.Session() as ours, requests.Session() as other:
+        mount_timeouts(ours, RetryPolicy())
+        assert isinstance(ours.get_adapter("https://www.kaggle.com"), TimeoutAdapter)
+        assert isinstance(ours.get_adapter("http://localhost"), TimeoutAdapter)
+        assert not isinstance(other.get_adapter("https://www.kaggle.com"), TimeoutAdapter)
 
 
-@pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), float("inf")])
-def test_timeout_must_be_positive(timeout: float) -> None:
-    with pytest.raises(UsageError):
-        RetryPolicy.from_timeout(timeout)
+def test_kagglesdk_client_still_has_the_session_that_we_change() -> None:
+    from kagglesdk import KaggleClient, KaggleEnv
+
+    with KaggleClient(KaggleEnv.PROD, username="someone", password="key") as client:
+        assert isinstance(client.http_client()._session, requests.Session)

@@ -253,7 +253,7 @@ def test_titles_lead_to_the_slugs_that_the_client_makes_of_them(place: Place) ->
         (Fault("status", 401, "Unauthenticated"), "does not accept the API key of someone"),
         (Fault("status", 403, "Permission 'kernels.create' was denied"), "verify your phone"),
         (Fault("status", 400, "Maximum batch GPU session count of 2 reached."), "GPU session"),
-        (Fault("status", 429), "asked too often"),
+        (Fault("status", 429), "rate limit"),
     ],
 )
 def test_a_push_that_is_refused_leaves_no_record(
@@ -299,12 +299,12 @@ def test_a_push_whose_answer_was_lost_is_pulled(kaggle: FakeKaggle, place: Place
         ("GetKernelSessionStatus", Fault("status", 401), "does not accept"),
         ("GetKernelSessionStatus", Fault("status", 403), "shows no notebook someone/kd-far"),
         ("GetKernelSessionStatus", Fault("status", 404), "shows no notebook someone/kd-far"),
-        ("GetKernelSessionStatus", Fault("status", 500), "fault of its own"),
-        ("GetKernelSessionStatus", Fault("html"), "not Kaggle's"),
+        ("GetKernelSessionStatus", Fault("status", 500), "internal error"),
+        ("GetKernelSessionStatus", Fault("html"), "is not from Kaggle"),
         ("ListKernelSessionOutput", Fault("status", 403), "shows no notebook"),
-        ("ListKernelSessionOutput", Fault("truncated"), "not Kaggle's"),
+        ("ListKernelSessionOutput", Fault("truncated"), "is not from Kaggle"),
         ("blob", Fault("status", 403), "no longer good"),
-        ("blob", Fault("status", 503), "fault of its own"),
+        ("blob", Fault("status", 503), "internal error"),
     ],
 )
 def test_a_pull_that_fails_says_why_and_leaves_nothing(
@@ -533,7 +533,7 @@ def test_a_download_without_end(kaggle: FakeKaggle, place: Place, left_there: Se
 
     kaggle.runner = answering(changed(left_there, manifest=tell))
     place.push()
-    with pytest.raises(KaggleError, match="more than the 10 bytes"):
+    with pytest.raises(KaggleError, match="larger than the 10 bytes"):
         place.pull()
     place.nothing_came()
 
