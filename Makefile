@@ -55,14 +55,14 @@ bench: setup  ## measure start-up, reading, augmenting, predicting, faults; fast
 	$(BIN)/python -m benchmarks.csv_reading
 	$(BIN)/python -m benchmarks.augmentation
 	$(BIN)/python -m benchmarks.predicting
-	$(BIN)/python -m tests.robustness wire --quick
+	$(BIN)/python -m tests.robustness network_faults --quick
 	@test -e data/train.csv || { echo "no data/train.csv: kd fetch, then make bench also compares recipes"; exit 0; }; \
 	$(BIN)/python -m benchmarks.side_by_side
 
 bench-full: setup  ## train every recipe and the peers three times: hours; goes on where it stopped
 	$(BIN)/python -m benchmarks.side_by_side --full --keep runs/.bench
 
-torture: setup  ## kill it, starve it, lie to it: what was tried and what was lost; half an hour
+torture: setup  ## run the fault-injection suite: kills, full disks, network faults, hostile files; half an hour
 	$(BIN)/python -m tests.robustness
 
 clean:  ## remove .venv, caches and the demo; your data, runs and submissions stay

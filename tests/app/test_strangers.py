@@ -16,7 +16,7 @@ from kaggle_digits.app.middleware import Guard
 from kaggle_digits.app.uploads import Intake
 from tests.app.conftest import served
 from tests.robustness.app import OTHER_NAMES, OUTSIDE, OWN_NAMES
-from tests.robustness.app_uploads import _animated, _no_pictures
+from tests.robustness.hostile_uploads import _animated, _no_pictures
 from tests.support.pictures import draw_digit, encode
 
 CLASSIFY = "/api/classify"

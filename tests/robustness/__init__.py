@@ -1,1 +1,1 @@
-"""The toolkit as a hostile world meets it: ``make torture``; one part a file."""
+"""Fault injection and hostile input: ``make torture``. One part per module."""

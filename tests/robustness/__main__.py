@@ -1,10 +1,10 @@
-"""Every part, in a process of its own, into one table.
+"""Run every part of the robustness suite and print one table.
 
     python -m tests.robustness [PART …] [--quick] [--seed N]
 
-Two at a time, since most of them wait for half of it; the one whose seconds are told, alone.
-
-Exit code 1 where anything was lost, let in or not explained.
+Each part runs in a fresh process, two at a time because most parts wait half of the time. Parts
+that measure response times run alone. The exit code is 1 if anything was lost, let in or left
+unexplained.
 """
 
 from __future__ import annotations
@@ -16,40 +16,49 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 from kaggle_digits.core.environment import hardware, versions
-from tests.robustness.part import one_part
-from tests.robustness.rows import Row, markdown
+from tests.robustness.report import Row, markdown, run_part
 
 # Modules of this package; each has torture(work: Path, seed: int, quick: bool) -> Iterator[Row].
-# The longest first, so that the last two end together.
-TOGETHER = ("kills", "disks", "secrets", "wire", "memory", "files", "crowd", "fuzz", "csvs")
-ALONE = ("app",)
-PARTS, AT_ONCE = TOGETHER + ALONE, 2
+# The longest parts come first, so that the last two end at about the same time.
+PARALLEL_PARTS = (
+    "kills",
+    "disks",
+    "secrets",
+    "network_faults",
+    "memory",
+    "files",
+    "concurrency",
+    "fuzz",
+    "csvs",
+)
+SERIAL_PARTS = ("app",)
+PARTS, MAX_PARALLEL = PARALLEL_PARTS + SERIAL_PARTS, 2
 
 
 def main() -> int:
-    """Print rows as they come, then the table."""
+    """Run the parts, print each row as it is finished, then the whole table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
-    parser.add_argument("--seed", type=int, default=0, help="of every random moment and case")
-    given = parser.parse_args()
-    unknown = set(given.parts) - set(PARTS)
+    parser.add_argument("--quick", action="store_true", help="about a tenth of all cases")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random choices")
+    arguments = parser.parse_args()
+    unknown = set(arguments.parts) - set(PARTS)
     if unknown:
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are: {', '.join(PARTS)}")
-    print(f"seed {given.seed}\n{hardware()}\n{versions()}\n", flush=True)
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from: {', '.join(PARTS)}")
+    print(f"seed {arguments.seed}\n{hardware()}\n{versions()}\n", flush=True)
     started = time.monotonic()
     rows: list[Row] = []
-    for parts, at_once in ((TOGETHER, AT_ONCE), (ALONE, 1)):
-        # Each part begins in a fresh process: what one leaves behind is none of another's.
+    for parts, workers in ((PARALLEL_PARTS, MAX_PARALLEL), (SERIAL_PARTS, 1)):
+        # A fresh process per part, so that no part influences another.
         with ProcessPoolExecutor(
-            at_once, multiprocessing.get_context("spawn"), max_tasks_per_child=1
+            workers, multiprocessing.get_context("spawn"), max_tasks_per_child=1
         ) as pool:
-            asked = [
-                pool.submit(one_part, part, given.seed, given.quick)
+            futures = [
+                pool.submit(run_part, part, arguments.seed, arguments.quick)
                 for part in parts
-                if part in (given.parts or PARTS)
+                if part in (arguments.parts or PARTS)
             ]
-            rows += [row for found in asked for row in found.result()]
+            rows += [row for future in futures for row in future.result()]
     print(f"{markdown(rows)} in {time.monotonic() - started:.0f} s")
     return int(any(row.bad for row in rows))
 

@@ -1,4 +1,4 @@
-"""The draw-a-digit page among strangers: what it refuses, what it bears, who may ask."""
+"""Attacks on the draw-a-digit app: hostile uploads, paths, host names, slow and many clients."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from PIL import Image
 
 from kaggle_digits.app.header_timeout import HEAD_SECONDS
 from kaggle_digits.imaging.loading import MAX_PIXELS
-from tests.robustness.app_uploads import uploads
-from tests.robustness.rows import Row
+from tests.robustness.hostile_uploads import uploads
+from tests.robustness.report import Row
 from tests.robustness.runners import clean
 from tests.support.pictures import STROKES, draw_digit, encode
 
@@ -50,7 +50,7 @@ ORIGINS = ("http://evil.example", "null", "https://localhost.evil.example", "htt
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """The app as a process, strangers of every kind."""
+    """Start the app as a process and yield a row per kind of attack."""
     (work / "home").mkdir()
     env = clean(work / "home", PYTHONUNBUFFERED="1")
     for words in (
@@ -72,9 +72,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
         answered = _post(port, one)[0] == 200
         yield Row("app", "alive at the end", 1, int(not answered))
     said = (work / "app.err").read_text()
-    yield Row(
-        "app", "tracebacks in its own words", 1, said.count("Traceback"), f"{len(said)} bytes"
-    )
+    yield Row("app", "tracebacks in its output", 1, said.count("Traceback"), f"{len(said)} bytes")
 
 
 @contextlib.contextmanager
@@ -110,7 +108,7 @@ def _post(
 
 
 def _raw(port: int, sent: bytes, seconds: float = 10.0) -> bytes:
-    """What comes back for these very bytes."""
+    """Send raw bytes and return the response."""
     found = b""
     with socket.create_connection(("127.0.0.1", port), seconds) as line:
         line.sendall(sent)
@@ -126,7 +124,7 @@ def _status(answer: bytes) -> int:
 
 
 def _peak(process: psutil.Process) -> float:
-    """The most memory it ever held, MB."""
+    """Return the peak memory of the app in MB."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
@@ -134,7 +132,7 @@ def _peak(process: psutil.Process) -> float:
 
 
 def _addresses(process: psutil.Process, port: int) -> Row:
-    """It listens at 127.0.0.1 alone; this machine's other addresses are refused."""
+    """Check that it listens on 127.0.0.1 only."""
     listens = [c.laddr for c in process.net_connections("inet") if c.status == "LISTEN"]
     bad = sum(address.ip != "127.0.0.1" for address in listens)
     others = {
@@ -159,7 +157,7 @@ def _uploads(
             began = time.monotonic()
             try:
                 status, said = _post(port, body)
-            except (OSError, HTTPException) as error:  # refused while it is still being sent
+            except (OSError, HTTPException) as error:  # refused before it was sent completely
                 status, said = (413, b'{"detail": ""}') if len(body) > 10**7 else (0, b"")
                 print(f"{kind}: {error!r}", file=sys.stderr)
             slowest = max(slowest, time.monotonic() - began)
@@ -173,7 +171,7 @@ def _uploads(
 
 
 def _paths(port: int) -> Row:
-    """Whatever a path says, nothing but the page's own files is read."""
+    """Check that no path reads any file other than those of the page."""
     bad = 0
     secrets = (b"root:", b"import", b"PATH=", b"def ")
     for path in OUTSIDE:
@@ -187,11 +185,11 @@ def _paths(port: int) -> Row:
         if not 400 <= status < 500 or b"Traceback" in said:
             bad += 1
             print(f"BAD run {run[:80]}: {status} {said[:200]!r}", file=sys.stderr)
-    return Row("app", "paths that lead outside", len(OUTSIDE) + 8, bad)
+    return Row("app", "paths outside the page's folder", len(OUTSIDE) + 8, bad)
 
 
 def _names(port: int, body: bytes) -> Row:
-    """Its own names are answered to, no others; nor are other sites' pages."""
+    """Check that only its own host names and origins are accepted."""
     bad = 0
     for name in (*OWN_NAMES, *OTHER_NAMES):
         request = f"GET /api/runs HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
@@ -203,11 +201,13 @@ def _names(port: int, body: bytes) -> Row:
     for origin in ORIGINS:
         bad += _post(port, body, {"Origin": origin})[0] != 403
     bad += _status(_raw(port, b"GET / HTTP/1.0\r\n\r\n")) == 200
-    return Row("app", "names and pages of others", len(OWN_NAMES + OTHER_NAMES + ORIGINS) + 1, bad)
+    return Row(
+        "app", "other host names and origins", len(OWN_NAMES + OTHER_NAMES + ORIGINS) + 1, bad
+    )
 
 
 def _crowd(process: psutil.Process, port: int, clients: int) -> Row:
-    """Many people draw at once, each asking again when answered."""
+    """Let many clients send drawings, each as soon as the last one is answered."""
     pictures = [encode(draw_digit(digit, 168)) for digit in STROKES]
     before = process.memory_info().rss / 2**20
     taken: list[float] = []
@@ -244,14 +244,14 @@ def _crowd(process: psutil.Process, port: int, clients: int) -> Row:
     p50, p99 = np.percentile(taken, [50, 99]) * 1e3
     grown = process.memory_info().rss / 2**20 - before
     figures = (
-        f"{len(taken) / seconds:.0f} a second, p50 {p50:.0f} ms, p99 {p99:.0f} ms; "
+        f"{len(taken) / seconds:.0f} per second, p50 {p50:.0f} ms, p99 {p99:.0f} ms; "
         f"grew by {grown:.0f} MB, peak {_peak(process):.0f} MB"
     )
-    return Row("app", f"{clients} clients drawing at once", len(taken), len(failed), figures)
+    return Row("app", f"{clients} clients at the same time", len(taken), len(failed), figures)
 
 
 def _large_at_once(process: psutil.Process, port: int, clients: int) -> Row:
-    """Bodies of nearly 10 MB from many at once: read, or asked to come again."""
+    """Send bodies of nearly 10 MB from many clients: each is read, or told to retry."""
     body = os.urandom(9_900_000)
     with ThreadPoolExecutor(clients) as pool:
 
@@ -259,28 +259,28 @@ def _large_at_once(process: psutil.Process, port: int, clients: int) -> Row:
             try:
                 return _post(port, body)[0]
             except (OSError, HTTPException):
-                return 503  # refused while it was still being sent
+                return 503  # refused before it was sent completely
 
         found = list(pool.map(send, range(clients)))
     bad = sum(status not in (400, 503) for status in found)
     peak = _peak(process)
-    figures = f"{found.count(503)} asked to come again, peak {peak:.0f} MB"
-    return Row("app", f"{clients} uploads of 9.9 MB at once", clients, bad, figures)
+    figures = f"{found.count(503)} told to retry, peak {peak:.0f} MB"
+    return Row("app", f"{clients} uploads of 9.9 MB at the same time", clients, bad, figures)
 
 
 def _wide_at_once(process: psutil.Process, port: int, clients: int) -> Row:
-    """Sound pictures of as many pixels as are just read, in few bytes."""
+    """Send valid pictures of the largest permitted size, compressed to few bytes."""
     side = int(MAX_PIXELS**0.5)
     body = encode(Image.new("RGBA", (side, side), (255, 255, 255, 255)))
     with ThreadPoolExecutor(clients) as pool:
         found = list(pool.map(lambda _: _post(port, body)[0], range(clients)))
     bad = sum(status != 200 for status in found)
     figures = f"of {side} × {side} pixels in {len(body) / 1e6:.1f} MB; peak {_peak(process):.0f} MB"
-    return Row("app", f"{clients} of the largest pictures at once", clients, bad, figures)
+    return Row("app", f"{clients} of the largest pictures at the same time", clients, bad, figures)
 
 
 def _lorises(process: psutil.Process, port: int, body: bytes, count: int) -> Row:
-    """Clients that send a letter a second: others do not notice, and they are left."""
+    """Check that clients sending one byte per second are disconnected and do not slow others."""
     heads = (
         f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
         f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
@@ -300,11 +300,11 @@ def _lorises(process: psutil.Process, port: int, body: bytes, count: int) -> Row
         time.sleep(0.2)
     bad += max(taken) > 2
     time.sleep(max(0.0, began + HEAD_SECONDS + 3 - time.monotonic()))
-    # Those with a head that never ends are gone; those with a body have half a minute.
+    # Clients with an endless header are disconnected; those with a body have half a minute.
     left = [c for c in process.net_connections("tcp") if c.status == "ESTABLISHED"]
     bad += len(left) > count // 2
     for line in lines:
         line.close()
-    slowest = f"slowest answer to others {1e3 * max(taken):.0f} ms"
-    figures = f"{slowest}; {len(left)} still borne after {HEAD_SECONDS + 3:.0f} s"
+    slowest = f"slowest response to others {1e3 * max(taken):.0f} ms"
+    figures = f"{slowest}; {len(left)} still connected after {HEAD_SECONDS + 3:.0f} s"
     return Row("app", f"{count} slow-loris clients", count, bad, figures)

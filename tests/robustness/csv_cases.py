@@ -1,4 +1,4 @@
-"""CSV files of every bad shape, and whether a reader gives what they say or refuses them well."""
+"""Generate malformed CSV files, and check that a reader reads or refuses them correctly."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ ENCODINGS = [
 
 @dataclass(frozen=True)
 class Form:
-    """A kind of file: its columns, what they may hold, and its reader as rows of numbers."""
+    """A kind of file: its columns, their largest values, and the reader under test."""
 
     name: str
     columns: list[str]
     highest: list[int]
     read: Read
     error: type[Exception] = DataError
-    ids: int = 0  # a submission's or sample's own check: ImageId is 1 to this
+    ids: int = 0  # ImageId of a submission or sample runs from 1 to this
 
 
 def _train(path: Path) -> NDArray[Any]:
@@ -77,11 +77,11 @@ FORMS = {
 
 
 def judge(form: Form, content: bytes, path: Path) -> bool:
-    """Whether the file was read (True) or refused (False), either of them rightly.
+    """Return whether the file was correctly read (True) or correctly refused (False).
 
     Raises:
-        AssertionError: a wrong array, no array where there is one, or a poor explanation.
-        Exception: what a reader must not raise.
+        AssertionError: the array is wrong, a valid file was refused, or the message is unclear.
+        Exception: the reader raised something other than DigitsError.
     """
     path.write_bytes(content)
     expected = slow_csv.read(content, form.columns, form.highest)
@@ -96,11 +96,11 @@ def judge(form: Form, content: bytes, path: Path) -> bool:
         assert form.error is SubmissionError, repr(error)
         said = str(error)
     else:
-        assert not isinstance(expected, slow_csv.Fault), "it was read where it must be refused"
+        assert not isinstance(expected, slow_csv.Fault), "it was read but must be refused"
         wanted = np.array(expected)
         if form.ids:
             ids_due = range(1, 1 + (len(expected) if form.ids < 0 else form.ids))
-            assert wanted[:, 0].tolist() == list(ids_due), "ids that are wrong were taken"
+            assert wanted[:, 0].tolist() == list(ids_due), "wrong ids were accepted"
             wanted = wanted[:, :1] if form.ids < 0 else wanted[:, 1:]
         assert np.array_equal(found, wanted), "a wrong array"
         return True
@@ -112,10 +112,10 @@ def judge(form: Form, content: bytes, path: Path) -> bool:
         if expected.column is not None:
             assert f"column {expected.column}" in said, f"{expected.column} is not named: {said}"
     else:
-        assert form.ids, f"it was refused where it is sound: {said}"
+        assert form.ids, f"it was refused but is valid: {said}"
         ids = [row[0] for row in expected]
         due = list(range(1, 1 + (len(ids) if form.ids < 0 else form.ids)))
-        assert ids != due, f"it was refused where it is sound: {said}"
+        assert ids != due, f"it was refused but is valid: {said}"
         first = next((n for n, pair in enumerate(zip(ids, due, strict=False), 2)
                       if pair[0] != pair[1]), None)  # fmt: skip
         assert len(ids) != len(due) or first is None or "line " in said, said
@@ -124,7 +124,7 @@ def judge(form: Form, content: bytes, path: Path) -> bool:
 
 @st.composite
 def files(draw: st.DrawFn, form: Form) -> bytes:
-    """The bytes of a file: a sound table with none, one or some things wrong."""
+    """Yield files: a valid table with no, one or several faults."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     rows = 4 if form.ids > 0 else draw(st.integers(1, 5))
     table = [[str(rng.integers(0, min(top, 255) + 1)) for top in form.highest] for _ in range(rows)]
@@ -162,7 +162,7 @@ Grid = list[list[str]]
 
 
 def _other_cell(draw: st.DrawFn, grid: Grid) -> None:
-    # The header less often than what stands below.
+    # Change the header less often than the rows.
     row = grid[
         draw(st.integers(0, len(grid) - 1) | st.integers(min(1, len(grid) - 1), len(grid) - 1))
     ]

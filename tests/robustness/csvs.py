@@ -1,7 +1,7 @@
-"""Bad data: files of every shape for the readers of train.csv, test.csv and submissions.
+"""Malformed CSV files for the readers of train.csv, test.csv and submissions.
 
-Each must give the exact numbers, as a second, slow reader finds them, or be refused in one line
-that names the file, and the line and column where there is one.
+Each file must give exactly the numbers that a second, slow reader finds, or be refused in one
+line that names the file and, if there is one, the line and column.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.robustness.csv_cases import FORMS, files, judge
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 PART = "csvs"
-# The wide ones cost more each.
+# Wide files cost more time.
 CASES = {
     "train.csv": 2_400,
     "test.csv": 2_400,
@@ -26,13 +26,13 @@ CASES = {
 
 
 def torture(work: Path, seed_: int, quick: bool) -> Iterator[Row]:
-    """A row for each kind of file."""
+    """Yield a row per kind of file."""
     for name, cases in CASES.items():
         yield run(name, cases // (10 if quick else 1), seed_, work / name)
 
 
 def run(name: str, cases: int, seed_: int, path: Path) -> Row:
-    """Try so many files of one kind."""
+    """Try ``times`` files of one kind."""
     form = FORMS[name]
     outcomes = {True: 0, False: 0}
 
@@ -57,4 +57,4 @@ def run(name: str, cases: int, seed_: int, path: Path) -> Row:
         wrong = f"; first: {type(error).__name__}: {error} {notes}"[:600].replace("\n", " ")
     seconds = time.monotonic() - begun
     told = f"{outcomes[True]:,} read exactly, {outcomes[False]:,} refused, {seconds:.0f} s{wrong}"
-    return Row(PART, f"{name} of a bad shape", sum(outcomes.values()), int(bool(wrong)), told)
+    return Row(PART, f"{name} malformed", sum(outcomes.values()), int(bool(wrong)), told)

@@ -1,8 +1,8 @@
-"""Disks that fill up at random moments, and folders that cannot be written.
+"""Full disks at random moments, and read-only folders.
 
-A command is run once on a disk with room, to learn how much it writes. Then on disks with random
-parts of that room: it must say so in one line, leave everything that stood there as it was and
-nothing half written; with room made, the same command must succeed.
+A command first runs on a disk with enough space, to learn how much it writes, then on disks with
+random fractions of that space. It must fail with one line, leave existing files unchanged and
+nothing half written; after the disk is enlarged, the same command must succeed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_digits.kaggle_api.submission_log import read_log
+from tests.robustness.environments import odd_places
+from tests.robustness.file_integrity import broken, leftovers, visible
 from tests.robustness.kd import Ended, environment, run
-from tests.robustness.places import odd_places
-from tests.robustness.rows import Row
-from tests.robustness.whole import broken, leftovers, visible
+from tests.robustness.report import Row
 from tests.support.competition_files import competition_files
 from tests.support.kaggle_server import FakeKaggle
 
@@ -33,7 +33,7 @@ KERAS = ("train", "--model", "dense", "--widths", "16", "--epochs", "1", "--rows
 PREDICT = ("predict", "a", "--tta", "5", "-o", "submissions/new.csv")
 ENSEMBLE = ("ensemble", "a", "b", "-o", "submissions/new.csv")
 TUNE = ("tune", "--model", "mlp", "--trials", "2", "--folds", "2", "--epochs", "1")
-# Command -> on how many disks.
+# Command -> number of disks.
 COMMANDS: dict[tuple[str, ...], int] = {
     ("fetch", "--force"): 5,
     (*MLP, "--name", "new"): 5,
@@ -44,7 +44,7 @@ COMMANDS: dict[tuple[str, ...], int] = {
     ("evaluate", "a"): 3,
     TUNE: 3,
 }
-# Command -> folders that it writes into; each other may be read-only.
+# Command -> folders that it writes to; all others may be read-only.
 WRITES: dict[tuple[str, ...], set[str]] = {
     ("fetch", "--force"): {"data"},
     (*MLP, "--name", "new"): {"runs", "submissions"},
@@ -60,7 +60,7 @@ REMEDIES = ("free some", "choose", "TMPDIR", "KAGGLE_CONFIG_DIR", "--", "run it 
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """Rows of the part ``disks``."""
+    """Yield the rows of this part."""
     with FakeKaggle(competition_files(n_train=200), left=1000) as kaggle:
         env = environment(work / "home", kaggle.environment(work / "home"))
         template = work / "template"
@@ -76,13 +76,13 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
             yield from _full(template, work, kaggle, env, random.Random(seed), quick=quick)
             yield from _read_only(template, work, env)
         else:
-            yield Row("disks", "disks that fill up", 0, 0, "not tried: needs root on Linux")
+            yield Row("disks", "full disks", 0, 0, "not tried: needs root on Linux")
         yield _short_files(template, work, env)
         yield from odd_places(template, work, env, quick=quick)
 
 
 def can_mount(work: Path) -> bool:
-    """Whether this user may mount a file system in memory."""
+    """Return whether this user may mount a tmpfs."""
     try:
         with disk(work / "try", 64):
             return True
@@ -92,7 +92,7 @@ def can_mount(work: Path) -> bool:
 
 @contextmanager
 def disk(folder: Path, kilobytes: int, *, inodes: int = 0) -> Iterator[Path]:
-    """A disk of that size."""
+    """Mount a tmpfs of ``size`` bytes."""
     folder.mkdir(parents=True)
     more = f",nr_inodes={inodes}" if inodes else ""
     options = f"size={kilobytes}k{more}"
@@ -106,7 +106,7 @@ def disk(folder: Path, kilobytes: int, *, inodes: int = 0) -> Iterator[Path]:
 
 
 def enlarge(folder: Path, kilobytes: int) -> None:
-    """Make room on that disk."""
+    """Enlarge the tmpfs."""
     options = f"remount,size={kilobytes}k"
     subprocess.run(["mount", "-o", options, str(folder)], check=True, capture_output=True)
 
@@ -130,7 +130,7 @@ def _full(
         needed = max(most - before, BLOCK)
         rooms = [int(needed * (number + chance.random()) / times) for number in range(times)]
         small = _Small(words, template, work, env, kaggle, before)
-        # What is submitted on two disks at once could not be told apart.
+        # Submissions from two disks at a time could not be told apart.
         with ThreadPoolExecutor(1 if words[0] == "submit" else AT_ONCE) as pool:
             found = list(pool.map(small.tried, rooms))
         bad = [
@@ -151,7 +151,7 @@ def _full(
 
 @dataclass(frozen=True)
 class _Small:
-    """One command on small disks; ``used`` bytes are taken before it begins."""
+    """One command on small disks; ``used`` bytes are in use before it starts."""
 
     words: tuple[str, ...]
     template: Path
@@ -161,7 +161,7 @@ class _Small:
     used: int
 
     def tried(self, room: int) -> tuple[bool, list[str]]:
-        """Whether it was refused, and what was not as it must be."""
+        """Return whether it was refused, and every wrong result."""
         size = (self.used + room) // 1024 + 1
         with disk(self.work / f"small{room}", size) as place:
             _fill(self.template, place)
@@ -177,7 +177,7 @@ class _Small:
 
 
 def _on(place: Path, env: dict[str, str]) -> dict[str, str]:
-    """Temporary files go to the small disk too."""
+    """Put temporary files on the small disk too."""
     (place / "tmp").mkdir(exist_ok=True)
     return {**env, "TMPDIR": str(place / "tmp")}
 
@@ -193,7 +193,7 @@ def _used(place: Path) -> int:
 
 
 def _watched(words: tuple[str, ...], place: Path, env: dict[str, str]) -> tuple[Ended, int]:
-    """How it ended, and the most that the disk held meanwhile."""
+    """Run the command; return its result and the largest use of the disk."""
     most, done = [_used(place)], threading.Event()
 
     def watch() -> None:
@@ -214,7 +214,7 @@ def _ill(ended: Ended, place: Path, template: Path) -> Iterator[str]:
     if not ended.explained:
         yield f"{ended.code}: {(ended.stdout + ended.stderr).strip()[-300:]}"
     elif ended.code and not any(word in ended.errors[0] for word in REMEDIES):
-        yield f"no remedy named: {ended.errors[0]}"
+        yield f"no remedy in the message: {ended.errors[0]}"
     yield from broken(place)
     if ended.code:
         yield from (f"left half written: {name}" for name in leftovers(place))
@@ -233,20 +233,20 @@ def _unlogged(place: Path, sent: int) -> list[str]:
 
 
 def _finish(words: tuple[str, ...], place: Path, env: dict[str, str]) -> Iterator[str]:
-    """With room made, the same command succeeds."""
+    """Check that the same command succeeds on the enlarged disk."""
     if words[0] == "train" and (place / "runs" / "new" / "config.json").exists():
         words = ("train", "--resume", "--name", "new")
     ended = run(words, place, env)
     said = ended.stderr
-    # What Kaggle got, though it could not be logged then, is logged now, and not sent again.
+    # A submission that reached Kaggle but could not be logged is logged now, and not sent again.
     settled = words[0] == "submit" and ("run it again in" in said or "were sent on" in said)
     if ended.code and not settled:
-        yield f"with room made, {' '.join(words)}: {ended.stderr.strip()[-300:]}"
+        yield f"on the enlarged disk, {' '.join(words)}: {ended.stderr.strip()[-300:]}"
     yield from broken(place)
 
 
 def _read_only(template: Path, work: Path, env: dict[str, str]) -> Iterator[Row]:
-    """Each folder in turn cannot be written; what does not need it goes on."""
+    """Make each folder read-only in turn; commands that do not write to it must succeed."""
     cases = [
         (words, folder, folder not in needs)
         for words, needs in WRITES.items()
@@ -270,7 +270,7 @@ def _read_only(template: Path, work: Path, env: dict[str, str]) -> Iterator[Row]
         bad = [one for found in pool.map(tried, cases) for one in found]
     for one in bad:
         print(f"  {one}", flush=True)
-    yield Row("disks", "a folder that cannot be written, each command", len(cases), len(bad))
+    yield Row("disks", "read-only folders, each command", len(cases), len(bad))
 
 
 @contextmanager
@@ -284,7 +284,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _short_files(template: Path, work: Path, env: dict[str, str]) -> Row:
-    """A limit on the length of files (ulimit -f), which every user can meet."""
+    """Run commands under a limit of the file size (ulimit -f)."""
     bad, limits = [], (0, 2_000, 20_000, 100_000)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     for number, words in enumerate(COMMANDS):
@@ -297,10 +297,8 @@ def _short_files(template: Path, work: Path, env: dict[str, str]) -> Row:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         told = [] if ended.code == 0 and ended.explained else list(_ill(ended, place, template))
-        bad += [f"{limit} bytes a file, kd {' '.join(words)}: {one}" for one in told]
+        bad += [f"{limit} bytes per file, kd {' '.join(words)}: {one}" for one in told]
         shutil.rmtree(place)
     for one in bad:
         print(f"  {one}", flush=True)
-    return Row(
-        "disks", "files that may not grow (ulimit -f), each command", len(COMMANDS), len(bad)
-    )
+    return Row("disks", "limited file size (ulimit -f), each command", len(COMMANDS), len(bad))

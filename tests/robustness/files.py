@@ -1,4 +1,4 @@
-"""Hostile files: archives, models, pictures and words that a stranger made."""
+"""Hostile files: archives, models, runs, text and pictures made by an attacker."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.robustness import (
     hostile_runs,
     hostile_words,
 )
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 PARTS = (hostile_archives, hostile_models, hostile_runs, hostile_words, hostile_pictures)
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """The rows of every kind."""
+    """Yield the rows of every kind of hostile file."""
     for part in PARTS:
         folder = work / part.__name__.rpartition(".")[2]
         folder.mkdir()

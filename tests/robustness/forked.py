@@ -1,7 +1,7 @@
-"""Commands of kd in processes of their own, without each of them importing everything anew.
+"""Run commands of kd in forked processes, without importing everything for each of them.
 
-A server that has numpy, scikit-learn, matplotlib and the toolkit in memory (but not TensorFlow)
-forks for each command: the command's own process, folder, environment, stdout and stderr.
+A server process imports numpy, scikit-learn, matplotlib and the toolkit (but not TensorFlow) and
+forks for each command, which gets its own folder, environment, stdout and stderr.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Forked:
-    """A server; a context manager."""
+    """The server process, as a context manager."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -31,24 +31,24 @@ class Forked:
         )
 
     def __enter__(self) -> Forked:
-        """Itself."""
+        """Return this server."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the server."""
+        """Stop the server."""
         self._process.communicate()
 
     def kd(
         self, words: Sequence[str], folder: Path, environment: Mapping[str, str]
     ) -> tuple[int, str, str]:
-        """A command's exit code, stdout and stderr; -1 where it was killed or took 5 minutes."""
+        """Run a command; return its exit code, stdout and stderr (-1 if it took 5 minutes)."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        asked = {"words": list(words), "folder": str(folder), "environment": dict(environment)}
-        self._process.stdin.write(json.dumps(asked) + "\n")
+        request = {"words": list(words), "folder": str(folder), "environment": dict(environment)}
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        return answer["code"], answer["out"], answer["err"]
+        response = json.loads(self._process.stdout.readline())
+        return response["code"], response["out"], response["err"]
 
 
 def main() -> None:
@@ -59,21 +59,23 @@ def main() -> None:
     from kaggle_digits.evaluation import evaluate, label_errors  # noqa: F401
 
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             child = os.fork()
             if not child:
-                _command(app, asked, out.fileno(), err.fileno())
+                _command(app, request, out.fileno(), err.fileno())
             _, status = os.waitpid(child, 0)
             out.seek(0)
             err.seek(0)
             code = os.waitstatus_to_exitcode(status)
-            said = [file.read().decode("utf-8", "surrogateescape") for file in (out, err)]
-            sys.stdout.write(json.dumps({"code": code, "out": said[0], "err": said[1]}) + "\n")
+            streams = [file.read().decode("utf-8", "surrogateescape") for file in (out, err)]
+            sys.stdout.write(
+                json.dumps({"code": code, "out": streams[0], "err": streams[1]}) + "\n"
+            )
             sys.stdout.flush()
 
 
-def _command(app: Any, asked: Mapping[str, Any], out: int, err: int) -> NoReturn:
+def _command(app: Any, request: Mapping[str, Any], out: int, err: int) -> NoReturn:
     import signal
 
     signal.alarm(300)
@@ -81,11 +83,11 @@ def _command(app: Any, asked: Mapping[str, Any], out: int, err: int) -> NoReturn
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    os.chdir(asked["folder"])
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
     code: object = 0
     try:
-        app(asked["words"])
+        app(request["words"])
     except SystemExit as end:
         code = end.code
     except BaseException:

@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of whatever reads a stranger's file, by atheris (libFuzzer).
+"""Coverage-guided fuzzing of the readers of untrusted files with atheris (libFuzzer).
 
-Each target runs in a process of its own with a limit of time and memory; a crash, a wait of ten
-seconds and 2 GB of memory all count as bad.
+Each target runs in a process of its own with limited time and memory. A crash, ten seconds without
+progress and 2 GB of memory count as bad.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 PART = "fuzz"
 SECONDS = {"csv": 60, "picture": 90, "archive": 45}
 WHAT = {
-    "csv": "any bytes as a CSV file, against the slow reader",
+    "csv": "any bytes as a CSV file, compared with the slow reader",
     "picture": "any bytes as a picture for kd classify",
     "archive": "any bytes as an archive for kd fetch",
 }
 LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=20000", "-print_final_stats=1")
-# Strings that a file has whole or not at all.
+# Tokens of the file formats, for the fuzzer's dictionary.
 WORDS = {
     "csv": ["label,p0,p1", "255", "256", '\\"', "\\x0d\\x0a", "\\xef\\xbb\\xbf", "0x1F", "1e2"],
     "picture": ["GIF89a", "BM", "P5", "P6", "P7", "II*\\x00", "MM\\x00*", "IHDR", "IDAT", "Exif"],
@@ -36,7 +36,7 @@ WORDS = {
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """A row a target; one that says why, where atheris is missing."""
+    """Yield a row per target, or one that explains that atheris is missing."""
     if importlib.util.find_spec("atheris") is None:
         version = ".".join(map(str, sys.version_info[:2]))
         why = f"skipped: atheris is not installed (it has no wheel for Python {version} on every "
@@ -51,7 +51,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def start(name: str, folder: Path, seed: int, seconds: int) -> subprocess.Popen[str]:
-    """Begin with a few sound files, from which the fuzzer goes on."""
+    """Start the fuzzer with a corpus of a few valid files."""
     (folder / "corpus").mkdir(parents=True)
     (folder / "place").mkdir()
     for number, content in enumerate(SOUND[name]()):
@@ -65,7 +65,7 @@ def start(name: str, folder: Path, seed: int, seconds: int) -> subprocess.Popen[
 
 
 def finish(name: str, folder: Path, process: subprocess.Popen[str]) -> Row:
-    """What came of it."""
+    """Return the row of a finished fuzzer."""
     try:
         code = process.wait(SECONDS[name] + 120)
     except subprocess.TimeoutExpired:
@@ -102,7 +102,7 @@ def _pictures() -> list[bytes]:
             out = io.BytesIO()
             try:
                 Image.fromarray(values).convert(mode).save(out, kind)
-            except (OSError, ValueError, KeyError):  # this kind has no such mode
+            except (OSError, ValueError, KeyError):  # this format has no such mode
                 continue
             found.append(out.getvalue())
     return found

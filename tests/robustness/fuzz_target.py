@@ -1,4 +1,4 @@
-"""One target of the fuzz run, in a process of its own; tests.robustness.fuzz starts it.
+"""One fuzz target in a process of its own, started by tests.robustness.fuzz.
 
 python -m tests.robustness.fuzz_target TARGET FOLDER [libFuzzer's options]
 """
@@ -16,7 +16,7 @@ Target = Callable[[bytes], None]
 
 
 def csv_target(folder: Path) -> Target:
-    """Any bytes as train.csv of three columns, beside the slow reader's answer."""
+    """Fuzz the CSV reader with three columns and compare with the slow reader."""
     from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.csv_reader import read_int_csv
     from tests.robustness import slow_csv
@@ -32,7 +32,7 @@ def csv_target(folder: Path) -> Target:
         except DataError as error:
             said = str(error)
             assert said.startswith("train.csv") and said.isprintable(), said
-            assert isinstance(expected, slow_csv.Fault), f"sound, but refused: {said}"
+            assert isinstance(expected, slow_csv.Fault), f"valid, but refused: {said}"
             if expected.line is not None:
                 assert f"line {expected.line}" in said, f"line {expected.line}: {said}"
             if expected.column is not None:
@@ -44,7 +44,7 @@ def csv_target(folder: Path) -> Target:
 
 
 def picture_target(folder: Path) -> Target:
-    """Any bytes as the picture that kd classify is given."""
+    """Fuzz the picture reader of kd classify."""
     from kaggle_digits.core.errors import DataError
     from kaggle_digits.imaging.loading import open_picture, prepare
 
@@ -61,7 +61,7 @@ def picture_target(folder: Path) -> Target:
 
 
 def archive_target(folder: Path) -> Target:
-    """Any bytes as the archive that kd fetch --source is given."""
+    """Fuzz the archive reader of kd fetch --source."""
     from kaggle_digits.core.errors import DataError
     from kaggle_digits.sources.archive import extract_csvs
 
@@ -83,7 +83,7 @@ def archive_target(folder: Path) -> Target:
 
 
 TARGETS = {"csv": csv_target, "picture": picture_target, "archive": archive_target}
-# What is watched for new paths; the rest is imported as it is.
+# Instrumented for coverage; everything else is imported unchanged.
 WATCHED = {
     "csv": ["kaggle_digits", "csv", "benchmarks"],
     "picture": ["kaggle_digits", "PIL"],
@@ -92,12 +92,12 @@ WATCHED = {
 
 
 def main() -> None:
-    """Fuzz until libFuzzer's own limit of time."""
+    """Fuzz until libFuzzer's time limit."""
     import atheris
-    import scipy.ndimage  # noqa: F401  (not watched)
+    import scipy.ndimage  # noqa: F401  (not instrumented)
 
     name, folder, *options = sys.argv[1:]
-    for module in ("zipfile", "gzip"):  # in memory already, and so not watched
+    for module in ("zipfile", "gzip"):  # already imported, and so not instrumented
         sys.modules.pop(module, None)
     with atheris.instrument_imports(include=WATCHED[name]):
         target = TARGETS[name](Path(folder))

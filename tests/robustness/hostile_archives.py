@@ -1,4 +1,4 @@
-"""Archives that a stranger packed: for kd fetch --source, and as what came back from Kaggle."""
+"""Hostile archives: for kd fetch --source, and as output of a Kaggle notebook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.data.dataset import FILES, load
 from kaggle_digits.kaggle_notebooks.output_archive import read_manifest, unpack
 from kaggle_digits.sources import fetch
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 PART = "files"
 NAMES = [
@@ -58,15 +58,15 @@ MOST_SECONDS, MOST_MB = 30.0, 300
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """A row for each kind of archive."""
+    """Yield a row per kind of archive."""
     rng = random.Random(seed)
     good = small_files(work)
     outside = [_packed({**good, name: b"x"}) for name in NAMES]
-    yield fetched(work, "names that lead outside", outside, refused=True)
+    yield fetched(work, "names outside the folder", outside, refused=True)
     yield fetched(work, "hard names", [_packed({**good, n: b"x"}) for n in ODD_NAMES])
     yield fetched(work, "links and devices", list(_links(good)), refused=True)
-    yield fetched(work, "bombs, and archives without end", list(_bombs(good)), refused=True)
-    yield fetched(work, "odd ways to pack", list(_ways(good)))
+    yield fetched(work, "decompression bombs", list(_bombs(good)), refused=True)
+    yield fetched(work, "unusual formats", list(_ways(good)))
     sound = _packed(good)
     times = 20 if quick else 200
     yield fetched(work, "cut short", [sound[: rng.randrange(len(sound))] for _ in range(times)])
@@ -75,7 +75,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def small_files(work: Path) -> dict[str, bytes]:
-    """The sample's first rows: the competition's three files, small."""
+    """Return the three CSV files with the first rows of the sample."""
     fetch("sample", work / "sample")
     cut = {"train.csv": 21, "test.csv": 11, "sample_submission.csv": 11}
     lines = {name: (work / "sample" / name).read_bytes().splitlines(True) for name in FILES}
@@ -83,7 +83,7 @@ def small_files(work: Path) -> dict[str, bytes]:
 
 
 def fetched(work: Path, what: str, archives: list[bytes], *, refused: bool = False) -> Row:
-    """kd fetch --source on each: refused, or the files as they were packed, and nothing else."""
+    """Fetch each archive: it is refused, or gives exactly the packed files and nothing else."""
     bad, taken, slowest, why = 0, 0, 0.0, ""
     before = _peak_mb()
     for number, content in enumerate(archives):
@@ -101,7 +101,7 @@ def fetched(work: Path, what: str, archives: list[bytes], *, refused: bool = Fal
             fault = "" if str(error).isprintable() else f"not one line: {str(error)!r}"
             left = [path.name for path in (place / "data").iterdir() if path.name in FILES]
             fault = fault or (f"{left} was left" if left else "")
-        except Exception as error:  # what is counted
+        except Exception as error:  # counted below
             fault = f"{type(error).__name__}: {error}"
         slowest = max(slowest, time.monotonic() - begun)
         names = {path.name for path in place.iterdir()}
@@ -159,7 +159,7 @@ def _bombs(good: dict[str, bytes]) -> Iterator[bytes]:
                 archive.writestr(name, content)
     bomb = zeros.getvalue()
     yield bomb
-    # The same, but every header says that it is small.
+    # The same, but every header claims a small size.
     yield bomb.replace(struct.pack("<I", 600 << 20), struct.pack("<I", 1000))
     inner = _packed({"train.csv.zip": _packed({"train.csv.zip": _packed(good)})})
     yield _packed({**{n: c for n, c in good.items() if n != "train.csv"}, "train.csv.zip": inner})
@@ -169,7 +169,7 @@ def _ways(good: dict[str, bytes]) -> Iterator[bytes]:
     for way in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         yield _packed(good, way)
     sound = _packed(good)
-    for place in (6, 8):  # flags: locked; a way of packing that nobody knows
+    for place in (6, 8):  # flags: encrypted; an unknown compression method
         changed = bytearray(sound)
         for mark, at in ((b"PK\x03\x04", place), (b"PK\x01\x02", place + 2)):
             start = 0
@@ -177,7 +177,7 @@ def _ways(good: dict[str, bytes]) -> Iterator[bytes]:
                 changed[start + at] |= 0x61 if place == 8 else 0x1
                 start += 4
         yield bytes(changed)
-    # What zipfile's own look at the end stumbles over: several disks, a directory before the file.
+    # Broken end records: several disks, a directory before the start of the file.
     yield sound[:-22] + b"PK\x06\x07" + b"\x01" * 16 + sound[-22:]
     yield sound[:-6] + b"\xff\xff\xff\x7f" + sound[-2:]
     yield sound[:-10] + b"\xff\xff\xff\x7f" + sound[-6:]
@@ -194,7 +194,7 @@ def _ways(good: dict[str, bytes]) -> Iterator[bytes]:
 def _changed(sound: bytes, rng: random.Random) -> bytes:
     changed = bytearray(sound)
     for _ in range(rng.choice([1, 1, 2, 8])):
-        # Headers more often than what is packed, which its checksum guards.
+        # Change headers more often than contents, which have a checksum.
         tail = rng.random() < 0.7
         place = rng.randrange(len(sound) - 300, len(sound)) if tail else rng.randrange(len(sound))
         changed[place] = rng.randrange(256)
@@ -202,7 +202,7 @@ def _changed(sound: bytes, rng: random.Random) -> bytes:
 
 
 def came_back(work: Path, rng: random.Random, times: int) -> Row:
-    """What kd remote pull unpacks, with a manifest that says the same: names, links, sizes."""
+    """Pull each archive, with a manifest that matches its names, links and sizes."""
     bad, taken, why = 0, 0, ""
     sound = {"config.json": b"{}", "members/0/model.skops": b"x" * 999, "test.npy": b"y" * 999}
     cases: list[tuple[bytes, dict[str, bytes]]] = []
@@ -233,7 +233,7 @@ def came_back(work: Path, rng: random.Random, times: int) -> Row:
 
 
 def _unpacked(archive: Path, files: dict[str, bytes], place: Path) -> str | None:
-    """None where it was rightly taken, "" where rightly refused, else what went wrong."""
+    """Return None if correctly accepted, "" if correctly refused, else what went wrong."""
     import hashlib
 
     packed = {"bytes": archive.stat().st_size, "sha256": sha256(archive)}
@@ -256,10 +256,10 @@ def _unpacked(archive: Path, files: dict[str, bytes], place: Path) -> str | None
         fault = None
         for name, content in files.items():
             if (place / "in" / name).read_bytes() != content:
-                fault = f"{name!r} is not what was packed"
+                fault = f"{name!r} differs from the packed file"
     except KaggleError as error:
         fault = "" if str(error).isprintable() else f"not one line: {str(error)!r}"
-    except Exception as error:  # what is counted
+    except Exception as error:  # counted below
         fault = f"{type(error).__name__}: {error}"
     if {path.name for path in place.iterdir()} != {"in", "x.zip"}:
         return "written outside"

@@ -1,7 +1,7 @@
-"""Model files that bring code, read files outside or fill the memory: none of it may happen.
+"""Model files that contain code, read other files or exhaust memory: none of it may succeed.
 
-Each would leave a mark: the file ``ran`` if its code ran. What a stranger's model says of a digit
-is another matter: it may be wrong.
+Code in these files would create the file ``ran``. Wrong predictions of a hostile model are not
+covered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, load_classifier
 from kaggle_digits.models.io import loads_state
 from kaggle_digits.models.normalization import Normalizer
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 PART = "files"
 IMAGES = np.zeros((10, 28, 28), np.uint8)
@@ -40,12 +40,12 @@ class Evil:
         self.command = command
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        """What pickle calls, and with what."""
+        """Return the call that pickle makes."""
         return os.system, (self.command,)
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """A row for each kind of file."""
+    """Yield a row per kind of file."""
     mark = work / "ran"
     command = f"touch '{mark}'"
     pickles = list(evil_pickles(command))
@@ -57,7 +57,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def tried(work: Path, mark: Path, what: str, name: str, contents: list[bytes]) -> Row:
-    """Each as the model of a member: refused in a line, or harmless, and nothing ran."""
+    """Use each file as a member's model: refused in one line, or harmless; no code ran."""
     bad, harmless, why = 0, 0, ""
     for number, content in enumerate(contents):
         folder = work / "models" / name / str(number) / "run" / "members" / "0"
@@ -71,23 +71,23 @@ def tried(work: Path, mark: Path, what: str, name: str, contents: list[bytes]) -
             fault = "a file outside was read" if SECRET in weights else ""
         except ModelError as error:
             fault = "" if "\n" not in str(error) else f"not one line: {error}"
-        except Exception:  # a model that was read and cannot predict: no harm
+        except Exception:  # a model that loads but cannot predict does no harm
             harmless += 1
         if mark.exists():
             fault = "its code ran"
             mark.unlink()
         bad += bool(fault)
         why = why or (fault and f"; number {number}: {fault}"[:300])
-    told = f"{len(contents) - harmless} refused, {harmless} read without harm{why}"
+    told = f"{len(contents) - harmless} refused, {harmless} loaded without harm{why}"
     return Row(PART, what, len(contents), bad, told)
 
 
 def states(mark: Path, contents: list[bytes]) -> Row:
-    """The same bytes as the state in a checkpoint, with invented signatures too."""
+    """Use the same bytes as the state in a checkpoint, also with invented signatures."""
     bad = 0
     signed = [b"pickled by kd, signed " + b"0" * 64 + b"\n" + content for content in contents]
     for content in (*contents, *signed, b"", b"pickled by kd, signed \n"):
-        # Whoever restores a checkpoint catches what it may.
+        # The caller of restore handles these errors.
         with contextlib.suppress(Exception):
             loads_state(content)
         bad += mark.exists()
@@ -96,7 +96,7 @@ def states(mark: Path, contents: list[bytes]) -> Row:
 
 
 def evil_pickles(command: str) -> Iterator[bytes]:
-    """As joblib, pickle and numpy write them."""
+    """Return malicious pickles as joblib, pickle and numpy write them."""
     import joblib
 
     for compress in (0, 1, ("lzma", 1)):
@@ -111,7 +111,7 @@ def evil_pickles(command: str) -> Iterator[bytes]:
 
 
 def evil_skops(command: str) -> Iterator[bytes]:
-    """Every way in which skops' format can name something to call."""
+    """Return files for every way in which skops' format can name a callable."""
     from skops.io import dumps
 
     call = functools.partial(os.system, command)
@@ -149,7 +149,7 @@ LOADERS = (
 
 
 def _transformer(function: Any) -> Any:
-    """An estimator of scikit-learn's that calls ``function`` when it predicts."""
+    """Return a scikit-learn estimator that calls ``function`` when it predicts."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
@@ -191,7 +191,7 @@ def _renamed(
 
 
 def _shallow(value: Any, depth: int = 0) -> Any:
-    """A value that holds itself, cut off."""
+    """Return a recursive value, cut off."""
     if depth > 6:
         return None
     if isinstance(value, dict):
@@ -208,7 +208,7 @@ def _zipped(files: dict[str, bytes]) -> bytes:
 
 
 def sound_network(folder: Path) -> dict[str, bytes]:
-    """The files in a sound model.keras."""
+    """Return the files in a valid model.keras."""
     k = keras()
     body = k.Sequential([k.layers.Flatten(), k.layers.Dense(10)])
     path = KerasClassifier.wrap(body, Normalizer("unit")).save(folder)
@@ -217,7 +217,7 @@ def sound_network(folder: Path) -> dict[str, bytes]:
 
 
 def evil_keras(work: Path, command: str) -> Iterator[bytes]:
-    """Layers, functions, classes and weights that bring or call code, or lead outside."""
+    """Return model files whose layers, functions, classes or weights run code or read files."""
     import h5py
 
     files = sound_network(work)
@@ -283,7 +283,7 @@ def _lead_outside(file: Any, place: str, kind: str, outside: Path, secret: Path)
 
 
 def evil_layers(command: str, secret: Path) -> Iterator[dict[str, Any]]:
-    """As they stand in config.json."""
+    """Return malicious layers as they appear in config.json."""
     k = keras()
     layer = k.layers.Lambda(eval(f"lambda x: (__import__('os').system({command!r}), x)[1]"))
     yield {"module": "keras.layers", "class_name": "Lambda", "config": layer.get_config()}
@@ -351,7 +351,7 @@ def evil_layers(command: str, secret: Path) -> Iterator[dict[str, Any]]:
 
 
 def sound_estimator() -> SklearnClassifier:
-    """A model of scikit-learn's, fitted to ten images."""
+    """Return a scikit-learn model fitted to ten images."""
     from sklearn.linear_model import LogisticRegression
 
     found = SklearnClassifier(LogisticRegression(), Normalizer("unit"))

@@ -1,4 +1,4 @@
-"""Pictures that are bombs, move, or are cut short: refused in little time and memory."""
+"""Decompression bombs, animated and truncated pictures: refused with little time and memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 PART = "files"
 MOST_SECONDS, MOST_MB = 10.0, 1200
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO", "TGA", "JPEG2000")
-# Pictures are read in a process whose memory is limited: what is read by it, and how long it took.
+# Reads pictures in a process with limited memory and prints the result and the seconds.
 READ = """
 import re, resource, sys, time
 from pathlib import Path
@@ -47,11 +47,11 @@ for name in sys.argv[3:]:
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """A row for each kind."""
+    """Yield a row per kind of picture."""
     rng = random.Random(seed)
     times = 4 if quick else 40
-    yield read(work, "bombs: many pixels in few bytes", list(bombs()))
-    yield read(work, "that move or have several pages", list(moving(quick)), refused=True)
+    yield read(work, "decompression bombs", list(bombs()))
+    yield read(work, "animated or with several pages", list(moving(quick)), refused=True)
     yield read(work, "no pictures", list(no_pictures()), refused=True)
     sound = list(one_of_each_kind())
     cut = [content[: rng.randrange(len(content))] for content in sound for _ in range(times)]
@@ -60,7 +60,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def read(work: Path, what: str, pictures: list[bytes], *, refused: bool = False) -> Row:
-    """Each is refused, or becomes 28 × 28 pixels; in 10 seconds and MOST_MB at most."""
+    """Read each picture: it is refused or becomes 28 × 28, within 10 s and MOST_MB."""
     folder = work / what.replace(" ", "-").replace(":", "")
     folder.mkdir()
     from PIL import Image
@@ -84,7 +84,7 @@ def read(work: Path, what: str, pictures: list[bytes], *, refused: bool = False)
         if said.startswith("BAD") or float(seconds) > MOST_SECONDS or (refused and was_read):
             bad.append(f"{said} in {seconds} s")
     if done.stderr.strip() and not done.returncode:
-        bad.append(f"said on stderr: {done.stderr[:200]}")
+        bad.append(f"printed to stderr: {done.stderr[:200]}")
     told = f"{taken} read, {len(lines) - taken} refused, slowest {slowest:.1f} s, at most {most} MB"
     told += f", {time.monotonic() - begun:.0f} s in all"
     if bad:
@@ -93,14 +93,14 @@ def read(work: Path, what: str, pictures: list[bytes], *, refused: bool = False)
 
 
 def digit() -> np.ndarray:
-    """A stroke on paper."""
+    """Return a picture of a stroke on paper."""
     values = np.full((40, 40), 255, np.uint8)
     values[8:32, 18:23] = 0
     return values
 
 
 def one_of_each_kind() -> Iterator[bytes]:
-    """A sound file of every kind that is read."""
+    """Return a valid file of every supported format."""
     from PIL import Image
 
     for kind in KINDS:
@@ -110,7 +110,7 @@ def one_of_each_kind() -> Iterator[bytes]:
 
 
 def png(width: int, height: int, body: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A grey PNG of one bit a pixel, with these chunks before its pixels."""
+    """Return a grey PNG with one bit per pixel and extra chunks before the pixels."""
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", body), (b"IEND", b"")]
     made = b"\x89PNG\r\n\x1a\n"
@@ -121,7 +121,7 @@ def png(width: int, height: int, body: bytes, *chunks: tuple[bytes, bytes]) -> b
 
 
 def bombs() -> Iterator[bytes]:
-    """Widths, heights and texts that would fill the memory."""
+    """Return pictures whose width, height or text would exhaust memory."""
     from PIL import Image
 
     for side in (8_000, 13_000, 30_000, 65_535, 2**31 - 1):
@@ -159,7 +159,7 @@ def bombs() -> Iterator[bytes]:
             out, kind, **options
         )
         yield out.getvalue()
-    out = io.BytesIO()  # the largest that is read
+    out = io.BytesIO()  # the largest permitted
     Image.new("RGB", (7_000, 7_000)).save(out, "TIFF", compression="tiff_deflate")
     yield out.getvalue()
     out = io.BytesIO()
@@ -168,7 +168,7 @@ def bombs() -> Iterator[bytes]:
 
 
 def moving(quick: bool) -> Iterator[bytes]:
-    """GIF, PNG, WebP and TIFF of several pictures."""
+    """Return GIF, PNG, WebP and TIFF files with several frames or pages."""
     from PIL import Image
 
     number = 30 if quick else 3_000
@@ -181,7 +181,7 @@ def moving(quick: bool) -> Iterator[bytes]:
 
 
 def no_pictures() -> Iterator[bytes]:
-    """Other files under a picture's name."""
+    """Return other files with the name of a picture."""
     yield from (b"", b"\0" * 5000, b"<html><script>alert(1)</script></html>", b"P9 1 1 1 ")
     yield b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>"
     yield b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(x) run\nshowpage\n"
@@ -196,7 +196,7 @@ def no_pictures() -> Iterator[bytes]:
 def _changed(sound: bytes, rng: random.Random) -> bytes:
     changed = bytearray(sound)
     for _ in range(rng.choice([1, 2, 8, 40])):
-        # The head says what the rest is.
+        # The header determines how the rest is read.
         reach = rng.choice([64, len(sound)])
         changed[rng.randrange(min(reach, len(sound)))] = rng.randrange(256)
     return bytes(changed)

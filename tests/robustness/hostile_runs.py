@@ -1,6 +1,6 @@
-"""A run folder from a stranger, and every command that works on runs: no code in it runs.
+"""A hostile run folder and every command that reads runs: no code in it is executed.
 
-Each command is run in a process of its own.
+Each command runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
 from tests.robustness.forked import Forked
 from tests.robustness.hostile_models import Evil, evil_pickles
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 PART = "files"
 COMMANDS = (
@@ -39,12 +39,12 @@ COMMANDS = (
     ("train", "--resume", "--name", "evil"),
     ("train", "--model", "linear", "--pseudo", "evil", "--name", "pupil"),
 )
-# Those that no part of the fast tests needs.
+# Imports that the fast tests do not need.
 QUICK = ("classify", "predict", "train")
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """A row for each kind of run."""
+    """Yield a row per kind of run."""
     with Forked() as server:
         home = Home(workplace(work), server)
         for what, spoil in SPOILT.items():
@@ -54,7 +54,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def workplace(work: Path) -> Path:
-    """A folder with the sample, a picture and a good run, ``good``."""
+    """Create a folder with the sample, a picture and a valid run called ``good``."""
     from PIL import Image
 
     fetch("sample", work / "data")
@@ -66,20 +66,20 @@ def workplace(work: Path) -> Path:
 
 
 class Home:
-    """A person's folder, and kd typed there."""
+    """A working folder in which kd is run."""
 
     def __init__(self, path: Path, server: Forked) -> None:
         self.path, self._server = path, server
 
     def kd(self, *words: str, config: str = "config") -> tuple[int, str, str]:
-        """A command's exit code, stdout and stderr; ``config`` holds the person's key."""
+        """Run a command and return its exit code, stdout and stderr."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KD_")}
         kept |= {"HOME": str(self.path), "XDG_CONFIG_HOME": str(self.path / config)}
         return self._server.kd(words, self.path, kept)
 
 
 def attacked(home: Home, what: str, spoil: Callable[[Run, str], None], *, quick: bool) -> Row:
-    """Every command on a run spoilt so."""
+    """Run every command on a run spoilt in one way."""
     mark, bad, why, refused = home.path / "ran", 0, "", 0
     commands = [words for words in COMMANDS if not quick or words[0] in QUICK]
     for words in commands:
@@ -104,7 +104,7 @@ def attacked(home: Home, what: str, spoil: Callable[[Run, str], None], *, quick:
 
 
 def spoilt(home: Path, spoil: Callable[[Run, str], None], command: str) -> Run:
-    """A copy of the good run, called evil."""
+    """Copy the valid run to one called evil and spoil it."""
     path = home / "runs" / "evil"
     shutil.copytree(home / "runs" / "good", path)
     run = Run(path)
@@ -132,7 +132,7 @@ def _arrays(run: Run, command: str) -> None:
 
 
 def _unfinished(run: Run, command: str) -> None:
-    """Nothing is trained yet, but there is a checkpoint."""
+    """Remove the trained members and leave a hostile checkpoint."""
     folder = run.member_folder(0)
     for name in ("member.json", SKOPS_FILE):
         (folder / name).unlink()
@@ -152,7 +152,7 @@ def _unfinished(run: Run, command: str) -> None:
 
 
 def _function(run: Run, command: str) -> None:
-    """The recipe's model is a function of the stranger's, in a module beside."""
+    """Let the recipe's model be a function of the attacker's module."""
     _unfinished(run, command)
     config = run.config()
     for name in ("model", "recipe"):
@@ -174,7 +174,7 @@ SPOILT: dict[str, Callable[[Run, str], None]] = {
 
 
 def links(home: Home, *, quick: bool) -> Row:
-    """Links that lead out of the run: nothing outside is read or written over."""
+    """Check links out of the run: nothing outside is read or overwritten."""
     bad, why, times = 0, "", 0
     outside = home.path / "outside"
     outside.mkdir()
@@ -205,7 +205,7 @@ def links(home: Home, *, quick: bool) -> Row:
             shutil.rmtree(run.path)
             for made in home.path.glob("submissions/*"):
                 made.unlink()
-    return Row(PART, "run with links that lead outside", times, bad, why.lstrip("; "))
+    return Row(PART, "run with links to files outside", times, bad, why.lstrip("; "))
 
 
 def trusted(home: Home) -> Row:

@@ -1,7 +1,7 @@
-"""Control sequences, rich's markup and HTML in what a stranger's files say.
+"""Control sequences, rich markup and HTML in text from untrusted files.
 
-On the screen no character of theirs reaches the terminal as an order, and their markup is shown as
-it is written; report.html holds no element of theirs. Values of the wrong kind are explained.
+No control sequence reaches the terminal, markup is shown literally, and report.html contains no
+element of theirs. Values of the wrong type are explained.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.runs.run import Run
 from tests.robustness.forked import Forked
 from tests.robustness.hostile_runs import Home, spoilt, workplace
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 PART = "files"
 WORDS = (
@@ -61,7 +61,7 @@ COMMANDS = (
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """A row for words, one for values of the wrong kind, one for names of folders and files."""
+    """Yield rows for text, for values of the wrong type, and for names of files."""
     with Forked() as server:
         home, rng = Home(workplace(work), server), random.Random(seed)
         yield words(home, quick=quick)
@@ -70,7 +70,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def shown(out: str, err: str) -> str:
-    """What is wrong with what a command printed; "" where nothing is."""
+    """Return what is wrong with the output of a command, or ""."""
     odd = {c for c in out + err if not c.isprintable() and c != "\n"}
     if odd:
         return f"reached the terminal: {''.join(sorted(odd))!a}"
@@ -80,7 +80,7 @@ def shown(out: str, err: str) -> str:
 
 
 def words(home: Home, *, quick: bool) -> Row:
-    """Every text in config.json, metrics.json and the data's record, hostile."""
+    """Make every text in config.json, metrics.json and the data's record hostile."""
     bad, times, why = 0, 0, ""
     record = (home.path / "data" / "source.json").read_text()
     for number, word in enumerate(WORDS[:2] if quick else WORDS):
@@ -120,7 +120,7 @@ def _hostile(run: Run, word: str) -> None:
 
     recipe = config["recipe"]
     config = {**spoil(config), "split": config["split"]}
-    # A recipe that cannot be read is refused by itself; let it be read.
+    # An unreadable recipe is refused anyway, so keep it readable.
     if len(word) % 2:
         config["recipe"] = recipe
     write_json(run.path / "config.json", config)
@@ -128,7 +128,7 @@ def _hostile(run: Run, word: str) -> None:
 
 
 def wrong(home: Home, rng: random.Random, times: int) -> Row:
-    """Values of the wrong kind anywhere in config.json and metrics.json."""
+    """Put values of the wrong type anywhere in config.json and metrics.json."""
     bad, why, tried = 0, "", 0
     for number in range(times):
         run = spoilt(home.path, lambda run, command: None, "")
@@ -152,11 +152,11 @@ def wrong(home: Home, rng: random.Random, times: int) -> Row:
         shutil.rmtree(run.path)
         for made in home.path.glob("submissions/*"):
             made.unlink()
-    return Row(PART, "values of the wrong kind in a run", tried, bad, why.lstrip("; "))
+    return Row(PART, "values of the wrong type in a run", tried, bad, why.lstrip("; "))
 
 
 def names(home: Home) -> Row:
-    """Names of runs, files, pictures and cells of CSV files, hostile."""
+    """Use hostile names of runs, files and pictures, and hostile CSV cells."""
     bad, why, times = 0, "", 0
     good = home.path / "runs" / "good"
     folders = []

@@ -1,4 +1,4 @@
-"""``kd`` in processes of its own, far from whatever stands on this machine; killed on request."""
+"""Run ``kd`` in isolated processes, and kill them on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended; ``killed`` says that it did not end by itself."""
+    """The result of a command; ``killed`` is true if it was killed by this suite."""
 
     words: tuple[str, ...]
     code: int
@@ -29,12 +29,12 @@ class Ended:
 
     @property
     def errors(self) -> list[str]:
-        """The lines that begin with ``error:``."""
+        """Return the lines of stderr that begin with ``error:``."""
         return [line for line in self.stderr.splitlines() if line.startswith("error:")]
 
     @property
     def explained(self) -> bool:
-        """Whether it succeeded, or failed with one line that is no fault of its own."""
+        """Return whether it succeeded, or failed with one line that explains a user error."""
         if "Traceback" in self.stderr + self.stdout or "a fault of kd" in self.stderr:
             return False
         if self.code == 0:
@@ -43,7 +43,7 @@ class Ended:
 
 
 def environment(home: Path | None, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Nothing of the person and machine; two processes at a time have a core each."""
+    """Return an environment without the user's variables, with one thread per process."""
     kept = ("PATH", "LANG", "TMPDIR", "SYSTEMROOT")
     env = {name: os.environ[name] for name in kept if name in os.environ}
     env["PYTHONPATH"] = str(REPOSITORY)
@@ -55,7 +55,7 @@ def environment(home: Path | None, more: Mapping[str, str] | None = None) -> dic
 
 
 def start(words: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Begin ``kd`` in a process group of its own, below ``folder``."""
+    """Start ``kd`` in a process group of its own, in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen(
         [*KD, *words],
@@ -73,7 +73,7 @@ def start(words: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> subpr
 def run(
     words: tuple[str, ...], folder: Path, env: Mapping[str, str], *, kill_after: float | None = None
 ) -> Ended:
-    """Run ``kd``; with ``kill_after`` its whole process group is killed after so many seconds."""
+    """Run ``kd``; kill its process group after ``kill_after`` seconds if that is given."""
     began = time.monotonic()
     process = start(words, folder, env)
     killed = False
@@ -90,7 +90,7 @@ def run(
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """kill -9 it and whatever it started."""
+    """Send SIGKILL to the process and its children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""kill -9 of ``kd submit``: sent once, and logged if and only if it was sent."""
+"""Kill ``kd submit`` with SIGKILL: a submission is sent once, and logged if and only if sent."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.kaggle_api.submission_log import SENDING, read_log
+from tests.robustness.file_integrity import broken
 from tests.robustness.kd import environment, run
-from tests.robustness.rows import Row
-from tests.robustness.whole import broken
+from tests.robustness.report import Row
 from tests.support.competition_files import competition_files, data_folder, submission
 from tests.support.kaggle_server import FakeKaggle
 
 AT_ONCE, TIMES, MOST_TRIES = 4, 20, 8
-# Kaggle thinks this long before and after each thing it does, so that kills fall in between.
+# The fake Kaggle waits this long before and after each action, so that kills fall in between.
 PAUSE = 0.15
-# kd bears so many seconds of silence; what it sent then counts as lost four times as late.
+# The time-out of kd in seconds; an unconfirmed submission counts as lost after four times that.
 TIMEOUT = 2.0
 WAIT = re.compile(r"run it again in (\d+) s")
 
 
 class SlowKaggle(FakeKaggle):
-    """Takes its time."""
+    """A fake Kaggle that responds slowly."""
 
     def answer(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
-        """See FakeKaggle."""
+        """Respond after a pause."""
         time.sleep(PAUSE)
         answer = super().answer(method, request)
         time.sleep(PAUSE)
@@ -37,10 +37,10 @@ class SlowKaggle(FakeKaggle):
 
 
 def torture_submit(work: Path, chance: random.Random, quick: bool) -> Iterator[Row]:
-    """The row of ``kd submit``."""
+    """Return the row of ``kd submit``."""
     times = TIMES // 10 if quick else TIMES
     seconds, _ = _once(work / "alone", None)
-    # The first half second is Python's.
+    # Python itself starts in the first half second.
     moments = [
         0.4 + (seconds - 0.4) * (number + chance.random()) / times for number in range(times)
     ]
@@ -58,7 +58,7 @@ def torture_submit(work: Path, chance: random.Random, quick: bool) -> Iterator[R
 
 
 def _once(place: Path, moment: float | None) -> tuple[float, list[str]]:
-    """Seconds that the first call took, and what is not as it must be."""
+    """Return the seconds of the first call and every wrong result."""
     with SlowKaggle(competition_files()) as kaggle:
         env = environment(place / "home", kaggle.environment(place / "home"))
         env["KD_KAGGLE_TIMEOUT"] = str(TIMEOUT)
@@ -66,7 +66,7 @@ def _once(place: Path, moment: float | None) -> tuple[float, list[str]]:
         submission(place / "submissions" / "dense-1.csv")
         words = ("submit", "dense-1", "--yes")
         ended = run(words, place, env, kill_after=moment)
-        time.sleep(4 * PAUSE)  # what is under way arrives
+        time.sleep(4 * PAUSE)  # wait until requests in flight have arrived
         bad = [*broken(place), *_untrue(place, kaggle, finished=False)]
         for _ in range(MOST_TRIES):
             again = run(words, place, env)

@@ -1,8 +1,8 @@
-"""kill -9 at random moments: everything that stands is whole, and the same command completes.
+"""Kill commands with SIGKILL at random moments; all files are complete and a rerun finishes.
 
-Each command is run once undisturbed, in a folder of its own, to learn how long it takes and what
-it leaves. Then, in further copies of that folder, its whole process group is killed at moments
-spread over that time, every file is parsed, and the command is given again.
+Each command first runs undisturbed in a folder of its own, which gives its duration and its
+expected files. Then, in copies of that folder, its process group is killed at moments spread over
+that time, every file is parsed, and the command is run again.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import numpy as np
 
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import open_run
+from tests.robustness.file_integrity import broken, leftovers
 from tests.robustness.kd import Ended, environment, run
 from tests.robustness.killed_submit import torture_submit
-from tests.robustness.rows import Row
-from tests.robustness.whole import broken, leftovers
+from tests.robustness.report import Row
 from tests.support.competition_files import competition_files
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.kernels import Runner, Session, answering
 
 AT_ONCE = 2
-# Not the same in two runs that are.
+# These differ between two identical runs.
 IGNORED = {"train_seconds", "finished", "peak_memory_mb"}
 MLP = ("train", "--model", "mlp", "--epochs", "6")
 KERAS = ("train", "--model", "dense", "--widths", "16", "--epochs", "2", "--folds", "2")
@@ -37,15 +37,15 @@ KERAS = ("train", "--model", "dense", "--widths", "16", "--epochs", "2", "--fold
 
 @dataclass(frozen=True)
 class Case:
-    """One command that is killed.
+    """A command to kill.
 
     Attributes:
-        tried: for the table.
-        words: after ``kd``.
-        times: how often it is killed.
-        result: what the command is for, of the folder it ran in: compared with the undisturbed.
-        again: what is typed after a kill; the same words unless given.
-        killed_again: how often what is typed again is killed too.
+        tried: description in the table.
+        words: arguments of ``kd``.
+        times: number of kills.
+        result: returns the command's result from its folder, to compare with the undisturbed one.
+        again: arguments of the rerun; None repeats ``words``.
+        killed_again: how many reruns are killed too.
     """
 
     tried: str
@@ -58,7 +58,7 @@ class Case:
 
 @dataclass
 class Found:
-    """What the kills of one command came to."""
+    """The results of all kills of one command."""
 
     tries: int = 0
     killed: int = 0
@@ -67,7 +67,7 @@ class Found:
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """Rows of the part ``kills``."""
+    """Yield the rows of this part."""
     files = competition_files(n_train=400)
     with FakeKaggle(files) as kaggle:
         env = environment(work / "home", {**kaggle.environment(work / "home")})
@@ -97,7 +97,9 @@ def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
         return ()
 
     def pull_again(place: Path) -> tuple[str, ...]:
-        return ("runs",) if _push(place)["state"] == "pulled" else ()  # all was done but said
+        return (
+            ("runs",) if _push(place)["state"] == "pulled" else ()
+        )  # everything was done before the kill, only the message was missing
 
     def trained(place: Path) -> Any:
         return figures(open_run(place / "runs", "new")), _bytes(place, "submissions/new.csv")
@@ -149,7 +151,7 @@ def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
 
 
 def pulled(place: Path) -> Any:
-    """What a pull leaves."""
+    """Return the files that a pull wrote."""
     run = open_run(place / "runs", "far")
     return figures(run), _bytes(place, "submissions/far.csv"), _push(place)["state"]
 
@@ -160,7 +162,7 @@ def _push(place: Path) -> dict[str, Any]:
 
 
 def figures(run: Run) -> Any:
-    """All that was computed, bit for bit, and nothing of the time it took."""
+    """Return everything computed, bit for bit, without the times."""
     metrics = {key: value for key, value in run.metrics().items() if key not in IGNORED}
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in run.history()]
     return metrics, str(history), np.nan_to_num(run.oof(), nan=-1).tobytes(), run.test().tobytes()
@@ -171,7 +173,7 @@ def _bytes(place: Path, name: str) -> bytes:
 
 
 def _names(folder: Path) -> list[str]:
-    """What a user sees; half files are hidden, and swept an hour later."""
+    """Return the visible file names; temporary files are hidden."""
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
@@ -181,7 +183,7 @@ def _origin(place: Path, name: str) -> dict[str, Any]:
 
 
 def _template(place: Path, env: dict[str, str], kaggle: FakeKaggle) -> Path:
-    """A folder with data, two runs of an MLP, one of Keras, and one that waits at Kaggle."""
+    """Create a folder with data, two runs of an MLP, one Keras run, and one pushed to Kaggle."""
     kaggle.runner = _once(kaggle.runner)
     for words in (
         ("fetch",),
@@ -196,7 +198,7 @@ def _template(place: Path, env: dict[str, str], kaggle: FakeKaggle) -> Path:
 
 
 def _once(runner: Runner) -> Runner:
-    """Really run the first script; later ones leave the same."""
+    """Run the first script; reuse its output for later ones."""
     kept: list[Session] = []
 
     def session(request: dict[str, Any]) -> Session:
@@ -216,7 +218,7 @@ def _must(ended: Ended) -> Ended:
 
 @dataclass
 class _Killer:
-    """Kills one command, time and again, and sees what becomes of it."""
+    """Kill one command many times and check the results."""
 
     case: Case
     template: Path
@@ -226,12 +228,12 @@ class _Killer:
     found: Found = field(default_factory=Found)
 
     def torture(self, seed: int) -> Found:
-        """All kills, moments chosen with ``seed``."""
+        """Run all kills at moments drawn with ``seed``."""
         chance, times = random.Random(seed), self.case.times
         alone = _copy(self.template, self.places / "alone")
         seconds = _must(run(self.case.words, alone, self.env)).seconds
         self.due = self.case.result(alone)
-        # Every other one in the second half, where files are written.
+        # Every other kill falls in the second half of the time, when files are written.
         moments = [
             seconds * (0.5 * (number % 2) + (1 - 0.5 * (number % 2)) * chance.random())
             for number in range(times)
@@ -242,14 +244,14 @@ class _Killer:
         return self.found
 
     def one(self, number: int, moment: float) -> None:
-        """One kill, or several in a row, and what is typed then."""
+        """Kill the command once or several times, then run it again."""
         place = _copy(self.template, self.places / str(number))
         for told in self.wrong(place, moment):
             self.found.bad.append(f"{self.case.tried}, killed after {moment:.2f} s: {told}")
         shutil.rmtree(place)
 
     def wrong(self, place: Path, moment: float) -> Iterator[str]:
-        """What is not as it must be."""
+        """Yield every difference from the expected state."""
         case, words = self.case, self.case.words
         for _ in range(1 + case.killed_again):
             ended = run(words, place, self.env, kill_after=moment)
@@ -267,10 +269,10 @@ class _Killer:
         try:
             same = case.result(place) == self.due
         except Exception as error:
-            yield f"what it is for is not there: {error!r}"
+            yield f"its result is missing: {error!r}"
             return
         if not same:
-            yield "it ended otherwise than undisturbed"
+            yield "its result differs from the undisturbed run"
 
 
 def _copy(template: Path, place: Path) -> Path:
@@ -284,7 +286,7 @@ def _copy(template: Path, place: Path) -> Path:
 def _row(case: Case, found: Found) -> Row:
     for told in found.bad:
         print(f"  {told}", flush=True)
-    figures = f"{found.killed} killed before they ended"
+    figures = f"{found.killed} killed before they finished"
     if found.half:
-        figures += f"; {found.half} hidden half files, ignored"
+        figures += f"; {found.half} hidden temporary files, ignored"
     return Row("kills", f"kd {case.tried}", found.tries, len(found.bad), figures)

@@ -1,7 +1,7 @@
-"""Long runs: 200 trainings in one process, 2,000 pictures read; what memory is held afterwards.
+"""Memory after long use: 200 trainings in one process, 2,000 pictures read.
 
 The process measures itself (``python -m tests.robustness.memory FOLDER trainings 200``), so that
-nothing else is in the figures.
+nothing else is included.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from tests.robustness.kd import REPOSITORY, environment
 from tests.robustness.kd import run as run_kd
-from tests.robustness.rows import Row
+from tests.robustness.report import Row
 
 if TYPE_CHECKING:
     from kaggle_digits.training.recipe import Recipe
@@ -30,7 +30,7 @@ MOST_GROWTH = 0.10
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """Rows of the part ``memory``."""
+    """Yield the rows of this part."""
     for what, often in (("trainings", TRAININGS), ("pictures", PICTURES)):
         times = max(2 * WARM_UP, often // 10) if quick else often
         command = [sys.executable, "-m", "tests.robustness.memory", str(work), what, str(times)]
@@ -46,7 +46,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
             yield Row("memory", what, times, 1, done.stderr.strip()[-300:])
             continue
         megabytes = json.loads(done.stdout)
-        # Buffers for pictures of all sizes are there after a third of them.
+        # After a third of the pictures, buffers for all sizes are allocated.
         warm_up = WARM_UP if what == "trainings" else times // 3
         first = statistics.median(megabytes[warm_up - 5 : warm_up + 5])
         last = statistics.median(megabytes[-10:])
@@ -67,7 +67,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def measure(once: Callable[[int], None], times: int) -> list[float]:
-    """MB that this process holds after each call."""
+    """Return the MB that this process holds after each call."""
     found = []
     for number in range(times):
         once(number)
@@ -92,7 +92,7 @@ def _held() -> float:
 
 
 def trainings(folder: Path) -> Callable[[int], None]:
-    """Train a small model each time, of three kinds in turn, as kd train does."""
+    """Train small models of three kinds in turn, as kd train does."""
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
     from kaggle_digits.sources import fetch
@@ -110,7 +110,7 @@ def trainings(folder: Path) -> Callable[[int], None]:
 
 
 def pictures(folder: Path) -> Callable[[int], None]:
-    """Read a picture each time, of another size, with a network for LiteRT."""
+    """Read pictures of different sizes with a LiteRT model."""
     from PIL import Image
 
     from kaggle_digits.data.dataset import load
@@ -142,7 +142,7 @@ def _recipes() -> list[Recipe]:
 
 
 def main() -> int:
-    """Measure one of them in the folder given; print the MB after each call."""
+    """Run one measurement in the given folder and print the MB after each call."""
     folder, what, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     once = {"trainings": trainings, "pictures": pictures}[what](folder)
     print(json.dumps(np.round(measure(once, times), 2).tolist()))

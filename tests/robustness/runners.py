@@ -1,6 +1,6 @@
-"""``kd`` many times over, several at once: each a process of its own, forked from one that is warm.
+"""Run many ``kd`` processes in parallel, forked from processes that have imported everything.
 
-Starting Python and importing what ``kd`` needs costs more than most commands do. What runs is
+Starting Python and importing the packages takes longer than most commands. Each fork runs
 ``kaggle_digits.cli.main.main`` with its own environment, folder, stdout, stderr and exit code.
 """
 
@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 KILLED = -9
-# What the commands import, so that no process has to; nothing of it starts a thread.
+# Imported once, before forking; none of these modules starts a thread.
 WARM = (
     "kaggle_digits.cli.main",
     "kaggle_digits.kaggle_notebooks.api",
@@ -42,7 +42,7 @@ WARM = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How one ``kd`` ended: its exit code (KILLED: not in time), what it said, seconds."""
+    """The result of one ``kd``: exit code (KILLED after a time-out), output, seconds."""
 
     code: int
     out: str
@@ -51,8 +51,8 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Order:
-    """One ``kd``: words after it, the whole environment, the folder it is started in."""
+class Job:
+    """One ``kd`` to run: its arguments, environment and working folder."""
 
     words: tuple[str, ...]
     env: dict[str, str]
@@ -62,10 +62,10 @@ class Order:
 
 
 class Runners:
-    """Warm processes, made before this one starts any thread; one runs one ``kd`` at a time."""
+    """Processes forked before this one starts a thread; each runs one ``kd`` at a time."""
 
     def __init__(self, count: int, *, warm: Sequence[str] = WARM) -> None:
-        """Import ``warm`` and fork ``count`` times."""
+        """Import the modules ``warm`` and fork ``count`` processes."""
         for name in warm:
             importlib.import_module(name)
         self._free: queue.Queue[Connection] = queue.Queue()
@@ -90,18 +90,18 @@ class Runners:
         seconds: float = 60.0,
         openml: str | None = None,
     ) -> Ended:
-        """Run ``kd`` with ``words``; waits for a free process.
+        """Run ``kd`` with the arguments ``words`` in the next free process.
 
         Args:
-            words: after ``kd``.
+            words: arguments of ``kd``.
             env: the whole environment.
-            cwd: the folder it is started in.
-            seconds: after which it is killed.
-            openml: where scikit-learn is sent instead of https://www.openml.org/.
+            cwd: working folder.
+            seconds: time-out, after which it is killed.
+            openml: address to use instead of https://www.openml.org/.
         """
         connection = self._free.get()
         try:
-            connection.send(Order(tuple(map(str, words)), env, str(cwd), seconds, openml))
+            connection.send(Job(tuple(map(str, words)), env, str(cwd), seconds, openml))
             ended = connection.recv()
         finally:
             self._free.put(connection)
@@ -109,7 +109,7 @@ class Runners:
         return ended
 
     def close(self) -> None:
-        """End the processes."""
+        """Stop the processes."""
         while not self._free.empty():
             self._free.get().close()
         for pid in self._pids:
@@ -124,12 +124,12 @@ class Runners:
 
 
 def clean(home: Path, **more: str) -> dict[str, str]:
-    """An environment without a credential, proxy or folder of whoever runs this."""
-    theirs = ("KAGGLE_", "KD_", "XDG_", "RAY_")
+    """Return an environment without the user's credentials, proxies and folders."""
+    removed = ("KAGGLE_", "KD_", "XDG_", "RAY_")
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(theirs) and not name.lower().endswith("_proxy")
+        if not name.startswith(removed) and not name.lower().endswith("_proxy")
     }
     return kept | {"HOME": str(home), "OMP_NUM_THREADS": "1"} | more
 
@@ -148,14 +148,14 @@ def _serve(connection: Connection) -> None:
     os._exit(status)
 
 
-def _run(order: Order) -> Ended:
+def _run(job: Job) -> Ended:
     files = [os.memfd_create(name) for name in ("out", "err")]
-    began = time.monotonic()
+    started = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        _be_kd(order, files)
+        _be_kd(job, files)
     code = KILLED
-    while time.monotonic() - began < order.seconds:
+    while time.monotonic() - started < job.seconds:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)
@@ -164,9 +164,9 @@ def _run(order: Order) -> Ended:
     else:
         os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    seconds = time.monotonic() - began
-    said = [_read(file) for file in files]
-    return Ended(code, said[0], said[1], seconds)
+    seconds = time.monotonic() - started
+    streams = [_read(file) for file in files]
+    return Ended(code, streams[0], streams[1], seconds)
 
 
 def _read(file: int) -> str:
@@ -175,21 +175,21 @@ def _read(file: int) -> str:
         return stream.read().decode("utf-8", "replace")
 
 
-def _be_kd(order: Order, files: list[int]) -> None:
+def _be_kd(job: Job, files: list[int]) -> None:
     os.setpgid(0, 0)
-    os.chdir(order.cwd)
+    os.chdir(job.cwd)
     os.environ.clear()
-    os.environ.update(order.env)
+    os.environ.update(job.env)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for to, file in enumerate(files, 1):
         os.dup2(file, to)
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", write_through=True)
     sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", write_through=True)
-    sys.argv = ["kd", *order.words]
+    sys.argv = ["kd", *job.words]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 1
     try:
-        with _sent_to(order.openml):
+        with _redirect_openml(job.openml):
             from kaggle_digits.cli.main import main
 
             main()
@@ -206,7 +206,7 @@ def _be_kd(order: Order, files: list[int]) -> None:
 
 
 @contextlib.contextmanager
-def _sent_to(openml: str | None) -> Iterator[None]:
+def _redirect_openml(openml: str | None) -> Iterator[None]:
     if openml is not None:
         from sklearn.datasets import _openml
 

@@ -1,7 +1,7 @@
-"""Secrets: planted in every place, every command run well and badly, every byte searched.
+"""Plant secrets everywhere, run every command in success and failure, and search all output.
 
-What is searched: stdout and stderr (with and without --debug), every file that the commands left
-below the working, home and temporary folder, and every body that was sent to Kaggle.
+Searched are stdout and stderr (with and without --debug), every file written below the working,
+home and temporary folder, and every request body sent to Kaggle.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaggle_digits.kaggle_notebooks.script import pack_source
-from tests.robustness.rows import Row
+from tests.robustness.network_cases import PULL, PUSH, STATUS, SUBMIT, faults
+from tests.robustness.network_checks import COMMANDS, FILES
+from tests.robustness.network_faults import left_by_a_session
+from tests.robustness.report import Row
 from tests.robustness.runners import KILLED, Runners, clean
 from tests.robustness.secrets_planted import (
     OTHER,
@@ -25,9 +28,6 @@ from tests.robustness.secrets_planted import (
     leaks,
     searched,
 )
-from tests.robustness.wire import left_by_a_session
-from tests.robustness.wire_cases import PULL, PUSH, STATUS, SUBMIT, faults
-from tests.robustness.wire_judge import COMMANDS, FILES
 from tests.support.competition_files import submission
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.kernels import Session, answering
@@ -35,7 +35,7 @@ from tests.support.other_host import OtherHost
 from tests.support.pictures import draw_digit, encode
 
 AT_ONCE, EACH_THIRD = 6, 3
-SIGNING_IN = {"IntrospectToken", "GenerateAccessToken"}  # their bodies hold what signs in
+SIGNING_IN = {"IntrospectToken", "GenerateAccessToken"}  # their bodies contain the credential
 CALLS = {
     "doctor": ("ListDataFiles", "IntrospectToken", "GenerateAccessToken"),
     "fetch": ("ListDataFiles", "DownloadDataFile", "blob", "IntrospectToken"),
@@ -45,7 +45,7 @@ CALLS = {
     PULL: ("ListKernelSessionOutput", "blob"),
 }
 WORDS = {**COMMANDS, "doctor": ("doctor", "--json"), "fetch": ("fetch", "--force")}
-# Commands that ask nobody, on Kaggle's files as fetched; a failure of each after it.
+# Commands without network access, on Kaggle's files; each is followed by a failing variant.
 AT_HOME: tuple[tuple[str, ...], ...] = (
     *(("inspect",), ("inspect", "--data-dir", "nothing")),
     *(("train", "--model", "linear", "--folds", "2", "--name", "a"), ("train", "--model", "no")),
@@ -61,7 +61,7 @@ AT_HOME: tuple[tuple[str, ...], ...] = (
     *(("study", "scikit", "--quick"), ("study", "nothing"), ("demo",), ("recipes",)),
     *(("export", "a"), ("export", "k"), ("--version",)),
     ("tune", "--model", "linear", "--trials", "1", "--storage", "sqlite:///trials.db"),
-    ("tune", "--model", "linear", "--trials", "1"),  # with the storage of the variable
+    ("tune", "--model", "linear", "--trials", "1"),  # with the storage from the variable
     ("tune", "--model", "linear", "--storage", "nothing://me:st0rage%25Pass@127.0.0.1/x"),
     ("tune", "--model", "linear", "--storage=postgresql://me:st0rage%25Pass@[127.0.0.1/x"),
     ("train", "--model", "linear", "--folds", "2", "--executor", "ray", "--address", "127.0.0.1:9"),
@@ -70,7 +70,7 @@ AT_HOME: tuple[tuple[str, ...], ...] = (
 )
 ODD_VARIABLES: tuple[dict[str, str], ...] = (
     {"HTTP_PROXY": f"http://me:{PROXY_QUOTED}@127.0.0.1:notaport"},
-    {"HTTP_PROXY": f"http://me:{PROXY}@127.0.0.1:8080"},  # a / in it ends the host
+    {"HTTP_PROXY": f"http://me:{PROXY}@127.0.0.1:8080"},  # a / in it would end the host name
     {"HTTP_PROXY": f"http://me:{PROXY_QUOTED}@127.0.0.1:9"},
     {"HTTP_PROXY": f"socks9://me:{PROXY_QUOTED}@127.0.0.1:9"},
     {"HTTP_PROXY": f"http://me:{PROXY_QUOTED}@[::1"},
@@ -83,7 +83,7 @@ ODD_VARIABLES: tuple[dict[str, str], ...] = (
 
 @dataclass
 class Searched:
-    """What was run and searched for one place."""
+    """What was run and searched for one place of a secret."""
 
     runs: int = 0
     failures: int = 0
@@ -99,7 +99,7 @@ class Searched:
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """Every place of a Kaggle credential with all commands to Kaggle; the others once."""
+    """Yield a row per place of a Kaggle credential, with all commands that call Kaggle."""
     pack_source()
     places = list(PLACES)
     if quick:
@@ -110,7 +110,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
         def one(name: str) -> Searched:
             number = list(PLACES).index(name)
             rng = random.Random(seed + number)
-            # A third of the faults for each place, another for the next: all of them in all.
+            # A third of the faults per place, another third for the next: all are covered.
             spot = Spot(work / f"place{number}", name, runners, left, number % EACH_THIRD)
             return spot.all(rng, elsewhere.url, quick=quick, at_home=name == places[0])
 
@@ -123,30 +123,30 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
                 yield Row("secrets", f"in {name}", found.runs, len(found.found), figures)
         away = Searched()
         for heard in elsewhere.heard:
-            away.search("what another host was sent", heard)
+            away.search("data sent to another host", heard)
         yield Row("secrets", "requests to another host", len(elsewhere.heard), len(away.found))
 
 
 def _unproxied(heard: bytes) -> bytes:
-    """Without the line that is for the proxy, whose password it holds."""
+    """Return the request without the proxy header, which contains the proxy's password."""
     lines = heard.split(b"\n")
     return b"\n".join(one for one in lines if not one.lower().startswith(b"proxy-authorization:"))
 
 
 class Spot:
-    """A folder in which ``kd`` runs with secrets all around."""
+    """A working folder in which ``kd`` runs with planted secrets."""
 
     def __init__(
         self, folder: Path, name: str, runners: Runners, left: Session, first: int
     ) -> None:
-        """Use every third fault from the one numbered ``first``."""
+        """Use every third fault, starting with number ``first``."""
         self._folder, self._name, self._runners, self._left = folder, name, runners, left
         self._first = first
         self._searched = Searched()
         self._env: dict[str, str] = {}
 
     def all(self, rng: random.Random, elsewhere: str, *, quick: bool, at_home: bool) -> Searched:
-        """Run everything; return what was found."""
+        """Run everything and return the findings."""
         home = self._folder / "home"
         (self._folder / "tmp").mkdir(parents=True)
         home.mkdir()
@@ -203,7 +203,7 @@ class Spot:
             kaggle.fail(rng.choice(calls), fault, times=99)
             self._kd(*words, "--debug")
             kaggle.heal()
-        if command in (SUBMIT, PUSH, PULL):  # last: what is done is not done again
+        if command in (SUBMIT, PUSH, PULL):  # last, because these commands cannot be repeated
             self._kd(*words, "--debug")
 
     def _kd(self, *words: str, **more: str) -> None:
@@ -213,6 +213,6 @@ class Spot:
         line = f"{self._name}: kd {' '.join(words)}"
         if ended.code == KILLED:
             self._searched.found.append(line)
-            print(f"BAD {line}: not done in time", file=sys.stderr, flush=True)
+            print(f"BAD {line}: not finished in time", file=sys.stderr, flush=True)
         self._searched.search(f"{line} (stdout)", ended.out.encode())
         self._searched.search(f"{line} (stderr)", ended.err.encode())

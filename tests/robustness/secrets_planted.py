@@ -1,4 +1,4 @@
-"""Secrets in every place where a credential may stand, and a search for them in what is left."""
+"""Plant secrets in every place for a credential, and search files and output for them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from tests.robustness.wire_judge import login
+from tests.robustness.network_checks import login
 from tests.support.kaggle_server import REFRESH, TOKEN, USERNAME, FakeKaggle
 
 KEY = "k3yPlantedInAFile0123456789abcdef"
-OTHER = "planted/0ther+t0ken=with odd:letters@here"  # where none is asked for
+OTHER = "planted/0ther+t0ken=with odd:letters@here"  # for commands that need no credential
 PROXY, PROXY_QUOTED = "pr0xy/Pass+word", quote("pr0xy/Pass+word", safe="")
 STORAGE, RAY = "st0rage%Pass", "ray_T0ken_planted"
 SECRETS = (TOKEN, REFRESH, KEY, OTHER, PROXY, STORAGE, RAY)
@@ -78,7 +78,7 @@ def _login(home: Path) -> dict[str, str]:
 
 PLACES: dict[str, Plant] = {
     "KAGGLE_API_TOKEN": _variable,
-    "the file KAGGLE_API_TOKEN names": _file,
+    "the file that KAGGLE_API_TOKEN names": _file,
     "~/.kaggle/access_token": _access_token,
     "~/.kaggle/access_token.txt": _access_token_txt,
     "~/.kaggle/kaggle.json": _key_at_home,
@@ -90,7 +90,7 @@ PLACES: dict[str, Plant] = {
 
 
 def everywhere(kaggle: FakeKaggle) -> dict[str, str]:
-    """Secrets that have nothing to do with Kaggle's own, in every environment."""
+    """Return variables with secrets unrelated to Kaggle, present in every environment."""
     proxy = f"http://me:{PROXY_QUOTED}@127.0.0.1:{kaggle.port}"
     storage = f"postgresql+psycopg://me:{quote(STORAGE, safe='')}@127.0.0.1:9/trials"
     return {
@@ -103,7 +103,7 @@ def everywhere(kaggle: FakeKaggle) -> dict[str, str]:
 
 
 def forms(secret: str) -> set[bytes]:
-    """What it looks like bare, quoted, escaped, as hexadecimals, in base64 wherever it stands."""
+    """Return its plain, quoted, escaped, hexadecimal and base64 forms (at any byte offset)."""
     raw = secret.encode()
     found = {raw, raw.hex().encode(), json.dumps(secret)[1:-1].encode(), raw[::-1]}
     found |= {quote(secret).encode(), quote(secret, safe="").encode(), quote_plus(secret).encode()}
@@ -118,7 +118,7 @@ FORMS = {secret: forms(secret) for secret in SECRETS}
 
 
 def leaks(content: bytes) -> list[str]:
-    """Which secrets stand in ``content``, or in what is packed in it."""
+    """Return the secrets found in ``content`` or in archives inside it."""
     return sorted(
         {
             secret
@@ -130,7 +130,7 @@ def leaks(content: bytes) -> list[str]:
 
 
 def unpacked(content: bytes, depth: int = 3) -> Iterator[bytes]:
-    """``content``, and what zip, gzip and a pushed script have in them."""
+    """Yield ``content`` and the contents of zip, gzip and pushed scripts inside it."""
     yield content
     if depth == 0:
         return
@@ -146,7 +146,7 @@ def unpacked(content: bytes, depth: int = 3) -> Iterator[bytes]:
 
 
 def searched(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """Every file below ``folder`` but those in which a secret was planted."""
+    """Yield every file below ``folder`` except those with planted secrets."""
     for path in sorted(folder.rglob("*")):
         home = folder / "home"
         planted = path.name in ("kaggle.json", "access_token", "access_token.txt", "token")

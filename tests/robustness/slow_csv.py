@@ -1,8 +1,8 @@
-"""What a CSV file says, read a character at a time: slow, plain, and nothing of the toolkit's.
+"""A second CSV reader, slow and simple, one character at a time and independent of the toolkit.
 
-The rules: UTF-8, perhaps with a byte order mark; lines end by LF, CRLF or CR; empty lines are no
-rows; the first line is the header, word for word; a cell stands bare or whole in quotes, and is
-spaces, ASCII digits, spaces; its number is not above the column's highest.
+The rules: UTF-8 with an optional byte order mark; lines end with LF, CRLF or CR; empty lines are
+ignored; the first line is exactly the header; a cell is plain or completely quoted, and consists
+of spaces, ASCII digits, spaces; its number is at most the column's maximum.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ CELL = re.compile(r"[ \t]*([0-9]+)[ \t]*")
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a file must be refused: where that is known, its line, from 1, and column."""
+    """Why a file must be refused, with line (from 1) and column if known."""
 
     line: int | None = None
     column: str | None = None
 
 
 def read(content: bytes, columns: list[str], highest: list[int]) -> list[list[int]] | Fault:
-    """The rows of numbers, or the first fault."""
+    """Return the rows of numbers, or raise the first fault."""
     try:
         text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError:
@@ -55,7 +55,7 @@ def _within(digits: str, top: int) -> bool:
 
 
 def _records(text: str) -> list[tuple[int, list[str]]]:
-    """Each with the number of its last line; ValueError for quotes that do not fit."""
+    """Yield records with the number of their last line; ValueError for unbalanced quotes."""
     records: list[tuple[int, list[str]]] = []
     cells: list[str] = []
     place, line = 0, 0
@@ -84,7 +84,7 @@ def _records(text: str) -> list[tuple[int, list[str]]]:
 
 
 def _cell(text: str, place: int) -> tuple[str, int]:
-    """The cell that begins at ``place``, and where what follows it stands."""
+    """Return the cell that starts at ``place``, and the position after it."""
     if text[place] != '"':
         end = place
         while end < len(text) and text[end] not in ",\r\n":
@@ -100,6 +100,6 @@ def _cell(text: str, place: int) -> tuple[str, int]:
         elif place + 1 == len(text) or text[place + 1] in ",\r\n":
             return cell, place + 1
         else:
-            raise ValueError("something stands behind a closing quote")
+            raise ValueError("text after a closing quote")
         place += 1
     raise ValueError("a quote is not closed")

@@ -1,8 +1,7 @@
-"""Eight processes at once in one folder: each ends well or says who holds what, nothing is mixed.
+"""Eight processes in one folder: each succeeds or explains the conflict, and nothing is mixed up.
 
-What must be true afterwards is looked at in the files: every run is the one that its process said
-it trained, every submission has the origin that was written with it, and submissions/log.csv has
-every submission that Kaggle has, once.
+Afterwards the files are checked: every run is the one that its process reported, every submission
+has its own record, and submissions/log.csv lists every submission that Kaggle received, once.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from pathlib import Path
 from kaggle_digits.data.submission_csv import read_origin
 from kaggle_digits.kaggle_api.submission_log import SENDING, read_log
 from kaggle_digits.runs.store import list_runs, open_run
+from tests.robustness.file_integrity import broken
 from tests.robustness.kd import Ended, environment, run
-from tests.robustness.rows import Row
-from tests.robustness.whole import broken
+from tests.robustness.report import Row
 from tests.support.competition_files import competition_files, submission
 from tests.support.kaggle_server import FakeKaggle
 
@@ -30,27 +29,27 @@ TRIALS = 10
 
 
 class Crowd:
-    """A folder in which several processes work at once, and what they said."""
+    """A folder in which several processes run at the same time, and their output."""
 
     def __init__(self, place: Path, kaggle: FakeKaggle) -> None:
         self.place, self.kaggle = place, kaggle
         self.env = environment(place.parent / "home", kaggle.environment(place.parent / "home"))
-        # Eight at once on two cores are slow to answer.
+        # Eight processes on two cores respond slowly.
         self.env["KD_KAGGLE_TIMEOUT"] = "20"
 
     def alone(self, *words: str) -> Ended:
-        """One, which must succeed."""
+        """Run one command that must succeed."""
         ended = run(words, self.place, self.env)
         assert ended.code == 0, ended.stderr
         return ended
 
     def at_once(self, commands: Sequence[tuple[str, ...]]) -> list[Ended]:
-        """All of them, started together."""
+        """Start all commands together."""
         with ThreadPoolExecutor(len(commands)) as pool:
             return list(pool.map(lambda words: run(words, self.place, self.env), commands))
 
     def ill(self, ended: Sequence[Ended]) -> list[str]:
-        """What ended otherwise than it must, and what is not whole."""
+        """Return unexpected results and damaged files."""
         found = [
             f"kd {' '.join(one.words)}: {one.code} {one.stderr.strip()[-200:]}"
             for one in ended
@@ -59,7 +58,7 @@ class Crowd:
         return found + broken(self.place) + list(self.unlogged()) + list(self.mixed())
 
     def unlogged(self) -> Iterator[str]:
-        """The log and Kaggle's list must be the same."""
+        """Return differences between the log and Kaggle's list."""
         entries, sent = read_log(self.place / "submissions"), self.kaggle.submissions
         if any(entry.status == SENDING for entry in entries):
             yield "a submission is logged as being sent"
@@ -67,14 +66,14 @@ class Crowd:
             yield f"{len(sent)} sent, {len(entries)} logged"
 
     def mixed(self) -> Iterator[str]:
-        """A submission's origin must be its own."""
+        """Return submissions whose record belongs to another one."""
         for path in (self.place / "submissions").glob("*.csv"):
             if path.name != "log.csv" and read_origin(path) is None:
-                yield f"{path.name} has the origin of another"
+                yield f"{path.name} has the record of another"
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """Rows of the part ``crowd``."""
+    """Yield the rows of this part."""
     with FakeKaggle(competition_files(n_train=200), left=100) as kaggle:
         crowd = Crowd(work / "place", kaggle)
         crowd.alone("fetch")
@@ -101,7 +100,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def trained(crowd: Crowd, chance: random.Random) -> list[str]:
-    """Eight seeds: eight runs, each with its own seed and submission."""
+    """Train eight seeds: eight runs, each with its own seed and submission."""
     before = {run.name for run in list_runs(crowd.place / "runs")}
     words = [(*TRAIN, "--seed", str(seed), "--json") for seed in range(AT_ONCE)]
     ended = crowd.at_once(words)
@@ -122,24 +121,24 @@ def trained(crowd: Crowd, chance: random.Random) -> list[str]:
 
 
 def one_name(crowd: Crowd, chance: random.Random) -> list[str]:
-    """One trains, seven are told that the name is taken."""
+    """Check that one process trains and seven report that the name is taken."""
     ended = crowd.at_once([(*TRAIN, "--name", "same")] * AT_ONCE)
     return crowd.ill(ended) + _exactly(1, ended)
 
 
 def forced(crowd: Crowd, chance: random.Random) -> list[str]:
-    """Every run that was finished stands still, under its name or put aside."""
+    """Check that every finished run exists, under its name or backed up."""
     ended = crowd.at_once([(*TRAIN, "--name", "b", "--folds", "2", "--force")] * AT_ONCE)
     done = sum(one.code == 0 for one in ended)
     standing = [run for run in list_runs(crowd.place / "runs") if run.name.startswith("b")]
     bad = crowd.ill(ended) + [f"{run.name} is not finished" for run in standing if not run.finished]
     if len(standing) != 1 + done or not done:
-        bad.append(f"{len(standing)} runs stand of {1 + done}")
+        bad.append(f"{len(standing)} runs exist of {1 + done}")
     return bad
 
 
 def resumed(crowd: Crowd, chance: random.Random) -> list[str]:
-    """One goes on, the others are told that it does, or find it finished."""
+    """Check that one process resumes and the others report that, or find the run finished."""
     words = (*TRAIN, "--folds", "4", "--epochs", "20", "--name", "cut")
     run(words, crowd.place, crowd.env, kill_after=3.0)
     if not (crowd.place / "runs" / "cut" / "config.json").exists():
@@ -147,19 +146,19 @@ def resumed(crowd: Crowd, chance: random.Random) -> list[str]:
     ended = crowd.at_once([("train", "--resume", "--name", "cut")] * AT_ONCE)
     bad = crowd.ill(ended)
     if all(one.code for one in ended):
-        bad.append("nobody could go on")
+        bad.append("no process could resume")
     return bad
 
 
 def predicted(crowd: Crowd, chance: random.Random) -> list[str]:
-    """One file, written by all."""
+    """Let all processes write one file."""
     views = [chance.choice(("1", "5", "9")) for _ in range(AT_ONCE)]
     ended = crowd.at_once([("predict", "a", "--tta", number) for number in views])
     return crowd.ill(ended) + _exactly(AT_ONCE, ended)
 
 
 def backup_existing(crowd: Crowd, chance: random.Random) -> list[str]:
-    """Nobody's file is lost: each was put aside before the next was written."""
+    """Check that each file was backed up before the next was written."""
     first = submission(crowd.place / "submissions" / "mine.csv", first=3).read_bytes()
     words = ("predict", "a", "-o", "submissions/mine.csv", "--force")
     ended = crowd.at_once([words] * AT_ONCE)
@@ -171,7 +170,7 @@ def backup_existing(crowd: Crowd, chance: random.Random) -> list[str]:
 
 
 def ensembled(crowd: Crowd, chance: random.Random) -> list[str]:
-    """Eight files."""
+    """Check that eight ensembles write eight files."""
     methods = [("mean", "vote", "weighted", "stack")[number % 4] for number in range(AT_ONCE)]
     ended = crowd.at_once([("ensemble", "a", "b", "--method", one, "--json") for one in methods])
     files = [json.loads(one.stdout)["submission"] for one in ended if not one.code]
@@ -186,7 +185,7 @@ def ensembled(crowd: Crowd, chance: random.Random) -> list[str]:
 
 
 def submitted(crowd: Crowd, chance: random.Random) -> list[str]:
-    """Five files, each sent once."""
+    """Check that five files are sent once each."""
     folder, before = crowd.place / "submissions", len(crowd.kaggle.submissions)
     for number in range(5):
         submission(folder / f"s{number}.csv", run="a", first=number + 1)
@@ -200,12 +199,12 @@ def submitted(crowd: Crowd, chance: random.Random) -> list[str]:
 
 
 def fetched(crowd: Crowd, chance: random.Random) -> list[str]:
-    """One fetches, the others are told that it does, or fetch again after it."""
+    """Check that one process fetches and the others report that, or fetch after it."""
     ended = crowd.at_once([("fetch", "--force")] * AT_ONCE)
     due = competition_files(n_train=200)
     bad = crowd.ill(ended)
     if all(one.code for one in ended):
-        bad.append("nobody could fetch")
+        bad.append("no process could fetch")
     return bad + [
         f"{name} is another"
         for name, content in due.items()
@@ -214,7 +213,7 @@ def fetched(crowd: Crowd, chance: random.Random) -> list[str]:
 
 
 def tuned(crowd: Crowd, chance: random.Random) -> list[str]:
-    """As many trials as were asked for, whoever made them."""
+    """Check that all processes together make the requested number of trials."""
     words = (*TUNE, "--trials", str(TRIALS), "--name", "crowd", "--json")
     ended = crowd.at_once([words] * AT_ONCE)
     bad = crowd.ill(ended) + _exactly(AT_ONCE, ended)
@@ -226,7 +225,7 @@ def tuned(crowd: Crowd, chance: random.Random) -> list[str]:
 
 
 def together(crowd: Crowd, chance: random.Random) -> list[str]:
-    """One of each."""
+    """Run one command of each kind together."""
     submission(crowd.place / "submissions" / "last.csv", run="a", first=7)
     words: list[tuple[str, ...]] = [
         (*TRAIN, "--folds", "2"),

@@ -1,4 +1,4 @@
-"""Every call to Kaggle and OpenML × everything that can go wrong with its answer."""
+"""Every call to Kaggle and OpenML × every fault of its response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHORT = "fewer bytes than are due"
 
 @dataclass(frozen=True)
 class Call:
-    """One call, the command that makes it, and the credential it is made with."""
+    """An API call, the command that makes it, and the credential in use."""
 
     name: str
     command: str
@@ -28,7 +28,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Case:
-    """A call that meets a fault, so often in a row; ``mends``: waited out, it must succeed."""
+    """A call that fails several times in a row; if ``mends``, retries must succeed."""
 
     call: Call
     label: str
@@ -60,17 +60,17 @@ CALLS = (
     Call("blob", PULL),
     *(Call(name, OPENML) for name in OPENML_CALLS),
 )
-# Asked once only, because asking again might do it twice.
+# Not retried, because a retry might do it twice.
 ONCE_ONLY = {"CreateSubmission", "SaveKernel"}
 PASSING = {
-    *("dropped at a random byte", "reset", "silent for ever", "408", "429", "500", "503"),
+    *("dropped at a random byte", "reset", "no response", "408", "429", "500", "503"),
     *("429, Retry-After: 0.2", "502, a web page", "200, a web page", "half a JSON"),
     *(SHORT, "more bytes announced than sent", "a slow trickle"),
 }
 
 
 def faults(rng: random.Random, elsewhere: str, *, is_file: bool) -> dict[str, Fault]:
-    """What goes wrong, by name; ``elsewhere`` is another host's address."""
+    """Return the faults by name; ``elsewhere`` is the address of another host."""
 
     def status(code: int, **headers: str) -> Fault:
         pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
@@ -80,7 +80,7 @@ def faults(rng: random.Random, elsewhere: str, *, is_file: bool) -> dict[str, Fa
         "nobody listens": Fault("gone"),
         "dropped at a random byte": Fault("drop", at=rng.randrange(90_000 if is_file else 60)),
         "reset": Fault("reset"),
-        "silent for ever": Fault("silent"),
+        "no response": Fault("silent"),
         "a slow trickle": Fault("trickle"),
         **{str(code): status(code) for code in (400, 401, 403, 404, 408, 429, 500, 503)},
         "429, Retry-After: 0.2": status(429, Retry_After="0.2"),
@@ -94,26 +94,26 @@ def faults(rng: random.Random, elsewhere: str, *, is_file: bool) -> dict[str, Fa
         "a redirect loop": Fault("loop"),
         "302 to another host": Fault("elsewhere", 302, to=elsewhere),
         "307 to another host": Fault("elsewhere", 307, to=elsewhere),
-        "302 to where nobody listens": Fault("elsewhere", 302, to=f"{DEAD}/x"),
+        "302 to a closed port": Fault("elsewhere", 302, to=f"{DEAD}/x"),
     }
 
 
 def cases(seed: int, elsewhere: str) -> Iterator[Case]:
-    """Every call × every fault: once in a row or always, as the seed has it; some both."""
+    """Yield every call × every fault, once or permanently, as the seed decides."""
     rng = random.Random(seed)
     for call in CALLS:
         found = faults(rng, elsewhere, is_file=call.name in ("blob", "download"))
         if call.name in ONCE_ONLY:
-            # The answer is lost, but what was asked for is done.
+            # The request is executed, but its response is lost.
             found["done, then reset"] = Fault("lost")
-            found["done, then silent"] = Fault("silent", done=True)
+            found["done, then no response"] = Fault("silent", done=True)
             found["done, then a web page"] = Fault("html", 502, done=True)
             found["done, then 500"] = Fault("status", 500, done=True)
             found["done, then 307 to another host"] = Fault(
                 "elsewhere", 307, to=elsewhere, done=True
             )
         if call.name == "StartSubmissionUpload":
-            found["an address where nobody listens"] = Fault("refused")
+            found["a closed port"] = Fault("refused")
         for label, fault in found.items():
             both = call.name in ONCE_ONLY or call.name in ("blob", "upload")
             often = (1, ALWAYS) if both else (rng.choice((1, ALWAYS)),)
@@ -124,7 +124,7 @@ def cases(seed: int, elsewhere: str) -> Iterator[Case]:
                     and call.name not in ONCE_ONLY
                     and call.command != OPENML
                     and not (call.name == "blob" and label == "a slow trickle")
-                    # The size of a notebook's manifest is not known: one that is cut is damaged.
+                    # A notebook's manifest has no known size: a truncated one is damaged.
                     and not (call.command == PULL and label in ("half a JSON", SHORT))
                 )
                 yield Case(call, label, fault, times, mends)

@@ -1,4 +1,4 @@
-"""What strangers upload instead of a drawn digit."""
+"""Hostile uploads in place of a drawn digit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANY, FEW = 200, 20
 
 
 def uploads(rng: random.Random, *, quick: bool) -> dict[str, list[bytes]]:
-    """Kind → bodies, each of which must be refused."""
+    """Return kind → bodies, each of which must be refused."""
     whole = {kind: encode(draw_digit(4, 200).convert("L"), kind) for kind in KINDS}
     return {
         "no picture": _no_pictures(rng),
@@ -52,7 +52,7 @@ def _no_pictures(rng: random.Random) -> list[bytes]:
 
 
 def _cut(rng: random.Random, whole: bytes) -> bytes:
-    """At most three quarters of it: what is left off a file's end may be padding."""
+    """Truncate to at most three quarters, because the end of a file may be padding."""
     return whole[: rng.randrange(len(whole) * 3 // 4)]
 
 
@@ -73,7 +73,7 @@ def _bombs() -> list[bytes]:
         encode(flat, "TIFF", compression="group4"),
         encode(flat, "GIF"),
         encode(progressive, "JPEG", progressive=True),
-        # A chunk of text that unpacks to a gigabyte.
+        # A text chunk that decompresses to a gigabyte.
         _png(28, 28, before=_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8), 9))),
     ]
 

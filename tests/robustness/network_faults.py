@@ -1,7 +1,8 @@
-"""Faults on the wire: the real ``kd`` and the real clients against servers that fail.
+"""Network faults: the real ``kd`` and the real clients against failing servers.
 
-Each case is a process of ``kd`` (forked, see ``runners``) in a folder of its own with a Kaggle of
-its own on the loopback. Time-outs are cut from 30 s to half a second; many cases wait at once.
+Each case is a process of ``kd`` (forked by ``runners``) in a folder of its own with its own fake
+Kaggle on the loopback. Time-outs are shortened from 30 s to half a second; many cases run in
+parallel.
 """
 
 from __future__ import annotations
@@ -15,10 +16,8 @@ from pathlib import Path
 
 from kaggle_digits.kaggle_api.submission_log import read_log
 from kaggle_digits.kaggle_notebooks.script import JobSpec, make_script, pack_source
-from tests.robustness.rows import Row
-from tests.robustness.runners import Runners
-from tests.robustness.wire_cases import SUBMIT, Case, cases
-from tests.robustness.wire_judge import (
+from tests.robustness.network_cases import SUBMIT, Case, cases
+from tests.robustness.network_checks import (
     FILES,
     RUN,
     SECONDS,
@@ -28,6 +27,8 @@ from tests.robustness.wire_judge import (
     attempt,
     judged,
 )
+from tests.robustness.report import Row
+from tests.robustness.runners import Runners
 from tests.support.competition_files import data_folder, submission
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.kernels import Session, run_script
@@ -39,8 +40,8 @@ Prepare = Callable[[Place], None]
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
-    """Every call × every fault; what stands in the way before any call; where credentials went."""
-    pack_source()  # once, for all that are forked from here
+    """Yield rows for every call × every fault, earlier faults, and redirected credentials."""
+    pack_source()  # once, for all forked processes
     with Runners(AT_ONCE) as runners:
         left = left_by_a_session(work / "session")
         with OtherHost() as elsewhere:
@@ -65,8 +66,8 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
             ]
             told = sum(any(secret.encode() in one for secret in SECRETS) for one in heard)
             yield Row(
-                "wire",
-                "requests that another host got by a redirect",
+                "network_faults",
+                "requests redirected to another host",
                 len(heard),
                 told,
                 f"{told} of them with a credential",
@@ -74,22 +75,24 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
 
 
 def row(tried: str, verdicts: list[Verdict]) -> Row:
-    """A row for verdicts of one kind."""
+    """Return the row for verdicts of one kind."""
     well = sum(verdict.code == 0 for verdict in verdicts)
     slowest = max((verdict.seconds for verdict in verdicts), default=0.0)
     figures = f"{well} got through, {len(verdicts) - well} explained; slowest {slowest:.1f} s"
-    return Row("wire", tried, len(verdicts), sum(bool(v.broken) for v in verdicts), figures)
+    return Row(
+        "network_faults", tried, len(verdicts), sum(bool(v.broken) for v in verdicts), figures
+    )
 
 
 def complain(name: str, verdict: Verdict) -> None:
-    """What was wrong, on stderr."""
+    """Print what was wrong to stderr."""
     if verdict.broken:
         said = f"{name}: {'; '.join(verdict.broken)} | {verdict.line}"
         print(f"BAD {said} ({verdict.seconds:.1f} s)", file=sys.stderr, flush=True)
 
 
 def left_by_a_session(folder: Path) -> Session:
-    """What the script of ``kd remote push`` leaves at Kaggle, really run once."""
+    """Run the script of ``kd remote push`` once and return the files it leaves."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     options = ("--folds", "2")
     order = JobSpec("ab12", RUN, "linear", None, options, gpu=False, internet=False, hours=1)
@@ -99,7 +102,7 @@ def left_by_a_session(folder: Path) -> Session:
     return session
 
 
-# What stands in the way before any call, or comes without a fault on the wire.
+# Problems before any call, or without a network fault.
 
 
 def _no_credential(place: Place) -> None:
@@ -156,15 +159,17 @@ def _never_scored(place: Place) -> None:
     place.env["KD_KAGGLE_TIMEOUT"] = str(SECONDS / 5)
 
 
-ODD: dict[str, tuple[Prepare, bool | None]] = {  # and whether it must succeed; None: either
+ODD: dict[
+    str, tuple[Prepare, bool | None]
+] = {  # and whether it must succeed; None if both are allowed
     "no credential": (_no_credential, False),
     "a name without a key": (_half_a_credential, False),
     "a damaged kaggle.json": (_damaged_kaggle_json, False),
     "a wrong token beside a good key": (_wrong_token, False),
     "a token with its line end": (_odd_token, False),
-    "a key of no known letters": (_odd_key, False),
+    "a key with non-ASCII letters": (_odd_key, False),
     "no home": (_no_home, None),
-    "a proxy's address that is none": (_odd_proxy, False),
+    "an invalid proxy address": (_odd_proxy, False),
     "all well": (lambda place: None, True),
 }
 ODD_SUBMISSIONS: dict[str, tuple[Prepare, bool | None]] = ODD | {
@@ -175,7 +180,7 @@ ODD_SUBMISSIONS: dict[str, tuple[Prepare, bool | None]] = ODD | {
 
 
 def odd(work: Path, runners: Runners) -> Iterator[Verdict]:
-    """Each of them, fetching and submitting."""
+    """Run each of them with fetch and submit."""
     for words, kinds in ((("fetch",), ODD), (("submit", "--wait", "--yes"), ODD_SUBMISSIONS)):
         for name, (prepare, due) in kinds.items():
             with FakeKaggle(FILES) as kaggle:
@@ -190,6 +195,6 @@ def odd(work: Path, runners: Runners) -> Iterator[Verdict]:
                     found.broken.append(f"exit code {found.code}")
                 confirmed = [e for e in read_log(place.submissions) if e.ref]
                 if len(confirmed) != len(kaggle.submissions) - earlier:
-                    found.broken.append("the log is not true")
+                    found.broken.append("the log is wrong")
                 complain(f"kd {words[0]}, {name}", found)
                 yield found

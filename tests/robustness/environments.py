@@ -1,4 +1,4 @@
-"""Surroundings that a shell, a service or a container may hand over to a command."""
+"""Run commands in unusual environments: variables, locales, closed streams, odd folder names."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.robustness.file_integrity import broken, visible
 from tests.robustness.kd import SECONDS_AT_MOST, Ended
-from tests.robustness.rows import Row
-from tests.robustness.whole import broken, visible
+from tests.robustness.report import Row
 
 ODD_NAME = "mit Leerzeichen, Übung & größer 数字"
 KD = f'"{sys.executable}" -m kaggle_digits'
 PICTURE, AT_ONCE = "picture.png", 2
-# Where no settings can be kept, the kaggle client must be given another folder.
+# Without a writable home, the kaggle client needs another folder for its settings.
 REMEDY = "set KAGGLE_CONFIG_DIR"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A surrounding.
+    """An environment in which commands are run.
 
     Attributes:
-        name: for the table.
-        shell: what bash is told, with {kd} for the command.
-        env: variables; None takes one away.
-        folder: name of the folder.
-        silent: whether nothing can be said on stdout or stderr.
-        may_fail: whether a failure that is explained, or cannot be, is right: there is nowhere to
-            write the result to.
+        name: its name in the table.
+        shell: the line given to bash, with {kd} for the command.
+        env: environment variables; None unsets one.
+        folder: name of the working folder.
+        silent: whether the command cannot print errors.
+        may_fail: whether the command may fail because it cannot write its result.
     """
 
     name: str
@@ -54,9 +53,9 @@ C_LOCALE: dict[str, str | None] = {
 PLACES = (
     Place("HOME unset", env={"HOME": None}),
     Place("a HOME that does not exist", env={"HOME": "/nonexistent/home"}),
-    Place("a HOME that is no folder", env={"HOME": "/dev/null"}),
+    Place("a HOME that is not a folder", env={"HOME": "/dev/null"}),
     Place("locale C", env=C_LOCALE),
-    Place("a path with spaces and letters of many kinds", folder=ODD_NAME),
+    Place("a path with spaces and non-ASCII letters", folder=ODD_NAME),
     Place("both of these", env=C_LOCALE, folder=ODD_NAME),
     Place("Latin-1", env={"PYTHONIOENCODING": "latin-1"}),
     Place("stdin closed", "{kd} <&-"),
@@ -65,9 +64,11 @@ PLACES = (
     Place("all three closed", "{kd} <&- >&- 2>&-", silent=True),
     Place("stdout full", "{kd} >/dev/full", may_fail=True),
     Place("stderr full", "{kd} 2>/dev/full", silent=True),
-    Place("a reader of stdout that has seen enough", "set -o pipefail; {kd} | head -c 1"),
-    Place("a reader of both that has seen enough", "set -o pipefail; {kd} 2>&1 | head -c 1"),
-    Place("a reader that is slow to begin", "set -o pipefail; {kd} | (sleep 3; cat)"),
+    Place("stdout closed early by its reader", "set -o pipefail; {kd} | head -c 1"),
+    Place(
+        "stdout and stderr closed early by their reader", "set -o pipefail; {kd} 2>&1 | head -c 1"
+    ),
+    Place("a reader of stdout that starts late", "set -o pipefail; {kd} | (sleep 3; cat)"),
     Place("no folder for temporary files", env={"TMPDIR": "/nonexistent"}),
 )
 COMMANDS: tuple[tuple[str, ...], ...] = (
@@ -91,9 +92,9 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 
 
 def odd_places(template: Path, work: Path, env: dict[str, str], *, quick: bool) -> Iterator[Row]:
-    """One row a surrounding: every command in it."""
+    """Yield one row per environment."""
     for number, place in enumerate(PLACES):
-        # Every third command, so that each meets every kind of surrounding.
+        # A third of the commands per environment (an eighth if quick), so that all are covered.
         commands = COMMANDS[number % 8 :: 8] if quick else COMMANDS[number % 3 :: 3]
 
         def tried(words: tuple[str, ...], place: Place = place) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether every file in a folder is whole: parsed to its end, by its kind."""
+"""Check that every file in a folder is complete, by parsing it according to its suffix."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kaggle_digits.data.submission_csv import read_ids
 from kaggle_digits.kaggle_api.submission_log import LOG_NAME, read_log
 
 FOLDERS = ("data", "runs", "submissions", "exports")
-# TensorFlow Lite's mark stands behind the first four bytes of a model.
+# The magic bytes of a TensorFlow Lite model follow its first four bytes.
 LITE_MARK, PNG_MARK, PNG_END = b"TFL3", b"\x89PNG", b"IEND\xaeB`\x82"
 
 
 def broken(place: Path) -> list[str]:
-    """What is not whole in data/, runs/, submissions/ below ``place``, one line each.
+    """Return one line per damaged file in data/, runs/, submissions/ and exports/ of ``place``.
 
-    Hidden left-overs (``.….part…``, locks, what a fetch has begun) are no files of the user's.
+    Hidden files (``.….part…``, locks, partial downloads) are not checked.
     """
     found = []
     for path in sorted(visible(place)):
@@ -36,7 +36,7 @@ def broken(place: Path) -> list[str]:
 
 
 def visible(place: Path) -> Iterator[Path]:
-    """Every file that is not hidden and does not lie in a hidden folder."""
+    """Yield every file that is neither hidden nor in a hidden folder."""
     for folder in FOLDERS:
         for path in (place / folder).rglob("*"):
             if path.is_file() and not any(
@@ -46,7 +46,7 @@ def visible(place: Path) -> Iterator[Path]:
 
 
 def leftovers(place: Path) -> list[str]:
-    """What is left half written; all of it hidden."""
+    """Return the paths of temporary files, which are all hidden."""
     return [
         str(path.relative_to(place))
         for folder in FOLDERS
@@ -63,11 +63,11 @@ def _check(path: Path) -> None:
         _table(path)
     elif path.suffix == ".csv":
         try:
-            read_ids(path)  # a submission's form but for the labels
+            read_ids(path)  # the format of a submission, except for the labels
         except DigitsError as error:
             raise ValueError(str(error)) from error
     elif check is None:
-        raise ValueError("a kind that nobody expected")
+        raise ValueError("unexpected suffix")
     else:
         check(path)
 
@@ -75,7 +75,7 @@ def _check(path: Path) -> None:
 def _table(path: Path) -> None:
     content = path.read_bytes()
     if not content.endswith(b"\n"):
-        raise ValueError("cut off")
+        raise ValueError("truncated")
     rows = list(csv.reader(io.StringIO(content.decode())))
     if len(rows) < 2 or {len(row) for row in rows} != {len(rows[0])}:
         raise ValueError("rows of different lengths")
@@ -112,20 +112,20 @@ def _not_empty(path: Path) -> None:
 
 def _page(path: Path) -> None:
     if not path.read_text(encoding="utf-8").rstrip().endswith("</html>"):
-        raise ValueError("cut off")
+        raise ValueError("truncated")
 
 
 def _picture(path: Path) -> None:
     content = path.read_bytes()
     if not (content.startswith(PNG_MARK) and content.endswith(PNG_END)):
-        raise ValueError("cut off")
+        raise ValueError("truncated")
 
 
 def _lite(path: Path) -> None:
     from kaggle_digits.models.litert import LiteRTClassifier
 
     if path.read_bytes()[4:8] != LITE_MARK:
-        raise ValueError("no model")
+        raise ValueError("not a TensorFlow Lite model")
     LiteRTClassifier(path)
 
 

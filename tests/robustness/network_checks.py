@@ -1,4 +1,4 @@
-"""One case: a folder, a Kaggle that fails, ``kd``, and what must hold afterwards."""
+"""Run one case: a folder, a failing fake Kaggle, ``kd``, and checks of the result."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from kaggle_digits.kaggle_api.submission_log import (
     update_log,
 )
 from kaggle_digits.kaggle_notebooks import push_record
+from tests.robustness.network_cases import FETCH, OPENML, PULL, PUSH, STATUS, SUBMIT, Case
 from tests.robustness.runners import KILLED, Ended, Runners, clean
-from tests.robustness.wire_cases import FETCH, OPENML, PULL, PUSH, STATUS, SUBMIT, Case
 from tests.support.competition_files import competition_files, data_folder, submission
 from tests.support.kaggle_server import KEY, REFRESH, TOKEN, USERNAME, FakeKaggle
 from tests.support.kernels import Session, answering
 from tests.support.openml_server import FakeOpenML
 
-SECONDS, SECONDS_OF_OPENML = 0.5, 0.1  # of silence that are borne, of 30
+SECONDS, SECONDS_OF_OPENML = 0.5, 0.1  # time-out in seconds, instead of 30
 MOST_SECONDS = 40.0
 RUN = "far"
 BASIC = base64.b64encode(f"{USERNAME}:{KEY}".encode()).decode()
 SECRETS = (KEY, TOKEN, REFRESH, BASIC)
-# Words of a next step; every message has some.
+# Every message must name a next step; these patterns recognise one.
 NEXT = re.compile(r"kd \w|https://|again|try |look at|pip install|--\w|wait |; run |; set ")
 FILES = competition_files()
 
 
 @dataclass
 class Verdict:
-    """What was found wrong, what ``kd`` said last, and how it ended."""
+    """The problems found, the last line that ``kd`` printed, and its exit code."""
 
     code: int
     seconds: float
     line: str
     broken: list[str] = field(default_factory=list)
-    strangers: list[bytes] = field(default_factory=list)  # requests that a redirect led away
+    strangers: list[bytes] = field(default_factory=list)  # requests redirected to another host
 
 
 def login(home: Path) -> None:
-    """What ``kaggle auth login`` leaves, its access token past its time."""
+    """Write what ``kaggle auth login`` leaves, with an expired access token."""
     (home / ".kaggle").mkdir(parents=True, exist_ok=True)
     kept = {"refresh_token": REFRESH, "access_token": "", "username": USERNAME, "scopes": []}
     (home / ".kaggle" / "credentials.json").write_text(json.dumps(kept))
 
 
 class Place:
-    """A working folder, its home and its Kaggle."""
+    """A working folder, its home and its fake Kaggle."""
 
     def __init__(self, folder: Path, kaggle: FakeKaggle, runners: Runners, credential: str) -> None:
         self.folder, self.kaggle, self._runners = folder, kaggle, runners
@@ -90,7 +90,7 @@ COMMANDS = {
 
 
 def attempt(case: Case, folder: Path, runners: Runners, left: Session) -> Verdict:
-    """Prepare, break, run, judge; then mend, run again, judge again."""
+    """Prepare, break, run and check; then repair, run again and check again."""
     if case.call.command == OPENML:
         return _openml(case, folder, runners)
     with FakeKaggle(FILES) as kaggle:
@@ -111,7 +111,7 @@ def attempt(case: Case, folder: Path, runners: Runners, left: Session) -> Verdic
 
 
 def judged(ended: Ended, *, mends: bool = False) -> Verdict:
-    """What must hold whatever was asked for."""
+    """Yield violations of what must hold for every command."""
     lines = [line for line in ended.err.splitlines() if line.startswith("error:")]
     shown = lines or ended.out.strip().splitlines() or [""]
     found = Verdict(ended.code, ended.seconds, shown[-1])
@@ -129,7 +129,7 @@ def judged(ended: Ended, *, mends: bool = False) -> Verdict:
     if lines and not NEXT.search(lines[-1]):
         found.broken.append("no next step")
     if ended.code and ended.out:
-        found.broken.append("chatter on stdout")
+        found.broken.append("unexpected output on stdout")
     if mends and ended.code:
         found.broken.append("not waited out")
     return found
@@ -156,7 +156,7 @@ def _prepare(case: Case, place: Place) -> None:
 
 
 def _true(command: str, ended: Ended, place: Place) -> list[str]:
-    """Files are whole or absent, and success means that it was done."""
+    """Check that files are complete or absent, and that success means it was done."""
     broken = _files(place, FILES, finished=ended.code == 0 and command == FETCH)
     if command == SUBMIT:
         entries, sent = read_log(place.submissions), len(place.kaggle.submissions)
@@ -181,7 +181,7 @@ def _true(command: str, ended: Ended, place: Place) -> list[str]:
         if ended.code == 0 and not (pushed and versions):
             broken.append("success without a notebook")
     if command == STATUS and ended.code == 0 and "complete" not in ended.out:
-        broken.append("another state was said")
+        broken.append("another state was printed")
     if command == PULL:
         broken += _run_is_whole(place, due=ended.code == 0)
     return broken
@@ -197,7 +197,7 @@ def _files(place: Place, due: dict[str, bytes] | None, *, finished: bool) -> lis
 
 
 def _run_is_whole(place: Place, *, due: bool) -> list[str]:
-    """Each file of a pulled run has the size and bytes that the session gave it, or none stands."""
+    """Check that a pulled run is identical to the session's files, or absent."""
     run = place.runs / RUN
     if not run.is_dir():
         return ["success without a run"] if due else []
@@ -208,12 +208,12 @@ def _run_is_whole(place: Place, *, due: bool) -> list[str]:
     for name, facts in told.items():
         path = run / name
         if not path.is_file() or (name != "config.json" and path.stat().st_size != facts["bytes"]):
-            broken.append(f"{name} of the run is not whole")
+            broken.append(f"{name} of the run is not complete")
     return broken
 
 
 def _ends_well(command: str, place: Place) -> list[str]:
-    """With Kaggle well again the same command, typed again, brings it to its end, once."""
+    """Check that the same command succeeds once Kaggle works again, without doing it twice."""
     if command == PUSH:
         versions = sum(map(len, place.kaggle.notebooks.values()))
         if push_record.read(place.runs, RUN) is None:
@@ -221,7 +221,7 @@ def _ends_well(command: str, place: Place) -> list[str]:
             return [] if again.code == 0 and versions == 0 else ["cannot be pushed again"]
         status = place.kd(*COMMANDS[STATUS])
         fine = status.code == (0 if versions else 1)
-        return [] if fine else [f"what became of the push is not said: {status.err}"]
+        return [] if fine else [f"the fate of the push is not reported: {status.err}"]
     for _ in range(8):
         named = ("dense-1.csv",) if command == SUBMIT and place.kaggle.submissions else ()
         again = place.kd(*COMMANDS[command], *named)
@@ -233,7 +233,7 @@ def _ends_well(command: str, place: Place) -> list[str]:
         sent = len(place.kaggle.submissions)
         if sent == 1 and [e.status for e in entries] == [COMPLETE]:
             return []
-        time.sleep(4 * SECONDS / 4)  # as long as a lost submission may take to be listed
+        time.sleep(4 * SECONDS / 4)  # as long as it may take until Kaggle lists a submission
     return [f"{sent} sent, log: {[e.status for e in entries]}, {again.err[-200:]}"]
 
 
