@@ -77,10 +77,10 @@ def measure(once: Callable[[int], None], times: int) -> list[float]:
 
 
 def _held() -> float:
-    """MB of memory of its own, without the pages of libraries.
+    """Return the MB of private memory, without the shared pages of libraries.
 
-    Those are shared: they count for more when another process ends, and for nothing when the
-    kernel takes them away for a while.
+    The share of shared pages depends on other processes, and the kernel may drop them for a
+    while.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
