@@ -155,7 +155,7 @@ def test_any_cell_is_read_as_its_number_or_refused(cell: str, place: int) -> Non
 @pytest.mark.parametrize("name", CASES)
 def test_random_files_agree_with_the_reference_reader(name: str, tmp_path: Path) -> None:
     row = run(name, 80, 1, tmp_path / name)
-    assert not row.bad, row.figures
+    assert not row.bad, row.measured
     assert row.times == 80
 
 

@@ -31,7 +31,7 @@ def test_kd_fetch(tmp_path: Path) -> None:
         fetched(tmp_path, "sound", [sound]),
     ]
     assert [row.bad for row in rows] == [0] * len(rows), rows
-    assert rows[-1].figures.startswith("1 taken")
+    assert rows[-1].measured.startswith("1 taken")
 
 
 def test_kd_remote_pull(tmp_path: Path) -> None:
