@@ -239,14 +239,14 @@ class TestPath:
         link.external_attr = 0o120777 << 16
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(link, "/etc/passwd")
-        with pytest.raises(DataError, match="holds a link"):
+        with pytest.raises(DataError, match="contains a link"):
             fetch(str(path), data)
 
     @pytest.mark.parametrize("kind", ["zip", "gz"])
     def test_bombs(
         self, tmp_path: Path, data: Path, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(archive_source, "LARGEST", 1 << 20)
+        monkeypatch.setattr(archive_source, "MAX_SIZE", 1 << 20)
         bomb = {**competition_files(), "train.csv": b"0" * (3 << 20)}
         path = tmp_path / "bomb.zip"
         if kind == "zip":
@@ -281,7 +281,7 @@ class TestPath:
     def test_missing_member(self, tmp_path: Path, data: Path) -> None:
         path = tmp_path / "a.zip"
         path.write_bytes(zipped({"train.csv": b"x"}))
-        with pytest.raises(DataError, match=r"holds no test\.csv"):
+        with pytest.raises(DataError, match=r"contains no test\.csv"):
             fetch(str(path), data)
 
     def test_unknown_source(self, data: Path) -> None:
