@@ -1,4 +1,4 @@
-"""kd classify."""
+"""kd classify: predict the digit in a picture file."""
 
 from __future__ import annotations
 
@@ -10,35 +10,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import RUNS, RunsDir, Svg
+from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.inference.classify import Answer
 
-STDIN, STEPS = "-", "-steps"
+STDIN, STEPS_SUFFIX = "-", "-steps"
 
 
 def classify(
     pictures: Annotated[
         list[str],
-        typer.Argument(metavar="PICTURE…", help="Files of any kind, whole folders, - for stdin."),
+        typer.Argument(metavar="PICTURE…", help="Image files, folders, or - for standard input."),
     ],
     *,
-    run: Annotated[
-        str | None, typer.Option("--run", help="Read with this run; without it with the best.")
-    ] = None,
+    run: Annotated[str | None, option("Run to predict with; default: the most accurate.")] = None,
     show: Annotated[
-        bool, typer.Option("--show", help="Save a picture of each step as NAME-steps.png here.")
+        bool, option("Plot the preprocessing steps into NAME-steps.png in this folder.", "--show")
     ] = False,
-    svg: Svg = False,
-    runs_dir: RunsDir = RUNS,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON list and nothing else.")
-    ] = False,
+    svg: options.Svg = False,
+    runs_dir: options.RunsDir = options.RUNS,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Read the digit in a picture: drawn, photographed or scanned, on any paper."""
+    """Predict the digit in a picture: a drawing, a photo or a scan."""
     from threadpoolctl import threadpool_limits
 
     from kaggle_digits.imaging.loading import open_picture
@@ -46,68 +42,69 @@ def classify(
     from kaggle_digits.inference.reader import open_reader
 
     if svg and not show:
-        raise UsageError("--svg copies the pictures of --show; add --show, or leave out --svg")
-    named = list(_files(pictures))
+        raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")
+    named = list(_find_pictures(pictures))
     reader = open_reader(runs_dir, run)
-    found: list[dict[str, Any]] = []
-    unreadable = 0
+    results: list[dict[str, Any]] = []
+    failed = False
     for name, source in named:
         try:
-            # On pictures this small, more threads of linear algebra only wait for each other.
+            # With more BLAS threads, images this small only wait for synchronization.
             with threadpool_limits(1, "blas"):
-                said = "standard input" if name == STDIN else name
-                answer = read_picture(reader, open_picture(source, said))
+                shown_name = "standard input" if name == STDIN else name
+                answer = read_picture(reader, open_picture(source, shown_name))
         except DataError as error:
-            unreadable += 1
+            failed = True
             console.error(str(error))
-            found.append(_entry(name, None, str(error)))
+            results.append(_as_json(name, None, str(error)))
             continue
-        found.append(_entry(name, answer, answer.note))
+        results.append(_as_json(name, answer, answer.note))
         if not as_json:
-            console.echo(_line(name, answer))
+            console.echo(f"{name}: {_describe(answer)}")
         if show:
-            _save_steps(name, answer, svg=svg)
+            _plot_steps(name, answer, svg=svg)
     if as_json:
-        console.print_json(found)
+        console.print_json(results)
     elif run is None:
-        right = "" if reader.accuracy is None else f", {console.percent(reader.accuracy)} right"
-        console.note(f"read with run {reader.run}{right} on its held-out rows; another: --run NAME")
-    if unreadable:
+        accuracy = ""
+        if reader.accuracy is not None:
+            accuracy = f" ({console.percent(reader.accuracy)} on its held-out rows)"
+        console.note(f"predicted with run {reader.run}{accuracy}; to use another: --run NAME")
+    if failed:
         raise typer.Exit(1)
 
 
-def _files(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
-    """What each picture is called and where its bytes are; folders are gone through."""
+def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
+    """Yield the name and the path or bytes of each picture, including those in folders."""
     for name in pictures:
-        if not name:  # a shell's unset variable would mean the whole current folder
-            raise UsageError("an empty name is no picture; for all in this folder: kd classify .")
+        if not name:  # an unset shell variable must not mean the current folder
+            raise UsageError("a picture name is empty; for all in this folder: kd classify .")
         if name == STDIN:
             from kaggle_digits.imaging.loading import MAX_BYTES
 
-            yield name, sys.stdin.buffer.read(MAX_BYTES + 1)  # more is refused
-        elif Path(name).is_dir():  # what an earlier --show left there is not read
+            yield name, sys.stdin.buffer.read(MAX_BYTES + 1)  # one more than is accepted
+        elif Path(name).is_dir():
             from kaggle_digits.imaging.loading import list_pictures
 
-            inside = [path for path in list_pictures(Path(name)) if STEPS not in path.stem]
-            if not inside:
-                raise DataError(f"no picture in {name}; PNG, JPEG, GIF, BMP, TIFF or WebP are read")
-            yield from ((str(path), path) for path in inside)
+            paths = [path for path in list_pictures(Path(name)) if STEPS_SUFFIX not in path.stem]
+            if not paths:
+                raise DataError(
+                    f"no picture in {name}; put PNG, JPEG, GIF, BMP, TIFF or WebP files there"
+                )
+            yield from ((str(path), path) for path in paths)
         else:
             yield name, Path(name)
 
 
-def _line(name: str, answer: Answer) -> str:
+def _describe(answer: Answer) -> str:
     if answer.digit is None:
-        return f"{name}: {answer.note}"
-    assert answer.confidence is not None
+        return answer.note
     note = f"; {answer.note}" if answer.note else ""
-    return (
-        f"{name}: {answer.digit} ({console.percent(answer.confidence)} sure), "
-        f"or else {answer.runner_up}{note}"
-    )
+    confidence = console.percent(answer.confidence)
+    return f"{answer.digit} ({confidence} confidence), second choice {answer.runner_up}{note}"
 
 
-def _entry(name: str, answer: Answer | None, note: str) -> dict[str, Any]:
+def _as_json(name: str, answer: Answer | None, note: str) -> dict[str, Any]:
     return {
         "file": name,
         "digit": answer.digit if answer else None,
@@ -117,14 +114,15 @@ def _entry(name: str, answer: Answer | None, note: str) -> dict[str, Any]:
     }
 
 
-def _save_steps(name: str, answer: Answer, *, svg: bool) -> None:
+def _plot_steps(name: str, answer: Answer, *, svg: bool) -> None:
+    """Save the figure under a name that is not taken."""
     from kaggle_digits.plots import style
     from kaggle_digits.plots.digit_grids import preprocessing_steps
 
     stem = "stdin" if name == STDIN else Path(name).stem
-    numbers = itertools.chain([""], (f"-{k}" for k in itertools.count(2)))
-    # Pictures of one name, and what stands there already, keep apart.
-    path = next(p for n in numbers if not (p := Path(f"{stem}{STEPS}{n}.png")).exists())
-    with style.svg_copies(svg):
-        style.save(preprocessing_steps(Path(name).name, answer.steps, answer.probabilities), path)
+    suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    paths = (Path(f"{stem}{STEPS_SUFFIX}{suffix}.png") for suffix in suffixes)
+    path = next(path for path in paths if not path.exists())
+    with style.vector_copies(svg):
+        style.save(steps(Path(name).name, answer.steps, answer.probabilities), path)
     console.note(f"steps: {path}")

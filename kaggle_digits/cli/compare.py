@@ -1,62 +1,56 @@
-"""kd compare."""
+"""kd compare: compare runs on the rows that all of them held out."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
+from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
 
-if TYPE_CHECKING:
-    from kaggle_digits.evaluation.comparison import ComparedRun
+COLUMNS = (
+    *("run", "accuracy (95 % interval)", "log loss"),
+    *("only it correct", "only the best correct", "p (McNemar)"),
+)
 
 
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN…", help="Names of finished runs, two or more.")
+        list[str], typer.Argument(metavar="RUN RUN…", help="Two or more finished runs.")
     ],
     *,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="The picture; by default figures/compare.png in the first run's folder.",
-            show_default=False,
-        ),
+        option("Figure to write; default figures/compare.png of RUN.", "-o", "--output"),
     ] = None,
-    svg: Svg = False,
-    data_dir: DataDir = DATA,
-    runs_dir: RunsDir = RUNS,
-    as_json: AsJson = False,
+    svg: options.Svg = False,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Say which run is better on the rows that all held out, and whether it is chance."""
+    """Compare runs on the same held-out rows and test the difference."""
     from dataclasses import asdict
 
     from kaggle_digits.core.errors import UsageError
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.evaluation.comparison import compare_runs, conclusions
-    from kaggle_digits.evaluation.evaluate import FIGURES, load_oof
-    from kaggle_digits.plots import charts, style
+    from kaggle_digits.evaluation import comparison
+    from kaggle_digits.evaluation.evaluate import FIGURES
+    from kaggle_digits.evaluation.held_out import held_out
+    from kaggle_digits.plots import style
     from kaggle_digits.runs import store
 
     if output is not None and output.exists():
-        raise UsageError(f"{output} stands already; choose another name with -o")
+        raise UsageError(f"{output} already exists; choose another file with --output")
     dataset = load(data_dir)
     opened = [store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
-    found = compare_runs({run.name: load_oof(run, dataset) for run in opened}, dataset.labels)
-    picture = output or opened[0].path / FIGURES / "compare.png"
-    figure = charts.run_comparison(
-        [item.run for item in found],
-        [item.score for item in found],
-        [item.against_best for item in found],
-    )
-    with style.svg_copies(svg):
-        style.save(figure, picture)
-    words = conclusions(found)
+    predictions = {run.name: held_out(run, dataset) for run in opened}
+    compared = comparison.compare(predictions, dataset.labels)
+    figure = output or opened[0].path / FIGURES / "compare.png"
+    with style.vector_copies(svg):
+        style.save(comparison.draw(compared), figure)
+    conclusions = comparison.in_words(compared)
     if as_json:
         rows = [
             {
@@ -64,33 +58,20 @@ def compare(
                 **asdict(item.score),
                 "against_best": item.against_best and asdict(item.against_best),
             }
-            for item in found
+            for item in compared
         ]
-        console.print_json({"runs": rows, "words": words, "picture": str(picture)})
+        console.print_json({"runs": rows, "words": conclusions, "picture": str(figure)})
         return
-    _show_compared(found)
-    for line in words:
-        console.echo(line)
-    console.echo(f"picture: {picture}")
-
-
-def _show_compared(found: list[ComparedRun]) -> None:
-    from rich.table import Table
-
-    table = Table(
-        title=f"The same {found[0].score.n:,} held-out rows, best first", title_justify="left"
-    )
-    table.add_column("run")
-    for column in (
-        *("accuracy (95 % interval)", "log loss"),
-        *("only it right", "only the best right", "p (McNemar)"),
-    ):
-        table.add_column(column, justify="right")
-    for item in found:
-        parted = ["–"] * 3
-        if item.against_best:
-            parted = [f"{item.against_best.lost:,}", f"{item.against_best.gained:,}"]
-            parted.append(f"{item.against_best.p_value:.3g}")
+    table: list[list[object]] = []
+    for item in compared:
+        test: list[object] = [None] * 3
+        if item.against:
+            test = [f"{item.against.lost:,}", f"{item.against.gained:,}"]
+            test.append(f"{item.against.p_value:.3g}")
         accuracy = console.percent(item.score.accuracy, item.score.ci95)
-        table.add_row(console.safe(item.run), accuracy, f"{item.score.log_loss:.4f}", *parted)
-    console.print_table(table)
+        table.append([item.run, accuracy, f"{item.score.log_loss:.4f}", *test])
+    title = f"The same {compared[0].score.n:,} held-out rows, best first"
+    console.show_table(COLUMNS, table, title=title, numeric=COLUMNS[1:])
+    for line in conclusions:
+        console.echo(line)
+    console.echo(f"figure: {figure}")

@@ -1,4 +1,4 @@
-"""What the command line prints, and where: results on stdout, all else on stderr."""
+"""Print results to stdout and everything else to stderr, without credentials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -21,10 +21,8 @@ DEBUG_VARIABLE = "KD_DEBUG"
 
 
 class _Console(Console):
-    """rich's own ends the process where a pipe is broken."""
-
     def on_broken_pipe(self) -> None:
-        """Leave that to whoever printed."""
+        """Raise, because rich would exit the process."""
         raise BrokenPipeError
 
 
@@ -33,22 +31,12 @@ err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def debugging() -> bool:
-    """Whether --debug was given: tracebacks shown, TensorFlow's own words let through."""
+    """Return whether --debug was given: show tracebacks and the output of TensorFlow."""
     return bool(os.environ.get(DEBUG_VARIABLE))
 
 
-def safe(text: str) -> str:
-    """``text`` without markup or control characters of its own; line ends stay."""
-    return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
-
-
-def cell(value: object) -> str:
-    """What a file said, as it may stand in a table: on one line, without markup of its own."""
-    return " ".join(safe(str(value)).split())
-
-
 def redact(text: str) -> str:
-    """``text`` without what stands in a credential's place."""
+    """Return ``text`` without credentials."""
     from kaggle_digits.kaggle_api import redaction
 
     return redaction.redact(text)
@@ -56,10 +44,10 @@ def redact(text: str) -> str:
 
 @contextlib.contextmanager
 def redacted_tracebacks() -> Iterator[None]:
-    """Print what nobody caught, sieved, and exit with 1.
+    """Print the traceback of an uncaught exception without credentials, then exit with 1.
 
-    A traceback repeats what packages put into their exceptions, such as the header with the token
-    or the proxy's address with its password.
+    Packages put request headers with the token, or a proxy's address with its password, into the
+    messages of their exceptions.
     """
     try:
         yield
@@ -68,32 +56,41 @@ def redacted_tracebacks() -> Iterator[None]:
         raise SystemExit(1) from None
 
 
+def safe(text: str) -> str:
+    """Return ``text`` with rich markup escaped and control characters replaced, except newlines."""
+    return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
+
+
+def cell(value: object) -> str:
+    """Return ``value`` as one safe line for a table; None becomes a dash."""
+    return "–" if value is None else " ".join(safe(str(value)).split())
+
+
 def note(text: str) -> None:
-    """One line of news on stderr."""
-    _tell(safe(redact(text)), "dim")
+    """Print a line of information to stderr."""
+    _print_to_stderr(safe(redact(text)), "dim")
 
 
 def warn(text: str) -> None:
-    """One line of warning on stderr."""
-    _tell(f"[yellow]warning:[/yellow] {safe(redact(text))}")
+    """Print a warning to stderr."""
+    _print_to_stderr(f"[yellow]warning:[/yellow] {safe(redact(text))}")
 
 
 def error(text: str) -> None:
-    """One line on stderr that says what was wrong and what to type next."""
-    _tell(f"[bold red]error:[/bold red] {safe(' '.join(redact(text).split()))}")
+    """Print an error to stderr, as one line."""
+    _print_to_stderr(f"[bold red]error:[/bold red] {safe(' '.join(redact(text).split()))}")
 
 
-def _tell(text: str, style: str | None = None) -> None:
-    """Nobody listens, or the disk that stderr goes to is full: no reason to stop the work."""
+def _print_to_stderr(text: str, style: str | None = None) -> None:
     try:
         err.print(text, style=style)
-    except OSError:
+    except OSError:  # stderr is closed or its disk is full; the work can continue without it
         discard(sys.stderr)
 
 
 @contextlib.contextmanager
-def _results() -> Iterator[None]:
-    """What cannot be written to stdout is explained; a reader that has seen enough is none."""
+def _writing_results() -> Iterator[None]:
+    """Flush stdout after the block; explain a failure to write, except for a closed pipe."""
     try:
         yield
         sys.stdout.flush()
@@ -102,40 +99,65 @@ def _results() -> Iterator[None]:
     except OSError as error:
         discard(sys.stdout)
         raise StorageError(
-            f"the result cannot be written to standard output ({error.strerror or error}); what "
-            "was asked for is done: send its output elsewhere"
+            f"the result cannot be written to standard output ({error.strerror or error}); the "
+            "command itself is done: redirect its output to another place"
         ) from error
 
 
 def echo(text: str) -> None:
-    """One line of result on stdout."""
-    with _results():
+    """Print a line of the result to stdout."""
+    with _writing_results():
         out.print(safe(text))
 
 
+def show_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    numeric: Collection[str] = (),
+) -> None:
+    """Print a table to stdout.
+
+    Args:
+        columns: headings.
+        rows: the cells of each row; None is shown as a dash.
+        title: a line above the table.
+        numeric: headings of the columns to align right.
+    """
+    table = Table(title=title and cell(title), title_justify="left")
+    for column in columns:
+        justify = "right" if column in numeric else "left"
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*map(cell, row))
+    print_table(table)
+
+
 def print_table(table: Table) -> None:
-    """A table of results on stdout; never cut to the width of a pipe."""
+    """Print a rich table to stdout; if stdout is not a terminal, do not wrap its cells."""
     if not sys.stdout.isatty():
         out.width = 200
-    with _results():
+    with _writing_results():
         out.print(table)
 
 
 def print_json(value: Any) -> None:
-    """One JSON object and nothing else on stdout."""
+    """Print one JSON document to stdout."""
     text = json.dumps(value, indent=2, ensure_ascii=not supports_unicode(sys.stdout))
-    # json escapes a terminal's control characters below 32 only.
-    safe = "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
-    with _results():
-        sys.stdout.write(f"{safe}\n")
+    # json escapes control characters below 32 only; terminals obey others, too.
+    escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    with _writing_results():
+        sys.stdout.write("".join(escaped) + "\n")
 
 
-def _escaped(character: str) -> str:
-    return json.dumps(character)[1:-1]
+def number(value: float | None, form: str = ",") -> str | None:
+    """Format ``value`` by the format specification ``form``; None stays None."""
+    return None if value is None else format(value, form)
 
 
-def percent(accuracy: float | None, interval: tuple[float, float] | None = None) -> str:
-    """An accuracy as "97.65 % (97.14–98.07)"; a dash where there is none."""
+def percent(accuracy: float | None, interval: Sequence[float] | None = None) -> str:
+    """Format an accuracy from 0 to 1 as "97.65 % (97.14–98.07)"; None becomes a dash."""
     if accuracy is None:
         return "–"
     text = f"{100 * accuracy:.2f} %"
@@ -143,6 +165,11 @@ def percent(accuracy: float | None, interval: tuple[float, float] | None = None)
 
 
 def signed(value: float, form: str) -> str:
-    """A change as "+3" or "−0.0004"; "0" of that many places without a sign."""
+    """Format a difference as "+3" or "−0.0004"; a value that rounds to 0 has no sign."""
     text = format(value, f"+{form}")
     return text.replace("-", "−") if float(text) else text[1:]
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 epoch" or "2 epochs"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

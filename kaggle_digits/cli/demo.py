@@ -1,4 +1,4 @@
-"""kd demo: the whole way on data that needs no account and no network."""
+"""kd demo: all steps on a small data set, without an account or a network."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ STEPS = 5
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where everything is put.")] = Path("demo"),
+    folder: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
 ) -> None:
-    """Go the whole way on scikit-learn's digits: fetch, train, evaluate, predict, check."""
+    """Fetch, train, evaluate, predict and check on scikit-learn's small digits."""
     from kaggle_digits.cli.progress import TrainingProgress
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
@@ -31,41 +31,44 @@ def demo(
     started = time.perf_counter()
     data_dir, runs_dir, submissions_dir = (folder / d for d in ("data", "runs", "submissions"))
 
-    _step(1, "fetch", "scikit-learn's 1,797 small digits, in the competition's format")
+    _print_step(1, "fetch", "scikit-learn's 1,797 small digits, in the competition's format")
     fetch("sample", data_dir)
     dataset = load(data_dir)
-    console.echo(f"  {len(dataset.train):,} labelled and {len(dataset.test):,} unlabelled images")
+    console.echo(f"  {len(dataset.train):,} labelled and {len(dataset.test):,} test images")
 
-    _step(2, "train", "a dense network on nine tenths of the labelled rows")
+    _print_step(2, "train", "a dense network on 90 % of the labelled images")
     with TrainingProgress() as progress:
         run = train(dataset, RECIPES["dense"], Split(), runs_dir=runs_dir, callback=progress)
     metrics = run.metrics()
     accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
-    console.echo(f"  {accuracy} right on the {metrics['n_val']} rows held out (95 % interval)")
+    console.echo(
+        f"  {accuracy} of the {metrics['n_val']} held-out images classified correctly "
+        "(95 % interval)"
+    )
 
-    _step(3, "evaluate", "what it gets wrong, in figures and a page")
-    found = evaluate(run, dataset)
-    console.echo(f"  {found.report}")
+    _print_step(3, "evaluate", "metrics, figures and a report of the errors")
+    evaluation = evaluate(run, dataset)
+    console.echo(f"  {evaluation.report}")
 
-    _step(4, "predict", "the unlabelled images, each seen from five views")
+    _print_step(4, "predict", "the test images, each from five shifted views")
     path = submission_path(submissions_dir, run.name)
     write_run_submission(run, dataset, path, test=predict_test(run, dataset, 5))
     console.echo(f"  {path}")
 
-    _step(5, "check", "as Kaggle would, before anything is sent")
+    _print_step(5, "check", "the submission file, as Kaggle checks it")
     labels = read_submission(path, dataset.ids)
-    console.echo(f"  {len(labels)} rows, ids in order, every label a digit: a valid submission")
+    console.echo(f"  valid: {len(labels)} rows, ids in order, every label from 0 to 9")
 
-    console.echo(f"\nDone in {time.perf_counter() - started:.0f} s. A figure to look at:")
-    console.echo(f"  {found.figures['worst-mistakes']}")
-    console.echo("Next, with the competition's own 42,000 images:")
-    for command, why in (
+    console.echo(f"\nDone in {time.perf_counter() - started:.0f} s. One of the figures:")
+    console.echo(f"  {evaluation.figures['worst-mistakes']}")
+    console.echo("Next, with the competition's 42,000 images:")
+    for command, explanation in (
         ("kd fetch", "needs a Kaggle account; --source openml does not"),
-        ("kd train --model cnn", "a few minutes to 99 %"),
-        ("kd submit", "sends it and waits for nothing; --wait shows the score"),
+        ("kd train --model cnn", "99 % in a few minutes"),
+        ("kd submit", "sends the submission; add --wait to see the score"),
     ):
-        console.echo(f"  {command:<22} {why}")
+        console.echo(f"  {command:<22} {explanation}")
 
 
-def _step(number: int, name: str, what: str) -> None:
-    console.echo(f"[{number}/{STEPS}] {name}: {what}")
+def _print_step(number: int, name: str, description: str) -> None:
+    console.echo(f"[{number}/{STEPS}] {name}: {description}")

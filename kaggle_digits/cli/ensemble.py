@@ -7,46 +7,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import (
-    DATA,
-    RUNS,
-    SUBMISSIONS,
-    AsJson,
-    DataDir,
-    Force,
-    Output,
-    RunsDir,
-    SubmissionsDir,
-)
+from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from rich.table import Table
-
-    from kaggle_digits.data.dataset import Dataset
     from kaggle_digits.ensembling.ensemble import Ensemble
     from kaggle_digits.runs.run import Run
 
 
 def ensemble(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN…", help="Runs, or submission files ending .csv.")
+        list[str],
+        typer.Argument(metavar="RUN RUN…", help="Finished runs, or submission files (*.csv)."),
     ],
     *,
     method: Annotated[
-        str, typer.Option("--method", help="mean, vote, weighted or stack; files: vote.")
+        str,
+        option(
+            "mean (default) or vote; weighted or stack fit their weights on out-of-fold "
+            "predictions. Files can only vote.",
+            "--method",
+        ),
     ] = "mean",
-    output: Output = None,
-    force: Force = False,
-    data_dir: DataDir = DATA,
-    runs_dir: RunsDir = RUNS,
-    submissions_dir: SubmissionsDir = SUBMISSIONS,
-    as_json: AsJson = False,
+    output: options.Output = None,
+    force: options.Force = False,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Put several runs, or finished submissions, together; says how much each run adds."""
+    """Combine several runs or submissions, and measure how much each run adds."""
     from kaggle_digits.data.dataset import load
     from kaggle_digits.ensembling.ensemble import check_method, ensemble_runs
     from kaggle_digits.runs.store import open_run
@@ -72,11 +65,10 @@ def ensemble(
 
     path = output or next_free_path(submissions_dir, "ensemble")
     if any(name.endswith(".csv") for name in runs):
+        if method not in ("mean", "vote"):
+            raise UsageError(f"--method {method} needs runs; submission files can only vote")
         files = [Path(name) for name in runs]
-        scores, path = _vote_of_files(
-            files, method, path, resolve_path, data_dir=data_dir, submissions_dir=submissions_dir
-        )
-        show_vote(scores, path, as_json=as_json)
+        _vote(files, path, resolve_path, data_dir, submissions_dir, as_json=as_json)
         return
     opened = [open_run(runs_dir, name) for name in runs]
     dataset = load(data_dir)
@@ -92,84 +84,42 @@ def ensemble(
         source=_common(str(run.config()["data"]["source"]) for run in opened),
         score=combined.score,
     )
-    show_ensemble(opened, combined, method, path, as_json=as_json)
+    print_ensemble(opened, combined, method, path, as_json=as_json)
 
 
 def _common(sources: Iterable[str]) -> str:
-    """The source that all have; ``unknown`` where they differ."""
+    """Return the data source if all are the same, else ``unknown``."""
     different = set(sources)
     return different.pop() if len(different) == 1 else "unknown"
 
 
-def _vote_of_files(
-    files: Sequence[Path],
-    method: str,
-    path: Path,
-    resolve_path: Callable[[Path], Path],
-    *,
-    data_dir: Path,
-    submissions_dir: Path,
-) -> tuple[dict[Path, float | None], Path]:
-    """Write the majority; ties go to the better public score, without scores to the first named.
-
-    Returns the files in the order that decided ties, each with its public score; and the file
-    that was written.
-    """
-    from kaggle_digits.core.atomic_io import sha256
-    from kaggle_digits.data.dataset import load
-    from kaggle_digits.data.submission_csv import read_origin, read_submission
-    from kaggle_digits.ensembling.combiners import majority_vote
-    from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.runs.submission_files import write_submission_file
-
-    if any(file.suffix != ".csv" for file in files):
-        raise UsageError("name either runs or submission files ending .csv, not both")
-    if method not in ("mean", "vote"):
-        raise UsageError(f"--method {method} needs runs; submission files can only vote")
-    dataset: Dataset = load(data_dir)
-    answers = {file: read_submission(file, dataset.ids) for file in files}
-    scored = {
-        entry.sha256: entry.public_score
-        for entry in read_log(submissions_dir)
-        if entry.public_score is not None
-    }
-    scores = {file: scored.get(sha256(file)) for file in files}
-    ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
-    origins = [read_origin(file) for file in files]
-    path = write_submission_file(
-        path,
-        dataset,
-        majority_vote([answers[file] for file in ordered]),
-        resolve_path=resolve_path,
-        runs=[name for origin in origins if origin for name in origin.runs],
-        method="vote",
-        source=_common(origin.source if origin else "unknown" for origin in origins),
-        score=None,
-    )
-    return {file: scores[file] for file in ordered}, path
-
-
-def show_ensemble(
+def print_ensemble(
     runs: Sequence[Run], combined: Ensemble, method: str, path: Path, *, as_json: bool
 ) -> None:
-    """Each run's figures and what it adds, then the ensemble's; or the same as one JSON object."""
+    """Print the metrics of each run and of the ensemble, as a table or as JSON."""
     if as_json:
         console.print_json(_as_json(runs, combined, method, path))
         return
-    console.print_table(_table(runs, combined, method))
+    _print_table(runs, combined, method)
     if combined.temperatures is not None:
-        console.note("T: temperature learnt out of fold; above 1 where a run was surer than right")
+        console.note(
+            "T: temperature fitted on out-of-fold predictions; above 1 for an overconfident run"
+        )
     if combined.weights_help is False:
         console.note(
-            "learnt weights do not lower the log loss out of fold: all runs weigh the same"
+            "fitted weights do not lower the out-of-fold log loss, so all runs weigh the same"
         )
     if combined.score is None:
         console.note("no row was held out by all of these runs, so nothing can be measured")
     else:
-        console.note("adds: this ensemble less the one without that run; more right, less log loss")
+        console.note(
+            "adds: this ensemble minus the ensemble without that run "
+            "(more correct rows and a lower log loss are better)"
+        )
         if method != "vote":
             console.note(
-                "the ensemble's figures are cross-validated: no row is judged by its own fit"
+                "the metrics of the ensemble are cross-validated: no row is measured with "
+                "weights or temperatures that were fitted on it"
             )
     console.echo(f"{path}: written and checked")
 
@@ -184,59 +134,93 @@ def _as_json(runs: Sequence[Run], combined: Ensemble, method: str, path: Path) -
         "members": [
             {
                 "run": run.name,
-                "temperature": temperatures[place] if temperatures else None,
-                "weight": weights[place] if weights else None,
-                "adds": asdict(adds[place]) if adds else None,
+                "temperature": temperatures[index] if temperatures else None,
+                "weight": weights[index] if weights else None,
+                "adds": asdict(adds[index]) if adds else None,
                 **(asdict(score) if score else {}),
             }
-            for place, (run, score) in enumerate(zip(runs, combined.member_scores, strict=True))
+            for index, (run, score) in enumerate(zip(runs, combined.member_scores, strict=True))
         ],
         "weights_help": combined.weights_help,
         "ensemble": asdict(combined.score) if combined.score else None,
     }
 
 
-def _table(runs: Sequence[Run], combined: Ensemble, method: str) -> Table:
-    """A row a run, with the columns that the method has; the ensemble last."""
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("")
-    for column in ("accuracy\n(95 % interval)", "rows", "log\nloss"):
-        table.add_column(column, justify="right")
-    own: list[list[str]] = [[] for _ in runs]
-    if combined.temperatures is not None:
-        table.add_column("T", justify="right")
-        for cells, warmth in zip(own, combined.temperatures, strict=True):
-            cells.append(f"{warmth:.2f}")
-    if combined.weights is not None:
-        table.add_column("weight", justify="right")
-        for cells, weight in zip(own, combined.weights, strict=True):
-            cells.append(f"{weight:.3f}")
-    if combined.contributions is not None:
-        table.add_column("adds\nright", justify="right")
-        table.add_column("adds\nlog loss", justify="right")
-        for cells, gain in zip(own, combined.contributions, strict=True):
-            cells += [console.signed(gain.right, ".0f"), console.signed(gain.log_loss, ".4f")]
+def _print_table(runs: Sequence[Run], combined: Ensemble, method: str) -> None:
+    """Print a row for each run and one for the ensemble, with the columns the method has."""
+    columns = ["", "accuracy\n(95 % interval)", "rows", "log\nloss"]
+    rows: list[list[object]] = []
     names = [*(run.name for run in runs), f"ensemble ({method})"]
-    scores = [*combined.member_scores, combined.score]
-    for name, score, cells in zip(names, scores, [*own, []], strict=True):
-        table.add_row(
-            console.cell(name),
-            console.percent(score.accuracy, score.ci95) if score else "–",
-            f"{score.n:,}" if score else "0",
-            f"{score.log_loss:.4f}" if score else "–",
-            *cells,
-        )
-    return table
+    for name, score in zip(names, [*combined.member_scores, combined.score], strict=True):
+        accuracy = console.percent(score.accuracy, score.ci95) if score else None
+        log_loss = f"{score.log_loss:.4f}" if score else None
+        rows.append([name, accuracy, f"{score.n:,}" if score else 0, log_loss])
+
+    def add_column(name: str, values: Iterable[object]) -> None:
+        columns.append(name)
+        for row, value in zip(rows, [*values, ""], strict=True):
+            row.append(value)
+
+    if combined.temperatures is not None:
+        add_column("T", (f"{temperature:.2f}" for temperature in combined.temperatures))
+    if combined.weights is not None:
+        add_column("weight", (f"{weight:.3f}" for weight in combined.weights))
+    if combined.adds is not None:
+        add_column("adds\ncorrect", (console.signed(gain.right, ".0f") for gain in combined.adds))
+        log_losses = (console.signed(gain.log_loss, ".4f") for gain in combined.adds)
+        add_column("adds\nlog loss", log_losses)
+    console.show_table(columns, rows, numeric=columns[1:])
 
 
-def show_vote(scores: dict[Path, float | None], path: Path, *, as_json: bool) -> None:
-    """The files in the order that decided ties, each with its public score or None."""
+def _vote(
+    files: Sequence[Path],
+    path: Path,
+    resolve_path: Callable[[Path], Path],
+    data_dir: Path,
+    submissions_dir: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Write the majority vote of submission files.
+
+    The file with the best public score decides ties; without scores, the first file.
+    """
+    from kaggle_digits.core.atomic_io import sha256
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.data.submission_csv import read_origin, read_submission
+    from kaggle_digits.ensembling.combiners import vote_labels
+    from kaggle_digits.kaggle_api.submission_log import read_log
+    from kaggle_digits.runs.submission_files import write_submission_file
+
+    if any(file.suffix != ".csv" for file in files):
+        raise UsageError("name either runs or submission files ending in .csv, not both")
+    dataset = load(data_dir)
+    labels = {file: read_submission(file, dataset.ids) for file in files}
+    public_scores = {
+        entry.sha256: entry.public_score
+        for entry in read_log(submissions_dir)
+        if entry.public_score is not None
+    }
+    scores = {file: public_scores.get(sha256(file)) for file in files}
+    ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
+    origins = [read_origin(file) for file in files]
+    path = write_submission_file(
+        path,
+        dataset,
+        vote_labels([labels[file] for file in ordered]),
+        resolve_path=resolve_path,
+        runs=[name for origin in origins if origin for name in origin.runs],
+        method="vote",
+        source=_common(origin.source if origin else "unknown" for origin in origins),
+        score=None,
+    )
     if as_json:
-        members = [{"file": str(f), "public_score": score} for f, score in scores.items()]
+        members = [{"file": str(file), "public_score": scores[file]} for file in ordered]
         console.print_json({"submission": str(path), "method": "vote", "members": members})
         return
-    for file, score in scores.items():
-        console.echo(f"{file}: public score {'unknown' if score is None else f'{score:.5f}'}")
-    console.echo(f"{path}: majority of {len(scores)} files, ties to the first above; checked")
+    for file in ordered:
+        console.echo(f"{file}: public score {console.number(scores[file], '.5f') or 'unknown'}")
+    console.echo(
+        f"{path}: majority of {len(files)} files, written and checked; the first file above "
+        "decides ties"
+    )

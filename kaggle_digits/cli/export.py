@@ -1,58 +1,58 @@
-"""kd export."""
+"""kd export: convert the model of a run to a format for other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir
+from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
 
 
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of a finished run.")],
+    run: options.RunName,
     *,
-    kind: Annotated[str, typer.Option("--format", help="onnx, litert or saved_model.")] = "litert",
+    format_name: Annotated[
+        str, option("litert (default), onnx or saved_model.", "--format")
+    ] = "litert",
     folder: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to make; exports/RUN-FORMAT by default."),
+        Path | None, option("Folder to create; default exports/RUN-FORMAT.", "--output", "-o")
     ] = None,
-    data_dir: DataDir = DATA,
-    runs_dir: RunsDir = RUNS,
-    as_json: AsJson = False,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Write a run's model for other programs, and check that it answers as Keras does."""
+    """Convert a run's model for other programs and compare its predictions with Keras."""
     from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.dataset import load
     from kaggle_digits.models.export import check_format
     from kaggle_digits.runs.store import open_run
     from kaggle_digits.training.export import export_run
 
-    check_format(kind)
+    check_format(format_name)
     opened = open_run(runs_dir, run)
-    opened.metrics()  # says what to do where it is not finished
+    opened.metrics()  # raises if the run is unfinished
     try:
         images = load(data_dir).test.images
     except DataError:
-        images = None  # random pixels tell as well whether two models are the same
-    with console.err.status(f"writing {run} as {kind}"):
-        done = export_run(opened, kind, folder or Path("exports", f"{run}-{kind}"), images)
+        images = None  # without data, random pixels are compared
+    folder = folder or Path("exports", f"{run}-{format_name}")
+    with console.err.status(f"exporting {run} to {format_name}"):
+        exported = export_run(opened, format_name, folder, images)
     if as_json:
         console.print_json(
             {
                 "run": run,
-                "format": kind,
-                "path": str(done.path),
-                "bytes": done.size,
-                "n": done.n,
-                "difference": done.difference,
+                "format": format_name,
+                "path": str(exported.path),
+                "bytes": exported.size,
+                "n": exported.n,
+                "difference": exported.difference,
             }
         )
         return
     console.echo(
-        f"{done.path}: {done.size / 1e6:.1f} MB, the answers of Keras on {done.n:,} images within "
-        f"{done.difference:.1g}"
+        f"{exported.path}: {exported.size / 1e6:.1f} MB, probabilities within "
+        f"{exported.difference:.1g} of Keras on {exported.n:,} images"
     )
-    console.note(f"how to use it: {done.folder / 'README.md'}")
+    console.note(f"how to use it: {exported.folder / 'README.md'}")

@@ -1,39 +1,34 @@
-"""kd fetch."""
+"""kd fetch: download the three CSV files and check them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from kaggle_digits.cli import console
+from kaggle_digits.cli import console, options
 from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
-from kaggle_digits.cli.options import DATA, AsJson, DataDir
-
-if TYPE_CHECKING:
-    from kaggle_digits.sources import FetchReport
-
-NOT_THE_SPLIT = "not the competition's own split"
 
 
 def fetch(
     source: Annotated[
         str,
         typer.Option(
-            metavar="kaggle|sample|openml|PATH",
-            help="kaggle: its API, with your account. sample: scikit-learn's small digits, no "
-            f"account, no network. openml: MNIST, no account, {NOT_THE_SPLIT}. PATH: a "
-            "downloaded digit-recognizer.zip, or a folder with the three files.",
+            metavar="SOURCE",
+            help="kaggle: the competition's files (needs an account). sample: scikit-learn's "
+            "small digits (no account, no network). openml: MNIST (no account, not the "
+            "competition's split). Or the path of a downloaded digit-recognizer.zip, or of a "
+            "folder with the three files.",
         ),
     ] = "kaggle",
     force: Annotated[
-        bool, typer.Option("--force", help="Fetch again, and replace another source's files.")
+        bool, typer.Option("--force", help="Download again, and replace files from another source.")
     ] = False,
     timeout: Timeout = SECONDS,
-    data_dir: DataDir = DATA,
-    as_json: AsJson = False,
+    data_dir: options.DataDir = options.DATA,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Put train.csv, test.csv and sample_submission.csv into data/, verified."""
+    """Download train.csv, test.csv and sample_submission.csv, and check them."""
     from kaggle_digits.kaggle_api.retry import RetryPolicy
     from kaggle_digits.sources import fetch as fetch_files
 
@@ -48,21 +43,7 @@ def fetch(
     for warning in report.warnings:
         console.warn(warning)
     if as_json:
-        console.print_json(_as_json(report))
-        return
-    for file in report.files:
-        news = "already there" if file.already else "fetched"
-        size = f"{file.bytes / 1e6:.1f} MB"
-        console.echo(f"{file.name}: {file.rows:,} rows, {size}, verified ({news})")
-    console.echo(f"source: {report.source}, in {report.folder}")
-    console.note("next: kd inspect, or kd train --model dense")
-
-
-def _as_json(report: FetchReport) -> dict[str, Any]:
-    return {
-        "source": report.source,
-        "data_dir": str(report.folder),
-        "files": {
+        files = {
             file.name: {
                 "sha256": file.sha256,
                 "bytes": file.bytes,
@@ -70,6 +51,20 @@ def _as_json(report: FetchReport) -> dict[str, Any]:
                 "already": file.already,
             }
             for file in report.files
-        },
-        "warnings": list(report.warnings),
-    }
+        }
+        console.print_json(
+            {
+                "source": report.source,
+                "data_dir": str(report.folder),
+                "files": files,
+                "warnings": list(report.warnings),
+            }
+        )
+        return
+    for file in report.files:
+        status = "already there" if file.already else "new"
+        console.echo(
+            f"{file.name}: {file.rows:,} rows, {file.bytes / 1e6:.1f} MB, checked ({status})"
+        )
+    console.echo(f"source: {report.source}, in {report.folder}")
+    console.note("next: kd inspect, or kd train --model dense")

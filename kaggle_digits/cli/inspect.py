@@ -1,13 +1,12 @@
-"""kd inspect."""
+"""kd inspect: describe and plot the data."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, AsJson, DataDir, Svg
+from kaggle_digits.cli import console, options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,85 +20,75 @@ def inspect(
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", metavar="NAME", help="Also draw what this recipe's augmentation does."
+            "--recipe", metavar="NAME", help="Also plot examples of this recipe's augmentation."
         ),
     ] = None,
-    svg: Svg = False,
-    data_dir: DataDir = DATA,
-    as_json: AsJson = False,
+    svg: options.Svg = False,
+    data_dir: options.DataDir = options.DATA,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Show what is in the data: rows, classes, duplicates; draw it into data/figures/."""
+    """Show rows, classes and duplicates of the data, and plot it into data/figures/."""
+    from dataclasses import asdict
+
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.evaluation.data_inspection import FIGURES, save_figures
-    from kaggle_digits.evaluation.data_inspection import inspect as inspect_data
+    from kaggle_digits.evaluation import data_inspection
     from kaggle_digits.plots import style
     from kaggle_digits.training.recipes import find_augmentation
 
-    how = find_augmentation(recipe) if recipe is not None else None
+    augmentation = find_augmentation(recipe) if recipe is not None else None
     dataset = load(data_dir)
-    found = inspect_data(dataset)
-    if not as_json:  # before drawing: the facts stand even where no picture can be saved
-        _show_inspection(found)
-    with style.svg_copies(svg):
-        pictures = save_figures(dataset, data_dir / FIGURES)
-        if recipe is not None and how is not None:
-            pictures.append(_draw_augmentation(dataset, recipe, how, data_dir / FIGURES))
+    inspection = data_inspection.inspect(dataset)
+    if not as_json:  # before plotting, which fails if the folder is not writable
+        _print_inspection(inspection)
+    figures_dir = data_dir / data_inspection.FIGURES
+    with style.vector_copies(svg):
+        figures = data_inspection.draw(dataset, figures_dir)
+        if recipe is not None and augmentation is not None:
+            figures.append(_draw_augmentation(dataset, recipe, augmentation, figures_dir))
     if as_json:
-        console.print_json(_inspection_as_json(found, pictures))
+        paths = [str(path) for path in figures]
+        console.print_json({**asdict(inspection), "figures": paths})
         return
-    names = ", ".join(path.name for path in pictures)
-    console.echo(f"pictures in {pictures[0].parent}: {names}")
+    names = ", ".join(path.name for path in figures)
+    console.echo(f"figures in {figures_dir}: {names}")
     console.note("next: kd train --model dense")
 
 
-def _draw_augmentation(dataset: Dataset, recipe: str, how: Augmentation, folder: Path) -> Path:
-    """The picture that needs Keras."""
-    from kaggle_digits.plots import digit_grids, style
+def _draw_augmentation(
+    dataset: Dataset, recipe: str, augmentation: Augmentation, folder: Path
+) -> Path:
+    from kaggle_digits.plots import augmentation as plot
     from kaggle_digits.training.augmentation import augment_images
 
-    images = dataset.train.images[digit_grids.first_of_each_class(dataset.labels)]
-    copies = augment_images(how, images, digit_grids.COPIES)
-    path = folder / f"augmentation-{recipe}.png"
-    style.save(digit_grids.augmented_digits(images, copies, recipe, how.summary), path)
-    return path
+    images = dataset.train.images[plot.one_of_each(dataset.labels)]
+    copies = augment_images(augmentation, images, plot.COPIES)
+    return plot.draw(images, copies, recipe, augmentation.summary, folder)
 
 
-def _show_inspection(found: Inspection) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"Data from {console.cell(found.source)}", title_justify="left")
-    table.add_column("")
-    for name in ("train.csv", "test.csv"):
-        table.add_column(name, justify="right")
-    train, test = found.train, found.test
-    for label, one, other in (
-        ("rows", f"{train.rows:,}", f"{test.rows:,}"),
-        ("columns", f"{train.columns:,}", f"{test.columns:,}"),
-        ("missing values", str(train.missing), str(test.missing)),
-        ("pixel values", f"{train.lowest}–{train.highest}", f"{test.lowest}–{test.highest}"),
-        ("rows without ink", f"{train.blank:,}", f"{test.blank:,}"),
-        ("duplicate rows", f"{train.duplicates:,}", f"{test.duplicates:,}"),
-        ("images with two labels", f"{found.contradictions:,}", "–"),
-        ("rows also in train.csv", "–", f"{found.test_in_train:,}"),
-        ("memory of the pixels", _megabytes(train.bytes), _megabytes(test.bytes)),
-    ):
-        table.add_row(label, one, other)
-    console.print_table(table)
-
-    classes = Table(title="Images of each digit in train.csv", title_justify="left")
-    classes.add_column("digit", justify="right")
-    classes.add_column("images", justify="right")
-    classes.add_column("share", justify="right")
-    for digit, count in enumerate(found.classes):
-        classes.add_row(str(digit), f"{count:,}", f"{100 * count / train.rows:.2f} %")
-    console.print_table(classes)
-
-
-def _inspection_as_json(found: Inspection, pictures: list[Path]) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {**asdict(found), "figures": [str(path) for path in pictures]}
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
+def _print_inspection(inspection: Inspection) -> None:
+    train, test = inspection.train, inspection.test
+    console.show_table(
+        ("", "train.csv", "test.csv"),
+        (
+            ("rows", f"{train.rows:,}", f"{test.rows:,}"),
+            ("columns", f"{train.columns:,}", f"{test.columns:,}"),
+            ("missing values", train.missing, test.missing),
+            ("pixel values", f"{train.lowest}–{train.highest}", f"{test.lowest}–{test.highest}"),
+            ("blank images", f"{train.blank:,}", f"{test.blank:,}"),
+            ("duplicate rows", f"{train.duplicates:,}", f"{test.duplicates:,}"),
+            ("images with two labels", f"{inspection.contradictions:,}", None),
+            ("rows also in train.csv", None, f"{inspection.test_in_train:,}"),
+            ("memory of the pixels", f"{train.bytes / 1e6:.1f} MB", f"{test.bytes / 1e6:.1f} MB"),
+        ),
+        title=f"Data from {inspection.source}",
+        numeric=("train.csv", "test.csv"),
+    )
+    console.show_table(
+        ("digit", "images", "share"),
+        [
+            (digit, f"{count:,}", f"{100 * count / train.rows:.2f} %")
+            for digit, count in enumerate(inspection.classes)
+        ],
+        title="Images of each digit in train.csv",
+        numeric=("digit", "images", "share"),
+    )

@@ -1,26 +1,21 @@
-"""kd labels."""
+"""kd labels: find labels of the training data that are probably wrong."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from kaggle_digits.cli import console, options
 
-import typer
-
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
-
-MOST_LINES = 5
+MAX_LINES = 5
 
 
 def labels(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of a finished run.")],
+    run: options.RunName,
     *,
-    svg: Svg = False,
-    data_dir: DataDir = DATA,
-    runs_dir: RunsDir = RUNS,
-    as_json: AsJson = False,
+    svg: options.Svg = False,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    as_json: options.AsJson = False,
 ) -> None:
-    """List labels of train.csv that are likely wrong, as a picture and a CSV in the run folder."""
+    """Find labels of train.csv that are probably wrong; write a table and a figure."""
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.evaluate import load_oof
     from kaggle_digits.evaluation.label_errors import write_label_errors
@@ -29,8 +24,8 @@ def labels(
 
     opened = store.open_run(runs_dir, run)
     dataset = load(data_dir)
-    with style.svg_copies(svg):
-        found = write_label_errors(opened, dataset, load_oof(opened, dataset))
+    with style.vector_copies(svg):
+        result = label_errors(opened, dataset, held_out(opened, dataset))
     if as_json:
         rows = [
             {
@@ -40,29 +35,28 @@ def labels(
                 "confidence": item.prediction.confidence,
                 "label_probability": item.label_probability,
             }
-            for item in found.errors
+            for item in result.found
         ]
         console.print_json(
             {
-                "run": found.run,
-                "n": found.rows,
+                "run": result.run,
+                "n": result.rows,
                 "label_errors": rows,
-                "table": str(found.table),
-                "picture": found.figure and str(found.figure),
+                "table": str(result.table),
+                "picture": result.picture and str(result.picture),
             }
         )
         return
     console.echo(
-        f"{found.run}: of {found.rows:,} held-out labels {len(found.errors):,} may be wrong "
+        f"{result.run}: {len(result.found):,} of {result.rows:,} held-out labels may be wrong "
         "(confident learning)"
     )
-    for item in found.errors[:MOST_LINES]:
-        answer = item.prediction
+    for item in result.found[:MAX_LINES]:
         console.echo(
-            f"line {answer.line}: labelled {answer.label}, read as {answer.predicted} "
-            f"({answer.confidence_text} sure)"
+            f"line {item.answer.line}: labelled {item.answer.label}, predicted "
+            f"{item.answer.predicted} ({item.answer.sureness} confidence)"
         )
-    console.echo(f"table:   {found.table}")
-    if found.figure:
-        console.echo(f"picture: {found.figure}")
-        console.note("some are merely badly written: look at the picture before you change a label")
+    console.echo(f"table:  {result.table}")
+    if result.picture:
+        console.echo(f"figure: {result.picture}")
+        console.note("some are only badly written: look at the figure before you change a label")

@@ -1,6 +1,7 @@
-"""``kd``: the commands, and what happens when one fails.
+"""The ``kd`` command: register the commands, and turn their exceptions into an exit code.
 
-Heavy packages are imported by the commands that need them, so that ``kd --help`` answers at once.
+To add a command, write cli/NAME.py with a function NAME and add it to COMMANDS. Heavy packages are
+imported inside the functions that use them, so that ``kd --help`` stays fast.
 """
 
 from __future__ import annotations
@@ -42,13 +43,95 @@ from kaggle_digits.core import interrupts, signing
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
 
-INTERRUPTED = 130
-SAID = "kaggle_digits.said"
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+GLOBAL_FLAGS = {"--debug": console.DEBUG_VARIABLE, "--trust": signing.VARIABLE}
+ENVIRONMENT = "kaggle_digits.environment"
+
+# Panel of ``kd --help`` → command → example for its own help.
+COMMANDS: dict[str, dict[Callable[..., None], str]] = {
+    "Main steps": {
+        fetch.fetch: "kd fetch --source sample",
+        train.train: "kd train --model dense --folds 5",
+        submit.submit: "kd submit dense-1 --wait",
+    },
+    "Inspect and evaluate": {
+        inspect.inspect: "kd inspect --recipe strong",
+        runs.runs: "kd runs dense-1",
+        evaluate.evaluate: "kd evaluate dense-1",
+        compare.compare: "kd compare dense-1 cnn-1",
+        labels.labels: "kd labels cnn-1",
+    },
+    "Predict and combine": {
+        predict.predict: "kd predict cnn-1 --tta 5 --output cnn-tta.csv",
+        ensemble.ensemble: "kd ensemble dense-1 cnn-1 --method weighted",
+    },
+    "Use a model": {
+        classify.classify: "kd classify digit.png --run cnn-1",
+        app_command.app: "kd app --run cnn-1 --open",
+        export.export: "kd export cnn-1 --format onnx",
+    },
+    "Tune and scale": {tune.tune: "kd tune --recipe dense --trials 20"},
+    "Published experiments": {
+        study.study: "kd study denoise --noise uniform",
+        study.reproduce: "kd reproduce --quick",
+    },
+    "Help": {
+        demo.demo: "kd demo",
+        recipes.recipes: "kd recipes",
+        doctor.doctor: "kd doctor --offline",
+    },
+}
+
+
+class Commands(TyperGroup):
+    """The group of all commands; reports every failure in one line and by the exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Accept --debug and --trust after the command as well as before it."""
+        environment: dict[str, str] = {}
+        end = args.index("--") if "--" in args else len(args)
+        for flag, variable in GLOBAL_FLAGS.items():
+            if flag in args[:end]:
+                environment[variable] = "1"
+        ctx.meta[ENVIRONMENT] = environment
+        return super().parse_args(
+            ctx, [arg for arg in args[:end] if arg not in GLOBAL_FLAGS] + args[end:]
+        )
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; --debug and --trust also hold for the processes it starts."""
+        with _environment(ctx.meta[ENVIRONMENT]):
+            try:
+                with interrupts.handle_sigint():
+                    return super().invoke(ctx)
+            except KeyboardInterrupt:
+                console.error("interrupted by Ctrl-C")
+                raise typer.Exit(INTERRUPTED) from None
+            except BrokenPipeError:  # a reader such as `head` has closed the pipe
+                streams.discard(sys.stdout)
+                raise typer.Exit(0) from None
+            except Exception as error:
+                if console.debugging() or type(error).__module__.startswith("typer."):
+                    raise
+                console.error(_describe(error))
+                exit_code = error.exit_code if isinstance(error, DigitsError) else 1
+                raise typer.Exit(exit_code) from None
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, DigitsError):
+        return str(error)
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    return (
+        f"unexpected {type(error).__name__}: {error} — this is a bug in kd; "
+        "run the command again with --debug and report the output"
+    )
 
 
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Variables that hold inside, and in the processes started there."""
+    """Set environment variables while the block runs."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -61,73 +144,20 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-class Commands(TyperGroup):
-    """Turns whatever a command raises into one line on stderr and an exit code."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take --debug and --trust wherever they stand, as in ``kd train --debug``."""
-        said: dict[str, str] = {}
-        for option, variable in (
-            ("--debug", console.DEBUG_VARIABLE),
-            ("--trust", signing.VARIABLE),
-        ):
-            end = args.index("--") if "--" in args else len(args)
-            if option in args[:end]:
-                said[variable] = "1"
-                args = [arg for arg in args[:end] if arg != option] + args[end:]
-        ctx.meta[SAID] = said
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command, and the processes it starts, with what was said for this once."""
-        with _environment(ctx.meta[SAID]):
-            return self._told_in_a_line(ctx)
-
-    def _told_in_a_line(self, ctx: Any) -> Any:
-        try:
-            with interrupts.handle_sigint():
-                return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
-            raise
-        except KeyboardInterrupt:
-            console.error("stopped by Ctrl-C")
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:  # `kd runs | head` has seen enough
-            streams.discard(sys.stdout)
-            raise typer.Exit(0) from None
-        except DigitsError as error:
-            if console.debugging():
-                raise
-            console.error(str(error))
-            raise typer.Exit(error.exit_code) from None
-        except OSError as error:  # what the system refuses is no fault of kd
-            if console.debugging():
-                raise
-            console.error(describe_os_error(error))
-            raise typer.Exit(1) from None
-        except Exception as error:
-            if console.debugging() or type(error).__module__.startswith("typer."):
-                raise
-            console.error(
-                f"unexpected {type(error).__name__}: {error} — a fault of kd itself; "
-                "run it again with --debug and report what it prints"
-            )
-            raise typer.Exit(1) from None
-
-
 app = typer.Typer(
     name="kd",
     cls=Commands,
-    help="From an empty folder to an honest, scored submission for Kaggle's Digit Recognizer.",
-    epilog="The whole way: kd fetch · kd train --model dense · kd submit",
+    help="Train, evaluate and submit models for Kaggle's Digit Recognizer.",
+    epilog="Example: kd fetch && kd train --model dense && kd submit",
     invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         console.echo(f"kaggle-digits {__version__}")
         raise typer.Exit
 
@@ -137,36 +167,32 @@ def _root(
     ctx: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks and every package's own words.")
+        bool, typer.Option("--debug", help="Show tracebacks and all output of other packages.")
     ] = False,
     trust_all: Annotated[
-        bool, typer.Option("--trust", help="Let code in a run that was made elsewhere run here.")
+        bool,
+        typer.Option(
+            "--trust", help="Allow a run or recipe made elsewhere to execute its own code."
+        ),
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 
 
-COMMANDS: dict[str, list[Callable[..., None]]] = {
-    "The way through": [fetch.fetch, train.train, submit.submit],
-    "Look closer": [inspect.inspect, runs.runs, evaluate.evaluate, compare.compare, labels.labels],
-    "Combine": [predict.predict, ensemble.ensemble],
-    "Use a model": [classify.classify, app_command.app, export.export],
-    "Published experiments": [study.study, study.reproduce],
-    "Beyond one machine": [tune.tune],
-    "Help": [demo.demo, recipes.recipes, doctor.doctor],
-}
 for panel, commands in COMMANDS.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
-app.add_typer(remote.app, rich_help_panel="Beyond one machine")
+    for command, example in commands.items():
+        app.command(rich_help_panel=panel, epilog=f"Example: {example}")(command)
+app.add_typer(remote.app, rich_help_panel="Tune and scale")
 
 
 def main() -> None:
-    """The ``kd`` command."""
+    """Run the ``kd`` command."""
     streams.make_usable()
     with console.redacted_tracebacks():
         app()

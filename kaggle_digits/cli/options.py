@@ -1,31 +1,40 @@
-"""Options that several commands share, spelled once."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="KD_DATA_DIR", help="Folder of the three CSV files.")
-]
-RunsDir = Annotated[
-    Path, typer.Option("--runs-dir", envvar="KD_RUNS_DIR", help="Folder of the trained runs.")
-]
+DATA, RUNS, SUBMISSIONS = Path("data"), Path("runs"), Path("submissions")
+OUTPUT_PANEL = "Folders and output"
+
+
+def option(help_text: str, *names: str, panel: str | None = None, **settings: Any) -> Any:
+    """Return a typer.Option whose default is not shown; ``help_text`` names it if it matters.
+
+    Without ``names`` the option is called like the parameter. Flags need a name, because typer
+    would add --no-FLAG.
+    """
+    settings = {"show_default": False, **settings}
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
+
+
+def _folder(help_text: str, name: str, variable: str) -> Any:
+    return option(help_text, name, panel=OUTPUT_PANEL, envvar=variable, show_default=True)
+
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run; see kd runs.")]
+DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-dir", "KD_DATA_DIR")]
+RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]
 SubmissionsDir = Annotated[
     Path,
-    typer.Option(
-        "--submissions-dir", envvar="KD_SUBMISSIONS_DIR", help="Folder of the submission files."
-    ),
+    _folder("Folder with the submission files.", "--submissions-dir", "KD_SUBMISSIONS_DIR"),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-
-Svg = Annotated[bool, typer.Option("--svg", help="Save each picture as SVG, too.")]
-
-Output = Annotated[
-    Path | None, typer.Option("-o", "--output", help="The CSV file to write.", show_default=False)
+AsJson = Annotated[bool, option("Print JSON instead of text.", "--json", panel=OUTPUT_PANEL)]
+Svg = Annotated[bool, option("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL)]
+Output = Annotated[Path | None, option("CSV file to write.", "-o", "--output", panel=OUTPUT_PANEL)]
+Force = Annotated[
+    bool, option("If the output file exists, rename it first.", "--force", panel=OUTPUT_PANEL)
 ]
-Force = Annotated[bool, typer.Option("--force", help="Put a file that stands there aside.")]
-
-DATA, RUNS, SUBMISSIONS = Path("data"), Path("runs"), Path("submissions")

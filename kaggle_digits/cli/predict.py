@@ -5,41 +5,28 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import typer
-
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import (
-    DATA,
-    RUNS,
-    SUBMISSIONS,
-    AsJson,
-    DataDir,
-    Force,
-    Output,
-    RunsDir,
-    SubmissionsDir,
-)
+from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
 
 
 def predict(
-    run: Annotated[str, typer.Argument(help="A finished run.")],
+    run: options.RunName,
     *,
     tta: Annotated[
         int | None,
-        typer.Option(
-            "--tta",
-            help="Views of each image, each a little moved: 1, 5 or 9; default: the recipe's.",
-            show_default=False,
+        option(
+            "Test-time augmentation: average the predictions of 1, 5 or 9 shifted views of "
+            "each image; default: as in the recipe."
         ),
     ] = None,
-    output: Output = None,
-    force: Force = False,
-    data_dir: DataDir = DATA,
-    runs_dir: RunsDir = RUNS,
-    submissions_dir: SubmissionsDir = SUBMISSIONS,
-    as_json: AsJson = False,
+    output: options.Output = None,
+    force: options.Force = False,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Write a run's submission again, perhaps from several views of each image."""
+    """Predict test.csv with a finished run and write a submission."""
     from kaggle_digits.cli.progress import track_folders
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs.store import open_run
@@ -52,12 +39,11 @@ def predict(
     from kaggle_digits.training.predict import predict_test, recipe_tta
 
     opened = open_run(runs_dir, run)
-    opened.metrics()
+    opened.metrics()  # raises if the run is unfinished
     dataset = load(data_dir)
     if output is not None:
         require_absent(output, force=force)
     probabilities = predict_test(opened, dataset, tta, each=track_folders("predicting"))
-
     path = write_run_submission(
         opened,
         dataset,
@@ -68,10 +54,17 @@ def predict(
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
     views = max(recipe_tta(opened)) if tta is None else tta
     if as_json:
-        result = {"run": run, "submission": str(path), "views": views}
-        console.print_json({**result, "rows": len(dataset.ids), "changed": changed})
+        console.print_json(
+            {
+                "run": run,
+                "submission": str(path),
+                "views": views,
+                "rows": len(dataset.ids),
+                "changed": changed,
+            }
+        )
         return
     console.echo(
-        f"{path}: {len(dataset.ids)} rows from {views} view{'s' * (views > 1)}, checked; "
-        f"{changed} differ from the run's own answers"
+        f"{path}: {len(dataset.ids):,} rows from {console.plural(views, 'view')} of each image, "
+        f"checked; {changed:,} differ from the predictions saved in the run"
     )

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import AsJson
+from kaggle_digits.cli import console, options
+
+SETTINGS = ("model", "epochs", "batch_size", "optimizer", "learning_rate")
+RESULTS = ("accuracy (95 % interval)", "seconds")
 
 
-def recipes(as_json: AsJson = False) -> None:
-    """List the named recipes, their settings and what they were measured to be worth."""
+def recipes(as_json: options.AsJson = False) -> None:
+    """List the named recipes with their settings and measured accuracy."""
     from kaggle_digits.training.recipes import RECIPES, benchmark_results
 
-    figures = benchmark_results()
+    benchmarks = benchmark_results()
     if as_json:
         console.print_json(
             {
-                name: {**recipe.to_json(), "measured": figures.get(name)}
+                name: {**recipe.to_json(), "measured": benchmarks.get(name)}
                 for name, recipe in RECIPES.items()
             }
         )
         return
-    from rich.table import Table
-
-    table = Table()
-    shown = ("model", "epochs", "batch_size", "optimizer", "learning_rate")
-    for column in ("recipe", *shown):
-        table.add_column(column.replace("_", " "))
-    for column in ("accuracy (95 % interval)", "seconds"):
-        table.add_column(column, justify="right")
+    rows: list[list[object]] = []
     for name, recipe in RECIPES.items():
-        found = figures.get(name)
-        worth = ("–", "–")
-        if found:
-            accuracy = console.percent(found["first"], found["first_ci95"])
-            worth = (accuracy, f"{found['seconds']:.0f}")
-        for number, design in enumerate(recipe.recipes):
-            settings = [str(getattr(design, column)) for column in shown]
-            table.add_row("" if number else name, *settings, *(("", "") if number else worth))
-    console.print_table(table)
-    places = {f"{f['machine']}, {f['n_val']:,} rows held out, seed {f['first_seed']}"
-              for f in figures.values()}  # fmt: skip
-    for place in sorted(places):
-        console.note(f"measured on {place}; another machine takes other seconds")
+        benchmark = benchmarks.get(name)
+        first: list[object] = [name]
+        results: list[object] = [None, None]
+        if benchmark:
+            accuracy = console.percent(benchmark["first"], benchmark["first_ci95"])
+            results = [accuracy, f"{benchmark['seconds']:.0f}"]
+        for each in recipe.recipes:  # an ensemble has a row for each of its models
+            rows.append([*first, *(getattr(each, name) for name in SETTINGS), *results])
+            first, results = [""], ["", ""]
+    headings = [setting.replace("_", " ") for setting in SETTINGS]
+    console.show_table(("recipe", *headings, *RESULTS), rows, numeric=RESULTS)
+    conditions = {
+        f"{benchmark['machine']}, {benchmark['n_val']:,} validation rows, seed "
+        f"{benchmark['first_seed']}"
+        for benchmark in benchmarks.values()
+    }
+    for condition in sorted(conditions):
+        console.note(f"measured on {condition}; the seconds depend on the machine")

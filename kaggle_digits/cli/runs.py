@@ -1,108 +1,75 @@
-"""kd runs: list the finished runs, or show one."""
+"""kd runs: list the runs, or show one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import RUNS, SUBMISSIONS, AsJson, RunsDir, SubmissionsDir
+from kaggle_digits.cli import console, options
 from kaggle_digits.core.errors import RunError
 
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
 
-COLUMNS = ("run", "model", "held out", "accuracy (95 % interval)", "rows", "log loss", "seconds")
+NUMERIC = ("rows", "log loss", "seconds", "public score")
+COLUMNS = (
+    *("run", "model", "held out", "accuracy (95 % interval)", "rows", "log loss", "seconds"),
+    *("data", "public score"),
+)
 
 
 def runs(
-    run: Annotated[str | None, typer.Argument(help="One run, shown whole.")] = None,
-    runs_dir: RunsDir = RUNS,
-    submissions_dir: SubmissionsDir = SUBMISSIONS,
-    as_json: AsJson = False,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Show all of this run.")] = None,
+    runs_dir: options.RunsDir = options.RUNS,
+    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
+    as_json: options.AsJson = False,
 ) -> None:
-    """List the runs, best first; or show one whole."""
+    """List the runs, most accurate first, or show one of them."""
     from kaggle_digits.runs.store import list_runs, open_run
 
     if run is not None:
-        _one_run(open_run(runs_dir, run), submissions_dir, as_json=as_json)
-    else:
-        _runs_table(list_runs(runs_dir), runs_dir, submissions_dir, as_json=as_json)
-
-
-def _runs_table(
-    runs: Sequence[Run], runs_dir: Path, submissions_dir: Path, *, as_json: bool
-) -> None:
-    """Print every run, best validation accuracy first; unfinished and damaged ones last."""
-    rows = sorted((_row(run, submissions_dir) for run in runs), key=_rank)
+        _print_run(open_run(runs_dir, run), submissions_dir, as_json=as_json)
+        return
+    rows = sorted((_summarize(each, submissions_dir) for each in list_runs(runs_dir)), key=_rank)
     if as_json:
         console.print_json({"runs": rows})
-        return
-    if not rows:
+    elif rows:
+        console.show_table(COLUMNS, map(_cells, rows), numeric=NUMERIC)
+    else:
         console.note(f"no runs in {runs_dir} yet; make one: kd train --model dense")
-        return
-    from rich.table import Table
-
-    table = Table()
-    for column in (*COLUMNS, "data", "public score"):
-        right = column in ("rows", "log loss", "seconds", "public score")
-        table.add_column(column, justify="right" if right else "left", no_wrap=column != "run")
-    for row in rows:
-        if "problem" in row:
-            cells = (row["run"], row.get("model", "?"), row["problem"])
-            table.add_row(*map(console.cell, cells))
-            continue
-        loss, public = row["val_loss"], row["public_score"]
-        table.add_row(
-            console.cell(row["run"]),
-            console.cell(row["model"]),
-            console.cell(row["held_out"]),
-            console.percent(row["val_accuracy"], row["val_accuracy_ci95"]),
-            f"{row['n_val']:,}",
-            "–" if loss is None else f"{loss:.4f}",
-            f"{row['train_seconds']:.0f}",
-            console.cell(row["source"]),
-            "–" if public is None else f"{public:.5f}",
-        )
-    console.print_table(table)
 
 
-def _one_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
-    """Print everything about one run."""
+def _print_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
     config = run.config()
     metrics: dict[str, Any] = run.metrics() if run.finished else {"finished": "not yet"}
-    public = _public_score(run.name, submissions_dir)
+    public_score = _public_score(run.name, submissions_dir)
     if as_json:
-        console.print_json({"config": config, "metrics": metrics, "public_score": public})
+        console.print_json({"config": config, "metrics": metrics, "public_score": public_score})
         return
-    from rich.table import Table
-
-    table = Table(title=console.cell(run.path), show_header=False, title_justify="left")
-    for key, value in {**_flat(config), **_flat(metrics), "public_score": public}.items():
-        table.add_row(console.cell(key), "–" if value is None else console.cell(value))
-    console.print_table(table)
+    values = {**_flatten(config), **_flatten(metrics), "public_score": public_score}
+    console.show_table(("setting or metric", "value"), values.items(), title=str(run.path))
 
 
-def _row(run: Run, submissions_dir: Path) -> dict[str, Any]:
+def _summarize(run: Run, submissions_dir: Path) -> dict[str, Any]:
+    """Return the row of ``run`` in the list: its metrics, or its ``problem``."""
     try:
         config = run.config()
-        split = config["split"]
         row: dict[str, Any] = {"run": run.name, "model": config["model"]}
         if not run.finished:
-            return {**row, "problem": "unfinished: --resume goes on"}
+            return {**row, "problem": f"unfinished: kd train --resume --name {run.name}"}
         metrics = run.metrics()
+        source = str(config["data"]["source"])
         return {
             **row,
-            "held_out": _held_out(split),
-            "source": _short(str(config["data"]["source"])),
-            **{
-                key: metrics[key]
-                for key in ("val_accuracy", "val_accuracy_ci95", "n_val", "val_loss")
-            },
+            "held_out": _describe_split(config["split"]),
+            "source": Path(source).name or source,
+            "val_accuracy": metrics["val_accuracy"],
+            "val_accuracy_ci95": metrics["val_accuracy_ci95"],
+            "n_val": metrics["n_val"],
+            "val_loss": metrics["val_loss"],
             "train_seconds": float(metrics["train_seconds"]),
             "public_score": _public_score(run.name, submissions_dir),
         }
@@ -110,21 +77,34 @@ def _row(run: Run, submissions_dir: Path) -> dict[str, Any]:
         return {"run": run.name, "problem": "damaged: delete the folder"}
 
 
+def _cells(row: dict[str, Any]) -> list[object]:
+    if "problem" in row:
+        return [row["run"], row.get("model"), row["problem"], *[""] * (len(COLUMNS) - 3)]
+    return [
+        row["run"],
+        row["model"],
+        row["held_out"],
+        console.percent(row["val_accuracy"], row["val_accuracy_ci95"]),
+        f"{row['n_val']:,}",
+        console.number(row["val_loss"], ".4f"),
+        f"{row['train_seconds']:.0f}",
+        row["source"],
+        console.number(row["public_score"], ".5f"),
+    ]
+
+
 def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:
     accuracy = row.get("val_accuracy")
     return "problem" in row, -accuracy if accuracy is not None else math.inf, row["run"]
 
 
-def _held_out(split: dict[str, Any]) -> str:
-    times = f" × {split['repeats']}" if split["repeats"] > 1 else ""
+def _describe_split(split: dict[str, Any]) -> str:
+    repeats = f" × {split['repeats']}" if split["repeats"] > 1 else ""
     if split["kind"] == "folds":
-        return f"{split['folds']} folds{times}"
-    return f"nothing{times}" if split["kind"] == "all" else f"{split['val_fraction']:.0%}{times}"
-
-
-def _short(source: str) -> str:
-    """A source that is a path, by its last part."""
-    return Path(source).name or source
+        return f"{split['folds']} folds{repeats}"
+    if split["kind"] == "all":
+        return f"nothing{repeats}"
+    return f"{split['val_fraction']:.0%}{repeats}"
 
 
 def _public_score(name: str, submissions_dir: Path) -> float | None:
@@ -134,11 +114,12 @@ def _public_score(name: str, submissions_dir: Path) -> float | None:
     return next((score for score in reversed(scores) if score is not None), None)
 
 
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings with dotted keys, such as ``split.folds``."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= _flatten(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
     return flat

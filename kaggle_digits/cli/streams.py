@@ -1,4 +1,4 @@
-"""Standard streams as a shell, a service or a full disk may hand them over: closed, full, ASCII."""
+"""Make standard streams usable when a shell or a service passes them closed, full or ASCII-only."""
 
 from __future__ import annotations
 
@@ -7,49 +7,48 @@ import os
 import sys
 from typing import Any, TextIO
 
-NAMES = ("stdin", "stdout", "stderr")
-
 
 def make_usable() -> None:
-    """Make all three usable, whatever they are; called once, before anything is printed.
+    """Open closed standard streams on /dev/null and make ASCII streams replace other characters.
 
-    A descriptor that is closed would be given to the next file that is opened, and TensorFlow,
-    whose C++ writes to descriptor 2, would write into that file.
+    Call it once, before anything is printed. The operating system would give the number of a
+    closed descriptor to the next file that is opened, and TensorFlow, whose C++ code writes to
+    descriptor 2, would write into that file.
     """
-    for number, name in enumerate(NAMES):
-        if not _is_open(number):
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if not _is_open(descriptor):
+            devnull = os.open(os.devnull, os.O_RDWR)
+            if devnull != descriptor:
+                os.dup2(devnull, descriptor)
+                os.close(devnull)
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
     for stream in (sys.stdout, sys.stderr):
-        # In the locale C, and in many of the last century, our dashes and quotes cannot be written.
         if isinstance(stream, io.TextIOWrapper) and not supports_unicode(stream):
             stream.reconfigure(errors="replace")
 
 
 def supports_unicode(stream: TextIO) -> bool:
-    """Whether every character can be written to ``stream``."""
+    """Return whether every character can be written to ``stream``."""
     return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
 
 
 def discard(stream: Any) -> None:
-    """Send what is still to be written to ``stream`` nowhere, so that leaving does not fail too."""
+    """Redirect ``stream`` to /dev/null, so that flushing it at exit does not fail again."""
     try:
-        number = stream.fileno()
+        descriptor = stream.fileno()
     except (OSError, ValueError, AttributeError):
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, descriptor)
+    os.close(devnull)
 
 
-def _is_open(number: int) -> bool:
+def _is_open(descriptor: int) -> bool:
     try:
-        os.fstat(number)
+        os.fstat(descriptor)
     except OSError:
         return False
     return True

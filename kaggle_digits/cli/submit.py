@@ -1,4 +1,4 @@
-"""kd submit."""
+"""kd submit: check a submission and send it to Kaggle."""
 
 from __future__ import annotations
 
@@ -9,46 +9,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits.cli import console
+from kaggle_digits.cli import console, options
 from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
-from kaggle_digits.cli.options import DATA, SUBMISSIONS, AsJson, DataDir, SubmissionsDir
+from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_api.client import CompetitionClient
-    from kaggle_digits.kaggle_api.submission_log import LogEntry
     from kaggle_digits.kaggle_api.validate import ValidatedSubmission
-
-RESET = "the count starts anew at 00:00 UTC: run it again then"
 
 
 def submit(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE|RUN]",
-            help="A submission file or a run's name; the newest file not yet sent if left out.",
+            metavar="FILE|RUN",
+            help="A submission file or a run; default: the newest file not yet submitted.",
             show_default=False,
         ),
     ] = None,
     *,
     message: Annotated[
-        str | None,
-        typer.Option("--message", "-m", help="Description; the run and its accuracy by default."),
+        str | None, option("Description; default: the run and its accuracy.", "--message", "-m")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the score.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Send bytes that were sent before.")
-    ] = False,
+    wait: Annotated[bool, option("Wait for the public score.", "--wait")] = False,
+    yes: Annotated[bool, option("Submit without asking.", "--yes", "-y")] = False,
+    force: Annotated[bool, option("Submit a file that was submitted before.", "--force")] = False,
     timeout: Timeout = SECONDS,
-    data_dir: DataDir = DATA,
-    submissions_dir: SubmissionsDir = SUBMISSIONS,
-    as_json: AsJson = False,
+    data_dir: options.DataDir = options.DATA,
+    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Check a submission, send it to Kaggle once, log it."""
+    """Check a submission, send it to Kaggle exactly once, and log it."""
     from kaggle_digits.kaggle_api import status
-    from kaggle_digits.kaggle_api import submit as sending
+    from kaggle_digits.kaggle_api import submit as api
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.retry import RetryPolicy
     from kaggle_digits.kaggle_api.validate import find_submission_file, validate_submission
@@ -57,22 +51,24 @@ def submit(
     path = find_submission_file(target, submissions_dir)
     console.note(f"checking {path}")
     checked = validate_submission(path, data_dir=data_dir)
-    _show_check(checked)
+    _print_check(checked)
     if not yes and not is_interactive():
-        raise UsageError(f"nobody to ask: kd submit {path} needs --yes; nothing was sent")
+        raise UsageError(f"no terminal to confirm on; nothing was sent: kd submit {path} --yes")
 
     with Display() as display:
         kaggle = CompetitionClient(policy=policy, progress=display)
         console.note(f"using the {kaggle.credential}")
         status.reconcile(submissions_dir, kaggle)
-        before = sending.find_duplicate(checked, submissions_dir)
-        if before is not None and before.ref is not None and wait and not force:
-            console.note(f"these bytes were sent on {before.time[:10]} (ref {before.ref})")
-            entry = before
+        earlier = api.find_duplicate(checked, submissions_dir)
+        if earlier is not None and earlier.ref is not None and wait and not force:
+            console.note(
+                f"this file was submitted on {earlier.time[:10]} already (ref {earlier.ref})"
+            )
+            entry = earlier
         else:
-            if before is None or force:
-                _ask(kaggle, path, yes=yes)
-            entry = sending.submit(
+            if earlier is None or force:
+                _confirm(kaggle, path, yes=yes)
+            entry = api.submit(
                 checked,
                 kaggle=kaggle,
                 submissions_dir=submissions_dir,
@@ -83,28 +79,38 @@ def submit(
         if wait:
             console.note("waiting for the score")
             entry = status.wait_for_score(entry, kaggle=kaggle, submissions_dir=submissions_dir)
-    _show_entry(entry, submissions_dir, as_json=as_json)
+
+    log = submissions_dir / "log.csv"
+    if as_json:
+        console.print_json({**asdict(entry), "log": str(log)})
+        return
+    console.echo(f"file:         {entry.file}")
+    console.echo(f"ref:          {entry.ref}")
+    console.echo(f"status:       {entry.status}")
+    if entry.public_score is not None:
+        console.echo(f"public score: {entry.public_score:.5f}")
+    console.note(f"logged in {log}")
 
 
 def is_interactive() -> bool:
-    """Whether there is somebody to ask."""
+    """Return whether the user can be asked a question."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _show_check(checked: ValidatedSubmission) -> None:
-    origin, made_by = checked.origin, "of unknown origin"
-    if origin is not None:
-        made_by = f"from {checked.run}"
-        if origin.accuracy is not None:
-            accuracy = console.percent(origin.accuracy)
-            made_by += f", validation accuracy {accuracy} on {origin.n_val:,} rows"
-    console.note(f"sound: {checked.rows:,} rows, ids in order, labels 0 to 9; {made_by}")
+def _print_check(checked: ValidatedSubmission) -> None:
+    origin = "made by an unknown run"
+    if checked.origin is not None:
+        origin = f"from {checked.run}"
+        if checked.origin.accuracy is not None:
+            accuracy = console.percent(checked.origin.accuracy)
+            origin += f", validation accuracy {accuracy} on {checked.origin.n_val:,} rows"
+    console.note(f"valid: {checked.rows:,} rows, ids in order, labels 0 to 9; {origin}")
     for warning in checked.warnings:
         console.warn(warning)
 
 
-def _ask(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:
-    """Say how many submissions are left; let the user say no."""
+def _confirm(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:
+    """Print how many submissions are left today, and ask the user unless ``yes``."""
     from kaggle_digits.kaggle_api.errors import KaggleApiError
 
     try:
@@ -112,23 +118,14 @@ def _ask(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:
     except KaggleApiError as error:
         if error.status in (401, 403):
             raise
-        console.note("how many submissions are left today could not be learnt")
+        console.note("could not find out how many submissions are left today")
     else:
         if limits.known:
             console.note(f"submissions left today: {limits.remaining}")
         if limits.known and limits.remaining <= 0:
-            raise KaggleError(f"no submission is left today ({limits.today} made); {RESET}")
+            raise KaggleError(
+                f"no submission is left today ({limits.today} made); try again after 00:00 UTC, "
+                "when Kaggle resets the count"
+            )
     if not yes and not typer.confirm(f"Submit {path} to Kaggle?", default=True, err=True):
-        raise SubmissionError(f"{path} was not sent")
-
-
-def _show_entry(entry: LogEntry, submissions_dir: Path, *, as_json: bool) -> None:
-    if as_json:
-        console.print_json({**asdict(entry), "log": str(submissions_dir / "log.csv")})
-        return
-    console.echo(f"file:         {entry.file}")
-    console.echo(f"ref:          {entry.ref}")
-    console.echo(f"status:       {entry.status}")
-    if entry.public_score is not None:
-        console.echo(f"public score: {entry.public_score:.5f}")
-    console.note(f"logged in {submissions_dir / 'log.csv'}")
+        raise SubmissionError(f"{path} was not submitted: you did not confirm")

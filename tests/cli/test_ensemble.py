@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.ensemble import show_ensemble
+from kaggle_digits.cli.ensemble import print_ensemble
 from kaggle_digits.ensembling.ensemble import Ensemble, combine
 from kaggle_digits.runs.run import Run
 from tests.support.probabilities import noisy_probs, random_labels
@@ -41,7 +41,7 @@ def test_each_run_has_its_temperature_weight_and_what_it_adds(
 ) -> None:
     found = combined("weighted", (1.5, 2.5, 7.0))
     assert found.weights_help
-    show_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=False)
+    print_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=False)
     shown = capsys.readouterr()
     rows = [line for line in shown.out.splitlines() if "dense-deep-1" in line]
     assert len(rows) == 1, "wrapped"
@@ -61,12 +61,12 @@ def test_each_run_has_its_temperature_weight_and_what_it_adds(
 def test_weights_that_do_not_help_are_said_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     found = combined("weighted", (2.5, 2.5, 2.5))
     assert found.weights_help is False
-    show_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=False)
+    print_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=False)
     shown = capsys.readouterr()
     assert shown.out.count("0.333") == 3
     said = "weights do not lower the log loss out of fold: all runs weigh the same\n"
     assert said in shown.err
-    show_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=True)
+    print_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=True)
     assert json.loads(capsys.readouterr().out)["weights_help"] is False
 
 
@@ -75,12 +75,12 @@ def test_without_a_common_row_nothing_is_measured_but_temperatures(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = combined("mean", (2.5, 2.5, 2.5), common=False)
-    show_ensemble(RUNS, found, "mean", Path("e.csv"), as_json=False)
+    print_ensemble(RUNS, found, "mean", Path("e.csv"), as_json=False)
     shown = capsys.readouterr()
     assert "adds" not in shown.out + shown.err
     assert "cross-validated" not in shown.err
     assert "no row was held out by all of these runs" in shown.err
-    show_ensemble(RUNS, found, "mean", Path("e.csv"), as_json=True)
+    print_ensemble(RUNS, found, "mean", Path("e.csv"), as_json=True)
     read = json.loads(capsys.readouterr().out)
     assert read["ensemble"] is None
     assert [member["adds"] for member in read["members"]] == [None] * 3
