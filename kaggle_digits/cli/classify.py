@@ -123,6 +123,6 @@ def _plot_steps(name: str, answer: Answer, *, svg: bool) -> None:
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     paths = (Path(f"{stem}{STEPS_SUFFIX}{suffix}.png") for suffix in suffixes)
     path = next(path for path in paths if not path.exists())
-    with style.vector_copies(svg):
-        style.save(steps(Path(name).name, answer.steps, answer.probabilities), path)
+    with style.svg_copies(svg):
+        style.save(preprocessing_steps(Path(name).name, answer.steps, answer.probabilities), path)
     console.note(f"steps: {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -31,26 +32,27 @@ def compare(
     as_json: options.AsJson = False,
 ) -> None:
     """Compare runs on the same held-out rows and test the difference."""
-    from dataclasses import asdict
-
     from kaggle_digits.core.errors import UsageError
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.evaluation import comparison
-    from kaggle_digits.evaluation.evaluate import FIGURES
-    from kaggle_digits.evaluation.held_out import held_out
-    from kaggle_digits.plots import style
+    from kaggle_digits.evaluation.comparison import compare_runs, conclusions
+    from kaggle_digits.evaluation.evaluate import FIGURES, load_oof
+    from kaggle_digits.plots import charts, style
     from kaggle_digits.runs import store
 
     if output is not None and output.exists():
         raise UsageError(f"{output} already exists; choose another file with --output")
     dataset = load(data_dir)
     opened = [store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
-    predictions = {run.name: held_out(run, dataset) for run in opened}
-    compared = comparison.compare(predictions, dataset.labels)
-    figure = output or opened[0].path / FIGURES / "compare.png"
-    with style.vector_copies(svg):
-        style.save(comparison.draw(compared), figure)
-    conclusions = comparison.in_words(compared)
+    compared = compare_runs({run.name: load_oof(run, dataset) for run in opened}, dataset.labels)
+    path = output or opened[0].path / FIGURES / "compare.png"
+    figure = charts.run_comparison(
+        [item.run for item in compared],
+        [item.score for item in compared],
+        [item.against_best for item in compared],
+    )
+    with style.svg_copies(svg):
+        style.save(figure, path)
+    lines = conclusions(compared)
     if as_json:
         rows = [
             {
@@ -60,18 +62,18 @@ def compare(
             }
             for item in compared
         ]
-        console.print_json({"runs": rows, "words": conclusions, "picture": str(figure)})
+        console.print_json({"runs": rows, "words": lines, "picture": str(path)})
         return
     table: list[list[object]] = []
     for item in compared:
         test: list[object] = [None] * 3
-        if item.against:
-            test = [f"{item.against.lost:,}", f"{item.against.gained:,}"]
-            test.append(f"{item.against.p_value:.3g}")
+        if item.against_best:
+            test = [f"{item.against_best.lost:,}", f"{item.against_best.gained:,}"]
+            test.append(f"{item.against_best.p_value:.3g}")
         accuracy = console.percent(item.score.accuracy, item.score.ci95)
         table.append([item.run, accuracy, f"{item.score.log_loss:.4f}", *test])
     title = f"The same {compared[0].score.n:,} held-out rows, best first"
     console.show_table(COLUMNS, table, title=title, numeric=COLUMNS[1:])
-    for line in conclusions:
+    for line in lines:
         console.echo(line)
-    console.echo(f"figure: {figure}")
+    console.echo(f"figure: {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -125,8 +126,6 @@ def print_ensemble(
 
 
 def _as_json(runs: Sequence[Run], combined: Ensemble, method: str, path: Path) -> dict[str, Any]:
-    from dataclasses import asdict
-
     adds, temperatures, weights = combined.contributions, combined.temperatures, combined.weights
     return {
         "submission": str(path),
@@ -165,9 +164,11 @@ def _print_table(runs: Sequence[Run], combined: Ensemble, method: str) -> None:
         add_column("T", (f"{temperature:.2f}" for temperature in combined.temperatures))
     if combined.weights is not None:
         add_column("weight", (f"{weight:.3f}" for weight in combined.weights))
-    if combined.adds is not None:
-        add_column("adds\ncorrect", (console.signed(gain.right, ".0f") for gain in combined.adds))
-        log_losses = (console.signed(gain.log_loss, ".4f") for gain in combined.adds)
+    if combined.contributions is not None:
+        add_column(
+            "adds\ncorrect", (console.signed(gain.right, ".0f") for gain in combined.contributions)
+        )
+        log_losses = (console.signed(gain.log_loss, ".4f") for gain in combined.contributions)
         add_column("adds\nlog loss", log_losses)
     console.show_table(columns, rows, numeric=columns[1:])
 
@@ -188,7 +189,7 @@ def _vote(
     from kaggle_digits.core.atomic_io import sha256
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.submission_csv import read_origin, read_submission
-    from kaggle_digits.ensembling.combiners import vote_labels
+    from kaggle_digits.ensembling.combiners import majority_vote
     from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.runs.submission_files import write_submission_file
 
@@ -207,7 +208,7 @@ def _vote(
     path = write_submission_file(
         path,
         dataset,
-        vote_labels([labels[file] for file in ordered]),
+        majority_vote([labels[file] for file in ordered]),
         resolve_path=resolve_path,
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",

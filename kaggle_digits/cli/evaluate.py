@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 
 if TYPE_CHECKING:
-    from kaggle_digits.evaluation.comparison import TtaScore
     from kaggle_digits.evaluation.evaluate import Evaluation
 
 MAX_PAIRS = 5
@@ -51,13 +51,13 @@ def evaluate(
 
         check_tta(tta)
         predict = partial(predict_oof, views=tta, each=track_folders("predicting"))
-    with style.vector_copies(svg):
+    with style.svg_copies(svg):
         evaluation = evaluate_run(opened, load(data_dir), predict)
     if as_json:
         console.print_json(_as_json(evaluation))
         return
     _print_metrics(evaluation)
-    if evaluation.views:
+    if evaluation.tta:
         _print_tta(evaluation)
     console.echo(f"figures: {next(iter(evaluation.figures.values())).parent}")
     console.echo(f"report:  {evaluation.report}")
@@ -87,22 +87,22 @@ def _print_metrics(evaluation: Evaluation) -> None:
     if metrics.pairs:
         pairs = (f"{p.low} and {p.high} ({p.count})" for p in metrics.pairs[:MAX_PAIRS])
         console.echo(f"most confused: {', '.join(pairs)}")
-    if evaluation.mistakes:
-        worst = evaluation.mistakes[0]
+    if evaluation.most_confident_errors:
+        worst = evaluation.most_confident_errors[0]
         console.echo(
             f"most confident error: {worst.label} predicted as {worst.predicted} with "
-            f"{worst.sureness} confidence (line {worst.line} of train.csv)"
+            f"{worst.confidence_text} confidence (line {worst.line} of train.csv)"
         )
 
 
 def _print_tta(evaluation: Evaluation) -> None:
-    from kaggle_digits.evaluation.tta_gain import best_views
+    from kaggle_digits.evaluation.comparison import best_tta
 
     rows: list[list[object]] = []
-    for item in evaluation.views:
+    for item in evaluation.tta:
         changes: list[object] = [None] * 4
         if item.views > 1:
-            test = item.turned
+            test = item.mcnemar
             changes = [f"{n:,}" for n in (item.changed, test.gained, test.lost)]
             changes.append(f"{test.p_value:.3g}")
         accuracy = console.percent(item.score.accuracy, item.score.ci95)
@@ -113,11 +113,11 @@ def _print_tta(evaluation: Evaluation) -> None:
         title="The same rows, predicted from more views of each image",
         numeric=TTA_COLUMNS,
     )
-    best = best_views(evaluation.views)
+    best = best_tta(evaluation.tta)
     significance = ""
     if best.views > 1:
-        chance = "significant" if best.turned.beyond_chance else "not significant"
-        significance = f" (compared with one view: {chance}, p = {best.turned.p_value:.3g})"
+        chance = "significant" if best.mcnemar.significant else "not significant"
+        significance = f" (compared with one view: {chance}, p = {best.mcnemar.p_value:.3g})"
     console.echo(
         f"best on these {best.score.n:,} held-out rows: {console.plural(best.views, 'view')}"
         f"{significance}; to use it: kd predict {evaluation.run} --tta {best.views}"
@@ -125,8 +125,6 @@ def _print_tta(evaluation: Evaluation) -> None:
 
 
 def _as_json(evaluation: Evaluation) -> dict[str, Any]:
-    from dataclasses import asdict
-
     metrics = evaluation.metrics
     return {
         "run": evaluation.run,
@@ -136,30 +134,32 @@ def _as_json(evaluation: Evaluation) -> dict[str, Any]:
         "classes": [asdict(item) for item in metrics.classes],
         "confusion": metrics.confusion.tolist(),
         "pairs": [{**asdict(pair), "count": pair.count} for pair in metrics.pairs],
-        "mistakes": [{**asdict(item), "line": item.line} for item in evaluation.mistakes],
-        "doubtful": [{**asdict(item), "line": item.line} for item in evaluation.doubtful],
+        "mistakes": [
+            {**asdict(item), "line": item.line} for item in evaluation.most_confident_errors
+        ],
+        "doubtful": [
+            {**asdict(item), "line": item.line} for item in evaluation.least_confident_correct
+        ],
         "figures": {name: str(path) for name, path in evaluation.figures.items()},
         "report": str(evaluation.report),
     }
 
 
 def _tta_as_json(evaluation: Evaluation) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from kaggle_digits.evaluation.comparison import best_tta
 
-    if not evaluation.views:
+    if not evaluation.tta:
         return {}
     return {
-        "tta": evaluation.views[-1].views,
-        "best_tta": best_views(evaluation.views).views,
+        "tta": evaluation.tta[-1].views,
+        "best_tta": best_tta(evaluation.tta).views,
         "views": [
             {
                 "views": item.views,
                 **asdict(item.score),
                 "changed": item.changed,
-                **asdict(item.turned),
+                **asdict(item.mcnemar),
             }
-            for item in evaluation.views
+            for item in evaluation.tta
         ],
     }

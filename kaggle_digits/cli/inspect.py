@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,23 +29,24 @@ def inspect(
     as_json: options.AsJson = False,
 ) -> None:
     """Show rows, classes and duplicates of the data, and plot it into data/figures/."""
-    from dataclasses import asdict
-
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.evaluation import data_inspection
+    from kaggle_digits.evaluation.data_inspection import FIGURES, save_figures
+    from kaggle_digits.evaluation.data_inspection import inspect as inspect_data
     from kaggle_digits.plots import style
     from kaggle_digits.training.recipes import find_augmentation
 
     augmentation = find_augmentation(recipe) if recipe is not None else None
     dataset = load(data_dir)
-    inspection = data_inspection.inspect(dataset)
+    inspection = inspect_data(dataset)
     if not as_json:  # before plotting, which fails if the folder is not writable
         _print_inspection(inspection)
-    figures_dir = data_dir / data_inspection.FIGURES
-    with style.vector_copies(svg):
-        figures = data_inspection.draw(dataset, figures_dir)
+    figures_dir = data_dir / FIGURES
+    with style.svg_copies(svg):
+        figures = save_figures(dataset, figures_dir)
         if recipe is not None and augmentation is not None:
-            figures.append(_draw_augmentation(dataset, recipe, augmentation, figures_dir))
+            path = figures_dir / f"augmentation-{recipe}.png"
+            _plot_augmentation(dataset, recipe, augmentation, path)
+            figures.append(path)
     if as_json:
         paths = [str(path) for path in figures]
         console.print_json({**asdict(inspection), "figures": paths})
@@ -54,15 +56,15 @@ def inspect(
     console.note("next: kd train --model dense")
 
 
-def _draw_augmentation(
-    dataset: Dataset, recipe: str, augmentation: Augmentation, folder: Path
-) -> Path:
-    from kaggle_digits.plots import augmentation as plot
+def _plot_augmentation(
+    dataset: Dataset, recipe: str, augmentation: Augmentation, path: Path
+) -> None:
+    from kaggle_digits.plots import digit_grids, style
     from kaggle_digits.training.augmentation import augment_images
 
-    images = dataset.train.images[plot.one_of_each(dataset.labels)]
-    copies = augment_images(augmentation, images, plot.COPIES)
-    return plot.draw(images, copies, recipe, augmentation.summary, folder)
+    images = dataset.train.images[digit_grids.first_of_each_class(dataset.labels)]
+    copies = augment_images(augmentation, images, digit_grids.COPIES)
+    style.save(digit_grids.augmented_digits(images, copies, recipe, augmentation.summary), path)
 
 
 def _print_inspection(inspection: Inspection) -> None:

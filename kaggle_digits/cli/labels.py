@@ -24,8 +24,8 @@ def labels(
 
     opened = store.open_run(runs_dir, run)
     dataset = load(data_dir)
-    with style.vector_copies(svg):
-        result = label_errors(opened, dataset, held_out(opened, dataset))
+    with style.svg_copies(svg):
+        result = write_label_errors(opened, dataset, load_oof(opened, dataset))
     if as_json:
         rows = [
             {
@@ -35,7 +35,7 @@ def labels(
                 "confidence": item.prediction.confidence,
                 "label_probability": item.label_probability,
             }
-            for item in result.found
+            for item in result.errors
         ]
         console.print_json(
             {
@@ -43,20 +43,20 @@ def labels(
                 "n": result.rows,
                 "label_errors": rows,
                 "table": str(result.table),
-                "picture": result.picture and str(result.picture),
+                "picture": result.figure and str(result.figure),
             }
         )
         return
     console.echo(
-        f"{result.run}: {len(result.found):,} of {result.rows:,} held-out labels may be wrong "
+        f"{result.run}: {len(result.errors):,} of {result.rows:,} held-out labels may be wrong "
         "(confident learning)"
     )
-    for item in result.found[:MAX_LINES]:
+    for item in result.errors[:MAX_LINES]:
         console.echo(
-            f"line {item.answer.line}: labelled {item.answer.label}, predicted "
-            f"{item.answer.predicted} ({item.answer.sureness} confidence)"
+            f"line {item.prediction.line}: labelled {item.prediction.label}, predicted "
+            f"{item.prediction.predicted} ({item.prediction.confidence_text} confidence)"
         )
     console.echo(f"table:  {result.table}")
-    if result.picture:
-        console.echo(f"figure: {result.picture}")
+    if result.figure:
+        console.echo(f"figure: {result.figure}")
         console.note("some are only badly written: look at the figure before you change a label")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,9 +61,9 @@ def study(
     for key, value in own_options.items():
         if value is not None and key not in chosen.options:
             raise UsageError(f"study {name} has no option --{key}; see kd study --help")
-    with style.vector_copies(svg), StudyProgress({chosen.name: chosen.cost}) as progress:
+    with style.svg_copies(svg), StudyProgress({chosen.name: chosen.cost}) as progress:
         setting = _make_setting(data_dir, quick, seed, progress)
-        setting = replace(setting, **own_options)
+        setting = replace(setting, rows=rows, noise=noise, level=level)
         result = repeat(chosen, setting, runs_dir)
     if as_json:
         console.print_json(_as_json(result))
@@ -88,7 +88,7 @@ def reproduce(
 
     results = []
     costs = {name: each.cost for name, each in STUDIES.items()}
-    with style.vector_copies(svg), StudyProgress(costs) as progress:
+    with style.svg_copies(svg), StudyProgress(costs) as progress:
         setting = _make_setting(data_dir, quick, seed, progress)
         for result in repeat_all(list(STUDIES.values()), setting, runs_dir):
             progress.finished(result.study.name, result.seconds)
@@ -151,8 +151,6 @@ def _print_results(results: list[Repeated], runs_dir: Path, study_name: str = ""
 
 
 def _as_json(result: Repeated) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {
         "study": result.study.name,
         "seconds": round(result.seconds, 2),
