@@ -36,7 +36,7 @@ def test_a_table_words_and_a_picture(folders: list[str]) -> None:
     assert done.exit_code == 0, done.output
     assert "The same 300 held-out rows, best first" in done.stdout
     assert "good is significantly better than poor" in done.stdout
-    picture = Path(done.stdout.rstrip().rsplit("picture:", 1)[1].strip())
+    picture = Path(done.stdout.rstrip().rsplit("figure:", 1)[1].strip())
     assert picture.parts[-3:] == ("poor", "figures", "compare.png")
     assert picture.stat().st_size > 10_000
 
@@ -56,10 +56,10 @@ def test_json_and_a_picture_of_ones_own(folders: list[str], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
-        (["good"], "two or more: kd compare RUN RUN"),
-        (["good", "good"], "two or more: kd compare RUN RUN"),
+        (["good"], "at least two runs: kd compare RUN RUN"),
+        (["good", "good"], "at least two runs: kd compare RUN RUN"),
         (["good", "missing"], "no run called missing"),
-        (["good", "all"], "nothing was held out"),
+        (["good", "all"], "no held-out rows"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(

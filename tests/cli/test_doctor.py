@@ -80,7 +80,7 @@ def test_the_backend_is_named(home: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.setenv("KD_PRECISION", "float16")
     found = doctor("--data-dir", tmp_path)["backend"]
-    assert found["text"] == "Keras computes with torch; KD_PRECISION=float16"
+    assert found["text"] == "Keras uses torch; KD_PRECISION=float16"
     assert "unset KERAS_BACKEND" in found["remedy"]
 
 
@@ -97,4 +97,4 @@ def test_cards_are_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(environment, "is_installed", lambda name: True)
     assert doctor("--data-dir", tmp_path)["GPU"]["text"].endswith("; one of them is used")
     driver.write_text("#!/bin/sh\nexit 9\n")
-    assert "look at the driver" in doctor("--data-dir", tmp_path)["GPU"]["remedy"]
+    assert "check the driver" in doctor("--data-dir", tmp_path)["GPU"]["remedy"]

@@ -64,8 +64,8 @@ def test_weights_that_do_not_help_are_said_in_a_line(capsys: pytest.CaptureFixtu
     print_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=False)
     shown = capsys.readouterr()
     assert shown.out.count("0.333") == 3
-    said = "weights do not lower the log loss out of fold: all runs weigh the same\n"
-    assert said in shown.err
+    message = "weights do not lower the out-of-fold log loss, so all runs weigh the same\n"
+    assert message in shown.err
     print_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=True)
     assert json.loads(capsys.readouterr().out)["weights_help"] is False
 

@@ -64,8 +64,12 @@ def fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     [
         (DataError("train.csv is bad;\nfetch it"), 1, "error: train.csv is bad; fetch it\n"),
         (UsageError("[bold]--x[/bold]"), 2, "error: [bold]--x[/bold]\n"),
-        (KeyboardInterrupt(), 130, "error: stopped by Ctrl-C\n"),
-        (ZeroDivisionError("oh"), 1, "error: unexpected ZeroDivisionError: oh — a fault of kd"),
+        (KeyboardInterrupt(), 130, "error: interrupted by Ctrl-C\n"),
+        (
+            ZeroDivisionError("oh"),
+            1,
+            "error: unexpected ZeroDivisionError: oh — this is a bug in kd",
+        ),
     ],
 )
 def test_a_failure_is_one_line_on_stderr(

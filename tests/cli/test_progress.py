@@ -18,9 +18,9 @@ def _shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, costs: dict[str, 
     out = io.StringIO()
     monkeypatch.setattr(console, "err", Console(file=out, force_terminal=terminal, width=100))
     with StudyProgress(costs) as progress:
-        progress.say("A1, linear: epoch 1 of 2", 1, 2)
-        progress.say("A1, linear: epoch 2 of 2", 2, 2)
-        progress.say("reading")
+        progress.report("A1, linear: epoch 1 of 2", 1, 2)
+        progress.report("A1, linear: epoch 2 of 2", 2, 2)
+        progress.report("reading")
         progress.finished("models", 12.3)
     return out.getvalue()
 

@@ -42,7 +42,7 @@ def place(tmp_path: Path) -> Place:
 def test_newest_with_score(kaggle: FakeKaggle, place: Place) -> None:
     out, err = place.kd("--wait", "--yes")
     assert f"checking {place.path}" in err
-    assert "sound: 24 rows" in err
+    assert "valid: 24 rows" in err
     assert "from dense-1, validation accuracy 97.65 % on 8,400 rows" in err
     assert "using the API key of someone" in err
     assert "submissions left today: 10" in err
@@ -60,7 +60,8 @@ def test_json(kaggle: FakeKaggle, place: Place) -> None:
 
 def test_nobody_to_ask(kaggle: FakeKaggle, place: Place) -> None:
     _, err = place.kd(code=2)
-    assert "needs --yes" in err
+    assert "no terminal to confirm on" in err
+    assert "--yes" in err
     assert kaggle.calls == []
 
 

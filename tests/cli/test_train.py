@@ -66,7 +66,7 @@ def test_train_leaves_a_run_and_a_submission(data: Path) -> None:
     result = kd("train", *QUICK)
     assert result.exit_code == 0, result.output
     assert "mlp-1: " in result.stdout
-    assert "right on 108 validation rows (95 % interval)" in result.stdout
+    assert "on 108 validation rows (95 % interval)" in result.stdout
     assert "submissions/mlp-1.csv: written and checked" in result.stdout
     labels = read_submission(Path("submissions/mlp-1.csv"), load(data).ids)
     assert np.array_equal(labels, open_run(Path("runs"), "mlp-1").test().argmax(1))
@@ -123,7 +123,7 @@ def test_runs_lists_the_best_first_and_the_unfinished_last() -> None:
         ([*QUICK, "--repeats", "0"], 2, "--repeats 0"),
         ([*QUICK, "--dropout", "1"], 2, "--dropout 1.0 is outside"),
         ([*QUICK, "--dropout", "0.5"], 2, "model mlp has no option --dropout"),
-        ([*QUICK, "--widths", "a,b"], 2, "--widths 'a,b' is not whole numbers"),
+        ([*QUICK, "--widths", "a,b"], 2, "--widths 'a,b' is not a list of whole numbers"),
         ([*QUICK, "--widths", "0"], 2, "--widths 0 is too small"),
         ([*QUICK, "--normalize", "max"], 2, "--normalize max is unknown; one of: unit, l2"),
         ([*QUICK, "--learning-rate", "0"], 2, "--learning-rate 0.0"),
@@ -136,7 +136,7 @@ def test_runs_lists_the_best_first_and_the_unfinished_last() -> None:
         ([*QUICK, "--name", "a.b"], 2, "cannot name a run"),
         ([*QUICK, "--rows", "30", "--folds", "20"], 1, "fewer than the 20 that --folds 20 needs"),
         (["--resume"], 1, "no unfinished run in runs"),
-        (["--resume", "--epochs", "3"], 2, "--resume takes every setting from the run"),
+        (["--resume", "--epochs", "3"], 2, "--resume uses the settings saved in the run"),
         (["--resume", "--name", "absent"], 1, "no run called absent"),
     ],
 )
@@ -205,7 +205,7 @@ def test_ensemble_and_predict_write_submissions(data: Path) -> None:
             assert member["adds"]["right"] == round(1078 * added)
         assert found["weights_help"] is None
         shown = kd("ensemble", *words)
-        assert "adds: this ensemble less the one without that run" in shown.stderr
+        assert "adds: this ensemble minus the ensemble without that run" in shown.stderr
         assert ("T: temperature" in shown.stderr) == warm
         origin = read_origin(Path(found["submission"]))
         assert origin is not None
@@ -213,7 +213,7 @@ def test_ensemble_and_predict_write_submissions(data: Path) -> None:
 
     result = kd("predict", "one", "-o", "views.csv", "--tta", "5")
     assert result.exit_code == 0, result.output
-    assert "719 rows from 5 views" in result.stdout
+    assert "719 rows from 5 views of each image" in result.stdout
     before = Path("submissions/one.csv").read_bytes()
     assert "0 differ" in kd("predict", "one").stdout
     assert Path("submissions/one.csv").read_bytes() == before
@@ -246,7 +246,7 @@ def test_evaluate_says_how_many_views_are_best() -> None:
     assert own["accuracy"] == found["views"][0]["accuracy"]
     assert "views" not in own
     kd("train", *QUICK, "--all-rows", "--name", "all")
-    refused(kd("evaluate", "all", "--tta", "5"), 1, "nothing was held out")
+    refused(kd("evaluate", "all", "--tta", "5"), 1, "no held-out rows")
 
 
 @pytest.mark.usefixtures("work")
@@ -338,7 +338,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(work: Path) -> None
     assert process.returncode == 130
     assert stdout == ""
     assert "Traceback" not in stderr
-    assert "of 6 members of run long are finished and kept" in stderr
+    assert "of 6 members of run long are finished and saved" in stderr
     assert "kd train --resume --name long" in stderr
     result = kd("train", "--resume", "--name", "long")
     assert result.exit_code == 0, result.output
@@ -355,8 +355,10 @@ def test_a_committee_is_one_run_and_one_submission(
     run = open_run(Path("runs"), "best-1")
     assert run.config()["split"]["folds"] == 3
     assert run.config()["seed"] == 4
-    assert "right on 1078 out-of-fold rows" in result.stdout
-    assert re.search(r"linear: [\d.]+ % alone, weight [\d.]+; adds [+−]?\d+ rows", result.stdout)
+    assert "on 1,078 out-of-fold rows" in result.stdout
+    assert re.search(
+        r"linear: [\d.]+ % alone, weight [\d.]+; adds [+−]?\d+ correct rows", result.stdout
+    )
     assert (work / "submissions" / "best-1.csv").is_file()
     told = kd("train", "--recipe", "best", "--val-fraction", "0.2", "--json")
     assert json.loads(told.stdout)["n_val"] == 216
