@@ -35,7 +35,7 @@ class Ended:
     @property
     def explained(self) -> bool:
         """Return whether it succeeded, or failed with one line that explains a user error."""
-        if "Traceback" in self.stderr + self.stdout or "a fault of kd" in self.stderr:
+        if "Traceback" in self.stderr + self.stdout or "a bug in kd" in self.stderr:
             return False
         if self.code == 0:
             return not self.errors
