@@ -197,7 +197,7 @@ def test_command_names_the_failed_member(
     result = CliRunner().invoke(app, ["train", "--model", "mlp", *options, *folders])
     assert result.exit_code == 1
     assert "member 2 failed: the loss is no longer a number" in result.stderr
-    assert "figures are of the other 2" in " ".join(result.stderr.split())
+    assert "the metrics are those of the other 2" in " ".join(result.stderr.split())
     assert "kd train --resume --name a" in " ".join(result.stderr.split())
     assert (tmp_path / "s/a.csv").is_file()
     monkeypatch.undo()
