@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 
 from kaggle_digits.cli import console
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.tuning.trial import Trial, TrialCallback, Value
 
 
 class ProgressLine:
@@ -121,6 +122,72 @@ def _validation(row: EpochMetrics | None, label: str) -> str:
     if row is None or math.isnan(row.val_accuracy):
         return ""
     return f", {label} {row.val_accuracy:.4f}"
+
+
+class SearchProgress(ProgressLine, TrialCallback):
+    """The progress of a search: one live line on a terminal, a line per trial elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = False
+        self._trials = self._done = self._folds = self._number = self._epochs = 0
+        self._best = ""
+
+    def on_search_begin(self, name: str, done: int, trials: int) -> None:
+        """Print the name of the study and how many trials it has."""
+        self.started, self._trials, self._done = True, trials, done
+        already = f", {done} done or running already" if done else ""
+        console.note(f"study {name}: {trials} trial{'s' * (trials > 1)}{already}")
+        self._bar.update(self._task, total=trials, completed=done)
+
+    def on_trial_begin(self, number: int, values: Mapping[str, Value], folds: int) -> None:
+        """Show the trial."""
+        self._number, self._folds = number, folds
+        self._show(0, 0, 1)
+
+    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        """Show the fold."""
+        self._epochs = epochs
+        self._show(member, 0, epochs)
+
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """Show the epoch."""
+        self._show(row.member, row.epoch, self._epochs)
+
+    def on_trial_end(self, trial: Trial, best: Trial | None, done: int) -> None:
+        """Show the best trial so far; elsewhere print the result and values of this one."""
+        self._done = done
+        if best:
+            self._best = f"best: trial {best.number}, calibrated log loss {best.log_loss:.4f}"
+        self._bar.update(self._task, completed=done, metrics=self._best)
+        if self._live:
+            return
+        result = {
+            "pruned": "pruned: others were better at this epoch",
+            "failed": f"failed: {trial.reason}",
+        }.get(trial.state, trial.state)
+        if trial.score:
+            result = (
+                f"calibrated log loss {trial.log_loss:.4f}, accuracy {trial.score.accuracy:.4f}"
+            )
+        seconds = "" if math.isnan(trial.seconds) else f", {trial.seconds:.1f} s"
+        values = [
+            f"{name} {value if isinstance(value, str) else f'{value:g}'}"
+            for name, value in trial.values.items()
+        ]
+        console.note(f"trial {trial.number}: {result}{seconds}; {', '.join(values)}")
+
+    def _show(self, fold: int, epoch: int, epochs: int) -> None:
+        share = (fold + epoch / epochs) / max(1, self._folds)
+        self._bar.update(
+            self._task,
+            completed=min(self._done + share, self._trials),
+            description=(
+                f"trial {self._number} of {self._trials}, fold {fold + 1}/{self._folds}, "
+                f"epoch {min(epoch + 1, epochs)}/{epochs}"
+            ),
+            metrics=self._best,
+        )
 
 
 def track_folders(description: str) -> Callable[[Sequence[Path]], Iterable[Path]]:

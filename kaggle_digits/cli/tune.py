@@ -1,7 +1,8 @@
-"""kd tune."""
+"""``kd tune``: search for better settings of a recipe."""
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,52 +16,54 @@ from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.training.recipe import Recipe
-    from kaggle_digits.tuning.objective import Trial
-    from kaggle_digits.tuning.search import Search
+    from kaggle_digits.tuning.results import SearchResult
+    from kaggle_digits.tuning.trial import Trial
 
-WHAT, HOW, WHERE = "What to vary", "How to measure a trial", "Folders and names"
+SPACE, MEASUREMENT, FILES = "What to vary", "How to measure a trial", "Folders and names"
 STATES = ("finished", "running", "pruned", "failed", "stopped")
-MOST_LINES = 15
+MAX_ROWS = 15
 
 
-def _set(panel: str, help_text: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help_text, rich_help_panel=panel, **more)
+def _option(panel: str, help_text: str, *names: str, **settings: Any) -> Any:
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
 
 
 def tune(
     *,
     recipe: Annotated[
-        str | None, _set(WHAT, "Where to begin: a name of kd recipes, or a file.", "--recipe")
+        str | None, _option(SPACE, "Recipe to start from: a name or a file.", "--recipe")
     ] = None,
-    model: Annotated[str | None, _set(WHAT, "A model; begins at its recipe.", "--model")] = None,
+    model: Annotated[
+        str | None, _option(SPACE, "Model to start from, with its recipe.", "--model")
+    ] = None,
     vary: Annotated[
         list[str] | None,
-        _set(
-            WHAT,
-            "A setting: dropout, learning_rate=0.001:0.03:log, optimizer=adamw,muon. "
-            "Once for each; without it, those that usually matter.",
+        _option(
+            SPACE,
+            "Setting to vary: dropout, learning_rate=0.001:0.03:log or optimizer=adamw,muon. "
+            "Repeat it for more settings. By default those that usually matter.",
             "--vary",
         ),
     ] = None,
-    trials: Annotated[int, _set(HOW, "How many in all.", "--trials")] = 30,
+    trials: Annotated[int, _option(MEASUREMENT, "Number of trials in all.", "--trials")] = 30,
     minutes: Annotated[
-        float | None, _set(HOW, "Begin no trial after M minutes.", "--minutes", min=0)
+        float | None, _option(MEASUREMENT, "Start no trial after M minutes.", "--minutes", min=0)
     ] = None,
-    folds: Annotated[int, _set(HOW, "Parts, each held out in turn.", "--folds")] = 3,
+    folds: Annotated[int, _option(MEASUREMENT, "Folds of the cross-validation.", "--folds")] = 3,
     rows: Annotated[
-        int | None, _set(HOW, "Use only N labelled rows: cheaper trials.", "--rows")
+        int | None, _option(MEASUREMENT, "Use only N labelled rows, to be faster.", "--rows")
     ] = None,
-    epochs: Annotated[int | None, _set(HOW, "Passes over the rows.", "--epochs")] = None,
-    seed: Annotated[int, _set(HOW, "Of split, weights and search.", "--seed")] = 0,
+    epochs: Annotated[int | None, _option(MEASUREMENT, "Epochs per fold.", "--epochs")] = None,
+    seed: Annotated[int, _option(MEASUREMENT, "Seed of split, weights and search.", "--seed")] = 0,
     name: Annotated[
-        str | None, _set(WHERE, "Of the study; the model's by default.", "--name")
+        str | None, _option(FILES, "Name of the study. By default the recipe's.", "--name")
     ] = None,
     storage: Annotated[
         str | None,
-        _set(
-            WHERE,
-            "URL of a database, for many machines: postgresql+psycopg://USER:PASSWORD@HOST/NAME. "
-            "An SQLite file by default.",
+        _option(
+            FILES,
+            "URL of a database for several machines: postgresql+psycopg://USER:PASSWORD@HOST/NAME. "
+            "By default a file in the study's folder.",
             "--storage",
             envvar="KD_TUNE_STORAGE",
             show_default=False,
@@ -68,8 +71,11 @@ def tune(
     ] = None,
     output: Annotated[
         Path | None,
-        _set(
-            WHERE, "Recipe file to write; runs/tuning/STUDY/best.json by default.", "--output", "-o"
+        _option(
+            FILES,
+            "Recipe file to write. By default runs/tuning/STUDY/best.json.",
+            "--output",
+            "-o",
         ),
     ] = None,
     svg: Svg = False,
@@ -77,169 +83,154 @@ def tune(
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Search better settings for a recipe; the same command again goes on."""
-    from kaggle_digits.cli.trials import TrialsProgress
+    """Search for better settings of a recipe. Run the same command again to continue."""
+    from kaggle_digits.cli.progress import SearchProgress
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
-    from kaggle_digits.tuning.search import found_so_far, search
-    from kaggle_digits.tuning.search_space import find_space
-    from kaggle_digits.tuning.storage import optuna_package
+    from kaggle_digits.tuning.search import load_search, require_optuna, search
+    from kaggle_digits.tuning.search_space import make_search_space
 
-    optuna_package()  # says what to install before anything is read
-    base = _one_recipe(recipe, model).with_changes(epochs=epochs)
-    space = find_space(base, vary or ())
-    how = Split("folds", folds=folds, seed=seed, rows=rows)
+    require_optuna()
+    base = _find_recipe(recipe, model).with_changes(epochs=epochs)
+    space = make_search_space(base, vary or ())
+    split = Split("folds", folds=folds, seed=seed, rows=rows)
     if output is not None and output.is_dir():
-        raise UsageError(f"-o {output} is a folder; name a file, as {output / 'best.json'}")
+        raise UsageError(f"-o {output} is a folder; name a file, such as {output / 'best.json'}")
     dataset = load(data_dir)
-    place: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
-    with TrialsProgress() as progress:
+    study: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
+    with SearchProgress() as progress:
         try:
             with interrupts.handle_sigint(immediate=False):
-                found = search(
+                result = search(
                     dataset,
                     base,
                     space,
-                    how,
+                    split,
                     trials=trials,
                     minutes=minutes,
                     callback=progress,
-                    **place,
+                    **study,
                 )
         except KeyboardInterrupt:
             progress.stop()
-            if progress.begun:
-                found = found_so_far(base, space, **place)
+            if progress.started:
+                result = load_search(base, space, **study)
                 console.note(
-                    f"{found.done} of {trials} trials are kept; the same command again goes on"
+                    f"{result.done} of {trials} trials are kept; "
+                    "run the same command again to continue"
                 )
-                if found.best:
-                    _leave(found, base, output, seed + 1, svg=svg, as_json=as_json)
+                if result.best:
+                    _report(result, output, seed + 1, svg=svg, as_json=as_json)
             raise
-    _leave(found, base, output, seed + 1, svg=svg, as_json=as_json)
+    _report(result, output, seed + 1, svg=svg, as_json=as_json)
 
 
-def _one_recipe(recipe: str | None, model: str | None) -> Recipe:
+def _find_recipe(recipe: str | None, model: str | None) -> Recipe:
     from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
 
     if recipe is None and model is None:
         raise UsageError("which recipe? kd tune --recipe NAME; kd recipes lists them")
-    chosen = find_recipe(recipe, model)
-    if isinstance(chosen, EnsembleRecipe):
-        models = ", ".join(design.model for design in chosen.recipes)
+    found = find_recipe(recipe, model)
+    if isinstance(found, EnsembleRecipe):
+        models = ", ".join(each.model for each in found.recipes)
         raise UsageError(
-            f"recipe {chosen.name} is a committee; tune one of its designs: --model {models}"
+            f"recipe {found.name} is an ensemble; tune one of its models: --model {models}"
         )
-    return chosen
+    return found
 
 
-def _leave(
-    found: Search, base: Recipe, output: Path | None, seed: int, *, svg: bool, as_json: bool
+def _report(
+    result: SearchResult, output: Path | None, next_seed: int, *, svg: bool, as_json: bool
 ) -> None:
-    """Write the recipe and the picture; say what was found."""
+    """Write the recipe and the plots, and print the result."""
     from kaggle_digits.plots import style
-    from kaggle_digits.tuning.results import draw_importance, too_good, write_recipe
+    from kaggle_digits.tuning.results import save_plots, selection_bias_note, write_recipe
 
-    written = write_recipe(found, output)
+    recipe_file = write_recipe(result, output)
     with style.svg_copies(svg):
-        picture = draw_importance(found, base)
-    best = found.best
+        plots = save_plots(result)
+    best = result.best
     assert best is not None
     assert best.score is not None
     if as_json:
-        console.print_json(_as_json(found, written, picture))
+        console.print_json(_result_to_json(result, recipe_file, plots))
         return
-    _table(found)
-    low = best.score
+    _print_trials(result)
     console.echo(
-        f"best: trial {best.number}, calibrated log loss {low.log_loss:.4f}, "
-        f"{console.percent(low.accuracy, low.ci95)} right on {low.n:,} out-of-fold rows "
-        f"(95 % interval){_beside_base(found)}"
+        f"best: trial {best.number}, calibrated log loss {best.score.log_loss:.4f}, "
+        f"accuracy {console.percent(best.score.accuracy, best.score.ci95)} (95 % interval) on "
+        f"{best.score.n:,} out-of-fold rows{_compared_with_base(result)}"
     )
-    if found.importances:
-        shares = [f"{name} {100 * share:.0f} %" for name, share in found.importances.items()]
-        console.echo(f"what mattered: {', '.join(shares)}")
-    console.echo(f"recipe:  {written}")
-    if picture:
-        console.echo(f"picture: {picture}")
-    console.note(too_good(found))
-    console.note(f"next: kd train --recipe {shlex.quote(str(written))} --seed {seed}")
+    if result.importances:
+        shares = [f"{name} {100 * share:.0f} %" for name, share in result.importances.items()]
+        console.echo(f"importance: {', '.join(shares)}")
+    console.echo(f"recipe: {recipe_file}")
+    for plot in plots:
+        console.echo(f"plot: {plot}")
+    console.note(selection_bias_note(result))
+    console.note(f"next: kd train --recipe {shlex.quote(str(recipe_file))} --seed {next_seed}")
 
 
-def _beside_base(found: Search) -> str:
-    """How the recipe did as it was, where that was tried and another did better."""
-    base = next((trial for trial in found.trials if trial.number == found.base), None)
-    if base is None or base.score is None or found.best is None:
+def _compared_with_base(result: SearchResult) -> str:
+    base = next((trial for trial in result.trials if trial.number == result.base), None)
+    if base is None or base.score is None or result.best is None:
         return ""
-    if found.best.number == base.number:
-        return "; that is the recipe as it was"
-    return (
-        f"; the recipe as it was: {base.score.log_loss:.4f}, {console.percent(base.score.accuracy)}"
-    )
+    if result.best.number == base.number:
+        return "; this is the original recipe"
+    accuracy = console.percent(base.score.accuracy)
+    return f"; the original recipe: {base.score.log_loss:.4f}, {accuracy}"
 
 
-def _in_order(found: Search) -> list[Trial]:
-    """Best first, then the others by what became of them."""
-    from kaggle_digits.tuning.search import log_loss
-
+def _sorted_trials(result: SearchResult) -> list[Trial]:
+    """Return the best trial first and unfinished ones last."""
     return sorted(
-        found.trials,
-        key=lambda trial: (STATES.index(trial.state), log_loss(trial), trial.number),
+        result.trials, key=lambda trial: (STATES.index(trial.state), trial.log_loss, trial.number)
     )
 
 
-def _table(found: Search) -> None:
+def _print_trials(result: SearchResult) -> None:
     from rich.table import Table
 
+    names = [dimension.name for dimension in result.space]
+    titles = ("trial", "state", "calibrated log loss", "accuracy (95 % interval)", "seconds")
     table = Table()
-    names = [dimension.name for dimension in found.space]
-    for column in (
-        "trial",
-        "state",
-        "calibrated log loss",
-        "accuracy (95 % interval)",
-        "seconds",
-        *names,
-    ):
-        table.add_column(column, overflow="fold")
-    trials = _in_order(found)
-    for trial in trials[:MOST_LINES]:
+    for title in (*titles, *names):
+        table.add_column(title, overflow="fold")
+    trials = _sorted_trials(result)
+    for trial in trials[:MAX_ROWS]:
         score = trial.score
+        values = [trial.values.get(name, "–") for name in names]
         table.add_row(
-            f"{trial.number}{' (as it was)' * (trial.number == found.base)}",
+            f"{trial.number}{' (original)' * (trial.number == result.base)}",
             trial.state,
             f"{score.log_loss:.4f}" if score else "–",
             console.percent(score.accuracy, score.ci95) if score else "–",
-            f"{trial.seconds:.1f}" if trial.seconds == trial.seconds else "–",
-            *[console.safe(_value(trial.values.get(name, "–"))) for name in names],
+            "–" if math.isnan(trial.seconds) else f"{trial.seconds:.1f}",
+            *[console.safe(v if isinstance(v, str) else f"{v:g}") for v in values],
         )
     console.print_table(table)
-    if len(trials) > MOST_LINES:
-        console.note(f"and {len(trials) - MOST_LINES} more: --json lists all")
+    if len(trials) > MAX_ROWS:
+        console.note(f"and {len(trials) - MAX_ROWS} more: --json lists all")
 
 
-def _value(value: float | int | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
-
-
-def _as_json(found: Search, written: Path, picture: Path | None) -> dict[str, Any]:
-    assert found.best is not None
-    assert found.recipe is not None
+def _result_to_json(result: SearchResult, recipe_file: Path, plots: list[Path]) -> dict[str, Any]:
+    assert result.best is not None
+    assert result.recipe is not None
     return {
-        "study": found.name,
-        "trials": [_trial_as_json(trial) for trial in _in_order(found)],
-        "done": found.done,
-        "best": _trial_as_json(found.best),
-        "recipe_as_it_was": found.base,
-        "recipe": found.recipe.to_json(),
-        "recipe_file": str(written),
-        "importances": found.importances,
-        "picture": picture and str(picture),
+        "study": result.name,
+        "trials": [_trial_to_json(trial) for trial in _sorted_trials(result)],
+        "done": result.done,
+        "best": _trial_to_json(result.best),
+        "recipe_as_it_was": result.base,
+        "recipe": result.recipe.to_json(),
+        "recipe_file": str(recipe_file),
+        "importances": result.importances,
+        "picture": str(plots[0]) if plots else None,
     }
 
 
-def _trial_as_json(trial: Trial) -> dict[str, Any]:
+def _trial_to_json(trial: Trial) -> dict[str, Any]:
     score = trial.score
     return {
         "trial": trial.number,
@@ -248,7 +239,7 @@ def _trial_as_json(trial: Trial) -> dict[str, Any]:
         "accuracy": score.accuracy if score else None,
         "accuracy_ci95": list(score.ci95) if score else None,
         "n": score.n if score else None,
-        "seconds": round(trial.seconds, 3) if trial.seconds == trial.seconds else None,
+        "seconds": None if math.isnan(trial.seconds) else round(trial.seconds, 3),
         "values": trial.values,
         "reason": trial.reason or None,
     }

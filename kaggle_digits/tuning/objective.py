@@ -1,14 +1,16 @@
-"""One trial of a search: settings on every fold, given up early where others did better."""
+"""The objective that Optuna minimizes: out-of-fold log loss, with pruning of hopeless trials."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
+import optuna
+from optuna.trial import TrialState
 
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.dataset import Dataset
@@ -18,193 +20,154 @@ from kaggle_digits.metrics.scores import Score, score
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.tuning.search_space import Dimension, Value, changed
-from kaggle_digits.tuning.storage import WORKER, optuna_package
+from kaggle_digits.tuning.search_space import Dimension, with_values
+from kaggle_digits.tuning.storage import WORKER
+from kaggle_digits.tuning.trial import State, Trial, TrialCallback
 
-if TYPE_CHECKING:
-    import optuna
-
-State = Literal["finished", "pruned", "failed", "stopped", "running"]
-VALUES, FIGURES, REASON = "values", "figures", "reason"
-# Before this share of the first fold's epochs no trial is given up: a high learning rate looks bad
-# until it has come down.
-PATIENT_SHARE = 2 / 3
+# Attributes of a trial in the study.
+VALUES, METRICS, REASON = "values", "figures", "reason"
+# No trial is pruned before this share of the first fold's epochs, because a model with a high
+# learning rate is bad until the learning rate has decayed.
+MIN_SHARE_OF_EPOCHS = 2 / 3
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What became of one trial.
-
-    Attributes:
-        number: counted from 1.
-        state: ``finished``; ``pruned``, given up because others were better by then; ``failed``,
-            for ``reason``; ``stopped`` from outside; ``running`` still, here or elsewhere.
-        values: what was tried, by setting.
-        score: on all held-out rows, each read by a network that did not see it; its log loss is
-            calibrated, measured after the one temperature that fits best: label smoothing makes a
-            network modest, not wrong. None unless finished.
-        seconds: from begin to end.
-        reason: why it failed.
-    """
-
-    number: int
-    state: State
-    values: dict[str, Value]
-    score: Score | None = None
-    seconds: float = math.nan
-    reason: str = ""
-
-
-class TrialWatcher(TrainingCallback):
-    """Told of trials, too; override what you want to see."""
-
-    def search_started(self, name: str, done: int, trials: int) -> None:
-        """A search begins or goes on: ``done`` of its ``trials`` are done already."""
-
-    def trial_started(self, number: int, values: Mapping[str, Value], folds: int) -> None:
-        """A trial begins; its folds are members 0 to ``folds`` − 1 for the other methods."""
-
-    def trial_finished(self, trial: Trial, best: Trial | None, done: int) -> None:
-        """A trial ended; ``best`` of those finished so far, ``done`` with it."""
-
-
-class _Pruning(TrainingCallback):
-    """Tells the study how the first fold goes, epoch by epoch, and gives the trial up.
-
-    Steps can be compared only on the same rows after the same number of epochs: each epoch of the
-    first fold is a step, each further fold one more, whose value is the mean over the folds so far.
-    """
-
-    def __init__(self, trial: optuna.trial.Trial, epochs: int, *, errors: bool) -> None:
-        self._trial, self._epochs, self._errors = trial, epochs, errors
-        self._folds: list[float] = []
-
-    def measure(self, log_loss: float, accuracy: float) -> float:
-        """What is compared; log losses differ by label smoothing alone, wrong answers do not."""
-        return 1 - accuracy if self._errors else log_loss
-
-    def on_epoch_end(self, row: EpochMetrics) -> None:
-        """See TrainingCallback."""
-        if not self._folds:
-            self._report(self.measure(row.val_loss, row.val_accuracy), row.epoch)
-
-    def fold(self, measured: Score) -> None:
-        """A fold ended."""
-        self._folds.append(self.measure(measured.log_loss, measured.accuracy))
-        if len(self._folds) > 1:
-            self._report(float(np.mean(self._folds)), self._epochs + len(self._folds) - 1)
-
-    def _report(self, value: float, step: int) -> None:
-        self._trial.report(value, step)
-        if self._trial.should_prune():
-            raise optuna_package().TrialPruned
-
-
-class SurplusError(Exception):
-    """As many trials as were asked for are done or under way already."""
+class EnoughTrials(Exception):  # noqa: N818 (a signal, not an error)
+    """As many trials as requested are finished or running."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Trains what a trial suggests; what Optuna calls.
+    """Trains the recipe with the values that a trial suggests.
 
     Attributes:
-        trials: how many there are to be in all; one too many, which another process began at the
-            same moment, is given back.
-        dataset: its labelled rows are trained on and held out; test rows are never looked at.
-        recipe: where the search began.
-        space: what is varied.
-        parts: the folds, the same in every trial.
-        seed: of the folds' networks, the same in every trial.
-        worker: the name of this process.
-        callback: told what happens.
+        trials: how many are requested in all. Two processes may start the last one at the same
+            moment; then the later one raises EnoughTrials.
+        dataset: only its labelled rows are used.
+        recipe: the recipe to vary.
+        space: the settings to vary.
+        folds: the rows of each fold, the same in every trial.
+        seed: of the networks, the same in every trial.
+        worker: name of this process in the study.
+        callback: called as the search proceeds.
     """
 
     trials: int
     dataset: Dataset
     recipe: Recipe
     space: Sequence[Dimension]
-    parts: Sequence[FoldIndices]
+    folds: Sequence[FoldIndices]
     seed: int
     worker: str
-    callback: TrialWatcher
+    callback: TrialCallback
 
-    def __call__(self, trial: optuna.trial.Trial) -> float:
-        """The log loss of a trial, out of fold; raises TrialPruned."""
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Return the calibrated out-of-fold log loss of ``trial``."""
         started = time.perf_counter()
         trial.set_user_attr(WORKER, self.worker)
-        if sum(counts(other) for other in trial.study.trials[: trial.number]) >= self.trials:
-            raise SurplusError
+        earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
+        if count_done(earlier) >= self.trials:
+            raise EnoughTrials
         values = {dimension.name: dimension.suggest(trial) for dimension in self.space}
         trial.set_user_attr(VALUES, values)
-        self.callback.trial_started(trial.number + 1, values, len(self.parts))
+        self.callback.on_trial_begin(trial.number + 1, values, len(self.folds))
         try:
-            found = self._train(trial, changed(self.recipe, values))
+            result = self._train(trial, with_values(self.recipe, values))
         except ModelError as error:
-            # Pruned rather than failed: the sampler learns to stay away.
+            # PRUNED instead of FAIL, so that the sampler avoids such values.
             trial.set_user_attr(REASON, str(error))
-            raise optuna_package().TrialPruned from error
+            raise optuna.TrialPruned from error
         seconds = time.perf_counter() - started
-        trial.set_user_attr(FIGURES, asdict(found) | {"seconds": seconds})
-        return found.log_loss
+        trial.set_user_attr(METRICS, asdict(result) | {"seconds": seconds})
+        return result.log_loss
 
-    def _train(self, trial: optuna.trial.Trial, recipe: Recipe) -> Score:
-        errors = any(dimension.name == "label_smoothing" for dimension in self.space)
-        pruning = _Pruning(trial, recipe.epochs, errors=errors)
+    def _train(self, trial: optuna.Trial, recipe: Recipe) -> Score:
+        use_accuracy = any(dimension.name == "label_smoothing" for dimension in self.space)
+        pruning = _PruningCallback(trial, recipe.epochs, use_accuracy=use_accuracy)
         labels = self.dataset.labels
-        no_test = replace(self.dataset.test, images=self.dataset.test.images[:0])
-        held_out = np.full((len(labels), 10), np.nan, np.float32)
-        for number, part in enumerate(self.parts):
-            member = fit_fold(
-                FoldTask(number, recipe, part, member_seed(self.seed, number)),
+        no_test_rows = replace(self.dataset.test, images=self.dataset.test.images[:0])
+        probabilities = np.full((len(labels), 10), np.nan, np.float32)
+        for number, fold in enumerate(self.folds):
+            result = fit_fold(
+                FoldTask(number, recipe, fold, member_seed(self.seed, number)),
                 self.dataset.train,
-                no_test,
+                no_test_rows,
                 callback=CallbackList(self.callback, pruning),
             )
-            held_out[part.val] = member.val_probabilities
-            self.callback.on_member_end(number, member.seconds)
-            if measured := score(member.val_probabilities, labels[part.val]):
-                pruning.fold(measured)
-        as_given = score(held_out, labels)
-        assert as_given is not None
-        fitted = apply_temperature(held_out, fit_temperature(held_out, labels))
-        known = score(fitted, labels)
-        assert known is not None
-        return replace(as_given, log_loss=known.log_loss)
+            probabilities[fold.val] = result.val_probabilities
+            self.callback.on_member_end(number, result.seconds)
+            if fold_score := score(result.val_probabilities, labels[fold.val]):
+                pruning.on_fold_end(fold_score)
+        uncalibrated = score(probabilities, labels)
+        calibrated = score(
+            apply_temperature(probabilities, fit_temperature(probabilities, labels)), labels
+        )
+        assert uncalibrated is not None
+        assert calibrated is not None
+        return replace(uncalibrated, log_loss=calibrated.log_loss)
 
 
-def counts(frozen: optuna.trial.FrozenTrial) -> bool:
-    """Whether a trial is one of those asked for: it ended by itself, or somebody works on it."""
-    states = optuna_package().trial.TrialState
-    if frozen.state == states.RUNNING:
-        return WORKER in frozen.user_attrs
-    return frozen.state in (states.COMPLETE, states.PRUNED)
+class _PruningCallback(TrainingCallback):
+    """Reports the validation loss to the study and prunes the trial.
+
+    Values are comparable only on the same rows after the same number of epochs. So each epoch of
+    the first fold is a step, and each further fold is one step with the mean over the folds so far.
+    With ``use_accuracy`` the value is 1 - accuracy, because label smoothing changes the log loss
+    but not the predictions.
+    """
+
+    def __init__(self, trial: optuna.Trial, epochs: int, *, use_accuracy: bool) -> None:
+        self._trial, self._epochs, self._use_accuracy = trial, epochs, use_accuracy
+        self._folds: list[float] = []
+
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        if not self._folds:
+            value = 1 - row.val_accuracy if self._use_accuracy else row.val_loss
+            self._report(value, row.epoch)
+
+    def on_fold_end(self, result: Score) -> None:
+        self._folds.append(1 - result.accuracy if self._use_accuracy else result.log_loss)
+        if len(self._folds) > 1:
+            self._report(float(np.mean(self._folds)), self._epochs + len(self._folds) - 1)
+
+    def _report(self, value: float, step: int) -> None:
+        self._trial.report(value, step)
+        if self._trial.should_prune():
+            raise optuna.TrialPruned
 
 
-def make_pruner(epochs: int) -> Any:
-    """Gives up what is worse than half of the finished trials at the same step."""
-    return optuna_package().pruners.MedianPruner(
-        n_startup_trials=4, n_warmup_steps=math.ceil(PATIENT_SHARE * epochs)
+def make_pruner(epochs: int) -> optuna.pruners.BasePruner:
+    """Return a pruner that stops trials worse than the median of the others at the same step."""
+    return optuna.pruners.MedianPruner(
+        n_startup_trials=4, n_warmup_steps=math.ceil(MIN_SHARE_OF_EPOCHS * epochs)
     )
 
 
-def as_trial(frozen: optuna.trial.FrozenTrial) -> Trial:
-    """What the study holds of a trial, in our words."""
-    states = optuna_package().trial.TrialState
+def count_done(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
+    """Return how many trials are complete, pruned, or running in a process."""
+    return sum(
+        trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        or (trial.state == TrialState.RUNNING and WORKER in trial.user_attrs)
+        for trial in trials
+    )
+
+
+def to_trial(frozen: optuna.trial.FrozenTrial) -> Trial:
+    """Convert a trial of the study."""
     attributes = frozen.user_attrs
-    figures: dict[str, Any] = attributes.get(FIGURES, {})
+    metrics: dict[str, Any] = attributes.get(METRICS, {})
     reason = str(attributes.get(REASON, ""))
     state: State = "running"
-    known = None
-    if frozen.state == states.COMPLETE and figures:
+    result = None
+    if frozen.state == TrialState.COMPLETE and metrics:
         state = "finished"
-        low, high = figures["ci95"]
-        known = Score(figures["accuracy"], (low, high), figures["log_loss"], figures["n"])
-    elif frozen.state == states.PRUNED:
+        low, high = metrics["ci95"]
+        result = Score(metrics["accuracy"], (low, high), metrics["log_loss"], metrics["n"])
+    elif frozen.state == TrialState.PRUNED:
         state = "failed" if reason else "pruned"
-    elif frozen.state == states.FAIL:
+    elif frozen.state == TrialState.FAIL:
         state = "stopped"
-    seconds = figures.get("seconds", math.nan)
-    if not figures and frozen.duration is not None:
+    seconds = metrics.get("seconds", math.nan)
+    if not metrics and frozen.duration is not None:
         seconds = frozen.duration.total_seconds()
-    return Trial(frozen.number + 1, state, dict(attributes.get(VALUES, {})), known, seconds, reason)
+    values = dict(attributes.get(VALUES, {}))
+    return Trial(frozen.number + 1, state, values, result, seconds, reason)

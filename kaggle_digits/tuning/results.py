@@ -1,113 +1,190 @@
-"""What a search leaves: the best settings as a recipe file, and a picture of what mattered."""
+"""The result of a search: its trials, the best recipe as a file, and Optuna's plots."""
 
 from __future__ import annotations
 
-import math
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kaggle_digits.core.atomic_io import backup_existing
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.training.recipe import Recipe, write_recipe_file
-from kaggle_digits.tuning.search import Search, log_loss
-from kaggle_digits.tuning.search_space import Dimension, present
+from kaggle_digits.tuning.search_space import Dimension, with_values
+from kaggle_digits.tuning.trial import Trial
 
-RECIPE, PICTURE = "best.json", "importance.png"
+if TYPE_CHECKING:
+    import optuna
+
+RECIPE = "best.json"
+IMPORTANCE_PLOT, SLICE_PLOT = "importance.png", "slice.png"
+# With fewer finished trials the importances would be noise.
+MIN_TRIALS_FOR_IMPORTANCE = 4
+LOSS = "calibrated log loss (nats)"
 
 
-def write_recipe(search: Search, path: Path | None = None) -> Path:
-    """Write the best trial's recipe into the study's folder, and to ``path`` if one is given.
+@dataclass(frozen=True)
+class SearchResult:
+    """The state of a study.
 
-    What stands at ``path`` and is not this study's own is put aside.
+    Attributes:
+        name: of the study.
+        folder: the folder of its files.
+        space: the settings that were varied.
+        trials: all trials in the order of their numbers, also those of other processes.
+        best: the finished trial with the lowest log loss, or None.
+        recipe: the recipe of the best trial, or None.
+        base: number of the trial with the values of the original recipe; None if they are outside
+            the search space.
+        importances: setting → share of the log loss's variance that it explains (fANOVA, Hutter et
+            al. 2014), largest first; empty after fewer than 4 finished trials.
+        study: Optuna's study.
+    """
+
+    name: str
+    folder: Path
+    space: tuple[Dimension, ...]
+    trials: tuple[Trial, ...]
+    best: Trial | None
+    recipe: Recipe | None
+    base: int | None
+    importances: dict[str, float]
+    study: optuna.Study = field(repr=False, compare=False)
+
+    @property
+    def done(self) -> int:
+        """How many trials were not interrupted."""
+        return sum(trial.state in ("finished", "pruned", "failed") for trial in self.trials)
+
+
+def best_trial(trials: list[Trial]) -> Trial | None:
+    """Return the finished trial with the lowest log loss, the earliest of equal ones."""
+    finished = [trial for trial in trials if trial.score]
+    return min(finished, key=lambda trial: (trial.log_loss, trial.number), default=None)
+
+
+def read_result(
+    study: optuna.Study, folder: Path, recipe: Recipe, space: tuple[Dimension, ...]
+) -> SearchResult:
+    """Read the trials of ``study``, which varies ``space`` in ``recipe``."""
+    from kaggle_digits.tuning.objective import to_trial
+
+    all_trials = study.get_trials(deepcopy=False)
+    # Trials without values have not started yet, or their process stopped before they started.
+    trials = [trial for trial in map(to_trial, all_trials) if trial.values]
+    best = best_trial(trials)
+    queued = [trial.number + 1 for trial in all_trials if "fixed_params" in trial.system_attrs]
+    return SearchResult(
+        study.study_name,
+        folder,
+        space,
+        tuple(trials),
+        best,
+        with_values(recipe, best.values) if best else None,
+        max(queued, default=None),
+        _importances(study, trials),
+        study,
+    )
+
+
+def _importances(study: optuna.Study, trials: list[Trial]) -> dict[str, float]:
+    import optuna
+
+    losses = [trial.log_loss for trial in trials if trial.score]
+    if len(losses) < MIN_TRIALS_FOR_IMPORTANCE or len(set(losses)) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in importances.items()}
+
+
+def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
+    """Write the recipe of the best trial into the study's folder, and to ``path`` if given.
+
+    Another file at ``path`` is renamed first, unless an earlier search of this study wrote it.
 
     Returns:
         ``path``, or the file in the study's folder.
 
     Raises:
-        RunError: no trial finished.
+        RunError: no trial has finished.
         StorageError: a folder cannot be written.
     """
-    if search.recipe is None:
-        raise RunError(_nothing(search))
-    own = search.folder / RECIPE
-    before = own.read_bytes() if own.is_file() else None
-    write_recipe_file(own, search.recipe, note(search))
+    if result.recipe is None:
+        reasons = [trial.reason for trial in result.trials if trial.reason]
+        if reasons:
+            raise RunError(
+                f"no trial of study {result.name} finished; the last one failed: {reasons[-1]}"
+            )
+        raise RunError(
+            f"no trial of study {result.name} has finished yet; run the command again to continue"
+        )
+    own = result.folder / RECIPE
+    earlier = own.read_bytes() if own.is_file() else None
+    write_recipe_file(own, result.recipe, recipe_note(result))
     if path is None:
         return own
-    if path.is_file() and path.read_bytes() not in (before, own.read_bytes()):
+    if path.is_file() and path.read_bytes() not in (earlier, own.read_bytes()):
         backup_existing(path)
-    write_recipe_file(path, search.recipe, note(search))
+    write_recipe_file(path, result.recipe, recipe_note(result))
     return path
 
 
-def note(search: Search) -> str:
-    """Where the recipe comes from, and how far to trust its figures."""
-    best = search.best
+def recipe_note(result: SearchResult) -> str:
+    """Return the note in the recipe file: its origin, its score and how far to trust it."""
+    best = result.best
     assert best is not None
     assert best.score is not None
     low, high = best.score.ci95
     return (
-        f"Trial {best.number} of study {search.name}: "
+        f"Trial {best.number} of study {result.name}: "
         f"calibrated log loss {best.score.log_loss:.4f}, "
-        f"{100 * best.score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f}) right on "
-        f"{best.score.n} out-of-fold rows. {too_good(search)}"
+        f"accuracy {100 * best.score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f}) on "
+        f"{best.score.n} out-of-fold rows. {selection_bias_note(result)}"
     )
 
 
-def too_good(search: Search) -> str:
-    """Why the best trial's figures must not be believed, and what to do."""
+def selection_bias_note(result: SearchResult) -> str:
+    """Return why the score of the best trial is optimistic, and how to get an unbiased one."""
     return (
-        f"Chosen as the best of {search.done} trials on these very rows, so its figures are too "
-        "good: train it with another --seed for an honest one."
+        f"This is the best of {result.done} trials on the same rows, so its score is optimistic: "
+        "train the recipe with another --seed for an unbiased one."
     )
 
 
-def draw_importance(search: Search, recipe: Recipe) -> Path | None:
-    """Save the picture into the study's folder; None where fewer than two trials finished.
+def save_plots(result: SearchResult) -> list[Path]:
+    """Save Optuna's plots into the study's folder.
 
-    Args:
-        search: what was found.
-        recipe: where the search began.
+    Returns:
+        The paths: of the importances, if they are known, and of each setting's values against the
+        log loss. Empty if fewer than two trials have finished.
     """
+    if sum(trial.score is not None for trial in result.trials) < 2:
+        return []
+    import matplotlib as mpl
+    import optuna
+    from matplotlib import pyplot as plt
+    from optuna.visualization import matplotlib as plots
+
     from kaggle_digits.plots import style
-    from kaggle_digits.plots.tuning import Axis, search_picture
 
-    finished = [trial for trial in search.trials if trial.score is not None]
-    if len(finished) < 2 or search.best is None:
-        return None
-    order = sorted(search.space, key=lambda dimension: -search.importances.get(dimension.name, 0))
-    axes = [
-        Axis(
-            dimension.name,
-            search.importances.get(dimension.name, math.nan),
-            dimension.log,
-            dimension.low,
-            dimension.high,
-            dimension.choices or None,
-            present(recipe, dimension.name),
-        )
-        for dimension in order
-    ]
-    given_up = [t for t in search.trials if t.state in ("pruned", "failed")]
-    figure = search_picture(
-        axes,
-        [_row(order, trial.values) for trial in finished],
-        np.array([log_loss(trial) for trial in finished]),
-        [_row(order, trial.values) for trial in given_up],
-        search.name,
-    )
-    path = search.folder / PICTURE
-    style.save(figure, path)
-    return path
-
-
-def _row(order: list[Dimension], values: dict[str, float | int | str]) -> list[float | int | str]:
-    return [values[dimension.name] for dimension in order]
-
-
-def _nothing(search: Search) -> str:
-    reasons = [trial.reason for trial in search.trials if trial.reason]
-    if reasons:
-        return f"no trial of study {search.name} finished; the last one failed: {reasons[-1]}"
-    return f"no trial of study {search.name} finished yet; repeat the command to go on"
+    settings = list(result.importances) or [dimension.name for dimension in result.space]
+    saved = []
+    # Optuna changes matplotlib's style globally.
+    with mpl.rc_context({"figure.constrained_layout.use": True}), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        for name in (IMPORTANCE_PLOT, SLICE_PLOT):
+            if name == SLICE_PLOT:
+                axes = plots.plot_slice(result.study, settings, target_name=LOSS)
+            elif result.importances:
+                evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+                axes = plots.plot_param_importances(result.study, evaluator, target_name=LOSS)
+            else:
+                continue
+            figure = np.atleast_1d(np.asarray(axes))[0].figure
+            style.save(figure, result.folder / name)
+            plt.close(figure)
+            saved.append(result.folder / name)
+    return saved

@@ -1,53 +1,53 @@
-"""What a search tries next: a sampler whose draws depend on seed, trial number and past trials."""
+"""A sampler whose values depend only on the seed, the trial's number and the earlier trials."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
-from kaggle_digits.tuning.storage import optuna_package
-
-# Trials drawn at random before the sampler begins to learn from them.
-FEWEST_RANDOM, MOST_RANDOM = 3, 10
+# Number of trials with random values, before the sampler uses the results of earlier trials.
+MIN_RANDOM, MAX_RANDOM = 3, 10
 
 
-def make_sampler(seed: int, trials: int) -> Any:
-    """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), seeded anew each trial.
+class SeededTPESampler(BaseSampler):
+    """Optuna's TPESampler (Bergstra et al. 2011) with a seed of its own for each trial.
 
-    With one seed for all, two processes that work together would try the same, and a search that
-    goes on would repeat its first draws.
+    With one seed for all trials, processes that share a study would try the same values, and a
+    resumed search would repeat its first values.
 
     Args:
         seed: of the search.
-        trials: how many there will be; a third of them, 3 to 10, are drawn at random.
+        trials: how many there will be; a third of them, 3 to 10, get random values.
     """
-    samplers: Any = optuna_package().samplers
-    base: Any = samplers.BaseSampler
-    random = min(MOST_RANDOM, max(FEWEST_RANDOM, trials // 3))
 
-    class Seeded(base):  # type: ignore[misc]
-        """See make_sampler."""
+    def __init__(self, seed: int, trials: int) -> None:
+        self._seed = seed
+        self._random_trials = min(MAX_RANDOM, max(MIN_RANDOM, trials // 3))
 
-        def __init__(self) -> None:
-            self._number, self._sampler = -1, None
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        seed = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]
+        self._sampler = TPESampler(seed=int(seed), n_startup_trials=self._random_trials)
 
-        def _of(self, trial: Any) -> Any:
-            if self._sampler is None or self._number != trial.number:
-                own = np.random.SeedSequence([seed, trial.number]).generate_state(1)[0]
-                self._number = trial.number
-                self._sampler = samplers.TPESampler(seed=int(own), n_startup_trials=random)
-            return self._sampler
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(study, trial)
 
-        def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
-            return self._of(trial).infer_relative_search_space(study, trial)
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler.sample_relative(study, trial, search_space)
 
-        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> Any:
-            return self._of(trial).sample_relative(study, trial, search_space)
-
-        def sample_independent(
-            self, study: Any, trial: Any, param_name: str, param_distribution: Any
-        ) -> Any:
-            return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
-
-    return Seeded()
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)

@@ -1,14 +1,15 @@
-"""A search for better settings of a recipe: trials on folds, in a study that many may share."""
+"""Search for better settings of a recipe with Optuna; several processes may share a study."""
 
 from __future__ import annotations
 
-import math
+import json
+import logging
 import re
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.core import interrupts
 from kaggle_digits.core.errors import RunError, UsageError
@@ -16,221 +17,212 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.runs.store import check_name
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.tuning.objective import (
-    Objective,
-    SurplusError,
-    Trial,
-    TrialWatcher,
-    as_trial,
-    counts,
-    make_pruner,
-)
-from kaggle_digits.tuning.sampler import make_sampler
-from kaggle_digits.tuning.search_space import Dimension, changed
-from kaggle_digits.tuning.storage import (
-    WORKER,
-    bury_the_dead,
-    open_storage,
-    opening,
-    optuna_package,
-    storage_errors,
-    worker,
-)
-from kaggle_digits.tuning.study import BASE, begin_with, first_values, make_setting, open_study
+from kaggle_digits.tuning.results import SearchResult, best_trial, read_result
+from kaggle_digits.tuning.search_space import Dimension, current_value
+from kaggle_digits.tuning.trial import TrialCallback
 
 if TYPE_CHECKING:
     import optuna
 
-# Of a run's kind, but no run: there is no config.json in it.
+# Beside the runs; it is not listed as a run because it has no config.json.
 FOLDER = "tuning"
-FEWEST_FOR_IMPORTANCE = 4
+SETTINGS = "setting"  # attribute of a study
 
 
-@dataclass(frozen=True)
-class Search:
-    """What a search found.
+def require_optuna() -> None:
+    """Import Optuna and silence its log.
 
-    Attributes:
-        name: of the study.
-        folder: where its file, picture and recipe stand.
-        space: what was varied.
-        trials: all of them, as numbered, those of other processes too.
-        best: the finished trial with the lowest log loss; None where none finished.
-        recipe: the best trial's.
-        base: the number of the trial that tried the recipe as it was; None where its own values
-            lie outside the space.
-        importances: setting → share of the log loss's variance that it explains (fANOVA, Hutter et
-            al. 2014), the most important first; empty where too few trials finished.
+    Raises:
+        UsageError: it is not installed.
     """
-
-    name: str
-    folder: Path
-    space: tuple[Dimension, ...]
-    trials: tuple[Trial, ...]
-    best: Trial | None
-    recipe: Recipe | None
-    base: int | None
-    importances: dict[str, float]
-
-    @property
-    def done(self) -> int:
-        """Trials that ended by themselves."""
-        return sum(trial.state in ("finished", "pruned", "failed") for trial in self.trials)
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("optuna", "sqlalchemy", "alembic"):
+            raise
+        raise UsageError(
+            f"kd tune needs packages that are not installed ({error.name}); install them: "
+            "pip install 'kaggle-digits[tune]'"
+        ) from error
+    optuna.logging.set_verbosity(logging.CRITICAL)
 
 
 def search(
     dataset: Dataset,
     recipe: Recipe,
     space: Sequence[Dimension],
-    how: Split,
+    split_config: Split,
     *,
     trials: int,
     minutes: float | None = None,
     runs_dir: Path | str = "runs",
     name: str | None = None,
     storage: str | None = None,
-    callback: TrialWatcher | None = None,
-) -> Search:
-    """Try settings until the study has ``trials`` trials in all; called again it goes on.
+    callback: TrialCallback | None = None,
+) -> SearchResult:
+    """Run trials until the study has ``trials`` of them; an existing study is continued.
 
     Several processes may do so at once on one storage. With one process the same seed gives the
-    same search; with several it depends on who is done first.
+    same trials, also after an interruption; with several, values depend on who finishes first.
 
     Args:
         dataset: from kaggle_digits.data.dataset.load.
-        recipe: where the search begins; its own settings are the first trial.
-        space: from find_space.
-        how: the folds that every trial is trained on.
-        trials: how many in all, those that stand already included.
-        minutes: begin no trial after so many; None for no end.
-        runs_dir: the study stands in its folder ``tuning/<name>``.
-        name: of the study; None takes the recipe's.
-        storage: URL of a database for many machines; None keeps an SQLite file in the folder.
-        callback: told what happens.
+        recipe: the recipe to vary; its own values are the first trial.
+        space: from make_search_space.
+        split_config: the folds on which every trial is trained.
+        trials: how many in all, including those of an existing study.
+        minutes: start no trial after this time; None for no limit.
+        runs_dir: the study's folder is ``tuning/<name>`` in it.
+        name: of the study; by default the recipe's.
+        storage: URL of a database that several machines share; by default a file in the folder.
+        callback: its methods are called as the search proceeds.
 
     Raises:
-        UsageError: Optuna is missing, or a value can never work.
-        RunError: the study stands already with other data or settings.
+        UsageError: Optuna is not installed, or a value is not valid.
+        RunError: the study exists with other data or settings.
         KeyboardInterrupt: finished trials are kept.
     """
     if trials < 1:
         raise UsageError(f"--trials {trials} is too few; at least 1")
-    if how.kind != "folds":
-        raise UsageError("a search is measured on folds")
-    name = check_name(name or _study_name(recipe))
+    if split_config.kind != "folds":
+        raise UsageError("a search needs folds, not a hold-out")
+    require_optuna()
+    from optuna.study import MaxTrialsCallback
+    from optuna.trial import FrozenTrial, TrialState
+
+    from kaggle_digits.tuning.objective import (
+        EnoughTrials,
+        Objective,
+        count_done,
+        make_pruner,
+        to_trial,
+    )
+    from kaggle_digits.tuning.sampler import SeededTPESampler
+    from kaggle_digits.tuning.storage import (
+        fail_stale_trials,
+        open_storage,
+        register_worker,
+        storage_errors,
+        study_lock,
+    )
+
+    name = check_name(name or _default_name(recipe))
     folder = study_folder(runs_dir, name)
-    parts = split(dataset.labels, how)
-    callback = callback or TrialWatcher()
-    with storage_errors(storage, folder):
-        setting = make_setting(dataset, recipe, space, how)
-        with opening(folder):
-            study = open_study(name, open_storage(storage, folder), setting)
-            bury_the_dead(study, folder)
-            if start := first_values(recipe, space):
-                begin_with(study, start)
-        study.sampler = make_sampler(how.seed, trials)
+    folds = split(dataset.labels, split_config)
+    callback = callback or TrialCallback()
+
+    def done() -> int:
+        return count_done(study.get_trials(deepcopy=False))
+
+    def after_trial(study: optuna.Study, frozen: FrozenTrial) -> None:
+        interrupts.raise_if_interrupted()
+        everyone = [to_trial(each) for each in study.get_trials(deepcopy=False)]
+        callback.on_trial_end(to_trial(frozen), best_trial(everyone), done())
+        fail_stale_trials(study, folder)
+
+    settings = _settings(dataset, recipe, space, split_config)
+    with storage_errors(storage):
+        with study_lock(folder):
+            study = _create_or_load(name, open_storage(storage, folder), settings)
+            _enqueue_recipe(study, recipe, space)
+        fail_stale_trials(study, folder)
+        study.sampler = SeededTPESampler(split_config.seed, trials)
         study.pruner = make_pruner(recipe.epochs)
-        end = None if minutes is None else time.monotonic() + 60 * minutes
-        with worker(folder) as me:
-            objective = Objective(trials, dataset, recipe, space, parts, how.seed, me, callback)
-            callback.search_started(name, _count(study), trials)
-            while _count(study) < trials and (end is None or time.monotonic() < end):
-                try:
-                    study.optimize(objective, n_trials=1)
-                except SurplusError:
-                    break
-                interrupts.raise_if_interrupted()
-                _tell(callback, study, me)
-                bury_the_dead(study, folder)
-        return _found(study, folder, recipe, tuple(space))
+        with register_worker(folder) as worker:
+            callback.on_search_begin(name, done(), trials)
+            if done() < trials:
+                objective = Objective(
+                    trials, dataset, recipe, space, folds, split_config.seed, worker, callback
+                )
+                ended = (TrialState.COMPLETE, TrialState.PRUNED)
+                with suppress(EnoughTrials):
+                    study.optimize(
+                        objective,
+                        timeout=None if minutes is None else 60 * minutes,
+                        callbacks=[after_trial, MaxTrialsCallback(trials, states=ended)],
+                    )
+        return read_result(study, folder, recipe, tuple(space))
 
 
-def found_so_far(
+def load_search(
     recipe: Recipe,
     space: Sequence[Dimension],
     *,
     runs_dir: Path | str = "runs",
     name: str | None = None,
     storage: str | None = None,
-) -> Search:
-    """What a study that stands holds; nothing is trained, nothing changed.
+) -> SearchResult:
+    """Read an existing study without changing it.
 
     Raises:
-        UsageError: Optuna is missing, or the storage cannot be reached.
+        UsageError: Optuna is not installed, or the storage cannot be reached.
         RunError: there is no such study.
     """
-    name = check_name(name or _study_name(recipe))
+    require_optuna()
+    import optuna
+
+    from kaggle_digits.tuning.storage import open_storage, storage_errors
+
+    name = check_name(name or _default_name(recipe))
     folder = study_folder(runs_dir, name)
-    with storage_errors(storage, folder):
+    with storage_errors(storage):
         try:
-            study = optuna_package().load_study(
-                study_name=name, storage=open_storage(storage, folder)
-            )
+            study = optuna.load_study(study_name=name, storage=open_storage(storage, folder))
         except KeyError:
             raise RunError(f"there is no study {name} yet") from None
-        return _found(study, folder, recipe, tuple(space))
+        return read_result(study, folder, recipe, tuple(space))
 
 
 def study_folder(runs_dir: Path | str, name: str) -> Path:
-    """Where the files of the study ``name`` stand."""
+    """Return the folder of the study ``name``."""
     return Path(runs_dir) / FOLDER / name
 
 
-def _study_name(recipe: Recipe) -> str:
+def _default_name(recipe: Recipe) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", recipe.name).strip("-_")[:56] or "study"
 
 
-def _count(study: optuna.study.Study) -> int:
-    return sum(counts(trial) for trial in study.get_trials(deepcopy=False))
+def _settings(
+    dataset: Dataset, recipe: Recipe, space: Sequence[Dimension], split_config: Split
+) -> dict[str, Any]:
+    """Return all that must be equal in the trials of a study, under names for a message."""
+    settings = {
+        "train.csv": dataset.train.sha256,
+        "recipe": recipe.to_json(),
+        "--vary": [dimension.option for dimension in space],
+        "split": asdict(split_config),  # --folds, --rows and --seed
+    }
+    # Compared with what the study returns, which has been JSON: lists instead of tuples.
+    return json.loads(json.dumps(settings))  # type: ignore[no-any-return]
 
 
-def _tell(callback: TrialWatcher, study: optuna.study.Study, me: str) -> None:
-    """Say how the last trial of this process ended."""
-    everyone = study.get_trials(deepcopy=False)
-    own = [frozen for frozen in everyone if frozen.user_attrs.get(WORKER) == me]
-    known = [as_trial(frozen) for frozen in everyone]
-    callback.trial_finished(as_trial(own[-1]), _best(known), _count(study))
+def _create_or_load(name: str, storage: Any, settings: dict[str, Any]) -> optuna.Study:
+    """Return the study; RunError if it exists with other settings."""
+    import optuna
 
-
-def _found(
-    study: optuna.study.Study, folder: Path, recipe: Recipe, space: tuple[Dimension, ...]
-) -> Search:
-    # A trial without values was given back, or its process killed, before anything was tried.
-    known = [as_trial(frozen) for frozen in study.get_trials(deepcopy=False)]
-    trials = tuple(trial for trial in known if trial.values)
-    best = _best(trials)
-    return Search(
-        study.study_name,
-        folder,
-        space,
-        trials,
-        best,
-        changed(recipe, best.values) if best else None,
-        study.user_attrs.get(BASE),
-        _importances(study),
+    study = optuna.create_study(
+        storage=storage, study_name=name, direction="minimize", load_if_exists=True
     )
+    existing = study.user_attrs.get(SETTINGS)
+    if existing is None and not study.get_trials(deepcopy=False):
+        study.set_user_attr(SETTINGS, settings)
+        existing = settings
+    if existing is None:
+        raise RunError(
+            f"study {name} was not made by kd tune; choose another name for yours: --name"
+        )
+    different = [key for key, value in settings.items() if existing.get(key) != value]
+    if different:
+        raise RunError(
+            f"study {name} already exists with another {' and '.join(different)}; continue it with "
+            "the command that started it, or start another one with --name"
+        )
+    return study
 
 
-def _best(trials: Sequence[Trial]) -> Trial | None:
-    finished = [trial for trial in trials if trial.score is not None]
-    return min(finished, key=lambda trial: (log_loss(trial), trial.number), default=None)
-
-
-def log_loss(trial: Trial) -> float:
-    """Of a trial, to sort by; infinite where it did not finish."""
-    return trial.score.log_loss if trial.score else math.inf
-
-
-def _importances(study: optuna.study.Study) -> dict[str, float]:
-    optuna = optuna_package()
-    finished = [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state == optuna.trial.TrialState.COMPLETE
-    ]
-    losses = {trial.value for trial in finished}
-    if len(finished) < FEWEST_FOR_IMPORTANCE or len(losses) < 2:
-        return {}
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: float(share) for name, share in found.items()}
+def _enqueue_recipe(study: optuna.Study, recipe: Recipe, space: Sequence[Dimension]) -> None:
+    """Let the first trial be the recipe's own values, if they are in the search space."""
+    values = {dimension.name: current_value(recipe, dimension.name) for dimension in space}
+    inside = all(dimension.contains(values[dimension.name]) for dimension in space)
+    if inside and not study.get_trials(deepcopy=False):
+        study.enqueue_trial(values)

@@ -1,4 +1,4 @@
-"""Which settings of a recipe a search varies, and between what."""
+"""The search space: which settings of a recipe are varied, and in which range."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from kaggle_digits.models.normalization import KINDS
 from kaggle_digits.models.registry import SKLEARN_MODELS, find_builder
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.recipe import Optimizer, Recipe, Schedule
+from kaggle_digits.tuning.trial import Value
 
 if TYPE_CHECKING:
     import optuna
 
-Value = float | int | str
-DECAYING = ("adamw", "muon")
-AMOUNTS = ("rotation", "zoom", "shear", "shift", "elastic")
-WHOLE = ("batch_size",)
-STILL = Augmentation(rotation=0, zoom=0, shear=0, shift=0)
-# The rates that make sense for one optimiser or another lie this far apart.
-ANY_RATE = (3e-4, 0.3)
-DIGITS = 3  # of a number that is tried: 0.00312 says all that 0.0031234897 does
+WITH_WEIGHT_DECAY = ("adamw", "muon")
+AUGMENTATION = ("rotation", "zoom", "shear", "shift", "elastic")
+INTEGERS = ("batch_size",)
+NO_AUGMENTATION = Augmentation(rotation=0, zoom=0, shear=0, shift=0)
+# Learning rates that suit one optimizer or another.
+ANY_LEARNING_RATE = (3e-4, 0.3)
+SIGNIFICANT_DIGITS = 3  # of a suggested number: 0.00312 is as good as 0.0031234897
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One setting and the values that it may take.
+    """One setting and the values that it may have.
 
     Attributes:
-        name: of a field of Recipe, or of one of Augmentation's amounts.
-        low: the least value, and
-        high: the largest; both may be taken.
-        log: whether factors count rather than differences, as of a learning rate.
-        choices: the values, where they are no range; widths as ``128-64``.
+        name: a field of Recipe or of Augmentation.
+        low: the lowest value of a range.
+        high: the highest value of a range, included.
+        log: whether to sample a range on a logarithmic scale.
+        choices: the values, if the setting has no range; widths as ``128-64``.
     """
 
     name: str
@@ -46,130 +46,143 @@ class Dimension:
     choices: tuple[Value, ...] = ()
 
     @property
-    def words(self) -> str:
-        """As --vary takes it: ``learning_rate=0.001:0.03:log``."""
+    def option(self) -> str:
+        """The value of --vary: ``learning_rate=0.001:0.03:log``."""
         if self.choices:
             return f"{self.name}={','.join(map(str, self.choices))}"
         return f"{self.name}={self.low:g}:{self.high:g}{':log' * self.log}"
 
-    def suggest(self, trial: optuna.trial.Trial) -> Value:
-        """The value that ``trial`` is to try."""
+    def suggest(self, trial: optuna.Trial) -> Value:
+        """Return a value that Optuna suggests for ``trial``."""
         if self.choices:
-            chosen: Any = trial.suggest_categorical(self.name, self.choices)
-            return chosen  # type: ignore[no-any-return]
-        if self.name in WHOLE:
+            choice: Any = trial.suggest_categorical(self.name, self.choices)
+            return choice  # type: ignore[no-any-return]
+        if self.name in INTEGERS:
             return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
         value = trial.suggest_float(self.name, self.low, self.high, log=self.log)
-        return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
+        return min(max(_round(value), self.low), self.high)
 
-    def holds(self, value: Value) -> bool:
-        """Whether ``value`` is one of those that may be tried."""
+    def contains(self, value: Value) -> bool:
+        """Return whether ``value`` can be suggested."""
         if self.choices:
             return value in self.choices
         return not isinstance(value, str) and self.low <= value <= self.high
 
 
-def present(recipe: Recipe, name: str) -> Value:
-    """What ``recipe`` has for the setting ``name``; of options it leaves open, the model's own."""
-    value: Any = (
-        getattr(recipe.augment or STILL, name) if name in AMOUNTS else getattr(recipe, name)
-    )
+def current_value(recipe: Recipe, name: str) -> Value:
+    """Return the value of the setting ``name`` in ``recipe``, or the model's default."""
+    owner = (recipe.augment or NO_AUGMENTATION) if name in AUGMENTATION else recipe
+    value: Any = getattr(owner, name)
     if value is None:
-        value = _own_options(recipe)[name]
+        value = _model_defaults(recipe)[name]
     return "-".join(map(str, value)) if name == "widths" else value
 
 
-def changed(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
-    """``recipe`` with ``values`` in it.
+def with_values(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
+    """Return ``recipe`` with ``values``.
 
     Raises:
-        UsageError: a value can never work.
+        UsageError: a value is not valid.
     """
-    settings: dict[str, Any] = {n: value for n, value in values.items() if n not in AMOUNTS}
+    settings: dict[str, Any] = {n: value for n, value in values.items() if n not in AUGMENTATION}
     if "widths" in settings:
-        settings["widths"] = _widths(str(settings["widths"]))
-    amounts: dict[str, Any] = {n: value for n, value in values.items() if n in AMOUNTS}
+        settings["widths"] = _parse_widths(str(settings["widths"]))
+    amounts: dict[str, Any] = {n: value for n, value in values.items() if n in AUGMENTATION}
     if amounts:
-        settings["augment"] = replace(recipe.augment or STILL, **amounts)
+        settings["augment"] = replace(recipe.augment or NO_AUGMENTATION, **amounts)
     return recipe.with_changes(**settings)
 
 
-def find_space(recipe: Recipe, asked: Sequence[str] = ()) -> tuple[Dimension, ...]:
-    """What a search varies in ``recipe``.
+def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dimension, ...]:
+    """Return the settings of ``recipe`` to vary.
 
     Args:
-        recipe: where the search begins.
-        asked: ``NAME``, ``NAME=LOW:HIGH``, ``NAME=LOW:HIGH:log`` or ``NAME=A,B,C`` each; none
-            takes what usually matters to such a recipe.
+        recipe: the recipe to vary.
+        options: ``NAME``, ``NAME=LOW:HIGH``, ``NAME=LOW:HIGH:log`` or ``NAME=A,B,C`` each; none
+            takes the settings that usually matter for such a recipe.
 
     Raises:
-        UsageError: the recipe has no such setting, or the range can never work.
+        UsageError: the recipe has no such setting, or a range is not valid.
     """
-    names = [text.partition("=")[0].strip().replace("-", "_") for text in asked]
-    offered = _offered(recipe, decays=recipe.optimizer in DECAYING or "optimizer" in names)
+    parts = [option.partition("=") for option in options]
+    names = [name.strip().replace("-", "_") for name, _, _ in parts]
+    ranges = dict(zip(names, (text.strip() for _, _, text in parts), strict=True))
+    has_weight_decay = recipe.optimizer in WITH_WEIGHT_DECAY or "optimizer" in names
+    available = _available(recipe, has_weight_decay=has_weight_decay)
     for name in names:
-        if name not in offered:
+        if name not in available:
             raise UsageError(
                 f"--vary {name}: recipe {recipe.name} has no such setting to vary; "
-                f"one of: {', '.join(offered)}"
+                f"one of: {', '.join(available)}"
             )
         if names.count(name) > 1:
-            raise UsageError(f"--vary {name} stands there twice")
-    if not asked:
-        names = _usual(recipe, offered)
-    widely = "optimizer" in names
-    ranges = {text.partition("=")[0].strip(): text.partition("=")[2].strip() for text in asked}
-    ranges = {name.replace("-", "_"): text for name, text in ranges.items()}
-    space = [
-        _read(name, ranges[name]) if ranges.get(name) else _default(recipe, name, widely=widely)
-        for name in names
-    ]
+            raise UsageError(f"--vary {name} is given twice")
+    any_optimizer = "optimizer" in names
+    space = tuple(
+        _parse(name, ranges[name])
+        if ranges.get(name)
+        else _default(recipe, name, any_optimizer=any_optimizer)
+        for name in names or _usual(recipe, available)
+    )
     for dimension in space:
         for value in dimension.choices or (dimension.low, dimension.high):
-            _try(recipe, dimension.name, int(value) if dimension.name in WHOLE else value)
-    return tuple(space)
+            try:
+                with_values(
+                    recipe, {dimension.name: int(value) if dimension.name in INTEGERS else value}
+                )
+            except UsageError as error:
+                message = str(error).removeprefix("--")
+                raise UsageError(f"--vary {dimension.name}: {message}") from error
+    return space
 
 
-def _offered(recipe: Recipe, *, decays: bool) -> list[str]:
-    """Settings that change what training ``recipe`` gives; weight decay where it ``decays``."""
-    options = [name for name in ("dropout", "widths", "l2") if name in _own_options(recipe)]
+def _available(recipe: Recipe, *, has_weight_decay: bool) -> list[str]:
+    """Return the settings that have an effect on the training of ``recipe``."""
+    options = [name for name in ("dropout", "widths", "l2") if name in _model_defaults(recipe)]
     if recipe.model == "linear":
         return [*options, "normalize"]
     if recipe.model in SKLEARN_MODELS:
         return ["learning_rate", "batch_size", *options, "normalize"]
     names = ["learning_rate", "batch_size", "label_smoothing", *options]
-    names += ["weight_decay"] * decays
-    return [*names, *AMOUNTS, "optimizer", "schedule", "ema", "normalize"]
+    names += ["weight_decay"] * has_weight_decay
+    return [*names, *AUGMENTATION, "optimizer", "schedule", "ema", "normalize"]
 
 
-def _usual(recipe: Recipe, offered: Sequence[str]) -> list[str]:
+def _usual(recipe: Recipe, available: Sequence[str]) -> list[str]:
     if recipe.model == "linear":
         return ["l2"]
     names = ["learning_rate", "batch_size"]
     if recipe.model in SKLEARN_MODELS:
         return [*names, "l2"]
-    further = ("label_smoothing", "dropout", "weight_decay")
-    names += [name for name in further if name in offered]
-    return names + [name for name in AMOUNTS if recipe.augment and getattr(recipe.augment, name)]
+    optional = ("label_smoothing", "dropout", "weight_decay")
+    names += [name for name in optional if name in available]
+    return names + [
+        name for name in AUGMENTATION if recipe.augment and getattr(recipe.augment, name)
+    ]
 
 
-def _default(recipe: Recipe, name: str, *, widely: bool) -> Dimension:
-    """The range around what ``recipe`` has; of the learning rate a far wider one if ``widely``."""
+def _default(recipe: Recipe, name: str, *, any_optimizer: bool) -> Dimension:
+    """Return the default range of ``name``, around the value in ``recipe`` if that matters."""
     if name == "learning_rate":
-        low, high = ANY_RATE if widely else _around(recipe.learning_rate, 5)
+        around = _round(recipe.learning_rate / 5), min(_round(recipe.learning_rate * 5), 100.0)
+        low, high = ANY_LEARNING_RATE if any_optimizer else around
         return Dimension(name, low, high, log=True)
     if name == "weight_decay":
-        low, high = _around(recipe.weight_decay or 1e-3, 10)
-        return Dimension(name, low, high, log=True)
-    if name in AMOUNTS:
-        return Dimension(name, 0.0, _to_digits(2 * _amount(recipe, name)))
+        decay = recipe.weight_decay or 1e-3
+        return Dimension(name, _round(decay / 10), min(_round(decay * 10), 100.0), log=True)
+    if name in AUGMENTATION:
+        # Twice the recipe's amount, or twice the usual one if the recipe has none.
+        amount = getattr(recipe.augment or NO_AUGMENTATION, name)
+        return Dimension(
+            name, 0.0, _round(2 * (amount or getattr(Augmentation(elastic=0.5), name)))
+        )
     if name == "batch_size":
         size = recipe.batch_size
         return Dimension(name, choices=tuple(n for n in (size // 2, size, 2 * size) if n))
     if name == "widths":
-        own = _widths(str(present(recipe, name)))
-        sizes = [[max(1, round(share * width)) for width in own] for share in (0.5, 1, 2)]
-        return Dimension(name, choices=tuple("-".join(map(str, each)) for each in sizes))
+        widths = _parse_widths(str(current_value(recipe, name)))
+        sizes = [[max(1, round(factor * width)) for width in widths] for factor in (0.5, 1, 2)]
+        return Dimension(name, choices=tuple("-".join(map(str, size)) for size in sizes))
     ranges = {
         "dropout": Dimension(name, 0.0, 0.5),
         "label_smoothing": Dimension(name, 0.0, 0.2),
@@ -182,73 +195,56 @@ def _default(recipe: Recipe, name: str, *, widely: bool) -> Dimension:
     return ranges[name]
 
 
-def _read(name: str, text: str) -> Dimension:
-    """The dimension that is written as ``text`` behind NAME=."""
-    what = f"--vary {name}={text}"
-    words = name in ("optimizer", "schedule", "normalize", "widths")
+def _parse(name: str, text: str) -> Dimension:
+    """Return the dimension of the option NAME=``text``."""
+    option = f"--vary {name}={text}"
+    is_text = name in ("optimizer", "schedule", "normalize", "widths")
     if ":" not in text:
-        choices = [word.strip() for word in text.split(",")]
+        choices = [choice.strip() for choice in text.split(",")]
         if len(set(choices)) < max(2, len(choices)):
-            raise UsageError(f"{what}: two or more different values, as {name}=A,B, or a range")
+            raise UsageError(f"{option}: give two or more different values, {name}=A,B, or a range")
         if name == "widths":
             for choice in choices:
-                _widths(choice)
-        return Dimension(
-            name, choices=tuple(choices if words else (_number(name, n, what) for n in choices))
-        )
-    low, high, *end = text.split(":")
-    if words or end not in ([], ["log"]):
-        wanted = f"{name}=A,B" if words else f"{name}=LOW:HIGH or {name}=LOW:HIGH:log"
-        raise UsageError(f"{what} cannot be read; write {wanted}")
-    least, most = _number(name, low, what), _number(name, high, what)
-    if not least < most:
-        raise UsageError(f"{what}: {least:g} is not below {most:g}")
-    if end and not least > 0:
-        raise UsageError(f"{what}: a range by factors (log) begins above 0")
-    return Dimension(name, least, most, log=bool(end))
+                _parse_widths(choice)
+        if is_text:
+            return Dimension(name, choices=tuple(choices))
+        return Dimension(name, choices=tuple(_number(name, n, option) for n in choices))
+    low_text, high_text, *scale = text.split(":")
+    if is_text or scale not in ([], ["log"]):
+        expected = f"{name}=A,B" if is_text else f"{name}=LOW:HIGH or {name}=LOW:HIGH:log"
+        raise UsageError(f"{option} is not valid; write {expected}")
+    low, high = _number(name, low_text, option), _number(name, high_text, option)
+    if not low < high:
+        raise UsageError(f"{option}: {low:g} is not below {high:g}")
+    if scale and not low > 0:
+        raise UsageError(f"{option}: a logarithmic range must start above 0")
+    return Dimension(name, low, high, log=bool(scale))
 
 
-def _number(name: str, text: str, what: str) -> float | int:
-    kind = int if name in WHOLE else float
+def _number(name: str, text: str, option: str) -> float | int:
+    convert = int if name in INTEGERS else float
     try:
-        value = kind(text)
+        value = convert(text)
     except ValueError:
-        wanted = "a whole number" if kind is int else "a number"
-        raise UsageError(f"{what}: {text!r} is not {wanted}") from None
+        expected = "a whole number" if convert is int else "a number"
+        raise UsageError(f"{option}: {text!r} is not {expected}") from None
     if not math.isfinite(value):
-        raise UsageError(f"{what}: {text!r} is not a number")
+        raise UsageError(f"{option}: {text!r} is not a number")
     return value
 
 
-def _try(recipe: Recipe, name: str, value: Value) -> None:
-    try:
-        changed(recipe, {name: value})
-    except UsageError as error:
-        raise UsageError(f"--vary {name}: {str(error).removeprefix('--')}") from error
+def _model_defaults(recipe: Recipe) -> dict[str, Any]:
+    """Return the options of the model's builder with their defaults."""
+    parameters = inspect.signature(find_builder(recipe.model)).parameters
+    return {n: each.default for n, each in parameters.items() if each.default is not each.empty}
 
 
-def _own_options(recipe: Recipe) -> dict[str, Any]:
-    """Name → default of the options that the model's builder takes."""
-    taken = inspect.signature(find_builder(recipe.model)).parameters
-    return {n: each.default for n, each in taken.items() if each.default is not each.empty}
-
-
-def _widths(text: str) -> tuple[int, ...]:
+def _parse_widths(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(width) for width in text.split("-"))
     except ValueError:
-        raise UsageError(f"--vary widths: {text!r} is not such as 128-64") from None
+        raise UsageError(f"--vary widths: {text!r} is not valid, write 128-64") from None
 
 
-def _around(value: float, factor: float) -> tuple[float, float]:
-    return _to_digits(value / factor), min(_to_digits(value * factor), 100.0)
-
-
-def _amount(recipe: Recipe, name: str) -> float:
-    """What the recipe moves images by, or what is usual where it moves none so."""
-    usual = Augmentation(elastic=0.5)
-    return float(getattr(recipe.augment or STILL, name) or getattr(usual, name))
-
-
-def _to_digits(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def _round(value: float) -> float:
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")

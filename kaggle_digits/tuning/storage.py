@@ -1,226 +1,174 @@
-"""Where a search keeps its trials: an SQLite file, or any database that Optuna knows.
+"""Where a study is stored: a journal file in its folder, or any database that Optuna supports.
 
-A process that is killed leaves its trial "running". Whoever works in the same folder sees that at
-once, because the lock that each worker holds there is free again; whoever works elsewhere sees it
-when the trial's heartbeat has been missing for minutes.
+A killed process leaves its trial in the state RUNNING. Every process holds a lock on a file in the
+study's folder while it searches; the operating system releases the lock when the process ends. So
+trials of killed processes on this machine are found at once, and those of other machines, which
+share a database, by Optuna's heartbeat.
 """
 
 from __future__ import annotations
 
-import logging
-import time
+import copy
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
+import optuna
 from filelock import FileLock, Timeout
+from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
+from optuna.trial import TrialState
 
 from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, RunError, StorageError, UsageError
+from kaggle_digits.kaggle_api.redaction import redact
 
-if TYPE_CHECKING:
-    import optuna
-
-FILE = "study.db"
+JOURNAL = "journal.log"
+OLD_DATABASE = "study.db"  # SQLite, in which version 1.0 stored studies
 HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 300
-# Another process may hold an SQLite file for a moment, or make its tables in the same one.
-SECONDS_TO_WAIT, SECONDS_BETWEEN_TRIES, TRIES = 60, 0.5, 4
-WORKER = "worker"
-LOCK, OPENING = ".worker-{}.lock", ".study.lock"
+SECONDS_TO_WAIT = 60  # for a lock of another process
+MAX_RETRIES = 2  # of a trial whose process was killed: it may have run out of memory
+WORKER = "worker"  # attribute of a trial: the name of its process
+WORKER_LOCK, STUDY_LOCK = ".worker-{}.lock", ".study.lock"
 
 
-def optuna_package() -> Any:
-    """The optuna module, which says nothing on its own.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("optuna", "sqlalchemy", "alembic"):
-            raise
-        raise UsageError(
-            f"kd tune wants packages that are not installed ({error.name}); install them: "
-            "pip install 'kaggle-digits[tune]'"
-        ) from error
-    if optuna.logging.get_verbosity() != logging.CRITICAL:  # to set it costs more than to look
-        optuna.logging.set_verbosity(logging.CRITICAL)
-    return optuna
-
-
-def open_storage(url: str | None, folder: Path) -> Any:
-    """Optuna's storage at ``url``, or in an SQLite file in ``folder``.
+def open_storage(url: str | None, folder: Path) -> BaseStorage:
+    """Open the database at ``url``, or the journal in ``folder``.
 
     Args:
-        url: of a database, as SQLAlchemy writes it; may hold a password, which no message repeats.
-        folder: made if missing.
+        url: of a database, as SQLAlchemy writes it; no message repeats it or its password.
+        folder: of the study.
 
     Raises:
-        UsageError: ``url`` is none, or the database cannot be reached.
+        UsageError: ``url`` is not valid, or the database cannot be reached.
+        RunError: the study's file is damaged or of an older version.
         StorageError: the folder cannot be written.
     """
-    optuna = optuna_package()
-    with wrap_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    address = url or _sqlite_address(folder / FILE)
-    sqlite = address.startswith("sqlite")
-    for attempt in range(1, TRIES + 1):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                return optuna.storages.RDBStorage(
-                    address.replace("{", "{{").replace("}", "}}"),  # Optuna fills braces in
-                    engine_kwargs={"connect_args": {"timeout": SECONDS_TO_WAIT}} if sqlite else {},
-                    heartbeat_interval=HEARTBEAT_SECONDS,
-                    grace_period=GRACE_SECONDS,
-                )
-        except Exception as error:
-            if attempt == TRIES or not _passing(error):
-                # Without its cause: a traceback would repeat the address.
-                raise _unreachable(error, url, folder) from None
-            time.sleep(SECONDS_BETWEEN_TRIES)
-    raise AssertionError("unreachable")
-
-
-@contextmanager
-def storage_errors(url: str | None, folder: Path) -> Iterator[None]:
-    """Turn what the database refuses while a search runs into one line without its password."""
-    try:
-        yield
-    except Exception as error:
-        # Optuna trips over its own feet when a database breaks in the middle of a trial, so the
-        # reason may stand further down.
-        seen: BaseException | None = error
-        while seen is not None and not isinstance(error, DigitsError):
-            if type(seen).__module__.startswith(("sqlalchemy.", "sqlite3")):
-                raise _unreachable(seen, url, folder) from None
-            seen = seen.__cause__ or seen.__context__
-        raise
-
-
-@contextmanager
-def opening(folder: Path) -> Iterator[None]:
-    """One process at a time opens the study in ``folder``, and so only one makes it."""
-    with wrap_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / OPENING)
-        try:
-            lock.acquire(timeout=SECONDS_TO_WAIT)
-        except Timeout:
-            raise RunError(
-                f"another kd tune has been opening {folder} for a minute; end it, or give this "
-                "study another --name"
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def worker(folder: Path) -> Iterator[str]:
-    """Yield a name for this process; its lock in ``folder`` is held until the block ends."""
-    _sweep(folder)
-    name = uuid.uuid4().hex[:12]
-    path = folder / LOCK.format(name)
-    lock = FileLock(path)
-    with wrap_os_errors(path):
-        lock.acquire()
-    try:
-        yield name
-    except Exception:
-        # Of a trial that a full disk left running: by the lock it is seen to be dead at once.
-        lock.release()
-        raise
-    except BaseException:
-        _end(lock, path)
-        raise
-    _end(lock, path)
-
-
-def _end(lock: FileLock, path: Path) -> None:
-    lock.release()
-    path.unlink(missing_ok=True)
-
-
-def is_dead(name: str, folder: Path) -> bool:
-    """Whether the worker ``name`` worked in ``folder`` and was killed."""
-    path = folder / LOCK.format(name)
-    if not path.is_file():
-        return False  # of another machine: its heartbeat tells
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    lock.release()
-    return True
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the locks of workers that were killed and whose trials are buried."""
-    for path in folder.glob(LOCK.format("*")):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > GRACE_SECONDS:
-                name = path.name.removeprefix(".worker-").removesuffix(".lock")
-                if is_dead(name, folder):
-                    path.unlink(missing_ok=True)
-
-
-def bury_the_dead(study: optuna.study.Study, folder: Path) -> None:
-    """Trials that a killed worker left running in ``study`` are failed, and block nothing."""
-    optuna = optuna_package()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        optuna.storages.fail_stale_trials(study)
-    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    for trial in running:
-        name = trial.user_attrs.get(WORKER)
-        if name and is_dead(name, folder):
-            # Another worker may have been quicker.
-            with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
-                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-            (folder / LOCK.format(name)).unlink(missing_ok=True)
-
-
-def _sqlite_address(path: Path) -> str:
-    """A path may hold what means something in an address: ? and %."""
-    from sqlalchemy import URL
-
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
-
-
-def _passing(error: Exception) -> bool:
-    """Whether two processes made the same table at once, or one waited for the other."""
-    text = str(error).lower()
-    return "already exists" in text or "locked" in text or "unique constraint" in text
-
-
-def _unreachable(error: BaseException, url: str | None, folder: Path) -> Exception:
-    reason = _without_password(" ".join(str(error).split()), url)[:200]
-    if url is None:
-        place = folder / FILE
-        if "is full" in reason:
-            return StorageError(
-                f"no space left on the disk while writing {place}; free some and run it again: "
-                "finished trials are kept"
+    if url is not None:
+        timeout = {"timeout": SECONDS_TO_WAIT} if url.startswith("sqlite") else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.storages.RDBStorage(
+                url.replace("{", "{{").replace("}", "}}"),  # Optuna formats the URL
+                engine_kwargs={"connect_args": timeout},
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
             )
-        if "disk I/O error" in reason:
-            return StorageError(
-                f"the disk, or a limit on the length of files, refused {place}; free some, or "
-                "choose another --runs-dir: finished trials are kept"
-            )
-        if "readonly" in reason or "unable to open" in reason:
-            return StorageError(f"no permission to write {place}; choose another --runs-dir")
-        return RunError(
-            f"the trials in {place} cannot be read or written ({reason}); "
-            "delete the file to begin anew"
+    if (folder / OLD_DATABASE).exists() and not (folder / JOURNAL).exists():
+        raise RunError(
+            f"an older version made the study in {folder}; continue it with "
+            f"--storage sqlite:///{folder / OLD_DATABASE}, or start another one with --name"
         )
+    journal = _Journal(folder / JOURNAL)
+    try:
+        return JournalStorage(journal)
+    except (KeyError, TypeError, AssertionError) as error:  # valid JSON, but not a journal
+        raise journal.damaged(error) from None
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's journal file, with errors that name the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with wrap_os_errors(path):
+            super().__init__(str(path), _JournalLock(path))
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        with self._explained():
+            yield from super().read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with self._explained():
+            super().append_logs(logs)
+
+    def damaged(self, error: Exception) -> RunError:
+        """Return the error to raise if the file does not contain a journal."""
+        return RunError(
+            f"the study in {self.path} is damaged ({type(error).__name__}: {error}); "
+            "delete the file to start the search again"
+        )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            with wrap_os_errors(self.path):
+                yield
+        except ValueError as error:  # JSONDecodeError is one
+            raise self.damaged(error) from None
+        except StorageError as error:
+            raise StorageError(f"{error}; finished trials are kept") from error
+
+
+class _JournalLock(JournalFileOpenLock):
+    """A lock that ends with its process: Optuna's own lock of a killed process lasts 30 seconds.
+
+    Optuna locks the file only to append to it. A process that was killed or that met a full disk
+    may have written only a part of a line, which is removed first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path
+        self._kernel_lock = FileLock(path.with_name(f".{path.name}.lock"))
+
+    def acquire(self) -> bool:
+        self._kernel_lock.acquire()
+        try:
+            self._remove_partial_line()
+        except BaseException:
+            self._kernel_lock.release()
+            raise
+        return True
+
+    def release(self) -> None:
+        self._kernel_lock.release()
+
+    def _remove_partial_line(self) -> None:
+        with self._path.open("rb+") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - 1))
+            if file.read() in (b"", b"\n"):
+                return
+            file.seek(0)
+            content = file.read()
+            end = content.rfind(b"\n") + 1
+            if not content.startswith(b'{"op_code":', end):
+                raise ValueError("its last line is not valid")
+            file.truncate(end)
+
+
+@contextmanager
+def storage_errors(url: str | None) -> Iterator[None]:
+    """Raise errors of the storage as one line that does not repeat the password in ``url``."""
+    try:
+        yield
+    except DigitsError:
+        raise
+    except Exception as error:
+        # After a failed write Optuna fails a second time, so the cause may be further down.
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, RunError | StorageError):
+                raise cause from None
+            if url is not None and _is_database_error(cause):
+                # Without its cause, because a traceback would repeat the URL.
+                raise _database_error(cause, url) from None
+            cause = cause.__cause__ or cause.__context__
+        raise
+
+
+def _is_database_error(error: BaseException) -> bool:
+    modules = ("sqlalchemy.", "sqlite3", "alembic.")
+    return isinstance(error, ImportError) or type(error).__module__.startswith(modules)
+
+
+def _database_error(error: BaseException, url: str) -> UsageError:
+    reason = " ".join(str(error).split()).replace(url, "***")
+    reason = redact(reason, {"KD_TUNE_STORAGE": url}, ())[:200]
     if isinstance(error, ImportError):
         return UsageError(
             f"--storage: the driver of this database is not installed ({reason}); "
@@ -232,20 +180,74 @@ def _unreachable(error: BaseException, url: str | None, folder: Path) -> Excepti
     )
 
 
-def _without_password(text: str, url: str | None) -> str:
-    """``text`` without ``url``, and without any part of it that may be secret."""
-    if not url:
-        return text
-    hidden = {url}
+@contextmanager
+def study_lock(folder: Path) -> Iterator[None]:
+    """Let one process at a time open the study in ``folder`` or repair its trials."""
+    lock = FileLock(folder / STUDY_LOCK)
     try:
-        parts = urlsplit(url)
-        hidden |= {parts.netloc, parts.password or "", parts.query}
-    except ValueError:
-        pass
-    # Where a URL is not well-formed, whatever stands before @ may be the secret.
-    before = url.partition("://")[2].rpartition("@")[0]
-    hidden |= {before, before.partition(":")[2]}
-    hidden |= {unquote(secret) for secret in hidden}
-    for secret in sorted(filter(None, hidden), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
+        with wrap_os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=SECONDS_TO_WAIT)
+    except Timeout:
+        raise RunError(
+            f"another process has locked {folder} for {SECONDS_TO_WAIT} s; end it, or name "
+            "another study: --name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def register_worker(folder: Path) -> Iterator[str]:
+    """Yield a name for this process and hold its lock until the block ends."""
+    name = uuid.uuid4().hex[:12]
+    path = folder / WORKER_LOCK.format(name)
+    lock = FileLock(path)
+    with study_lock(folder), wrap_os_errors(path):
+        lock.acquire()
+    try:
+        yield name
+        path.unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        # After an error the file stays: a full disk may have left a trial in the state RUNNING.
+        lock.release()
+
+
+def fail_stale_trials(study: optuna.Study, folder: Path) -> None:
+    """Fail the trials of killed processes, and queue stopped trials to be tried again."""
+    with study_lock(folder), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for name in _dead_workers(folder):
+            for trial in running:
+                if trial.user_attrs.get(WORKER) == name:
+                    # A process on another machine may have failed it meanwhile.
+                    with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
+                        study.tell(trial.number, state=TrialState.FAIL)
+        retry = RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
+        trials = study.get_trials(deepcopy=False)
+        retried = {number for trial in trials for number in retry.retry_history(trial)}
+        for trial in trials:
+            started = trial.params or "fixed_params" in trial.system_attrs
+            if trial.state == TrialState.FAIL and started and trial.number not in retried:
+                again = copy.deepcopy(trial)
+                again.user_attrs = {}  # they name the process that stopped
+                retry(study, again)
+
+
+def _dead_workers(folder: Path) -> Iterator[str]:
+    """Yield the names of processes that ended without removing their lock file; remove it."""
+    prefix, suffix = WORKER_LOCK.split("{}")
+    for path in folder.glob(WORKER_LOCK.format("*")):
+        lock = FileLock(path)
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            yield path.name.removeprefix(prefix).removesuffix(suffix)
+            path.unlink(missing_ok=True)
+            lock.release()

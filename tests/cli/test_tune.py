@@ -1,4 +1,4 @@
-"""kd tune and kd train --recipe FILE: as they are typed."""
+"""Tests of ``kd tune`` and of ``kd train --recipe FILE`` with its result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RATE = [*QUICK, "--vary", "learning_rate=0.001:0.1:log"]
 
 @pytest.fixture
 def work(tmp_path: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder whose data/ is the sample."""
+    """Return an empty working folder; KD_DATA_DIR is the sample."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KD_DATA_DIR", str(sample))
     return tmp_path
@@ -37,8 +37,8 @@ def kd(*words: str) -> Result:
     return CliRunner().invoke(app, words)
 
 
-def refused(result: Result, code: int, *words: str) -> None:
-    """One line on stderr that says all ``words``, nothing on stdout."""
+def assert_refused(result: Result, code: int, *words: str) -> None:
+    """Check the exit code, that one line on stderr has all ``words``, and that stdout is empty."""
     assert result.exit_code == code, result.output
     assert result.stdout == ""
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
@@ -47,17 +47,17 @@ def refused(result: Result, code: int, *words: str) -> None:
 
 
 @pytest.mark.usefixtures("work")
-def test_it_leaves_a_table_a_picture_and_a_recipe_that_can_be_trained() -> None:
+def test_search_prints_a_table_and_writes_plots_and_a_recipe() -> None:
     words = [*QUICK[:-2], "--vary", "learning_rate", "--vary", "widths=4,500"]
     result = kd("tune", *words, "--trials", "6")
     assert result.exit_code == 0, result.output
-    assert re.search(r"│ 1 \(as it was\) +│ finished │", result.stdout)
+    assert re.search(r"│ 1 \(original\) +│ finished │", result.stdout)
     losses = [float(x) for x in re.findall(r"│ finished │ (\d\.\d{4})", result.stdout)]
     assert len(losses) >= 4
     assert losses == sorted(losses)
-    assert "right on 150 out-of-fold rows (95 % interval)" in result.stdout
-    assert "what mattered: " in result.stdout
-    assert "best of 6 trials on these very rows" in result.stderr
+    assert re.search(r"accuracy .+ \(95 % interval\) on 150 out-of-fold rows", result.stdout)
+    assert "importance: " in result.stdout
+    assert "best of 6 trials on the same rows" in result.stderr
     assert result.stderr.count("\ntrial ") == 6
     with Image.open("runs/tuning/mlp/importance.png") as picture:
         assert picture.width > 600
@@ -73,7 +73,7 @@ def test_it_leaves_a_table_a_picture_and_a_recipe_that_can_be_trained() -> None:
 
 
 @pytest.mark.usefixtures("work")
-def test_the_same_command_goes_on_and_json_is_one_object() -> None:
+def test_same_command_continues_and_json_is_one_object() -> None:
     words = [*RATE, "--json", "--svg", "-o", "mine.json", "--name", "mine"]
     first = json.loads(kd("tune", *words, "--trials", "3").stdout)
     result = kd("tune", *words, "--trials", "5")
@@ -96,12 +96,12 @@ def test_the_same_command_goes_on_and_json_is_one_object() -> None:
 
 @pytest.mark.usefixtures("work")
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         ([], 2, "which recipe? kd tune --recipe NAME"),
         (["--recipe", "secret"], 2, "no recipe called 'secret'"),
         (["--recipe", "absent.json"], 2, "there is no recipe file absent.json"),
-        (["--recipe", "best"], 2, "recipe best is a committee; tune one of its designs: --model"),
+        (["--recipe", "best"], 2, "recipe best is an ensemble; tune one of its models: --model"),
         (["--model", "mlp", "--vary", "dropout"], 2, "one of: learning_rate, batch_size, widths"),
         (["--model", "mlp", "--vary", "l2=1:0"], 2, "--vary l2=1:0: 1 is not below 0"),
         ([*QUICK, "--trials", "0"], 2, "--trials 0 is too few"),
@@ -111,38 +111,38 @@ def test_the_same_command_goes_on_and_json_is_one_object() -> None:
         ([*QUICK, "--name", "../up"], 2, "cannot name a run"),
         ([*QUICK, "-o", "."], 2, "-o . is a folder"),
         ([*QUICK, "--storage", "redis://localhost"], 2, "--storage: the database cannot be used"),
-        ([*QUICK, "--minutes", "0", "--trials", "1"], 1, "no trial of study mlp finished yet"),
+        ([*QUICK, "--minutes", "0", "--trials", "1"], 1, "no trial of study mlp has finished yet"),
     ],
 )
-def test_what_can_not_be_tuned_is_refused_in_one_line(
-    words: list[str], code: int, said: str
-) -> None:
-    refused(kd("tune", *words), code, said)
+def test_invalid_options_are_refused_in_one_line(words: list[str], code: int, message: str) -> None:
+    assert_refused(kd("tune", *words), code, message)
 
 
 @pytest.mark.usefixtures("work")
-def test_another_question_is_another_study() -> None:
+def test_study_with_another_search_space_is_refused() -> None:
     assert kd("tune", *QUICK, "--trials", "1").exit_code == 0
-    refused(kd("tune", *RATE, "--trials", "2"), 1, "study mlp stands already with another --vary")
+    assert_refused(
+        kd("tune", *RATE, "--trials", "2"), 1, "study mlp already exists with another --vary"
+    )
     assert kd("tune", *RATE, "--trials", "1", "--name", "rates").exit_code == 0
 
 
 @pytest.mark.usefixtures("work")
-def test_a_password_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "postgresql+psycopg://me:s3cret@127.0.0.1:1/digits"
     for words in (["--storage", url], ["--debug", "--storage", url]):
-        monkeypatch.setenv("KD_DEBUG", "")  # as it was, when the test is over
+        monkeypatch.setenv("KD_DEBUG", "")  # monkeypatch restores it after the test
         result = kd("tune", *QUICK, *words)
         assert result.exit_code != 0
         assert "s3cret" not in result.output + repr(result.exception)
     monkeypatch.setenv("KD_DEBUG", "")
     monkeypatch.setenv("KD_TUNE_STORAGE", url)
-    refused(kd("tune", *QUICK), 2, "--storage")
+    assert_refused(kd("tune", *QUICK), 2, "--storage")
     assert "s3cret" not in kd("tune", *QUICK).output + kd("tune", "--help").output
 
 
 @pytest.mark.usefixtures("work")
-def test_ctrl_c_keeps_what_is_finished() -> None:
+def test_ctrl_c_keeps_finished_trials() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "kaggle_digits", "tune", *RATE, "--trials", "5000"],
         stdout=subprocess.PIPE,
@@ -157,7 +157,9 @@ def test_ctrl_c_keeps_what_is_finished() -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    (kept,) = re.findall(r"(\d+) of 5000 trials are kept; the same command again goes on", err)
+    (kept,) = re.findall(
+        r"(\d+) of 5000 trials are kept; run the same command again to continue", err
+    )
     assert int(kept) >= 3
     assert "stopped by Ctrl-C" in err
     assert "Traceback" not in err
@@ -168,7 +170,7 @@ def test_ctrl_c_keeps_what_is_finished() -> None:
 
 
 @pytest.mark.usefixtures("work")
-def test_a_terminal_sees_one_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_shows_one_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Path("shown.txt")
     with shown.open("w") as file:
         monkeypatch.setattr(console, "err", Console(file=file, force_terminal=True, width=80))

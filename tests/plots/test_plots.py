@@ -24,7 +24,6 @@ from kaggle_digits.metrics.predictions import (
 from kaggle_digits.metrics.scores import Score, wilson_interval
 from kaggle_digits.plots import charts, curves, digit_grids, style
 from kaggle_digits.plots.digit_grids import preprocessing_steps
-from kaggle_digits.plots.tuning import Axis, search_picture
 from tests.support import small_runs
 
 IMAGES, LABELS = small_runs.digits(120)
@@ -62,30 +61,7 @@ def copies(count: int) -> np.ndarray:
     return np.stack([np.roll(IMAGES[:10], k + 1, axis=2) for k in range(count)])
 
 
-RATE = Axis("learning_rate", 0.7, True, 1e-4, 1e-1, None, 1e-2)
-KIND = Axis("optimizer", 0.3, False, 0, 0, ("adam", "sgd"), "adamw")
-OTHER = Axis("dropout", float("nan"), False, 0, 0.5, None, 0.1)
-
-
-def trials(count: int) -> list[list[float | int | str]]:
-    """Values of RATE, KIND and OTHER."""
-    rng = np.random.default_rng(count)
-    return [
-        [float(10 ** rng.uniform(-4, -1)), str(rng.choice(["adam", "sgd"])), rng.uniform(0, 0.5)]
-        for _ in range(count)
-    ]
-
-
 DRAWINGS: dict[str, Callable[[], Figure]] = {
-    "search": lambda: search_picture(
-        [RATE, KIND, OTHER], trials(9), np.linspace(0.1, 5, 9) ** 3, trials(4), "cnn"
-    ),
-    "search, two equal trials": lambda: search_picture(
-        [RATE], [t[:1] for t in trials(2)], np.ones(2), [], "cnn"
-    ),
-    "search of eleven settings": lambda: search_picture(
-        [RATE] * 11, [t[:1] * 11 for t in trials(3)], np.arange(3.0), [], "cnn"
-    ),
     "class balance": lambda: charts.class_balance(np.bincount(LABELS, minlength=10)),
     "class balance, one class": lambda: charts.class_balance(np.eye(10, dtype=int)[3] * 7),
     "first digits": lambda: digit_grids.first_digits(IMAGES, LABELS),
@@ -202,19 +178,6 @@ def test_no_display_is_ever_asked_for() -> None:
         "charts.class_balance(np.ones(10, int)); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_a_search_shows_shares_and_what_stands_above_the_scale() -> None:
-    losses = np.array([0.1, 0.11, 0.12, 0.13, 9.0])
-    figure = search_picture([RATE, KIND, OTHER], trials(5), losses, trials(2), "cnn")
-    titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["learning rate, 70 %", "optimizer, 30 %", "dropout"]
-    note = figure.get_supxlabel()
-    assert "5 finished trials" in note
-    assert "2 given up early" in note
-    assert "1 with a larger loss" in note
-    assert "from so few trials it is rough" in " ".join(note.split())
-    assert figure.axes[0].get_ylim()[1] < 0.2
 
 
 def test_a_comparison_names_each_run_and_counts_the_rows(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""A trial of a search, and the callback that reports trials while the search runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from kaggle_digits.metrics.scores import Score
+from kaggle_digits.training.callbacks import TrainingCallback
+
+Value = float | int | str
+State = Literal["finished", "pruned", "failed", "stopped", "running"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial: a recipe with certain values, trained on every fold.
+
+    Attributes:
+        number: counted from 1.
+        state: ``finished``; ``pruned``, stopped early because others were better; ``failed`` for
+            ``reason``; ``stopped`` by Ctrl-C or because its process was killed; ``running``.
+        values: the value of each setting.
+        score: out-of-fold score on all rows, None unless finished. Its log loss is measured after
+            temperature scaling, because label smoothing changes the confidence of a model and not
+            its predictions.
+        seconds: duration.
+        reason: why it failed.
+    """
+
+    number: int
+    state: State
+    values: dict[str, Value]
+    score: Score | None = None
+    seconds: float = math.nan
+    reason: str = ""
+
+    @property
+    def log_loss(self) -> float:
+        """The calibrated log loss; infinite unless finished."""
+        return self.score.log_loss if self.score else math.inf
+
+
+class TrialCallback(TrainingCallback):
+    """Methods called during a search; override those that you need."""
+
+    def on_search_begin(self, name: str, done: int, trials: int) -> None:
+        """Called first: ``done`` of ``trials`` trials are finished or running already."""
+
+    def on_trial_begin(self, number: int, values: Mapping[str, Value], folds: int) -> None:
+        """Called before a trial; the other methods name its folds members 0 to ``folds`` - 1."""
+
+    def on_trial_end(self, trial: Trial, best: Trial | None, done: int) -> None:
+        """Called after a trial with the best one so far and the number of trials done."""

@@ -1,0 +1,40 @@
+"""Tests of kaggle_digits.tuning.results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from kaggle_digits.training.recipes import find_recipe
+from kaggle_digits.tuning.results import SearchResult, save_plots, write_recipe
+
+
+def test_recipe_file_says_how_far_to_trust_it(result: SearchResult, tmp_path: Path) -> None:
+    own = write_recipe(result)
+    assert find_recipe(str(own)) == result.recipe
+    note = json.loads(own.read_text())["note"]
+    assert "best of 12 trials on the same rows" in note
+    assert "another --seed" in note
+    mine = tmp_path / "mine.json"
+    assert write_recipe(result, mine) == mine
+    assert write_recipe(result, mine) == mine
+    assert list(tmp_path.iterdir()) == [mine]
+    mine.write_text("my own")
+    write_recipe(result, mine)
+    assert (tmp_path / "mine-old-1.json").read_text() == "my own"
+    assert find_recipe(str(mine)) == result.recipe
+
+
+def test_plots_leave_matplotlib_unchanged(result: SearchResult) -> None:
+    before = dict(mpl.rcParams)
+    plots = save_plots(result)
+    assert [plot.name for plot in plots] == ["importance.png", "slice.png"]
+    for plot in plots:
+        with Image.open(plot) as image:
+            assert image.width > 600
+    assert dict(mpl.rcParams) == before
+    assert not plt.get_fignums()
