@@ -25,7 +25,7 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.loading import open_picture, prepare
 from kaggle_digits.imaging.segmentation import BOX, center_by_mass
-from kaggle_digits.inference.reader import Reader, open_reader
+from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.metrics.scores import predicted_rows, wilson_interval
 from kaggle_digits.runs.store import open_run
 
@@ -42,14 +42,14 @@ def main() -> int:
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--digits", type=int, default=500, help="for the stress, of each kind")
     given = parser.parse_args()
-    reader = open_reader(given.runs_dir, given.run)
+    reader = load_predictor(given.runs_dir, given.run)
     held = True
     if given.drawn:
         held = _ladder(reader, given.drawn)
     return 0 if _stress(reader, given) and held else 1
 
 
-def _ladder(reader: Reader, folder: Path) -> bool:
+def _ladder(reader: Predictor, folder: Path) -> bool:
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     truth = np.array([int(row["label"]) for row in rows])
@@ -115,7 +115,7 @@ LADDER: dict[str, Callable[[Any], Pixels]] = {
 }
 
 
-def _stress(reader: Reader, given: argparse.Namespace) -> bool:
+def _stress(reader: Predictor, given: argparse.Namespace) -> bool:
     dataset, run = load(given.data_dir), open_run(given.runs_dir, given.run)
     rows = predicted_rows(run.oof())[: given.digits]
     images, truth = dataset.train.images[rows], dataset.labels[rows]

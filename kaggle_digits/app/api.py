@@ -1,4 +1,4 @@
-"""The web app: one page, and the few addresses that it asks. No TensorFlow."""
+"""The web app: one page and its JSON API. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -19,188 +20,208 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from kaggle_digits._version import __version__
-from kaggle_digits.app.middleware import Guard
-from kaggle_digits.app.model_cache import Shelf, thinned
-from kaggle_digits.app.uploads import MOST_BYTES, Intake
+from kaggle_digits.app.middleware import SecurityMiddleware
+from kaggle_digits.app.model_cache import ModelCache
+from kaggle_digits.app.uploads import MAX_UPLOAD_BYTES, UploadLimiter
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.imaging.loading import open_picture
+from kaggle_digits.inference.embedding import Embedding
+from kaggle_digits.inference.predictor import finished_runs
 
 PAGE = Path(__file__).parent / "page"
-WIDE_PIXELS = 4_000_000
-NO_PLANE = "there is no plane yet; make one: kd study bottleneck"
-# Some Windows machines call scripts plain text, and browsers then refuse to run them.
+LARGE_PICTURE = 4_000_000  # pixels
+MAX_POINTS = 1500  # of the embedding that the page draws
+NO_EMBEDDING = "there is no bottleneck study in the runs; run it: kd study bottleneck"
+# Some Windows machines map .js to text/plain, and browsers then refuse to run the scripts.
 mimetypes.add_type("text/javascript", ".js")
 
 
 class Health(BaseModel):
-    """That the app answers, and by which run unless another is asked for."""
+    """The state of the app and the name of its default run."""
 
     status: str
     run: str
 
 
-class KnownRun(BaseModel):
-    """A finished run; its accuracy on held-out rows, 0 to 1."""
+class RunInfo(BaseModel):
+    """A finished run and its validation accuracy, 0 to 1."""
 
     name: str
     accuracy: float | None
 
 
-class KnownRuns(BaseModel):
-    """The finished runs, best first; which one reads by default; whether there is a plane."""
+class RunList(BaseModel):
+    """The finished runs, best first."""
 
-    runs: list[KnownRun]
-    default: str
-    plane: bool
+    runs: list[RunInfo]
+    default: str = Field(description="the run that is used unless another is requested")
+    plane: bool = Field(description="whether GET /api/plane returns points")
 
 
-class Reading(BaseModel):
-    """What a run reads in a picture."""
+class ClassifyResponse(BaseModel):
+    """The prediction for a picture."""
 
     run: str
-    digit: int | None = Field(description="0 to 9; null where no digit was found")
-    confidence: float | None = Field(description="the digit's probability, 0 to 1")
+    digit: int | None = Field(description="0 to 9; null if no digit was found")
+    confidence: float | None = Field(description="the probability of the digit, 0 to 1")
     runner_up: int | None = Field(description="the second most probable digit")
-    note: str = Field(description="empty, or what makes the answer doubtful")
+    note: str = Field(description="empty, or a warning about the picture")
     probabilities: list[float] = Field(description="of the digits 0 to 9")
-    image: list[int] = Field(description="the 28 × 28 image read, row by row; 255 is full ink")
-    plane: tuple[float, float] | None = Field(description="where it stands in /api/plane")
+    image: list[int] = Field(
+        description="the 28 × 28 input of the network, row by row; 255 is full ink"
+    )
+    plane: tuple[float, float] | None = Field(description="its position among /api/plane")
 
 
 class PlanePoints(BaseModel):
-    """Held-out digits as points: x, y, label."""
+    """Held-out digits in two dimensions."""
 
-    points: list[tuple[float, float, int]]
+    points: list[tuple[float, float, int]] = Field(description="x, y, label")
 
 
-class Trouble(BaseModel):
-    """What was wrong, in one line."""
+class ErrorResponse(BaseModel):
+    """An error in one line."""
 
     detail: str
 
 
-def _refusals(**codes: str) -> dict[int | str, dict[str, Any]]:
-    return {int(code[1:]): {"model": Trouble, "description": text} for code, text in codes.items()}
+def _error_responses(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        code: {"model": ErrorResponse, "description": text} for code, text in descriptions.items()
+    }
 
 
-BINARY = {
+PICTURE_BODY = {
     "requestBody": {
-        "description": f"The picture's bytes, at most {MOST_BYTES:,}: PNG, JPEG, … as they are.",
+        "description": f"The bytes of a PNG, JPEG or other picture, at most {MAX_UPLOAD_BYTES:,}.",
         "required": True,
         "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("image/*", "application/octet-stream")
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in ("image/*", "application/octet-stream")
         },
     }
 }
-CLASSIFY_REFUSALS = _refusals(
-    _400="Not a picture.",
-    _403="Sent by another site's page, or to another site's name.",
-    _404="No such run.",
-    _408="Sent too slowly.",
-    _413="More bytes than are read.",
-    _503="Too many at once.",
+CLASSIFY_ERRORS = _error_responses(
+    {
+        400: "Not a picture.",
+        403: "Sent by a page of another site, or to an unknown host name.",
+        404: "No such run.",
+        408: "Sent too slowly.",
+        413: "Too large.",
+        503: "Too many uploads at once.",
+    }
 )
 
 
 def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") -> FastAPI:
-    """The app, with the run called ``run`` or the best one already loaded.
+    """Create the app and load its default run.
 
     Args:
-        runs_dir: where the runs are.
-        run: which of them reads; the best one by default.
-        host: where it is served; it answers to that name and to those of this machine.
+        runs_dir: the folder of the runs.
+        run: the default run; the best finished run if None.
+        host: the address at which the app will be served; accepted as a host name.
 
     Raises:
-        RunError: there is none, or it is not finished.
-        UsageError: ``run`` cannot name a run.
-        ModelError: its model is missing or damaged.
+        RunError: there is no such run, or it is not finished.
+        UsageError: ``run`` is not a valid name.
+        ModelError: a model file is missing or damaged.
     """
-    shelf = Shelf(runs_dir, run)
-    # Readings that the processors cannot take wait in line rather than in each other's way.
-    turns = asyncio.Semaphore(max(2, os.cpu_count() or 1))
-    # Half a gigabyte each: one at a time.
-    wide = asyncio.Semaphore(1)
-    intake = Intake()
+    cache = ModelCache(runs_dir, run)
+    # More predictions at once than processors would only slow each other down.
+    slots = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+    # A large picture needs half a gigabyte while it is decoded.
+    large_slot = asyncio.Semaphore(1)
+    uploads = UploadLimiter()
     app = FastAPI(
         title="kaggle-digits",
-        summary="Reads handwritten digits with a run trained here.",
+        summary="Classifies handwritten digits with a run trained on this machine.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
     )
-    app.state.run = shelf.default
-    app.add_middleware(Guard, host=host)
+    app.state.run = cache.default_run
+    app.add_middleware(SecurityMiddleware, host=host)
     app.mount("/page", StaticFiles(directory=PAGE))
 
     @app.exception_handler(DigitsError)
-    async def explain(request: Request, error: DigitsError) -> JSONResponse:
-        return JSONResponse({"detail": " ".join(str(error).split())}, _status(error))
+    async def handle_error(request: Request, error: DigitsError) -> JSONResponse:
+        code = 400 if isinstance(error, DataError) else 500
+        if isinstance(error, RunError | UsageError):
+            code = 404
+        return JSONResponse({"detail": " ".join(str(error).split())}, code)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
-        # Whoever opens the page draws next: what a first reading loads is there by then.
-        return FileResponse(PAGE / "index.html", background=BackgroundTask(shelf.warm_up))
+        # The visitor will draw next: load the model in the meantime.
+        return FileResponse(PAGE / "index.html", background=BackgroundTask(cache.warm_up))
 
     @app.get("/healthz")
     async def healthz() -> Health:
-        """Whether the app answers."""
-        return Health(status="ok", run=shelf.default)
+        """Report that the app is running."""
+        return Health(status="ok", run=cache.default_run)
 
     @app.get("/api/runs")
-    def runs() -> KnownRuns:
-        """The runs that can be asked."""
-        known = [KnownRun(name=one.name, accuracy=one.accuracy) for one in shelf.runs()]
-        return KnownRuns(
-            runs=known, default=shelf.default, plane=shelf.plane(again=True) is not None
+    def runs() -> RunList:
+        """List the runs that can classify; includes those trained since the app started."""
+        return RunList(
+            runs=[
+                RunInfo(name=run.name, accuracy=run.metrics().get("val_accuracy"))
+                for run in finished_runs(runs_dir)
+            ],
+            default=cache.default_run,
+            plane=cache.embedding(retry=True) is not None,
         )
 
-    @app.post("/api/classify", openapi_extra=BINARY, responses=CLASSIFY_REFUSALS)
+    @app.post("/api/classify", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
     async def classify(
         request: Request,
         run: Annotated[str | None, Query(description="a run's name; else the default")] = None,
-    ) -> Reading:
-        """Read a picture of a digit: dark on light or light on dark, of any size."""
-        async with intake.body(request) as body:
-            is_wide = await run_in_threadpool(_is_wide, body)
-            async with wide if is_wide else nullcontext(), turns:
-                return await run_in_threadpool(_read, shelf, body, run)
+    ) -> ClassifyResponse:
+        """Classify a picture of a digit: dark on light or light on dark, of any size."""
+        async with uploads.body(request) as body:
+            large = await run_in_threadpool(_is_large, body)
+            async with large_slot if large else nullcontext(), slots:
+                return await run_in_threadpool(_classify, cache, body, run or cache.default_run)
 
-    @app.get("/api/plane", responses=_refusals(_404="No bottleneck study stands in the runs."))
+    @app.get("/api/plane", responses=_error_responses({404: "No bottleneck study in the runs."}))
     def plane() -> PlanePoints:
-        """Held-out digits in the two dimensions of the bottleneck study."""
-        found = shelf.plane(again=True)
-        if found is None:
-            raise HTTPException(404, NO_PLANE)
-        return PlanePoints(points=thinned(found))
+        """Return held-out digits in the two dimensions of the bottleneck study."""
+        embedding = cache.embedding(retry=True)
+        if embedding is None:
+            raise HTTPException(404, NO_EMBEDDING)
+        return PlanePoints(points=_sample_points(embedding))
 
     return app
 
 
-def _is_wide(body: bytes) -> bool:
-    """Whether a picture has many pixels, as far as its head says; nothing is unpacked."""
+def _is_large(body: bytes) -> bool:
+    """Return whether a picture has many pixels according to its header, without decoding it."""
     try:
         with Image.open(BytesIO(body), formats=("PNG", "JPEG")) as picture:
-            return picture.width * picture.height > WIDE_PIXELS
-    except Exception:  # of another kind, or none: that is found out where it is read
+            return picture.width * picture.height > LARGE_PICTURE
+    except Exception:  # another format or not a picture; open_picture reports it
         return True
 
 
-def _read(shelf: Shelf, body: bytes, run: str | None) -> Reading:
-    name, answer = shelf.read(open_picture(body, "the picture"), run)
-    return Reading(
-        run=name,
-        digit=answer.digit,
-        confidence=answer.confidence,
-        runner_up=answer.runner_up,
-        note=answer.note,
-        probabilities=[float(share) for share in answer.probabilities],
-        image=answer.image.ravel().tolist(),
-        plane=shelf.place(answer),
+def _classify(cache: ModelCache, body: bytes, run: str) -> ClassifyResponse:
+    prediction = cache.classify(open_picture(body, "the picture"), run)
+    return ClassifyResponse(
+        run=run,
+        digit=prediction.digit,
+        confidence=prediction.confidence,
+        runner_up=prediction.runner_up,
+        note=prediction.note,
+        probabilities=prediction.probabilities.tolist(),
+        image=prediction.image.ravel().tolist(),
+        plane=None if prediction.digit is None else cache.embed(prediction.image),
     )
 
 
-def _status(error: DigitsError) -> int:
-    if isinstance(error, DataError):
-        return 400
-    return 404 if isinstance(error, RunError | UsageError) else 500
+def _sample_points(embedding: Embedding) -> list[tuple[float, float, int]]:
+    """Return at most MAX_POINTS evenly spaced points as x, y, label."""
+    count = len(embedding.points)
+    rows = np.linspace(0, count - 1, min(count, MAX_POINTS)).astype(int)
+    return [
+        (round(float(x), 3), round(float(y), 3), int(label))
+        for (x, y), label in zip(embedding.points[rows], embedding.labels[rows], strict=True)
+    ]

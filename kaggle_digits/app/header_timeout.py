@@ -1,7 +1,7 @@
-"""HTTP that does not wait for ever: who says too little too slowly is left.
+"""An HTTP protocol for uvicorn that disconnects clients that send their request too slowly.
 
-A server that waits for the rest of a request as long as its sender likes can be held by a few
-hundred senders of one byte a minute, each of which takes a file of the process.
+uvicorn waits for the rest of a request for ever. A few hundred clients that send one byte a minute
+(a "slow loris" attack) would use up the file descriptors of the process.
 """
 
 from __future__ import annotations
@@ -11,57 +11,58 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_SECONDS = 10.0
+HEADER_TIMEOUT = 10.0  # seconds
 
 
-class Prompt(H11Protocol):
-    """uvicorn's, but each request's head must be whole within HEAD_SECONDS.
+class HeaderTimeoutProtocol(H11Protocol):
+    """uvicorn's protocol with a limit of HEADER_TIMEOUT for the header of each request.
 
-    So must a body be whose request is answered already; otherwise its time is the app's to limit.
+    The limit also applies to the rest of a body whose request was already answered. Otherwise the
+    app limits the time for the body.
     """
 
-    _late: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has come."""
+        """Start the timer when a client connects."""
         super().connection_made(transport)
-        self._watch()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """A client has gone."""
-        self._stop_waiting()
+        """Stop the timer when the connection is closed."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """A piece of a request has come."""
+        """Stop the timer once the header is complete."""
         super().data_received(data)
-        if not self._waits():
-            self._stop_waiting()
-        elif self._late is None:
-            self._watch()
+        if not self._is_incomplete():
+            self._stop_timer()
+        elif self._timer is None:
+            self._start_timer()
 
     def on_response_complete(self) -> None:
-        """An answer was sent, perhaps before its request was whole."""
+        """Start the timer for the next request, or for a body that is still being sent."""
         super().on_response_complete()
-        if self._late is None and self._waits():
-            self._watch()
+        if self._timer is None and self._is_incomplete():
+            self._start_timer()
 
-    def _waits(self) -> bool:
-        """Whether nothing is to be done until more is sent."""
-        theirs = self.conn.their_state
+    def _is_incomplete(self) -> bool:
+        """Return whether the server can do nothing until the client sends more."""
+        state = self.conn.their_state
         answered = self.cycle is not None and self.cycle.response_complete
-        return theirs is h11.IDLE or (theirs is h11.SEND_BODY and answered)
+        return state is h11.IDLE or (state is h11.SEND_BODY and answered)
 
-    def _watch(self) -> None:
-        self._late = self.loop.call_later(HEAD_SECONDS, self._leave)
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(HEADER_TIMEOUT, self._disconnect)
 
-    def _stop_waiting(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _leave(self) -> None:
-        self._late = None
-        if self._waits():
-            # Not close(): who never reads would be waited for.
+    def _disconnect(self) -> None:
+        self._timer = None
+        if self._is_incomplete():
+            # close() would wait until the client has read everything.
             self.transport.abort()

@@ -1,4 +1,4 @@
-"""What every answer of the app carries, and which requests get none."""
+"""Add security headers to every response and reject requests that other sites cause."""
 
 from __future__ import annotations
 
@@ -10,75 +10,68 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data: blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        "object-src 'none'",
-    )
-)
-HEADERS = {
-    "Content-Security-Policy": POLICY,
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; object-src 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # a newer version's page must not meet an older one's script
+    "Cache-Control": "no-cache",  # after an update, do not mix new pages with cached scripts
 }
-READING = {"GET", "HEAD"}
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where a server listens everywhere → here
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+SAFE_METHODS = {"GET", "HEAD"}
+LOOPBACK_OF_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+UNKNOWN_HOST = (
+    "refused: the app is not served under this host name; open the address that kd app printed, "
+    "or start it with: kd app --host NAME"
+)
+CROSS_ORIGIN = "refused: the request was sent by a page of another site"
 
 
-class Guard:
-    """Puts HEADERS on every answer; refuses what another site's page sends.
+class SecurityMiddleware:
+    """Adds SECURITY_HEADERS; rejects unknown host names and cross-origin requests with 403.
 
-    A page of another site may have its own name point at this machine after it was loaded (DNS
-    rebinding); the browser then takes the app for that site. So only names that are the app's own
-    are answered to. An address in numbers cannot be made to point elsewhere.
+    After a page of another site was loaded, its host name may be pointed at this machine (DNS
+    rebinding); the browser then treats the app as part of that site. Therefore only host names of
+    this app are accepted. Numeric addresses cannot be rebound.
     """
 
     def __init__(self, app: ASGIApp, host: str = "127.0.0.1") -> None:
-        """Stand before ``app``, which is served at ``host``."""
+        """Wrap ``app``, which is served at ``host``."""
         self._app = app
-        self._everywhere = host in ANYWHERE
-        self._names = LOCAL | {host.lower()}
-        if self._everywhere:
-            own = socket.gethostname().lower()
-            self._names |= {own, f"{own.partition('.')[0]}.local"}
+        self._any_address = host in LOOPBACK_OF_WILDCARD
+        self._names = LOCAL_NAMES | {host.lower()}
+        if self._any_address:
+            name = socket.gethostname().lower()
+            self._names |= {name, f"{name.partition('.')[0]}.local"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one ASGI request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
-        headers, detail = Headers(scope=scope), ""
-        if not self._is_mine(headers.get("host", "")):
-            detail = (
-                "refused: the app is not served by that name; open it at the address that kd app "
-                "printed, or start it with: kd app --host NAME"
-            )
-        elif scope["method"] not in READING and _foreign(headers):
-            detail = "refused: the request comes from a page of another site"
-        if detail:
-            await JSONResponse({"detail": detail}, 403)(scope, receive, send_guarded)
-            return
-        await self._app(scope, receive, send_guarded)
+        headers = Headers(scope=scope)
+        app = self._app
+        if not self.is_allowed_host(headers.get("host", "")):
+            app = JSONResponse({"detail": UNKNOWN_HOST}, 403)
+        elif scope["method"] not in SAFE_METHODS and _is_cross_origin(headers):
+            app = JSONResponse({"detail": CROSS_ORIGIN}, 403)
+        await app(scope, receive, send_with_headers)
 
-    def _is_mine(self, host: str) -> bool:
-        """Whether a Host header names this app; the port says nothing about whose it is."""
+    def is_allowed_host(self, host: str) -> bool:
+        """Return whether a Host header names this app; the port does not matter."""
         try:
             parts = urlsplit(f"//{host}")
             name = (parts.hostname or "").removesuffix(".")
-            _ = parts.port  # raises where it is none
+            _ = parts.port  # raises ValueError if it is not a port
             if parts.netloc != host or "@" in host or not name:
                 return False
         except ValueError:
@@ -86,17 +79,17 @@ class Guard:
         if name in self._names:
             return True
         try:
-            return self._everywhere and bool(ip_address(name))
+            return self._any_address and bool(ip_address(name))
         except ValueError:
             return False
 
 
-def _foreign(headers: Headers) -> bool:
-    """Whether a browser says that another site's page sends this."""
+def _is_cross_origin(headers: Headers) -> bool:
+    """Return whether a browser reports that a page of another site sends this request."""
     origin = headers.get("origin")
-    if origin is None:  # no browser, or nothing but a link
+    if origin is None:  # not a browser, or a plain link
         return False
-    # A browser that knows both sides says so; behind a proxy Host may be another name.
+    # Behind a proxy the Host header may differ from the origin; the browser's own verdict counts.
     if headers.get("sec-fetch-site") == "same-origin":
         return False
     return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()

@@ -1,8 +1,7 @@
-"""The readers that the app has open: each loaded once, asked by one thread at a time."""
+"""The models that the app has loaded: each once, used by one thread at a time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -10,105 +9,80 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kaggle_digits.inference.classify import Answer, read_picture
-from kaggle_digits.inference.plane import Plane, open_plane
-from kaggle_digits.inference.reader import Reader, open_reader, readable_runs
-
-MOST_POINTS = 1500
+from kaggle_digits.inference.classify import PicturePrediction, classify_picture
+from kaggle_digits.inference.embedding import Embedding, load_embedding
+from kaggle_digits.inference.predictor import Predictor, load_predictor
 
 
-@dataclass(frozen=True)
-class Known:
-    """A run that can be chosen."""
+class _LockedPredictor:
+    """A Predictor with a lock: a LiteRT interpreter is not safe for two threads."""
 
-    name: str
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class _Kept:
-    reader: Reader
-    lock: Lock = field(default_factory=Lock)  # an interpreter is not safe for two threads
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor, self._lock = predictor, Lock()
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with self.lock:
-            return self.reader.predict_proba(images)
+        with self._lock:
+            return self._predictor.predict_proba(images)
 
 
-class Shelf:
-    """The finished runs of one folder, opened as they are asked for."""
+class ModelCache:
+    """Loads the finished runs of one folder when they are first used.
+
+    Attributes:
+        runs_dir: the folder of the runs.
+        default_run: the name of the run that is used unless another is requested.
+    """
 
     def __init__(self, runs_dir: Path, run: str | None = None) -> None:
-        """Open the run called ``run``, or the best one.
+        """Load ``run``, or the best finished run, as the default.
 
         Raises:
-            RunError: there is none, or it is not finished.
-            UsageError: ``run`` cannot name a run.
-            ModelError: its model is missing or damaged.
+            RunError: there is no such run, or it is not finished.
+            UsageError: ``run`` is not a valid name.
+            ModelError: a model file is missing or damaged.
         """
-        self._runs_dir = runs_dir
-        first = _Kept(open_reader(runs_dir, run))
-        self.default = first.reader.run
-        self._kept = {self.default: first}
-        self._opening = Lock()
-        self._plane: Plane | None = None
-        self._looked = False
-        self._placing = Lock()
+        self.runs_dir = runs_dir
+        predictor = load_predictor(runs_dir, run)
+        self.default_run = predictor.run_name
+        self._predictors = {self.default_run: _LockedPredictor(predictor)}
+        self._load_lock = Lock()
+        self._embedding: Embedding | None = None
+        self._embedding_checked = False
+        self._embedding_lock = Lock()
 
-    def runs(self) -> list[Known]:
-        """Every finished run, best first; those trained since the start are among them."""
-        return [
-            Known(run.name, run.metrics().get("val_accuracy"))
-            for run in readable_runs(self._runs_dir)
-        ]
-
-    def read(self, picture: Image.Image, run: str | None = None) -> tuple[str, Answer]:
-        """The name of the run that read ``picture``, and its answer.
+    def classify(self, picture: Image.Image, run: str) -> PicturePrediction:
+        """Classify ``picture`` with ``run``.
 
         Raises:
-            RunError, UsageError, ModelError: as for the first run.
+            RunError, UsageError, ModelError: as for the default run.
         """
-        kept = self._open(run or self.default)
-        return kept.reader.run, read_picture(kept, picture)
+        if run not in self._predictors:
+            # Two clients that choose the same run at once wait for a single load.
+            with self._load_lock:
+                if run not in self._predictors:
+                    predictor = load_predictor(self.runs_dir, run)
+                    self._predictors[run] = _LockedPredictor(predictor)
+        return classify_picture(self._predictors[run], picture)
 
     def warm_up(self) -> None:
-        """Read something, so that the first reading of a visitor is as quick as the next."""
+        """Classify a small picture, so that the first request is as fast as later ones."""
         picture = Image.new("L", (28, 28), 0)
         picture.paste(255, (12, 5, 16, 23))
-        self.read(picture)
-        self.plane()
+        self.classify(picture, self.default_run)
+        self.embedding()
 
-    def plane(self, *, again: bool = False) -> Plane | None:
-        """The bottleneck study's plane; with ``again`` one that was missing is looked for anew."""
-        with self._placing:
-            if self._plane is None and (again or not self._looked):
-                self._plane, self._looked = open_plane(self._runs_dir), True
-            return self._plane
+    def embedding(self, *, retry: bool = False) -> Embedding | None:
+        """Return the bottleneck study's embedding; ``retry`` looks again if it was missing."""
+        with self._embedding_lock:
+            if self._embedding is None and (retry or not self._embedding_checked):
+                self._embedding = load_embedding(self.runs_dir)
+                self._embedding_checked = True
+            return self._embedding
 
-    def place(self, answer: Answer) -> tuple[float, float] | None:
-        """Where what was read stands in the plane; None without a digit or a plane."""
-        plane = self.plane()
-        if plane is None or answer.digit is None:
+    def embed(self, image: NDArray[np.uint8]) -> tuple[float, float] | None:
+        """Return the position of a (28, 28) image in the embedding; None without an embedding."""
+        embedding = self.embedding()
+        if embedding is None:
             return None
-        with self._placing:
-            x, y = plane.place(answer.image)
-        return float(x), float(y)
-
-    def _open(self, name: str) -> _Kept:
-        if name in self._kept:
-            return self._kept[name]
-        # Two visitors who choose the same run at once wait for one loading of it.
-        with self._opening:
-            if name not in self._kept:
-                self._kept[name] = _Kept(open_reader(self._runs_dir, name))
-            return self._kept[name]
-
-
-def thinned(plane: Plane, most: int = MOST_POINTS) -> list[tuple[float, float, int]]:
-    """At most ``most`` points of ``plane``, evenly taken, as x, y, label."""
-    count = len(plane.points)
-    taken = np.linspace(0, count - 1, min(count, most)).astype(int)
-    return [
-        (round(float(x), 3), round(float(y), 3), int(label))
-        for (x, y), label in zip(plane.points[taken], plane.labels[taken], strict=True)
-    ]
+        with self._embedding_lock:
+            return embedding.transform(image)

@@ -1,4 +1,4 @@
-"""Serving the app: the port first, so that one in use is said before anything starts."""
+"""Serve the app. The port is bound first, so that a port in use is reported before models load."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 import uvicorn
 from threadpoolctl import threadpool_limits
 
-from kaggle_digits.app.header_timeout import Prompt
-from kaggle_digits.app.middleware import ANYWHERE
+from kaggle_digits.app.header_timeout import HeaderTimeoutProtocol
+from kaggle_digits.app.middleware import LOOPBACK_OF_WILDCARD
 from kaggle_digits.core.errors import DigitsError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-LAST_PORT = 65535
+MAX_PORT = 65535
 
 
 class AddressError(DigitsError):
-    """An address at which the app cannot be served."""
+    """The app cannot be served at this address."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens at ``host`` and ``port``; port 0 takes any that is free.
+    """Return a socket that listens at ``host`` and ``port``; port 0 takes any free port.
 
     Raises:
         AddressError: the port is in use or not allowed, or this machine has no such address.
@@ -37,66 +37,66 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
     except OSError as error:
         raise AddressError(
-            f"{host} is no address of this machine ({error}); try: kd app --host 127.0.0.1"
+            f"{host} is not an address of this machine ({error}); try: kd app --host 127.0.0.1"
         ) from error
-    # With the protocol named, asyncio sends each answer at once instead of 40 ms later.
-    listening = socket.socket(family, kind, protocol)
-    if os.name == "posix":  # on Windows the same word would share a port that is in use
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # With an explicit protocol, asyncio sets TCP_NODELAY, which saves 40 ms per response.
+    server_socket = socket.socket(family, kind, protocol)
+    if os.name == "posix":  # on Windows SO_REUSEADDR would share a port that is in use
+        server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(address)
-        # From here on a browser may come: it waits until the app is up.
-        listening.listen(128)
+        server_socket.bind(address)
+        # From now on a browser can connect; it waits until the app answers.
+        server_socket.listen(128)
     except OSError as error:
-        listening.close()
-        raise _explained(error, host, port) from error
-    return listening
+        server_socket.close()
+        raise _address_error(error, host, port) from error
+    return server_socket
 
 
-def url(listening: socket.socket) -> str:
-    """What to type into a browser on this machine."""
-    host, port = listening.getsockname()[:2]
-    host = ANYWHERE.get(host, host)
+def server_url(server_socket: socket.socket) -> str:
+    """Return the URL to open in a browser on this machine."""
+    host, port = server_socket.getsockname()[:2]
+    host = LOOPBACK_OF_WILDCARD.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def is_private(host: str) -> bool:
-    """Whether only programs on this machine can reach ``host``."""
+def is_loopback(host: str) -> bool:
+    """Return whether only programs on this machine can connect to ``host``."""
     return host in {"localhost", "::1"} or host.startswith("127.")
 
 
-def configured(app: FastAPI) -> uvicorn.Config:
-    """How ``app`` is served."""
+def uvicorn_config(app: FastAPI) -> uvicorn.Config:
+    """Return the server settings."""
     return uvicorn.Config(
         app,
-        http=Prompt,
+        http=HeaderTimeoutProtocol,
         ws="none",
-        log_level="error",  # what strangers send is no news
+        log_level="error",  # malformed requests are not worth a warning
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=1,
     )
 
 
-def serve(app: FastAPI, listening: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer until Ctrl-C; ``ready`` is called once the app answers."""
-    ready()
+def serve(app: FastAPI, server_socket: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Call ``on_ready``, then serve until Ctrl-C."""
+    on_ready()
     try:
-        # Readings run beside each other: threads within one would only fight for processors.
+        # Requests run in parallel; BLAS threads within one request would compete for processors.
         with threadpool_limits(1, "blas"):
-            uvicorn.Server(configured(app)).run(sockets=[listening])
-    except KeyboardInterrupt:  # the way to end it: nothing went wrong
+            uvicorn.Server(uvicorn_config(app)).run(sockets=[server_socket])
+    except KeyboardInterrupt:  # the normal way to stop the app
         return
     finally:
-        listening.close()
+        server_socket.close()
 
 
-def _explained(error: OSError, host: str, port: int) -> AddressError:
-    other = f"--port {port + 1 if port < LAST_PORT else port - 1}"
+def _address_error(error: OSError, host: str, port: int) -> AddressError:
     if error.errno == errno.EADDRINUSE:
-        return AddressError(f"port {port} is in use; take another: kd app {other}")
+        other = port + 1 if port < MAX_PORT else port - 1
+        return AddressError(f"port {port} is in use; choose another: kd app --port {other}")
     if error.errno == errno.EACCES:
-        return AddressError(f"port {port} is not allowed to you; try: kd app --port 8000")
+        return AddressError(f"no permission to use port {port}; try: kd app --port 8000")
     return AddressError(
         f"cannot serve at {host}, port {port}: {error.strerror}; try: kd app --host 127.0.0.1"
     )

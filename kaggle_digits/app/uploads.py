@@ -1,4 +1,4 @@
-"""Bodies that are sent to the app: not too long, not too slow, not too many at once."""
+"""Read the bodies of uploads within limits of size, time and total memory."""
 
 from __future__ import annotations
 
@@ -9,49 +9,48 @@ from contextlib import asynccontextmanager
 from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
-MOST_BYTES = 10_000_000
-MOST_HELD = 10 * MOST_BYTES  # of all bodies together, read or being read
-BODY_SECONDS = 30.0
-TOO_LARGE = f"the picture is larger than {MOST_BYTES // 1_000_000} MB; send a smaller one"
-TOO_SLOW = f"the picture was not here after {BODY_SECONDS:.0f} seconds; send a smaller one"
-TOO_MANY = "too many pictures are being sent at once; send it again in a second"
+MAX_UPLOAD_BYTES = 10_000_000
+MAX_TOTAL_BYTES = 10 * MAX_UPLOAD_BYTES  # of all uploads that are being received or processed
+UPLOAD_TIMEOUT = 30.0  # seconds
+TOO_LARGE = f"the picture is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB; send a smaller one"
+TOO_SLOW = f"the upload took longer than {UPLOAD_TIMEOUT:.0f} seconds; send a smaller picture"
+TOO_MANY = "too many pictures are being uploaded at once; try again in a second"
 
 
-class Intake:
-    """Holds the bodies of one server, of which there is never more than MOST_HELD."""
+class UploadLimiter:
+    """Limits the memory that the uploads of one server use together."""
 
     def __init__(self) -> None:
-        """Hold nothing."""
-        self._held = 0
+        self._total_bytes = 0
 
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytes]:
-        """The request's body, held until the block ends.
+        """Yield the body of ``request``; it counts towards the total until the block ends.
 
         Raises:
-            HTTPException: 413, no more of it is read; 408; or 503, to be sent again.
+            HTTPException: 413 too large, 408 too slow, 503 too many uploads at once.
         """
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > MOST_BYTES:
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > MAX_UPLOAD_BYTES:
             raise HTTPException(413, TOO_LARGE)
         body = bytearray()
         try:
-            await self._read(request, body)
+            await self._receive(request, body)
             yield bytes(body)
         finally:
-            self._held -= len(body)
+            self._total_bytes -= len(body)
 
-    async def _read(self, request: Request, body: bytearray) -> None:
+    async def _receive(self, request: Request, body: bytearray) -> None:
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for piece in request.stream():
-                    if self._held + len(piece) > MOST_HELD:
+            async with asyncio.timeout(UPLOAD_TIMEOUT):
+                async for chunk in request.stream():
+                    if self._total_bytes + len(chunk) > MAX_TOTAL_BYTES:
                         raise HTTPException(503, TOO_MANY, {"Retry-After": "1"})
-                    self._held += len(piece)
-                    body += piece
-                    if len(body) > MOST_BYTES:
+                    self._total_bytes += len(chunk)
+                    body += chunk
+                    if len(body) > MAX_UPLOAD_BYTES:
                         raise HTTPException(413, TOO_LARGE)
         except TimeoutError:
             raise HTTPException(408, TOO_SLOW) from None
-        except ClientDisconnect:  # nobody is there to hear it, and it is no fault of ours
-            raise HTTPException(400, "the sender hung up") from None
+        except ClientDisconnect:  # not an error of the server: nothing to log
+            raise HTTPException(400, "the client disconnected") from None

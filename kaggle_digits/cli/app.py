@@ -27,7 +27,7 @@ def app(
     """Draw digits in the browser and see the predictions; Ctrl-C stops the server."""
     try:
         from kaggle_digits.app.api import create_app
-        from kaggle_digits.app.run_server import bind, is_private, serve, url
+        from kaggle_digits.app.run_server import bind, is_loopback, serve, server_url
 
         web_app = create_app(runs_dir, run, host)
     except ModuleNotFoundError as error:
@@ -39,11 +39,11 @@ def app(
             "pip install 'kaggle-digits[web]'"
         ) from error
     listening = bind(host, port)
-    address = url(listening)
+    address = server_url(listening)
 
     def on_ready() -> None:
         console.echo(f"{web_app.state.run} predicts what you draw at {address} (Ctrl-C stops it)")
-        if not is_private(host):
+        if not is_loopback(host):
             console.warn(f"with --host {host}, everybody in your network can use the app")
         if open_browser:
             import webbrowser

@@ -15,7 +15,7 @@ from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.inference.classify import Answer
+    from kaggle_digits.inference.classify import PicturePrediction
 
 STDIN, STEPS_SUFFIX = "-", "-steps"
 
@@ -38,13 +38,13 @@ def classify(
     from threadpoolctl import threadpool_limits
 
     from kaggle_digits.imaging.loading import open_picture
-    from kaggle_digits.inference.classify import read_picture
-    from kaggle_digits.inference.reader import open_reader
+    from kaggle_digits.inference.classify import classify_picture
+    from kaggle_digits.inference.predictor import load_predictor
 
     if svg and not show:
         raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")
     named = list(_find_pictures(pictures))
-    reader = open_reader(runs_dir, run)
+    predictor = load_predictor(runs_dir, run)
     results: list[dict[str, Any]] = []
     failed = False
     for name, source in named:
@@ -52,24 +52,26 @@ def classify(
             # With more BLAS threads, images this small only wait for synchronization.
             with threadpool_limits(1, "blas"):
                 shown_name = "standard input" if name == STDIN else name
-                answer = read_picture(reader, open_picture(source, shown_name))
+                prediction = classify_picture(predictor, open_picture(source, shown_name))
         except DataError as error:
             failed = True
             console.error(str(error))
             results.append(_as_json(name, None, str(error)))
             continue
-        results.append(_as_json(name, answer, answer.note))
+        results.append(_as_json(name, prediction, prediction.note))
         if not as_json:
-            console.echo(f"{name}: {_describe(answer)}")
+            console.echo(f"{name}: {_describe(prediction)}")
         if show:
-            _plot_steps(name, answer, svg=svg)
+            _plot_steps(name, prediction, svg=svg)
     if as_json:
         console.print_json(results)
     elif run is None:
         accuracy = ""
-        if reader.accuracy is not None:
-            accuracy = f" ({console.percent(reader.accuracy)} on its held-out rows)"
-        console.note(f"predicted with run {reader.run}{accuracy}; to use another: --run NAME")
+        if predictor.val_accuracy is not None:
+            accuracy = f" ({console.percent(predictor.val_accuracy)} on its held-out rows)"
+        console.note(
+            f"predicted with run {predictor.run_name}{accuracy}; to use another: --run NAME"
+        )
     if failed:
         raise typer.Exit(1)
 
@@ -96,25 +98,27 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
             yield name, Path(name)
 
 
-def _describe(answer: Answer) -> str:
-    if answer.digit is None:
-        return answer.note
-    note = f"; {answer.note}" if answer.note else ""
-    confidence = console.percent(answer.confidence)
-    return f"{answer.digit} ({confidence} confidence), second choice {answer.runner_up}{note}"
+def _describe(prediction: PicturePrediction) -> str:
+    if prediction.digit is None:
+        return prediction.note
+    note = f"; {prediction.note}" if prediction.note else ""
+    confidence = console.percent(prediction.confidence)
+    return (
+        f"{prediction.digit} ({confidence} confidence), second choice {prediction.runner_up}{note}"
+    )
 
 
-def _as_json(name: str, answer: Answer | None, note: str) -> dict[str, Any]:
+def _as_json(name: str, prediction: PicturePrediction | None, note: str) -> dict[str, Any]:
     return {
         "file": name,
-        "digit": answer.digit if answer else None,
-        "confidence": answer.confidence if answer else None,
-        "runner_up": answer.runner_up if answer else None,
+        "digit": prediction.digit if prediction else None,
+        "confidence": prediction.confidence if prediction else None,
+        "runner_up": prediction.runner_up if prediction else None,
         "note": note,
     }
 
 
-def _plot_steps(name: str, answer: Answer, *, svg: bool) -> None:
+def _plot_steps(name: str, prediction: PicturePrediction, *, svg: bool) -> None:
     """Save the figure under a name that is not taken."""
     from kaggle_digits.plots import style
     from kaggle_digits.plots.digit_grids import preprocessing_steps
@@ -124,5 +128,7 @@ def _plot_steps(name: str, answer: Answer, *, svg: bool) -> None:
     paths = (Path(f"{stem}{STEPS_SUFFIX}{suffix}.png") for suffix in suffixes)
     path = next(path for path in paths if not path.exists())
     with style.svg_copies(svg):
-        style.save(preprocessing_steps(Path(name).name, answer.steps, answer.probabilities), path)
+        style.save(
+            preprocessing_steps(Path(name).name, prediction.steps, prediction.probabilities), path
+        )
     console.note(f"steps: {path}")

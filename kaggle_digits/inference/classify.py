@@ -1,4 +1,4 @@
-"""A picture → the digit in it, how sure that is, and what the network saw."""
+"""Classify the digit in a picture."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What was read in a picture.
+class PicturePrediction:
+    """The prediction for one picture.
 
     Attributes:
-        digit: 0 to 9, or None where none was found.
-        confidence: the model's probability of it, 0 to 1.
-        runner_up: the digit it would have been otherwise.
-        note: "", or what was odd, such as "looks like more than one digit".
-        probabilities: (10,) float32; zeros where no digit was found.
-        image: (28, 28) uint8, what the network saw, 0 background to 255 ink.
-        steps: name → (h, w) float32, 0 to 1: the picture after each step of its preparation.
+        digit: 0 to 9; None if no digit was found.
+        confidence: the probability of ``digit``, 0 to 1.
+        runner_up: the second most probable digit.
+        note: "" or a warning such as "looks like more than one digit".
+        probabilities: (10,) float32; zeros if no digit was found.
+        image: (28, 28) uint8, the input of the network, 0 background to 255 ink.
+        steps: name → (h, w) float32, 0 to 1: the picture after each preprocessing step.
     """
 
     digit: int | None
@@ -39,19 +39,19 @@ class Answer:
     steps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-def read_picture(reader: ProbabilisticModel, picture: Image) -> Answer:
-    """Find the digit in a picture and read it.
+def classify_picture(model: ProbabilisticModel, picture: Image) -> PicturePrediction:
+    """Preprocess a picture as MNIST's images were made and predict its digit.
 
     Args:
-        reader: a Reader, or any model of this package.
+        model: a Predictor or any classifier of this package.
         picture: from kaggle_digits.imaging.loading.open_picture.
     """
     prepared = prepare(picture)
+    image, steps = prepared.image, prepared.steps
     if prepared.note == NO_DIGIT:
-        nothing = np.zeros(CLASSES, np.float32)
-        return Answer(None, None, None, NO_DIGIT, nothing, prepared.image, prepared.steps)
-    (found,) = reader.predict_proba(prepared.image[None])
-    second, first = np.argsort(found, kind="stable")[-2:].tolist()
-    return Answer(
-        first, float(found[first]), second, prepared.note, found, prepared.image, prepared.steps
-    )
+        zeros = np.zeros(CLASSES, np.float32)
+        return PicturePrediction(None, None, None, NO_DIGIT, zeros, image, steps)
+    (probabilities,) = model.predict_proba(image[None])
+    second, first = np.argsort(probabilities, kind="stable")[-2:].tolist()
+    confidence = float(probabilities[first])
+    return PicturePrediction(first, confidence, second, prepared.note, probabilities, image, steps)

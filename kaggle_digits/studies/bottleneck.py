@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.inference.plane import POINTS, points_file
+from kaggle_digits.inference.embedding import POINTS_FILE, dump_points
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier
 from kaggle_digits.models.batched_predict import trace
@@ -85,7 +85,7 @@ def _run(setting: Setting) -> Result:
         why=why,
     )
     # For `kd app`, which shows where a drawn digit falls.
-    yield Kept(POINTS, points_file(points[:SHOWN], truth[:SHOWN]))
+    yield Kept(POINTS_FILE, dump_points(points[:SHOWN], truth[:SHOWN]))
     traced = trace(encoder)
     if traced is not None:
         yield Kept(LITERT_FILE, convert(traced))

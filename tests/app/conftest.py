@@ -20,8 +20,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
 
 from kaggle_digits.app import model_cache
 from kaggle_digits.app.api import create_app
-from kaggle_digits.app.run_server import bind, configured, url
-from kaggle_digits.inference.plane import Plane
+from kaggle_digits.app.run_server import bind, server_url, uvicorn_config
+from kaggle_digits.inference.embedding import Embedding
 from kaggle_digits.runs.run import METRICS_FILE, Run
 from tests.support.browsing import browser
 from tests.support.hands import Open
@@ -44,7 +44,7 @@ def runs_dir(reading_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
-def plane() -> Plane:
+def plane() -> Embedding:
     """Ten heaps of points on a circle; an image stands at its centre of mass."""
     rng = np.random.default_rng(0)
     labels = np.arange(POINTS) % 10
@@ -57,29 +57,29 @@ def plane() -> Plane:
         across, down = (ink.sum(axis=axis) @ places / ink.sum((1, 2)) for axis in (1, 2))
         return np.stack([across, -down], axis=1).astype(np.float32)
 
-    return Plane(points.astype(np.float32), labels.astype(np.uint8), encode)
+    return Embedding(points.astype(np.float32), labels.astype(np.uint8), encode)
 
 
 @contextmanager
 def served(runs_dir: Path) -> Iterator[str]:
     """The app's address, while it answers."""
     listening = bind("127.0.0.1", 0)
-    server = uvicorn.Server(configured(create_app(runs_dir)))
+    server = uvicorn.Server(uvicorn_config(create_app(runs_dir)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield url(listening)
+    yield server_url(listening)
     server.should_exit = True
     thread.join()
     listening.close()
 
 
 @pytest.fixture(scope="module")
-def address(runs_dir: Path, plane: Plane) -> Iterator[str]:
+def address(runs_dir: Path, plane: Embedding) -> Iterator[str]:
     """Where the app answers, with a plane."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_cache, "open_plane", lambda folder: plane)
+        patch.setattr(model_cache, "load_embedding", lambda folder: plane)
         with served(runs_dir) as at:
             yield at
 

@@ -16,12 +16,12 @@ from PIL import Image
 
 from kaggle_digits.app import model_cache
 from kaggle_digits.app.api import PAGE, create_app
-from kaggle_digits.app.middleware import HEADERS
-from kaggle_digits.app.uploads import MOST_BYTES
+from kaggle_digits.app.middleware import SECURITY_HEADERS
+from kaggle_digits.app.uploads import MAX_UPLOAD_BYTES
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.inference.classify import read_picture
-from kaggle_digits.inference.plane import Plane
-from kaggle_digits.inference.reader import open_reader
+from kaggle_digits.inference.classify import classify_picture
+from kaggle_digits.inference.embedding import Embedding
+from kaggle_digits.inference.predictor import load_predictor
 from tests.app.conftest import served
 from tests.support.pictures import draw_digit, encode
 
@@ -77,7 +77,7 @@ def test_the_page_and_all_it_needs(client: httpx.Client) -> None:
 def test_every_answer_is_guarded(client: httpx.Client) -> None:
     for path in ("/", "/page/app.js", "/healthz", "/api/runs", "/nothing"):
         headers = client.get(path).headers
-        assert {name: headers[name] for name in HEADERS} == HEADERS
+        assert {name: headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
     policy = client.get("/").headers["content-security-policy"]
     assert policy.startswith("default-src 'self'; img-src 'self' data: blob:")
 
@@ -106,7 +106,7 @@ def test_a_picture_is_read_as_by_the_library(
     assert max(answer["image"]) > 200
     assert all(abs(place) < 0.2 for place in answer["plane"]), "the digit stands in the middle"
     if kind in {"PNG", "BMP"}:
-        alone = read_picture(open_reader(runs_dir), picture)
+        alone = classify_picture(load_predictor(runs_dir), picture)
         assert (answer["digit"], answer["runner_up"]) == (alone.digit, alone.runner_up)
         assert answer["probabilities"] == pytest.approx(alone.probabilities.tolist(), abs=1e-5)
         assert answer["image"] == alone.image.ravel().tolist()
@@ -144,12 +144,12 @@ def test_too_large_is_said_before_it_is_sent(address: str) -> None:
     host, port = address.removeprefix("http://").split(":")
     head = f"POST {CLASSIFY} HTTP/1.1\r\nHost: {host}:{port}\r\n"
     with socket.create_connection((host, int(port)), 5) as line:
-        line.sendall(f"{head}Content-Length: {MOST_BYTES + 1}\r\n\r\n".encode())
+        line.sendall(f"{head}Content-Length: {MAX_UPLOAD_BYTES + 1}\r\n\r\n".encode())
         assert b"413" in line.recv(9999).splitlines()[0]
     with socket.create_connection((host, int(port)), 5) as line:
         line.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         piece = b"100000\r\n" + bytes(0x100000) + b"\r\n"
-        for _ in range(MOST_BYTES // 0x100000 + 1):
+        for _ in range(MAX_UPLOAD_BYTES // 0x100000 + 1):
             line.sendall(piece)
         answer = line.recv(9999)
         while b"}" not in answer:
@@ -188,11 +188,11 @@ def test_the_interface_is_described(client: httpx.Client) -> None:
     assert {"200", "400", "403", "404", "413"} <= set(classify["responses"])
     assert [parameter["name"] for parameter in classify["parameters"]] == ["run"]
     fields = {"run", "digit", "confidence", "runner_up", "note", "probabilities", "image", "plane"}
-    assert set(document["components"]["schemas"]["Reading"]["properties"]) == fields
+    assert set(document["components"]["schemas"]["ClassifyResponse"]["properties"]) == fields
     assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
 
 
-def test_the_plane(client: httpx.Client, plane: Plane) -> None:
+def test_the_plane(client: httpx.Client, plane: Embedding) -> None:
     points = client.get("/api/plane").json()["points"]
     assert len(points) == 1500 < len(plane.points)
     assert {label for _, _, label in points} == set(range(10))
@@ -200,15 +200,15 @@ def test_the_plane(client: httpx.Client, plane: Plane) -> None:
 
 
 def test_a_plane_that_comes_later_is_found(
-    runs_dir: Path, plane: Plane, monkeypatch: pytest.MonkeyPatch
+    runs_dir: Path, plane: Embedding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = encode(draw_digit(1))
-    monkeypatch.setattr(model_cache, "open_plane", lambda folder: None)
+    monkeypatch.setattr(model_cache, "load_embedding", lambda folder: None)
     with served(runs_dir) as address, httpx.Client(base_url=address) as client:
         refused(client.get("/api/plane"), 404, "kd study bottleneck")
         assert client.get("/api/runs").json()["plane"] is False
         assert client.post(CLASSIFY, content=body).json()["plane"] is None
-        monkeypatch.setattr(model_cache, "open_plane", lambda folder: plane)
+        monkeypatch.setattr(model_cache, "load_embedding", lambda folder: plane)
         assert client.get("/api/plane").status_code == 200
         assert client.post(CLASSIFY, content=body).json()["plane"] is not None
 

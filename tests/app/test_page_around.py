@@ -80,7 +80,7 @@ def test_the_plane_follows_the_pen(opened: Open) -> None:
 def test_without_a_plane_there_is_none(
     opened: Open, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_cache, "open_plane", lambda folder: None)
+    monkeypatch.setattr(model_cache, "load_embedding", lambda folder: None)
     with served(runs_dir) as address:
         page = opened(at=address)
         draw(page, DIGITS[2])

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kaggle_digits.app import run_server
-from kaggle_digits.app.run_server import AddressError, bind, url
+from kaggle_digits.app.run_server import AddressError, bind, server_url
 from kaggle_digits.cli.main import app
 
 
@@ -72,7 +72,7 @@ def test_a_port_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(socket.socket, "bind", bind_nothing)
-    with pytest.raises(AddressError, match=r"port 80 is not allowed.*kd app --port 8000"):
+    with pytest.raises(AddressError, match=r"no permission to use port 80.*kd app --port 8000"):
         bind("127.0.0.1", 80)
 
 
@@ -104,7 +104,7 @@ def test_an_address_of_the_sixth_version() -> None:
     except AddressError:
         pytest.skip("no IPv6 on this machine")
     with listening:
-        assert url(listening).startswith("http://[::1]:")
+        assert server_url(listening).startswith("http://[::1]:")
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn"])

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from kaggle_digits.app import header_timeout, uploads
-from kaggle_digits.app.middleware import Guard
-from kaggle_digits.app.uploads import Intake
+from kaggle_digits.app.middleware import SecurityMiddleware
+from kaggle_digits.app.uploads import UploadLimiter
 from tests.app.conftest import served
 from tests.robustness.app import OTHER_NAMES, OUTSIDE, OWN_NAMES
 from tests.robustness.hostile_uploads import _animated, _no_pictures
@@ -79,7 +79,7 @@ def test_the_host_given(host: str, asked_for: str, *, fine: bool) -> None:
     async def nothing(*_: object) -> None:
         """Answer nothing."""
 
-    assert Guard(nothing, host)._is_mine(asked_for) is fine
+    assert SecurityMiddleware(nothing, host).is_allowed_host(asked_for) is fine
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
@@ -111,7 +111,7 @@ def test_what_is_no_picture_of_a_digit(at: tuple[str, int]) -> None:
 def test_who_never_finishes_is_left(
     at: tuple[str, int], monkeypatch: pytest.MonkeyPatch, head: bytes
 ) -> None:
-    monkeypatch.setattr(header_timeout, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(header_timeout, "HEADER_TIMEOUT", 0.5)
     with socket.create_connection(at, 10) as line:
         line.sendall(head)
         began = time.monotonic()
@@ -130,7 +130,7 @@ def test_who_never_finishes_is_left(
 
 
 def test_a_body_that_never_ends(at: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(uploads, "UPLOAD_TIMEOUT", 0.3)
     head = f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
     with socket.create_connection(at, 10) as line:
         line.sendall(head.encode() + b"a few")
@@ -151,7 +151,7 @@ def test_who_hangs_up_is_no_news(
 
 
 def test_too_much_at_once(at: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_HELD", 150_000)
+    monkeypatch.setattr(uploads, "MAX_TOTAL_BYTES", 150_000)
     one = encode(draw_digit(4))
     head = f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
     with (
@@ -160,7 +160,9 @@ def test_too_much_at_once(at: tuple[str, int], monkeypatch: pytest.MonkeyPatch) 
     ):
         line.sendall(head.encode() + bytes(149_000))
         deadline = time.monotonic() + 10
-        while 149_000 not in [one._held for one in gc.get_objects() if isinstance(one, Intake)]:
+        while 149_000 not in [
+            one._total_bytes for one in gc.get_objects() if isinstance(one, UploadLimiter)
+        ]:
             assert time.monotonic() < deadline
         answer = client.post(CLASSIFY, content=bytes(5000))
         assert answer.headers["retry-after"] == "1"

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from kaggle_digits.app.header_timeout import HEAD_SECONDS
+from kaggle_digits.app.header_timeout import HEADER_TIMEOUT
 from kaggle_digits.imaging.loading import MAX_PIXELS
 from tests.robustness.hostile_uploads import uploads
 from tests.robustness.report import Row
@@ -299,12 +299,12 @@ def _lorises(process: psutil.Process, port: int, body: bytes, count: int) -> Row
         taken.append(time.monotonic() - asked)
         time.sleep(0.2)
     bad += max(taken) > 2
-    time.sleep(max(0.0, began + HEAD_SECONDS + 3 - time.monotonic()))
+    time.sleep(max(0.0, began + HEADER_TIMEOUT + 3 - time.monotonic()))
     # Clients with an endless header are disconnected; those with a body have half a minute.
     left = [c for c in process.net_connections("tcp") if c.status == "ESTABLISHED"]
     bad += len(left) > count // 2
     for line in lines:
         line.close()
     slowest = f"slowest response to others {1e3 * max(taken):.0f} ms"
-    figures = f"{slowest}; {len(left)} still connected after {HEAD_SECONDS + 3:.0f} s"
+    figures = f"{slowest}; {len(left)} still connected after {HEADER_TIMEOUT + 3:.0f} s"
     return Row("app", f"{count} slow-loris clients", count, bad, figures)

@@ -114,19 +114,19 @@ def pictures(folder: Path) -> Callable[[int], None]:
     from PIL import Image
 
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.inference.classify import read_picture
-    from kaggle_digits.inference.reader import open_reader
+    from kaggle_digits.inference.classify import classify_picture
+    from kaggle_digits.inference.predictor import load_predictor
 
     for words in (("fetch", "--source", "sample"), ("train", "--model", "dense", "--epochs", "1")):
         done = run_kd(words, folder, environment(folder / "home"))  # no TensorFlow in this process
         assert done.code == 0, done.stderr
     images = load(folder / "data").test.images
-    reader = open_reader(folder / "runs")
+    reader = load_predictor(folder / "runs")
 
     def once(number: int) -> None:
         image = Image.fromarray(255 - images[number % len(images)])
         width, height = 40 + 37 * number % 300, 40 + 53 * number % 200
-        read_picture(reader, image.resize((width, height)))
+        classify_picture(reader, image.resize((width, height)))
 
     return once
 

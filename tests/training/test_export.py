@@ -13,7 +13,7 @@ import pytest
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
-from kaggle_digits.inference.reader import open_reader
+from kaggle_digits.inference.predictor import load_predictor
 from kaggle_digits.models.export import FILES, load_exported
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import export
@@ -41,7 +41,7 @@ def test_each_format_answers_as_the_run_and_its_readme_works(
     assert done.n == 1_000
     images = dataset.test.images[:50]
     found = load_exported(kind, done.path)(images)
-    reader = open_reader(committee.path.parent, committee.name)
+    reader = load_predictor(committee.path.parent, committee.name)
     assert np.allclose(found, reader.predict_proba(images), atol=1e-4)
     (code,) = re.findall(r"```python\n(.*?)```", (done.folder / "README.md").read_text(), re.DOTALL)
     ran = subprocess.run(

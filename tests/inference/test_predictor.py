@@ -10,7 +10,7 @@ import pytest
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
-from kaggle_digits.inference.reader import open_reader, readable_runs
+from kaggle_digits.inference.predictor import finished_runs, load_predictor
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.litert import LiteRTClassifier
 from kaggle_digits.runs.run import Run
@@ -19,10 +19,10 @@ from kaggle_digits.training.train import train
 
 
 def test_it_reads_as_test_csv_was_predicted(reading_run: Run, sample: Path) -> None:
-    reader = open_reader(reading_run.path.parent)
-    assert reader.run == "dense"
-    assert reader.accuracy == reading_run.metrics()["val_accuracy"]
-    assert all(isinstance(member, LiteRTClassifier) for member in reader._members)
+    reader = load_predictor(reading_run.path.parent)
+    assert reader.run_name == "dense"
+    assert reader.val_accuracy == reading_run.metrics()["val_accuracy"]
+    assert all(isinstance(member, LiteRTClassifier) for member in reader._models)
     found = reader.predict_proba(load(sample).test.images)
     heat = reading_run.metrics()["temperature"]
     assert np.allclose(found, apply_temperature(reading_run.test(), heat), atol=1e-4)
@@ -33,7 +33,7 @@ def test_a_committee_reads_with_its_weights_and_views(sample: Path, tmp_path: Pa
     quick = Recipe("dense", widths=(8,), epochs=1, batch_size=64, views=5)
     two = EnsembleRecipe("two", (quick, Recipe("mlp", widths=(16,), epochs=3, batch_size=100)))
     run = train(dataset, two, Split("folds", folds=2), runs_dir=tmp_path)
-    found = open_reader(tmp_path, "two-1").predict_proba(dataset.test.images)
+    found = load_predictor(tmp_path, "two-1").predict_proba(dataset.test.images)
     heat = run.metrics()["temperature"]
     assert np.allclose(found, apply_temperature(run.test(), heat), atol=1e-4)
 
@@ -47,11 +47,11 @@ def test_the_best_finished_run_is_taken(reading_run: Run, tmp_path: Path) -> Non
         Run(tmp_path / name).write_metrics({"val_accuracy": accuracy})
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "unfinished" / "config.json").write_text("{}")
-    assert [run.name for run in readable_runs(tmp_path)] == ["better", "good", "unknown"]
+    assert [run.name for run in finished_runs(tmp_path)] == ["better", "good", "unknown"]
 
 
 def test_without_a_run_the_command_that_makes_one_is_offered(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="kd train --model cnn"):
-        open_reader(tmp_path)
+        load_predictor(tmp_path)
     with pytest.raises(RunError, match="no run called gone"):
-        open_reader(tmp_path, "gone")
+        load_predictor(tmp_path, "gone")

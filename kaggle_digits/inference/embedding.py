@@ -1,0 +1,55 @@
+"""The two-dimensional embedding of digits that ``kd study bottleneck`` trains and saves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.models.litert import LITERT_FILE, LiteRTClassifier
+
+FOLDER, POINTS_FILE = Path("studies", "bottleneck"), "points.npz"
+
+
+class Embedding:
+    """The encoder of a bottleneck network, and held-out digits that it encoded.
+
+    Attributes:
+        points: (n, 2) float32.
+        labels: (n,) uint8, the digit of each point.
+    """
+
+    def __init__(
+        self,
+        points: NDArray[np.float32],
+        labels: NDArray[np.uint8],
+        encoder: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    ) -> None:
+        self.points, self.labels, self._encoder = points, labels, encoder
+
+    def transform(self, image: NDArray[np.uint8]) -> tuple[float, float]:
+        """Encode one (28, 28) uint8 image, 0 background to 255 ink. Not thread-safe."""
+        ((x, y),) = self._encoder(image[None]).tolist()
+        return x, y
+
+
+def load_embedding(runs_dir: Path) -> Embedding | None:
+    """Load the embedding saved in ``runs_dir``; None if it is missing or damaged."""
+    folder = runs_dir / FOLDER
+    try:
+        with np.load(folder / POINTS_FILE) as arrays:
+            points, labels = arrays["points"], arrays["labels"]
+        return Embedding(points, labels, LiteRTClassifier(folder / LITERT_FILE))
+    except Exception:
+        # Missing, damaged or of another version: the study rebuilds it in a minute.
+        return None
+
+
+def dump_points(points: NDArray[np.float32], labels: NDArray[np.uint8]) -> bytes:
+    """Return the content of points.npz."""
+    out = io.BytesIO()
+    np.savez(out, points=points.astype(np.float32), labels=labels.astype(np.uint8))
+    return out.getvalue()
