@@ -1,4 +1,4 @@
-"""The licences of all packages that are installed with the toolkit, as they say themselves.
+"""List the licences that the installed packages declare.
 
 python -m benchmarks.licences > docs/dependencies.md
 """
@@ -10,7 +10,7 @@ from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
-# Long ways of saying the same, and packages whose metadata leave it to a file.
+# Short names for common licence texts.
 SHORT = {
     "MIT License": "MIT",
     "BSD License": "BSD",
@@ -24,41 +24,41 @@ SHORT = {
 }
 HEAD = """# Dependencies and their licences
 
-What `make setup` installs, extras and development tools among it, and the licence that each
-declares (`python -m benchmarks.licences`). [constraints.txt](../constraints.txt) holds versions.
-None of it is copied into this repository.
+The packages that `make setup` installs, with extras and development tools, and the licence that
+each declares (`python -m benchmarks.licences`). [constraints.txt](../constraints.txt) pins their
+versions. None of them is copied into this repository.
 
 | package | licence |
 | --- | --- |"""
 
 
 def names() -> list[str]:
-    """The packages in constraints.txt."""
+    """Return the names of the packages in constraints.txt."""
     lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
     return [re.split(r"[=;\s]", line, maxsplit=1)[0] for line in lines if line[:1].isalnum()]
 
 
 def licence(package: str) -> str:
-    """What ``package`` declares, shortened."""
+    """Return the licence that ``package`` declares, shortened."""
     try:
-        found = metadata(package)
+        declared = metadata(package)
     except PackageNotFoundError:
         return "not installed on this machine"
-    return " / ".join(SHORT.get(one, one) for one in _declared(found)) or "see the package"
+    return " / ".join(SHORT.get(one, one) for one in _licence_names(declared)) or "see the package"
 
 
-def _declared(found: PackageMetadata) -> list[str]:
-    if "License-Expression" in found:
-        return [found["License-Expression"]]
-    classifiers = found.get_all("Classifier") or []
+def _licence_names(declared: PackageMetadata) -> list[str]:
+    if "License-Expression" in declared:
+        return [declared["License-Expression"]]
+    classifiers = declared.get_all("Classifier") or []
     named = [c.rpartition(" :: ")[2] for c in classifiers if c.startswith("License :: ")]
     named = [one for one in named if one != "OSI Approved"]
-    text = found["License"].strip().splitlines() if "License" in found else []
+    text = declared["License"].strip().splitlines() if "License" in declared else []
     return named or [line.strip(' "') for line in text[:1] if line.strip()]
 
 
 def main() -> None:
-    """Print Markdown."""
+    """Print docs/dependencies.md."""
     print(HEAD)
     for package in names():
         print(f"| {package} | {licence(package)} |")

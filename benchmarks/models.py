@@ -1,11 +1,11 @@
-"""Every recipe on the competition's rows: accuracy with its interval, seconds, peak memory.
+"""Measure every recipe on the competition's rows: accuracy with interval, seconds, peak memory.
 
     python -m benchmarks.models --data data --seeds 2 --write
 
-Settings were chosen on the hold-outs of seeds 0 and 1 (benchmarks/research.md), so figures are
-taken on those of seeds from 10 on; those of ``strong`` and ``best`` out of fold on all rows. Each
-training is a process of its own, so that its peak memory is its own. ``--write`` keeps the figures
-where `kd recipes` finds them; README's table is the one printed.
+Settings were chosen on the hold-outs of seeds 0 and 1 (benchmarks/research.md), so the
+measurements use seeds from 10 on; the settings of ``strong`` and ``best`` were chosen out of fold
+on all rows. Each training is a process of its own, to measure its peak memory. ``--write`` saves
+the results for `kd recipes`; the printed table is the one in docs/models.md.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HEAD = "| recipe | mean of seeds (spread) | one seed (95 % interval) | seconds |
 
 
 def main() -> None:
-    """Print a Markdown table, a row when it is measured."""
+    """Train each recipe and print its row of a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="a folder filled by kd fetch"
@@ -46,45 +46,47 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--write", action="store_true")
     parser.add_argument(
-        "--run", type=Path, help="a finished run of one recipe with the first seed, not to repeat"
+        "--run",
+        type=Path,
+        help="use this finished run of one recipe (first seed) instead",
     )
-    parser.add_argument("--table", action="store_true", help="only print what was measured")
-    given = parser.parse_args()
-    if given.table:
+    parser.add_argument("--table", action="store_true", help="print the saved results only")
+    arguments = parser.parse_args()
+    if arguments.table:
         print("\n".join([HEAD, f"|{' --- |' * 5}", *table()]))
         return
-    seeds = range(FIRST_SEED, FIRST_SEED + given.seeds)
+    seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
     print(f"{hardware()}\n{versions()}\n\n{HEAD}\n|{' --- |' * 5}", flush=True)
     with tempfile.TemporaryDirectory() as work:
-        for recipe in given.recipes:
-            if given.run:
-                runs = [_finished(recipe, given.run)]
+        for recipe in arguments.recipes:
+            if arguments.run:
+                runs = [_finished(recipe, arguments.run)]
             else:
-                runs = [train_once(recipe, seed, given.data, work) for seed in seeds]
-            figures = _figures(runs)
-            print(_row(recipe, figures), flush=True)
-            if given.write:
-                write_json(BENCHMARK_RESULTS, {**benchmark_results(), recipe: figures})
+                runs = [train_once(recipe, seed, arguments.data, work) for seed in seeds]
+            result = _summary(runs)
+            print(_row(recipe, result), flush=True)
+            if arguments.write:
+                write_json(BENCHMARK_RESULTS, {**benchmark_results(), recipe: result})
 
 
 def table() -> list[str]:
-    """The rows of README's table, from the figures that were kept."""
-    return [_row(name, figures) for name, figures in benchmark_results().items()]
+    """Return the rows of the table in docs/models.md, from the saved results."""
+    return [_row(name, result) for name, result in benchmark_results().items()]
 
 
 def train_once(
     recipe: str, seed: int, data: Path, work: str, options: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Train in a process of its own, in the folder ``work``; returns what kd train --json says."""
+    """Train in a new process in the folder ``work``; return the JSON of kd train."""
     command = [sys.executable, "-m", "kaggle_digits", "train", "--recipe", recipe]
     always = ["--seed", str(seed), "--json", "--data-dir", str(data.absolute())]
     done = subprocess.run([*command, *always, *options], cwd=work, check=True, capture_output=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 def _finished(recipe: str, folder: Path) -> dict[str, Any]:
-    """The figures of a run that stands: of ``recipe`` as it is now and the first seed."""
+    """Return the metrics of an existing run of ``recipe`` with the first seed."""
     run = Run(folder)
     config = run.config()
     if read_recipe(config["recipe"]) != RECIPES[recipe] or config["seed"] != FIRST_SEED:
@@ -92,7 +94,7 @@ def _finished(recipe: str, folder: Path) -> dict[str, Any]:
     return run.metrics()
 
 
-def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     accuracies = [run["val_accuracy"] for run in runs]
     return {
         "accuracy": statistics.mean(accuracies),
@@ -109,16 +111,16 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _row(recipe: str, figures: dict[str, Any]) -> str:
-    low, high = figures["first_ci95"]
+def _row(recipe: str, result: dict[str, Any]) -> str:
+    low, high = result["first_ci95"]
     mean = "–"
-    if figures["spread"] is not None:
-        spread = f"± {100 * figures['spread']:.2f}, n = {figures['seeds']}"
-        mean = f"{100 * figures['accuracy']:.2f} % ({spread})"
+    if result["spread"] is not None:
+        spread = f"± {100 * result['spread']:.2f}, n = {result['seeds']}"
+        mean = f"{100 * result['accuracy']:.2f} % ({spread})"
     return (
         f"| `{recipe}` | {mean} "
-        f"| {100 * figures['first']:.2f} % ({100 * low:.2f}–{100 * high:.2f}) "
-        f"| {figures['seconds']:.0f} | {figures['peak_memory_mb']:,.0f} |"
+        f"| {100 * result['first']:.2f} % ({100 * low:.2f}–{100 * high:.2f}) "
+        f"| {result['seconds']:.0f} | {result['peak_memory_mb']:,.0f} |"
     )
 
 

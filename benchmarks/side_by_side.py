@@ -1,15 +1,15 @@
-"""Ours and the peers side by side in one run: one table, one picture.
+"""Compare our recipes with the baselines in one run: one table, one plot.
 
     python -m benchmarks.side_by_side --data data            (fast against peer-keras: minutes)
     python -m benchmarks.side_by_side --data data --full     (all, the ensemble too: hours)
 
-Every training is a process of its own. In each round, one seed, all recipes are trained in turn,
-so a ratio of seconds compares neighbours; it is taken within a round, and its median is shown.
-Single networks train on nine tenths of the rows and are measured on the others; seeds start where
-nothing was chosen, but for the settings of ``strong`` and ``best``: out of fold, on all rows.
-``best`` is trained once, on its own folds, and measured out of fold.
-``--keep FOLDER`` keeps rounds as they are measured, so a stopped run goes on; ``--write`` puts
-table and picture into docs/.
+Every training runs in its own process. Each round has one seed and trains all recipes one after
+the other; ratios of seconds are computed within a round, and their median is reported. Single
+networks train on nine tenths of the rows and are evaluated on the rest. The seeds were not used for
+any choice, except that the settings of ``strong`` and ``best`` were chosen out of fold on all rows.
+``best`` is trained once, on its own folds, and evaluated out of fold.
+``--keep FOLDER`` saves each result, so that a stopped run continues; ``--write`` writes table and
+plot to docs/.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ PICTURE, TABLE = "accuracy-against-seconds.png", "side-by-side.md"
 
 
 @dataclass(frozen=True)
-class Bar:
-    """What ``ours`` is asked to be worth.
+class Target:
+    """The accuracy and time that recipe ``ours`` should reach.
 
     Attributes:
-        ours, peer: recipes.
-        accuracy: at least.
-        share: of the seconds of ``times`` trainings of the peer, at most.
+        ours, baseline: names of recipes.
+        accuracy: smallest accuracy.
+        share: largest ratio of its seconds to those of ``times`` trainings of the baseline.
     """
 
     ours: str
-    peer: str
+    baseline: str
     accuracy: float
     share: float
     times: int = 1
 
 
-# The peer of the ensemble is 15 networks of its kind; one is trained, its seconds count 15 times.
-BARS = (
-    Bar("fast", "peer-keras", 0.990, 1 / 10),
-    Bar("strong", "peer-notebook", 0.9966, 1 / 3),
-    Bar("best", "peer-notebook", 0.9976, 1 / 8, times=15),
+# The baseline of the ensemble has 15 networks: one is trained, and its seconds count 15 times.
+TARGETS = (
+    Target("fast", "peer-keras", 0.990, 1 / 10),
+    Target("strong", "peer-notebook", 0.9966, 1 / 3),
+    Target("best", "peer-notebook", 0.9976, 1 / 8, times=15),
 )
 QUICK = ("fast", "peer-keras")
 FULL = ("fast", "peer-keras", "strong", "peer-notebook", "best")
@@ -64,83 +64,83 @@ ONCE = ("best",)
 
 LF = "\n"
 
-# recipe → what `kd train --json` said, one a seed
-Measured = dict[str, list[dict[str, Any]]]
+# recipe → the JSON of `kd train --json`, one per seed
+Results = dict[str, list[dict[str, Any]]]
 
 
 def main() -> None:
-    """Measure, print, draw."""
+    """Train the recipes, print the table, and write it if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--full", action="store_true", help="all recipes: hours")
-    parser.add_argument("--recipes", nargs="*", help="only these")
+    parser.add_argument("--full", action="store_true", help="all recipes; takes hours")
+    parser.add_argument("--recipes", nargs="*", help="only these recipes")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", type=int, help="train on so many rows: does it run?")
-    parser.add_argument("--keep", type=Path, help="a folder for what was measured so far")
-    parser.add_argument("--write", action="store_true", help="table and picture into docs/")
-    given = parser.parse_args()
-    recipes = given.recipes or (FULL if given.full else QUICK)
+    parser.add_argument("--rows", type=int, help="train on this many rows only, as a test")
+    parser.add_argument("--keep", type=Path, help="folder for the results so far")
+    parser.add_argument("--write", action="store_true", help="write table and plot to docs/")
+    arguments = parser.parse_args()
+    recipes = arguments.recipes or (FULL if arguments.full else QUICK)
     with tempfile.TemporaryDirectory() as work:
-        keep = given.keep or Path(work)
-        found = measure(recipes, given.seeds, given.data, keep, given.rows)
-    print("\n".join([*table(found), "", *bars(found)]))
-    if given.write:
+        keep = arguments.keep or Path(work)
+        results = measure(recipes, arguments.seeds, arguments.data, keep, arguments.rows)
+    print("\n".join([*table(results), "", *target_lines(results)]))
+    if arguments.write:
         from kaggle_digits.plots import style
 
-        write_text(DOCS / TABLE, page(found))
-        style.save(draw(found), DOCS / PICTURE)
+        write_text(DOCS / TABLE, page(results))
+        style.save(draw(results), DOCS / PICTURE)
 
 
 def measure(
     recipes: tuple[str, ...], seeds: int, data: Path, keep: Path, rows: int | None = None
-) -> Measured:
-    """Train every recipe with every seed, in turns; goes on with what stands in ``keep``."""
+) -> Results:
+    """Train every recipe with every seed in turns, continuing from the results in ``keep``."""
     keep.mkdir(parents=True, exist_ok=True)
-    kept = keep / "measured.json"
-    found: Measured = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    path = keep / "measured.json"
+    results: Results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     options = ["--rows", str(rows)] if rows else []
     for turn in range(seeds):
         for recipe in recipes:
-            done = found.setdefault(recipe, [])
+            done = results.setdefault(recipe, [])
             if len(done) > turn or (recipe in ONCE and done):
                 continue
             with tempfile.TemporaryDirectory() as work:
                 done.append(train_once(recipe, FIRST_SEED + turn, data, work, options))
-            write_json(kept, found)
+            write_json(path, results)
             print(f"{recipe}, seed {FIRST_SEED + turn}: {done[-1]['train_seconds']} s", flush=True)
-    return found
+    return results
 
 
-def page(found: Measured) -> str:
-    """What stands in docs/: machine, picture, table, bars, and what the figures do not say."""
+def page(results: Results) -> str:
+    """Return docs/side-by-side.md: hardware, plot, table, targets and notes."""
     here = hardware()
     packages = ", ".join(f"{name} {number}" for name, number in versions().items())
-    return f"""# Ours and the peers, side by side
+    return f"""# Our recipes and the baselines, side by side
 
 Written by `python -m benchmarks.side_by_side --write` on {date.today():%Y-%m-%d}.
 {here["processor"]}, {here["cores"]} cores, {here["memory_gb"]:.0f} GB; {packages}.
 
-![Share of rows wrong against seconds of training]({PICTURE})
+![Error rate against training seconds]({PICTURE})
 
-{LF.join(table(found))}
+{LF.join(table(results))}
 
-{LF.join(bars(found))}
+{LF.join(target_lines(results))}
 
-Single networks learnt from nine tenths of the labelled rows and were measured on the other tenth,
-the same rows for all of one seed; `best` is measured out of fold on all rows, each read by one
-network of each design. The settings of `strong` and `best` were chosen out of fold on these rows.
-MB are of one process; `best` has one a core. Intervals that overlap prove little. The machine was
-shared: trust the ratios, which compare trainings of one round.
+Single networks were trained on nine tenths of the labelled rows and evaluated on the other tenth,
+the same rows for all recipes of one seed. `best` is evaluated out of fold on all rows, with one
+network of each architecture per row. The settings of `strong` and `best` were chosen out of fold on
+these rows. MB are the peak of one process; `best` uses one process per core. Overlapping intervals
+prove little. The machine was shared: trust the ratios, which compare trainings of one round.
 """
 
 
-def table(found: Measured) -> list[str]:
-    """A Markdown table, a row a recipe."""
+def table(results: Results) -> list[str]:
+    """Return a Markdown table with one row per recipe."""
     lines = [
         "| recipe | accuracy, mean of seeds (spread) | rows (95 % interval) | seconds | peak MB |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for recipe, runs in found.items():
+    for recipe, runs in results.items():
         accuracy = [run["val_accuracy"] for run in runs]
         low, high = _interval(runs)
         spread = f" (± {statistics.stdev(accuracy):.4f}, n = {len(runs)})" if runs[1:] else ""
@@ -154,56 +154,56 @@ def table(found: Measured) -> list[str]:
     return lines
 
 
-def bars(found: Measured) -> list[str]:
-    """What was asked and what was measured, a line a bar whose recipes were both trained."""
+def target_lines(results: Results) -> list[str]:
+    """Return one line per target whose two recipes were trained."""
     lines = []
-    for bar in BARS:
-        ours, peer = found.get(bar.ours), found.get(bar.peer)
-        if not ours or not peer:
+    for target in TARGETS:
+        ours, baseline = results.get(target.ours), results.get(target.baseline)
+        if not ours or not baseline:
             continue
         accuracy = statistics.mean(run["val_accuracy"] for run in ours)
         ratio = statistics.median(
-            one["train_seconds"] / (bar.times * other["train_seconds"])
-            for one, other in zip(ours, peer, strict=False)
+            one["train_seconds"] / (target.times * other["train_seconds"])
+            for one, other in zip(ours, baseline, strict=False)
         )
-        met = accuracy >= bar.accuracy and ratio <= bar.share
-        times = f"{bar.times} × " if bar.times > 1 else ""
+        met = accuracy >= target.accuracy and ratio <= target.share
+        times = f"{target.times} × " if target.times > 1 else ""
         lines.append(
-            f"- `{bar.ours}` against {times}`{bar.peer}`: asked {bar.accuracy} in at most "
-            f"{bar.share:.3f} of the time; measured {accuracy:.4f} in {ratio:.3f}: "
+            f"- `{target.ours}` against {times}`{target.baseline}`: target {target.accuracy} in "
+            f"at most {target.share:.3f} of the time; measured {accuracy:.4f} in {ratio:.3f}: "
             f"{'met' if met else 'MISSED'}"
         )
     return lines
 
 
-def draw(found: Measured) -> Figure:
-    """Share of rows wrong against seconds of training, both as powers of ten."""
+def draw(results: Results) -> Figure:
+    """Plot the error rate against the training seconds on logarithmic axes."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     from kaggle_digits.plots import style
 
     @style.styled
-    def picture() -> Figure:
+    def plot() -> Figure:
         figure = style.new_figure(
             7.2,
             4.6,
-            "What a minute of computing buys",
-            "Mean over seeds; whiskers: 95 % interval of all rows measured. "
+            "Error rate against training time",
+            "Mean over seeds; whiskers: 95 % interval over all validation rows. "
             f"{hardware()['processor']}, {hardware()['cores']} cores.",
         )
         axes = figure.add_subplot()
-        for recipe, runs in found.items():
-            peer = recipe.startswith("peer")
-            colour = style.VAL_COLOR if peer else style.TRAIN_COLOR
-            wrong = 100 * (1 - statistics.mean(run["val_accuracy"] for run in runs))
+        for recipe, runs in results.items():
+            is_baseline = recipe.startswith("peer")
+            colour = style.VAL_COLOR if is_baseline else style.TRAIN_COLOR
+            error = 100 * (1 - statistics.mean(run["val_accuracy"] for run in runs))
             low, high = _interval(runs)
             seconds = statistics.median(run["train_seconds"] for run in runs)
-            whiskers = [[wrong - 100 * (1 - high)], [100 * (1 - low) - wrong]]
+            whiskers = [[error - 100 * (1 - high)], [100 * (1 - low) - error]]
             axes.errorbar(
                 seconds,
-                wrong,
+                error,
                 yerr=whiskers,
-                fmt="s" if peer else "o",
+                fmt="s" if is_baseline else "o",
                 color=colour,
                 markersize=8,
                 capsize=3,
@@ -211,7 +211,7 @@ def draw(found: Measured) -> Figure:
             )
             axes.annotate(
                 recipe,
-                (seconds, wrong + whiskers[1][0]),
+                (seconds, error + whiskers[1][0]),
                 xytext=(0, 5),
                 textcoords="offset points",
                 ha="center",
@@ -219,8 +219,8 @@ def draw(found: Measured) -> Figure:
             )
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_xlabel("training, seconds")
-        axes.set_ylabel("held-out rows wrong, %")
+        axes.set_xlabel("training time, seconds")
+        axes.set_ylabel("validation error, %")
         axes.grid(visible=True, which="major")
         axes.margins(x=0.25, y=0.15)
         for axis, steps in ((axes.xaxis, (1, 2, 5)), (axes.yaxis, (1, 2, 3, 5, 7))):
@@ -229,11 +229,11 @@ def draw(found: Measured) -> Figure:
             axis.set_minor_locator(NullLocator())
         return figure
 
-    return picture()
+    return plot()
 
 
 def _interval(runs: list[dict[str, Any]]) -> tuple[float, float]:
-    """The 95 % interval over all rows that all seeds measured, as shares right."""
+    """Return the 95 % interval of the accuracy over the rows of all seeds."""
     rows = sum(run["n_val"] for run in runs)
     right = sum(round(run["val_accuracy"] * run["n_val"]) for run in runs)
     return wilson_interval(right, rows)

@@ -1,4 +1,4 @@
-"""The benchmark of augmentation runs and prints the table it promises."""
+"""Tests of benchmarks.augmentation."""
 
 from __future__ import annotations
 

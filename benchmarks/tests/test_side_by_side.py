@@ -1,4 +1,4 @@
-"""Ours and the peers in one run: turns, going on, the table, the bars, the picture."""
+"""Tests of benchmarks.side_by_side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import side_by_side
-from benchmarks.side_by_side import BARS, FULL, Bar, bars, draw, measure, page, table
+from benchmarks.side_by_side import FULL, TARGETS, Target, draw, measure, page, table, target_lines
 from kaggle_digits.plots import style
 from kaggle_digits.sources import fetch
 from kaggle_digits.training.recipes import RECIPES
@@ -32,7 +32,7 @@ FOUND = {
 }
 
 
-def test_recipes_take_turns_and_a_stopped_run_goes_on(
+def test_recipes_alternate_and_a_stopped_run_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[tuple[str, int]] = []
@@ -53,14 +53,14 @@ def test_recipes_take_turns_and_a_stopped_run_goes_on(
     assert json.loads((tmp_path / "measured.json").read_text()) == found
 
 
-def test_a_real_training_is_measured(tmp_path: Path) -> None:
+def test_a_real_training(tmp_path: Path) -> None:
     fetch("sample", tmp_path / "data")
     found = measure(("linear",), 1, tmp_path / "data", tmp_path, rows=200)
     assert found["linear"][0]["n_val"] == 20
     assert found["linear"][0]["train_seconds"] > 0
 
 
-def test_the_table_has_a_row_a_recipe_with_interval_and_spread() -> None:
+def test_table_has_interval_and_spread_per_recipe() -> None:
     head, _, first, *rest = table(FOUND)
     assert head.count("|") == first.count("|")
     assert "0.9910 (± 0.0020, n = 3)" in first
@@ -70,34 +70,34 @@ def test_the_table_has_a_row_a_recipe_with_interval_and_spread() -> None:
     assert "±" not in rest[1]
 
 
-def test_the_page_shows_picture_table_and_bars() -> None:
+def test_page_has_plot_table_and_targets() -> None:
     lines = page(FOUND).splitlines()
     assert lines[0].startswith("# ")
     assert any(line.endswith(f"({side_by_side.PICTURE})") for line in lines)
-    assert set(table(FOUND)) | set(bars(FOUND)) <= set(lines)
+    assert set(table(FOUND)) | set(target_lines(FOUND)) <= set(lines)
     assert not any("{" in line for line in lines), "words, no dictionaries"
 
 
-def test_bars_compare_neighbours_and_say_what_is_missed() -> None:
-    fast, best = bars(FOUND)
+def test_targets_use_the_median_ratio_within_rounds() -> None:
+    fast, best = target_lines(FOUND)
     # Ratios 5/60, 7/80, 30/70: one slow moment does not decide.
     assert fast.endswith("measured 0.9910 in 0.087: met")
     assert "`best` against 15 × `peer-notebook`" in best
     assert best.endswith("measured 0.9977 in 0.111: met")
-    (missed,) = bars({**FOUND, "best": [], "fast": [run(0.9899, 5)]})
+    (missed,) = target_lines({**FOUND, "best": [], "fast": [run(0.9899, 5)]})
     assert missed.endswith("MISSED")
-    assert not bars({"fast": FOUND["fast"]})
+    assert not target_lines({"fast": FOUND["fast"]})
 
 
-def test_bars_are_of_recipes_that_stand() -> None:
-    assert all({bar.ours, bar.peer} <= set(RECIPES) & set(FULL) for bar in BARS)
-    assert all(isinstance(bar, Bar) and 0 < bar.share < 1 for bar in BARS)
+def test_targets_name_existing_recipes() -> None:
+    assert all({target.ours, target.baseline} <= set(RECIPES) & set(FULL) for target in TARGETS)
+    assert all(isinstance(target, Target) and 0 < target.share < 1 for target in TARGETS)
 
 
-def test_the_picture_shows_every_recipe(tmp_path: Path) -> None:
+def test_plot_shows_every_recipe(tmp_path: Path) -> None:
     figure = draw(FOUND)
     (axes,) = figure.axes
     assert {text.get_text() for text in axes.texts} == set(FOUND)
-    assert axes.get_xlabel() == "training, seconds"
+    assert axes.get_xlabel() == "training time, seconds"
     style.save(figure, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
