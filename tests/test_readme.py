@@ -69,7 +69,7 @@ def kaggle(sample: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         for name, value in server.environment(home).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("KD_KAGGLE_TIMEOUT", "6")
-        monkeypatch.setattr(submit, "on_terminal", lambda: True)
+        monkeypatch.setattr(submit, "is_interactive", lambda: True)
         yield server
 
 
