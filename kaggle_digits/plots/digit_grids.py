@@ -1,14 +1,14 @@
-"""Pictures made of digits: arrays in, Figure out; the caller saves it."""
+"""Figures made of digit images: arrays in, Figure out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import SIDE
+from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.metrics.predictions import Prediction
 from kaggle_digits.plots import style
 
@@ -18,62 +18,66 @@ if TYPE_CHECKING:
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.integer]
-GRID = 10
-ANSWER_COLUMNS = 6
-MOST_FILTERS = 64
-STRONGEST = 0.995
+GRID_SIDE = 10
+PREDICTION_COLUMNS = 6
+MOST_UNITS = 64
+COLOR_LIMIT_QUANTILE = 0.995
 COPIES = 9
-GAP = 8  # pixels of paper between the digit and its copies
+GAP = 8  # pixels between a digit and its augmented copies
 HALF_INK = 127.5
+
+STEP_NOTES = {
+    "picture": "input",
+    "ink": "background removed",
+    "digit": "cut out, contrast evened",
+    "strokes": "stroke width normalized",
+    "what the network sees": "28 × 28, centred by mass",
+}
 
 
 @style.styled
 def first_digits(images: Images, labels: Labels) -> Figure:
-    """The first nine images, each under its label.
+    """Plot the first nine images with their labels.
 
     Args:
         images: (n, 28, 28) uint8.
-        labels: (n,) 0 to 9.
+        labels: (n,) integers 0 to 9.
     """
     figure = style.new_figure(5.6, 6.4, "The first nine training digits")
-    grid = figure.subplots(3, 3)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, image, label in zip(grid.flat, images, labels, strict=False):
-        _digit(axes, image)
-        axes.set_title(f"labelled {label}", loc="center")
+    for axes, image, label in zip(_grid(figure, 3, 3), images, labels, strict=False):
+        style.show_digit(axes, image)
+        axes.set_title(f"label {label}", loc="center")
     return figure
 
 
 @style.styled
 def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
-    """100 random images (or all, where there are fewer), each with its label in the corner.
+    """Plot 100 random images (or all, if there are fewer) with their labels.
 
     Args:
         images: (n, 28, 28) uint8.
-        labels: (n,) 0 to 9.
-        seed: the same seed shows the same digits.
+        labels: (n,) integers 0 to 9.
+        seed: the same seed gives the same images.
     """
-    most = min(GRID * GRID, len(images))
-    chosen = np.sort(np.random.default_rng(seed).choice(len(images), most, replace=False))
+    count = min(GRID_SIDE**2, len(images))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
     figure = style.new_figure(
         8,
         8.7,
-        f"{most} random training digits",
-        f"Drawn with seed {seed}; the small figure is the label in train.csv.",
+        f"{count} random training digits",
+        f"Drawn with seed {seed}. The number in each corner is the label in train.csv.",
     )
     axes = figure.subplots()
-    # One picture of all: a hundred axes take seconds to lay out.
-    lines = -(-most // GRID)
-    wall = np.zeros((lines * SIDE, GRID * SIDE), np.uint8)
-    for place, row in enumerate(chosen):
-        top, left = SIDE * (place // GRID), SIDE * (place % GRID)
-        wall[top : top + SIDE, left : left + SIDE] = images[row]
+    # One image of all digits: the layout of a hundred axes takes seconds.
+    lines = -(-count // GRID_SIDE)
+    mosaic = np.zeros((lines * SIDE, GRID_SIDE * SIDE), np.uint8)
+    for position, row in enumerate(chosen):
+        top, left = SIDE * (position // GRID_SIDE), SIDE * (position % GRID_SIDE)
+        mosaic[top : top + SIDE, left : left + SIDE] = images[row]
         axes.text(left + 0.8, top + 0.8, str(labels[row]), va="top", fontsize=8, weight="bold")
-    axes.imshow(wall, cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
-    style.hide_ticks(axes)
-    for axis, count in ((axes.xaxis, GRID), (axes.yaxis, lines)):
-        axis.set_ticks(np.arange(1, count) * SIDE - 0.5)
+    style.show_digit(axes, mosaic)
+    for axis, cells in ((axes.xaxis, GRID_SIDE), (axes.yaxis, lines)):
+        axis.set_ticks(np.arange(1, cells) * SIDE - 0.5)
         axis.grid(visible=True)
     axes.tick_params(length=0, labelbottom=False, labelleft=False)
     return figure
@@ -81,24 +85,24 @@ def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
 
 @style.styled
 def mean_digits(images: Images, labels: Labels) -> Figure:
-    """The mean image of each digit.
+    """Plot the mean image of each digit.
 
     Args:
         images: (n, 28, 28) uint8.
-        labels: (n,) 0 to 9.
+        labels: (n,) integers 0 to 9.
     """
     figure = style.new_figure(
         8.6,
         4.6,
-        "The mean of each digit",
-        "Every pixel averaged over all training images with that label: sharp where people agree, "
-        "blurred where they do not.",
+        "The mean image of each digit",
+        "Every pixel averaged over all training images with this label. Blurred areas are written "
+        "in different ways.",
     )
-    for digit, axes in enumerate(figure.subplots(2, 5).flat):
+    for digit, axes in enumerate(figure.subplots(2, CLASSES // 2).flat):
         rows = labels == digit
         count = int(rows.sum())
         if count:
-            _digit(axes, images[rows].mean(axis=0))
+            style.show_digit(axes, images[rows].mean(axis=0))
         else:
             style.hide_ticks(axes)
         axes.set_title(f"{digit}  ({count:,})", loc="center")
@@ -107,131 +111,122 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
 
 
 @style.styled
-def most_confident_errors(images: Images, answers: Sequence[Prediction]) -> Figure:
-    """Wrong answers, surest first.
+def most_confident_errors(images: Images, predictions: Sequence[Prediction]) -> Figure:
+    """Plot wrong predictions, highest confidence first.
 
     Args:
-        images: (k, 28, 28) uint8, one an answer, k at least 1.
-        answers: k of them, from answers.most_confident_errors.
+        images: (k, 28, 28) uint8, k at least 1.
+        predictions: k, from ``predictions.most_confident_errors``.
     """
-    captions = [
-        (f"{a.label} read as {a.predicted}", f"{a.confidence_text} sure · line {a.line}")
-        for a in answers
-    ]
-    return _answers(
+    return _predictions(
         images,
-        captions,
-        "The worst mistakes",
-        "Wrong with the most confidence. The line is the digit's own in train.csv; "
-        "a few of these labels may be wrong themselves.",
+        predictions,
+        [f"{p.label}, predicted {p.predicted}" for p in predictions],
+        "Most confident errors",
+        "Label, wrong prediction, its confidence, and the line in train.csv. A few of these labels "
+        "may be wrong themselves.",
     )
 
 
 @style.styled
-def least_confident_correct(images: Images, answers: Sequence[Prediction]) -> Figure:
-    """Right answers, most doubtful first.
+def least_confident_correct(images: Images, predictions: Sequence[Prediction]) -> Figure:
+    """Plot correct predictions, lowest confidence first.
 
     Args:
-        images: (k, 28, 28) uint8, one an answer, k at least 1.
-        answers: k of them, from answers.least_confident_correct.
+        images: (k, 28, 28) uint8, k at least 1.
+        predictions: k, from ``predictions.least_confident_correct``.
     """
-    captions = [
-        (
-            f"{a.label}, or {a.second}?",
-            f"{a.confidence_text} sure · line {a.line}",
-        )
-        for a in answers
-    ]
-    return _answers(
+    return _predictions(
         images,
-        captions,
-        "The most doubtful right answers",
-        "Read rightly with the least confidence; second is what the model nearly said. "
-        "The line is the digit's own in train.csv.",
+        predictions,
+        [f"{p.label}, next {p.second}" for p in predictions],
+        "Least confident correct predictions",
+        "Correct prediction and the second most probable digit, the confidence, and the line in "
+        "train.csv.",
     )
 
 
 @style.styled
-def label_errors(images: Images, answers: Sequence[Prediction], total: int) -> Figure:
-    """Rows whose label is likely wrong, the least likely label first.
+def label_errors(images: Images, predictions: Sequence[Prediction], total: int) -> Figure:
+    """Plot rows whose label is probably wrong, least probable label first.
 
     Args:
-        images: (k, 28, 28) uint8, one an answer, k at least 1.
-        answers: k of them, from label_errors.find_label_errors.
-        total: how many were found, k or more.
+        images: (k, 28, 28) uint8, k at least 1.
+        predictions: k, from ``label_errors.find_label_errors``.
+        total: number of label errors found, at least k.
     """
-    captions = [
-        (f"labelled {a.label}: a {a.predicted}?", f"{a.confidence_text} sure · line {a.line}")
-        for a in answers
-    ]
-    few = f"The first {len(answers)} of {total:,}. " if total > len(answers) else ""
-    return _answers(
+    shown = f"The first {len(images)} of {total:,}. " if total > len(images) else ""
+    return _predictions(
         images,
-        captions,
+        predictions,
+        [f"label {p.label}, maybe {p.predicted}" for p in predictions],
         f"{total:,} labels that may be wrong" if total != 1 else "One label that may be wrong",
-        f"{few}Read otherwise by networks that never saw the label, and surely. Some are merely "
-        "badly written: look before you change a label. The line is the digit's own in train.csv.",
+        f"{shown}Models that never saw the label confidently predict another digit. Some of these "
+        "digits are only badly written: look before you change a label. The line is that in "
+        "train.csv.",
     )
 
 
 @style.styled
 def first_layer_weights(
-    weights: NDArray[np.float32], title: str = "What the first layer looks for"
+    weights: NDArray[np.float32], title: str = "Weights of the first layer"
 ) -> Figure:
-    """The weights of a first layer as pictures on one colour scale, white at 0.
+    """Plot the weights of a first layer as images with a common colour scale, white at 0.
 
     Args:
-        weights: (k, h, w) float32: k units looking at h × w pixels. At most 64 are drawn.
-        title: above them.
+        weights: (units, h, w) float32: the weights of each unit for h × w pixels. At most 64 units
+            are drawn.
+        title: above the images.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     total, (height, width) = len(weights), weights.shape[1:]
-    shown = weights[:MOST_FILTERS]
-    columns = max(1, min(8, len(shown)))
+    shown = weights[:MOST_UNITS]
+    columns = min(8, len(shown))
     lines = -(-len(shown) // columns)
-    few = f"The first {len(shown)} of {total} units" if total > len(shown) else f"{total} units"
+    count = f"The first {len(shown)} of {total} units" if total > len(shown) else f"{total} units"
     figure = style.new_figure(
         8.6,
         1.0 + 0.95 * lines,
         title,
-        f"{few}, each {height} × {width} weights; ink on orange speaks against the unit, "
-        "ink on purple for it.",
+        f"{count}, each with {height} × {width} weights. Ink on purple raises the unit's output, "
+        "ink on orange lowers it.",
         squares=True,
     )
-    # A training that diverged leaves infinite or missing weights: those stay white.
+    # The colour scale ignores infinite or NaN weights of a diverged training, and a few weights far
+    # larger than the rest, which would leave all others pale.
     sizes = np.abs(shown[np.isfinite(shown)])
-    # A few weights far larger than the rest would leave all others pale.
-    limit = float(np.quantile(sizes, STRONGEST)) if sizes.size else 1.0
-    limit = limit or 1.0
-    grid = figure.subplots(lines, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, unit in zip(grid.flat, shown, strict=False):
+    limit = (float(np.quantile(sizes, COLOR_LIMIT_QUANTILE)) if sizes.size else 0.0) or 1.0
+    grid = _grid(figure, lines, columns)
+    for axes, unit in zip(grid, shown, strict=False):
         axes.set_axis_on()
         axes.imshow(unit, cmap=style.DIVERGING_CMAP, vmin=-limit, vmax=limit)
         style.hide_ticks(axes)
-    scale = ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP)
     figure.colorbar(
-        scale, ax=grid, label="weight", extend="both", shrink=min(1.0, 4 / lines), aspect=25
+        ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP),
+        ax=grid,
+        label="weight",
+        extend="both",
+        shrink=min(1.0, 4 / lines),
+        aspect=25,
     )
     return figure
 
 
-def first_of_each_class(labels: NDArray[np.integer]) -> NDArray[np.intp]:
-    """The first row of each digit that there is, in order of the digits."""
+def first_of_each_class(labels: Labels) -> NDArray[np.intp]:
+    """Return the first row of each digit that occurs, in order of the digits."""
     _, first = np.unique(labels, return_index=True)
     return np.asarray(first, np.intp)
 
 
 @style.styled
 def augmented_digits(images: Images, copies: Images, recipe: str, amounts: str) -> Figure:
-    """A line for each image: as it is, and its copies with its own outline over them.
+    """Plot each image beside its augmented copies, with its outline over the copies.
 
     Args:
-        images: (n, 28, 28) uint8.
-        copies: (c, n, 28, 28) uint8.
+        images: (n, 28, 28) uint8, n from 1 to 10.
+        copies: (c, n, 28, 28) uint8, augmented copies.
         recipe: its name.
         amounts: how far images are moved, in words.
     """
@@ -239,20 +234,19 @@ def augmented_digits(images: Images, copies: Images, recipe: str, amounts: str) 
     figure = style.new_figure(
         0.35 + 0.82 * (count + 1),
         1.75 + 0.76 * lines,
-        f"What recipe {recipe} does to a digit",
-        "The copies are what the network is trained on, drawn anew for each image and epoch: "
-        "evenly within ±, normally with σ.\nThe orange line is the outline of the digit as it is.",
+        f"Augmentation of recipe {recipe}",
+        "The network is trained on copies like these, drawn anew for each image and epoch: "
+        "uniformly within ±, normally with σ. The orange line is the outline of the original.",
     )
     axes = figure.subplots()
     first = SIDE + GAP
-    # One picture of all, as in gallery.digit_grid: a hundred axes take seconds to lay out.
-    wall = np.zeros((lines * SIDE, first + count * SIDE), np.uint8)
+    mosaic = np.zeros((lines * SIDE, first + count * SIDE), np.uint8)
     for line, image in enumerate(images):
         top = line * SIDE
-        wall[top : top + SIDE, :SIDE] = image
-        for place, copy in enumerate(copies[:, line]):
-            left = first + place * SIDE
-            wall[top : top + SIDE, left : left + SIDE] = copy
+        mosaic[top : top + SIDE, :SIDE] = image
+        for position, copy in enumerate(copies[:, line]):
+            left = first + position * SIDE
+            mosaic[top : top + SIDE, left : left + SIDE] = copy
             if image.max() > HALF_INK:
                 axes.contour(
                     np.arange(left, left + SIDE),
@@ -262,45 +256,30 @@ def augmented_digits(images: Images, copies: Images, recipe: str, amounts: str) 
                     colors=style.VAL_COLOR,
                     linewidths=0.6,
                 )
-    axes.imshow(wall, cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
-    _frames(axes, lines, count, first)
-    axes.text(SIDE / 2, -3, "as it is", ha="center", va="bottom")
+    style.show_digit(axes, mosaic)
+    axes.spines[:].set_visible(False)
+    # Frames around every cell, but not across the gap.
+    edges = np.array([0, SIDE, *range(first, first + count * SIDE + 1, SIDE)]) - 0.5
+    axes.vlines(edges, -0.5, lines * SIDE - 0.5, style.GRID_COLOR, linewidth=0.8)
+    heights = np.arange(lines + 1) * SIDE - 0.5
+    for left, right in ((0, SIDE), (first, first + count * SIDE)):
+        axes.hlines(heights, left - 0.5, right - 0.5, style.GRID_COLOR, linewidth=0.8)
+    axes.text(SIDE / 2, -3, "original", ha="center", va="bottom")
     axes.text(first, -3, f"{count} copies", ha="left", va="bottom")
     axes.set_title(amounts, pad=24)
     return figure
-
-
-def _frames(axes: Axes, lines: int, count: int, first: int) -> None:
-    """Thin lines around every cell; the gap stays paper."""
-    style.hide_ticks(axes)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    lefts = [0, SIDE, *range(first, first + count * SIDE + 1, SIDE)]
-    axes.vlines(np.array(lefts) - 0.5, -0.5, lines * SIDE - 0.5, style.GRID_COLOR, linewidth=0.8)
-    levels = np.arange(lines + 1) * SIDE - 0.5
-    for left, right in ((0, SIDE), (first, first + count * SIDE)):
-        axes.hlines(levels, left - 0.5, right - 0.5, style.GRID_COLOR, linewidth=0.8)
-
-
-EXPLAINED = {
-    "picture": "as it came",
-    "ink": "against its paper",
-    "digit": "cut out, evened",
-    "strokes": "as wide as in training",
-    "what the network sees": "28 × 28, centred by mass",
-}
 
 
 @style.styled
 def preprocessing_steps(
     name: str, pictures: Mapping[str, NDArray[np.float32]], probabilities: NDArray[np.float32]
 ) -> Figure:
-    """Each step as a picture, and what the network makes of the last.
+    """Plot each step of the preprocessing of a picture, and the predicted probabilities.
 
     Args:
-        name: what the picture is called.
-        pictures: step → (h, w) float32, 0 to 1: the picture as it came, then ink on paper.
-        probabilities: (10,) float32; all 0 where no digit was found.
+        name: of the picture.
+        pictures: step → (h, w) float32, 0 to 1: first the input, then ink, 0 for background.
+        probabilities: (10,) float32; all 0 if no digit was found.
     """
     figure = style.new_figure(2.1 * (len(pictures) + 1.2), 2.9, f"How {name} is read", squares=True)
     ratios = [1.0] * len(pictures) + [1.25]
@@ -310,41 +289,41 @@ def preprocessing_steps(
         axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
         style.hide_ticks(axes)
         axes.set_title(step.capitalize())
-        axes.set_xlabel(EXPLAINED[step], color=style.MUTED_COLOR, fontsize=8.5)
+        axes.set_xlabel(STEP_NOTES[step], color=style.MUTED_COLOR, fontsize=8.5)
     digits = np.arange(len(probabilities))
     bars.barh(digits, 100 * probabilities, color=style.TRAIN_COLOR, height=0.7)
     bars.set_yticks(digits)
     bars.set_ylim(len(digits) - 0.4, -0.6)
     bars.set_xlim(0, 100)
-    bars.set(xlabel="sure (%)")
-    bars.set_title("Answer")
+    bars.set(xlabel="probability (%)")
+    bars.set_title("Prediction")
     bars.tick_params(axis="y", length=0)
     return figure
 
 
-def _answers(images: Images, captions: Sequence[tuple[str, str]], title: str, note: str) -> Figure:
-    columns = min(ANSWER_COLUMNS, max(3, len(captions)))
-    lines = -(-len(captions) // columns)
-    figure = style.new_figure(
-        1.75 * columns, 0.9 + 2.15 * lines, title, _wrapped(note, 24 * columns)
-    )
-    grid = figure.subplots(lines, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, image, (heading, small) in zip(grid.flat, images, captions, strict=False):
-        _digit(axes, image)
-        axes.set_title(heading, loc="center", fontsize=11, fontweight="bold")
-        axes.set_xlabel(small, fontsize=8.5, color=style.MUTED_COLOR)
+def _predictions(
+    images: Images,
+    predictions: Sequence[Prediction],
+    headings: Sequence[str],
+    title: str,
+    note: str,
+) -> Figure:
+    """Plot images under their headings, each with its confidence and line of train.csv."""
+    columns = min(PREDICTION_COLUMNS, max(3, len(predictions)))
+    lines = -(-len(predictions) // columns)
+    figure = style.new_figure(1.75 * columns, 0.9 + 2.15 * lines, title, note)
+    cells = zip(_grid(figure, lines, columns), images, predictions, headings, strict=False)
+    for axes, image, prediction, heading in cells:
+        style.show_digit(axes, image)
+        axes.set_title(heading, loc="center", fontsize=10.5, fontweight="bold")
+        caption = f"{prediction.confidence_text} · line {prediction.line}"
+        axes.set_xlabel(caption, fontsize=8.5, color=style.MUTED_COLOR)
     return figure
 
 
-def _digit(axes: Axes, image: NDArray[Any]) -> None:
-    axes.set_axis_on()
-    axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
-    style.hide_ticks(axes)
-
-
-def _wrapped(text: str, width: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, width))
+def _grid(figure: Figure, lines: int, columns: int) -> list[Axes]:
+    """Add lines × columns axes, invisible until something is drawn on them."""
+    grid = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axes in grid:
+        axes.set_axis_off()
+    return grid

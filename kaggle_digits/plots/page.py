@@ -1,4 +1,4 @@
-"""Pages: one file that opens offline and prints, with its pictures inside."""
+"""HTML pages that are one file: they contain their figures, open offline and print."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure on the page.
+    """A figure on a page.
 
     Attributes:
-        name: its file's name without suffix; also its anchor.
+        name: of its file without suffix; also its anchor.
         title: heading above it.
         explanation: one or two sentences for someone who sees such a figure for the first time.
-        uri: the PNG itself as a data URI, so that the page needs no other file.
+        uri: the PNG file as a data URI.
     """
 
     name: str
@@ -26,16 +26,16 @@ class PageFigure:
 
 
 def render_page(template: str, package: str = "evaluation", **values: Any) -> str:
-    """The page as text; whatever comes from outside is escaped.
+    """Render a template to HTML text; all values are escaped.
 
     Args:
-        template: name of its file in the folder ``package``.
+        template: file name in the folder of ``package``.
         package: ``evaluation`` or ``studies``; included templates come from ``plots``.
-        values: what the template names.
+        values: variables of the template.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-    folders = dict.fromkeys([f"kaggle_digits.{package}", "kaggle_digits.plots"])
+    folders = (f"kaggle_digits.{package}", "kaggle_digits.plots")
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(folder, ".") for folder in folders]),
         autoescape=True,
@@ -43,19 +43,11 @@ def render_page(template: str, package: str = "evaluation", **values: Any) -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
-    environment.filters["share"] = _share
+    environment.filters["percent"] = lambda x: "–" if x is None else f"{100 * x:.2f} %"
+    environment.filters["share"] = lambda x: "–" if x is None else f"{x:.4f}"
     return environment.get_template(template).render(**values)
 
 
 def png_data_uri(path: Path) -> str:
-    """A PNG as text that stands in a page."""
+    """Return a PNG file as a data URI."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.2f} %"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"

@@ -1,12 +1,14 @@
-"""One look for every picture: the same digit has the same colour everywhere, ink on white.
+"""The style shared by all figures, and saving them.
 
-The white is painted, not left transparent, so that a picture reads in a dark-mode viewer too.
+Each digit has the same colour everywhere. The background is painted white, not left transparent, so
+that figures are readable in a dark viewer too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import textwrap
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Ten colours that stay apart for colour-blind eyes: M. A. Petroff, "Accessible Color Sequences
-# for Data Visualization", arXiv:2107.02270. DIGIT_COLORS[d] is the colour of digit d.
+# DIGIT_COLORS[d] is the colour of digit d. Distinguishable with colour blindness: M. A. Petroff,
+# "Accessible Color Sequences for Data Visualization", arXiv:2107.02270.
 DIGIT_COLORS = (
     "#3f90da",
     "#ffa90e",
@@ -37,10 +39,12 @@ TEXT_COLOR, MUTED_COLOR, GRID_COLOR, BACKGROUND = "#1b1f24", "#59636e", "#d8dde3
 DIAGONAL_COLOR = "#e9ecef"
 TRAIN_COLOR, VAL_COLOR = "#2b6cb0", "#d9480f"
 DIGIT_CMAP, ERROR_CMAP, DIVERGING_CMAP = "gray_r", "Oranges", "PuOr"
+DASHED = (0, (4, 3))
 DPI = 150
-KINDS = (".png", ".svg", ".pdf")
+NOTE_CHARACTERS_PER_INCH = 13.5
+SUFFIXES = (".png", ".svg", ".pdf")
 
-STYLE: dict[str, Any] = {
+RC_PARAMS: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED_COLOR,
     "axes.facecolor": BACKGROUND,
@@ -54,7 +58,7 @@ STYLE: dict[str, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 10.5,
     "figure.facecolor": BACKGROUND,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
     "font.size": 10,
     "grid.color": GRID_COLOR,
     "grid.linewidth": 0.8,
@@ -72,28 +76,33 @@ STYLE: dict[str, Any] = {
 }
 
 Parameters = ParamSpec("Parameters")
-_VECTOR_COPIES: ContextVar[bool] = ContextVar("svg_copies", default=False)
+_SVG_COPIES: ContextVar[bool] = ContextVar("svg_copies", default=False)
 
 
-def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Give what ``draw`` makes our style, and leave matplotlib's settings as they were."""
+def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Decorate a plot function so that it uses our style without changing matplotlib's settings."""
 
-    @functools.wraps(draw)
-    def in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
+    @functools.wraps(plot)
+    def plot_in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
         import matplotlib as mpl
 
-        with mpl.rc_context(STYLE):
-            return draw(*args, **kwargs)
+        with mpl.rc_context(RC_PARAMS):
+            return plot(*args, **kwargs)
 
-    return in_style
+    return plot_in_style
 
 
 def new_figure(
     width: float, height: float, title: str, note: str = "", *, squares: bool = False
 ) -> Figure:
-    """An empty figure of ``width`` × ``height`` inches with its title above and a note below.
+    """Create an empty figure with a title above and a note below.
 
-    ``squares`` keeps axes that hold pictures close together.
+    Args:
+        width: inches.
+        height: inches.
+        title: above the axes.
+        note: below the axes, wrapped to the width of the figure.
+        squares: place axes with square images close together.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -106,50 +115,58 @@ def new_figure(
     figure = Figure(figsize=(width, height), layout=layout)
     figure.suptitle(title, x=0.012, ha="left", fontsize=13, fontweight="bold")
     if note:
+        note = textwrap.fill(note, int(NOTE_CHARACTERS_PER_INCH * width))
         figure.supxlabel(note, x=0.012, ha="left", fontsize=9, color=MUTED_COLOR)
     return figure
 
 
 def hide_ticks(axes: Axes) -> None:
-    """Leave nothing of ``axes`` but a thin frame: it holds a picture."""
+    """Remove the ticks of axes that show an image and draw a thin frame around it."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set(visible=True, color=GRID_COLOR, linewidth=0.8)
 
 
+def show_digit(axes: Axes, image: Any) -> None:
+    """Show a (28, 28) image, 0 to 255, black on white in a thin frame."""
+    axes.set_axis_on()
+    axes.imshow(image, cmap=DIGIT_CMAP, vmin=0, vmax=255)
+    hide_ticks(axes)
+
+
 @contextlib.contextmanager
-def svg_copies(wanted: bool = True) -> Iterator[None]:
-    """Within the block every PNG that is saved gets an SVG beside it, if ``wanted``."""
-    before = _VECTOR_COPIES.set(wanted)
+def svg_copies(enabled: bool = True) -> Iterator[None]:
+    """Save an SVG file beside every PNG file that is saved within the block, if ``enabled``."""
+    token = _SVG_COPIES.set(enabled)
     try:
         yield
     finally:
-        _VECTOR_COPIES.reset(before)
+        _SVG_COPIES.reset(token)
 
 
 def saved_suffixes() -> tuple[str, ...]:
-    """What a picture that is saved as PNG is saved as."""
-    return (".png", ".svg") if _VECTOR_COPIES.get() else (".png",)
+    """Return the suffixes of the files that saving a PNG file writes."""
+    return (".png", ".svg") if _SVG_COPIES.get() else (".png",)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write ``figure`` to ``path``, whole; the suffix chooses PNG, SVG or PDF.
+    """Write ``figure`` atomically to ``path``; its suffix selects PNG, SVG or PDF.
+
+    The same figure gives the same bytes: the files contain no date and no version.
 
     Raises:
-        UsageError: no such kind of picture.
+        UsageError: the suffix is none of these.
         StorageError: the folder is not writable or the disk is full.
     """
-    if path.suffix not in KINDS:
-        raise UsageError(f"{path} cannot be a picture; let its name end in {', '.join(KINDS)}")
-    for suffix in saved_suffixes() if path.suffix == ".png" else (path.suffix,):
-        _save(figure, path.with_suffix(suffix))
-
-
-def _save(figure: Figure, path: Path) -> None:
     import matplotlib as mpl
 
-    # No date and no version inside: the same figures give the same bytes.
-    metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(path.suffix)
-    with mpl.rc_context(STYLE), atomic_write(path, durable=False) as part:
-        figure.savefig(part, dpi=DPI, metadata=metadata)
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path} must end in {', '.join(SUFFIXES)}")
+    for suffix in saved_suffixes() if path.suffix == ".png" else (path.suffix,):
+        metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(suffix)
+        with (
+            mpl.rc_context(RC_PARAMS),
+            atomic_write(path.with_suffix(suffix), durable=False) as part,
+        ):
+            figure.savefig(part, dpi=DPI, metadata=metadata)

@@ -80,4 +80,4 @@ def test_a_picture_of_theirs_stays_and_a_name_must_be_a_pictures(
     assert (done.exit_code, mine.read_bytes()) == (2, b"mine")
     done = kd.invoke(app, ["compare", "poor", "good", "-o", str(tmp_path / "a.txt"), *folders])
     assert done.exit_code == 2
-    assert "let its name end in .png, .svg, .pdf" in done.stderr
+    assert "must end in .png, .svg, .pdf" in done.stderr

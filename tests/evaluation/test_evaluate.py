@@ -207,11 +207,11 @@ def test_an_evaluation_of_other_predictions(
     assert found.metrics.score.accuracy == 1
     assert found.most_confident_errors == ()
     assert [item.views for item in found.tta] == [1, 5]
-    assert "the mean over 5 moved views of it" in found.report.read_text(encoding="utf-8")
+    assert "the mean over 5 views of the image" in found.report.read_text(encoding="utf-8")
     own = evaluate(run, dataset)
     assert own.tta == ()
     assert own.metrics.score == found.tta[0].score
-    assert "moved views" not in own.report.read_text(encoding="utf-8")
+    assert "views of the image" not in own.report.read_text(encoding="utf-8")
 
 
 def test_a_run_that_held_nothing_out_is_refused_before_anything_is_predicted(
