@@ -15,7 +15,7 @@ import typer
 
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
+from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
 from kaggle_digits.core.errors import DigitsError
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -41,7 +41,7 @@ class Finding:
 
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not connect to Kaggle.")] = False,
-    timeout: Timeout = SECONDS,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,
 ) -> None:
@@ -181,7 +181,7 @@ def _check_connection(timeout: float) -> Finding:
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.retry import RetryPolicy
 
-    with Display() as display:
+    with DownloadProgress() as display:
         kaggle = CompetitionClient(
             policy=replace(RetryPolicy.from_timeout(timeout), max_attempts=2), progress=display
         )

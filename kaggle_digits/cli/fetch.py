@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
+from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
 
 
 def fetch(
@@ -24,7 +24,7 @@ def fetch(
     force: Annotated[
         bool, typer.Option("--force", help="Download again, and replace files from another source.")
     ] = False,
-    timeout: Timeout = SECONDS,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,
 ) -> None:
@@ -32,7 +32,7 @@ def fetch(
     from kaggle_digits.kaggle_api.retry import RetryPolicy
     from kaggle_digits.sources import fetch as fetch_files
 
-    with Display() as display:
+    with DownloadProgress() as display:
         report = fetch_files(
             source,
             data_dir,

@@ -1,4 +1,4 @@
-"""kd remote push, status, pull: a recipe trained on Kaggle's own GPUs."""
+"""kd remote push, status, pull: train a recipe on Kaggle's GPUs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
+from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
 from kaggle_digits.cli.options import (
     DATA,
     RUNS,
@@ -19,24 +19,25 @@ from kaggle_digits.cli.options import (
     RunsDir,
     SubmissionsDir,
 )
-from kaggle_digits.cli.remote_shown import show_run, show_script, words
 from kaggle_digits.core.errors import KaggleError
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
+    from kaggle_digits.kaggle_notebooks.pull import PullResult
+    from kaggle_digits.kaggle_notebooks.status import PushStatus
 
 app = typer.Typer(
     name="remote",
-    help="Train on Kaggle's own GPUs: push a recipe, see how it stands, pull the run.",
+    help="Train on Kaggle's GPUs: push a recipe, show its status, pull the run.",
     invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-TRAINING, MACHINE = "How to train", "On what"
+TRAINING, MACHINE = "Training", "Machine"
 Run = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN]", help="The newest not pulled yet if left out.", show_default=False
+        metavar="[RUN]", help="Default: the newest that was not pulled.", show_default=False
     ),
 ]
 
@@ -47,7 +48,7 @@ def _remote(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
 
 
-def _set(panel: str, help_text: str, *names: str) -> Any:
+def _option(panel: str, help_text: str, *names: str) -> Any:
     return typer.Option(*names, help=help_text, rich_help_panel=panel, show_default=False)
 
 
@@ -55,166 +56,208 @@ def _set(panel: str, help_text: str, *names: str) -> Any:
 def push(
     recipe: Annotated[str, typer.Argument(help="A named recipe (kd recipes) or a recipe file.")],
     *,
-    name: Annotated[str | None, _set(TRAINING, "Of the run; default RECIPE-1, …", "--name")] = None,
-    folds: Annotated[
-        int | None, _set(TRAINING, "Hold out each of K parts in turn.", "--folds")
+    name: Annotated[
+        str | None, _option(TRAINING, "Name of the run; default RECIPE-1, …", "--name")
     ] = None,
-    seed: Annotated[int | None, _set(TRAINING, "As for kd train.", "--seed")] = None,
-    epochs: Annotated[int | None, _set(TRAINING, "Passes over the rows.", "--epochs")] = None,
+    folds: Annotated[int | None, _option(TRAINING, "K-fold cross-validation.", "--folds")] = None,
+    seed: Annotated[int | None, _option(TRAINING, "As for kd train.", "--seed")] = None,
+    epochs: Annotated[int | None, _option(TRAINING, "Number of epochs.", "--epochs")] = None,
     repeats: Annotated[
-        int | None, _set(TRAINING, "Do it R times, on other rows.", "--repeats")
+        int | None, _option(TRAINING, "Repeat with other validation rows.", "--repeats")
     ] = None,
     gpu: Annotated[
-        bool, typer.Option("--gpu/--no-gpu", help="Two T4 cards.", rich_help_panel=MACHINE)
+        bool, typer.Option("--gpu/--no-gpu", help="Two T4 GPUs.", rich_help_panel=MACHINE)
     ] = True,
     accelerator: Annotated[
         str | None,
-        _set(MACHINE, "Kaggle's name of another machine; default NvidiaTeslaT4.", "--accelerator"),
+        _option(
+            MACHINE, "Kaggle's name of another machine; default NvidiaTeslaT4.", "--accelerator"
+        ),
     ] = None,
     internet: Annotated[
         bool,
         typer.Option(
             "--internet/--no-internet",
-            help="Let the notebook install what Kaggle's image lacks.",
+            help="Let the notebook install packages that Kaggle's image lacks.",
             rich_help_panel=MACHINE,
         ),
     ] = True,
     hours: Annotated[
         float | None,
-        _set(
+        _option(
             MACHINE,
-            "Stop after so many and keep the finished members; default 8.5, Kaggle's end is 12.",
+            "Time limit, after which finished members are kept; default 8.5, Kaggle's own is 12.",
             "--hours",
         ),
     ] = None,
-    slug: Annotated[str | None, _set(MACHINE, "Of the notebook; default kd-RUN.", "--slug")] = None,
+    slug: Annotated[
+        str | None, _option(MACHINE, "Name of the notebook; default kd-RUN.", "--slug")
+    ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Push again though the last is not pulled.")
+        bool, typer.Option("--force", help="Push even if the last push was not pulled.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Make the script, send nothing.")] = (
-        False
-    ),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make the script, but do not send it.")
+    ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write the script here; send nothing."),
+        typer.Option("--output", "-o", help="Write the script to this file; do not send it."),
     ] = None,
-    timeout: Timeout = SECONDS,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     runs_dir: RunsDir = RUNS,
     submissions_dir: SubmissionsDir = SUBMISSIONS,
     as_json: AsJson = False,
 ) -> None:
-    """Make a private Kaggle notebook that trains a recipe, and start it."""
+    """Create a private Kaggle notebook that trains a recipe, and start it."""
     from kaggle_digits.core.atomic_io import write_text
-    from kaggle_digits.kaggle_notebooks import push as pushing
+    from kaggle_digits.kaggle_notebooks.push import DEFAULT_HOURS, T4, PushRequest, prepare
+    from kaggle_digits.kaggle_notebooks.push import push as push_notebook
 
-    wish = pushing.PushRequest(
+    request = PushRequest(
         recipe=recipe,
         name=name,
         folds=folds,
         seed=seed,
         epochs=epochs,
         repeats=repeats,
-        accelerator=(accelerator or pushing.T4) if gpu else None,
+        accelerator=(accelerator or T4) if gpu else None,
         internet=internet,
-        hours=pushing.HOURS if hours is None else hours,
+        hours=DEFAULT_HOURS if hours is None else hours,
         slug=slug,
     )
-    ready = pushing.prepare(wish, runs_dir=runs_dir, submissions_dir=submissions_dir)
-    kilobytes = ready.script.bytes / 1e3
-    console.note(f"run {ready.order.run}: a script of {kilobytes:.0f} kB, toolkit and all")
+    prepared = prepare(request, runs_dir=runs_dir, submissions_dir=submissions_dir)
+    run, size = prepared.spec.run, prepared.script_bytes
+    console.note(f"run {run}: a script of {size / 1e3:.0f} kB, including the toolkit")
     if dry_run or output is not None:
         if output is not None:
-            write_text(output, ready.script.text)
-        show_script(ready.order.run, ready.script.bytes, output, as_json=as_json)
+            write_text(output, prepared.script)
+        if as_json:
+            script = None if output is None else str(output)
+            console.print_json({"run": run, "bytes": size, "script": script})
+        else:
+            written = f"{run}: {size:,} bytes" if output is None else f"{output}: written"
+            console.echo(f"{written}; nothing was sent")
         return
-    with Display() as display:
-        kernels = _kernels(timeout, display)
-        pushed = pushing.push(ready, kernels=kernels, runs_dir=runs_dir, force=force)
+    with DownloadProgress() as progress:
+        client = _client(timeout, progress)
+        record = push_notebook(prepared, client=client, runs_dir=runs_dir, force=force)
     if as_json:
-        console.print_json(asdict(pushed))
+        console.print_json(asdict(record))
         return
-    version = "" if pushed.version is None else f", version {pushed.version}"
-    console.echo(f"run:      {pushed.run}")
-    console.echo(f"notebook: {pushed.ref}{version} (private)")
-    console.echo(f"page:     {pushed.url}")
-    console.note(f"next: kd remote status {pushed.run} --wait · kd remote pull {pushed.run}")
+    version = "" if record.version is None else f", version {record.version}"
+    console.echo(f"run:      {record.run}")
+    console.echo(f"notebook: {record.ref}{version} (private)")
+    console.echo(f"page:     {record.url}")
+    console.note(f"next: kd remote status {record.run} --wait · kd remote pull {record.run}")
 
 
 @app.command()
 def status(
     run: Run = None,
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended.")] = False,
-    timeout: Timeout = SECONDS,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Say how a pushed run stands at Kaggle: queued, running, complete or failed."""
+    """Show the status of a pushed run: queued, running, complete or failed."""
     from kaggle_digits.kaggle_notebooks import push_record, status
 
-    pushed = push_record.find(runs_dir, run)
-    with Display() as display:
-        kernels = _kernels(timeout, display)
-        now = (
-            status.wait(pushed, kernels, lambda news: console.note(words(news)))
-            if wait
-            else status.get_status(pushed, kernels)
-        )
+    record = push_record.find(runs_dir, run)
+    with DownloadProgress() as progress:
+        client = _client(timeout, progress)
+        if wait:
+            now = status.wait(record, client, lambda new: console.note(_describe(new)))
+        else:
+            now = status.get_status(record, client)
     if as_json:
-        console.print_json(
-            {
-                **asdict(pushed),
-                "state": now.state,
-                "failure": now.failure,
-                "stale": now.stale,
-                "record": pushed.state,
-            }
-        )
+        state = {"state": now.state, "failure": now.failure, "stale": now.stale}
+        console.print_json({**asdict(record), **state, "record": record.state})
     else:
-        console.echo(words(now))
+        console.echo(_describe(now))
     if now.ended and now.state != "complete":
         raise KaggleError(
-            f"{pushed.ref} {now.state}: {now.failure or 'no reason given'}; its last words: "
-            f"kd remote pull {pushed.run}"
+            f"{record.ref} {now.state}: {now.failure or 'no reason given'}; see its last lines: "
+            f"kd remote pull {record.run}"
         )
-    if now.ended and pushed.open:
-        console.note(f"next: kd remote pull {pushed.run}")
+    if now.ended and record.open:
+        console.note(f"next: kd remote pull {record.run}")
 
 
 @app.command()
 def pull(
     run: Run = None,
     *,
-    timeout: Timeout = SECONDS,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     data_dir: DataDir = DATA,
     runs_dir: RunsDir = RUNS,
     submissions_dir: SubmissionsDir = SUBMISSIONS,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch what Kaggle trained, check all of it, make a run and a submission of it."""
-    from kaggle_digits.kaggle_notebooks import pull as pulling
+    """Download a run that was trained on Kaggle, validate it, and write its submission."""
     from kaggle_digits.kaggle_notebooks import push_record
+    from kaggle_digits.kaggle_notebooks.pull import pull as pull_run
 
-    pushed = push_record.find(runs_dir, run)
-    with Display() as display:
-        kernels = _kernels(timeout, display)
-        pulled = pulling.pull(
-            pushed, kernels, runs_dir=runs_dir, submissions_dir=submissions_dir, data_dir=data_dir
+    record = push_record.find(runs_dir, run)
+    with DownloadProgress() as progress:
+        result = pull_run(
+            record,
+            _client(timeout, progress),
+            runs_dir=runs_dir,
+            submissions_dir=submissions_dir,
+            data_dir=data_dir,
         )
-    manifest = pulled.manifest
+    manifest = result.manifest
     if manifest.state == "partial":
         raise KaggleError(
-            f"{manifest.members_done} of {manifest.members} members came back "
-            f"({manifest.reason or 'no reason given'}) and are kept in {pulled.run.path}; "
-            f"train the rest here: kd train --resume --name {pushed.run}"
+            f"{manifest.members_done} of {manifest.members} members were trained "
+            f"({manifest.reason or 'no reason given'}) and are kept in {result.run.path}; "
+            f"train the rest here: kd train --resume --name {record.run}"
         )
-    show_run(pulled, as_json=as_json)
+    _show_result(result, as_json=as_json)
 
 
-def _kernels(timeout: float, display: Display) -> NotebookClient:
+def _client(timeout: float, progress: DownloadProgress) -> NotebookClient:
     from kaggle_digits.kaggle_api.retry import RetryPolicy
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
 
-    kernels = NotebookClient(policy=RetryPolicy.from_timeout(timeout), progress=display)
-    console.note(f"using the {kernels.credential}")
-    return kernels
+    client = NotebookClient(policy=RetryPolicy.from_timeout(timeout), progress=progress)
+    console.note(f"using the {client.credential}")
+    return client
+
+
+def _describe(status: PushStatus) -> str:
+    """Return the status of a push in one line."""
+    meaning = {
+        "queued": "queued: waiting for a machine",
+        "running": "running: training, or packing the result",
+        "complete": "complete: ready to be pulled",
+    }.get(status.state, status.state)
+    if status.stale:
+        meaning = f"{status.state}, but that is an earlier version: this one has not started"
+    failure = f": {status.failure}" if status.failure else ""
+    return f"{status.push.run} ({status.push.ref}): {meaning}{failure}"
+
+
+def _show_result(result: PullResult, *, as_json: bool) -> None:
+    """Print a run that was pulled."""
+    run, metrics, manifest = result.run, result.run.metrics(), result.manifest
+    if as_json:
+        paths = {
+            "folder": str(run.path),
+            "submission": result.submission and str(result.submission),
+        }
+        console.print_json({"run": run.name, **paths, **manifest.environment, **metrics})
+        return
+    accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
+    machine = ", ".join(manifest.gpus) or "no GPU"
+    console.echo(
+        f"{run.name}: validation accuracy {accuracy} on {metrics['n_val']:,} rows (95 % interval), "
+        f"{manifest.seconds:.0f} s on {machine}"
+    )
+    console.echo(f"{run.path}: {len(manifest.files)} files, checksums verified")
+    if result.submission is not None:
+        console.echo(f"{result.submission}: written and checked")
+    else:
+        console.warn(f"no submission was written: {result.no_submission_reason}")
+    console.note(f"next: kd evaluate {run.name}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.kaggle_options import SECONDS, Display, Timeout
+from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
@@ -35,7 +35,7 @@ def submit(
     wait: Annotated[bool, option("Wait for the public score.", "--wait")] = False,
     yes: Annotated[bool, option("Submit without asking.", "--yes", "-y")] = False,
     force: Annotated[bool, option("Submit a file that was submitted before.", "--force")] = False,
-    timeout: Timeout = SECONDS,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
     as_json: options.AsJson = False,
@@ -55,7 +55,7 @@ def submit(
     if not yes and not is_interactive():
         raise UsageError(f"no terminal to confirm on; nothing was sent: kd submit {path} --yes")
 
-    with Display() as display:
+    with DownloadProgress() as display:
         kaggle = CompetitionClient(policy=policy, progress=display)
         console.note(f"using the {kaggle.credential}")
         status.reconcile(submissions_dir, kaggle)

@@ -24,6 +24,7 @@ class KaggleApiError(KaggleError):
         retryable: whether the same call may succeed soon.
         retry_after: seconds that Kaggle asks to wait (Retry-After), or None.
         not_applied: whether it is certain that the call changed nothing at Kaggle.
+        reason: Kaggle's own message, or "".
     """
 
     def __init__(
@@ -34,10 +35,11 @@ class KaggleApiError(KaggleError):
         retryable: bool = False,
         retry_after: float | None = None,
         not_applied: bool = False,
+        reason: str = "",
     ) -> None:
         super().__init__(message)
         self.status, self.retryable = status, retryable
-        self.retry_after, self.not_applied = retry_after, not_applied
+        self.retry_after, self.not_applied, self.reason = retry_after, not_applied, reason
 
 
 class NotJsonError(Exception):
@@ -145,6 +147,7 @@ def _explain_status(response: Any, action: str, credential: Credential | None) -
         retryable=server_error or status == 429,
         retry_after=retry_after,
         not_applied=not server_error,
+        reason=reason,
     )
 
 

@@ -1,13 +1,9 @@
-"""Kaggle's notebooks at the other end of the wire: saved, looked at, their output fetched.
-
-The calls are made one by one (kagglesdk): the client's ready-made ones turn every 401 and 403 into
-"wrong kernel slug", and know nothing of time-outs.
-"""
+"""The client of Kaggle's notebook service: save a notebook, watch its session, fetch its output."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
@@ -20,149 +16,177 @@ from kaggle_digits.kaggle_api.errors import (
 )
 from kaggle_digits.kaggle_api.http import send_request
 from kaggle_digits.kaggle_api.session import KaggleSession
-from kaggle_digits.kaggle_notebooks.notebooks import (
-    STATES,
-    Notebook,
-    NotebookOutput,
-    SavedVersion,
-    SessionStatus,
-    of_a_push,
-    ref_of,
-)
 
-MOST_PAGES, PAGE_SIZE = 50, 100
+QUEUED, RUNNING, COMPLETE = "queued", "running", "complete"
+FAILED, CANCELLED = "failed", "cancelled"
+STATES = {
+    "QUEUED": QUEUED,
+    "NEW_SCRIPT": QUEUED,
+    "RUNNING": RUNNING,
+    "COMPLETE": COMPLETE,
+    "ERROR": FAILED,
+    "CANCEL_REQUESTED": CANCELLED,
+    "CANCEL_ACKNOWLEDGED": CANCELLED,
+}
+MAX_PAGES, PAGE_SIZE = 50, 100
+
+
+class SavedVersion(NamedTuple):
+    """A saved notebook: ``owner/slug``, address, version number (None if Kaggle did not tell)."""
+
+    ref: str
+    url: str
+    version: int | None
+
+
+class NotebookOutput(NamedTuple):
+    """Output of the last session that ended: file name → address, and its log."""
+
+    files: dict[str, str]
+    log: str
 
 
 class NotebookClient(KaggleSession):
-    """Notebooks of the user whose credential is found; see KaggleSession."""
+    """The notebooks of one Kaggle user."""
 
     def username(self) -> str:
-        """Whose notebooks they are."""
+        """Return the owner of the credential."""
         name = super().username()
         if not name:
             raise KaggleError(
-                f"Kaggle does not say whose the {self.credential} is; make another token at "
+                f"Kaggle does not tell the owner of the {self.credential}; make another token at "
                 f"{SETTINGS_PAGE}"
             )
         return name
 
-    def save(self, notebook: Notebook) -> SavedVersion:
-        """Save a version and start it: asked again only where it is certain that none was saved.
+    def save(
+        self,
+        ref: str,
+        script: str,
+        *,
+        accelerator: str | None,
+        internet: bool,
+        timeout_seconds: int,
+    ) -> SavedVersion:
+        """Save a version of a private notebook with the competition's data, and start it.
+
+        Args:
+            ref: ``owner/slug``.
+            script: the source of the notebook.
+            accelerator: Kaggle's name of the machine, such as NvidiaTeslaT4; None for no GPU.
+            internet: whether the notebook may use the network.
+            timeout_seconds: time limit of the session.
 
         Raises:
-            KaggleApiError: ``refused`` where it is certain that nothing was saved.
+            KaggleApiError: ``not_applied`` tells whether certainly nothing was saved.
         """
         from kagglesdk.kernels.types.kernels_api_service import ApiSaveKernelRequest
 
-        ref = f"{notebook.owner}/{notebook.slug}"
-
-        def send(client: Any) -> Any:
-            request = ApiSaveKernelRequest()
-            request.slug, request.new_title, request.text = ref, notebook.title, notebook.text
-            request.language, request.kernel_type = "python", "script"
-            request.competition_data_sources = [COMPETITION]
-            request.is_private = True
-            request.enable_gpu = notebook.accelerator is not None
-            request.enable_internet = notebook.internet
-            request.session_timeout_seconds = notebook.seconds
-            if notebook.accelerator:
-                request.machine_shape = notebook.accelerator
-            return client.kernels.kernels_api_client.save_kernel(request)
-
+        request = ApiSaveKernelRequest()
+        request.slug, request.text = ref, script
+        request.new_title = ref.split("/")[1].replace("-", " ")  # Kaggle makes the slug of it
+        request.language, request.kernel_type = "python", "script"
+        request.competition_data_sources = [COMPETITION]
+        request.is_private = True
+        request.enable_gpu = accelerator is not None
+        request.enable_internet = internet
+        request.session_timeout_seconds = timeout_seconds
+        if accelerator:
+            request.machine_shape = accelerator
         try:
-            answer = self.call(f"saving the notebook {ref}", send, idempotent=False)
+            response = self.call(
+                f"saving the notebook {ref}",
+                lambda client: client.kernels.kernels_api_client.save_kernel(request),
+                idempotent=False,
+            )
         except KaggleApiError as error:
-            raise of_a_push(error) from error
-        if answer.error:
+            if error.status not in (400, 403):
+                raise
+            message = (
+                "Kaggle does not let this account save a notebook (403): accept the competition's "
+                f"rules at {RULES_PAGE}, verify your phone number at {SETTINGS_PAGE}, and push "
+                "again"
+            )
+            if error.status == 400:
+                message = (
+                    f"Kaggle rejects the notebook (400: {error.reason or 'no reason given'}); look "
+                    "at https://www.kaggle.com/code, or run it again with --debug"
+                )
+            raise KaggleApiError(message, status=error.status, not_applied=True) from error
+        if response.error:
             raise KaggleApiError(
-                f"Kaggle refuses the notebook {ref}: {one_line(str(answer.error))}",
+                f"Kaggle rejects the notebook {ref}: {one_line(str(response.error))}",
                 not_applied=True,
             )
-        if answer.invalid_competition_sources:
+        if response.invalid_competition_sources:
             raise KaggleApiError(
                 f"Kaggle saved {ref} without the competition's data; accept the rules at "
                 f"{RULES_PAGE} and push again"
             )
-        if not (answer.ref or answer.url):
+        if not (response.ref or response.url):
             raise KaggleApiError(f"Kaggle did not confirm the notebook {ref}")
-        return SavedVersion(
-            ref_of(answer, ref), str(answer.url or ""), int(answer.version_number or 0) or None
-        )
+        url = str(response.url or "")
+        segments = str(response.ref or url).split("?")[0].strip("/").split("/")  # code/owner/slug
+        saved_ref = "/".join(segments[-2:]) if len(segments) >= 2 else ref
+        return SavedVersion(saved_ref, url, int(response.version_number or 0) or None)
 
-    def state(self, ref: str) -> SessionStatus:
-        """How the last session of a notebook stands: perhaps still an earlier version's."""
+    def session_state(self, ref: str) -> tuple[str, str]:
+        """Return the state of the last session of a notebook, and Kaggle's message if it failed.
+
+        It may still be the session of an earlier version.
+        """
         from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
 
-        def get(client: Any) -> Any:
-            request = ApiGetKernelSessionStatusRequest()
-            request.user_name, request.kernel_slug = ref.split("/")
-            return client.kernels.kernels_api_client.get_kernel_session_status(request)
-
-        answer = self._look(f"asking how notebook {ref} stands", ref, get)
-        name = str(getattr(answer.status, "name", answer.status))
-        return SessionStatus(
-            STATES.get(name, name.lower()), one_line(str(answer.failure_message or ""))
-        )
+        request = ApiGetKernelSessionStatusRequest()
+        response = self._call_kernels(ref, "get_kernel_session_status", request)
+        name = str(getattr(response.status, "name", response.status))
+        return STATES.get(name, name.lower()), one_line(str(response.failure_message or ""))
 
     def version(self, ref: str) -> int | None:
-        """The number of the version that Kaggle shows; None where that cannot be learnt."""
+        """Return the number of the version that Kaggle shows; None if it does not tell."""
         from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
 
-        def get(client: Any) -> Any:
-            request = ApiGetKernelRequest()
-            request.user_name, request.kernel_slug = ref.split("/")
-            return client.kernels.kernels_api_client.get_kernel(request)
-
         try:
-            answer = self._look(f"asking for the version of {ref}", ref, get, attempts=1)
-            return int(answer.metadata.current_version_number or 0) or None
+            response = self._call_kernels(ref, "get_kernel", ApiGetKernelRequest(), attempts=1)
+            return int(response.metadata.current_version_number or 0) or None
         except (KaggleApiError, AttributeError):
             return None
 
     def output(self, ref: str) -> NotebookOutput:
-        """What the last session that ended has left: all pages of its files, and the log."""
-        from kagglesdk.kernels.types.kernels_api_service import (
-            ApiListKernelSessionOutputRequest,
-        )
+        """Return the output of the last session that ended, from all pages of the listing."""
+        from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
 
-        doing = f"listing the output of {ref}"
         files: dict[str, str] = {}
-        log, token = "", ""
-        for _ in range(MOST_PAGES):
-
-            def get(client: Any, token: str = token) -> Any:
-                request = ApiListKernelSessionOutputRequest()
-                request.user_name, request.kernel_slug = ref.split("/")
-                request.page_size = PAGE_SIZE
-                if token:
-                    request.page_token = token
-                return client.kernels.kernels_api_client.list_kernel_session_output(request)
-
-            answer = self._look(doing, ref, get)
-            for one in answer.files or []:
-                files[str(one.file_name)] = str(one.url)
-            log = log or str(answer.log or "")
-            token = str(answer.next_page_token or "")
-            if not token:
+        log = ""
+        request = ApiListKernelSessionOutputRequest()
+        request.page_size = PAGE_SIZE
+        for _ in range(MAX_PAGES):
+            response = self._call_kernels(ref, "list_kernel_session_output", request)
+            files |= {str(file.file_name): str(file.url) for file in response.files or []}
+            log = log or str(response.log or "")
+            if not response.next_page_token:
                 return NotebookOutput(files, log)
+            request.page_token = str(response.next_page_token)
         raise KaggleError(f"{ref} has more files than a run has; look at its page")
 
-    def download(self, name: str, url: str, folder: Path, *, most: int, size: int = 0) -> Path:
-        """Download a file of an output, going on where an earlier try was cut short.
+    def download(self, name: str, url: str, folder: Path, *, max_size: int, size: int = 0) -> Path:
+        """Download an output file, resuming where an earlier attempt was interrupted.
 
         Args:
-            name: of the file.
+            name: name of the file.
             url: its address, from ``output``.
-            folder: must exist.
-            most: bytes at which it is given up.
-            size: its bytes, 0 where unknown.
+            folder: an existing folder.
+            max_size: size in bytes at which the download is aborted.
+            size: its size in bytes; 0 if unknown.
+
+        Returns:
+            The path of the file.
         """
 
         def start(_: Any) -> Any:
-            # The URL is signed for this file, so no credential is sent.
-            response = send_request(
-                "GET", url, self.policy, stream=True, headers={"Accept-Encoding": "identity"}
-            )
+            # The address is signed for this file, so no credential is sent.
+            headers = {"Accept-Encoding": "identity"}
+            response = send_request("GET", url, self.policy, stream=True, headers=headers)
             response.raise_for_status()
             return response
 
@@ -172,28 +196,33 @@ class NotebookClient(KaggleSession):
                 name,
                 folder,
                 expected_size=size,
-                max_size=most,
+                max_size=max_size,
                 retry_command="kd remote pull",
             )
         except KaggleApiError as error:
             if error.status not in (400, 403, 404, 410):
                 raise
             raise KaggleApiError(
-                f"the address of {name} is no longer good ({error.status}); run it again: "
-                "kd remote pull",
+                f"the address of {name} has expired ({error.status}); run it again: kd remote pull",
                 status=error.status,
                 not_applied=True,
             ) from error
 
-    def _look(self, doing: str, ref: str, call: Any, *, attempts: int | None = None) -> Any:
-        def checked(client: Any) -> Any:
-            answer = call(client)
-            if answer is None:
-                raise NotJsonError
-            return answer
+    def _call_kernels(
+        self, ref: str, method: str, request: Any, *, attempts: int | None = None
+    ) -> Any:
+        """Call a method of kagglesdk's KernelsApiClient that reads from the notebook ``ref``."""
+        request.user_name, request.kernel_slug = ref.split("/")
 
+        def call(client: Any) -> Any:
+            response = getattr(client.kernels.kernels_api_client, method)(request)
+            if response is None:
+                raise NotJsonError
+            return response
+
+        action = f"reading the notebook {ref} ({method})"
         try:
-            return self.call(doing, checked, attempts=attempts)
+            return self.call(action, call, attempts=attempts)
         except KaggleApiError as error:
             if error.status not in (403, 404):
                 raise

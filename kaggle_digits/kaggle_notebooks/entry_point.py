@@ -1,12 +1,11 @@
-"""What runs on Kaggle: unpack the toolkit, train in a process of its own, pack what came of it.
+"""The script that trains on Kaggle: unpack the toolkit, run ``kd train``, pack the run folder.
 
-The text of this file is the head of the script that ``kd remote push`` makes, so it imports nothing
-but Python's own library. Two files are left as the notebook's output, whatever happens: the run,
-zipped (if a member was finished), and a manifest that says what is in it or why nothing is. All
-else is kept in a temporary folder elsewhere.
+The text of this file is the head of the script that ``kd remote push`` makes, so it imports only
+the standard library. Its output is two files: the zipped run folder, if a member was finished, and
+a manifest, always, that lists what is in the zip or says why there is none.
 
-Kaggle keeps no output of a session that it cuts off. So the training is stopped a while before,
-as by Ctrl-C; members that are finished then come back and ``kd train --resume`` goes on with them.
+Kaggle keeps no output of a session that exceeds its time limit. The training is therefore stopped
+before that, as by Ctrl-C; ``kd train --resume`` continues with the members that were finished.
 """
 
 from __future__ import annotations
@@ -32,19 +31,17 @@ import traceback
 import zipfile
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 MANIFEST, ARCHIVE = "kd-manifest.json", "kd-run.zip"
 FINISHED, PARTIAL, FAILED = "finished", "partial", "failed"
-LOG_PREFIX = "kd-manifest: "  # begins the line of the log that tells the end
+LOG_PREFIX = "kd-manifest: "  # of the log line that repeats the result
 INPUT, OUTPUT = "/kaggle/input", "/kaggle/working"
 FILES = ("train.csv", "test.csv", "sample_submission.csv")
-PLACES = ("competitions/digit-recognizer", "digit-recognizer")
-DEEPEST = 4
-TAIL, GRACE_SECONDS, PIP_SECONDS = 30, 120.0, 900.0
-# Package, module, the oldest version that a training was seen to work with. TensorFlow and numpy
-# are never replaced: the image's own are the ones that fit its GPU.
+MAX_DEPTH = 4
+TAIL_LINES, GRACE_SECONDS, PIP_SECONDS = 30, 120.0, 900.0
+# Package, module, and the oldest version that was tested.
 REQUIRED = (
     ("filelock", "filelock", "3.12"),
     ("joblib", "joblib", "1.3"),
@@ -52,6 +49,7 @@ REQUIRED = (
     ("numpy", "numpy", "1.26"),
     ("pandas", "pandas", "2.0"),
     ("psutil", "psutil", "5.9"),
+    ("pydantic", "pydantic", "2.10"),
     ("rich", "rich", "13"),
     ("scikit-learn", "sklearn", "1.2"),
     ("scipy", "scipy", "1.11"),
@@ -59,37 +57,40 @@ REQUIRED = (
     ("threadpoolctl", "threadpoolctl", "3"),
     ("typer", "typer", "0.15"),
 )
-# A run trained without them reads pictures through Keras, slower, and has scikit-learn's models as
-# pickles, which want --trust.
+# Without litert, classifying with the run is slower; without skops, scikit-learn models are saved
+# as pickles, which need --trust.
 OPTIONAL = (("ai-edge-litert", "ai_edge_litert", "2"), ("skops", "skops", "0.13"))
-NEVER_REPLACED = ("tensorflow", "numpy")
-OLDEST_PYTHON = (3, 11)
+NEVER_REPLACED = ("tensorflow", "numpy")  # the versions in Kaggle's image match its GPU drivers
+MIN_PYTHON = (3, 11)
 
 
 class SessionError(Exception):
-    """Why nothing could be trained, in one line."""
+    """Nothing can be trained; the message says why in one line."""
 
 
-def log(text: str) -> None:
-    """One line of the notebook's log."""
-    sys.stdout.write(text + "\n")
+def log(line: str) -> None:
+    """Write one line to the log of the notebook."""
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def main(settings: dict[str, Any], source: str) -> int:
-    """Train as ``settings`` say, with the toolkit packed in ``source``; the exit code.
+    """Train, and write the manifest and the zipped run folder.
 
-    0 where anything is worth pulling: of a session that failed, Kaggle may keep no files.
+    Args:
+        settings: the fields of JobSpec, ``toolkit`` (its version) and ``source_sha256``.
+        source: the packed toolkit.
+
+    Returns:
+        The exit code: 0 if a member was finished, because Kaggle may delete the output of a
+        session that fails.
     """
-    begun = time.time()
-    place = Path(tempfile.mkdtemp(prefix="kd-"))
-    out = _folder("KD_KERNEL_OUTPUT", OUTPUT) or Path.cwd()
-    told: dict[str, Any] = {
-        "push_id": settings["push_id"],
-        "toolkit": settings["toolkit"],
-        "source_sha256": settings["source_sha256"],
-        "run": settings["run"],
-        "recipe": settings["recipe"],
+    start = time.time()
+    work = Path(tempfile.mkdtemp(prefix="kd-"))
+    output = _existing_folder("KD_KERNEL_OUTPUT", OUTPUT) or Path.cwd()
+    keys = ("push_id", "toolkit", "source_sha256", "run", "recipe")
+    manifest: dict[str, Any] = {
+        **{key: settings[key] for key in keys},
         "state": FAILED,
         "reason": "",
         "exit_code": None,
@@ -98,79 +99,78 @@ def main(settings: dict[str, Any], source: str) -> int:
         "log_tail": [],
     }
     try:
-        _train(settings, source, place, told, begun)
+        _train(settings, source, work, manifest, start)
     except SessionError as error:
-        told["reason"] = str(error)
+        manifest["reason"] = str(error)
     except BaseException as error:
         traceback.print_exc(file=sys.stdout)
-        told["reason"] = f"{type(error).__name__}: {error}"
+        manifest["reason"] = f"{type(error).__name__}: {error}"
     try:
-        told |= pack_run(place / "runs" / settings["run"], out, told["exit_code"] == 0)
+        run = work / "runs" / settings["run"]
+        manifest |= pack_run(run, output, succeeded=manifest["exit_code"] == 0)
     except OSError as error:
-        told |= {"state": FAILED, "reason": f"the run could not be packed: {error}"}
-    told |= {"versions": versions(), "seconds": round(time.time() - begun, 1)}
-    part = out / f"{MANIFEST}.part"
-    part.write_text(json.dumps(told, indent=1), encoding="utf-8")
-    part.replace(out / MANIFEST)
-    shutil.rmtree(place, ignore_errors=True)
-    short = {key: told[key] for key in ("push_id", "run", "state", "reason", "seconds")}
-    log(LOG_PREFIX + json.dumps(short))
-    return 1 if told["state"] == FAILED else 0
+        manifest |= {"state": FAILED, "reason": f"the run could not be packed: {error}"}
+    manifest |= {"versions": package_versions(), "seconds": round(time.time() - start, 1)}
+    part = output / f"{MANIFEST}.part"
+    part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    part.replace(output / MANIFEST)
+    shutil.rmtree(work, ignore_errors=True)
+    result = {key: manifest[key] for key in ("push_id", "run", "state", "reason", "seconds")}
+    log(LOG_PREFIX + json.dumps(result))
+    return 1 if manifest["state"] == FAILED else 0
 
 
 def _train(
-    settings: dict[str, Any], source: str, place: Path, told: dict[str, Any], begun: float
+    settings: dict[str, Any], source: str, work: Path, manifest: dict[str, Any], start: float
 ) -> None:
-    if sys.version_info[:2] < OLDEST_PYTHON:
+    """Run ``kd train`` in ``work``; fill in the manifest on the way."""
+    if sys.version_info[:2] < MIN_PYTHON:
+        raise SessionError(f"Python {platform.python_version()} is too old; 3.11 is needed")
+    unpack(source, settings["source_sha256"], work / "source")
+    manifest["gpus"] = gpu_names()
+    log(f"toolkit {settings['toolkit']}, run {settings['run']}, GPUs: {manifest['gpus'] or 'none'}")
+    if settings["gpu"] and not manifest["gpus"]:
         raise SessionError(
-            f"Python {platform.python_version()} is too old; 3.11 or newer is needed"
-        )
-    unpack(source, settings["source_sha256"], place / "source")
-    told["gpus"] = gpus()
-    log(f"toolkit {settings['toolkit']}, run {settings['run']}, GPUs: {told['gpus'] or 'none'}")
-    if settings["gpu"] and not told["gpus"]:
-        raise SessionError(
-            "Kaggle gave this session no GPU; verify your phone number and look at the weekly "
+            "Kaggle gave this session no GPU; verify your phone number and check the weekly "
             "quota at https://www.kaggle.com/settings, or push again with --no-gpu"
         )
-    data = find_data(_folder("KD_KERNEL_INPUT", INPUT) or Path(INPUT))
+    data = find_data(_existing_folder("KD_KERNEL_INPUT", INPUT) or Path(INPUT))
     log(f"data: {data}")
-    (place / "data").mkdir()
-    for name in FILES:  # the input is read-only, and parsed files are kept beside the CSVs
-        shutil.copyfile(data / name, place / "data" / name)
-        told["data"][name] = sha256(place / "data" / name)
-    old = ensure_packages(REQUIRED, OPTIONAL, internet=settings["internet"])
+    (work / "data").mkdir()
+    for name in FILES:  # copied, because the input is read-only and kd caches arrays beside it
+        shutil.copyfile(data / name, work / "data" / name)
+        manifest["data"][name] = sha256(work / "data" / name)
+    outdated = ensure_packages(REQUIRED, OPTIONAL, internet=settings["internet"])
 
     recipe = settings["recipe"]
     if settings["recipe_text"] is not None:
-        path = place / "recipe" / Path(recipe).name
+        path = work / "recipe" / Path(recipe).name
         path.parent.mkdir()
         path.write_text(settings["recipe_text"], encoding="utf-8")
         recipe = str(path)
-    folders = [word for name in ("data", "runs", "submissions")
-               for word in (f"--{name}-dir", str(place / name))]  # fmt: skip
-    words = ["train", "--recipe", recipe, "--name", settings["run"], *settings["options"]]
-    command = [sys.executable, "-u", "-m", "kaggle_digits", *words, *folders]
-    paths = [str(place / "source"), os.environ.get("PYTHONPATH", "")]
-    (place / "tmp").mkdir()
-    env = {**os.environ, "TMPDIR": str(place / "tmp")}
+    command = [sys.executable, "-u", "-m", "kaggle_digits", "train", "--recipe", recipe]
+    command += ["--name", settings["run"], *settings["options"]]
+    for name in ("data", "runs", "submissions"):
+        command += [f"--{name}-dir", str(work / name)]
+    (work / "tmp").mkdir()
+    paths = [str(work / "source"), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "TMPDIR": str(work / "tmp")}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    seconds = max(1.0, 3600 * settings["hours"] - (time.time() - begun))
-    told["exit_code"], stopped, tail = run_with_time_limit(command, env, place, seconds)
-    told["log_tail"] = tail
-    if stopped:
-        told["reason"] = stopped
-    elif told["exit_code"]:
-        told["reason"] = f"kd train ended with {told['exit_code']}: {tail[-1] if tail else ''}"
-        if old:
-            told["reason"] += f" (old in this image: {', '.join(old)}; push with --internet)"
+    seconds = max(1.0, 3600 * settings["hours"] - (time.time() - start))
+    code, stop_reason, tail = run_with_time_limit(command, env, work, seconds)
+    manifest |= {"exit_code": code, "log_tail": tail, "reason": stop_reason}
+    if code and not stop_reason:
+        manifest["reason"] = f"kd train ended with {code}: {tail[-1] if tail else ''}"
+        if outdated:
+            versions = ", ".join(outdated)
+            manifest["reason"] += f" (outdated in this image: {versions}; push with --internet)"
 
 
 def unpack(source: str, digest: str, folder: Path) -> None:
-    """Write the packed files below ``folder``.
+    """Write the files of the packed toolkit, base64 of xz of JSON {path: text}, to ``folder``.
 
     Raises:
-        Trouble: the text is not the one that was packed.
+        SessionError: the SHA-256 of ``source`` is not ``digest``.
     """
     packed = "".join(source.split())
     if hashlib.sha256(packed.encode()).hexdigest() != digest:
@@ -181,8 +181,8 @@ def unpack(source: str, digest: str, folder: Path) -> None:
         path.write_bytes(text.encode())
 
 
-def gpus() -> list[str]:
-    """The names of the GPUs, as nvidia-smi tells them."""
+def gpu_names() -> list[str]:
+    """Return the names of the GPUs, from nvidia-smi."""
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -192,21 +192,15 @@ def gpus() -> list[str]:
 
 
 def find_data(root: Path) -> Path:
-    """The folder below ``root`` that holds the competition's three files.
+    """Return the folder below ``root`` that holds the three files of the competition.
 
     Raises:
-        Trouble: there is none.
+        SessionError: there is none.
     """
-    folders = [root / place for place in PLACES]
-    depth = len(root.parts)
-    for folder, below, _ in os.walk(root, followlinks=True):
-        below.sort()
-        if len(Path(folder).parts) - depth >= DEEPEST:
-            below.clear()
-        folders.append(Path(folder))
-    for path in folders:
-        if all((path / name).is_file() for name in FILES):
-            return path
+    for depth in range(MAX_DEPTH + 1):
+        for path in sorted(root.glob("*/" * depth + FILES[0])):
+            if all((path.parent / name).is_file() for name in FILES):
+                return path.parent
     raise SessionError(
         f"{', '.join(FILES)} are not below {root}; accept the competition's rules at "
         "https://www.kaggle.com/competitions/digit-recognizer/rules and push again"
@@ -214,56 +208,56 @@ def find_data(root: Path) -> Path:
 
 
 def ensure_packages(
-    needed: Sequence[tuple[str, str, str]],
-    welcome: Sequence[tuple[str, str, str]],
+    required: Sequence[tuple[str, str, str]],
+    optional: Sequence[tuple[str, str, str]],
     *,
     internet: bool,
-    install: Callable[[str], str | None] | None = None,
+    install: Callable[[str], str] | None = None,
 ) -> list[str]:
-    """See to it that packages can be imported.
+    """Install packages that are missing or older than the oldest tested version.
 
     Args:
-        needed: package, module and oldest version of what a training cannot do without.
-        welcome: of what it can do without.
-        internet: whether what is missing may be installed.
-        install: takes a requirement, returns what went wrong; pip by default.
+        required: package, module and oldest tested version of each package that training needs.
+        optional: the same of packages that training can do without.
+        internet: whether packages may be installed.
+        install: installs a requirement and returns an error message, or ""; pip by default.
 
     Returns:
-        The packages that stay older than was ever tried.
+        The packages that are still older than that, with their versions.
 
     Raises:
-        Trouble: something needed is missing and cannot be had.
+        SessionError: a required package is missing and cannot be installed.
     """
-    left: list[str] = []
-    for package, module, oldest in (*needed, *welcome):
-        there = importlib.util.find_spec(module) is not None
-        old = there and is_older(installed(package), oldest)
-        if there and not old:
+    outdated: list[str] = []
+    for package, module, oldest in (*required, *optional):
+        found = importlib.util.find_spec(module) is not None
+        version = installed_version(package) if found else ""
+        old = found and is_older(version, oldest)
+        if found and not old:
             continue
         requirement = f"{package}>={oldest}"
-        wrong: str | None = "the internet is off"
         if old and package in NEVER_REPLACED:
-            wrong = "it is the image's own and not replaced"
+            problem = "Kaggle's own version is kept"
         elif internet:
             log(f"installing {requirement}")
-            wrong = (install or _pip)(requirement)
-        if wrong is None:
+            problem = (install or _pip_install)(requirement)
+        else:
+            problem = "the internet is off"
+        if not problem:
             continue
         if old:
-            left.append(f"{package} {installed(package)}")
-            log(f"{left[-1]} is older than {oldest} ({wrong}); going on")
-        elif (package, module, oldest) in welcome:
-            log(f"{package} is missing ({wrong}); training goes on without it")
+            outdated.append(f"{package} {version}")
+            log(f"{package} {version} is older than {oldest} ({problem}); continuing with it")
+        elif (package, module, oldest) in optional:
+            log(f"{package} is missing ({problem}); continuing without it")
         else:
-            raise SessionError(
-                f"the package {package} is missing ({wrong}); "
-                + ("push again" if internet else "push again with --internet")
-            )
-    return left
+            again = "push again" if internet else "push again with --internet"
+            raise SessionError(f"the package {package} is missing ({problem}); {again}")
+    return outdated
 
 
-def installed(package: str) -> str:
-    """The version of ``package``; empty where it does not say."""
+def installed_version(package: str) -> str:
+    """Return the version of ``package``; "" if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -271,40 +265,39 @@ def installed(package: str) -> str:
 
 
 def is_older(version: str, oldest: str) -> bool:
-    """Whether ``version`` comes before ``oldest``, by their leading numbers; unknown is not."""
+    """Compare the first three numbers of two versions; an unknown version is not older."""
     found, least = (tuple(map(int, re.findall(r"\d+", text)[:3])) for text in (version, oldest))
     return bool(found) and found < least
 
 
-def _pip(requirement: str) -> str | None:
+def _pip_install(requirement: str) -> str:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command.append(requirement)
     try:
         done = subprocess.run(
-            [*command, requirement],
-            capture_output=True,
-            text=True,
-            timeout=PIP_SECONDS,
-            check=False,
+            command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"pip: {error}"
     importlib.invalidate_caches()
-    lines = done.stderr.strip().splitlines()
-    return None if done.returncode == 0 else f"pip: {lines[-1] if lines else done.returncode}"
+    if done.returncode == 0:
+        return ""
+    return f"pip: {(done.stderr.strip().splitlines() or ['it failed'])[-1]}"
 
 
 def run_with_time_limit(
     command: Sequence[str], env: dict[str, str], folder: Path, seconds: float
 ) -> tuple[int, str, list[str]]:
-    """Run ``command`` in ``folder``, its words passed on to the log, for ``seconds`` at most.
+    """Run ``command`` in ``folder`` and copy its output to the log.
 
-    It is stopped as by Ctrl-C when its time is over or this process is told to end.
+    It receives SIGINT, as by Ctrl-C, after ``seconds`` or when this process receives SIGTERM or
+    SIGINT, and is killed if it has not ended GRACE_SECONDS later.
 
     Returns:
-        Its exit code, why it was stopped (empty if it was not), the last lines it said.
+        Its exit code; why it was stopped, or ""; its last lines.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so would whatever is started here
-        with contextlib.suppress(ValueError):  # not in the main thread
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a child would inherit it
+        with contextlib.suppress(ValueError):  # raised outside the main thread
             signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command,
@@ -317,29 +310,26 @@ def run_with_time_limit(
         errors="replace",
         start_new_session=True,
     )
-    stopped: list[str] = []
+    stop_reason = ""
 
-    def send(kind: int) -> None:
+    def send(number: int) -> None:
         with contextlib.suppress(OSError):
-            os.killpg(process.pid, kind)  # its workers, too
+            os.killpg(process.pid, number)  # its workers, too
 
-    def stop(why: str) -> None:
-        if not stopped:
-            stopped.append(why)
-            log(f"{why}: stopping; members that are finished are kept")
+    def stop(reason: str) -> None:
+        nonlocal stop_reason
+        if not stop_reason:
+            stop_reason = reason
+            log(f"{reason}: stopping; finished members are kept")
             send(signal.SIGINT)
-            hard = threading.Timer(GRACE_SECONDS, send, (signal.SIGKILL,))
-            hard.daemon = True
-            hard.start()
+            _start_timer(GRACE_SECONDS, send, signal.SIGKILL)
 
-    late = threading.Timer(seconds, stop, (f"{seconds / 3600:.2g} hours are over",))
-    late.daemon = True
-    late.start()
-    before = {}
-    for kind in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):  # not in the main thread
-            before[kind] = signal.signal(kind, lambda *_: stop("this session is told to end"))
-    tail: deque[str] = deque(maxlen=TAIL)
+    time_limit = _start_timer(seconds, stop, f"the limit of {seconds / 3600:.2g} hours is reached")
+    handlers = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError):  # raised outside the main thread
+            handlers[number] = signal.signal(number, lambda *_: stop("Kaggle ended this session"))
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
     assert process.stdout is not None
     try:
         for line in process.stdout:
@@ -348,53 +338,65 @@ def run_with_time_limit(
                 tail.append(line.strip()[:500])
         code = process.wait()
     finally:
-        late.cancel()
-        send(signal.SIGKILL)  # whatever a killed training left behind
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
-    return code, stopped[0] if stopped else "", list(tail)
+        time_limit.cancel()
+        send(signal.SIGKILL)  # processes that a killed training left behind
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return code, stop_reason, list(tail)
 
 
-def pack_run(run: Path, out: Path, ended_well: bool) -> dict[str, Any]:
-    """Zip the run folder into ``out`` if any of its members is finished.
+def _start_timer(seconds: float, function: Callable[[Any], None], argument: Any) -> threading.Timer:
+    timer = threading.Timer(seconds, function, (argument,))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def pack_run(run: Path, output: Path, *, succeeded: bool) -> dict[str, Any]:
+    """Zip the run folder into ``output`` if one of its members is finished.
 
     Returns:
-        For the manifest: state, members, members_done, archive (name, bytes, sha256) and files
-        (path in the run → bytes, sha256).
+        Entries of the manifest: state, members, members_done, archive (name, bytes, sha256) and
+        files (path in the run → bytes, sha256).
     """
-    done = len(list(run.glob("members/*/member.json")))
     config = run / "config.json"
     members = json.loads(config.read_bytes())["members"] if config.is_file() else None
+    done = len(list(run.glob("members/*/member.json")))
     found: dict[str, Any] = {"members": members, "members_done": done, "files": {}, "archive": None}
-    whole = ended_well and (run / "metrics.json").is_file()
     if not done or members is None:
         return {**found, "state": FAILED}
-    part = out / f"{ARCHIVE}.part"
+    part = output / f"{ARCHIVE}.part"
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(run.rglob("*")):
-            name = str(PurePosixPath(*path.relative_to(run).parts))
+            name = path.relative_to(run).as_posix()
             if path.is_file() and not any(word.startswith(".") for word in name.split("/")):
                 archive.write(path, name)
-                found["files"][name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
-    part.replace(out / ARCHIVE)
-    size = (out / ARCHIVE).stat().st_size
-    found["archive"] = {"name": ARCHIVE, "bytes": size, "sha256": sha256(out / ARCHIVE)}
-    return {**found, "state": FINISHED if whole else PARTIAL}
+                found["files"][name] = file_info(path)
+    part.replace(output / ARCHIVE)
+    found["archive"] = {"name": ARCHIVE, **file_info(output / ARCHIVE)}
+    finished = succeeded and (run / "metrics.json").is_file()
+    return {**found, "state": FINISHED if finished else PARTIAL}
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that a training uses."""
-    found = {package: installed(package) or "missing" for package, _, _ in (*REQUIRED, *OPTIONAL)}
-    return {"python": platform.python_version(), **found}
+def file_info(path: Path) -> dict[str, Any]:
+    """Return the size and the SHA-256 of a file."""
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of the bytes of ``path``."""
+    """Return the hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _folder(variable: str, usual: str) -> Path | None:
-    """The folder a variable names, else the usual one; None where that does not stand."""
-    path = Path(os.environ.get(variable) or usual)
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that training uses."""
+    names = [package for package, _, _ in (*REQUIRED, *OPTIONAL)]
+    versions = {name: installed_version(name) or "missing" for name in names}
+    return {"python": platform.python_version(), **versions}
+
+
+def _existing_folder(variable: str, default: str) -> Path | None:
+    """Return the folder that the environment variable names, or the default, if it exists."""
+    path = Path(os.environ.get(variable) or default)
     return path.resolve() if path.is_dir() else None

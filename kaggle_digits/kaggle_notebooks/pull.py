@@ -1,4 +1,4 @@
-"""kd remote pull: the run that a notebook left, brought into runs/."""
+"""kd remote pull: download the run that a notebook trained into runs/."""
 
 from __future__ import annotations
 
@@ -15,112 +15,126 @@ from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, RunError
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.kaggle_api.errors import one_line
-from kaggle_digits.kaggle_notebooks import output_archive, push_record
-from kaggle_digits.kaggle_notebooks.api import NotebookClient
-from kaggle_digits.kaggle_notebooks.entry_point import ARCHIVE, LOG_PREFIX, MANIFEST, PARTIAL
-from kaggle_digits.kaggle_notebooks.entry_point import FAILED as NOTHING
-from kaggle_digits.kaggle_notebooks.notebooks import COMPLETE, NotebookOutput
+from kaggle_digits.kaggle_notebooks import entry_point, output_archive, push_record
+from kaggle_digits.kaggle_notebooks.api import COMPLETE, NotebookClient, NotebookOutput
+from kaggle_digits.kaggle_notebooks.entry_point import ARCHIVE, LOG_PREFIX, MANIFEST
+from kaggle_digits.kaggle_notebooks.output_archive import Manifest
+from kaggle_digits.kaggle_notebooks.push_record import PushRecord
 from kaggle_digits.kaggle_notebooks.status import PushStatus, earlier_version_error, get_status
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import create_run
-from kaggle_digits.runs.submission_files import move_existing, submission_path, write_run_submission
+from kaggle_digits.runs.submission_files import (
+    require_absent,
+    submission_path,
+    write_run_submission,
+)
 
-MOST_MANIFEST_BYTES = 16 << 20
-TOLD_LINES = 5
+MAX_MANIFEST_BYTES = 16 << 20
+ERROR_LINES = 5  # of the log, in a message
 DOWNLOADS, UNPACKED = "downloads", "unpacked"
 
 
 @dataclass(frozen=True)
 class PullResult:
-    """A run that came back.
+    """A run that was trained on Kaggle.
 
     Attributes:
         run: its folder.
-        submission: its submission, or None where the data here are not those it was trained on.
-        why_not: why there is none.
-        manifest: what the script said.
+        submission: its submission, or None.
+        no_submission_reason: why there is none: other data here, or members missing.
+        manifest: the result of the session.
     """
 
     run: Run
     submission: Path | None
-    why_not: str
-    manifest: output_archive.Manifest
+    no_submission_reason: str
+    manifest: Manifest
 
 
-class FailedSession(Exception):  # noqa: N818 (a state: callers explain it)
-    """The session left no run: why, and its last lines."""
+class SessionFailedError(KaggleError):
+    """The session trained nothing; the message has the reason and the last lines of its log."""
 
-    def __init__(self, reason: str, lines: Sequence[str]) -> None:
-        super().__init__(reason)
-        self.reason, self.lines = reason, lines
+    def __init__(self, push: PushRecord, reason: str, lines: Sequence[str]) -> None:
+        self.reason = one_line(reason) or "no reason given"
+        tail = " | ".join(one_line(line) for line in lines[-ERROR_LINES:])
+        last_lines = f"; its last lines: {tail}" if tail else ""
+        super().__init__(
+            f"the notebook {push.ref} failed: {self.reason}{last_lines}; see {push.url}"
+        )
 
 
 def pull(
-    push: push_record.PushRecord,
-    kernels: NotebookClient,
+    push: PushRecord,
+    client: NotebookClient,
     *,
     runs_dir: Path,
     submissions_dir: Path,
     data_dir: Path,
 ) -> PullResult:
-    """Fetch what the notebook left, look at all of it, make a run folder of it.
+    """Download the output of a notebook, validate it, and move it into ``runs_dir``.
 
-    A pull that is killed leaves no run; the next one goes on with what was downloaded.
+    A pull that is killed leaves no partial run; the next one resumes the download.
 
     Returns:
-        The run: finished, or with some members only (``manifest.state`` partial), for
-        ``kd train --resume`` to finish.
+        The run: finished, or with some of its members (``manifest.state`` partial), which
+        ``kd train --resume`` finishes.
 
     Raises:
-        KaggleError: it is not ended, it failed (with its last words), or what came is not sound.
-        RunError, SubmissionError: the name is taken here.
+        KaggleError: the session has not ended or failed, or its output is not valid.
+        RunError, SubmissionError: a run or submission of that name exists.
     """
-    name = push.run
-    with push_record.lock(runs_dir, name) as folder:
-        standing_run = _standing_run(push, runs_dir)
-        if standing_run is None:
-            move_existing(submission_path(submissions_dir, name), force=False)
-        now = get_status(push, kernels)
-        if now.stale:
+    submission = submission_path(submissions_dir, push.run)
+    with push_record.lock(runs_dir, push.run) as folder:
+        run = _run_of_interrupted_pull(push, runs_dir)
+        if run is None:
+            require_absent(submission, force=False)
+        status = get_status(push, client)
+        if status.stale:
             raise earlier_version_error(push)
-        if not now.ended:
+        if not status.ended:
             raise KaggleError(
-                f"{push.ref} is {now.state}; wait for it: kd remote status {name} --wait"
+                f"{push.ref} is {status.state}; wait for it: kd remote status {push.run} --wait"
             )
         downloads = folder / DOWNLOADS
         with wrap_os_errors(downloads):
             downloads.mkdir(exist_ok=True)
-        output = kernels.output(push.ref)
+        output = client.output(push.ref)
         try:
-            manifest = _manifest(push, now, kernels, output, downloads)
-        except FailedSession as error:
-            raise _failed(push, runs_dir, error) from None
-        assert manifest.archive is not None
-        size, _ = manifest.archive
-        if ARCHIVE not in output.files or size > output_archive.MOST_BYTES:
-            raise KaggleError(f"{push.ref} left no {ARCHIVE} that fits; look at {push.url}")
-        if standing_run is None:
-            address = output.files[ARCHIVE]
-            archive = kernels.download(ARCHIVE, address, downloads, most=size, size=size)
-        if standing_run is None:
-            run, dataset, why_not = _place(push, manifest, archive, runs_dir, data_dir)
-        else:
-            run, (dataset, why_not) = standing_run, _same_data(standing_run, data_dir)
+            manifest = _download_manifest(push, status, client, output, downloads)
+        except SessionFailedError as error:
+            push_record.write(
+                runs_dir, replace(push, state=push_record.FAILED, reason=error.reason)
+            )
+            raise
+        size = manifest.archive.bytes if manifest.archive else 0
+        if ARCHIVE not in output.files or size > output_archive.MAX_BYTES:
+            raise KaggleError(f"{push.ref} left no {ARCHIVE} of a valid size; look at {push.url}")
+        dataset, reason = _load(data_dir)
+        if run is None:
+            url = output.files[ARCHIVE]
+            archive = client.download(ARCHIVE, url, downloads, max_size=size, size=size)
+            run = _install(push, manifest, archive, runs_dir, dataset)
+        if dataset is not None and not _is_trained_on(run, dataset):
+            dataset = None
+            reason = (
+                f"it was trained on other data than those in {data_dir}; give their folder with "
+                f"--data-dir: kd predict {run.name}"
+            )
         written = None
-        if manifest.state == PARTIAL:
-            why_not = "some members are not trained yet"
+        if manifest.state == entry_point.PARTIAL:
+            reason = "some members are not trained yet"
         elif dataset is not None:
-            written = write_run_submission(run, dataset, submission_path(submissions_dir, name))
+            written = write_run_submission(run, dataset, submission)
         push_record.write(runs_dir, replace(push, state=push_record.PULLED, reason=manifest.reason))
         shutil.rmtree(downloads, ignore_errors=True)
-    return PullResult(run, written, why_not, manifest)
+    return PullResult(run, written, reason, manifest)
 
 
-def _standing_run(push: push_record.PushRecord, runs_dir: Path) -> Run | None:
-    """The run, where a pull of this very push was killed after it stood and before all was done.
+def _run_of_interrupted_pull(push: PushRecord, runs_dir: Path) -> Run | None:
+    """Return the run if an earlier pull of this push was killed after it had moved the run here.
 
     Raises:
-        RunError: another run of that name stands.
+        RunError: another run of that name exists.
     """
     folder = runs_dir / push.run
     if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
@@ -132,122 +146,117 @@ def _standing_run(push: push_record.PushRecord, runs_dir: Path) -> Run | None:
     raise RunError(f"run {push.run} already exists in {runs_dir}; rename it, then pull again")
 
 
-def _manifest(
-    push: push_record.PushRecord,
-    now: PushStatus,
-    kernels: NotebookClient,
+def _download_manifest(
+    push: PushRecord,
+    status: PushStatus,
+    client: NotebookClient,
     output: NotebookOutput,
     folder: Path,
-) -> output_archive.Manifest:
-    """The manifest of this push; an earlier version's says to wait, and none is a failure."""
-    told, lines = _told(output.log)
-    if told.get("push_id") == push.push_id and told.get("state") == NOTHING:
-        raise FailedSession(str(told.get("reason", "")) or now.failure, lines)
+) -> Manifest:
+    """Return the manifest of this push, whose session trained at least one member.
+
+    Raises:
+        SessionFailedError: the session failed.
+        KaggleError: the output is still that of an earlier version, or damaged.
+    """
+    result, lines = _parse_log(output.log)
+    result_id = result.get("push_id", push.push_id)
+    if result_id == push.push_id and result.get("state") == entry_point.FAILED:
+        reason = str(result.get("reason", "")) or status.failure
+        raise SessionFailedError(push, reason, lines)
+    default = status.failure or f"its session is {status.state}"
     if MANIFEST not in output.files:
-        if told.get("push_id", push.push_id) != push.push_id:
+        if result_id != push.push_id:
             raise earlier_version_error(push)
-        nothing = "it left no output of kd; is it another notebook of that name?"
-        raise FailedSession(
-            now.failure or (nothing if now.state == COMPLETE else f"it was {now.state}"), lines
-        )
-    path = kernels.download(MANIFEST, output.files[MANIFEST], folder, most=MOST_MANIFEST_BYTES)
+        if status.state == COMPLETE and not status.failure:
+            default = "it left no output of kd; is it another notebook of that name?"
+        raise SessionFailedError(push, default, lines)
+    url = output.files[MANIFEST]
+    path = client.download(MANIFEST, url, folder, max_size=MAX_MANIFEST_BYTES)
     try:
-        manifest = output_archive.read_manifest(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise KaggleError(
-            "the notebook's manifest is damaged; run it again: kd remote pull; where it stays so, "
-            "push it again"
-        ) from error
+        manifest = output_archive.read_manifest(path.read_bytes())
     finally:
         path.unlink()
-    if manifest.push_id == push.push_id and manifest.run == push.run:
+    if (manifest.push_id, manifest.run) == (push.push_id, push.run):
         if manifest.archive is None:
-            raise FailedSession(manifest.reason or now.failure, manifest.log_tail)
+            reason = manifest.reason or status.failure
+            raise SessionFailedError(push, reason, manifest.log_tail)
         return manifest
-    cut_off = now.state != COMPLETE and push.version is not None
-    if cut_off and kernels.version(push.ref) == push.version:  # the files are an earlier one's
-        raise FailedSession(now.failure or f"it was {now.state}", lines)
+    # If the session failed, its version is the current one, yet the files are an earlier one's.
+    failed = status.state != COMPLETE and push.version is not None
+    if failed and client.version(push.ref) == push.version:
+        raise SessionFailedError(push, default, lines)
     raise earlier_version_error(push)
 
 
-def _place(
-    push: push_record.PushRecord,
-    manifest: output_archive.Manifest,
-    archive: Path,
-    runs_dir: Path,
-    data_dir: Path,
-) -> tuple[Run, Dataset | None, str]:
-    """Unpack beside, look, and put into place by one renaming."""
-    beside = push_record.record_dir(runs_dir, push.run) / UNPACKED
-    shutil.rmtree(beside, ignore_errors=True)
-    found = Run(beside / push.run)
+def _parse_log(log: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the result that entry_point logged, or {}, and the other lines of the log.
+
+    Kaggle's log is a JSON list of {stream_name, time, data}, sometimes truncated.
+    """
+    try:
+        text = "".join(str(entry["data"]) for entry in json.loads(log) if isinstance(entry, dict))
+    except (ValueError, KeyError, TypeError):
+        text = log
+    result: dict[str, Any] = {}
+    lines = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if not line.startswith(LOG_PREFIX):
+            lines.append(line)
+            continue
+        with suppress(ValueError):
+            parsed = json.loads(line.removeprefix(LOG_PREFIX))
+            result = parsed if isinstance(parsed, dict) else result
+    return result, lines
+
+
+def _install(
+    push: PushRecord, manifest: Manifest, archive: Path, runs_dir: Path, dataset: Dataset | None
+) -> Run:
+    """Unpack and validate the run beside ``runs_dir``'s runs, then rename it into place."""
+    staging = push_record.record_dir(runs_dir, push.run) / UNPACKED
+    shutil.rmtree(staging, ignore_errors=True)
+    run = Run(staging / push.run)
     try:
         try:
-            output_archive.unpack(archive, manifest, found.path)
-            output_archive.verify(found, manifest)
+            output_archive.unpack(archive, manifest, run.path)
+            output_archive.verify(run, manifest)
         except KaggleError:
-            archive.unlink(missing_ok=True)  # not worth keeping: the next pull begins anew
+            archive.unlink(missing_ok=True)  # the next pull downloads it again
             raise
-        dataset, why_not = _same_data(found, data_dir)
-        config = found.config()
-        if dataset is not None:  # the same bytes, of which more is known here
+        config = run.config()
+        if dataset is not None and _is_trained_on(
+            run, dataset
+        ):  # the same files, whose source is known here
             config["data"]["source"] = dataset.source.source
         config["remote"] = {
             "ref": push.ref,
             "version": push.version,
             "push_id": push.push_id,
             "accelerator": push.accelerator,
-            **manifest.about,
+            **manifest.environment,
         }
-        found.write_config(config)
+        run.write_config(config)
         with create_run(runs_dir, push.run, "") as empty, wrap_os_errors(empty.path):
-            # The name is held while the empty folder makes room for the whole one.
-            empty.path.rename(beside / f"empty-{uuid.uuid4().hex[:8]}")
-            found.path.rename(runs_dir / push.run)
+            # create_run holds the name while its empty folder is replaced.
+            empty.path.rename(staging / f"empty-{uuid.uuid4().hex[:8]}")
+            run.path.rename(runs_dir / push.run)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return Run(runs_dir / push.run), dataset, why_not
+        shutil.rmtree(staging, ignore_errors=True)
+    return Run(runs_dir / push.run)
 
 
-def _same_data(run: Run, data_dir: Path) -> tuple[Dataset | None, str]:
-    """The data here if ``run`` was trained on them; else why not."""
+def _load(data_dir: Path) -> tuple[Dataset | None, str]:
+    """Return the data in ``data_dir``, or None and the reason."""
     try:
-        dataset = load(data_dir)
-        run.check_data(dataset)
+        return load(data_dir), ""
     except DataError as error:
         return None, str(error)
-    except RunError:
-        return None, (
-            f"it was trained on other data than {data_dir} holds; give theirs by --data-dir: "
-            f"kd predict {run.name}"
-        )
-    return dataset, ""
 
 
-def _failed(push: push_record.PushRecord, runs_dir: Path, failure: FailedSession) -> KaggleError:
-    reason = one_line(failure.reason) or "no reason given"
-    push_record.write(runs_dir, replace(push, state=push_record.FAILED, reason=reason))
-    tail = " | ".join(one_line(line) for line in failure.lines[-TOLD_LINES:])
-    said = f"; its last lines: {tail}" if tail else ""
-    return KaggleError(f"the notebook {push.ref} failed: {reason}{said}; see {push.url}")
-
-
-def _told(log: str) -> tuple[dict[str, Any], list[str]]:
-    """What the script said of its end in the log, and the log's lines.
-
-    Kaggle keeps a log as a JSON list of {stream_name, time, data}, sometimes cut off.
-    """
+def _is_trained_on(run: Run, dataset: Dataset) -> bool:
     try:
-        text = "".join(str(one["data"]) for one in json.loads(log) if isinstance(one, dict))
-    except (ValueError, KeyError, TypeError):
-        text = log
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told: dict[str, Any] = {}
-    for line in lines:
-        if line.startswith(LOG_PREFIX):
-            try:
-                found = json.loads(line.removeprefix(LOG_PREFIX))
-            except ValueError:
-                continue
-            told = found if isinstance(found, dict) else told
-    return told, [line for line in lines if not line.startswith(LOG_PREFIX)]
+        run.check_data(dataset)
+    except RunError:
+        return False
+    return True

@@ -1,10 +1,11 @@
-"""kd remote push: a recipe becomes a private notebook at Kaggle, and a record of it here."""
+"""kd remote push: save a private notebook on Kaggle that trains a recipe, and record it here."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,32 +16,32 @@ from kaggle_digits.data.splits import Split
 from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
-from kaggle_digits.kaggle_notebooks.notebooks import Notebook
-from kaggle_digits.kaggle_notebooks.script import JobSpec, Script, make_script
+from kaggle_digits.kaggle_notebooks.push_record import PushRecord
+from kaggle_digits.kaggle_notebooks.script import JobSpec, make_script, pack_source
 from kaggle_digits.runs.store import check_name
 from kaggle_digits.runs.submission_files import submission_path
 from kaggle_digits.training.recipe import EnsembleRecipe
 from kaggle_digits.training.recipes import RECIPES, find_recipe
 
-T4 = "NvidiaTeslaT4"  # one session has two of them
-# Kaggle ends a session after 12 hours, of some kinds after 9, and keeps nothing of it then.
-HOURS, MOST_HOURS, SPARE_SECONDS = 8.5, 12.0, 1800
+T4 = "NvidiaTeslaT4"  # a session with two T4 GPUs
+# Kaggle ends a session after 12 hours, some after 9, and then keeps none of its output.
+DEFAULT_HOURS, MAX_HOURS, PACKING_SECONDS = 8.5, 12.0, 1800
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-SHORTEST, LONGEST = 5, 50  # of a title at Kaggle
+MIN_SLUG, MAX_SLUG = 5, 50  # Kaggle's limits for a title
 
 
 @dataclass(frozen=True)
 class PushRequest:
-    """What to train on Kaggle, as the user says it; None leaves it to the recipe and kd train.
+    """What to train on Kaggle; None means the default of the recipe or of ``kd train``.
 
     Attributes:
-        recipe: a name or a recipe file.
-        name: of the run.
+        recipe: name of a recipe, or path of a recipe file.
+        name: name of the run.
         folds, seed, epochs, repeats: as for ``kd train``.
-        accelerator: Kaggle's name of the machine, or None for a session without.
+        accelerator: Kaggle's name of the machine; None for a session without a GPU.
         internet: whether packages that Kaggle's image lacks may be installed.
-        hours: after which the training stops, and members that are finished are kept.
-        slug: of the notebook; ``kd-RUN`` by default.
+        hours: time limit, after which finished members are kept.
+        slug: name of the notebook; default kd-RUN.
     """
 
     recipe: str
@@ -51,192 +52,181 @@ class PushRequest:
     repeats: int | None = None
     accelerator: str | None = T4
     internet: bool = True
-    hours: float = HOURS
+    hours: float = DEFAULT_HOURS
     slug: str | None = None
 
 
 @dataclass(frozen=True)
 class PreparedPush:
-    """A script that can be pushed: checked, nothing sent."""
+    """A validated push: the job, its script, and the slug and accelerator of the notebook."""
 
-    order: JobSpec
-    script: Script
+    spec: JobSpec
+    script: str
     slug: str
     accelerator: str | None
 
+    @property
+    def script_bytes(self) -> int:
+        """Size of the script in UTF-8."""
+        return len(self.script.encode())
 
-def prepare(wish: PushRequest, *, runs_dir: Path, submissions_dir: Path) -> PreparedPush:
-    """Check all that can be checked here, and make the script.
+
+def prepare(request: PushRequest, *, runs_dir: Path, submissions_dir: Path) -> PreparedPush:
+    """Validate a push and make its script, without calling Kaggle.
 
     Raises:
-        UsageError: the recipe, a setting or a name can never work.
-        RunError: the run's name is taken.
-        KaggleError: the script is longer than Kaggle takes.
+        UsageError: the recipe, a setting or a name is not valid.
+        RunError: a run or submission of that name exists.
+        KaggleError: the script is longer than Kaggle accepts.
     """
-    recipe = find_recipe(wish.recipe).with_changes(epochs=wish.epochs)
-    own = [design.model for design in recipe.recipes if ":" in design.model]
-    if own:
+    recipe = find_recipe(request.recipe).with_changes(epochs=request.epochs)
+    own_models = [design.model for design in recipe.recipes if ":" in design.model]
+    if own_models:
         raise UsageError(
-            f"model {own[0]} is code of your own, which does not travel to Kaggle; choose a "
+            f"model {own_models[0]} is code of your own, which is not sent to Kaggle; choose a "
             "recipe of this toolkit's models: kd recipes"
         )
-    folds = wish.folds
+    folds = request.folds
     if folds is None and isinstance(recipe, EnsembleRecipe):
         folds = recipe.folds
-    given = {"folds": folds, "seed": wish.seed, "repeats": wish.repeats}
-    Split(
+    split = {"folds": folds, "seed": request.seed, "repeats": request.repeats}
+    Split(  # raises UsageError
         kind="holdout" if folds is None else "folds",
-        **{key: value for key, value in given.items() if value is not None},
+        **{name: value for name, value in split.items() if value is not None},
     )
-    if not 0 < wish.hours <= MOST_HOURS:
-        raise UsageError(f"--hours {wish.hours:g} is not between 0 and {MOST_HOURS:g}")
-    run = _free_name(wish.name, recipe.name, runs_dir, submissions_dir)
-    slug = _slug(wish.slug, run)
-    text = None
-    path = Path(wish.recipe)
-    if wish.recipe not in RECIPES:
-        text = path.read_text(encoding="utf-8")
-    options = {"epochs": wish.epochs, "folds": wish.folds}
-    options |= {"seed": wish.seed, "repeats": wish.repeats}
-    order = JobSpec(
+    if not 0 < request.hours <= MAX_HOURS:
+        raise UsageError(f"--hours {request.hours:g} is not between 0 and {MAX_HOURS:g}")
+    run = _run_name(request.name, recipe.name, runs_dir, submissions_dir)
+    options: list[str] = []
+    for name in ("epochs", "folds", "seed", "repeats"):
+        if (value := getattr(request, name)) is not None:
+            options += [f"--{name}", str(value)]
+    is_file = request.recipe not in RECIPES
+    path = Path(request.recipe)
+    spec = JobSpec(
         push_id=secrets.token_hex(8),
         run=run,
-        recipe=wish.recipe if text is None else path.name,
-        recipe_text=text,
-        options=tuple(
-            word
-            for name, value in options.items()
-            if value is not None
-            for word in (f"--{name}", str(value))
-        ),
-        gpu=wish.accelerator is not None,
-        internet=wish.internet,
-        hours=wish.hours,
+        recipe=path.name if is_file else request.recipe,
+        recipe_text=path.read_text(encoding="utf-8") if is_file else None,
+        options=tuple(options),
+        gpu=request.accelerator is not None,
+        internet=request.internet,
+        hours=request.hours,
     )
-    return PreparedPush(order, make_script(order), slug, wish.accelerator)
+    slug = _check_slug(request.slug or _default_slug(run))
+    return PreparedPush(spec, make_script(spec), slug, request.accelerator)
 
 
 def push(
-    ready: PreparedPush, *, kernels: NotebookClient, runs_dir: Path, force: bool = False
-) -> push_record.PushRecord:
-    """Save the notebook at Kaggle, where it starts at once, and record it.
+    prepared: PreparedPush, *, client: NotebookClient, runs_dir: Path, force: bool = False
+) -> PushRecord:
+    """Save the notebook on Kaggle, which starts it at once, and record it.
 
     Args:
-        ready: from ``prepare``.
-        kernels: Kaggle's notebooks.
-        runs_dir: where the record is kept.
-        force: push though an earlier push of this run was not pulled.
+        prepared: from ``prepare``.
+        client: Kaggle's notebooks.
+        runs_dir: folder of the record.
+        force: push even if an earlier push of this run was not pulled.
 
     Raises:
-        RunError: the run was pushed and not pulled, or the notebook is another run's.
-        KaggleError: Kaggle did not take it, or it is not known whether it did; then the record
-            stays, and ``kd remote status`` looks.
+        RunError: the run was pushed and not pulled, or the notebook belongs to another run.
+        KaggleError: Kaggle rejected it, or it is unknown whether it was saved; then the record
+            stays, so that ``kd remote status`` can look.
     """
-    order = ready.order
-    with push_record.lock(runs_dir, order.run):
-        earlier = push_record.read(runs_dir, order.run)
+    spec = prepared.spec
+    with push_record.lock(runs_dir, spec.run):
+        earlier = push_record.read(runs_dir, spec.run)
         if earlier is not None and earlier.open and not force:
             raise RunError(
-                f"run {order.run} was pushed on {earlier.pushed[:10]} and not pulled yet; kd "
-                f"remote pull {order.run}, or another --name, or --force to train it anew"
+                f"run {spec.run} was pushed on {earlier.pushed[:10]} and not pulled yet; kd "
+                f"remote pull {spec.run}, or another --name, or --force to train it again"
             )
-        ref = f"{kernels.username()}/{ready.slug}"
-        _refuse_anothers(runs_dir, order.run, ref)
-        sending = push_record.PushRecord(
-            run=order.run,
-            push_id=order.push_id,
+        ref = f"{client.username()}/{prepared.slug}"
+        for other in push_record.read_all(runs_dir):
+            if other.ref == ref and other.run != spec.run and other.open:
+                raise RunError(
+                    f"the notebook {ref} trains run {other.run}, which was not pulled yet; pull "
+                    "it, or name another notebook with --slug"
+                )
+        record = PushRecord(
+            run=spec.run,
+            push_id=spec.push_id,
             ref=ref,
             url=f"https://www.kaggle.com/code/{ref}",
             version=None,
-            recipe=order.recipe,
-            options=order.options,
-            accelerator=ready.accelerator,
-            internet=order.internet,
-            hours=order.hours,
+            recipe=spec.recipe,
+            options=spec.options,
+            accelerator=prepared.accelerator,
+            internet=spec.internet,
+            hours=spec.hours,
             toolkit=__version__,
-            source_sha256=ready.script.source_sha256,
-            script_bytes=ready.script.bytes,
+            source_sha256=pack_source()[1],
+            script_bytes=prepared.script_bytes,
             pushed=datetime.now().astimezone().isoformat(timespec="seconds"),
             state=push_record.SENDING,
         )
-        push_record.write(runs_dir, sending)
+        push_record.write(runs_dir, record)
         try:
-            saved = kernels.save(_notebook(ready, ref))
+            saved = client.save(
+                ref,
+                prepared.script,
+                accelerator=prepared.accelerator,
+                internet=spec.internet,
+                timeout_seconds=int(min(3600 * spec.hours + PACKING_SECONDS, 3600 * MAX_HOURS)),
+            )
         except KaggleApiError as error:
-            if error.not_applied:
-                _put_back(runs_dir, order.run, earlier)
-                raise
-            raise KaggleError(
-                f"it is not known whether {ref} was pushed ({str(error).split(';', 1)[0]}); look "
-                f"with: kd remote status {order.run}"
-            ) from error
-        done = replace(
-            sending,
+            if not error.not_applied:
+                raise KaggleError(
+                    f"it is not known whether {ref} was pushed ({str(error).split(';', 1)[0]}); "
+                    f"look with: kd remote status {spec.run}"
+                ) from error
+            with suppress(OSError, StorageError):  # the error of Kaggle matters more
+                if earlier is None:
+                    push_record.delete(runs_dir, spec.run)
+                else:
+                    push_record.write(runs_dir, earlier)
+            raise
+        record = replace(
+            record,
             ref=saved.ref,
-            url=saved.url or sending.url,
+            url=saved.url or record.url,
             version=saved.version,
             state=push_record.PUSHED,
         )
-        push_record.write(runs_dir, done)
-    return done
+        push_record.write(runs_dir, record)
+    return record
 
 
-def _notebook(ready: PreparedPush, ref: str) -> Notebook:
-    owner, slug = ref.split("/")
-    return Notebook(
-        owner=owner,
-        slug=slug,
-        text=ready.script.text,
-        accelerator=ready.accelerator,
-        internet=ready.order.internet,
-        seconds=int(min(3600 * ready.order.hours + SPARE_SECONDS, 3600 * MOST_HOURS)),
+def _run_name(name: str | None, prefix: str, runs_dir: Path, submissions_dir: Path) -> str:
+    """Return ``name``, or the first free one of ``prefix``-1, -2, …"""
+
+    def existing(candidate: str) -> Path | None:
+        paths = (runs_dir / candidate, submission_path(submissions_dir, candidate))
+        return next((path for path in paths if path.exists()), None)
+
+    if name is not None:
+        path = existing(check_name(name))
+        if path is not None:
+            raise RunError(f"{path} already exists; choose another --name")
+        return name
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:40] or "run"
+    candidates = (f"{stem}-{number}" for number in itertools.count(1))
+    return next(
+        candidate
+        for candidate in candidates
+        if not existing(candidate) and push_record.read(runs_dir, candidate) is None
     )
 
 
-def _free_name(name: str | None, stem: str, runs_dir: Path, submissions_dir: Path) -> str:
-    def taken(candidate: str) -> Path | None:
-        places = (runs_dir / candidate, submission_path(submissions_dir, candidate))
-        return next((place for place in places if place.exists()), None)
-
-    if name is None:
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:40] or "run"
-        return next(
-            free
-            for number in itertools.count(1)
-            if not taken(free := f"{stem}-{number}") and push_record.read(runs_dir, free) is None
-        )
-    place = taken(check_name(name))
-    if place is not None:
-        raise RunError(f"{place} already exists; choose another --name")
-    return name
+def _default_slug(run: str) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
+    return f"kd-{words}" if len(words) >= 2 else f"kd-run-{words}"
 
 
-def _slug(slug: str | None, run: str) -> str:
-    if slug is None:
-        words = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
-        slug = f"kd-{words}" if len(words) >= 2 else f"kd-run-{words}"
-    if not (SLUG.fullmatch(slug) and SHORTEST <= len(slug) <= LONGEST):
+def _check_slug(slug: str) -> str:
+    if not (SLUG.fullmatch(slug) and MIN_SLUG <= len(slug) <= MAX_SLUG):
         raise UsageError(
-            f"{slug!r} cannot name a notebook: {SHORTEST} to {LONGEST} small letters, digits and "
-            "single - between them; give one by --slug"
+            f"{slug!r} cannot name a notebook: {MIN_SLUG} to {MAX_SLUG} lower-case letters, digits "
+            "and single - between them; name it with --slug"
         )
     return slug
-
-
-def _refuse_anothers(runs_dir: Path, run: str, ref: str) -> None:
-    for other in push_record.read_all(runs_dir):
-        if other.ref == ref and other.run != run and other.open:
-            raise RunError(
-                f"the notebook {ref} trains run {other.run}, which was not pulled yet; pull it, "
-                "or name another notebook by --slug"
-            )
-
-
-def _put_back(runs_dir: Path, run: str, earlier: push_record.PushRecord | None) -> None:
-    try:
-        if earlier is None:
-            push_record.delete(runs_dir, run)
-        else:
-            push_record.write(runs_dir, earlier)
-    except (OSError, StorageError):
-        pass  # what Kaggle said matters more

@@ -1,8 +1,7 @@
-"""What was pushed to Kaggle: runs/.remote/NAME/push.json, one a run; no credential is in it."""
+"""The record of a push, runs/.remote/NAME/push.json: one for each run, without any credential."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,8 +13,8 @@ from kaggle_digits.core.atomic_io import wrap_os_errors, write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.runs.store import check_name
 
+# One level deeper than RUNS_DIR/*/config.json, so that it is never taken for a run.
 FOLDER, FILE = ".remote", "push.json"
-# Of a push: under way or its answer lost; at Kaggle; pulled; its session failed.
 SENDING, PUSHED, PULLED, FAILED = "sending", "pushed", "pulled", "failed"
 
 
@@ -25,20 +24,20 @@ class PushRecord:
 
     Attributes:
         run: name of the run that it trains.
-        push_id: told to the script; comes back in its manifest.
+        push_id: sent with the script and repeated in its manifest.
         ref: ``owner/slug`` of the notebook.
-        url: its page.
-        version: of the notebook, or None where Kaggle did not say.
-        recipe: a name, or a recipe file's.
-        options: further words for ``kd train``.
-        accelerator: Kaggle's name of the machine, or None for none.
-        internet: whether the notebook may reach the network.
-        hours: after which it stops by itself.
+        url: address of its page.
+        version: version number of the notebook; None if Kaggle did not tell.
+        recipe: name of the recipe or of the recipe file.
+        options: further arguments of ``kd train``.
+        accelerator: Kaggle's name of the machine; None for one without a GPU.
+        internet: whether the notebook may use the network.
+        hours: time limit of the training.
         toolkit: version of this package.
-        source_sha256: of the packed source.
-        script_bytes: of the script.
-        pushed: when, ISO 8601 with time zone.
-        state: sending, pushed, pulled or failed.
+        source_sha256: SHA-256 of the packed toolkit.
+        script_bytes: size of the script.
+        pushed: time of the push, ISO 8601 with time zone.
+        state: sending (until Kaggle has confirmed the push), pushed, pulled or failed.
         reason: why it failed.
     """
 
@@ -61,41 +60,39 @@ class PushRecord:
 
     @property
     def open(self) -> bool:
-        """Whether its run may still be pulled."""
+        """Whether the run may still be pulled."""
         return self.state in (SENDING, PUSHED)
 
 
 def record_dir(runs_dir: Path, run: str) -> Path:
-    """Where all about a push is kept.
-
-    Deeper than ``runs_dir``/*/config.json, so that nothing in it is taken for a run.
-    """
+    """Return the folder of the record and the downloads of ``run``."""
     return runs_dir / FOLDER / check_name(run)
 
 
-def write(runs_dir: Path, push: PushRecord) -> None:
-    """Keep ``push``, whole, in the place of an earlier one of that run."""
-    write_json(record_dir(runs_dir, push.run) / FILE, asdict(push))
+def write(runs_dir: Path, record: PushRecord) -> None:
+    """Write ``record``, in place of an earlier one of the same run."""
+    write_json(record_dir(runs_dir, record.run) / FILE, asdict(record))
 
 
 def delete(runs_dir: Path, run: str) -> None:
-    """Keep nothing of a push that never arrived."""
+    """Delete the record of ``run``, if it exists."""
     (record_dir(runs_dir, run) / FILE).unlink(missing_ok=True)
 
 
 def read(runs_dir: Path, run: str) -> PushRecord | None:
-    """The push of ``run``; None where there is none.
+    """Return the record of ``run``, or None.
 
     Raises:
-        RunError: its record is damaged.
+        RunError: it is damaged.
     """
+    from pydantic import TypeAdapter
+
     path = record_dir(runs_dir, run) / FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return PushRecord(**{**content, "options": tuple(content["options"])})
+        return TypeAdapter(PushRecord).validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path} is damaged; delete {path.parent} and look for the notebook at "
             "https://www.kaggle.com/code"
@@ -103,41 +100,36 @@ def read(runs_dir: Path, run: str) -> PushRecord | None:
 
 
 def read_all(runs_dir: Path) -> list[PushRecord]:
-    """Every push, newest first."""
+    """Return all records, the newest first."""
     names = [path.parent.name for path in runs_dir.glob(f"{FOLDER}/*/{FILE}")]
-    pushes = [push for name in names if (push := read(runs_dir, name)) is not None]
-    return sorted(pushes, key=lambda push: push.pushed, reverse=True)
+    records = [record for name in names if (record := read(runs_dir, name)) is not None]
+    return sorted(records, key=lambda record: record.pushed, reverse=True)
 
 
 def find(runs_dir: Path, run: str | None) -> PushRecord:
-    """The push of ``run``; None means the newest one that was not pulled yet.
+    """Return the record of ``run``; without a name the newest one that was not pulled.
 
     Raises:
-        RunError: there is none.
+        RunError: there is none, or it is damaged.
     """
-    pushes = read_all(runs_dir)
-    names = ", ".join(push.run for push in pushes[:8])
+    records = read_all(runs_dir)
+    names = ", ".join(record.run for record in records[:8])
     if run is not None:
-        found = read(runs_dir, run)
-        if found is None:
-            raise RunError(
-                f"run {run} was not pushed from {runs_dir}; "
-                + (f"there are: {names}" if names else "push one: kd remote push fast")
-            )
-        return found
-    for push in pushes:
-        if push.open:
-            return push
-    raise RunError(
-        f"nothing in {runs_dir} is under way at Kaggle"
-        + (f" (pulled or failed: {names})" if names else "")
-        + "; push a run: kd remote push fast"
-    )
+        record = read(runs_dir, run)
+        existing = f"there are: {names}" if names else "push one: kd remote push fast"
+        problem = f"run {run} was not pushed from {runs_dir}; {existing}"
+    else:
+        record = next((record for record in records if record.open), None)
+        others = f" (pulled or failed: {names})" if names else ""
+        problem = f"no push in {runs_dir} waits to be pulled{others}; make one: kd remote push fast"
+    if record is None:
+        raise RunError(problem)
+    return record
 
 
 @contextmanager
 def lock(runs_dir: Path, run: str) -> Iterator[Path]:
-    """The folder of a push, for this process alone.
+    """Hold the lock of a push and yield its folder.
 
     Raises:
         RunError: another process pushes or pulls that run.
@@ -145,13 +137,12 @@ def lock(runs_dir: Path, run: str) -> Iterator[Path]:
     folder = record_dir(runs_dir, run)
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        with wrap_os_errors(folder):
-            lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(f"another kd pushes or pulls run {run}; wait for it") from None
+        try:
+            file_lock = FileLock(folder / ".lock")
+            file_lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(f"another kd pushes or pulls run {run}; wait until it ends") from None
     try:
         yield folder
     finally:
-        lock.release()
+        file_lock.release()

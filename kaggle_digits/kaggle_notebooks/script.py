@@ -1,4 +1,4 @@
-"""The script of a Kaggle notebook: this toolkit's source, packed, below the code that runs it."""
+"""Make the script of a Kaggle notebook: entry_point.py, the settings, and the packed toolkit."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ from kaggle_digits.core.errors import KaggleError
 PACKAGE = Path(kaggle_digits.__file__).parent
 ENTRY_POINT = PACKAGE / "kaggle_notebooks" / "entry_point.py"
 PACKED_SUFFIXES = {".py", ".json", ".html", ".css", ".js", ".j2", ".typed"}
-# Should somebody have put one there: what is packed is read by Kaggle.
-CREDENTIALS = {"kaggle.json", "credentials.json"}
-LIMIT = 1_000_000  # bytes; Kaggle refuses a notebook's source above about 1 MB
+CREDENTIAL_FILES = {"kaggle.json", "credentials.json"}  # never packed, should a user put one there
+MAX_BYTES = 1_000_000  # Kaggle rejects longer scripts
 
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What is to be trained on Kaggle.
+    """What the script does on Kaggle.
 
     Attributes:
-        push_id: of this push; comes back in the manifest.
+        push_id: identifies this push; repeated in the manifest.
         run: name of the run.
-        recipe: a name, or the name of the file that ``recipe_text`` stood in.
-        recipe_text: of a recipe file, or None.
-        options: further words for ``kd train``.
-        gpu: whether a session without a GPU is a failure.
-        internet: whether packages that are missing may be installed.
-        hours: after which the training is stopped, and what is finished is kept.
+        recipe: name of a recipe, or of the recipe file.
+        recipe_text: content of the recipe file, or None.
+        options: further arguments of ``kd train``.
+        gpu: whether a session without a GPU is an error.
+        internet: whether missing packages may be installed.
+        hours: time limit, after which finished members are kept.
     """
 
     push_id: str
@@ -48,61 +47,50 @@ class JobSpec:
     hours: float
 
 
-@dataclass(frozen=True)
-class Script:
-    """A script's text, and the sha256 of the source packed in it."""
-
-    text: str
-    source_sha256: str
-
-    @property
-    def bytes(self) -> int:
-        """Its length as UTF-8."""
-        return len(self.text.encode())
-
-
 @cache
-def pack_source() -> str:
-    """The package's files as base64 of xz of JSON, path → text: the same bytes every time."""
+def pack_source() -> tuple[str, str]:
+    """Pack the files of this package; the same files give the same text.
+
+    Returns:
+        Base64 of xz of JSON {path: text}, and its hexadecimal SHA-256.
+    """
     files = {
         path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes().decode()
         for path in sorted(PACKAGE.rglob("*"))
-        if path.suffix in PACKED_SUFFIXES and path.is_file() and _is_source(path)
+        if path.is_file() and is_packed(path.relative_to(PACKAGE))
     }
-    packed = lzma.compress(json.dumps(files).encode(), preset=9)
-    return base64.b64encode(packed).decode()
+    packed = base64.b64encode(lzma.compress(json.dumps(files).encode(), preset=9)).decode()
+    return packed, hashlib.sha256(packed.encode()).hexdigest()
 
 
-def make_script(order: JobSpec) -> Script:
-    """The script that does ``order``.
+def is_packed(path: Path) -> bool:
+    """Return whether a file of the package, relative to it, is source that Kaggle needs."""
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    return path.suffix in PACKED_SUFFIXES and not hidden and path.name not in CREDENTIAL_FILES
+
+
+def make_script(spec: JobSpec) -> str:
+    """Return the script that trains as ``spec`` says.
 
     Raises:
-        KaggleError: it is longer than Kaggle takes.
+        KaggleError: it is longer than Kaggle accepts.
     """
-    source = pack_source()
-    digest = hashlib.sha256(source.encode()).hexdigest()
-    settings = json.dumps({**asdict(order), "toolkit": __version__, "source_sha256": digest})
-    script = Script(
+    source, digest = pack_source()
+    settings = json.dumps({**asdict(spec), "toolkit": __version__, "source_sha256": digest})
+    script = (
         f"# Made by kaggle-digits {__version__}: kd remote push. It trains recipe "
-        f"{json.dumps(order.recipe)}.\n"
+        f"{json.dumps(spec.recipe)}.\n"
         f"{ENTRY_POINT.read_text(encoding='utf-8')}\n\n"
         f"SETTINGS = {settings!r}\n"
-        '# The toolkit itself: unpack() says how it is packed.\nSOURCE = """\n'
-        f"{textwrap.fill(source, 100)}\n"
+        f'# The toolkit itself; unpack() reads it.\nSOURCE = """\n{textwrap.fill(source, 100)}\n'
         '"""\n\n'
         'if __name__ == "__main__":\n'
-        "    sys.exit(main(json.loads(SETTINGS), SOURCE))\n",
-        digest,
+        "    sys.exit(main(json.loads(SETTINGS), SOURCE))\n"
     )
-    if script.bytes > LIMIT:
+    size = len(script.encode())
+    if size > MAX_BYTES:
         raise KaggleError(
-            f"the notebook's source would have {script.bytes:,} bytes and Kaggle takes "
-            f"{LIMIT:,}; make the recipe file smaller"
+            f"the notebook's script would have {size:,} bytes and Kaggle accepts {MAX_BYTES:,}; "
+            "make the recipe file smaller"
         )
     return script
-
-
-def _is_source(path: Path) -> bool:
-    words = path.relative_to(PACKAGE).parts
-    hidden = any(word.startswith(".") or word == "__pycache__" for word in words)
-    return not hidden and path.name not in CREDENTIALS

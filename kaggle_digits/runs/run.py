@@ -69,10 +69,8 @@ class Run:
         Raises:
             RunError: the file is missing or damaged, or the folder has a link that leads outside.
         """
-        from kaggle_digits.runs.schema import ConfigSchema
-
         reject_external_links(self.path)
-        return self._read_json(CONFIG_FILE, ConfigSchema)
+        return self._read_json(CONFIG_FILE)
 
     def metrics(self) -> dict[str, Any]:
         """Read metrics.json: val_accuracy, val_accuracy_ci95, val_loss, n_val, train_seconds, …
@@ -81,14 +79,12 @@ class Run:
             RunError: the run is not finished, the file is damaged, or the folder has a link that
                 leads outside.
         """
-        from kaggle_digits.runs.schema import MetricsSchema
-
         if not self.finished:
             raise RunError(
                 f"run {self.name} is not finished; resume it: kd train --resume --name {self.name}"
             )
         reject_external_links(self.path)
-        return self._read_json(METRICS_FILE, MetricsSchema)
+        return self._read_json(METRICS_FILE)
 
     def oof(self) -> Probabilities:
         """Read the out-of-fold predictions.
@@ -211,20 +207,19 @@ class Run:
         except OSError:
             return None
 
-    def _read_json(self, name: str, schema: type) -> dict[str, Any]:
-        from kaggle_digits.runs.schema import SchemaError, validate
+    def _read_json(self, name: str) -> dict[str, Any]:
+        from kaggle_digits.runs.schema import Config, Metrics, SchemaError
 
         try:
-            content = read_json(self.path / name)
-            validate(content, schema)
+            content: dict[str, Any] = read_json(self.path / name)
+            (Config if name == CONFIG_FILE else Metrics).check(content)
         except FileNotFoundError:
             raise self._missing(name) from None
         except SchemaError as error:
             raise self._damaged(name, f" ({error})") from error
         except (OSError, ValueError) as error:
             raise self._damaged(name) from error
-        result: dict[str, Any] = content
-        return result
+        return content
 
     def _read_probabilities(self, name: str) -> Probabilities:
         try:

@@ -1,144 +1,137 @@
 """The types of the values in config.json and metrics.json.
 
-A run folder may come from another version or from another person. Keys that are missing, unknown or
-null are allowed; any other value must have its type, so that the readers need not check it again.
-Import this module where a file is read, not at the top of a module: importing pydantic takes 0.1 s.
+A run folder may come from another version or from another person. Keys may be missing, unknown or
+null; any other value must have its type, so that the readers need not check it again. Import this
+module only where a file is read: importing pydantic takes 0.1 s.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Annotated, Any
 
-from pydantic import Field, InstanceOf, Strict, TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic accepts typing's only from Python 3.12 on
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 
 LARGEST_INT, MAX_MEMBERS = 10**12, 100_000
 
-# InstanceOf, because a path whose bytes are not UTF-8 is a str that pydantic's own check refuses.
+# InstanceOf, because pydantic's own check refuses a str with a path whose bytes are not UTF-8.
 Text = InstanceOf[str] | None
 Mapping = InstanceOf[dict] | None  # type: ignore[type-arg]
-Number = Annotated[float, Strict()] | None
-Count = Annotated[int, Strict(), Field(ge=0, le=LARGEST_INT)] | None
+Number = float | None
+Count = Annotated[int, Field(ge=0, le=LARGEST_INT)] | None
 Numbers = list[Number] | None
-
-
-class SplitSchema(TypedDict, total=False):
-    """How rows were held out."""
-
-    kind: Text
-    repeats: Count
-    folds: Count
-    val_fraction: Number
-    rows: Count
-    seed: Number
-
-
-class DataSchema(TypedDict, total=False):
-    """The data that the run was trained on."""
-
-    source: Text
-    train_sha256: Text
-    test_sha256: Text
-    n_train: Count
-    n_test: Count
-
-
-class PseudoLabelSchema(TypedDict, total=False):
-    """The run whose predictions were used as labels, and the number of rows for each member."""
-
-    run: Text
-    rows: Numbers
-
-
-class ConfigSchema(TypedDict, total=False):
-    """config.json."""
-
-    name: Text
-    model: Text
-    recipe: Mapping
-    split: SplitSchema | None
-    split_fingerprint: Text
-    seed: Number
-    members: Annotated[int, Strict(), Field(ge=1, le=MAX_MEMBERS)]
-    data: DataSchema | None
-    versions: Mapping
-    machine: Mapping
-    trained_by: Mapping
-    pseudo: PseudoLabelSchema | None
-    remote: Mapping
-
-
-class ContributionSchema(TypedDict, total=False):
-    """How much one architecture adds to an ensemble."""
-
-    right: Number
-    log_loss: Number
-
-
-class ArchitectureSchema(TypedDict, total=False):
-    """One architecture of an ensemble recipe."""
-
-    model: Text
-    weight: Number
-    temperature: Number
-    val_accuracy: Number
-    adds: ContributionSchema | None
-
-
-class FailedMemberSchema(TypedDict, total=False):
-    """A member whose training failed."""
-
-    member: Count
-    reason: Text
-    tries: Count
-    rows_held_out: Count
-
-
-class MetricsSchema(TypedDict, total=False):
-    """metrics.json."""
-
-    val_accuracy: Number
-    val_accuracy_ci95: (
-        Annotated[list[Annotated[float, Strict()]], Field(min_length=2, max_length=2)] | None
-    )
-    val_loss: Number
-    n_val: Count
-    temperature: Number
-    models_per_row: Count
-    member_val_accuracies: Numbers
-    n_train_rows: Count
-    epochs: Numbers
-    kept_epochs: Numbers
-    epoch_choice: Text
-    train_seconds: Number
-    designs: list[ArchitectureSchema] | None
-    failed: list[FailedMemberSchema] | None
+Interval = Annotated[list[float], Field(min_length=2, max_length=2)] | None
 
 
 class SchemaError(ValueError):
     """A value has the wrong type; names its key, but not the file."""
 
 
-def validate(content: Any, schema: type) -> None:
-    """Check the values of a parsed JSON file.
+class Schema(BaseModel):
+    """The base class: a value is never converted to its type, so "1" is not a number."""
 
-    Args:
-        content: the parsed file.
-        schema: ConfigSchema or MetricsSchema.
+    model_config = ConfigDict(strict=True)
 
-    Raises:
-        SchemaError: a value has the wrong type; names the first one.
-    """
-    try:
-        _adapter(schema).validate_python(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Input ")
-        raise SchemaError(f"{key or 'the file'} {message}") from error
+    @classmethod
+    def check(cls, content: Any) -> None:
+        """Check the values of a parsed JSON file.
+
+        Raises:
+            SchemaError: a value has the wrong type; names the first one.
+        """
+        try:
+            cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            key = ".".join(map(str, first["loc"])) or "the file"
+            raise SchemaError(f"{key} {first['msg'].removeprefix('Input ')}") from error
 
 
-@cache
-def _adapter(schema: type) -> TypeAdapter[Any]:
-    return TypeAdapter(schema)
+class Split(Schema):
+    """How rows were held out."""
+
+    kind: Text = None
+    repeats: Count = None
+    folds: Count = None
+    val_fraction: Number = None
+    rows: Count = None
+    seed: Number = None
+
+
+class Data(Schema):
+    """The data that the run was trained on."""
+
+    source: Text = None
+    train_sha256: Text = None
+    test_sha256: Text = None
+    n_train: Count = None
+    n_test: Count = None
+
+
+class PseudoLabels(Schema):
+    """The run that predicted the labels of test rows, and the number of rows of each member."""
+
+    run: Text = None
+    rows: Numbers = None
+
+
+class Config(Schema):
+    """config.json."""
+
+    name: Text = None
+    model: Text = None
+    recipe: Mapping = None
+    split: Split | None = None
+    split_fingerprint: Text = None
+    seed: Number = None
+    members: Annotated[int, Field(ge=1, le=MAX_MEMBERS)] = 1
+    data: Data | None = None
+    versions: Mapping = None
+    machine: Mapping = None
+    trained_by: Mapping = None
+    pseudo: PseudoLabels | None = None
+    remote: Mapping = None
+
+
+class Contribution(Schema):
+    """What an ensemble gains from one architecture."""
+
+    right: Number = None
+    log_loss: Number = None
+
+
+class Architecture(Schema):
+    """One architecture of an ensemble recipe."""
+
+    model: Text = None
+    weight: Number = None
+    temperature: Number = None
+    val_accuracy: Number = None
+    adds: Contribution | None = None
+
+
+class FailedMember(Schema):
+    """A member whose training failed."""
+
+    member: Count = None
+    reason: Text = None
+    tries: Count = None
+    rows_held_out: Count = None
+
+
+class Metrics(Schema):
+    """metrics.json."""
+
+    val_accuracy: Number = None
+    val_accuracy_ci95: Interval = None
+    val_loss: Number = None
+    n_val: Count = None
+    temperature: Number = None
+    models_per_row: Count = None
+    member_val_accuracies: Numbers = None
+    n_train_rows: Count = None
+    epochs: Numbers = None
+    kept_epochs: Numbers = None
+    epoch_choice: Text = None
+    train_seconds: Number = None
+    designs: list[Architecture] | None = None
+    failed: list[FailedMember] | None = None

@@ -1,4 +1,4 @@
-"""kd remote: what is typed and what is said, from the push to a submission that is scored."""
+"""kd remote: options and output, from the push to a scored submission."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from kaggle_digits.kaggle_notebooks import push_record
 from tests.support.competition_files import data_folder
 from tests.support.fixtures import home, kaggle
 from tests.support.kaggle_server import KEY, FakeKaggle, Fault
-from tests.support.kaggle_session import RUN, left_there
-from tests.support.kernels import Session, answering
+from tests.support.kaggle_session import RUN, session
+from tests.support.kernels import Session, replay
 
-__all__ = ["home", "kaggle", "left_there"]
+__all__ = ["home", "kaggle", "session"]
 
 
 class Folder:
-    """A working folder with data; Kaggle serves what a session really left."""
+    """A working folder with data; the fake Kaggle replays a real session."""
 
-    def __init__(self, path: Path, kaggle: FakeKaggle, left_there: Session) -> None:
+    def __init__(self, path: Path, kaggle: FakeKaggle, session: Session) -> None:
         self.path, self.kaggle = path, kaggle
         data_folder(path / "data")
-        kaggle.runner = answering(left_there)
+        kaggle.runner = replay(session)
 
     def kd(self, *words: str, code: int = 0) -> tuple[str, str]:
         for versions in self.kaggle.notebooks.values():
@@ -42,14 +42,14 @@ class Folder:
 
 @pytest.fixture
 def folder(
-    tmp_path: Path, kaggle: FakeKaggle, left_there: Session, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kaggle: FakeKaggle, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> Folder:
     monkeypatch.setenv("KD_KAGGLE_TIMEOUT", "10")
     monkeypatch.chdir(tmp_path)
-    return Folder(tmp_path, kaggle, left_there)
+    return Folder(tmp_path, kaggle, session)
 
 
-def test_from_push_to_score(folder: Folder) -> None:
+def test_push_status_pull_submit(folder: Folder) -> None:
     out, err = folder.push("--name", RUN)
     assert "using the API key of someone" in err
     assert "notebook: someone/kd-far, version 1 (private)" in out
@@ -58,11 +58,11 @@ def test_from_push_to_score(folder: Folder) -> None:
     assert "far (someone/kd-far): complete: ready to be pulled" in out
     assert "next: kd remote pull far" in err
     out, err = folder.kd("remote", "pull")
-    assert "right on 40 rows held out" in out
+    assert "on 40 rows (95 % interval)" in out
     assert "submissions/far.csv: written and checked" in out
     assert "next: kd evaluate far" in err
 
-    # A normal run: every command works on it.
+    # Every command works with the run.
     assert "far" in folder.kd("runs")[0]
     assert "linear" in folder.kd("runs", RUN)[0]
     folder.kd("evaluate", RUN)
@@ -88,7 +88,7 @@ def test_json(folder: Folder) -> None:
     )
 
 
-def test_a_script_is_made_without_a_credential(
+def test_dry_run_and_output_need_no_credential(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KAGGLE_USERNAME")
@@ -106,7 +106,7 @@ def test_a_script_is_made_without_a_credential(
     assert "no Kaggle credential found" in err
 
 
-def test_a_recipe_file_travels(folder: Folder) -> None:
+def test_recipe_file_is_sent_but_own_code_is_not(folder: Folder) -> None:
     Path("mine.json").write_text('{"model": "linear", "epochs": 1}', encoding="utf-8")
     folder.kd("remote", "push", "mine.json", "--no-gpu", "--name", "mine")
     script = folder.kaggle.notebooks["someone/kd-mine"][0].request["text"]
@@ -114,23 +114,23 @@ def test_a_recipe_file_travels(folder: Folder) -> None:
     Path("own.json").write_text('{"model": "of_my_own:small"}', encoding="utf-8")
     Path("of_my_own.py").write_text("def small():\n    pass\n", encoding="utf-8")
     _, err = folder.kd("remote", "push", "own.json", "--trust", code=2)
-    assert "code of your own, which does not travel" in err
+    assert "code of your own, which is not sent" in err
 
 
-def test_nothing_pushed(folder: Folder) -> None:
+def test_without_a_push(folder: Folder) -> None:
     assert "kd remote push fast" in folder.kd("remote", "status", code=1)[1]
     assert "was not pushed" in folder.kd("remote", "pull", "other", code=1)[1]
 
 
-def test_pulled_once(folder: Folder) -> None:
+def test_second_pull_and_push_are_refused(folder: Folder) -> None:
     folder.push("--name", RUN)
     folder.kd("remote", "pull")
-    assert "nothing in runs is under way" in folder.kd("remote", "pull", code=1)[1]
+    assert "no push in runs waits to be pulled" in folder.kd("remote", "pull", code=1)[1]
     assert "already exists" in folder.kd("remote", "pull", RUN, code=1)[1]
     assert "already exists" in folder.push("--name", RUN, code=1)[1]
 
 
-def test_a_session_that_failed(folder: Folder) -> None:
+def test_failed_session(folder: Folder) -> None:
     folder.kaggle.runner = lambda request: Session({}, "epoch 1\nno memory\n", 1)
     folder.kaggle.failure = "Your notebook tried to allocate more memory than is available"
     folder.push("--name", RUN)
@@ -153,19 +153,19 @@ def test_failures_are_one_line(folder: Folder, status: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["push", "status", "pull"])
-def test_each_explains_itself(name: str) -> None:
+def test_help_names_the_command(name: str) -> None:
     result = CliRunner().invoke(app, ["remote", name, "--help"])
     assert result.exit_code == 0
     assert f"kd remote {name}" in result.stdout
 
 
-def test_alone_it_shows_its_help() -> None:
+def test_without_a_command_help_is_shown() -> None:
     result = CliRunner().invoke(app, ["remote"])
     assert result.exit_code == 0
     assert all(name in result.stdout for name in ("push", "status", "pull"))
 
 
-def test_debug_wherever_it_stands(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_after_the_command(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KD_DEBUG", "")
     result = CliRunner().invoke(app, ["remote", "status", "--debug"])
     assert type(result.exception).__name__ == "RunError"

@@ -73,7 +73,7 @@ def test_a_notebook_does_not_follow(
 ) -> None:
     kaggle.fail("GetKernelSessionStatus", Fault("elsewhere", 302, to=elsewhere.url))
     assert "redirected to another host" in failure(
-        lambda: NotebookClient(policy=policy).state("someone/kd-far")
+        lambda: NotebookClient(policy=policy).session_state("someone/kd-far")
     )
     assert not elsewhere.heard
     assert not kaggle.strangers

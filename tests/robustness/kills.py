@@ -26,7 +26,7 @@ from tests.robustness.killed_submit import torture_submit
 from tests.robustness.report import Row
 from tests.support.competition_files import competition_files
 from tests.support.kaggle_server import FakeKaggle
-from tests.support.kernels import Runner, Session, answering
+from tests.support.kernels import Runner, Session, replay
 
 AT_ONCE = 2
 # These differ between two identical runs.
@@ -205,7 +205,7 @@ def _once(runner: Runner) -> Runner:
         if not kept:
             kept.append(runner(request))
             return kept[0]
-        return answering(kept[0])(request)
+        return replay(kept[0])(request)
 
     return session
 

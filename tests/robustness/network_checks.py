@@ -21,7 +21,7 @@ from tests.robustness.network_cases import FETCH, OPENML, PULL, PUSH, STATUS, SU
 from tests.robustness.runners import KILLED, Ended, Runners, clean
 from tests.support.competition_files import competition_files, data_folder, submission
 from tests.support.kaggle_server import KEY, REFRESH, TOKEN, USERNAME, FakeKaggle
-from tests.support.kernels import Session, answering
+from tests.support.kernels import Session, replay
 from tests.support.openml_server import FakeOpenML
 
 SECONDS, SECONDS_OF_OPENML = 0.5, 0.1  # time-out in seconds, instead of 30
@@ -94,7 +94,7 @@ def attempt(case: Case, folder: Path, runners: Runners, left: Session) -> Verdic
     if case.call.command == OPENML:
         return _openml(case, folder, runners)
     with FakeKaggle(FILES) as kaggle:
-        kaggle.runner = answering(left)
+        kaggle.runner = replay(left)
         place = Place(folder, kaggle, runners, case.call.credential)
         _prepare(case, place)
         kaggle.fail(case.call.name, case.fault, times=case.times)

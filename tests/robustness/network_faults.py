@@ -96,9 +96,9 @@ def left_by_a_session(folder: Path) -> Session:
     folder.parent.mkdir(parents=True, exist_ok=True)
     options = ("--folds", "2")
     order = JobSpec("ab12", RUN, "linear", None, options, gpu=False, internet=False, hours=1)
-    request = {"text": make_script(order).text}
+    request = {"text": make_script(order)}
     session = run_script(request, FILES, folder, layout="digit-recognizer")
-    assert session.code == 0, session.printed
+    assert session.code == 0, session.stdout
     return session
 
 

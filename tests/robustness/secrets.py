@@ -30,7 +30,7 @@ from tests.robustness.secrets_planted import (
 )
 from tests.support.competition_files import submission
 from tests.support.kaggle_server import FakeKaggle
-from tests.support.kernels import Session, answering
+from tests.support.kernels import Session, replay
 from tests.support.other_host import OtherHost
 from tests.support.pictures import draw_digit, encode
 
@@ -151,7 +151,7 @@ class Spot:
         (self._folder / "tmp").mkdir(parents=True)
         home.mkdir()
         with FakeKaggle(FILES) as kaggle:
-            kaggle.runner = answering(self._left)
+            kaggle.runner = replay(self._left)
             self._env = clean(home, KD_KAGGLE_TIMEOUT="0.2", TMPDIR=str(self._folder / "tmp"))
             self._env |= kaggle.environment(home, credential="none") | everywhere(kaggle)
             self._env |= PLACES[self._name](home)

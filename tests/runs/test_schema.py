@@ -10,38 +10,40 @@ import pytest
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.schema import ConfigSchema, MetricsSchema, SchemaError, validate
+from kaggle_digits.runs.schema import Config, Metrics, Schema, SchemaError
 
 
 @pytest.mark.parametrize(
     ("content", "schema", "message"),
     [
-        ({"members": "two"}, ConfigSchema, "members should be a valid integer"),
-        ({"members": None}, ConfigSchema, "members should be a valid integer"),
-        ({"members": 10**9}, ConfigSchema, "members should be less than"),
-        ({"members": True}, ConfigSchema, "members should be a valid integer"),
-        ({"model": ["x"]}, ConfigSchema, "model should be an instance of str"),
-        ({"split": []}, ConfigSchema, "split should be a valid dictionary"),
-        ({"data": {"n_train": "1"}}, ConfigSchema, r"data\.n_train should be a valid integer"),
-        ({"n_val": 10**400}, MetricsSchema, "n_val should be less than"),
-        ({"val_accuracy_ci95": [0.1]}, MetricsSchema, "val_accuracy_ci95 .* at least 2 items"),
-        ({"designs": {}}, MetricsSchema, "designs should be a valid list"),
-        ({"designs": [{"weight": "1"}]}, MetricsSchema, r"designs\.0\.weight should be a valid"),
-        ({"failed": [7]}, MetricsSchema, r"failed\.0 should be a valid dictionary"),
+        ({"members": "two"}, Config, "members should be a valid integer"),
+        ({"members": None}, Config, "members should be a valid integer"),
+        ({"members": 10**9}, Config, "members should be less than"),
+        ({"members": True}, Config, "members should be a valid integer"),
+        ({"model": ["x"]}, Config, "model should be an instance of str"),
+        ({"split": []}, Config, "split should be a valid dictionary"),
+        ({"data": {"n_train": "1"}}, Config, r"data\.n_train should be a valid integer"),
+        ({"n_val": 10**400}, Metrics, "n_val should be less than"),
+        ({"val_accuracy_ci95": [0.1]}, Metrics, "val_accuracy_ci95 .* at least 2 items"),
+        ({"designs": {}}, Metrics, "designs should be a valid list"),
+        ({"designs": [{"weight": "1"}]}, Metrics, r"designs\.0\.weight should be a valid"),
+        ({"failed": [7]}, Metrics, r"failed\.0 should be a valid dictionary"),
     ],
 )
-def test_value_of_wrong_type_is_named(content: dict[str, Any], schema: type, message: str) -> None:
+def test_value_of_wrong_type_is_named(
+    content: dict[str, Any], schema: type[Schema], message: str
+) -> None:
     with pytest.raises(SchemaError, match=message):
-        validate(content, schema)
+        schema.check(content)
 
 
 def test_missing_null_and_unknown_keys_are_allowed() -> None:
-    validate({}, ConfigSchema)
-    validate({"val_accuracy": None, "val_loss": float("nan"), "more": object()}, MetricsSchema)
+    Config.check({})
+    Metrics.check({"val_accuracy": None, "val_loss": float("nan"), "more": object()})
 
 
 def test_path_with_bytes_that_are_not_utf8_is_allowed() -> None:
-    validate({"data": {"source": "caf\udce9"}, "recipe": {"\udce9": 1}}, ConfigSchema)
+    Config.check({"data": {"source": "caf\udce9"}, "recipe": {"\udce9": 1}})
 
 
 @pytest.mark.parametrize("content", ['{"members": "two"}', "[" * 100_000])

@@ -1,4 +1,4 @@
-"""One session at Kaggle, really run once, for all tests that need what one leaves."""
+"""One real session, run once for all tests that need its output, and changed copies of it."""
 
 from __future__ import annotations
 
@@ -21,31 +21,32 @@ RUN, RECIPE, FOLDS = "far", "linear", 2
 
 
 @pytest.fixture(scope="session")
-def left_there(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """What the script for run ``far`` left; not to be changed."""
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """The result of the script for run ``far``; do not change it."""
     options = ("--folds", str(FOLDS))
-    order = JobSpec("ab12", RUN, RECIPE, None, options, gpu=False, internet=False, hours=1)
-    request = {"text": make_script(order).text}
+    spec = JobSpec("ab12", RUN, RECIPE, None, options, gpu=False, internet=False, hours=1)
     folder = tmp_path_factory.mktemp("kaggle") / "session"
-    session = run_script(request, competition_files(), folder, layout="digit-recognizer")
-    assert session.code == 0, session.printed
-    return session
+    result = run_script(
+        {"text": make_script(spec)}, competition_files(), folder, layout="digit-recognizer"
+    )
+    assert result.code == 0, result.stdout
+    return result
 
 
 def changed(
     session: Session,
     change: Callable[[dict[str, bytes]], None] = lambda files: None,
     *,
-    manifest: Callable[[dict[str, Any]], None] = lambda told: None,
-    honest: bool = False,
+    manifest: Callable[[dict[str, Any]], None] = lambda content: None,
+    update_checksums: bool = False,
 ) -> Session:
-    """``session`` with other files in its zip.
+    """Return ``session`` with other files in its zip.
 
     Args:
-        session: whose.
-        change: changes name → content.
-        manifest: changes the manifest, at the end.
-        honest: whether the manifest counts the changed files, so that only their content is odd.
+        session: the original.
+        change: changes {name: content} in place.
+        manifest: changes the manifest in place, at the end.
+        update_checksums: whether the manifest describes the changed files.
     """
     with zipfile.ZipFile(io.BytesIO(session.files["kd-run.zip"])) as zipped:
         files = {name: zipped.read(name) for name in zipped.namelist()}
@@ -54,21 +55,25 @@ def changed(
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name, content in files.items():
             zipped.writestr(name, content)
-    told = json.loads(session.files["kd-manifest.json"])
-    if honest:
-        told["files"] = {name: facts(content) for name, content in files.items()}
-        told["archive"] = {"name": "kd-run.zip", **facts(packed.getvalue())}
-    manifest(told)
-    left = {"kd-manifest.json": json.dumps(told).encode(), "kd-run.zip": packed.getvalue()}
-    return dataclasses.replace(session, files=left)
+    manifest_content = json.loads(session.files["kd-manifest.json"])
+    if update_checksums:
+        manifest_content["files"] = {name: file_info(content) for name, content in files.items()}
+        manifest_content["archive"] = {"name": "kd-run.zip", **file_info(packed.getvalue())}
+    manifest(manifest_content)
+    output = {
+        "kd-manifest.json": json.dumps(manifest_content).encode(),
+        "kd-run.zip": packed.getvalue(),
+    }
+    return dataclasses.replace(session, files=output)
 
 
-def facts(content: bytes) -> dict[str, Any]:
+def file_info(content: bytes) -> dict[str, Any]:
+    """Return the size and SHA-256 of a file, as in the manifest."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def listing(folder: Path) -> list[str]:
-    """Everything below ``folder`` that is no lock."""
+    """Return the paths of all files below ``folder`` except locks."""
     return sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")

@@ -1,8 +1,9 @@
-"""Kaggle's notebooks, fake: a pushed script is really run, in a bare folder, and its output served.
+"""A fake of Kaggle's notebook service: it runs pushed scripts and serves their output.
 
-The interpreter is the one below the virtual environment, with the environment's packages on its
-path but not what is linked into them, so that this toolkit is found only where the script unpacks
-it. Beside it stands what Kaggle has: the competition's files and, with a GPU, an nvidia-smi.
+A script runs in an empty folder, with the interpreter below the virtual environment and the
+packages of the environment, but without those linked into it, so that this toolkit is found only
+where the script unpacks it. The session has what Kaggle gives: the competition's files and, with a
+GPU, nvidia-smi.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ OWNER = "someone"
 
 @dataclass
 class Session:
-    """What a script left: its files, what it printed, how it ended."""
+    """The result of a session: output files, standard output, exit code."""
 
     files: dict[str, bytes]
-    printed: str
+    stdout: str
     code: int
 
     @property
     def log(self) -> str:
-        """As Kaggle keeps it."""
-        lines = self.printed.splitlines(keepends=True)
+        """The log in Kaggle's format."""
+        lines = self.stdout.splitlines(keepends=True)
         return json.dumps(
             [{"stream_name": "stdout", "time": n * 0.5, "data": one} for n, one in enumerate(lines)]
         )
@@ -51,96 +52,105 @@ class Version:
 Runner = Callable[[dict[str, Any]], Session]
 
 
-def bare_python() -> tuple[str, dict[str, str]]:
-    """An interpreter, and the variables with which it finds packages but not this repository."""
+def clean_python() -> tuple[str, dict[str, str]]:
+    """Return an interpreter, and variables with which it finds packages but not this repository."""
     base = str(getattr(sys, "_base_executable", sys.executable))
     packages = sysconfig.get_paths()["purelib"]
-    # Another choice of OpenBLAS' kernels ends at other last bits.
-    arithmetic = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
-    known = {"PATH": os.environ["PATH"], "PYTHONPATH": packages, "LC_ALL": "C.UTF-8"}
-    return base, {**arithmetic, **known}
+    # Other OpenBLAS kernels give other last bits.
+    openblas = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": packages, "LC_ALL": "C.UTF-8"}
+    return base, {**openblas, **env}
 
 
 def run_script(
     request: dict[str, Any], files: dict[str, bytes], folder: Path, *, layout: str
 ) -> Session:
-    """Run a pushed script as Kaggle does; ``layout`` is where its input has the files."""
-    places = {name: folder / name for name in ("input", "working", "home", "bin", "tmp")}
-    for place in places.values():
-        place.mkdir(parents=True)
-    data = places["input"] / layout
+    """Run a pushed script as Kaggle does.
+
+    Args:
+        request: the request that saved it.
+        files: the competition's files.
+        folder: the folder to run it in.
+        layout: the folder of the files below the input folder.
+    """
+    folders = {name: folder / name for name in ("input", "working", "home", "bin", "tmp")}
+    for path in folders.values():
+        path.mkdir(parents=True)
+    data = folders["input"] / layout
     data.mkdir(parents=True)
     for name, content in files.items():
         (data / name).write_bytes(content)
     script = folder / "script.py"
     script.write_text(request["text"], encoding="utf-8")
-    python, env = bare_python()
-    env |= {"HOME": str(places["home"]), "TMPDIR": str(places["tmp"]), "PIP_NO_INDEX": "1"}
-    env |= {"KD_KERNEL_INPUT": str(places["input"]), "KD_KERNEL_OUTPUT": str(places["working"])}
+    python, env = clean_python()
+    env |= {"HOME": str(folders["home"]), "TMPDIR": str(folders["tmp"]), "PIP_NO_INDEX": "1"}
+    env |= {"KD_KERNEL_INPUT": str(folders["input"]), "KD_KERNEL_OUTPUT": str(folders["working"])}
     if request.get("machineShape"):
-        tool = places["bin"] / "nvidia-smi"
+        tool = folders["bin"] / "nvidia-smi"
         tool.write_text("#!/bin/sh\necho Tesla T4\necho Tesla T4\n")
         tool.chmod(0o755)
-        env["PATH"] = f"{places['bin']}{os.pathsep}{env['PATH']}"
+        env["PATH"] = f"{folders['bin']}{os.pathsep}{env['PATH']}"
     done = subprocess.run(
         [python, str(script)],
-        cwd=places["working"],
+        cwd=folders["working"],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=300,
     )
-    assert not list(places["tmp"].iterdir()), "the script left something in its temporary folder"
-    left = {
-        path.relative_to(places["working"]).as_posix(): path.read_bytes()
-        for path in sorted(places["working"].rglob("*"))
+    assert not list(folders["tmp"].iterdir()), "the script left files in its temporary folder"
+    output = {
+        path.relative_to(folders["working"]).as_posix(): path.read_bytes()
+        for path in sorted(folders["working"].rglob("*"))
         if path.is_file()
     }
-    return Session(left, done.stdout, done.returncode)
+    return Session(output, done.stdout, done.returncode)
 
 
-def answering(session: Session) -> Runner:
-    """A runner that gives what another push's script left, as if this push's had."""
+def replay(session: Session) -> Runner:
+    """Return a runner that gives the result of another push, as if this push had it."""
 
     def run(request: dict[str, Any]) -> Session:
-        mine = push_id(request["text"])
-        told = json.loads(session.files["kd-manifest.json"])
-        # By its name: a digest may hold the same few letters.
-        theirs, told["push_id"] = told["push_id"], mine
-        files = dict(session.files)
-        files["kd-manifest.json"] = json.dumps(told).encode()
-        printed = session.printed.replace(f'"push_id": "{theirs}"', f'"push_id": "{mine}"')
-        return Session(files, printed, session.code)
+        new_id = push_id(request["text"])
+        manifest = json.loads(session.files["kd-manifest.json"])
+        # Replaced by key: a digest may contain the same letters.
+        old_id, manifest["push_id"] = manifest["push_id"], new_id
+        files = {**session.files, "kd-manifest.json": json.dumps(manifest).encode()}
+        stdout = session.stdout.replace(f'"push_id": "{old_id}"', f'"push_id": "{new_id}"')
+        return Session(files, stdout, session.code)
 
     return run
 
 
 def push_id(script: str) -> str:
-    """The id that a pushed script carries."""
-    found = re.search(r'"push_id": "([0-9a-f]+)"', script)
-    assert found is not None
-    return found[1]
+    """Return the push_id in a pushed script."""
+    match = re.search(r'"push_id": "([0-9a-f]+)"', script)
+    assert match is not None
+    return match[1]
 
 
 class FakeNotebooks:
-    """The part of FakeKaggle that answers KernelsApiService.
+    """The part of FakeKaggle that implements KernelsApiService.
 
     Attributes:
         notebooks: ref -> its versions, oldest first.
-        save_error: what SaveKernel's answer says in ``error``.
+        save_error: the ``error`` in the response of SaveKernel.
+        failure: Kaggle's message about a failed session.
         lagging: whether the version before the newest is still shown.
-        runner: takes SaveKernel's request, returns the session it led to.
-        page: files a page of a listing.
-        numbers: whether versions are told by number.
-        keeps_failed: whether files of a session that failed can be had.
+        numbers: whether version numbers are told.
+        keeps_failed: whether the files of a failed session can be downloaded.
+        page: files per page of a listing.
+        status: the state of all sessions, or None for their own.
+        layout: the folder of the competition's files below the input folder.
+        runner: maps the request of SaveKernel to the session.
     """
 
     files: dict[str, bytes]
     port: int
 
     def prepare(self, folder: Path) -> None:
-        """Sessions run below ``folder``."""
+        """Start without notebooks; sessions run below ``folder``."""
         self.notebooks: dict[str, list[Version]] = {}
         self.save_error, self.failure = "", ""
         self.lagging, self.numbers, self.keeps_failed = False, True, True
@@ -166,7 +176,7 @@ class FakeNotebooks:
         def work() -> None:
             try:
                 version.session = self.runner(request)
-            except BaseException as error:  # a wait in a test must end
+            except BaseException as error:  # otherwise a test would wait forever
                 version.session = Session({}, f"the fake failed: {error!r}\n", 1)
             version.done.set()
 
@@ -197,8 +207,8 @@ class FakeNotebooks:
 
     def _get_kernel(self, request: dict[str, Any]) -> dict[str, Any]:
         ref, number, _ = self._shown(request)
-        known = {"currentVersionNumber": number} if self.numbers else {}
-        return {"metadata": {"ref": ref, **known}, "blob": {"slug": ref}}
+        version = {"currentVersionNumber": number} if self.numbers else {}
+        return {"metadata": {"ref": ref, **version}, "blob": {"slug": ref}}
 
     def _list_kernel_session_output(self, request: dict[str, Any]) -> dict[str, Any]:
         ref, number, version = self._shown(request)
@@ -218,7 +228,7 @@ class FakeNotebooks:
         }
 
     def left_file(self, address: str) -> bytes:
-        """The file at ``owner/slug/number/name``."""
+        """Return the output file at ``owner/slug/number/name``."""
         owner, slug, number, name = address.split("/", 3)
         session = self.notebooks[f"{owner}/{slug}"][int(number) - 1].session
         assert session is not None
