@@ -12,8 +12,8 @@ from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 
 COLUMNS = (
-    *("run", "accuracy (95 % interval)", "log loss"),
-    *("only it correct", "only the best correct", "p (McNemar)"),
+    *("run", "accuracy\n(95 % interval)", "log\nloss"),
+    *("only it\ncorrect", "only the\nbest correct", "p\n(McNemar)"),
 )
 
 

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,6 +19,7 @@ from kaggle_digits.cli.streams import discard, supports_unicode
 from kaggle_digits.core.errors import StorageError
 
 DEBUG_VARIABLE = "KD_DEBUG"
+MAX_WORD = 24
 
 
 class _Console(Console):
@@ -125,12 +127,25 @@ def show_table(
         title: a line above the table.
         numeric: headings of the columns to align right.
     """
-    table = Table(title=title and cell(title), title_justify="left")
-    for column in columns:
-        justify = "right" if column in numeric else "left"
-        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(*map(cell, row))
+    cells = [[cell(value) for value in row] for row in rows]
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        title=title and cell(title),
+        title_justify="left",
+    )
+    for index, column in enumerate(columns):
+        words = " ".join([column, *(row[index] for row in cells)]).split()
+        table.add_column(
+            column,
+            justify="right" if column in numeric else "left",
+            overflow="fold",
+            # Wrap between words only, except in long hashes and paths.
+            min_width=min(max(map(len, words), default=1), MAX_WORD),
+        )
+    for row in cells:
+        table.add_row(*row)
     print_table(table)
 
 

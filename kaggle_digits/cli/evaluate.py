@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 MAX_PAIRS = 5
 CLASS_COLUMNS = ("digit", "images", "correct", "precision", "recall", "95 % interval", "F1")
 TTA_COLUMNS = (
-    *("views", "accuracy (95 % interval)", "log loss"),
-    *("changed", "now correct", "now wrong", "p (McNemar)"),
+    *("views", "accuracy\n(95 % interval)", "log\nloss"),
+    *("changed", "now\ncorrect", "now\nwrong", "p\n(McNemar)"),
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kaggle_digits.cli import console, options
 
-SETTINGS = ("model", "epochs", "batch_size", "optimizer", "learning_rate")
-RESULTS = ("accuracy (95 % interval)", "seconds")
+SETTINGS = ("model", "epochs", "batch_size")
+RESULTS = ("accuracy\n(95 % interval)", "seconds")
 
 
 def recipes(as_json: options.AsJson = False) -> None:
@@ -32,8 +32,10 @@ def recipes(as_json: options.AsJson = False) -> None:
         for each in recipe.recipes:  # an ensemble has a row for each of its models
             rows.append([*first, *(getattr(each, name) for name in SETTINGS), *results])
             first, results = [""], ["", ""]
-    headings = [setting.replace("_", " ") for setting in SETTINGS]
-    console.show_table(("recipe", *headings, *RESULTS), rows, numeric=RESULTS)
+    headings = [setting.replace("_", "\n") for setting in SETTINGS]
+    console.show_table(
+        ("recipe", *headings, *RESULTS), rows, numeric=("epochs", "batch\nsize", *RESULTS)
+    )
     conditions = {
         f"{benchmark['machine']}, {benchmark['n_val']:,} validation rows, seed "
         f"{benchmark['first_seed']}"
@@ -41,3 +43,4 @@ def recipes(as_json: options.AsJson = False) -> None:
     }
     for condition in sorted(conditions):
         console.note(f"measured on {condition}; the seconds depend on the machine")
+    console.note("all settings: kd recipes --json; train one: kd train --recipe NAME")

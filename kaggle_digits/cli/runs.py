@@ -14,10 +14,10 @@ from kaggle_digits.core.errors import RunError
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
 
-NUMERIC = ("rows", "log loss", "seconds", "public score")
+NUMERIC = ("rows", "log\nloss", "time\n(s)", "public\nscore")
 COLUMNS = (
-    *("run", "model", "held out", "accuracy (95 % interval)", "rows", "log loss", "seconds"),
-    *("data", "public score"),
+    *("run", "model", "held\nout", "accuracy\n(95 % interval)", "rows", "log\nloss", "time\n(s)"),
+    *("data", "public\nscore"),
 )
 
 
