@@ -134,28 +134,23 @@ class SearchProgress(ProgressLine, TrialCallback):
         self._best = ""
 
     def on_search_begin(self, name: str, done: int, trials: int) -> None:
-        """Print the name of the study and how many trials it has."""
         self.started, self._trials, self._done = True, trials, done
         already = f", {done} done or running already" if done else ""
         console.note(f"study {name}: {trials} trial{'s' * (trials > 1)}{already}")
         self._bar.update(self._task, total=trials, completed=done)
 
     def on_trial_begin(self, number: int, values: Mapping[str, Value], folds: int) -> None:
-        """Show the trial."""
         self._number, self._folds = number, folds
         self._show(0, 0, 1)
 
     def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """Show the fold."""
         self._epochs = epochs
         self._show(member, 0, epochs)
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
-        """Show the epoch."""
         self._show(row.member, row.epoch, self._epochs)
 
     def on_trial_end(self, trial: Trial, best: Trial | None, done: int) -> None:
-        """Show the best trial so far; elsewhere print the result and values of this one."""
         self._done = done
         if best:
             self._best = f"best: trial {best.number}, calibrated log loss {best.log_loss:.4f}"

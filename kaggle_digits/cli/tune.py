@@ -87,10 +87,9 @@ def tune(
     from kaggle_digits.cli.progress import SearchProgress
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
-    from kaggle_digits.tuning.search import load_search, require_optuna, search
+    from kaggle_digits.tuning.search import load_search, search
     from kaggle_digits.tuning.search_space import make_search_space
 
-    require_optuna()
     base = _find_recipe(recipe, model).with_changes(epochs=epochs)
     space = make_search_space(base, vary or ())
     split = Split("folds", folds=folds, seed=seed, rows=rows)

@@ -239,15 +239,9 @@ def train_streaming(  # noqa: PLR0917 (Ray passes positional arguments)
     threads: int,
     expected: dict[str, str],
 ) -> Iterator[Message]:
-    """Train one fold on a node; yield its messages, the result last.
+    """Train one fold on a node with ``threads`` threads; yield its messages, the result last.
 
-    Args:
-        task: what to train.
-        train: all labelled rows.
-        test: the rows to predict.
-        checkpoint: bytes to resume from, or None.
-        threads: that TensorFlow uses.
-        expected: versions of packages in the process that submitted the task.
+    ``expected`` are the versions of packages in the process that submitted the task.
     """
     if mismatch := _version_mismatch(expected):
         yield "result", Failed(task, ModelError(mismatch), 1)

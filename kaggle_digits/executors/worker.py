@@ -31,11 +31,9 @@ class ForwardedCheckpoint:
     send: Callable[[bytes], object] = lambda content: None
 
     def load(self) -> bytes | None:
-        """Return the bytes to resume from, or None for a fresh start."""
         return self.content
 
     def save(self, content: bytes) -> None:
-        """Send ``content``."""
         self.send(content)
 
 
@@ -46,15 +44,12 @@ class ForwardingCallback(TrainingCallback):
         self._send = send
 
     def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """Send it on."""
         self._send("on_member_begin", (member, epochs, steps, first_epoch))
 
     def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
-        """Send it on."""
         self._send("on_step", (member, step, loss, accuracy))
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
-        """Send it on."""
         self._send("on_epoch_end", (row,))
 
 

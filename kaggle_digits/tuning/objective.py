@@ -6,11 +6,10 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.trial import TrialState
 
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.dataset import Dataset
@@ -20,12 +19,13 @@ from kaggle_digits.metrics.scores import Score, score
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.tuning.optuna_import import optuna
 from kaggle_digits.tuning.search_space import Dimension, with_values
-from kaggle_digits.tuning.storage import WORKER
+from kaggle_digits.tuning.storage import trial_lock
 from kaggle_digits.tuning.trial import State, Trial, TrialCallback
 
 # Attributes of a trial in the study.
-VALUES, METRICS, REASON = "values", "figures", "reason"
+STARTED, VALUES, METRICS, REASON = "worker", "values", "figures", "reason"
 # No trial is pruned before this share of the first fold's epochs, because a model with a high
 # learning rate is bad until the learning rate has decayed.
 MIN_SHARE_OF_EPOCHS = 2 / 3
@@ -47,7 +47,7 @@ class Objective:
         space: the settings to vary.
         folds: the rows of each fold, the same in every trial.
         seed: of the networks, the same in every trial.
-        worker: name of this process in the study.
+        folder: of the study.
         callback: called as the search proceeds.
     """
 
@@ -57,16 +57,20 @@ class Objective:
     space: Sequence[Dimension]
     folds: Sequence[FoldIndices]
     seed: int
-    worker: str
+    folder: Path
     callback: TrialCallback
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Return the calibrated out-of-fold log loss of ``trial``."""
+        with trial_lock(self.folder, trial.number):
+            trial.set_user_attr(STARTED, value=True)
+            earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
+            if count_done(earlier) >= self.trials:
+                raise EnoughTrials
+            return self._evaluate(trial)
+
+    def _evaluate(self, trial: optuna.Trial) -> float:
         started = time.perf_counter()
-        trial.set_user_attr(WORKER, self.worker)
-        earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
-        if count_done(earlier) >= self.trials:
-            raise EnoughTrials
         values = {dimension.name: dimension.suggest(trial) for dimension in self.space}
         trial.set_user_attr(VALUES, values)
         self.callback.on_trial_begin(trial.number + 1, values, len(self.folds))
@@ -145,8 +149,8 @@ def make_pruner(epochs: int) -> optuna.pruners.BasePruner:
 def count_done(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
     """Return how many trials are complete, pruned, or running in a process."""
     return sum(
-        trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        or (trial.state == TrialState.RUNNING and WORKER in trial.user_attrs)
+        trial.state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+        or (trial.state == optuna.trial.TrialState.RUNNING and STARTED in trial.user_attrs)
         for trial in trials
     )
 
@@ -158,13 +162,13 @@ def to_trial(frozen: optuna.trial.FrozenTrial) -> Trial:
     reason = str(attributes.get(REASON, ""))
     state: State = "running"
     result = None
-    if frozen.state == TrialState.COMPLETE and metrics:
+    if frozen.state == optuna.trial.TrialState.COMPLETE and metrics:
         state = "finished"
         low, high = metrics["ci95"]
         result = Score(metrics["accuracy"], (low, high), metrics["log_loss"], metrics["n"])
-    elif frozen.state == TrialState.PRUNED:
+    elif frozen.state == optuna.trial.TrialState.PRUNED:
         state = "failed" if reason else "pruned"
-    elif frozen.state == TrialState.FAIL:
+    elif frozen.state == optuna.trial.TrialState.FAIL:
         state = "stopped"
     seconds = metrics.get("seconds", math.nan)
     if not metrics and frozen.duration is not None:

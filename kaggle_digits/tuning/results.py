@@ -5,18 +5,16 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kaggle_digits.core.atomic_io import backup_existing
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.training.recipe import Recipe, write_recipe_file
+from kaggle_digits.tuning.objective import to_trial
+from kaggle_digits.tuning.optuna_import import optuna
 from kaggle_digits.tuning.search_space import Dimension, with_values
 from kaggle_digits.tuning.trial import Trial
-
-if TYPE_CHECKING:
-    import optuna
 
 RECIPE = "best.json"
 IMPORTANCE_PLOT, SLICE_PLOT = "importance.png", "slice.png"
@@ -69,8 +67,6 @@ def read_result(
     study: optuna.Study, folder: Path, recipe: Recipe, space: tuple[Dimension, ...]
 ) -> SearchResult:
     """Read the trials of ``study``, which varies ``space`` in ``recipe``."""
-    from kaggle_digits.tuning.objective import to_trial
-
     all_trials = study.get_trials(deepcopy=False)
     # Trials without values have not started yet, or their process stopped before they started.
     trials = [trial for trial in map(to_trial, all_trials) if trial.values]
@@ -90,8 +86,6 @@ def read_result(
 
 
 def _importances(study: optuna.Study, trials: list[Trial]) -> dict[str, float]:
-    import optuna
-
     losses = [trial.log_loss for trial in trials if trial.score]
     if len(losses) < MIN_TRIALS_FOR_IMPORTANCE or len(set(losses)) < 2:
         return {}
@@ -164,7 +158,6 @@ def save_plots(result: SearchResult) -> list[Path]:
     if sum(trial.score is not None for trial in result.trials) < 2:
         return []
     import matplotlib as mpl
-    import optuna
     from matplotlib import pyplot as plt
     from optuna.visualization import matplotlib as plots
 

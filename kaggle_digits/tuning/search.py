@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kaggle_digits.core import interrupts
 from kaggle_digits.core.errors import RunError, UsageError
@@ -17,34 +16,28 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.runs.store import check_name
 from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.tuning.objective import (
+    EnoughTrials,
+    Objective,
+    count_done,
+    make_pruner,
+    to_trial,
+)
+from kaggle_digits.tuning.optuna_import import optuna
 from kaggle_digits.tuning.results import SearchResult, best_trial, read_result
+from kaggle_digits.tuning.sampler import SeededTPESampler
 from kaggle_digits.tuning.search_space import Dimension, current_value
+from kaggle_digits.tuning.storage import (
+    fail_stale_trials,
+    open_storage,
+    storage_errors,
+    study_lock,
+)
 from kaggle_digits.tuning.trial import TrialCallback
-
-if TYPE_CHECKING:
-    import optuna
 
 # Beside the runs; it is not listed as a run because it has no config.json.
 FOLDER = "tuning"
 SETTINGS = "setting"  # attribute of a study
-
-
-def require_optuna() -> None:
-    """Import Optuna and silence its log.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("optuna", "sqlalchemy", "alembic"):
-            raise
-        raise UsageError(
-            f"kd tune needs packages that are not installed ({error.name}); install them: "
-            "pip install 'kaggle-digits[tune]'"
-        ) from error
-    optuna.logging.set_verbosity(logging.CRITICAL)
 
 
 def search(
@@ -78,7 +71,7 @@ def search(
         callback: its methods are called as the search proceeds.
 
     Raises:
-        UsageError: Optuna is not installed, or a value is not valid.
+        UsageError: a value is not valid, or the storage cannot be reached.
         RunError: the study exists with other data or settings.
         KeyboardInterrupt: finished trials are kept.
     """
@@ -86,26 +79,6 @@ def search(
         raise UsageError(f"--trials {trials} is too few; at least 1")
     if split_config.kind != "folds":
         raise UsageError("a search needs folds, not a hold-out")
-    require_optuna()
-    from optuna.study import MaxTrialsCallback
-    from optuna.trial import FrozenTrial, TrialState
-
-    from kaggle_digits.tuning.objective import (
-        EnoughTrials,
-        Objective,
-        count_done,
-        make_pruner,
-        to_trial,
-    )
-    from kaggle_digits.tuning.sampler import SeededTPESampler
-    from kaggle_digits.tuning.storage import (
-        fail_stale_trials,
-        open_storage,
-        register_worker,
-        storage_errors,
-        study_lock,
-    )
-
     name = check_name(name or _default_name(recipe))
     folder = study_folder(runs_dir, name)
     folds = split(dataset.labels, split_config)
@@ -114,7 +87,7 @@ def search(
     def done() -> int:
         return count_done(study.get_trials(deepcopy=False))
 
-    def after_trial(study: optuna.Study, frozen: FrozenTrial) -> None:
+    def after_trial(study: optuna.Study, frozen: optuna.trial.FrozenTrial) -> None:
         interrupts.raise_if_interrupted()
         everyone = [to_trial(each) for each in study.get_trials(deepcopy=False)]
         callback.on_trial_end(to_trial(frozen), best_trial(everyone), done())
@@ -128,19 +101,19 @@ def search(
         fail_stale_trials(study, folder)
         study.sampler = SeededTPESampler(split_config.seed, trials)
         study.pruner = make_pruner(recipe.epochs)
-        with register_worker(folder) as worker:
-            callback.on_search_begin(name, done(), trials)
-            if done() < trials:
-                objective = Objective(
-                    trials, dataset, recipe, space, folds, split_config.seed, worker, callback
+        callback.on_search_begin(name, done(), trials)
+        if done() < trials:
+            objective = Objective(
+                trials, dataset, recipe, space, folds, split_config.seed, folder, callback
+            )
+            states = optuna.trial.TrialState
+            enough = optuna.study.MaxTrialsCallback(trials, (states.COMPLETE, states.PRUNED))
+            with suppress(EnoughTrials):
+                study.optimize(
+                    objective,
+                    timeout=None if minutes is None else 60 * minutes,
+                    callbacks=[after_trial, enough],
                 )
-                ended = (TrialState.COMPLETE, TrialState.PRUNED)
-                with suppress(EnoughTrials):
-                    study.optimize(
-                        objective,
-                        timeout=None if minutes is None else 60 * minutes,
-                        callbacks=[after_trial, MaxTrialsCallback(trials, states=ended)],
-                    )
         return read_result(study, folder, recipe, tuple(space))
 
 
@@ -155,14 +128,9 @@ def load_search(
     """Read an existing study without changing it.
 
     Raises:
-        UsageError: Optuna is not installed, or the storage cannot be reached.
+        UsageError: the storage cannot be reached.
         RunError: there is no such study.
     """
-    require_optuna()
-    import optuna
-
-    from kaggle_digits.tuning.storage import open_storage, storage_errors
-
     name = check_name(name or _default_name(recipe))
     folder = study_folder(runs_dir, name)
     with storage_errors(storage):
@@ -198,8 +166,6 @@ def _settings(
 
 def _create_or_load(name: str, storage: Any, settings: dict[str, Any]) -> optuna.Study:
     """Return the study; RunError if it exists with other settings."""
-    import optuna
-
     study = optuna.create_study(
         storage=storage, study_name=name, direction="minimize", load_if_exists=True
     )

@@ -1,41 +1,37 @@
 """Where a study is stored: a journal file in its folder, or any database that Optuna supports.
 
-A killed process leaves its trial in the state RUNNING. Every process holds a lock on a file in the
-study's folder while it searches; the operating system releases the lock when the process ends. So
-trials of killed processes on this machine are found at once, and those of other machines, which
-share a database, by Optuna's heartbeat.
+A killed process leaves its trial in the state RUNNING. Every running trial has a lock file in the
+study's folder, which the operating system unlocks when the process ends. So stale trials of this
+machine are found at once, and those of other machines, which share a database, by Optuna's
+heartbeat.
 """
 
 from __future__ import annotations
 
 import copy
-import uuid
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import optuna
 from filelock import FileLock, Timeout
-from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
-from optuna.trial import TrialState
 
 from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, RunError, StorageError, UsageError
 from kaggle_digits.kaggle_api.redaction import redact
+from kaggle_digits.tuning.optuna_import import optuna
 
 JOURNAL = "journal.log"
 OLD_DATABASE = "study.db"  # SQLite, in which version 1.0 stored studies
 HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 300
 SECONDS_TO_WAIT = 60  # for a lock of another process
 MAX_RETRIES = 2  # of a trial whose process was killed: it may have run out of memory
-WORKER = "worker"  # attribute of a trial: the name of its process
-WORKER_LOCK, STUDY_LOCK = ".worker-{}.lock", ".study.lock"
+TRIAL_LOCK, STUDY_LOCK = ".trial-{}.lock", ".study.lock"
 
 
-def open_storage(url: str | None, folder: Path) -> BaseStorage:
+def open_storage(url: str | None, folder: Path) -> optuna.storages.BaseStorage:
     """Open the database at ``url``, or the journal in ``folder``.
 
     Args:
@@ -200,54 +196,40 @@ def study_lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def register_worker(folder: Path) -> Iterator[str]:
-    """Yield a name for this process and hold its lock until the block ends."""
-    name = uuid.uuid4().hex[:12]
-    path = folder / WORKER_LOCK.format(name)
+def trial_lock(folder: Path, number: int) -> Iterator[None]:
+    """Hold the lock of the running trial ``number``; fail_stale_trials removes its file."""
+    path = folder / TRIAL_LOCK.format(number)
     lock = FileLock(path)
     with study_lock(folder), wrap_os_errors(path):
         lock.acquire()
     try:
-        yield name
-        path.unlink(missing_ok=True)
-    except KeyboardInterrupt:
-        path.unlink(missing_ok=True)
-        raise
+        yield
     finally:
-        # After an error the file stays: a full disk may have left a trial in the state RUNNING.
         lock.release()
 
 
 def fail_stale_trials(study: optuna.Study, folder: Path) -> None:
-    """Fail the trials of killed processes, and queue stopped trials to be tried again."""
+    """Fail the trials of killed processes, and queue interrupted trials to be tried again."""
     with study_lock(folder), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
-        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        for name in _dead_workers(folder):
-            for trial in running:
-                if trial.user_attrs.get(WORKER) == name:
+        states = optuna.trial.TrialState
+        for trial in study.get_trials(deepcopy=False):
+            path = folder / TRIAL_LOCK.format(trial.number)
+            if not path.exists():
+                continue
+            with suppress(Timeout), FileLock(path, timeout=0):
+                if trial.state == states.RUNNING:
                     # A process on another machine may have failed it meanwhile.
                     with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
-                        study.tell(trial.number, state=TrialState.FAIL)
-        retry = RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
+                        study.tell(trial.number, state=states.FAIL)
+                path.unlink()
+        retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
         trials = study.get_trials(deepcopy=False)
         retried = {number for trial in trials for number in retry.retry_history(trial)}
         for trial in trials:
             started = trial.params or "fixed_params" in trial.system_attrs
-            if trial.state == TrialState.FAIL and started and trial.number not in retried:
+            if trial.state == states.FAIL and started and trial.number not in retried:
                 again = copy.deepcopy(trial)
-                again.user_attrs = {}  # they name the process that stopped
+                again.user_attrs = {}  # the values and metrics of this attempt
                 retry(study, again)
-
-
-def _dead_workers(folder: Path) -> Iterator[str]:
-    """Yield the names of processes that ended without removing their lock file; remove it."""
-    prefix, suffix = WORKER_LOCK.split("{}")
-    for path in folder.glob(WORKER_LOCK.format("*")):
-        lock = FileLock(path)
-        with suppress(Timeout):
-            lock.acquire(timeout=0)
-            yield path.name.removeprefix(prefix).removesuffix(suffix)
-            path.unlink(missing_ok=True)
-            lock.release()

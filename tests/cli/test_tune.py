@@ -161,7 +161,7 @@ def test_ctrl_c_keeps_finished_trials() -> None:
         r"(\d+) of 5000 trials are kept; run the same command again to continue", err
     )
     assert int(kept) >= 3
-    assert "stopped by Ctrl-C" in err
+    assert "interrupted by Ctrl-C" in err
     assert "Traceback" not in err
     assert "best: trial" in out
     assert Path("runs/tuning/mlp/best.json").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -200,9 +201,9 @@ def test_two_processes_share_a_study(sample: Path, tmp_path: Path) -> None:
     assert sum(shares) == 9
 
 
-def test_missing_optuna_is_reported(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_optuna_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
+    for name in [name for name in sys.modules if name.startswith("kaggle_digits.tuning")]:
+        monkeypatch.delitem(sys.modules, name)
     with pytest.raises(UsageError, match=r"pip install 'kaggle-digits\[tune\]'"):
-        search(dataset, SMALL, RATES, SPLIT, trials=1, runs_dir=tmp_path)
+        importlib.import_module("kaggle_digits.tuning.search")

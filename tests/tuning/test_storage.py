@@ -42,17 +42,19 @@ def test_trial_of_killed_process_fails_and_is_retried(
     assert [trial.state for trial in result.trials].count("stopped") == 1
     assert result.trials[2].state == "stopped"
     assert result.trials[3].values == result.trials[2].values
-    assert not list(result.folder.glob(".worker-*"))
+    assert not list(result.folder.glob(".trial-*"))
 
 
 def test_trials_of_live_processes_are_not_failed(tmp_path: Path) -> None:
     study = optuna.create_study(storage=storage.open_storage(None, tmp_path), study_name="a")
-    with storage.register_worker(tmp_path) as name:
-        for worker in (name, "on-another-machine"):
-            study.ask().set_user_attr(storage.WORKER, worker)
+    here, on_another_machine = study.ask(), study.ask()
+    with storage.trial_lock(tmp_path, here.number):
         storage.fail_stale_trials(study, tmp_path)
         assert [trial.state.name for trial in study.trials] == ["RUNNING", "RUNNING"]
-    assert not list(tmp_path.glob(".worker-*"))
+    storage.fail_stale_trials(study, tmp_path)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "RUNNING"]
+    assert on_another_machine.number == 1
+    assert not list(tmp_path.glob(".trial-*"))
 
 
 def test_trial_is_retried_twice_at_most(tmp_path: Path) -> None:
