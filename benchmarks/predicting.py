@@ -1,12 +1,12 @@
-"""Predicting test.csv with one network: kd against Keras' model.predict as it comes.
+"""Time to predict test.csv with one network: kd against Keras' model.predict with its defaults.
 
     python -m benchmarks.predicting --data data
 
-Without ``--data``, 28,000 images of noise are predicted: the time does not depend on what is in
-them, nor on the weights, which are random. TensorFlow is imported and the network built before
-the clock starts. Turns are taken: in each round both ways get a fresh network and predict twice,
-so that what the first call costs (tracing) is counted, and what it does not. Wall seconds are what
-a user waits; processor seconds hold even where the machine has other work.
+Without ``--data``, 28,000 random images are predicted: the time depends neither on the images nor
+on the weights, which are random too. TensorFlow is imported and the network built before the
+clock starts. In each round, both ways in turn get a new network and predict twice, so that the
+first call (with tracing) and a later one are both measured. CPU seconds are reliable even if the
+machine is busy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,81 +31,86 @@ from kaggle_digits.models.registry import build
 
 ROWS = 28_000
 NETWORKS = ["dense", "fast", "strong", "keras-convnet", "notebook-convnet"]
-MOST_APART = 1e-5
-BAR = 0.5
-HEAD = (
-    "| network | call | Keras, s | kd, s | ratio (range) | processor seconds | ratio | apart |\n"
+TOLERANCE = 1e-5
+TARGET_RATIO = 0.5
+HEADER = (
+    "| network | call | Keras, s | kd, s | ratio (range) | CPU seconds | ratio | difference |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- |"
 )
-Way = Callable[[KerasClassifier, NDArray[np.uint8]], NDArray[np.float32]]
+Predict = Callable[[KerasClassifier, NDArray[np.uint8]], NDArray[np.float32]]
+
+
+class Timing(NamedTuple):
+    """Wall and CPU seconds of the first and a later call, and the predictions."""
+
+    wall: list[float]
+    cpu: list[float]
+    probabilities: NDArray[np.float32]
 
 
 def main() -> int:
-    """Print a Markdown table; exit 1 where the two ways disagree."""
+    """Print a Markdown table; return 1 if the predictions differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="a folder with test.csv")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", nargs="*", default=NETWORKS, choices=NETWORKS)
-    parser.add_argument("--quick", action="store_true", help="100 images, one round: a trial run")
-    given = parser.parse_args()
-    if given.data is not None:
-        images = read_test(given.data / "test.csv").images
+    parser.add_argument("--quick", action="store_true", help="100 images, one round")
+    args = parser.parse_args()
+    if args.data is not None:
+        images = read_test(args.data / "test.csv").images
     else:
         images = np.random.default_rng(0).integers(0, 256, (ROWS, 28, 28), np.uint8)
-    if given.quick:
-        images, given.rounds = images[:100], 1
-    what = "of test.csv" if given.data else "of noise"
-    print(f"{len(images):,} images {what}; medians of {given.rounds} rounds")
-    print(f"{hardware()}\n{versions()}\n\n{HEAD}", flush=True)
-    agree, holds = True, []
-    for name in given.networks:
-        rounds = [(_measure(name, _peer, images), _measure(name, _ours, images))
-                  for _ in range(given.rounds)]  # fmt: skip
-        apart = max(float(np.abs(peer[2] - ours[2]).max()) for peer, ours in rounds)
-        same = all(np.array_equal(ours[2], rounds[0][1][2]) for _, ours in rounds)
-        agree &= same and apart <= MOST_APART
-        for call, which in enumerate(("first", "later")):
-            wall = [(peer[0][call], ours[0][call]) for peer, ours in rounds]
-            busy = [(peer[1][call], ours[1][call]) for peer, ours in rounds]
-            ratio = _row(name, which, wall, busy, apart)
-            if call == 0 and ratio <= BAR:
-                holds.append(name)
-    print(f"\nfirst call at most half of Keras' time: {', '.join(holds) or 'no network'}")
-    print(f"within {MOST_APART} of Keras and the same in each round: {'yes' if agree else 'NO'}")
-    return 0 if agree else 1
+    if args.quick:
+        images, args.rounds = images[:100], 1
+    kind = "images of test.csv" if args.data else "random images"
+    print(f"{len(images):,} {kind}; medians of {args.rounds} rounds")
+    print(f"{hardware()}\n{versions()}\n\n{HEADER}", flush=True)
+    is_equal, fast_enough = True, []
+    for name in args.networks:
+        rounds = [
+            (_measure(name, _predict_keras, images), _measure(name, _predict_kd, images))
+            for _ in range(args.rounds)
+        ]
+        difference = max(float(np.abs(a.probabilities - b.probabilities).max()) for a, b in rounds)
+        first = rounds[0][1].probabilities
+        repeats = all(np.array_equal(kd.probabilities, first) for _, kd in rounds)
+        is_equal &= repeats and difference <= TOLERANCE
+        for call, call_name in enumerate(("first", "later")):
+            wall = [(a.wall[call], b.wall[call]) for a, b in rounds]
+            cpu = [(a.cpu[call], b.cpu[call]) for a, b in rounds]
+            ratio = _print_row(name, call_name, wall, cpu, difference)
+            if call == 0 and ratio <= TARGET_RATIO:
+                fast_enough.append(name)
+    print(f"\nfirst call at most half of Keras' time: {', '.join(fast_enough) or 'no network'}")
+    print(f"within {TOLERANCE} of Keras, the same in each round: {'yes' if is_equal else 'NO'}")
+    return 0 if is_equal else 1
 
 
-def _peer(classifier: KerasClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _predict_keras(classifier: KerasClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(classifier.network.predict(images, verbose=0))
 
 
-def _ours(classifier: KerasClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _predict_kd(classifier: KerasClassifier, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return classifier.predict_proba(images)
 
 
-def _measure(
-    name: str, way: Way, images: NDArray[np.uint8]
-) -> tuple[list[float], list[float], NDArray[np.float32]]:
-    """Wall seconds and processor seconds of the first and a later call, and the answers."""
-    classifier = KerasClassifier.wrap(_network(name), Normalizer("unit"))
-    _unsettle(classifier.network)
-    wall, busy = [], []
-    for _ in range(2):
-        began, worked = time.perf_counter(), time.process_time()
-        answers = way(classifier, images)
-        wall.append(time.perf_counter() - began)
-        busy.append(time.process_time() - worked)
-    return wall, busy, answers
-
-
-def _network(name: str) -> Any:
+def _measure(name: str, predict: Predict, images: NDArray[np.uint8]) -> Timing:
     keras().backend.clear_session()
     keras().utils.set_random_seed(0)
-    return build(name, {}, rows=ROWS, batch_size=128)
+    body = build(name, {}, rows=ROWS, batch_size=128)
+    classifier = KerasClassifier.wrap(body, Normalizer("unit"))
+    _randomize_statistics(classifier.network)
+    wall, cpu = [], []
+    for _ in range(2):
+        wall_start, cpu_start = time.perf_counter(), time.process_time()
+        probabilities = predict(classifier, images)
+        wall.append(time.perf_counter() - wall_start)
+        cpu.append(time.process_time() - cpu_start)
+    return Timing(wall, cpu, probabilities)
 
 
-def _unsettle(network: Any) -> None:
-    """Statistics and scales as after a training: those of a new network are 0 and 1."""
+def _randomize_statistics(network: Any) -> None:
+    """Assign batch statistics as after a training; those of a new network are 0 and 1."""
     rng = np.random.default_rng(0)
     for variable in network.variables:
         kind = variable.path.rpartition("/")[2]
@@ -115,23 +120,23 @@ def _unsettle(network: Any) -> None:
             variable.assign(rng.normal(0.5, 0.5, variable.shape))
 
 
-def _row(
+def _print_row(
     name: str,
     call: str,
     wall: list[tuple[float, float]],
-    busy: list[tuple[float, float]],
-    apart: float,
+    cpu: list[tuple[float, float]],
+    difference: float,
 ) -> float:
-    """Print one row; returns the median ratio of wall seconds."""
-    ratios = [ours / peer for peer, ours in wall]
+    """Print a row; return the median ratio of wall seconds, kd to Keras."""
+    ratios = [kd / reference for reference, kd in wall]
     ratio = statistics.median(ratios)
-    peer, ours = (statistics.median(seconds) for seconds in zip(*wall, strict=True))
-    peer_busy, ours_busy = (statistics.median(seconds) for seconds in zip(*busy, strict=True))
-    less = statistics.median(mine / other for other, mine in busy)
+    keras_wall, kd_wall = (statistics.median(seconds) for seconds in zip(*wall, strict=True))
+    keras_cpu, kd_cpu = (statistics.median(seconds) for seconds in zip(*cpu, strict=True))
+    cpu_ratio = statistics.median(kd / reference for reference, kd in cpu)
     print(
-        f"| `{name}` | {call} | {peer:.2f} | {ours:.2f} "
+        f"| `{name}` | {call} | {keras_wall:.2f} | {kd_wall:.2f} "
         f"| {ratio:.2f} ({min(ratios):.2f}–{max(ratios):.2f}) "
-        f"| {peer_busy:.2f} → {ours_busy:.2f} | {less:.2f} | {apart:.0e} |",
+        f"| {keras_cpu:.2f} → {kd_cpu:.2f} | {cpu_ratio:.2f} | {difference:.0e} |",
         flush=True,
     )
     return ratio

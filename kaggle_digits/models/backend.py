@@ -1,8 +1,8 @@
-"""Keras and its backend, imported without the noise, made repeatable.
+"""Keras and its backend: quiet and repeatable import, device, precision, batch sizes.
 
-No variable silences TensorFlow 2.21: its start-up lines are written by C++ straight to file
-descriptor 2. So the descriptor is held aside around the import and the first look for devices,
-and what was written is given back if the import fails.
+On a GPU, Python dispatch is the bottleneck: training steps are compiled by XLA, predictions use
+larger batches, and layers compute in 16 bits if the card supports it. On a CPU none of this
+helps. The training batch size belongs to the recipe and is the same on every device.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from typing import Any
 from kaggle_digits.core.environment import backend_name, usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError
 
-# What Keras can train with, and how each is had. TensorFlow is what we promise, JAX what we test.
+# Backend → how to install it. TensorFlow is supported, JAX is tested, PyTorch is neither.
 BACKENDS = {
     "tensorflow": "pip install --force-reinstall tensorflow keras",
     "jax": "pip install 'kaggle-digits[jax]'",
-    "torch": "pip install torch, or leave it: only tensorflow and jax are promised",
+    "torch": "pip install torch (but only tensorflow and jax are supported)",
 }
 PRECISION = "KD_PRECISION"
 PRECISIONS = ("float32", "bfloat16", "float16")
-# Compute capabilities: units for products in float16 from 7.0 on (V100, T4), for bfloat16, whose
-# range is that of float32, from 8.0 on (A100, L4). Older ones (P100) gain too little to risk it.
-HAS_FLOAT16, HAS_BFLOAT16 = (7, 0), (8, 0)
-# Measured on a CPU from 50 to 2,000: from 400 on nothing gets faster, only larger (24 filters at
-# 28 × 28 are 38 MB). A GPU has room, and each batch costs it a start.
+# Compute capabilities with float16 tensor cores (V100, T4), and with bfloat16, which has the range
+# of float32 (A100, L4). Older cards (P100) gain too little.
+FLOAT16_CAPABILITY, BFLOAT16_CAPABILITY = (7, 0), (8, 0)
+# Measured on a CPU from 50 to 2,000: above 400 the speed is constant and only memory grows (24
+# filters at 28 × 28 take 38 MB). On a GPU each batch costs a kernel launch.
 CPU_BATCH_SIZE, GPU_BATCH_SIZE = 500, 4_000
 
 
 @cache
 def keras() -> Any:
-    """The keras module, its backend ready: quiet, and repeatable on a CPU.
+    """Return the keras module with its backend imported silently; deterministic on a CPU.
 
     Raises:
         ModelError: Keras or its backend cannot be imported.
@@ -47,7 +47,7 @@ def keras() -> Any:
     name = backend_name()
     if name not in BACKENDS:
         raise ModelError(
-            f"Keras' backend is {name!r}, which trains nothing; choose another: "
+            f"Keras' backend is {name!r}, which cannot train; choose another: "
             "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
         )
     try:
@@ -58,35 +58,87 @@ def keras() -> Any:
             if name == "jax":
                 import jax
 
-                jax.devices()  # the first look for them
+                jax.devices()  # prints its messages at the first call
             elif name == "tensorflow":
                 import tensorflow as tf
 
                 if not os.environ.get("KD_DEBUG"):
                     tf.get_logger().setLevel("ERROR")
-                # Costs nothing measurable on a CPU; on a GPU some operations would be refused.
+                # No measurable cost on a CPU; on a GPU some operations would raise errors.
                 if not tf.config.list_physical_devices("GPU"):
                     tf.config.experimental.enable_op_determinism()
-                    module.utils.set_random_seed(0)  # which then must be set; fits set their own
+                    # Determinism requires a seed; each training sets its own.
+                    module.utils.set_random_seed(0)
     except ImportError as error:
         what = "Keras" if name == "tensorflow" else f"Keras' backend {name}"
         raise ModelError(
             f"{what} cannot be imported ({error}); install it: {BACKENDS[name]}"
         ) from error
-    # Half a million objects that stay: each look for garbage among them takes 0.2 s, and Keras
-    # looks before each training.
+    # The imports leave half a million permanent objects. Each garbage collection would traverse
+    # them for 0.2 s, and Keras collects before each training.
     gc.freeze()
     return module
 
 
+def reset_session(seed: int) -> None:
+    """Free the graphs of earlier models and seed the initial weights and dropout."""
+    k = keras()
+    k.backend.clear_session()
+    if backend_name() == "tensorflow":
+        _free_gradient_graphs()
+    with suppress_native_stderr():  # Keras imports TensorFlow here, also under JAX
+        k.utils.set_random_seed(seed)
+
+
+def _free_gradient_graphs() -> None:
+    """Remove the custom gradients of earlier trainings from TensorFlow's registry.
+
+    TensorFlow registers each custom_gradient once per traced graph and never removes it, which
+    keeps the graph alive: some MB per training.
+    """
+    from tensorflow.python.framework import ops
+
+    registry = getattr(ops.gradient_registry, "_registry", {})
+    for name in [name for name in registry if name.startswith("CustomGradient-")]:
+        del registry[name]
+
+
+@contextmanager
+def suppress_native_stderr() -> Iterator[None]:
+    """Redirect file descriptor 2 to a temporary file, since TensorFlow may be imported.
+
+    No environment variable silences the start-up messages of TensorFlow 2.21: C++ code writes
+    them straight to the descriptor. If the block fails, the captured text is printed. KD_DEBUG
+    disables the redirection.
+    """
+    if os.environ.get("KD_DEBUG"):
+        yield
+        return
+    # Respected by later messages, such as those of the graph rewriter.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(stderr, 2)
+            captured.seek(0)
+            os.write(2, captured.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
 @contextmanager
 def _without_jax() -> Iterator[None]:
-    """Import TensorFlow without JAX, where that is installed.
+    """Keep TensorFlow from importing JAX, which its LiteRT converter does if it is installed.
 
-    TensorFlow Lite takes one function from it for a converter that nobody here asks for: half a
-    second and 100 MB in each process.
+    The import would take half a second and 100 MB in each process; this package does not use it.
     """
-    if "jax" in sys.modules:  # somebody wants it
+    if "jax" in sys.modules:  # the user has imported it already
         yield
         return
     sys.modules["jax"] = None  # type: ignore[assignment]
@@ -96,62 +148,9 @@ def _without_jax() -> Iterator[None]:
         del sys.modules["jax"]
 
 
-def reset_session(seed: int) -> None:
-    """Forget earlier models and set the seed of first weights and dropout."""
-    k = keras()
-    k.backend.clear_session()
-    if backend_name() == "tensorflow":
-        _forget_gradients()
-    with (
-        suppress_native_stderr()
-    ):  # under JAX too, Keras imports TensorFlow here, and to save a model
-        k.utils.set_random_seed(seed)
-
-
-def _forget_gradients() -> None:
-    """Let go of the graphs of earlier trainings.
-
-    TensorFlow registers the gradient of each operation that has one of its own (custom_gradient) in
-    each graph it is traced in, and so keeps the graph for as long as the process lives: some MB a
-    training. Nobody asks for the gradients of a model that is trained.
-    """
-    from tensorflow.python.framework import ops
-
-    known = getattr(ops.gradient_registry, "_registry", {})
-    for name in [name for name in known if name.startswith("CustomGradient-")]:
-        del known[name]
-
-
-@contextmanager
-def suppress_native_stderr() -> Iterator[None]:
-    """Hold file descriptor 2 aside while TensorFlow may be imported; not under KD_DEBUG.
-
-    What was written to it is given back if the block fails.
-    """
-    if os.environ.get("KD_DEBUG"):
-        yield
-        return
-    # Later lines, such as the graph rewriter's, do go by this.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(kept, 2)
-            aside.seek(0)
-            os.write(2, aside.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
 @cache
 def first_gpu() -> Any:
-    """The backend's own object for the GPU that Keras uses, or None where it uses none."""
+    """Return the backend's device object of the GPU that Keras uses; None without a GPU."""
     keras()
     if backend_name() == "jax":
         import jax
@@ -165,55 +164,57 @@ def first_gpu() -> Any:
 
 
 def compute_capability() -> tuple[int, int] | None:
-    """The NVIDIA compute capability of that GPU; None where there is none or it does not say."""
+    """Return the NVIDIA compute capability of that GPU; None if there is none or it is unknown."""
     gpu = first_gpu()
     if gpu is None:
         return None
     if backend_name() == "jax":
-        said = re.fullmatch(r"(\d+)\.(\d+)", str(getattr(gpu, "compute_capability", "")))
-        return (int(said[1]), int(said[2])) if said else None
+        match = re.fullmatch(r"(\d+)\.(\d+)", str(getattr(gpu, "compute_capability", "")))
+        return (int(match[1]), int(match[2])) if match else None
     import tensorflow as tf
 
-    major_minor: tuple[int, int] | None = tf.config.experimental.get_device_details(gpu).get(
-        "compute_capability"
-    )
-    return major_minor
+    details = tf.config.experimental.get_device_details(gpu)
+    capability: tuple[int, int] | None = details.get("compute_capability")
+    return capability
 
 
 def precision() -> str:
-    """What layers compute in while they are trained: float32, bfloat16 or float16.
+    """Return the dtype that layers compute in during training: float32, bfloat16 or float16.
 
-    KD_PRECISION decides; else float32 on a processor, and on a GPU the fastest it has units for.
-    Weights, and whatever is predicted or saved, are float32 always.
+    KD_PRECISION decides. By default it is float32 on a CPU, and the fastest supported type on a
+    GPU. Weights, predictions and saved models are always float32.
 
     Raises:
         UsageError: KD_PRECISION is none of these.
     """
-    asked = os.environ.get(PRECISION)
-    if asked:
-        if asked not in PRECISIONS:
-            raise UsageError(f"{PRECISION}={asked} is unknown; one of: {', '.join(PRECISIONS)}")
-        return asked
-    found = compute_capability()
-    if found is None or found < HAS_FLOAT16:
+    setting = os.environ.get(PRECISION)
+    if setting:
+        if setting not in PRECISIONS:
+            raise UsageError(f"{PRECISION}={setting} is unknown; one of: {', '.join(PRECISIONS)}")
+        return setting
+    capability = compute_capability()
+    if capability is None or capability < FLOAT16_CAPABILITY:
         return "float32"
-    return "bfloat16" if found >= HAS_BFLOAT16 else "float16"
+    return "bfloat16" if capability >= BFLOAT16_CAPABILITY else "float16"
 
 
 def use_jit() -> bool:
     """Whether XLA compiles training steps.
 
-    JAX is slow without. TensorFlow's own kernels are 4 to 9 times faster than XLA's on a processor.
+    JAX is slow without. On a CPU, TensorFlow's own kernels are 4 to 9 times faster than XLA's.
     """
     return backend_name() == "jax" or first_gpu() is not None
 
 
 def predict_batch_size() -> int:
-    """Images in a batch that is predicted."""
+    """Return the number of images per prediction batch."""
     return CPU_BATCH_SIZE if first_gpu() is None else GPU_BATCH_SIZE
 
 
 def predict_workers() -> int:
-    """Two where several cores share each batch: one is worked on while the other waits for them."""
+    """Return how many batches to predict in parallel.
+
+    Two if several CPU cores share each batch: one batch keeps them busy while the other waits.
+    """
     shared = usable_cores() > 1 and os.environ.get("TF_NUM_INTRAOP_THREADS") != "1"
     return 2 if shared and backend_name() == "tensorflow" and first_gpu() is None else 1

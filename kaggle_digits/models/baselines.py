@@ -1,4 +1,4 @@
-"""Networks that others published, faithful, to be compared with."""
+"""Published networks, reproduced as baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutional networks: the same small filters all over the image."""
+"""A plain convolutional network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kaggle_digits.models.backend import keras
 
 
 def cnn(*, widths: Sequence[int] = (24, 48, 64, 128), dropout: float = 0.3, l2: float = 0.0) -> Any:
-    """A good plain network: 5 × 5, then 3 × 3 convolutions, each normalised and pooled.
+    """A 5 × 5 and then 3 × 3 convolutions, each pooled and normalized, and a dense layer.
 
     Args:
         widths: filters of each convolution, then units of the dense layer.
@@ -22,7 +22,7 @@ def cnn(*, widths: Sequence[int] = (24, 48, 64, 128), dropout: float = 0.3, l2: 
     layers: list[Any] = []
     for depth, count in enumerate(filters):
         layers += [
-            # Batch normalisation brings its own offset.
+            # Batch normalization has the bias.
             k.layers.Conv2D(
                 count,
                 5 if depth == 0 else 3,
@@ -30,10 +30,10 @@ def cnn(*, widths: Sequence[int] = (24, 48, 64, 128), dropout: float = 0.3, l2: 
                 use_bias=False,
                 kernel_regularizer=regularizer,
             ),
-            # Pooled first: the maximum of 4 costs a quarter of the normalising and is the same
+            # Pooling first saves three quarters of the normalization; the result is the same
             # for a positive scale.
             k.layers.MaxPooling2D(),
-            k.layers.BatchNormalization(momentum=0.9),  # 0.99 has not settled after 100 steps
+            k.layers.BatchNormalization(momentum=0.9),  # the default 0.99 needs more than 100 steps
             k.layers.ReLU(),
         ]
     return k.Sequential(

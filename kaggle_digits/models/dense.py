@@ -1,4 +1,4 @@
-"""Fully connected networks: every pixel to every unit."""
+"""Fully connected networks."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from kaggle_digits.models.backend import keras
 
 
 def mlp(*, batch_size: int, widths: Sequence[int] = (500,), l2: float = 2e-7) -> Any:
-    """scikit-learn's multi-layer perceptron: relu, Adam at 1e-3, batches of 200.
+    """scikit-learn's multi-layer perceptron with relu.
 
     Args:
-        batch_size: rows a step; turns ``l2`` into scikit-learn's alpha.
+        batch_size: rows per step; needed to convert ``l2`` to scikit-learn's alpha.
         widths: units of each hidden layer.
         l2: λ of mean log loss + λ ∑ w², as in Keras.
     """
     from sklearn.neural_network import MLPClassifier
 
-    # scikit-learn adds ½ alpha ∑ w² / batch size; alpha 1e-4 is its default.
+    # scikit-learn adds ½ alpha ∑ w² / batch size; its default alpha is 1e-4.
     return MLPClassifier(tuple(widths), alpha=2 * l2 * batch_size)
 
 
 def dense(*, widths: Sequence[int] = (128, 128), dropout: float = 0.2, l2: float = 0.0) -> Any:
-    """Hidden layers of relu units, each followed by dropout."""
+    """Hidden layers with relu, each followed by dropout.
+
+    Args:
+        widths: units of each hidden layer.
+        dropout: after each hidden layer.
+        l2: λ of λ ∑ w² on every hidden kernel.
+    """
     k = keras()
     regularizer = k.regularizers.L2(l2) if l2 else None
     layers = [k.layers.Flatten()]
@@ -37,5 +43,5 @@ def dense(*, widths: Sequence[int] = (128, 128), dropout: float = 0.2, l2: float
 def dense_deep(
     *, widths: Sequence[int] = (500, 200, 50), dropout: float = 0.3, l2: float = 0.0
 ) -> Any:
-    """Three hidden layers, 500-200-50."""
+    """``dense`` with three hidden layers of 500, 200 and 50 units."""
     return dense(widths=widths, dropout=dropout, l2=l2)

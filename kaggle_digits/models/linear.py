@@ -1,4 +1,4 @@
-"""Linear models: one weight a pixel and class. scikit-learn's and its Keras twin."""
+"""Linear models: one weight per pixel and class, fitted by scikit-learn or Keras."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ def linear(*, rows: int, l2: float = 1e-4) -> Any:
     """scikit-learn's multinomial logistic regression, fitted by L-BFGS.
 
     Args:
-        rows: how many it will be trained on; turns ``l2`` into scikit-learn's C.
+        rows: the number of training rows; needed to convert ``l2`` to scikit-learn's C.
         l2: λ of mean log loss + λ ∑ w², as in Keras.
     """
     from sklearn.linear_model import LogisticRegression
 
-    # scikit-learn minimises ½ ∑ w² + C ∑ loss, so C = 1 / (2 λ rows).
+    # scikit-learn minimizes ½ ∑ w² + C ∑ loss, so C = 1 / (2 λ rows).
     return LogisticRegression(C=1 / (2 * max(l2, 1e-12) * rows), max_iter=200, tol=1e-3)
 
 
 def softmax(*, l2: float = 1e-6) -> Any:
-    """The same model as one dense layer, trained by gradient steps."""
+    """The same model as one dense layer, trained by gradient descent in Keras."""
     k = keras()
     return k.Sequential(
         [

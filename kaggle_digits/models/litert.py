@@ -1,4 +1,4 @@
-"""A network for LiteRT: the same answers without TensorFlow, ready in tenths of a second."""
+"""LiteRT models: the same predictions without importing TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,90 +19,89 @@ from kaggle_digits.models.base import (
 )
 
 LITERT_FILE = "model.tflite"
-# How far its probabilities may stand from the network's, and on how many images that is checked.
-TOLERANCE, CHECKED = 1e-4, 100
+# Largest difference of a probability from the network's, checked on this many images.
+TOLERANCE, CHECKED_IMAGES = 1e-4, 100
 
 
 class LiteRTClassifier:
-    """A converted network; one interpreter, so one thread at a time may ask it."""
+    """A converted network. It has one interpreter, so it is not thread-safe."""
 
     def __init__(self, source: Path | bytes) -> None:
-        """``source``: a model.tflite, or its bytes.
+        """Load ``source``: the path of a model.tflite, or its bytes.
 
         Raises:
             ModelError: it cannot be read.
         """
         try:
-            with suppress_native_stderr():  # the interpreter writes that it has begun
+            with suppress_native_stderr():  # the interpreter prints a message when it is created
                 from ai_edge_litert.interpreter import Interpreter
 
-                # Read here: in the locale C it could not open a path that is not ASCII.
+                # In the C locale, Interpreter cannot open a path with other than ASCII characters.
                 content = source if isinstance(source, bytes) else source.read_bytes()
                 self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
-            named = source if isinstance(source, Path) else LITERT_FILE
+            name = source if isinstance(source, Path) else LITERT_FILE
             reason = " ".join(str(error).split())[:100]
             raise ModelError(
-                f"{named} cannot be read ({reason}); delete it, and the model beside it is read"
+                f"{name} cannot be read ({reason}); delete it to use the Keras model beside it"
             ) from error
-        (self._into,) = self._interpreter.get_input_details()
-        (self._out,) = self._interpreter.get_output_details()
-        self._rows = int(self._into["shape"][0])
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
+        self._batch_size = int(self._input["shape"][0])
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, 28, 28) uint8 → what the network gives of them: (n, …) float32, 1 ≤ n ≤ 500."""
-        if len(images) != self._rows:
-            self._interpreter.resize_tensor_input(self._into["index"], images.shape)
+        """Return the network's output for one batch: (n, 28, 28) uint8 → (n, …) float32."""
+        if len(images) != self._batch_size:
+            self._interpreter.resize_tensor_input(self._input["index"], images.shape)
             self._interpreter.allocate_tensors()
-            self._rows = len(images)
-        self._interpreter.set_tensor(self._into["index"], images)
+            self._batch_size = len(images)
+        self._interpreter.set_tensor(self._input["index"], images)
         self._interpreter.invoke()
-        return np.array(self._interpreter.get_tensor(self._out["index"]), np.float32)
+        return np.array(self._interpreter.get_tensor(self._output["index"]), np.float32)
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
-        answers = np.empty((len(images), CLASSES), np.float32)
+        probabilities = np.empty((len(images), CLASSES), np.float32)
         for start in range(0, len(images), CPU_BATCH_SIZE):
-            answers[start : start + CPU_BATCH_SIZE] = self(images[start : start + CPU_BATCH_SIZE])
-        return answers
+            batch = slice(start, start + CPU_BATCH_SIZE)
+            probabilities[batch] = self(images[batch])
+        return probabilities
 
 
 def to_litert(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:
-    """The network for LiteRT; None for scikit-learn's models, for layers that LiteRT has not, and
-    under JAX, whose programs LiteRT's converter does not take: Keras reads the run then.
+    """Convert a trained model to LiteRT; None if that is impossible.
 
-    The traced function is frozen and converted as it stands: a fifth of the seconds that Keras'
-    export takes, which traces the network again.
+    Impossible are scikit-learn models, layers that LiteRT does not have, and any model under JAX.
+    The traced function is frozen and converted, in a fifth of the time of Keras' export, which
+    traces the network again.
 
     Args:
-        classifier: trained.
-        images: (n, 28, 28) uint8, the first hundred of which both must answer alike.
+        classifier: the trained model.
+        images: (n, 28, 28) uint8 to compare predictions on; the first hundred are used.
 
     Returns:
-        The bytes of model.tflite, whose answers are those of the network within 1e-4.
+        The bytes of model.tflite; its probabilities equal the network's within 1e-4.
     """
-    if not isinstance(classifier, KerasClassifier):
+    if not isinstance(classifier, KerasClassifier) or classifier.concrete_function is None:
         return None
-    function = classifier.traced()
-    if function is None:
-        return None
-    images = images[:CHECKED] if len(images) else np.zeros((1, SIDE, SIDE), np.uint8)
+    images = images[:CHECKED_IMAGES] if len(images) else np.zeros((1, SIDE, SIDE), np.uint8)
     try:
-        converted = convert(function)
-        answers = LiteRTClassifier(converted).predict_proba(images)
+        converted = convert(classifier.concrete_function)
+        probabilities = LiteRTClassifier(converted).predict_proba(images)
     except Exception:
-        # An operation that LiteRT lacks says so in a way of its own; Keras reads the run then.
+        # LiteRT raises various types for a missing operation. Runs without the file use Keras.
         return None
-    same = np.allclose(answers, classifier.predict_proba(images), rtol=0, atol=TOLERANCE)
-    return converted if same else None
+    expected = classifier.predict_proba(images)
+    is_equal = np.allclose(probabilities, expected, rtol=0, atol=TOLERANCE)
+    return converted if is_equal else None
 
 
 def convert(function: Any) -> bytes:
-    """A traced TensorFlow function → the bytes of model.tflite.
+    """Convert a concrete TensorFlow function to the bytes of a model.tflite.
 
     Raises:
-        Exception: whatever the converter raises for an operation that LiteRT lacks.
+        Exception: LiteRT lacks an operation; the converter raises various types.
     """
     with suppress_native_stderr():
         import tensorflow as tf
@@ -115,10 +114,10 @@ def convert(function: Any) -> bytes:
 
 
 def load_for_inference(folder: Path) -> ProbabilisticModel:
-    """A member's model without TensorFlow where that is kept, with it otherwise.
+    """Load a member's LiteRT model if it has one, otherwise its Keras or scikit-learn model.
 
     Raises:
-        ModelError: there is none, or it is damaged.
+        ModelError: there is no model, or it is damaged.
     """
     path = folder / LITERT_FILE
     return LiteRTClassifier(path) if path.is_file() else load_classifier(folder)

@@ -1,4 +1,4 @@
-"""Name → builder. A builder of your own is named ``package.module:function``."""
+"""Model names and their builders. A builder of the user's is named ``package.module:function``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.models import baselines, cnn, dense, linear, strong
 from kaggle_digits.models.backend import suppress_native_stderr
 
-# Takes keyword options and returns a Keras model (28, 28, 1) float32 → 10 logits (or, ending in
-# softmax, probabilities), or an unfitted scikit-learn classifier for (n, 784) float32.
+# A function of keyword options that returns a Keras model (28, 28, 1) float32 → 10 logits (or,
+# ending in softmax, probabilities), or an unfitted scikit-learn classifier of (n, 784) float32.
 Builder = Callable[..., Any]
 
 BUILDERS: dict[str, Builder] = {
@@ -27,68 +27,73 @@ BUILDERS: dict[str, Builder] = {
     "fast": strong.fast,
     "strong": strong.strong,
     "strong-3x3": strong.strong_3x3,
-    "strong-upright": strong.strong_upright,
-    "strong-evened": strong.strong_evened,
-    "strong-5x5": strong.strong_5x5,
     "keras-convnet": baselines.keras_convnet,
     "notebook-convnet": baselines.notebook_convnet,
 }
-# These are trained and read without TensorFlow.
+# Trained and read without TensorFlow.
 SKLEARN_MODELS = {"linear", "mlp"}
+REMOVED = {"strong-upright", "strong-evened", "strong-5x5"}
 
 
 def find_builder(model: str) -> Builder:
-    """The builder called ``model``.
+    """Return the builder of ``model``.
 
     Raises:
-        UsageError: no such model; names those that stand.
+        UsageError: there is no such model.
         ModelError: the user's module cannot be imported.
     """
     if ":" in model:
-        return _own_builder(model)
-    try:
-        return BUILDERS[model]
-    except KeyError:
+        return _import_builder(model)
+    if model in REMOVED:
+        raise UsageError(f"model {model} was removed in 0.2; use strong")
+    if model not in BUILDERS:
         raise UsageError(
             f"no model called {model!r}; one of: {', '.join(BUILDERS)}, "
             "or your own as package.module:function"
-        ) from None
+        )
+    return BUILDERS[model]
 
 
 def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) -> Any:
-    """Call the builder with the options given, and with ``rows`` and ``batch_size`` if it asks.
+    """Call the builder of ``model`` with ``options``.
+
+    Args:
+        model: a registered name or ``package.module:function``.
+        options: keyword options of the builder.
+        rows: the number of training rows; passed to builders with this parameter.
+        batch_size: passed likewise.
 
     Raises:
-        UsageError: the model has no such option, or an option's value makes no sense.
+        UsageError: the model has no such option.
         ModelError: the builder failed or returned neither a Keras nor a scikit-learn model.
     """
     builder = find_builder(model)
-    asked = {"rows": rows, "batch_size": batch_size}
-    accepted = inspect.signature(builder).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    context = {"rows": rows, "batch_size": batch_size}
+    parameters = inspect.signature(builder).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in options:
-        if name not in accepted and not takes_any:
-            has = [f"--{n}" for n in accepted if n not in asked]
+        if name not in parameters and not takes_any:
+            has = [f"--{n}" for n in parameters if n not in context]
             raise UsageError(
                 f"model {model} has no option --{name}; it has {', '.join(has) or 'none'}"
             )
-    options = {**options, **{name: n for name, n in asked.items() if name in accepted}}
+    options = {**options, **{name: n for name, n in context.items() if name in parameters}}
     try:
         built = builder(**options)
     except Exception as error:
         raise ModelError(f"model {model} could not be built: {error}") from error
     if not hasattr(built, "predict_proba") and not hasattr(built, "compute_output_shape"):
         raise ModelError(
-            f"model {model} returned {type(built).__name__}; a Keras model or a scikit-learn "
-            "classifier with predict_proba is expected"
+            f"model {model} returned {type(built).__name__}; expected a Keras model or a "
+            "scikit-learn classifier with predict_proba"
         )
     return built
 
 
-def _own_builder(model: str) -> Builder:
+def _import_builder(model: str) -> Builder:
     module_name, _, function = model.partition(":")
     here = str(Path.cwd())
-    if here not in sys.path:  # as `python -m` does: the user's module stands where they type
+    if here not in sys.path:  # find the user's module in the current folder, as `python -m` does
         sys.path.insert(0, here)
     try:
         with suppress_native_stderr():

@@ -1,7 +1,8 @@
-"""Test-time augmentation: the same digit moved a little each time, answers averaged.
+"""Test-time augmentation: predictions averaged over transformed copies of each image.
 
-Moved as the network's training images were, it is read better for it; where those were not moved,
-turning and scaling only blur what it knows, and whole pixels are left: benchmarks/research.md.
+A network trained with augmentation predicts affine copies within the range of that augmentation.
+For any other network, rotating and scaling only blurs the images, so its copies are shifted by
+whole pixels: benchmarks/research.md.
 """
 
 from __future__ import annotations
@@ -16,155 +17,164 @@ from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.digits import CENTRE, CLASSES, SIDE
 from kaggle_digits.models.base import ProbabilisticModel
 
+# Numbers of copies to choose from.
 TTA_LEVELS = (1, 5, 9)
 
 
 class AffineRange(NamedTuple):
-    """The most that a view is moved by.
+    """The largest amounts of an affine transform; a transform has values from −x to x.
 
     Attributes:
         rotation: degrees.
-        width, height: share of the size.
-        slant: pixels sideways a pixel of height.
-        right, down: pixels.
+        width, height: relative change of the size.
+        shear: horizontal pixels per vertical pixel.
+        right, down: translation in pixels.
     """
 
     rotation: float
     width: float
     height: float
-    slant: float
+    shear: float
     right: float
     down: float
 
 
-# (right, down) in pixels, of networks whose training images were not moved.
+# (right, down) in pixels, for networks trained without augmentation.
 SHIFTS = [(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (1, -1), (-1, 1), (1, 1)]
-BASES = (2, 3, 5, 7, 11, 13)
-# Images moved at once: 1.6 MB a float32 copy, so that a processor keeps them at hand.
+HALTON_BASES = (2, 3, 5, 7, 11, 13)
+# Images transformed together: 1.6 MB per float32 copy, which fits a CPU's cache.
 CHUNK = 512
-# Pixels of background around an image: whatever lies outside reads as 0.
-BEFORE, BEHIND = 1, 2
+# Background pixels added before and after each axis; coordinates are clipped to them.
+PAD_BEFORE, PAD_AFTER = 1, 2
 
 
-def check_tta(views: int) -> None:
-    """Raise UsageError for a number of views that is not offered."""
-    if views not in TTA_LEVELS:
-        raise UsageError(f"--tta {views} is not offered; one of: {', '.join(map(str, TTA_LEVELS))}")
+def check_tta(tta: int) -> None:
+    """Raise UsageError if ``tta`` is not in TTA_LEVELS."""
+    if tta not in TTA_LEVELS:
+        raise UsageError(f"--tta {tta} is not offered; one of: {', '.join(map(str, TTA_LEVELS))}")
 
 
 @cache
-def tta_transforms(views: int, affine_range: AffineRange | None) -> NDArray[np.float64]:
-    """(views, 6): how far each view is moved, in the order and units of AffineRange.
+def tta_transforms(tta: int, affine_range: AffineRange | None) -> NDArray[np.float64]:
+    """Return the transform of each copy: (tta, 6), in the order and units of AffineRange.
 
-    The image as it is, then pairs of opposites, so that their mean moves nothing: points of the
-    Halton sequence (Halton 1960), which fill a space evenly however many are taken. The views of
-    a smaller number are the first of a larger.
+    The first is the identity; the others are points of the Halton sequence (Halton 1960) and
+    their negatives, so that the transforms average to the identity. A smaller number gives the
+    first rows of a larger one.
 
     Args:
-        views: of TTA_LEVELS.
-        affine_range: of the recipe's augmentation; None where it has none.
+        tta: the number of copies, one of TTA_LEVELS.
+        affine_range: of the recipe's augmentation; None for shifts by whole pixels.
     """
     if affine_range is None:
-        return np.pad(
-            np.array(SHIFTS[:views], np.float64), ((0, 0), (len(AffineRange._fields) - 2, 0))
-        )
-    points = [[_halton(number, base) for base in BASES] for number in range(1, views // 2 + 1)]
-    moves = (2 * np.reshape(points, (-1, len(affine_range))) - 1) * affine_range
-    pairs = np.stack([moves, -moves], axis=1).reshape(-1, len(affine_range))
+        shifts = np.array(SHIFTS[:tta], np.float64)
+        return np.pad(shifts, ((0, 0), (len(AffineRange._fields) - 2, 0)))
+    points = [[_halton(i, base) for base in HALTON_BASES] for i in range(1, tta // 2 + 1)]
+    transforms = (2 * np.reshape(points, (-1, len(affine_range))) - 1) * affine_range
+    pairs = np.stack([transforms, -transforms], axis=1).reshape(-1, len(affine_range))
     return np.concatenate([np.zeros((1, len(affine_range))), pairs])
 
 
-def _halton(number: int, base: int) -> float:
-    """Digits of ``number`` mirrored at the point; SciPy has it too, behind a second of imports."""
-    found, share = 0.0, 1.0
-    while number:
-        number, digit = divmod(number, base)
-        share /= base
-        found += digit * share
-    return found
+def _halton(index: int, base: int) -> float:
+    """Return element ``index`` of the van der Corput sequence; importing SciPy's takes a second."""
+    value, weight = 0.0, 1.0
+    while index:
+        index, digit = divmod(index, base)
+        weight /= base
+        value += digit * weight
+    return value
 
 
-def apply_affine(images: NDArray[np.uint8], move: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(n, 28, 28) uint8 moved by one row of ``tta_transforms``, bilinear; outside is background."""
-    if not move.any():
+def apply_affine(images: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Transform images by one row of ``tta_transforms``, with bilinear interpolation.
+
+    Args:
+        images: (n, 28, 28) uint8; pixels outside are background.
+        transform: (6,) in the order and units of AffineRange.
+
+    Returns:
+        (n, 28, 28) uint8.
+    """
+    if not transform.any():
         return images
-    columns, rows = _whence(move)
+    columns, rows = _source_coordinates(transform)
     left, top = np.floor(columns).astype(int), np.floor(rows).astype(int)
     corners = [(top + down, left + right) for down in (0, 1) for right in (0, 1)]
     weights = [
         ((1 - abs(rows - row)) * (1 - abs(columns - column))).astype(np.float32)
         for row, column in corners
     ]
-    out = np.empty_like(images)
-    for first in range(0, len(images), CHUNK):
-        chosen = slice(first, first + CHUNK)
-        padded = np.pad(images[chosen], ((0, 0), *[(BEFORE, BEHIND)] * 2))
-        found = sum(
-            padded[:, row + BEFORE, column + BEFORE] * weight
+    transformed = np.empty_like(images)
+    for start in range(0, len(images), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        padded = np.pad(images[chunk], ((0, 0), *[(PAD_BEFORE, PAD_AFTER)] * 2))
+        interpolated = sum(
+            padded[:, row + PAD_BEFORE, column + PAD_BEFORE] * weight
             for (row, column), weight in zip(corners, weights, strict=True)
         )
-        out[chosen] = np.rint(found)
-    return out
+        transformed[chunk] = np.rint(interpolated)
+    return transformed
 
 
-def _whence(move: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(2, 28, 28): column and row that each pixel is read from; no further out than background."""
-    xx, xy, right, yx, yy, down = affine_coefficients(np, [np.deg2rad(move[0]), *move[1:]])
+def _source_coordinates(transform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, 28, 28): the column and row where each pixel is read, clipped to the padding."""
+    radians = np.deg2rad(transform[0])
+    xx, xy, right, yx, yy, down = affine_coefficients(np, [radians, *transform[1:]])
     rows, columns = np.indices((SIDE, SIDE))
-    places = [xx * columns + xy * rows + right, yx * columns + yy * rows + down]
-    return np.asarray(np.clip(places, -BEFORE, SIDE))
+    sources = [xx * columns + xy * rows + right, yx * columns + yy * rows + down]
+    return np.asarray(np.clip(sources, -PAD_BEFORE, SIDE))
 
 
-def affine_coefficients(ops: Any, moves: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """From where a pixel is to where it comes from, about the image's centre.
+def affine_coefficients(ops: Any, transform: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Return the map from a pixel of the result to its source, about the image's centre.
 
     Args:
         ops: keras.ops or numpy.
-        moves: (6, …) in the order and units of AffineRange, but for the rotation: radians.
+        transform: (6, …) in the order and units of AffineRange, but the rotation in radians.
 
     Returns:
-        xx, xy, right, yx, yy, down, each (…): what is at (x, y) comes from
+        xx, xy, right, yx, yy, down, each (…): the result at (x, y) is the source at
         (xx x + xy y + right, yx x + yy y + down).
     """
-    wide, high, slant = 1 + moves[1], 1 + moves[2], moves[3]
-    cos, sin = ops.cos(moves[0]), ops.sin(moves[0])
-    xx, xy = wide * cos, slant - wide * sin
-    yx, yy = high * sin, high * cos
-    right = CENTRE - (xx + xy) * CENTRE + moves[4]
-    down = CENTRE - (yx + yy) * CENTRE + moves[5]
+    width, height, shear = 1 + transform[1], 1 + transform[2], transform[3]
+    cos, sin = ops.cos(transform[0]), ops.sin(transform[0])
+    xx, xy = width * cos, shear - width * sin
+    yx, yy = height * sin, height * cos
+    right = CENTRE - (xx + xy) * CENTRE + transform[4]
+    down = CENTRE - (yx + yy) * CENTRE + transform[5]
     return xx, xy, right, yx, yy, down
 
 
 def predict_tta(
     classifier: ProbabilisticModel,
     images: NDArray[np.uint8],
-    views: int,
+    tta: int,
     affine_range: AffineRange | None,
 ) -> NDArray[np.float32]:
-    """(n, 10) float32 probabilities averaged over ``views`` moved copies of each image.
+    """Return (n, 10) float32 probabilities averaged over ``tta`` copies of each image.
 
     Raises:
-        UsageError: ``views`` is none of TTA_LEVELS.
+        UsageError: ``tta`` is not in TTA_LEVELS.
     """
-    return predict_tta_levels(classifier, images, views, affine_range)[views]
+    return predict_tta_levels(classifier, images, tta, affine_range)[tta]
 
 
 def predict_tta_levels(
     classifier: ProbabilisticModel,
     images: NDArray[np.uint8],
-    views: int,
+    tta: int,
     affine_range: AffineRange | None,
 ) -> dict[int, NDArray[np.float32]]:
-    """What ``predict_tta`` gives for each number offered up to ``views``, at one price.
+    """Return the result of ``predict_tta`` for each level up to ``tta``, in one pass.
 
     Raises:
-        UsageError: ``views`` is none of TTA_LEVELS.
+        UsageError: ``tta`` is not in TTA_LEVELS.
     """
-    check_tta(views)
+    check_tta(tta)
     total = np.zeros((len(images), CLASSES), np.float64)
-    found = {}
-    for number, move in enumerate(tta_transforms(views, affine_range), 1):
-        total += classifier.predict_proba(apply_affine(images, move))
-        if number in TTA_LEVELS:
-            found[number] = (total / number).astype(np.float32)
-    return found
+    levels = {}
+    for copies, transform in enumerate(tta_transforms(tta, affine_range), 1):
+        total += classifier.predict_proba(apply_affine(images, transform))
+        if copies in TTA_LEVELS:
+            levels[copies] = (total / copies).astype(np.float32)
+    return levels

@@ -10,7 +10,7 @@ from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.data.splits import Rows
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import PREPARE, KerasClassifier
+from kaggle_digits.models.base import NORMALIZATION_LAYER, KerasClassifier
 from kaggle_digits.plots import charts, curves
 from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
 from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
@@ -117,7 +117,7 @@ def _mismatch(setting: Setting, member: FoldResult, right: float, rows: Rows) ->
     assert isinstance(classifier, KerasClassifier)
     values: Any = images[..., None].astype(np.float32) / 255
     for layer in classifier.network.layers[1:]:
-        if layer.name != PREPARE:
+        if layer.name != NORMALIZATION_LAYER:
             values = layer(values)
     found = score(keras().ops.convert_to_numpy(values), labels)
     assert found is not None

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import PREPARE, flat_layers
+from kaggle_digits.models.base import NORMALIZATION_LAYER, flat_layers
 
 FULL = "float32"
 
@@ -51,6 +51,6 @@ def autocast(model: Any, precision: str) -> Iterator[None]:
 def _between(model: Any) -> list[Any]:
     """The layers behind the normalisation, without the last."""
     names = [layer.name for layer in model.layers]
-    behind = model.layers[names.index(PREPARE) + 1 :]
+    behind = model.layers[names.index(NORMALIZATION_LAYER) + 1 :]
     flat = [one for layer in behind for one in flat_layers(layer)]
     return [layer for layer in flat[:-1] if layer.dtype_policy.name == FULL]

@@ -55,10 +55,7 @@ MODEL_RECIPES: dict[str, Recipe] = {
 }
 
 # Designs that are trained as ``strong`` is.
-VARIANTS = {
-    model: replace(STRONG, model=model)
-    for model in ("strong-3x3", "strong-upright", "strong-evened", "strong-5x5")
-}
+VARIANTS = {"strong-3x3": replace(STRONG, model="strong-3x3")}
 
 RECIPES: dict[str, Recipe | EnsembleRecipe] = {
     **MODEL_RECIPES,

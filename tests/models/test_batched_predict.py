@@ -1,8 +1,7 @@
-"""The fast way to probabilities: the same answers as Keras' predict, never stale ones."""
+"""Batched prediction equals Keras' predict and follows changes of the weights."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import predicting
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.models import backend
 from kaggle_digits.models.backend import CPU_BATCH_SIZE as BATCH
@@ -20,22 +18,22 @@ from kaggle_digits.models.batched_predict import BatchedPredictor
 from kaggle_digits.models.normalization import fit_normalizer
 from kaggle_digits.models.registry import build
 
-# Two batches and a bit of one.
+# Two full batches and a partial one.
 IMAGES = np.random.default_rng(0).integers(0, 256, (2 * BATCH + 7, 28, 28)).astype(np.uint8)
 
 
 def network(model: str, **options: object) -> Any:
-    """An untrained network whose batch normalisation has something to do."""
+    """An untrained network with random batch normalization."""
     keras().utils.set_random_seed(0)
     made = KerasClassifier.wrap(
         build(model, options, rows=10, batch_size=10), fit_normalizer("standard", IMAGES)
     ).network
-    unsettle(made)
+    randomize_statistics(made)
     return made
 
 
-def unsettle(made: Any, seed: int = 0) -> None:
-    """Other scales (negative ones among them), offsets and statistics."""
+def randomize_statistics(made: Any, seed: int = 0) -> None:
+    """Assign random scales (some negative), offsets and statistics."""
     rng = np.random.default_rng(seed)
     for variable in made.variables:
         name = variable.path.rpartition("/")[2]
@@ -46,36 +44,36 @@ def unsettle(made: Any, seed: int = 0) -> None:
 
 
 @pytest.mark.parametrize("model", ["dense", "fast", "keras-convnet"])
-def test_the_same_answers_as_predict_each_time(model: str) -> None:
+def test_predictions_equal_keras_predict_in_every_call(model: str) -> None:
     made = network(model)
     predictor = BatchedPredictor(made)
-    answers = predictor(IMAGES)
-    assert answers.dtype == np.float32
-    assert np.abs(answers - made.predict(IMAGES, verbose=0)).max() <= 1e-5
-    assert answers.std(axis=0).max() > 0.01, "images that all look alike prove nothing"
-    assert np.array_equal(predictor(IMAGES), answers)
-    assert np.array_equal(BatchedPredictor(made)(IMAGES), answers)
+    predictions = predictor(IMAGES)
+    assert predictions.dtype == np.float32
+    assert np.abs(predictions - made.predict(IMAGES, verbose=0)).max() <= 1e-5
+    assert predictions.std(axis=0).max() > 0.01, "constant predictions would prove nothing"
+    assert np.array_equal(predictor(IMAGES), predictions)
+    assert np.array_equal(BatchedPredictor(made)(IMAGES), predictions)
     assert predictor(IMAGES[:0]).shape == (0, 10)
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_batches_come_back_in_their_places(monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
+def test_parallel_batches_keep_their_order(monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
     monkeypatch.setattr(backend, "usable_cores", lambda: 2)
-    at_a_time = backend.predict_workers()
-    assert at_a_time == (2 if threads == "2" and backend_name() == "tensorflow" else 1)
+    workers = backend.predict_workers()
+    assert workers == (2 if threads == "2" and backend_name() == "tensorflow" else 1)
     predictor = BatchedPredictor(network("fast"))
-    answers = predictor(IMAGES)
+    predictions = predictor(IMAGES)
     for start in range(0, len(IMAGES), BATCH):
-        alone = predictor(IMAGES[start : start + BATCH])
-        assert np.array_equal(answers[start : start + BATCH], alone)
+        expected = predictor(IMAGES[start : start + BATCH])
+        assert np.array_equal(predictions[start : start + BATCH], expected)
 
 
-def test_a_training_step_is_seen() -> None:
+def test_predictions_follow_the_weights() -> None:
     made = network("fast")
     predictor = BatchedPredictor(made)
     before = predictor(IMAGES)
-    unsettle(made, seed=1)
+    randomize_statistics(made, seed=1)
     after = predictor(IMAGES)
     assert np.abs(after - before).max() > 0.01
     assert np.abs(after - made.predict(IMAGES, verbose=0)).max() <= 1e-5
@@ -83,7 +81,7 @@ def test_a_training_step_is_seen() -> None:
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """TensorFlow as somebody sets it who looks for a mistake in a layer of their own."""
+    """Run TensorFlow eagerly, as users do to debug a layer."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
@@ -92,11 +90,11 @@ def eager() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_layer_that_cannot_be_traced_is_left_to_predict() -> None:
+def test_layer_that_cannot_be_traced_is_run_by_keras_predict() -> None:
     k = keras()
 
     class Counted(keras().layers.Layer):  # type: ignore[misc]
-        """A layer in numpy: the share of ink in each tenth of the image."""
+        """A numpy layer: the mean of each tenth of the image."""
 
         def call(self, images: Any) -> Any:
             ink: NDArray[Any] = images.numpy().reshape(len(images), -1)[:, :780]
@@ -113,16 +111,3 @@ def test_a_layer_that_cannot_be_traced_is_left_to_predict() -> None:
     ink = IMAGES[:20].reshape(20, -1)[:, :780].reshape(20, 10, -1).mean(axis=2) / 255
     expected = np.exp(ink) / np.exp(ink).sum(axis=1, keepdims=True)
     assert np.allclose(found, expected, atol=1e-5)
-
-
-def test_the_benchmark_finds_the_same_answers(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["predicting", "--quick", "--networks", "dense", "fast"])
-    assert predicting.main() == 0
-    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| `")]
-    assert [line.split("|")[1:3] for line in table] == [
-        [f" `{name}` ", f" {call} "] for name in ("dense", "fast") for call in ("first", "later")
-    ]
-    monkeypatch.setattr(predicting, "_ours", lambda _, images: np.zeros((len(images), 10)))
-    assert predicting.main() == 1

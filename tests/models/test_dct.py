@@ -1,4 +1,4 @@
-"""Fixed waves as a first layer: which they are, that they stay, that they are kept."""
+"""The fixed DCT filters of the first layer."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from kaggle_digits.training.fold import make_trainer
 from kaggle_digits.training.recipe import Recipe
 
 
-def test_the_waves_are_those_of_the_cosine_transform_lowest_first() -> None:
-    waves = dct_filters(25)[:, :, 0, :25]
+def test_filters_are_dct_basis_functions_in_order_of_frequency() -> None:
+    filters = dct_filters(25)[:, :, 0, :25]
     for number in range(25):
-        found = dctn(waves[..., number], norm="ortho")
+        found = dctn(filters[..., number], norm="ortho")
         assert np.abs(found).max() == pytest.approx(1, abs=1e-5)  # one frequency, length 1
         assert np.count_nonzero(np.abs(found) > 1e-5) == 1
-    places = [np.argwhere(np.abs(dctn(waves[..., n])) > 1e-3)[0] for n in range(25)]
+    places = [np.argwhere(np.abs(dctn(filters[..., n])) > 1e-3)[0] for n in range(25)]
     frequencies = [int(down**2 + across**2) for down, across in places]
     assert frequencies == sorted(frequencies)
     assert len({tuple(place) for place in places}) == 25
 
 
-def test_each_wave_has_its_negative() -> None:
-    waves = dct_filters(7)
-    assert waves.shape == (5, 5, 1, 14)
-    assert np.array_equal(waves[..., 7:], -waves[..., :7])
+def test_each_filter_has_its_negative() -> None:
+    filters = dct_filters(7)
+    assert filters.shape == (5, 5, 1, 14)
+    assert np.array_equal(filters[..., 7:], -filters[..., :7])
 
 
 @pytest.mark.parametrize("filters", [0, 7, 52])
-def test_another_number_of_filters_is_refused(filters: int) -> None:
+def test_invalid_number_of_filters_is_refused(filters: int) -> None:
     with pytest.raises(UsageError, match="even number from 2 to 50"):
         dct_layer(filters, 24)
     with pytest.raises(ModelError, match="even number from 2 to 50"):
         build("fast", {"widths": (filters, 3, 4)}, rows=10, batch_size=10)
 
 
-def test_training_leaves_them_as_they_are_and_they_are_kept(tmp_path: Path) -> None:
+def test_filters_are_not_trained_and_are_saved(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), np.uint8)
     labels = (np.arange(64) % 10).astype(np.uint8)
     recipe = Recipe("fast", widths=(6, 4, 5), epochs=1, batch_size=16, optimizer="muon")

@@ -98,6 +98,6 @@ def test_the_mark_would_be_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_file_with_something_else_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.skops").write_bytes(dumps({"estimator": 1, "normalizer": {}})[1])
-    with pytest.raises(ModelError, match="it holds int, no fitted classifier"):
+    with pytest.raises(ModelError, match="it holds int, not a fitted classifier"):
         load_classifier(tmp_path)
     assert sound_estimator().save(tmp_path).name == "model.skops"

@@ -1,4 +1,4 @@
-"""Every model behind the one interface, the user's own too."""
+"""All registered models and the user's own have the same interface."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ def classifier(model: str, **options: object) -> Classifier:
     built = build(model, options, rows=len(IMAGES), batch_size=10)
     if not hasattr(built, "predict_proba"):
         return KerasClassifier.wrap(built, normalizer)
-    found = SklearnClassifier(built, normalizer)
-    built.fit(found.features(IMAGES), LABELS)
-    return found
+    wrapped = SklearnClassifier(built, normalizer)
+    built.fit(wrapped.features(IMAGES), LABELS)
+    return wrapped
 
 
 @pytest.mark.parametrize("model", BUILDERS)
-def test_every_model_predicts_is_kept_and_read_again(model: str, tmp_path: Path) -> None:
-    made = classifier(model)
-    probabilities = made.predict_proba(IMAGES)
+def test_every_model_predicts_saves_and_loads(model: str, tmp_path: Path) -> None:
+    network = classifier(model)
+    probabilities = network.predict_proba(IMAGES)
     assert probabilities.shape == (80, 10)
     assert probabilities.dtype == np.float32
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    assert made.predict_proba(IMAGES[:0]).shape == (0, 10)
-    made.save(tmp_path)
+    assert network.predict_proba(IMAGES[:0]).shape == (0, 10)
+    network.save(tmp_path)
     assert np.array_equal(load_classifier(tmp_path).predict_proba(IMAGES), probabilities)
-    first = made.first_layer_weights()
+    first = network.first_layer_weights()
     assert first is not None
-    assert first.shape[1:] in {(28, 28), (5, 5), (3, 3)}, "dense weights, or filters as they are"
+    assert first.shape[1:] in {(28, 28), (5, 5), (3, 3)}, "dense weights or convolution kernels"
 
 
-def test_widths_dropout_and_l2_are_set() -> None:
+def test_widths_dropout_and_l2_are_applied() -> None:
     network = build(
         "dense", {"widths": (7, 6, 5), "dropout": 0.5, "l2": 0.01}, rows=10, batch_size=10
     )
@@ -64,14 +64,20 @@ def test_widths_dropout_and_l2_are_set() -> None:
     assert pytest.approx(5) == build("linear", {"l2": 0.01}, rows=10, batch_size=10).C
 
 
-def test_an_option_that_a_model_lacks_is_refused() -> None:
+def test_unknown_option_is_refused() -> None:
     with pytest.raises(UsageError, match="model linear has no option --widths; it has --l2"):
         build("linear", {"widths": (3,)}, rows=10, batch_size=10)
 
 
-def test_unknown_models_are_refused_with_those_that_stand() -> None:
+def test_unknown_model_is_refused_with_the_known_names() -> None:
     with pytest.raises(UsageError, match="no model called 'resnet'; one of: linear, softmax"):
         find_builder("resnet")
+
+
+@pytest.mark.parametrize("model", ["strong-upright", "strong-evened", "strong-5x5"])
+def test_removed_model_is_refused_with_its_replacement(model: str) -> None:
+    with pytest.raises(UsageError, match=f"^model {model} was removed in 0.2; use strong$"):
+        build(model, {}, rows=10, batch_size=10)
 
 
 OWN = """
@@ -105,9 +111,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("own")
-def test_models_of_ones_own() -> None:
-    made = classifier("own_models:softmax_inside")
-    assert np.allclose(made.predict_proba(IMAGES).sum(axis=1), 1, atol=1e-5)
+def test_users_own_models() -> None:
+    model = classifier("own_models:softmax_inside")
+    assert np.allclose(model.predict_proba(IMAGES).sum(axis=1), 1, atol=1e-5)
     body = build("own_models:softmax_inside", {}, rows=80, batch_size=10)
     wrapped = KerasClassifier.wrap(body, fit_normalizer("unit", IMAGES))
     direct = body(fit_normalizer("unit", IMAGES)(IMAGES)[..., None])
@@ -127,12 +133,12 @@ def test_models_of_ones_own() -> None:
         ("own_models:wrong_shape", "gives .* instead of 10"),
     ],
 )
-def test_what_is_wrong_with_a_model_of_ones_own_is_said(model: str, words: str) -> None:
+def test_fault_in_a_users_own_model_is_reported(model: str, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         classifier(model)
 
 
-def test_a_missing_or_damaged_model_is_explained(tmp_path: Path) -> None:
+def test_missing_or_damaged_model_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model in"):
         load_classifier(tmp_path)
     for name in ("model.skops", "model.keras"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.models.backend import keras
+from kaggle_digits.training import augmentation
 from kaggle_digits.training.augmentation import (
     Augmentation,
     augment_images,
@@ -224,3 +226,12 @@ def test_views_reach_as_far_as_training_images_were_moved() -> None:
     assert Recipe("strong").affine_range is None
     bent = Augmentation(**NOTHING, elastic=1.0)
     assert Recipe("strong", augment=bent).affine_range is None
+
+
+def test_warp_for_xla_equals_tensorflows(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    how, images = Augmentation(rotation=20), load(sample).train.images[:50]
+    by_tensorflow = augment_images(how, images, 2, seed=3)
+    monkeypatch.setattr(augmentation, "use_jit", lambda: True)
+    ours = augment_images(how, images, 2, seed=3)
+    assert np.abs(ours.astype(int) - by_tensorflow).max() <= 1
+    assert np.abs(ours.astype(int) - images).mean() > 10

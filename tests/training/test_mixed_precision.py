@@ -24,7 +24,7 @@ from kaggle_digits.training.train import resume, train
 from tests.training.test_train import StopAfter, same
 
 RECIPE = Recipe(
-    "strong-upright",
+    "strong-3x3",
     widths=(4, 6, 8, 16),
     epochs=3,
     batch_size=64,
@@ -79,7 +79,7 @@ def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
     assert learner.state() != before
     by_type = {dtype: [n for n in seen if seen[n] == dtype] for dtype in set(seen.values())}
     assert set(by_type) == {"float16", "float32"}
-    assert {"waves", "conv2d", "dense"} <= {name.partition("_")[0] for name in by_type["float16"]}
+    assert {"dct", "conv2d", "dense"} <= {name.partition("_")[0] for name in by_type["float16"]}
     assert {"images", "augment", "normalize_unit", "out"} <= set(by_type["float32"])
     scale = model.optimizer.dynamic_scale
     assert float(scale) <= model.optimizer.initial_scale
