@@ -46,9 +46,9 @@ def fetch(
         files = {
             file.name: {
                 "sha256": file.sha256,
-                "bytes": file.bytes,
+                "bytes": file.size,
                 "rows": file.rows,
-                "already": file.already,
+                "already": file.unchanged,
             }
             for file in report.files
         }
@@ -62,9 +62,9 @@ def fetch(
         )
         return
     for file in report.files:
-        status = "already there" if file.already else "new"
+        status = "already there" if file.unchanged else "new"
         console.echo(
-            f"{file.name}: {file.rows:,} rows, {file.bytes / 1e6:.1f} MB, checked ({status})"
+            f"{file.name}: {file.rows:,} rows, {file.size / 1e6:.1f} MB, checked ({status})"
         )
     console.echo(f"source: {report.source}, in {report.folder}")
     console.note("next: kd inspect, or kd train --model dense")

@@ -1,6 +1,5 @@
-"""Where the three files can come from; ``fetch`` puts them into the data folder."""
+"""Sources of the three CSV files; ``fetch`` puts them into the data folder."""
 
-from kaggle_digits.sources.fetch import fetch
-from kaggle_digits.sources.report import FetchedFile, FetchReport
+from kaggle_digits.sources.fetch import FetchedFile, FetchReport, fetch
 
 __all__ = ["FetchReport", "FetchedFile", "fetch"]

@@ -1,4 +1,4 @@
-"""Put the three files into the data folder, verified, whole, and with their source recorded."""
+"""Put the three CSV files into the data folder: verified, complete, their source recorded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,10 +32,37 @@ from kaggle_digits.data.submission_csv import read_ids
 from kaggle_digits.kaggle_api.retry import RetryPolicy
 from kaggle_digits.sources.archive import extract_csvs
 from kaggle_digits.sources.openml import write_openml
-from kaggle_digits.sources.report import FetchReport, report
 from kaggle_digits.sources.sample import write_sample
 
 STAGING = ".fetch"
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """One of the three files; ``unchanged`` if it was valid already and not fetched again."""
+
+    name: str
+    sha256: str
+    size: int
+    rows: int
+    unchanged: bool
+
+
+@dataclass(frozen=True)
+class FetchReport:
+    """The contents of the data folder after a fetch.
+
+    Attributes:
+        source: as recorded: ``kaggle``, ``sample``, ``openml`` or a path.
+        folder: the data folder.
+        files: the three files.
+        warnings: one line each.
+    """
+
+    source: str
+    folder: Path
+    files: tuple[FetchedFile, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def fetch(
@@ -47,98 +75,125 @@ def fetch(
 ) -> FetchReport:
     """Put train.csv, test.csv and sample_submission.csv into ``data_dir``.
 
-    What is already good is not fetched again; files of another source are not touched without
-    ``force``. The new files are read and checked beside their place before they are moved there.
+    Valid files are not fetched again; files of another source are replaced only with ``force``.
+    New files are read and checked in a staging folder before they are moved into place.
 
     Args:
         source: ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder.
-        data_dir: made if missing.
-        force: fetch everything again, and replace another source's files.
-        policy: with Kaggle or OpenML.
-        progress: where news and transferred bytes are told.
+        data_dir: the data folder; created if it does not exist.
+        force: fetch every file again, and replace the files of another source.
+        policy: time-outs and retries for Kaggle and OpenML.
+        progress: receives notes and the progress of downloads.
 
     Raises:
         UsageError: there is no such source.
-        DataError: the files are missing, damaged or not in the competition's form, or those of
-            another source stand in ``data_dir``.
-        KaggleError: Kaggle or OpenML could not be reached or did not send them.
+        DataError: the files are missing, damaged or not in the competition's format, or
+            ``data_dir`` has files of another source.
+        KaggleError: Kaggle or OpenML could not be reached or did not send the files.
         StorageError: the disk is full or not writable.
     """
     folder, progress = Path(data_dir), progress or NoProgress()
-    origin = None if source in (KAGGLE, SAMPLE_SOURCE, OPENML) else _existing(source, folder)
+    is_path = source not in (KAGGLE, SAMPLE_SOURCE, OPENML)
+    path = _existing_path(source, folder) if is_path else folder
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _one_at_a_time(folder):
-            standing = _standing(folder)
-            held_by = _source_of(folder, standing)
-            good = _good(folder, standing) if held_by == source and not force else {}
-            if len(good) == len(FILES):
-                return report(folder, source, good, good)
-            if origin is None:
-                _refuse_other(folder, standing, held_by, source, force=force)
-            with _staging(folder, keep=source == KAGGLE, empty=force) as staging:
-                if source == KAGGLE:
-                    # Late, because kagglesdk takes 0.3 s to import.
-                    from kaggle_digits.kaggle_api.client import CompetitionClient
-                    from kaggle_digits.sources.kaggle import download_files
-
-                    kaggle = CompetitionClient(policy=policy, progress=progress)
-                    progress.note(f"using the {kaggle.credential}")
-                    download_files(kaggle, [n for n in FILES if n not in good], staging)
+        with _lock(folder):
+            present = {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
+            present_source = _present_source(folder, present)
+            valid = _valid_files(folder, present) if present_source == source and not force else {}
+            if len(valid) == len(FILES):
+                return _report(folder, source, valid, valid)
+            if not is_path:
+                _check_same_source(
+                    folder, present_source, source, has_files=bool(present), force=force
+                )
+            missing = [name for name in FILES if name not in valid]
+            with _staging(folder, keep=source == KAGGLE, clear=force) as staging:
+                if is_path:
+                    extract_csvs(path, staging)
+                elif source == KAGGLE:
+                    _download_from_kaggle(missing, staging, policy, progress)
+                elif source == SAMPLE_SOURCE:
+                    write_sample(staging)
                 else:
-                    _write(source, origin, staging, policy)
-                found = good | {n: sha256(staging / n) for n in FILES if n not in good}
-                if origin is not None:
-                    theirs = all(found[n] == KAGGLE_SHA256[n] for n in (TRAIN, TEST))
-                    source = KAGGLE if theirs else str(origin)
-                    _refuse_other(folder, standing, held_by, source, force=force)
-                good = {n: d for n, d in found.items() if standing.get(n) == d}
-                paths = {n: (folder if n in good else staging) / n for n in FILES}
-                _check(paths, source, staging)
-                _move_in(paths, folder, source, found)
-            return report(folder, source, found, good)
+                    write_openml(staging, policy)
+                hashes = valid | {name: sha256(staging / name) for name in missing}
+                if is_path:
+                    same_as_kaggle = all(hashes[n] == KAGGLE_SHA256[n] for n in (TRAIN, TEST))
+                    source = KAGGLE if same_as_kaggle else str(path)
+                    _check_same_source(
+                        folder, present_source, source, has_files=bool(present), force=force
+                    )
+                unchanged = {n: digest for n, digest in hashes.items() if present.get(n) == digest}
+                paths = {n: (folder if n in unchanged else staging) / n for n in FILES}
+                _check_contents(paths, source, staging)
+                # The record is written first: if the process is killed between the moves, the
+                # files not yet moved count as damaged and are fetched again.
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                write_source(folder, Source(source, now, hashes))
+                for name, new_path in paths.items():
+                    if name not in unchanged:
+                        new_path.replace(folder / name)
+            return _report(folder, source, hashes, unchanged)
 
 
-def _write(source: str, origin: Path | None, staging: Path, policy: RetryPolicy | None) -> None:
-    if origin is not None:
-        extract_csvs(origin, staging)
-    elif source == SAMPLE_SOURCE:
-        write_sample(staging)
-    else:
-        write_openml(staging, policy)
+def _download_from_kaggle(
+    names: list[str], staging: Path, policy: RetryPolicy | None, progress: Progress
+) -> None:
+    # Imported late, because kagglesdk takes 0.3 s to import.
+    from kaggle_digits.kaggle_api.client import CompetitionClient
+    from kaggle_digits.sources.kaggle import download_files
+
+    kaggle = CompetitionClient(policy=policy, progress=progress)
+    progress.note(f"using the {kaggle.credential}")
+    download_files(kaggle, names, staging)
 
 
 @contextmanager
-def _staging(folder: Path, *, keep: bool, empty: bool) -> Iterator[Path]:
-    """A folder beside the files; ``keep`` what a failed download left, unless to be ``empty``."""
+def _lock(folder: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".fetch.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(f"another kd fetch is writing to {folder}; wait until it is done") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
+    """Yield the staging folder.
+
+    Args:
+        folder: the data folder.
+        keep: keep a partial download if Kaggle fails or Ctrl-C is pressed, and resume it later.
+        clear: begin with an empty folder although ``keep`` is set.
+    """
     staging = folder / STAGING
-    if empty or not keep:
+    if clear or not keep:
         shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(exist_ok=True)
     try:
         yield staging
     except (KaggleError, KeyboardInterrupt):
-        if keep and any(staging.iterdir()):
-            raise
-        shutil.rmtree(staging, ignore_errors=True)
+        keep = keep and any(staging.iterdir())
         raise
     except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
+        keep = False
         raise
-    shutil.rmtree(staging, ignore_errors=True)
+    else:
+        keep = False
+    finally:
+        if not keep:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
-def _move_in(paths: dict[str, Path], folder: Path, source: str, found: dict[str, str]) -> None:
-    # Recorded first: killed in between, what is not yet moved counts as damaged.
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_source(folder, Source(source, now, found))
-    for name, path in paths.items():
-        if path.parent != folder:
-            path.replace(folder / name)
-
-
-def _existing(source: str, folder: Path) -> Path:
-    path = Path(os.path.expanduser(source))  # noqa: PTH111  Path's own fails without a home
+def _existing_path(source: str, folder: Path) -> Path:
+    path = Path(os.path.expanduser(source))  # noqa: PTH111  Path.expanduser fails without a home
     if not path.exists():
         raise UsageError(
             f"{source!r} is no file or folder, and no source: "
@@ -149,63 +204,82 @@ def _existing(source: str, folder: Path) -> Path:
     return path.resolve()
 
 
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".fetch.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise DataError(f"another kd fetch is filling {folder}; wait until it is done") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _standing(folder: Path) -> dict[str, str]:
-    return {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
-
-
-def _source_of(folder: Path, standing: dict[str, str]) -> str | None:
-    """Whose the standing files are; None where none stands."""
-    if standing and all(standing.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
+def _present_source(folder: Path, present: dict[str, str]) -> str | None:
+    """Return the source of the files in ``folder``, given their hashes; None if there are none."""
+    if present and all(present.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
         return KAGGLE
     recorded = read_source(folder)
     if recorded is not None:
         return recorded.source
-    return UNKNOWN if standing else None
+    return UNKNOWN if present else None
 
 
-def _good(folder: Path, standing: dict[str, str]) -> dict[str, str]:
+def _valid_files(folder: Path, present: dict[str, str]) -> dict[str, str]:
+    """Return the hashes in ``present`` that are as recorded, or as Kaggle's without a record."""
     recorded = read_source(folder)
-    due = recorded.sha256 if recorded else KAGGLE_SHA256
-    return {name: found for name, found in standing.items() if found == due.get(name)}
+    expected = recorded.sha256 if recorded else KAGGLE_SHA256
+    return {name: digest for name, digest in present.items() if digest == expected.get(name)}
 
 
-def _refuse_other(
-    folder: Path, standing: dict[str, str], held_by: str | None, source: str, *, force: bool
+def _check_same_source(
+    folder: Path, present_source: str | None, source: str, *, has_files: bool, force: bool
 ) -> None:
-    if force or not standing or held_by in (source, None):
+    if force or not has_files or present_source in (source, None):
         return
-    whose = "files of unknown source" if held_by == UNKNOWN else f"the files of source {held_by}"
+    owner = "of unknown source" if present_source == UNKNOWN else f"of source {present_source}"
     raise DataError(
-        f"{folder} holds {whose}; replace them with --force, or keep them and fetch "
+        f"{folder} contains files {owner}; replace them with --force, or keep them and fetch "
         f"{source} elsewhere with --data-dir"
     )
 
 
-def _check(paths: dict[str, Path], source: str, staging: Path) -> None:
-    """The same check for every source."""
+def _check_contents(paths: dict[str, Path], source: str, staging: Path) -> None:
+    """Read the three files; raise DataError unless they have the competition's format."""
     try:
         read_train(paths[TRAIN])
         n_test, n_ids = len(read_test(paths[TEST])), len(read_ids(paths[SAMPLE]))
     except DataError as error:
-        said = str(error).replace(f"{staging}/", "")
-        raise DataError(f"what {source} gave is not the competition's form: {said}") from error
+        reason = str(error).replace(f"{staging}/", "")
+        raise DataError(
+            f"the files of source {source} are not in the competition's format: {reason}"
+        ) from error
     if n_test != n_ids:
         raise DataError(
-            f"what {source} gave does not fit together: {SAMPLE} has {n_ids} rows but {TEST} has "
-            f"{n_test}; nothing was changed"
+            f"the files of source {source} do not belong together: {SAMPLE} has {n_ids} rows but "
+            f"{TEST} has {n_test}; nothing was changed"
         )
+
+
+def _report(
+    folder: Path, source: str, hashes: dict[str, str], unchanged: dict[str, str]
+) -> FetchReport:
+    rows = {
+        TRAIN: len(read_train(folder / TRAIN)),
+        TEST: len(read_test(folder / TEST)),
+        SAMPLE: len(read_ids(folder / SAMPLE)),
+    }
+    files = tuple(
+        FetchedFile(
+            name, hashes[name], (folder / name).stat().st_size, rows[name], name in unchanged
+        )
+        for name in FILES
+    )
+    return FetchReport(source, folder, files, tuple(_warnings(source, hashes)))
+
+
+def _warnings(source: str, hashes: dict[str, str]) -> list[str]:
+    if source == KAGGLE:
+        return [
+            f"{name} is not the file Kaggle served before (sha256 {digest[:12]}…, "
+            f"was {KAGGLE_SHA256[name][:12]}…): Kaggle may have published a new version"
+            for name, digest in hashes.items()
+            if digest != KAGGLE_SHA256[name]
+        ]
+    if source == OPENML:
+        return [
+            "openml's rows contain the competition's test images: "
+            "a run trained on them cannot be submitted"
+        ]
+    if source == SAMPLE_SOURCE:
+        return []
+    return ["these are not Kaggle's files: a run trained on them cannot be submitted"]

@@ -23,7 +23,7 @@ def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     for name, value in vars(_openml).copy().items():
         if isinstance(value, str) and value.startswith("https://") and name.isupper():
             monkeypatch.setattr(_openml, name, value.replace("https://www.openml.org/", url))
-    monkeypatch.setattr(openml, "TRIES", 1)
+    monkeypatch.setattr(openml, "RETRIES", 1)
 
 
 def test_dealt_as_kaggle_dealt(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_no_network(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_it_is_not_waited_for_for_ever(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, fault: str
 ) -> None:
-    monkeypatch.setattr(openml, "WHOLE", 2)
+    monkeypatch.setattr(openml, "TOTAL_TIMEOUT_FACTOR", 2)
     with FakeOpenML() as server:
         server.fail(call, Fault(fault), times=9)
         point_at(monkeypatch, server.url)

@@ -58,7 +58,7 @@ class TestKaggle:
             ("test.csv", 24),
             ("sample_submission.csv", 24),
         ]
-        assert not any(file.already for file in report.files)
+        assert not any(file.unchanged for file in report.files)
         assert len(report.warnings) == 3  # not the bytes that Kaggle serves
         assert "train.csv is not the file Kaggle served before" in report.warnings[0]
         assert visible(data) == sorted([*FILES, "source.json"])
@@ -69,7 +69,7 @@ class TestKaggle:
         self.fetch(data, policy)
         kaggle.calls.clear()
         report = self.fetch(data, policy)
-        assert all(file.already for file in report.files)
+        assert all(file.unchanged for file in report.files)
         assert kaggle.calls == []
 
     @pytest.mark.parametrize("damage", ["short", "same size", "gone"])
@@ -87,7 +87,7 @@ class TestKaggle:
         kaggle.calls.clear()
         report = self.fetch(data, policy)
         assert path.read_bytes() == kaggle.files["train.csv"]
-        assert [file.already for file in report.files] == [False, True, True]
+        assert [file.unchanged for file in report.files] == [False, True, True]
         assert kaggle.count("blob") == 1
 
     def test_force_fetches_all(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
@@ -126,7 +126,9 @@ class TestKaggle:
         lines = kaggle.files["train.csv"].split(b"\r\n")
         lines[3] = b"11" + lines[3][1:]
         kaggle.files["train.csv"] = b"\r\n".join(lines)
-        with pytest.raises(DataError, match=r"what kaggle gave.* train\.csv, line 4, column label"):
+        with pytest.raises(
+            DataError, match=r"files of source kaggle.* train\.csv, line 4, column label"
+        ):
             self.fetch(data, policy)
         assert visible(data) == []
 
@@ -185,7 +187,7 @@ class TestPath:
         )
         assert not load(data).source.is_competition
         assert (data / "train.csv").read_bytes() == competition_files()["train.csv"]
-        assert all(file.already for file in fetch(str(archive), data).files)
+        assert all(file.unchanged for file in fetch(str(archive), data).files)
 
     def test_kaggles_own_bytes_count_as_kaggle(
         self, archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
@@ -317,7 +319,7 @@ class TestSample:
         first, second = fetch("sample", data), fetch("sample", tmp_path / "again")
         assert [f.sha256 for f in first.files] == [f.sha256 for f in second.files]
         (data / "train.csv").write_text("damaged")
-        assert [f.already for f in fetch("sample", data).files] == [False, True, True]
+        assert [f.unchanged for f in fetch("sample", data).files] == [False, True, True]
         assert [f.sha256 for f in fetch("sample", data).files] == [f.sha256 for f in first.files]
 
 
@@ -348,7 +350,7 @@ class TestOtherSource:
         (data / "source.json").write_text(record)
         (data / "train.csv").write_bytes(competition_files()["train.csv"])
         report = fetch(str(archive), data)
-        assert [file.already for file in report.files] == [True, False, False]
+        assert [file.unchanged for file in report.files] == [True, False, False]
 
     def test_not_writable_is_said(self, archive: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
