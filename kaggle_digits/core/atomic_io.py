@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever happens while they are written."""
+"""Write files atomically: a reader sees the old file or the complete new one."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ from typing import Any
 
 from kaggle_digits.core.errors import StorageError
 
-SECONDS_UNTIL_ABANDONED = 3600.0
-CUT_SHORT = ("requested and", "problem writing element")
+TEMPORARY_FILE_MAX_AGE = 3600.0  # seconds
+# numpy's messages for a write that the full disk cut short; these errors have no errno.
+NUMPY_WRITE_ERRORS = ("requested and", "problem writing element")
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it into place when the block succeeds.
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
-    A killed process leaves at most a hidden ``.<name>.*.part`` file, never a half ``path``; writing
-    the same file an hour later takes it away.
-    ``durable`` also waits for the disk, so that a power cut leaves the old file or the new one;
-    spare it for what can be made again.
+    A killed process leaves at most a hidden ``.<name>.*.part`` file, never a partial ``path``. The
+    next write of the same file an hour later deletes it.
+
+    Args:
+        path: the file to write; its folder is created.
+        durable: also wait for the disk, so that a power failure leaves the old or the new file.
+            Set it to False for files that can be produced again.
 
     Raises:
         StorageError: the folder is not writable or the disk is full.
     """
     with wrap_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix stays, because writers such as Keras and matplotlib go by it.
+        # Writers such as Keras and matplotlib choose the format by the suffix.
         part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.part{path.suffix}")
         try:
             yield part
@@ -45,116 +49,115 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        _sweep(path)
+        _delete_abandoned_parts(path)
 
 
-def _sweep(path: Path) -> None:
-    """Remove what processes killed while they wrote ``path`` left, once nobody can be at it."""
+def _delete_abandoned_parts(path: Path) -> None:
+    """Delete temporary files of ``path`` older than an hour, which killed writers left behind."""
     with contextlib.suppress(OSError):
         for part in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
-            if time.time() - part.stat().st_mtime > SECONDS_UNTIL_ABANDONED:
+            if time.time() - part.stat().st_mtime > TEMPORARY_FILE_MAX_AGE:
                 part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def wrap_os_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write ``path`` into a StorageError."""
+    """Raise StorageError for an OSError that says why ``path`` cannot be written."""
     try:
         yield
     except OSError as error:
-        message = _refusal(error, path)
+        message = _storage_message(error, path)
         if message is None:
             raise
         raise StorageError(message) from error
 
 
 def describe_os_error(error: OSError) -> str:
-    """One line for what the operating system refused, wherever that was."""
-    where = f"{error.filename}: " if error.filename else ""
-    said = f"{where}{error.strerror or error}"
-    if "No usable temporary directory" in said:
-        return "no folder for temporary files can be written; name one by the variable TMPDIR"
+    """Describe any OSError in one line: the file, the problem and, if known, the remedy."""
+    prefix = f"{error.filename}: " if error.filename else ""
+    message = f"{prefix}{error.strerror or error}"
+    if "No usable temporary directory" in message:
+        return "no temporary folder is writable; set the variable TMPDIR to one that is"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return _refusal(error, Path(os.fsdecode(error.filename or "a file"))) or said
-    return said
+        return _storage_message(error, Path(os.fsdecode(error.filename or "a file"))) or message
+    return message
 
 
-def _refusal(error: OSError, path: Path) -> str | None:
-    """Why ``path`` could not be written, and what to do; None where that is not known."""
-    # numpy says only how many numbers it could not write.
-    cut_short = error.errno is None and any(words in str(error) for words in CUT_SHORT)
-    if cut_short or error.errno in (errno.ENOSPC, errno.EDQUOT):
+def _storage_message(error: OSError, path: Path) -> str | None:
+    """Return the reason why ``path`` could not be written and the remedy; None if unknown."""
+    numpy_error = error.errno is None and any(words in str(error) for words in NUMPY_WRITE_ERRORS)
+    if numpy_error or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left on the disk while writing {path}; free some and run it again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission to write {path}; choose a folder that you may write to"
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY):
-        return f"cannot write {path}: a file or folder of that name is in the way"
+        return f"cannot write {path}: a file or folder of that name is in the way; move it"
     if error.errno == errno.EFBIG:
         return (
-            f"{path} would be longer than files may be here; raise the limit (ulimit -f), or "
-            "choose another disk"
+            f"{path} would exceed the largest file size allowed here; raise the limit (ulimit -f) "
+            "or choose another disk"
         )
     if error.errno == errno.EIO:
-        return f"the disk failed while writing {path}"
+        return f"the disk failed while writing {path}; choose another disk"
     return None
 
 
 def backup_existing(path: Path) -> Path:
-    """Rename what stands at ``path`` to the first of <name>-old-1, -old-2, … that is free.
+    """Rename ``path`` to the first free name of <name>-old-1, <name>-old-2, … and return it.
 
-    Never onto something, however many processes do so at once.
+    An existing file or folder is never replaced, even if several processes do this at once.
 
     Raises:
         StorageError: the folder is not writable.
     """
     for number in itertools.count(1):
-        aside = path.with_stem(f"{path.stem}-old-{number}")
-        if not os.path.lexists(aside) and _moved(path, aside):
-            return aside
+        backup = path.with_stem(f"{path.stem}-old-{number}")
+        if not os.path.lexists(backup) and _rename_if_free(path, backup):
+            return backup
     raise AssertionError("unreachable")
 
 
-def _moved(path: Path, aside: Path) -> bool:
-    """Whether ``aside`` was free and ``path`` is there now."""
+def _rename_if_free(path: Path, target: Path) -> bool:
+    """Rename ``path`` to ``target`` and return True, or return False if ``target`` exists."""
     with wrap_os_errors(path):
         try:
             if path.is_dir():
-                path.rename(aside)  # the system replaces no folder that holds something
+                path.rename(target)  # fails if target is a folder that is not empty
                 return True
-            os.link(path, aside)  # a rename would replace what somebody put there just now
+            os.link(path, target)  # unlike rename, it fails if target exists
         except OSError as error:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 return False
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK) or path.is_dir():
                 raise
-            path.rename(aside)  # a file system without links
+            path.rename(target)  # the file system has no hard links
             return True
         path.unlink()
         return True
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write ``text`` as UTF-8, whole, with its line ends as they are."""
+    """Write ``text`` as UTF-8, atomically and with its line ends unchanged."""
     with atomic_write(path, durable=durable) as part:
         part.write_bytes(text.encode())
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Write ``value`` as indented JSON, whole."""
+    """Write ``value`` as indented JSON, atomically."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     try:
         text.encode()
-    except UnicodeEncodeError:  # a path of bytes that are no characters where we are
+    except UnicodeEncodeError:  # the name of a file that is not valid UTF-8
         text = json.dumps(value, indent=2)
     write_text(path, text + "\n", durable=durable)
 
 
 def read_json(path: Path) -> Any:
-    """What stands in a JSON file.
+    """Read a JSON file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON in UTF-8, or nested deeper than anyone writes it.
+        ValueError: it is not JSON in UTF-8, or is nested too deeply.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -163,6 +166,6 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of the bytes of ``path``."""
+    """Return the hexadecimal SHA-256 of the file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

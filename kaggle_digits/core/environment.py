@@ -1,4 +1,4 @@
-"""What a figure was measured on and with: processor, memory, GPU, versions, git commit."""
+"""Describe the hardware and software that a result was computed with."""
 
 from __future__ import annotations
 
@@ -18,119 +18,110 @@ PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "kaggle"]
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in GB, operating system, GPUs if any."""
+    """Return processor, usable cores, memory in GB, operating system and, if any, GPUs."""
     import psutil
 
-    found = {
+    result = {
         "processor": _processor(),
         "cores": usable_cores(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
-    cards = gpus()
-    return {**found, "gpu": "; ".join(cards)} if cards else found
+    if names := gpus():
+        result["gpu"] = "; ".join(names)
+    return result
 
 
 def gpus() -> tuple[str, ...]:
-    """Name and memory of each NVIDIA GPU, as its driver lists them; nothing heavy is imported.
+    """Return name and memory of each NVIDIA GPU as the driver lists them; import nothing heavy.
 
-    Whether Keras' backend can use them is another matter: kaggle_digits.models.backend.
+    Whether Keras' backend can use them is another question: see kaggle_digits.models.backend.
     """
     command = shutil.which("nvidia-smi")
     if command is None:
         return ()
-    try:
-        asked = subprocess.run(
-            [command, "--query-gpu=name,memory.total", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(" ".join(line.split()) for line in asked.stdout.splitlines() if line.strip())
+    output = _output([command, "--query-gpu=name,memory.total", "--format=csv,noheader"])
+    return tuple(" ".join(line.split()) for line in output.splitlines() if line.strip())
 
 
 def is_installed(package: str) -> bool:
-    """Whether a distribution of that name is installed."""
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    """Return whether a distribution called ``package`` is installed."""
+    return _version(package) is not None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this package and its main dependencies; import none.
+
+    ``backend`` is the name of Keras' backend; its version is one of the others.
+    """
+    backend = backend_name()
+    result = {"python": platform.python_version(), "kaggle-digits": __version__, "backend": backend}
+    for package in [*PACKAGES, *(["jax"] if backend == "jax" else [])]:
+        result[package] = _version(package) or "missing"
+    return result
 
 
 def backend_name() -> str:
-    """Keras' backend, found as Keras finds it: KERAS_BACKEND, its own file, tensorflow."""
-    named = os.environ.get("KERAS_BACKEND")
-    if named:
-        return named
-    # expanduser of os.path, as Keras does: that of Path fails where there is no home
-    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
+    """Return Keras' backend, found as Keras does: KERAS_BACKEND, keras.json, tensorflow."""
+    if name := os.environ.get("KERAS_BACKEND"):
+        return name
+    # Path.expanduser fails for a user without a home folder.
+    folder = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
     try:
-        settings = json.loads((Path(home) / "keras.json").read_text(encoding="utf-8"))
+        settings = json.loads((Path(folder) / "keras.json").read_text(encoding="utf-8"))
         return str(settings["backend"])
     except (OSError, ValueError, KeyError, TypeError):
         return "tensorflow"
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on; fewer than the machine's in a container."""
+    """Return the number of cores this process may use; in a container, fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def free_memory_mb() -> int:
-    """Memory that can be had without swapping, in MB."""
+    """Return the memory available without swapping, in MB."""
     import psutil
 
     return int(psutil.virtual_memory().available // 2**20)
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python, this package and those that decide a figure; none is imported.
-
-    ``backend`` is the name of Keras' backend, whose own version is among them.
-    """
-    backend = backend_name()
-    found = {"python": platform.python_version(), "kaggle-digits": __version__, "backend": backend}
-    for package in [*PACKAGES, *(["jax"] if backend == "jax" else [])]:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "missing"
-    return found
-
-
-def git_commit() -> str | None:
-    """The commit this package runs from; None where it was installed without git."""
-    here = Path(__file__).parent
-    if not (here.parent / ".git").exists():
-        return None
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip() or None
-
-
 def peak_memory_mb() -> float | None:
-    """Most memory this process has held so far, in MB; None where the system does not say."""
+    """Return the peak memory of this process so far, in MB; None on Windows."""
     try:
         import resource
-    except ImportError:  # not on Windows
+    except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def git_commit() -> str | None:
+    """Return the git commit of this package; None if it was not installed from a checkout."""
+    folder = Path(__file__).parent
+    if not (folder.parent.parent / ".git").exists():
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    return _output(command, folder=folder).strip() or None
+
+
+def _output(command: list[str], *, folder: Path | None = None) -> str:
+    """Return what ``command`` prints; nothing if it fails or takes more than 10 seconds."""
+    try:
+        return subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -1,49 +1,49 @@
-"""The errors a user can cause or meet.
+"""The errors that a user can cause or meet.
 
-Every message is one line that says what was wrong, where, and what to type next.
-Only the command line turns them into a printed line and an exit code.
+Every message is one line: what is wrong, where, and the next command. Only the command line
+prints it and turns it into an exit code.
 """
 
 from __future__ import annotations
 
 
 class DigitsError(Exception):
-    """Base of every error this package explains; ``exit_code`` is what ``kd`` exits with."""
+    """Base of every error that this package explains; ``exit_code`` is the exit code of ``kd``."""
 
     exit_code = 1
 
 
 class UsageError(DigitsError):
-    """A value that can never work, whatever the data: 0 epochs, an unknown model."""
+    """A value that is invalid for any data: 0 epochs, an unknown model."""
 
     exit_code = 2
 
 
 class DataError(DigitsError):
-    """A data file that is missing, damaged or not in the competition's form."""
+    """A data file that is missing, damaged or not in the competition's format."""
 
 
 class ModelError(DigitsError):
-    """A model that cannot be built, trained, saved or read."""
+    """A model that cannot be built, trained, saved or loaded."""
 
 
 class RunError(DigitsError):
-    """A run folder that is missing, taken, in use or damaged."""
+    """A run folder that is missing, damaged or in use, or whose name is taken."""
 
 
 class SubmissionError(DigitsError):
-    """A submission that must not leave this machine."""
+    """A submission that must not be sent to Kaggle."""
 
 
 class KaggleError(DigitsError):
-    """Kaggle could not be reached or did not do what was asked."""
+    """Kaggle could not be reached or rejected a request."""
 
 
 class StorageError(DigitsError):
-    """The disk refused: full, read-only, no permission."""
+    """A disk that is full, read-only or not writable for this user."""
 
 
-def check_at_least(option: str, value: float | None, least: float) -> None:
-    """Raise UsageError where the value of ``--option`` is given and smaller than ``least``."""
-    if value is not None and not value >= least:
-        raise UsageError(f"--{option} {value} is too small; at least {least}")
+def check_at_least(option: str, value: float | None, minimum: float) -> None:
+    """Raise UsageError if the value of ``--option`` is given and smaller than ``minimum``."""
+    if value is not None and not value >= minimum:
+        raise UsageError(f"--{option} {value} is too small; at least {minimum}")

@@ -1,4 +1,4 @@
-"""What a long step tells whoever asked for it; only the command line draws it."""
+"""The interface through which long operations report progress; only the command line shows it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Where news goes."""
+    """A receiver of notes and of the progress of downloads."""
 
     def note(self, text: str) -> None:
-        """One line of news."""
+        """Receive a note of one line."""
 
     def update(self, name: str, done: int, total: int | None) -> None:
-        """``done`` of ``total`` bytes of ``name`` are here; total is None while unknown."""
+        """Receive that ``done`` of ``total`` bytes of ``name`` arrived; None if unknown."""
 
 
 class NoProgress:
-    """Tells nobody."""
+    """Discards everything."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Discard the note."""
 
     def update(self, name: str, done: int, total: int | None) -> None:
-        """Draw nothing."""
+        """Discard the progress."""

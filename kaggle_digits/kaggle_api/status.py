@@ -1,4 +1,4 @@
-"""What became of a submission: settled against Kaggle's list, followed to its score."""
+"""Find out what became of submissions: compare the log with Kaggle's list, wait for the score."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from kaggle_digits.kaggle_api.submission_log import (
 
 
 def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> list[LogEntry]:
-    """Ask Kaggle what became of every entry whose end is not known, and log it.
+    """Update the unfinished entries of the log from Kaggle's list of submissions.
+
+    An entry ``sending`` that Kaggle does not list after ``policy.unlisted_timeout`` is removed:
+    its process was killed before the call, or the call was lost.
 
     Returns:
         The entries that changed, as they are now.
@@ -30,27 +33,29 @@ def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> list[LogEntry
     Raises:
         KaggleError: Kaggle could not be asked.
     """
-    still_open = [e for e in read_log(submissions_dir) if e.status in (SENDING, PENDING)]
-    if not still_open:
+    unfinished = [e for e in read_log(submissions_dir) if e.status in (SENDING, PENDING)]
+    if not unfinished:
         return []
     listed = kaggle.list_submissions()
     changed: list[LogEntry] = []
 
     def change(entries: list[LogEntry]) -> list[LogEntry]:
-        kept = []
+        result = []
         for entry in entries:
-            found = find_listed(entry, listed)
-            if entry not in still_open:
-                kept.append(entry)
-            elif found is not None:
-                kept.append(_as_found(entry, found))
-                if kept[-1] != entry:
-                    changed.append(kept[-1])
-            # A little in the future: the clock of another machine, or set back meanwhile.
-            elif entry.status == PENDING or abs(entry.age) < kaggle.policy.unlisted_timeout:
-                kept.append(entry)
-            # else it was never sent: the process was killed before, or the call was lost
-        return kept
+            submission = find_listed(entry, listed) if entry in unfinished else None
+            if submission is not None:
+                updated = _update(entry, submission)
+                result.append(updated)
+                if updated != entry:
+                    changed.append(updated)
+            # The absolute value, because the clock may have been set back since.
+            elif (
+                entry not in unfinished
+                or entry.status == PENDING
+                or abs(entry.age) < kaggle.policy.unlisted_timeout
+            ):
+                result.append(entry)
+        return result
 
     update_log(submissions_dir, change)
     return changed
@@ -59,34 +64,34 @@ def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> list[LogEntry
 def wait_for_score(
     entry: LogEntry, *, kaggle: CompetitionClient, submissions_dir: Path
 ) -> LogEntry:
-    """Ask for the entry's status until Kaggle has scored it, and log it.
+    """Poll the entry's status until Kaggle has scored it, and log every change.
 
     Returns:
         The entry, ``complete``, with its public score.
 
     Raises:
-        KaggleError: Kaggle rejected it (with the reason), could not be asked any more, or took
+        KaggleError: Kaggle rejected it (with the reason), could not be reached any more, or took
             longer than ``policy.score_timeout``.
     """
     if entry.ref is None:
         raise KaggleError(
-            f"it is not known yet whether {entry.file} arrived; ask again with: kd submit"
+            f"it is not known yet whether Kaggle received {entry.file}; check again with: kd submit"
         )
     deadline = time.monotonic() + kaggle.policy.score_timeout
     while True:
         try:
-            found = kaggle.get_submission(entry.ref)
+            submission = kaggle.get_submission(entry.ref)
         except KaggleApiError as error:
             raise KaggleError(
-                f"{entry.file} is submitted (ref {entry.ref}), but its score could not be asked "
-                f"for: {error}; later: kd submit {entry.file} --wait"
+                f"{entry.file} is submitted (ref {entry.ref}), but its score could not be read: "
+                f"{error}; later: kd submit {entry.file} --wait"
             ) from error
-        newer = _as_found(entry, found)
-        if newer != entry:
-            replace_entry(submissions_dir, entry, newer)
-            entry = newer
+        updated = _update(entry, submission)
+        if updated != entry:
+            replace_entry(submissions_dir, entry, updated)
+            entry = updated
         if entry.status == ERROR:
-            reason = found.error or "no reason given"
+            reason = submission.error or "no reason given"
             raise KaggleError(
                 f"Kaggle rejected {entry.file} (ref {entry.ref}): {reason}; see {SUBMISSIONS_PAGE}"
             )
@@ -95,20 +100,21 @@ def wait_for_score(
         if time.monotonic() > deadline:
             raise KaggleError(
                 f"{entry.file} is submitted (ref {entry.ref}) but not scored after "
-                f"{kaggle.policy.score_timeout:.0f} s; see {SUBMISSIONS_PAGE}, or ask again with: "
+                f"{kaggle.policy.score_timeout:.0f} s; see {SUBMISSIONS_PAGE}, or wait again with: "
                 f"kd submit {entry.file} --wait"
             )
         time.sleep(kaggle.policy.poll_interval)
 
 
 def find_listed(entry: LogEntry, listed: list[RemoteSubmission]) -> RemoteSubmission | None:
-    """The submission at Kaggle that ``entry`` is about, by its ref or its tag."""
-    for one in listed:
-        if entry.ref == one.ref or (entry.tag and one.description.rstrip().endswith(entry.tag)):
-            return one
+    """Return the submission in Kaggle's list with the entry's ref or tag."""
+    for submission in listed:
+        has_tag = entry.tag and submission.description.rstrip().endswith(entry.tag)
+        if entry.ref == submission.ref or has_tag:
+            return submission
     return None
 
 
-def _as_found(entry: LogEntry, found: RemoteSubmission) -> LogEntry:
-    status = {"COMPLETE": COMPLETE, "ERROR": ERROR}.get(found.status, PENDING)
-    return replace(entry, ref=found.ref, status=status, public_score=found.public_score)
+def _update(entry: LogEntry, submission: RemoteSubmission) -> LogEntry:
+    status = {"COMPLETE": COMPLETE, "ERROR": ERROR}.get(submission.status, PENDING)
+    return replace(entry, ref=submission.ref, status=status, public_score=submission.public_score)

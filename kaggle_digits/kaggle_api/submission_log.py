@@ -1,4 +1,4 @@
-"""submissions/log.csv: what was sent to Kaggle, written whole, by one process at a time."""
+"""The log of submissions, submissions/log.csv: written atomically by one process at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import SubmissionError
 
 LOG_NAME = "log.csv"
-# ``sending`` is written before the call that submits and settled after it.
+# ``sending`` is written before the call that submits, and replaced after it.
 SENDING, PENDING, COMPLETE, ERROR = "sending", "pending", "complete", "error"
 STATUSES = (SENDING, PENDING, COMPLETE, ERROR)
 TAG = re.compile(r"\[kd ([0-9a-f]+)\]$")
@@ -27,15 +27,15 @@ class LogEntry:
 
     Attributes:
         time: when it was sent, ISO 8601 with time zone.
-        file: the submission's name.
-        sha256: of its bytes.
-        run: the run or runs it was made from, joined by " + "; empty where unknown.
+        file: the name of the submission file.
+        sha256: the hash of its bytes.
+        run: the run or runs it was made from, joined by " + "; empty if unknown.
         oof_accuracy: out-of-fold or hold-out accuracy, 0 to 1, or None.
-        n_val: rows that accuracy was measured on.
-        ref: Kaggle's number of it; None while ``sending``.
+        n_val: the number of rows that accuracy was measured on.
+        ref: Kaggle's number of the submission; None while ``sending``.
         status: ``sending``, ``pending``, ``complete`` or ``error``.
         public_score: Kaggle's accuracy on the public part of test.csv, or None.
-        message: its description at Kaggle, ending in the tag it is recognised by.
+        message: the description sent to Kaggle; ends in a tag that identifies the submission.
     """
 
     time: str
@@ -51,9 +51,9 @@ class LogEntry:
 
     @property
     def tag(self) -> str | None:
-        """What tells this submission from every other, ours or not."""
-        found = TAG.search(self.message)
-        return found[0] if found else None
+        """The unique tag at the end of the message."""
+        match = TAG.search(self.message)
+        return match[0] if match else None
 
     @property
     def age(self) -> float:
@@ -61,37 +61,36 @@ class LogEntry:
         return (datetime.now(UTC) - datetime.fromisoformat(self.time)).total_seconds()
 
 
-COLUMNS = [field.name for field in fields(LogEntry)]
-
-
 def read_log(submissions_dir: Path) -> list[LogEntry]:
-    """Every entry, oldest first; none where there is no log yet.
+    """Read all entries, oldest first; none if there is no log yet.
 
     Raises:
         SubmissionError: the log is damaged.
     """
     path = submissions_dir / LOG_NAME
     try:
+        # Spreadsheet programs write a byte order mark.
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return [_entry(row) for row in csv.DictReader(file)]
+            return [_parse_row(row) for row in csv.DictReader(file)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise SubmissionError(
-            f"{path} is damaged ({type(error).__name__}), so it is not known what was sent; "
-            "mend it, or move it away to begin a new one"
+            f"{path} is damaged ({type(error).__name__}), so it is unknown what was submitted; "
+            "repair it, or move it away to begin a new one"
         ) from error
 
 
 def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[LogEntry]]) -> None:
-    """Replace the log by what ``change`` makes of it, while no other process may.
+    """Replace the log's entries by ``change(entries)`` while holding the log's lock.
 
     Raises:
-        SubmissionError: the log is damaged, or held by another process for a minute.
+        SubmissionError: the log is damaged, or another process has held the lock for a minute.
         StorageError: the folder is not writable or the disk is full.
     """
     from filelock import FileLock, Timeout
 
+    path = submissions_dir / LOG_NAME
     with wrap_os_errors(submissions_dir):
         submissions_dir.mkdir(parents=True, exist_ok=True)
         try:
@@ -99,17 +98,17 @@ def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[Lo
                 before = read_log(submissions_dir)
                 after = change(list(before))
                 if after != before:
-                    write_text(submissions_dir / LOG_NAME, _text(after))
+                    write_text(path, _to_csv(after))
         except Timeout:
             raise SubmissionError(
-                f"{submissions_dir / LOG_NAME} is held by another kd; try again when it is done"
+                f"{path} is in use by another kd; try again when that has finished"
             ) from None
 
 
 def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) -> None:
-    """Put ``new`` in the place of the entry with ``old``'s message; None takes it out.
+    """Replace the entry with ``old``'s message by ``new``; None removes it.
 
-    Where somebody took the old one out, ``new`` is put at the end: what was sent is logged.
+    If the old entry is missing, ``new`` is appended, so that every submission is logged.
     """
 
     def change(entries: list[LogEntry]) -> list[LogEntry]:
@@ -121,21 +120,21 @@ def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) ->
     update_log(submissions_dir, change)
 
 
-def now() -> str:
-    """This moment as the log has it."""
+def utc_now() -> str:
+    """Return the current time in the format of the log."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _text(entries: list[LogEntry]) -> str:
+def _to_csv(entries: list[LogEntry]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    columns = [field.name for field in fields(LogEntry)]
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
-    for entry in entries:
-        writer.writerow({k: "" if v is None else v for k, v in asdict(entry).items()})
+    writer.writerows(asdict(entry) for entry in entries)  # csv writes None as an empty field
     return out.getvalue()
 
 
-def _entry(row: dict[str, str]) -> LogEntry:
+def _parse_row(row: dict[str, str]) -> LogEntry:
     entry = LogEntry(
         time=row["time"],
         file=row["file"],

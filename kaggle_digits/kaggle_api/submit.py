@@ -1,8 +1,8 @@
-"""Send a checked file once, and keep the log true whatever happens.
+"""Submit a validated file exactly once and log it.
 
-A line ``sending`` is in the log before Kaggle is asked to submit, and the description ends in a
-tag of its own. A process killed in between leaves that line; the next one looks for the tag in
-Kaggle's list and so learns whether the submission arrived.
+An entry ``sending`` is logged before Kaggle is asked to submit, and the description ends in a
+unique tag. If the process is killed in between, the next kd submit looks for the tag in Kaggle's
+list and so finds out whether the submission arrived.
 """
 
 from __future__ import annotations
@@ -22,118 +22,120 @@ from kaggle_digits.kaggle_api.submission_log import (
     PENDING,
     SENDING,
     LogEntry,
-    now,
     read_log,
     replace_entry,
     update_log,
+    utc_now,
 )
 from kaggle_digits.kaggle_api.validate import ValidatedSubmission
 
 
-def find_duplicate(checked: ValidatedSubmission, submissions_dir: Path) -> LogEntry | None:
-    """The last entry of the same bytes that Kaggle has not rejected."""
-    for entry in reversed(read_log(submissions_dir)):
-        if entry.sha256 == checked.sha256 and entry.status != ERROR:
-            return entry
-    return None
-
-
 def submit(
-    checked: ValidatedSubmission,
+    submission: ValidatedSubmission,
     *,
     kaggle: CompetitionClient,
     submissions_dir: Path,
     message: str | None = None,
     force: bool = False,
 ) -> LogEntry:
-    """Send ``checked`` and log it; the same bytes are sent once only, unless ``force``.
+    """Submit a file and log it; the same bytes are submitted only once, unless ``force``.
 
     Args:
-        checked: what ``check`` returned.
+        submission: the result of ``validate_submission``.
         kaggle: the competition.
-        submissions_dir: where log.csv stands.
+        submissions_dir: the folder of log.csv.
         message: the description; by default the run and its validation accuracy.
-        force: send bytes that were sent before.
+        force: submit bytes that were submitted before.
 
     Returns:
-        Its entry in the log, ``pending``.
+        Its log entry, ``pending``.
 
     Raises:
-        SubmissionError: these bytes were sent before, or the file changed after the check.
-        KaggleError: Kaggle did not take it, or it is not known whether it did; then the log
-            keeps a line ``sending`` that ``settle`` looks into.
-        StorageError: the log cannot be written; nothing was sent.
+        SubmissionError: these bytes were submitted before, or the file has changed since it was
+            validated.
+        KaggleError: Kaggle rejected it, or it is not known whether it arrived; then the log keeps
+            an entry ``sending`` that ``reconcile`` resolves.
+        StorageError: the log cannot be written; nothing was submitted.
     """
     reconcile(submissions_dir, kaggle)
-    content = checked.path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != checked.sha256:
-        raise SubmissionError(f"{checked.path} changed while it was checked; run it again")
-    entry = _reserve(checked, kaggle, submissions_dir, message, force=force)
-    asked = False
+    content = submission.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != submission.sha256:
+        raise SubmissionError(f"{submission.path} changed while it was checked; run it again")
+    entry = _log_sending(submission, kaggle, submissions_dir, message, force=force)
+    creating = False
     try:
-        token = kaggle.upload(checked.path.name, content)
-        entry = _about_to_ask(entry, submissions_dir)
-        asked = True
+        token = kaggle.upload(submission.path.name, content)
+        entry = _renew(entry, submissions_dir)
+        creating = True
         ref = kaggle.create_submission(token, entry.message)
-    except KaggleApiError as error:
-        if asked and not error.not_applied:
-            ref = _found_after(error, entry, kaggle)
-        else:
+    except BaseException as error:
+        not_applied = isinstance(error, KaggleApiError) and error.not_applied
+        if not creating or not_applied:
             replace_entry(submissions_dir, entry, None)
             raise
-    except BaseException:
-        if not asked:
-            replace_entry(submissions_dir, entry, None)
-        raise
-    sent = replace(entry, ref=ref, status=PENDING)
+        if not isinstance(error, KaggleApiError):
+            raise
+        ref = _find_unconfirmed(error, entry, kaggle)
+    pending = replace(entry, ref=ref, status=PENDING)
     try:
-        replace_entry(submissions_dir, entry, sent)
+        replace_entry(submissions_dir, entry, pending)
     except (StorageError, SubmissionError) as error:
         raise type(error)(
-            f"{entry.file} was submitted (ref {ref}), but that cannot be logged: {error} (the next "
+            f"{entry.file} was submitted (ref {ref}), but this cannot be logged: {error} (the next "
             "kd submit logs it)"
         ) from error
-    return sent
+    return pending
 
 
-def default_description(checked: ValidatedSubmission) -> str:
-    """The default description: which run, and what it is worth on rows it never saw."""
-    origin = checked.origin
+def find_duplicate(submission: ValidatedSubmission, submissions_dir: Path) -> LogEntry | None:
+    """Return the last entry with the same bytes that Kaggle has not rejected."""
+    return _last_entry(submission, read_log(submissions_dir))
+
+
+def default_description(submission: ValidatedSubmission) -> str:
+    """Describe a submission by its run and the accuracy on validation rows."""
+    origin = submission.origin
     if origin is None:
-        return checked.path.name
+        return submission.path.name
     if origin.accuracy is None:
-        return f"{checked.run}: trained on all rows, none held out"
+        return f"{submission.run}: trained on all rows, none held out"
     rows = f"{origin.n_val:,} rows"
-    return f"{checked.run}: validation accuracy {100 * origin.accuracy:.2f} % on {rows}"
+    return f"{submission.run}: validation accuracy {100 * origin.accuracy:.2f} % on {rows}"
 
 
-def _reserve(
-    checked: ValidatedSubmission,
+def _last_entry(submission: ValidatedSubmission, entries: list[LogEntry]) -> LogEntry | None:
+    same = [e for e in entries if e.sha256 == submission.sha256 and e.status != ERROR]
+    return same[-1] if same else None
+
+
+def _log_sending(
+    submission: ValidatedSubmission,
     kaggle: CompetitionClient,
     submissions_dir: Path,
     message: str | None,
     *,
     force: bool,
 ) -> LogEntry:
-    tag = f"[kd {checked.sha256[:8]}{secrets.token_hex(4)}]"
+    """Log the entry ``sending``, unless the same bytes are logged already."""
+    tag = f"[kd {submission.sha256[:8]}{secrets.token_hex(4)}]"
     entry = LogEntry(
-        time=now(),
-        file=checked.path.name,
-        sha256=checked.sha256,
-        run=checked.run,
-        oof_accuracy=checked.origin.accuracy if checked.origin else None,
-        n_val=checked.origin.n_val if checked.origin else None,
+        time=utc_now(),
+        file=submission.path.name,
+        sha256=submission.sha256,
+        run=submission.run,
+        oof_accuracy=submission.origin.accuracy if submission.origin else None,
+        n_val=submission.origin.n_val if submission.origin else None,
         ref=None,
         status=SENDING,
         public_score=None,
-        message=f"{one_line(message or default_description(checked))} {tag}",
+        message=f"{one_line(message or default_description(submission))} {tag}",
     )
 
     def add(entries: list[LogEntry]) -> list[LogEntry]:
-        same = [e for e in entries if e.sha256 == checked.sha256 and e.status != ERROR]
-        if same and not force:
+        duplicate = _last_entry(submission, entries)
+        if duplicate is not None and not force:
             raise SubmissionError(
-                _sent_before(checked.path, same[-1], kaggle.policy.unlisted_timeout)
+                _duplicate_message(submission.path, duplicate, kaggle.policy.unlisted_timeout)
             )
         return [*entries, entry]
 
@@ -141,47 +143,54 @@ def _reserve(
     return entry
 
 
-def _about_to_ask(entry: LogEntry, submissions_dir: Path) -> LogEntry:
-    """Begin the grace anew, unless another process has found the entry abandoned."""
-    renewed = replace(entry, time=now())
+def _renew(entry: LogEntry, submissions_dir: Path) -> LogEntry:
+    """Set the entry's time to now, unless another process has removed it as abandoned."""
+    renewed = replace(entry, time=utc_now())
 
     def renew(entries: list[LogEntry]) -> list[LogEntry]:
         if entry not in entries:
-            raise SubmissionError(f"another kd has taken over {entry.file}; see kd runs")
+            raise SubmissionError(
+                f"another kd has removed the log entry of {entry.file}; nothing was submitted, "
+                "run it again"
+            )
         return [renewed if one == entry else one for one in entries]
 
     update_log(submissions_dir, renew)
     return renewed
 
 
-def _sent_before(path: Path, entry: LogEntry, grace: float) -> str:
+def _duplicate_message(path: Path, entry: LogEntry, unlisted_timeout: float) -> str:
     if entry.status == SENDING:
-        wait_seconds = max(1, round(grace - entry.age))
+        seconds = max(1, round(unlisted_timeout - entry.age))
         return (
-            f"{path} is being sent, or was and Kaggle does not list it yet; run it again in "
-            f"{wait_seconds} s: it looks first whether it arrived"
+            f"{path} is being submitted, or was and Kaggle does not list it yet; run it again in "
+            f"{seconds} s: it first checks whether it arrived"
         )
     score = "not scored yet" if entry.public_score is None else f"score {entry.public_score:.5f}"
     return (
-        f"the same bytes as {path} were sent on {entry.time[:10]} (ref {entry.ref}, {score}); "
-        "send them again with --force"
+        f"the same bytes as {path} were submitted on {entry.time[:10]} (ref {entry.ref}, {score}); "
+        "submit them again with --force"
     )
 
 
-def _found_after(error: KaggleApiError, entry: LogEntry, kaggle: CompetitionClient) -> int:
-    """The ref of a submission whose confirmation was lost; ``error`` where it is not listed."""
+def _find_unconfirmed(error: KaggleApiError, entry: LogEntry, kaggle: CompetitionClient) -> int:
+    """Return the ref of a submission whose confirmation was lost.
+
+    Raises:
+        KaggleError: Kaggle does not list it.
+    """
     pause = kaggle.policy.backoff
     for _ in range(kaggle.policy.max_attempts):
         try:
-            found = find_listed(entry, kaggle.list_submissions())
+            submission = find_listed(entry, kaggle.list_submissions())
         except KaggleError:
-            break  # settled by the next kd submit
-        if found is not None:
-            return found.ref
+            break  # the next kd submit reconciles it
+        if submission is not None:
+            return submission.ref
         time.sleep(pause)
         pause *= 2
     raise KaggleError(
         f"it is not known whether {entry.file} was submitted ({str(error).split(';', 1)[0]}); run "
-        f"the same command in {kaggle.policy.unlisted_timeout:.0f} s: it looks first whether it "
+        f"the same command in {kaggle.policy.unlisted_timeout:.0f} s: it first checks whether it "
         "arrived"
     ) from error
