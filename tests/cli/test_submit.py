@@ -85,7 +85,7 @@ def test_asks_once_on_a_terminal(
 def test_same_bytes(kaggle: FakeKaggle, place: Place) -> None:
     place.kd("--yes")
     _, err = place.kd("--yes", code=1)
-    assert "sent already" in err
+    assert "submitted already" in err
     _, err = place.kd("dense-1", "--yes", code=1)
     assert "--force" in err
     # Asked to wait, it waits for the one that was sent.

@@ -1,5 +1,3 @@
-"""Files are whole or absent."""
-
 from __future__ import annotations
 
 import json
@@ -28,7 +26,7 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def test_what_is_written_stands_and_nothing_else(tmp_path: Path) -> None:
+def test_write_leaves_only_the_file(tmp_path: Path) -> None:
     write_text(tmp_path / "a" / "b.txt", "zwölf\r\n")
     assert (tmp_path / "a" / "b.txt").read_bytes() == "zwölf\r\n".encode()
     assert names(tmp_path / "a") == ["b.txt"]
@@ -36,7 +34,7 @@ def test_what_is_written_stands_and_nothing_else(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "c.json").read_text()) == {"a": [1, None]}
 
 
-def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "kept.txt"
     write_text(path, "old")
     with pytest.raises(RuntimeError), atomic_write(path) as part:
@@ -46,19 +44,19 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["kept.txt"]
 
 
-def test_the_suffix_stays_for_writers_that_go_by_it(tmp_path: Path) -> None:
+def test_temporary_file_has_the_suffix_of_the_file(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "array.npy") as part:
         assert part.suffix == ".npy"
         np.save(part, np.arange(3))
     assert np.load(tmp_path / "array.npy").tolist() == [0, 1, 2]
 
 
-def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
+def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256(tmp_path / "x").startswith("ba7816bf8f01cfea")
 
 
-def test_a_full_disk_is_explained_and_loses_nothing(small_disk: SmallDisk) -> None:
+def test_full_disk_is_explained_and_keeps_the_old_file(small_disk: SmallDisk) -> None:
     disk = small_disk(64)
     write_text(disk / "kept.txt", "old")
     with pytest.raises(StorageError, match=r"no space left on the disk while writing .*kept\.txt"):
@@ -67,7 +65,7 @@ def test_a_full_disk_is_explained_and_loses_nothing(small_disk: SmallDisk) -> No
     assert names(disk) == ["kept.txt"]
 
 
-def test_what_is_put_aside_replaces_nothing(tmp_path: Path) -> None:
+def test_backup_replaces_no_file(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / "a.csv").write_text(str(number))
         backup_existing(tmp_path / "a.csv")
@@ -75,32 +73,32 @@ def test_what_is_put_aside_replaces_nothing(tmp_path: Path) -> None:
     assert [(tmp_path / f"a-old-{k}.csv").read_text() for k in (1, 2, 3)] == ["0", "1", "2"]
 
 
-def test_a_name_that_somebody_takes_at_that_moment_is_left_to_them(
+def test_backup_does_not_replace_a_file_created_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.csv").write_text("mine")
     link = os.link
     taken: list[Path] = []
 
-    def quicker(old: Path, new: Path) -> None:
+    def create_first(old: Path, new: Path) -> None:
         if not taken:
             taken.append(new)
             Path(new).write_text("theirs")
         link(old, new)
 
-    monkeypatch.setattr(os, "link", quicker)
+    monkeypatch.setattr(os, "link", create_first)
     assert backup_existing(tmp_path / "a.csv").read_text() == "mine"
     assert (tmp_path / "a-old-1.csv").read_text() == "theirs"
 
 
-def test_a_folder_is_put_aside_too(tmp_path: Path) -> None:
+def test_backup_of_a_folder(tmp_path: Path) -> None:
     for number in range(2):
         write_text(tmp_path / "run" / "config.json", str(number))
         backup_existing(tmp_path / "run")
     assert (tmp_path / "run-old-2" / "config.json").read_text() == "1"
 
 
-def test_what_killed_writers_left_is_taken_away_once_it_is_old(tmp_path: Path) -> None:
+def test_old_temporary_files_are_deleted(tmp_path: Path) -> None:
     old, fresh = (tmp_path / f".a.{k * 12}.part.json" for k in "01")
     for part in (old, fresh):
         part.write_text("{")
@@ -109,8 +107,8 @@ def test_what_killed_writers_left_is_taken_away_once_it_is_old(tmp_path: Path) -
     assert sorted(names(tmp_path)) == [fresh.name, "a.json"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="ulimit is POSIX's")
-def test_files_that_may_not_grow_are_explained(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="ulimit needs POSIX")
+def test_file_size_limit_is_explained(tmp_path: Path) -> None:
     code = (
         "import resource, sys; from pathlib import Path\n"
         "from kaggle_digits.core.atomic_io import write_text\n"
@@ -125,6 +123,6 @@ def test_files_that_may_not_grow_are_explained(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_json_of_a_path_that_is_no_text(tmp_path: Path) -> None:
+def test_json_with_a_path_that_is_not_utf8(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"source": os.fsdecode(b"z\xfchlen.zip"), "b": "ü"})
     assert json.loads((tmp_path / "a.json").read_text())["source"] == os.fsdecode(b"z\xfchlen.zip")

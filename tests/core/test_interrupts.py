@@ -13,17 +13,17 @@ def press() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_one_that_a_package_swallows_is_found_at_the_next_step() -> None:
+def test_swallowed_interrupt_is_raised_at_the_next_check() -> None:
     with pytest.raises(KeyboardInterrupt), interrupts.handle_sigint():
         interrupts.raise_if_interrupted()
         with contextlib.suppress(KeyboardInterrupt):
             press()
         interrupts.raise_if_interrupted()
         pytest.fail("not reached")
-    interrupts.raise_if_interrupted()  # it is over
+    interrupts.raise_if_interrupted()  # reset after the block
 
 
-def test_a_package_that_stumbles_over_it_ends_as_it_does() -> None:
+def test_other_exception_caused_by_the_interrupt_becomes_keyboard_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt), interrupts.handle_sigint():
         try:
             press()
@@ -32,7 +32,7 @@ def test_a_package_that_stumbles_over_it_ends_as_it_does() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_where_it_can_wait_the_second_one_cannot() -> None:
+def test_deferred_interrupt_is_raised_at_once_the_second_time() -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), interrupts.handle_sigint(immediate=False):
         press()
@@ -46,38 +46,38 @@ def test_where_it_can_wait_the_second_one_cannot() -> None:
     assert done == ["a transaction", "the last"]
 
 
-def test_other_errors_stay_what_they_are() -> None:
+def test_other_errors_are_not_changed() -> None:
     with pytest.raises(UnboundLocalError), interrupts.handle_sigint():
         raise UnboundLocalError
 
 
-def test_within_another_the_outer_one_knows_too() -> None:
+def test_nested_handlers() -> None:
     with pytest.raises(KeyboardInterrupt), interrupts.handle_sigint():
         with contextlib.suppress(KeyboardInterrupt), interrupts.handle_sigint():
             press()
         interrupts.raise_if_interrupted()
 
 
-@pytest.mark.parametrize("whose", [signal.SIG_IGN, lambda *_: None])
-def test_somebody_elses_is_left_alone(whose: signal.Handlers) -> None:
-    before = signal.signal(signal.SIGINT, whose)
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])
+def test_another_handler_is_not_replaced(handler: signal.Handlers) -> None:
+    before = signal.signal(signal.SIGINT, handler)
     try:
         with interrupts.handle_sigint():
-            assert signal.getsignal(signal.SIGINT) is whose
+            assert signal.getsignal(signal.SIGINT) is handler
             press()
             interrupts.raise_if_interrupted()
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def test_in_a_thread_nothing_is_done() -> None:
-    seen = []
+def test_threads_are_not_affected() -> None:
+    handlers = []
 
     def work() -> None:
         with interrupts.handle_sigint():
-            seen.append(signal.getsignal(signal.SIGINT))
+            handlers.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert seen == [signal.default_int_handler]
+    assert handlers == [signal.default_int_handler]

@@ -1,4 +1,4 @@
-"""The real kaggle client against a Kaggle on the loopback, whole and broken."""
+"""The real kagglesdk client against a fake Kaggle server that works or fails."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def test_lists_and_downloads(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    heard = RecordingProgress()
-    client = CompetitionClient(policy=policy, progress=heard)
+    progress = RecordingProgress()
+    client = CompetitionClient(policy=policy, progress=progress)
     files = client.list_files()
     assert [file.name for file in files] == ["train.csv", "test.csv", "sample_submission.csv"]
     path = client.download_file(files[0], tmp_path)
     assert path.read_bytes() == kaggle.files["train.csv"]
-    assert heard.moves[-1] == ("train.csv", files[0].size, files[0].size)
+    assert progress.moves[-1] == ("train.csv", files[0].size, files[0].size)
     assert client.username() == "someone"
     assert capsys.readouterr().out == ""
-    # The credential stays with Kaggle's own host.
+    # The credential is sent to Kaggle's own host only.
     assert {call.authorization for call in kaggle.calls if call.method == "blob"} == {None}
 
 
-def test_token_is_taken(
+def test_token_is_used(
     kaggle: FakeKaggle, policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
@@ -60,7 +60,7 @@ def test_token_is_taken(
     assert kaggle.count("IntrospectToken") == 1
 
 
-def test_bad_token_beats_a_good_key_and_is_named(
+def test_invalid_token_is_named_although_a_valid_key_exists(
     kaggle: FakeKaggle, policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", "wrong")
@@ -69,20 +69,20 @@ def test_bad_token_beats_a_good_key_and_is_named(
     assert "https://www.kaggle.com/settings" in message
 
 
-def status(code: int, message: str = "Kaggle's words", **headers: str) -> Fault:
+def status(code: int, message: str = "a message of Kaggle", **headers: str) -> Fault:
     pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     return Fault("status", code, message, pairs)
 
 
-FATAL = [
+PERMANENT = [
     (status(401), "does not accept the API key of someone"),
     (status(403), "https://www.kaggle.com/competitions/digit-recognizer/rules"),
     (status(404), "found nothing"),
-    (status(400), "Kaggle's words"),
+    (status(400), "a message of Kaggle"),
     (status(429, Retry_After="3600"), "wait 3600 seconds"),
     (Fault("loop"), "too many redirects"),
 ]
-PASSING = [
+TRANSIENT = [
     (status(429), "rate limit"),
     (status(429, Retry_After="0.05"), "rate limit"),
     (status(408), "internal error"),
@@ -99,33 +99,33 @@ PASSING = [
 ]
 
 
-def name_of(fault: object) -> str | None:
+def fault_id(fault: object) -> str | None:
     return f"{fault.kind}-{fault.status}" if isinstance(fault, Fault) else None
 
 
-@pytest.mark.parametrize(("fault", "said"), FATAL, ids=name_of)
-def test_what_asking_again_cannot_mend_is_said_at_once(
-    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, said: str
+@pytest.mark.parametrize(("fault", "expected"), PERMANENT, ids=fault_id)
+def test_permanent_errors_are_not_retried(
+    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, expected: str
 ) -> None:
     kaggle.fail("ListDataFiles", fault, times=1)
-    assert said in failure(CompetitionClient(policy=policy).list_files)
+    assert expected in failure(CompetitionClient(policy=policy).list_files)
     assert kaggle.count("ListDataFiles") == 1
 
 
-@pytest.mark.parametrize(("fault", "said"), PASSING, ids=name_of)
-def test_what_passes_is_waited_out(
-    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, said: str
+@pytest.mark.parametrize(("fault", "expected"), TRANSIENT, ids=fault_id)
+def test_transient_errors_are_retried(
+    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, expected: str
 ) -> None:
-    heard = RecordingProgress()
-    client = CompetitionClient(policy=policy, progress=heard)
+    progress = RecordingProgress()
+    client = CompetitionClient(policy=policy, progress=progress)
     kaggle.fail("ListDataFiles", fault)
     assert len(client.list_files()) == 3
-    assert said in heard.notes[0]
-    assert "(2 of 3)" in heard.notes[0]
+    assert expected in progress.notes[0]
+    assert "(2 of 3)" in progress.notes[0]
 
     kaggle.fail("ListDataFiles", fault, times=policy.max_attempts)
     began = time.monotonic()
-    assert said in failure(client.list_files)
+    assert expected in failure(client.list_files)
     assert time.monotonic() - began < policy.max_attempts * policy.call_timeout + 1
     assert kaggle.count("ListDataFiles") == 2 + policy.max_attempts
 
@@ -145,13 +145,13 @@ def test_retry_after_is_honoured(kaggle: FakeKaggle, policy: RetryPolicy) -> Non
     assert time.monotonic() - began > 0.3
 
 
-def test_nobody_listens(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+def test_connection_refused(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
     client = CompetitionClient(policy=policy)
     kaggle.stop()
     assert "HTTP_PROXY" in failure(client.list_files)
 
 
-def test_download_goes_on_where_it_broke(
+def test_download_resumes_after_a_broken_connection(
     kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path
 ) -> None:
     kaggle.files["train.csv"] = BIG
@@ -181,7 +181,7 @@ def test_download_resumes_in_a_later_process(
     assert kaggle.calls[-1].range is not None
 
 
-def test_download_does_not_go_on_with_another_version(
+def test_download_of_another_version_starts_again(
     kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path
 ) -> None:
     kaggle.files["train.csv"] = BIG
@@ -194,7 +194,7 @@ def test_download_does_not_go_on_with_another_version(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "expected"),
     [
         (Fault("short"), "instead of"),
         (Fault("html", 200), "is not from Kaggle"),
@@ -203,19 +203,21 @@ def test_download_does_not_go_on_with_another_version(
         (Fault("status", 404), "found nothing"),
         (Fault("status", 503), "internal error"),
     ],
-    ids=name_of,
+    ids=fault_id,
 )
-def test_broken_blobs_never_become_the_file(
-    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path, fault: Fault, said: str
+def test_invalid_download_never_becomes_the_file(
+    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path, fault: Fault, expected: str
 ) -> None:
     client = CompetitionClient(policy=policy)
     file = client.list_files()[0]
     kaggle.fail("blob", fault, times=9)
-    assert said in failure(lambda: client.download_file(file, tmp_path))
+    assert expected in failure(lambda: client.download_file(file, tmp_path))
     assert not (tmp_path / "train.csv").exists()
 
 
-def test_download_refused(kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path) -> None:
+def test_download_with_connection_refused(
+    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path
+) -> None:
     client = CompetitionClient(policy=policy)
     file = client.list_files()[0]
     kaggle.stop()
@@ -223,7 +225,7 @@ def test_download_refused(kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Pat
     assert list(tmp_path.glob("*.csv*")) == []
 
 
-def test_submission_whole_way(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+def test_upload_submit_and_score(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
     client = CompetitionClient(policy=policy)
     ref = client.create_submission(client.upload("a.csv", b"content"), "words [kd 12]")
     assert kaggle.submissions[0].content == b"content"
@@ -236,12 +238,12 @@ def test_submission_whole_way(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault("status", 500), Fault("silent"), Fault("html", 502)])
-def test_upload_is_tried_again(kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault) -> None:
+def test_upload_is_retried(kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault) -> None:
     kaggle.fail("upload", fault)
     assert CompetitionClient(policy=policy).upload("a.csv", b"x") == "tok2"
 
 
-def test_upload_that_fails_is_said(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+def test_failed_upload_is_reported(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
     client = CompetitionClient(policy=policy)
     kaggle.fail("upload", Fault("status", 403))
     assert "upload of a.csv failed (403)" in failure(lambda: client.upload("a.csv", b"x"))
@@ -250,7 +252,7 @@ def test_upload_that_fails_is_said(kaggle: FakeKaggle, policy: RetryPolicy) -> N
 
 
 @pytest.mark.parametrize(
-    ("fault", "refused"),
+    ("fault", "not_applied"),
     [
         (Fault("status", 500), False),
         (Fault("silent"), False),
@@ -261,21 +263,23 @@ def test_upload_that_fails_is_said(kaggle: FakeKaggle, policy: RetryPolicy) -> N
         (status(429, Retry_After="3600"), True),
         (Fault("status", 403), True),
     ],
-    ids=name_of,
+    ids=fault_id,
 )
-def test_create_is_asked_once_and_says_whether_it_may_have_arrived(
-    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, refused: bool
+def test_create_submission_is_not_repeated_if_it_may_have_been_applied(
+    kaggle: FakeKaggle, policy: RetryPolicy, fault: Fault, not_applied: bool
 ) -> None:
     client = CompetitionClient(policy=policy)
     token = client.upload("a.csv", b"x")
     kaggle.fail("CreateSubmission", fault)
     with pytest.raises(KaggleApiError) as caught:
         client.create_submission(token, "words")
-    assert caught.value.not_applied is refused
+    assert caught.value.not_applied is not_applied
     assert kaggle.count("CreateSubmission") == 1
 
 
-def test_create_waits_out_too_many_requests(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+def test_create_submission_is_retried_after_too_many_requests(
+    kaggle: FakeKaggle, policy: RetryPolicy
+) -> None:
     client = CompetitionClient(policy=policy)
     token = client.upload("a.csv", b"x")
     kaggle.fail("CreateSubmission", status(429, Retry_After="0.05"), status(429))
@@ -283,9 +287,7 @@ def test_create_waits_out_too_many_requests(kaggle: FakeKaggle, policy: RetryPol
     assert len(kaggle.submissions) == 1
 
 
-def test_download_that_trickles_is_given_up(
-    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path
-) -> None:
+def test_slow_download_is_aborted(kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path) -> None:
     client = CompetitionClient(policy=replace(policy, slow_timeout=0.3))
     file = client.list_files()[0]
     kaggle.fail("blob", Fault("trickle"), times=9)
@@ -294,7 +296,7 @@ def test_download_that_trickles_is_given_up(
     assert time.monotonic() - began < 2
 
 
-def test_daily_limit_is_said(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
+def test_daily_limit_is_explained(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
     client = CompetitionClient(policy=policy)
     kaggle.fail("CreateSubmission", status(400, "Your team has used its daily limit"))
     message = failure(lambda: client.create_submission(client.upload("a.csv", b"x"), "words"))
@@ -302,7 +304,7 @@ def test_daily_limit_is_said(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
     assert "00:00 UTC" in message
 
 
-def test_kaggles_words_are_kept_to_one_printable_line(
+def test_messages_of_kaggle_are_reduced_to_one_printable_line(
     kaggle: FakeKaggle, policy: RetryPolicy
 ) -> None:
     kaggle.fail("ListDataFiles", status(400, "a\n\x1b[31mred" + "x" * 900))

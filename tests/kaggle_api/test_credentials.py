@@ -18,13 +18,13 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_none(home: Path) -> None:
+def test_no_credential(home: Path) -> None:
     assert credentials.find({}) is None
     with pytest.raises(KaggleError, match=r"kaggle\.com/settings.*KAGGLE_API_TOKEN"):
         credentials.require()
 
 
-def test_order_is_the_clients(home: Path) -> None:
+def test_order_of_the_credentials(home: Path) -> None:
     login = {"refresh_token": SECRET, "username": "anna"}
     write(home / ".kaggle/credentials.json", json.dumps(login))
     found = credentials.find({})
@@ -40,13 +40,13 @@ def test_order_is_the_clients(home: Path) -> None:
     assert SECRET not in repr(credentials.find(env))
 
 
-def test_token_file_named_by_variable(home: Path) -> None:
+def test_token_file_named_by_a_variable(home: Path) -> None:
     path = write(home / "token", SECRET)
     found = credentials.find({"KAGGLE_API_TOKEN": str(path)})
     assert str(found) == "API token in ~/token (named by KAGGLE_API_TOKEN)"
 
 
-def test_variables_lie_over_the_file(home: Path) -> None:
+def test_variables_override_the_file(home: Path) -> None:
     write(home / ".config/kaggle/kaggle.json", json.dumps({"username": "bert", "key": SECRET}))
     assert "bert in ~/.config/kaggle" in str(credentials.find({}))
     found = credentials.find({"KAGGLE_USERNAME": "carl"})
@@ -57,7 +57,7 @@ def test_variables_lie_over_the_file(home: Path) -> None:
     assert str(both) == "API key of carl in the variables KAGGLE_USERNAME and KAGGLE_KEY"
 
 
-def test_config_folder_named_by_variable(home: Path, tmp_path: Path) -> None:
+def test_config_folder_named_by_a_variable(home: Path, tmp_path: Path) -> None:
     write(tmp_path / "elsewhere/kaggle.json", json.dumps({"username": "bert", "key": SECRET}))
     found = credentials.find({"KAGGLE_CONFIG_DIR": str(tmp_path / "elsewhere")})
     assert found is not None
@@ -65,7 +65,7 @@ def test_config_folder_named_by_variable(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '"x"', "", '{"username": "bert"}', "\udcff"])
-def test_damaged_kaggle_json_is_said(home: Path, text: str) -> None:
+def test_damaged_kaggle_json(home: Path, text: str) -> None:
     path = home / ".kaggle/kaggle.json"
     path.parent.mkdir()
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -73,12 +73,12 @@ def test_damaged_kaggle_json_is_said(home: Path, text: str) -> None:
         credentials.find({})
 
 
-def test_half_a_pair_is_said(home: Path) -> None:
+def test_key_without_username(home: Path) -> None:
     with pytest.raises(KaggleError, match="KAGGLE_KEY is set but KAGGLE_USERNAME is not"):
         credentials.find({"KAGGLE_KEY": SECRET})
 
 
-def test_exposed_file(home: Path) -> None:
+def test_file_readable_by_others(home: Path) -> None:
     path = write(home / ".kaggle/access_token", SECRET)
     found = credentials.find({})
     assert found is not None

@@ -1,11 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import requests
 
+from kaggle_digits.core.errors import KaggleError
+from kaggle_digits.kaggle_api.client import CompetitionClient
 from kaggle_digits.kaggle_api.http import TimeoutAdapter, mount_timeouts, send_request
 from kaggle_digits.kaggle_api.retry import RetryPolicy
-from tests.support.kaggle_server import FakeKaggle, Fault
+from kaggle_digits.kaggle_notebooks.api import NotebookClient
+from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
+from tests.support.other_host import OtherHost
+
+
+@pytest.fixture
+def other_host() -> Iterator[OtherHost]:
+    with OtherHost() as server:
+        yield server
+
+
+def failure(action: object) -> str:
+    with pytest.raises(KaggleError) as caught:
+        action()  # type: ignore[operator]
+    return str(caught.value)
 
 
 def test_requests_time_out(kaggle: FakeKaggle) -> None:
@@ -30,3 +49,73 @@ def test_kagglesdk_client_still_has_the_session_that_we_change() -> None:
 
     with KaggleClient(KaggleEnv.PROD, username="someone", password="key") as client:
         assert isinstance(client.http_client()._session, requests.Session)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_calls_do_not_follow_a_redirect_to_another_host(
+    kaggle: FakeKaggle, policy: RetryPolicy, other_host: OtherHost, status: int
+) -> None:
+    client = CompetitionClient(policy=policy)
+    client.list_files()
+    kaggle.fail("ListDataFiles", Fault("elsewhere", status, to=other_host.url))
+    message = failure(client.list_files)
+    assert "redirected to another host (127.0.0.1)" in message
+    assert "https://www.kaggle.com" in message
+    assert not other_host.heard
+    assert not kaggle.strangers
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_token_in_the_body_is_not_sent_to_another_host(
+    kaggle: FakeKaggle,
+    policy: RetryPolicy,
+    other_host: OtherHost,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    kaggle.fail("IntrospectToken", Fault("elsewhere", status, to=other_host.url), times=9)
+    assert "redirected to another host" in failure(CompetitionClient(policy=policy).list_files)
+    assert not other_host.heard
+    assert not kaggle.strangers
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_uploads_do_not_follow_a_redirect_to_another_host(
+    kaggle: FakeKaggle, policy: RetryPolicy, other_host: OtherHost, status: int
+) -> None:
+    kaggle.fail("upload", Fault("elsewhere", status, to=other_host.url), times=9)
+    client = CompetitionClient(policy=policy)
+    assert "redirected to another host" in failure(lambda: client.upload("a.csv", b"content"))
+    assert not other_host.heard
+    assert not kaggle.strangers
+
+
+def test_notebook_calls_do_not_follow_a_redirect_to_another_host(
+    kaggle: FakeKaggle, policy: RetryPolicy, other_host: OtherHost
+) -> None:
+    kaggle.fail("GetKernelSessionStatus", Fault("elsewhere", 302, to=other_host.url))
+    assert "redirected to another host" in failure(
+        lambda: NotebookClient(policy=policy).session_state("someone/kd-far")
+    )
+    assert not other_host.heard
+    assert not kaggle.strangers
+
+
+def test_file_from_another_host_is_requested_without_the_credential(
+    kaggle: FakeKaggle, policy: RetryPolicy, other_host: OtherHost, tmp_path: Path
+) -> None:
+    client = CompetitionClient(policy=policy)
+    file = client.list_files()[0]
+    kaggle.fail("DownloadDataFile", Fault("elsewhere", 302, to=other_host.url), times=9)
+    failure(lambda: client.download_file(file, tmp_path))
+    # The fake server is the proxy, so it sees the request for the other host.
+    assert kaggle.strangers
+    assert not any(KEY.encode() in one or b"uthorization" in one for one in kaggle.strangers)
+    before = len(kaggle.strangers)
+    kaggle.heal()
+    kaggle.fail("DownloadDataFile", Fault("elsewhere", 307, to=other_host.url), times=9)
+    assert "redirected to another host" in failure(lambda: client.download_file(file, tmp_path))
+    assert len(kaggle.strangers) == before
+    assert not other_host.heard
+    assert not list(tmp_path.glob("*.csv"))

@@ -1,4 +1,4 @@
-"""Archives that a stranger packed: nothing outside is written, nothing is half taken."""
+"""Malicious archives: no file is written outside the folder, none is extracted in part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real fetch_openml against an OpenML on the loopback."""
+"""The real fetch_openml against a fake OpenML server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setattr(openml, "RETRIES", 1)
 
 
-def test_dealt_as_kaggle_dealt(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openml_is_split_like_the_competition(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with FakeOpenML(rows=50) as server:
         point_at(monkeypatch, server.url)
         report = fetch("openml", tmp_path / "data", policy=QUICK)
@@ -34,17 +36,17 @@ def test_dealt_as_kaggle_dealt(home: Path, tmp_path: Path, monkeypatch: pytest.M
     assert "cannot be submitted" in report.warnings[0]
     dataset = load(tmp_path / "data")
     assert not dataset.source.is_competition
-    # Every digit is there once, and the labelled ones with their own label.
+    # Every digit occurs once, and the labelled ones have their own label.
     by_pixels = {row.astype(np.uint8).tobytes(): n for n, row in enumerate(server.pixels)}
     found = [by_pixels[image.tobytes()] for image in dataset.train.images]
     assert (server.labels[found] == dataset.labels).all()
     found += [by_pixels[image.tobytes()] for image in dataset.test.images]
     assert sorted(found) == list(range(50))
     assert not (tmp_path / "data" / ".fetch").exists()
-    assert list(home.iterdir()) == []  # nothing is left in scikit-learn's own cache
+    assert list(home.iterdir()) == []  # scikit-learn's own cache is not used
 
 
-def test_values_outside(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_pixel_values(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeOpenML(highest=300) as server:
         point_at(monkeypatch, server.url)
         with pytest.raises(DataError, match="outside"):
@@ -70,7 +72,7 @@ def test_no_network(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ["silent", "trickle"])
-def test_it_is_not_waited_for_for_ever(
+def test_slow_server_times_out(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, fault: str
 ) -> None:
     monkeypatch.setattr(openml, "TOTAL_TIMEOUT_FACTOR", 2)

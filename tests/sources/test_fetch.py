@@ -50,7 +50,7 @@ class TestKaggle:
     def fetch(self, data: Path, policy: RetryPolicy, *, force: bool = False) -> FetchReport:
         return fetch("kaggle", data, force=force, policy=policy)
 
-    def test_whole(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+    def test_fetch_from_kaggle(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
         report = self.fetch(data, policy)
         assert report.source == "kaggle"
         assert [(file.name, file.rows) for file in report.files] == [
@@ -65,7 +65,9 @@ class TestKaggle:
         assert not (data / ".fetch").exists()
         assert load(data).source.is_competition
 
-    def test_good_files_are_left(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+    def test_valid_files_are_not_fetched_again(
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
+    ) -> None:
         self.fetch(data, policy)
         kaggle.calls.clear()
         report = self.fetch(data, policy)
@@ -96,13 +98,13 @@ class TestKaggle:
         self.fetch(data, policy, force=True)
         assert kaggle.count("blob") == 3
 
-    def test_zipped_on_the_wire(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+    def test_file_served_as_zip(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
         for name in ("train.csv", "test.csv"):
             kaggle.zipped[name] = zipped({name: kaggle.files[name]})
         self.fetch(data, policy)
         assert (data / "train.csv").read_bytes() == kaggle.files["train.csv"]
 
-    def test_damaged_zip_on_the_wire(
+    def test_damaged_zip_from_kaggle(
         self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
     ) -> None:
         content = zipped({"train.csv": kaggle.files["train.csv"]})
@@ -122,7 +124,9 @@ class TestKaggle:
         after = {path.name: path.read_bytes() for path in data.iterdir() if path.is_file()}
         assert after == before
 
-    def test_bad_cell_is_named(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+    def test_invalid_cell_is_named(
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
+    ) -> None:
         lines = kaggle.files["train.csv"].split(b"\r\n")
         lines[3] = b"11" + lines[3][1:]
         kaggle.files["train.csv"] = b"\r\n".join(lines)
@@ -132,7 +136,7 @@ class TestKaggle:
             self.fetch(data, policy)
         assert visible(data) == []
 
-    def test_broken_at_a_later_file_goes_on_there(
+    def test_fetch_resumes_at_the_file_that_failed(
         self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
     ) -> None:
         kaggle.fail("DownloadDataFile", *[Fault("status", 404)])
@@ -152,7 +156,9 @@ class TestKaggle:
         with pytest.raises(KaggleError, match=r"lists no test\.csv"):
             self.fetch(data, policy)
 
-    def test_two_at_once(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+    def test_concurrent_fetch_is_rejected(
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
+    ) -> None:
         from filelock import FileLock
 
         data.mkdir()
@@ -162,7 +168,9 @@ class TestKaggle:
         ):
             self.fetch(data, policy)
 
-    def test_kill_9(self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
+    def test_killed_fetch_resumes(
+        self, kaggle: FakeKaggle, policy: RetryPolicy, data: Path
+    ) -> None:
         kaggle.fail("blob", Fault("drop", at=50_000), Fault("silent"))
         code = "import sys; from kaggle_digits.sources import fetch\nfetch('kaggle', sys.argv[1])"
         process = subprocess.Popen([sys.executable, "-c", code, str(data)])
@@ -189,7 +197,7 @@ class TestPath:
         assert (data / "train.csv").read_bytes() == competition_files()["train.csv"]
         assert all(file.unchanged for file in fetch(str(archive), data).files)
 
-    def test_kaggles_own_bytes_count_as_kaggle(
+    def test_archive_with_kaggles_bytes_has_source_kaggle(
         self, archive: Path, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from kaggle_digits.core.atomic_io import sha256
@@ -204,7 +212,7 @@ class TestPath:
         assert json.loads((data / "source.json").read_text())["source"] == "kaggle"
 
     @pytest.mark.parametrize("packing", ["plain", "gz", "zip", "nested zip", "in a folder"])
-    def test_every_packing(self, tmp_path: Path, data: Path, packing: str) -> None:
+    def test_every_kind_of_compression(self, tmp_path: Path, data: Path, packing: str) -> None:
         files, folder = competition_files(), tmp_path / "down loads ä"
         folder.mkdir()
         target = folder
@@ -229,14 +237,16 @@ class TestPath:
             assert (data / name).read_bytes() == content
 
     @pytest.mark.parametrize("name", ["../train.csv", "/etc/train.csv", "a/../../x", "..\\x.csv"])
-    def test_names_that_lead_outside(self, tmp_path: Path, data: Path, name: str) -> None:
+    def test_names_that_lead_outside_are_rejected(
+        self, tmp_path: Path, data: Path, name: str
+    ) -> None:
         path = tmp_path / "bad.zip"
         path.write_bytes(zipped({**competition_files(), name: b"x"}))
         with pytest.raises(DataError, match="leads outside"):
             fetch(str(path), data)
         assert visible(data) == []
 
-    def test_links(self, tmp_path: Path, data: Path) -> None:
+    def test_links_are_rejected(self, tmp_path: Path, data: Path) -> None:
         path, link = tmp_path / "bad.zip", zipfile.ZipInfo("train.csv")
         link.external_attr = 0o120777 << 16
         with zipfile.ZipFile(path, "w") as archive:
@@ -245,7 +255,7 @@ class TestPath:
             fetch(str(path), data)
 
     @pytest.mark.parametrize("kind", ["zip", "gz"])
-    def test_bombs(
+    def test_zip_bombs_are_rejected(
         self, tmp_path: Path, data: Path, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(archive_source, "MAX_SIZE", 1 << 20)
@@ -262,25 +272,25 @@ class TestPath:
         assert visible(data) == []
 
     @pytest.mark.parametrize("cut", [10, 1000, -30])
-    def test_cut_archive(self, archive: Path, data: Path, cut: int) -> None:
+    def test_incomplete_archive(self, archive: Path, data: Path, cut: int) -> None:
         archive.write_bytes(archive.read_bytes()[:cut])
         with pytest.raises(DataError, match="download it again"):
             fetch(str(archive), data)
 
-    def test_flipped_byte(self, archive: Path, data: Path) -> None:
+    def test_damaged_archive(self, archive: Path, data: Path) -> None:
         content = bytearray(archive.read_bytes())
         content[5000] ^= 0xFF
         archive.write_bytes(content)
         with pytest.raises(DataError, match="damaged"):
             fetch(str(archive), data)
 
-    def test_cut_gz(self, tmp_path: Path, data: Path) -> None:
+    def test_incomplete_gz(self, tmp_path: Path, data: Path) -> None:
         for name, content in competition_files().items():
             (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content)[:-20])
         with pytest.raises(DataError, match="damaged"):
             fetch(str(tmp_path), data)
 
-    def test_missing_member(self, tmp_path: Path, data: Path) -> None:
+    def test_archive_without_a_file(self, tmp_path: Path, data: Path) -> None:
         path = tmp_path / "a.zip"
         path.write_bytes(zipped({"train.csv": b"x"}))
         with pytest.raises(DataError, match=r"contains no test\.csv"):
@@ -297,7 +307,7 @@ class TestPath:
 
 
 class TestSample:
-    def test_form(self, data: Path) -> None:
+    def test_sample_has_the_competition_format(self, data: Path) -> None:
         report = fetch("sample", data)
         assert [file.rows for file in report.files] == [1078, 719, 719]
         assert report.warnings == ()
@@ -307,7 +317,7 @@ class TestSample:
         assert (data / "train.csv").read_bytes().count(b"\r\n") == 1079
         images = dataset.train.images
         assert images.max() == 255
-        # Centred as MNIST's.
+        # Centred like MNIST's digits.
         mass = images.sum(axis=0)
         rows = np.arange(28)
         assert abs((mass.sum(axis=1) @ rows) / mass.sum() - 13.5) < 0.3
@@ -315,7 +325,7 @@ class TestSample:
         submission = (data / "sample_submission.csv").read_bytes()
         assert submission.startswith(b"ImageId,Label\r\n1,0\r\n2,0\r\n")
 
-    def test_same_every_time(self, data: Path, tmp_path: Path) -> None:
+    def test_sample_is_always_the_same(self, data: Path, tmp_path: Path) -> None:
         first, second = fetch("sample", data), fetch("sample", tmp_path / "again")
         assert [f.sha256 for f in first.files] == [f.sha256 for f in second.files]
         (data / "train.csv").write_text("damaged")
@@ -324,7 +334,7 @@ class TestSample:
 
 
 class TestOtherSource:
-    def test_is_not_replaced_unasked(self, archive: Path, data: Path) -> None:
+    def test_other_source_is_replaced_only_with_force(self, archive: Path, data: Path) -> None:
         fetch(str(archive), data)
         before = (data / "train.csv").read_bytes()
         with pytest.raises(DataError, match="--force"):
@@ -341,8 +351,7 @@ class TestOtherSource:
             fetch("sample", data)
         assert (data / "train.csv").read_text() == "precious"
 
-    def test_killed_between_the_moves(self, archive: Path, data: Path) -> None:
-        """The record is written first, so that half a replacement is mended, not refused."""
+    def test_fetch_killed_between_the_moves_is_completed(self, archive: Path, data: Path) -> None:
         fetch(str(archive), data)
         record = (data / "source.json").read_text()
         shutil.rmtree(data)
@@ -352,7 +361,7 @@ class TestOtherSource:
         report = fetch(str(archive), data)
         assert [file.unchanged for file in report.files] == [True, False, False]
 
-    def test_not_writable_is_said(self, archive: Path, tmp_path: Path) -> None:
+    def test_unwritable_data_folder(self, archive: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(DigitsError, match="in the way"):
             fetch(str(archive), tmp_path / "file" / "data")
