@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_digits.cli import console
+from kaggle_digits.cli import console, options
 from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
-from kaggle_digits.cli.options import (
-    DATA,
-    RUNS,
-    SUBMISSIONS,
-    AsJson,
-    DataDir,
-    RunsDir,
-    SubmissionsDir,
-)
+from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import KaggleError
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
-    from kaggle_digits.kaggle_notebooks.pull import PullResult
     from kaggle_digits.kaggle_notebooks.status import PushStatus
 
 app = typer.Typer(
@@ -33,8 +24,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-TRAINING, MACHINE = "Training", "Machine"
-Run = Annotated[
+MACHINE, SENDING = "Machine", "Sending"
+RunToPull = Annotated[
     str | None,
     typer.Argument(
         metavar="[RUN]", help="Default: the newest that was not pulled.", show_default=False
@@ -48,65 +39,55 @@ def _remote(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
 
 
-def _option(panel: str, help_text: str, *names: str) -> Any:
-    return typer.Option(*names, help=help_text, rich_help_panel=panel, show_default=False)
-
-
-@app.command()
+@app.command(epilog="Example: kd remote push best --name best-1")
 def push(
     recipe: Annotated[str, typer.Argument(help="A named recipe (kd recipes) or a recipe file.")],
     *,
-    name: Annotated[
-        str | None, _option(TRAINING, "Name of the run; default RECIPE-1, …", "--name")
-    ] = None,
-    folds: Annotated[int | None, _option(TRAINING, "K-fold cross-validation.", "--folds")] = None,
-    seed: Annotated[int | None, _option(TRAINING, "As for kd train.", "--seed")] = None,
-    epochs: Annotated[int | None, _option(TRAINING, "Number of epochs.", "--epochs")] = None,
-    repeats: Annotated[
-        int | None, _option(TRAINING, "Repeat with other validation rows.", "--repeats")
-    ] = None,
+    name: Annotated[str | None, option("Name of the run; default RECIPE-1, …")] = None,
+    folds: Annotated[int | None, option("K-fold cross-validation: train K models.")] = None,
+    seed: Annotated[int | None, option("As for kd train.")] = None,
+    epochs: Annotated[int | None, option("Passes over the training rows.")] = None,
+    repeats: Annotated[int | None, option("Repeat with R different splits.")] = None,
     gpu: Annotated[
-        bool, typer.Option("--gpu/--no-gpu", help="Two T4 GPUs.", rich_help_panel=MACHINE)
+        bool, option("Two T4 GPUs.", "--gpu/--no-gpu", panel=MACHINE, show_default=True)
     ] = True,
     accelerator: Annotated[
         str | None,
-        _option(
-            MACHINE, "Kaggle's name of another machine; default NvidiaTeslaT4.", "--accelerator"
-        ),
+        option("Kaggle's name of another machine; default NvidiaTeslaT4.", panel=MACHINE),
     ] = None,
     internet: Annotated[
         bool,
-        typer.Option(
+        option(
+            "Let the notebook install packages that Kaggle's image lacks.",
             "--internet/--no-internet",
-            help="Let the notebook install packages that Kaggle's image lacks.",
-            rich_help_panel=MACHINE,
+            panel=MACHINE,
+            show_default=True,
         ),
     ] = True,
     hours: Annotated[
         float | None,
-        _option(
-            MACHINE,
+        option(
             "Time limit, after which finished members are kept; default 8.5, Kaggle's own is 12.",
-            "--hours",
+            panel=MACHINE,
         ),
     ] = None,
     slug: Annotated[
-        str | None, _option(MACHINE, "Name of the notebook; default kd-RUN.", "--slug")
+        str | None, option("Name of the notebook; default kd-RUN.", panel=SENDING)
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Push even if the last push was not pulled.")
+        bool, option("Push even if the last push was not pulled.", "--force", panel=SENDING)
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Make the script, but do not send it.")
+        bool, option("Make the script, but do not send it.", "--dry-run", panel=SENDING)
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write the script to this file; do not send it."),
+        option("Write the script to this file; do not send it.", "--output", "-o", panel=SENDING),
     ] = None,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    runs_dir: RunsDir = RUNS,
-    submissions_dir: SubmissionsDir = SUBMISSIONS,
-    as_json: AsJson = False,
+    runs_dir: options.RunsDir = options.RUNS,
+    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
+    as_json: options.AsJson = False,
 ) -> None:
     """Create a private Kaggle notebook that trains a recipe, and start it."""
     from kaggle_digits.core.atomic_io import write_text
@@ -151,14 +132,14 @@ def push(
     console.note(f"next: kd remote status {record.run} --wait · kd remote pull {record.run}")
 
 
-@app.command()
+@app.command(epilog="Example: kd remote status best-1 --wait")
 def status(
-    run: Run = None,
+    run: RunToPull = None,
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
+    wait: Annotated[bool, option("Wait until it has ended.", "--wait")] = False,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    runs_dir: RunsDir = RUNS,
-    as_json: AsJson = False,
+    runs_dir: options.RunsDir = options.RUNS,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show the status of a pushed run: queued, running, complete or failed."""
     from kaggle_digits.kaggle_notebooks import push_record, status
@@ -184,15 +165,15 @@ def status(
         console.note(f"next: kd remote pull {record.run}")
 
 
-@app.command()
+@app.command(epilog="Example: kd remote pull best-1")
 def pull(
-    run: Run = None,
+    run: RunToPull = None,
     *,
     timeout: Timeout = DEFAULT_TIMEOUT,
-    data_dir: DataDir = DATA,
-    runs_dir: RunsDir = RUNS,
-    submissions_dir: SubmissionsDir = SUBMISSIONS,
-    as_json: AsJson = False,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
+    as_json: options.AsJson = False,
 ) -> None:
     """Download a run that was trained on Kaggle, validate it, and write its submission."""
     from kaggle_digits.kaggle_notebooks import push_record
@@ -214,7 +195,24 @@ def pull(
             f"({manifest.reason or 'no reason given'}) and are kept in {result.run.path}; "
             f"train the rest here: kd train --resume --name {record.run}"
         )
-    _show_result(result, as_json=as_json)
+    folder, metrics = result.run.path, result.run.metrics()
+    if as_json:
+        submission = None if result.submission is None else str(result.submission)
+        files = {"run": record.run, "folder": str(folder), "submission": submission}
+        console.print_json({**files, **manifest.environment, **metrics})
+        return
+    accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
+    machine = ", ".join(manifest.gpus) or "no GPU"
+    console.echo(
+        f"{record.run}: validation accuracy {accuracy} on {metrics['n_val']:,} rows (95 % "
+        f"interval), {manifest.seconds:.0f} s on {machine}"
+    )
+    console.echo(f"{folder}: {len(manifest.files)} files, checksums verified")
+    if result.submission is not None:
+        console.echo(f"{result.submission}: written and checked")
+    else:
+        console.warn(f"no submission was written: {result.no_submission_reason}")
+    console.note(f"next: kd evaluate {record.run}")
 
 
 def _client(timeout: float, progress: DownloadProgress) -> NotebookClient:
@@ -237,27 +235,3 @@ def _describe(status: PushStatus) -> str:
         meaning = f"{status.state}, but that is an earlier version: this one has not started"
     failure = f": {status.failure}" if status.failure else ""
     return f"{status.push.run} ({status.push.ref}): {meaning}{failure}"
-
-
-def _show_result(result: PullResult, *, as_json: bool) -> None:
-    """Print a run that was pulled."""
-    run, metrics, manifest = result.run, result.run.metrics(), result.manifest
-    if as_json:
-        paths = {
-            "folder": str(run.path),
-            "submission": result.submission and str(result.submission),
-        }
-        console.print_json({"run": run.name, **paths, **manifest.environment, **metrics})
-        return
-    accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
-    machine = ", ".join(manifest.gpus) or "no GPU"
-    console.echo(
-        f"{run.name}: validation accuracy {accuracy} on {metrics['n_val']:,} rows (95 % interval), "
-        f"{manifest.seconds:.0f} s on {machine}"
-    )
-    console.echo(f"{run.path}: {len(manifest.files)} files, checksums verified")
-    if result.submission is not None:
-        console.echo(f"{result.submission}: written and checked")
-    else:
-        console.warn(f"no submission was written: {result.no_submission_reason}")
-    console.note(f"next: kd evaluate {run.name}")

@@ -49,7 +49,7 @@ REQUIRED = (
     ("numpy", "numpy", "1.26"),
     ("pandas", "pandas", "2.0"),
     ("psutil", "psutil", "5.9"),
-    ("pydantic", "pydantic", "2.10"),
+    ("pydantic", "pydantic", "2.9"),
     ("rich", "rich", "13"),
     ("scikit-learn", "sklearn", "1.2"),
     ("scipy", "scipy", "1.11"),

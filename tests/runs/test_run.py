@@ -1,4 +1,4 @@
-"""The run folder and the folder of runs."""
+"""One run folder."""
 
 from __future__ import annotations
 
@@ -9,77 +9,21 @@ import pytest
 
 from kaggle_digits.core import signing
 from kaggle_digits.core.atomic_io import write_json
-from kaggle_digits.core.errors import RunError, StorageError, UsageError
+from kaggle_digits.core.errors import RunError
 from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.store import check_name, create_run, list_runs, open_run
 
 
-def make(runs_dir: Path, name: str | None = None, **options: bool) -> Run:
-    with create_run(runs_dir, name, "dense", **options) as run:  # type: ignore[arg-type]
-        run.write_config({"name": run.name, "members": 1})
-    return run
-
-
-@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "a.b", "", "a b", "-x", "x" * 65, "a\n"])
-def test_names_that_could_leave_the_folder_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot name a run"):
-        check_name(name)
-    with pytest.raises(UsageError):
-        make(tmp_path, name)
-    with pytest.raises(UsageError):
-        open_run(tmp_path, name)
-
-
-def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
-    first = make(tmp_path, "mine")
-    with pytest.raises(RunError, match=r"mine already exists .* --resume, or give --force"):
-        make(tmp_path, "mine")
-    make(tmp_path, "mine", force=True)
-    assert [run.name for run in list_runs(tmp_path)] == ["mine", "mine-old-1"]
-    assert open_run(tmp_path, "mine-old-1").config() == first.config()
-
-
-def test_runs_without_a_name_are_numbered(tmp_path: Path) -> None:
-    assert [make(tmp_path).name for _ in range(3)] == ["dense-1", "dense-2", "dense-3"]
-    with create_run(tmp_path, None, "dense", is_taken=lambda name: name == "dense-4") as run:
-        assert run.name == "dense-5"
-    with create_run(tmp_path, None, "my.module:build") as run:
-        assert run.name == "my-module-build-1"
-
-
-def test_a_folder_that_a_killed_process_left_empty_is_free(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / ".lock").touch()
-    (tmp_path / "mine" / ".config.0123.part.json").write_text("{")
-    assert make(tmp_path, "mine").name == "mine"
-
-
-def test_a_run_that_is_being_written_is_held(tmp_path: Path) -> None:
-    with create_run(tmp_path, "mine", "dense") as run:
-        run.write_config({"members": 1})
-        with pytest.raises(RunError, match="trained by another process"), Run(run.path).locked():
-            pass
-        with pytest.raises(RunError):
-            make(tmp_path, "mine", force=True)
-        assert make(tmp_path).name == "dense-1"
-    with run.locked():
-        pass
-
-
-def test_unknown_runs_are_refused_with_those_that_stand(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="none yet: kd train --model dense"):
-        open_run(tmp_path, "mine")
-    make(tmp_path, "other")
-    with pytest.raises(RunError, match=r"no run called mine in .*; there are: other"):
-        open_run(tmp_path, "mine")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"empty has no config\.json"):
-        open_run(tmp_path, "empty")
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run folder with a config.json only."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    write_json(folder / "config.json", {"name": "mine", "members": 1})
+    return Run(folder)
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "\x00"])
-def test_damaged_files_are_named(tmp_path: Path, damage: str) -> None:
-    run = make(tmp_path, "mine")
+def test_damaged_file_is_named(run: Run, damage: str) -> None:
     run.write_metrics({"val_accuracy": 1})
     for name in ("config.json", "metrics.json", "oof.npy"):
         (run.path / name).write_text(damage)
@@ -88,8 +32,7 @@ def test_damaged_files_are_named(tmp_path: Path, damage: str) -> None:
             read()
 
 
-def test_missing_files_say_how_to_make_them(tmp_path: Path) -> None:
-    run = make(tmp_path, "mine")
+def test_missing_file_names_the_command_that_makes_it(run: Run) -> None:
     with pytest.raises(RunError, match="not finished; resume it: kd train --resume --name mine"):
         run.metrics()
     for read in (run.oof, run.test, run.history):
@@ -100,24 +43,16 @@ def test_missing_files_say_how_to_make_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [np.zeros((3, 9), np.float32), np.zeros((3, 10)), np.zeros(30, np.float32)]
 )
-def test_arrays_of_another_shape_are_damage(tmp_path: Path, wrong: np.ndarray) -> None:
-    run = make(tmp_path, "mine")
+def test_array_of_wrong_shape_or_dtype_is_damaged(run: Run, wrong: np.ndarray) -> None:
     np.save(run.path / "test.npy", wrong)
     with pytest.raises(RunError, match=r"test\.npy is damaged"):
         run.test()
 
 
-def test_pickled_arrays_are_not_loaded(tmp_path: Path) -> None:
-    run = make(tmp_path, "mine")
+def test_pickled_array_is_not_loaded(run: Run) -> None:
     np.save(run.path / "test.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(RunError, match="damaged"):
         run.test()
-
-
-def test_a_runs_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "runs").write_text("a file")
-    with pytest.raises(StorageError, match="in the way"):
-        make(tmp_path / "runs", "mine")
 
 
 @pytest.mark.parametrize("name", ["config.json", "members", "members/0/model.keras", "test.npy"])
@@ -127,22 +62,22 @@ def test_link_out_of_the_run_is_rejected_without_trust(
     outside = tmp_path / "outside"
     outside.mkdir()
     write_json(outside / "config.json", {"members": 1})
-    run = tmp_path / "run"
-    (run / name).parent.mkdir(parents=True)
+    folder = tmp_path / "run"
+    (folder / name).parent.mkdir(parents=True)
     target = outside if name == "members" else outside / "config.json"
     if name != "config.json":
-        write_json(run / "config.json", {"members": 1})
-    (run / name).symlink_to(target)
+        write_json(folder / "config.json", {"members": 1})
+    (folder / name).symlink_to(target)
     with pytest.raises(RunError, match="a link that leads out of the run"):
-        Run(run).config()
+        Run(folder).config()
     monkeypatch.setenv(signing.VARIABLE, "1")
-    assert Run(run).config()["members"] == 1
+    assert Run(folder).config()["members"] == 1
 
 
 def test_link_inside_the_run_and_link_to_the_run_are_allowed(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    write_json(run / "config.json", {"members": 1})
-    (run / "copy.json").symlink_to("config.json")
-    (tmp_path / "elsewhere").symlink_to(run)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    write_json(folder / "config.json", {"members": 1})
+    (folder / "copy.json").symlink_to("config.json")
+    (tmp_path / "elsewhere").symlink_to(folder)
     assert Run(tmp_path / "elsewhere").config()["members"] == 1

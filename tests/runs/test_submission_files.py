@@ -1,4 +1,4 @@
-"""Submissions and their origins: written together, by one at a time, over nothing of the user's."""
+"""Submission files and the records beside them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def dataset(sample: Path) -> Dataset:
     return load(sample)
 
 
-def write(path: Path, dataset: Dataset, digit: int, **given: object) -> Path:
+def write(path: Path, dataset: Dataset, digit: int, **options: object) -> Path:
     labels = np.full(len(dataset.ids), digit, np.uint8)
-    about = {"runs": [f"run{digit}"], "method": "run", "source": "sample", "score": None}
-    return write_submission_file(path, dataset, labels, **about, **given)  # type: ignore[arg-type]
+    origin = {"runs": [f"run{digit}"], "method": "run", "source": "sample", "score": None}
+    return write_submission_file(path, dataset, labels, **origin, **options)  # type: ignore[arg-type]
 
 
-def test_its_origin_stands_beside_it(dataset: Dataset, tmp_path: Path) -> None:
+def test_origin_is_recorded_beside_the_file(dataset: Dataset, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", dataset, 3)
     origin = read_origin(path)
     assert origin is not None
@@ -37,11 +37,11 @@ def test_its_origin_stands_beside_it(dataset: Dataset, tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"ImageId,Label\r\n1,3\r\n")
 
 
-def test_eight_at_once_write_eight_files(dataset: Dataset, tmp_path: Path) -> None:
-    free = partial(next_free_path, tmp_path, "ensemble")
+def test_eight_threads_write_eight_files(dataset: Dataset, tmp_path: Path) -> None:
+    free_path = partial(next_free_path, tmp_path, "ensemble")
 
     def work(digit: int) -> None:
-        write(free(), dataset, digit, resolve_path=lambda _: free())
+        write(free_path(), dataset, digit, resolve_path=lambda _: free_path())
         write(tmp_path / "same.csv", dataset, digit)
 
     threads = [threading.Thread(target=work, args=(digit,)) for digit in range(8)]
@@ -49,15 +49,15 @@ def test_eight_at_once_write_eight_files(dataset: Dataset, tmp_path: Path) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    found = {path.read_bytes()[17:18] for path in tmp_path.glob("ensemble-*.csv")}
-    assert found == {str(digit).encode() for digit in range(8)}
+    digits = {path.read_bytes()[17:18] for path in tmp_path.glob("ensemble-*.csv")}
+    assert digits == {str(digit).encode() for digit in range(8)}
     for path in tmp_path.glob("*.csv"):
         origin = read_origin(path)
         assert origin is not None
         assert origin.runs == [f"run{path.read_text().splitlines()[1][2]}"]
 
 
-def test_force_puts_both_aside(dataset: Dataset, tmp_path: Path) -> None:
+def test_force_backs_up_file_and_record(dataset: Dataset, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", dataset, 1)
     with pytest.raises(SubmissionError, match="--force"):
         move_existing(path, force=False)
@@ -66,7 +66,7 @@ def test_force_puts_both_aside(dataset: Dataset, tmp_path: Path) -> None:
     assert [origin and origin.runs for origin in origins] == [["run2"], ["run1"]]
 
 
-def test_a_full_disk_leaves_the_old_file(small_disk: SmallDisk, dataset: Dataset) -> None:
+def test_full_disk_leaves_the_old_file(small_disk: SmallDisk, dataset: Dataset) -> None:
     path = write(small_disk(24) / "a.csv", dataset, 1)
     old = path.read_bytes()
     (path.parent / "filler").write_bytes(b"0" * 8192)
