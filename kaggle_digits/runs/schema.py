@@ -18,8 +18,9 @@ Text = InstanceOf[str] | None
 Mapping = InstanceOf[dict] | None  # type: ignore[type-arg]
 Number = float | None
 Count = Annotated[int, Field(ge=0, le=LARGEST_INT)] | None
-Numbers = list[Number] | None
-Interval = Annotated[list[float], Field(min_length=2, max_length=2)] | None
+# fail_fast, because the file may hold millions of wrong values.
+Numbers = Annotated[list[Number], Field(fail_fast=True)] | None
+Interval = Annotated[list[float], Field(min_length=2, max_length=2, fail_fast=True)] | None
 
 
 class SchemaError(ValueError):
@@ -43,7 +44,8 @@ class Schema(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             key = ".".join(map(str, first["loc"])) or "the file"
-            raise SchemaError(f"{key} {first['msg'].removeprefix('Input ')}") from error
+            message = first["msg"].removeprefix("Input ").partition(" or instance of")[0]
+            raise SchemaError(f"{key} {message}") from error
 
 
 class Split(Schema):
@@ -133,5 +135,5 @@ class Metrics(Schema):
     kept_epochs: Numbers = None
     epoch_choice: Text = None
     train_seconds: Number = None
-    designs: list[Architecture] | None = None
-    failed: list[FailedMember] | None = None
+    designs: Annotated[list[Architecture], Field(fail_fast=True)] | None = None
+    failed: Annotated[list[FailedMember], Field(fail_fast=True)] | None = None

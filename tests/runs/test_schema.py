@@ -21,7 +21,7 @@ from kaggle_digits.runs.schema import Config, Metrics, Schema, SchemaError
         ({"members": 10**9}, Config, "members should be less than"),
         ({"members": True}, Config, "members should be a valid integer"),
         ({"model": ["x"]}, Config, "model should be an instance of str"),
-        ({"split": []}, Config, "split should be a valid dictionary"),
+        ({"split": []}, Config, "split should be a valid dictionary$"),
         ({"data": {"n_train": "1"}}, Config, r"data\.n_train should be a valid integer"),
         ({"n_val": 10**400}, Metrics, "n_val should be less than"),
         ({"val_accuracy_ci95": [0.1]}, Metrics, "val_accuracy_ci95 .* at least 2 items"),
