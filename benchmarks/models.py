@@ -24,7 +24,7 @@ from typing import Any
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.recipe import read_recipe
+from kaggle_digits.training.recipe import recipe_from_json
 from kaggle_digits.training.recipes import (
     BENCHMARK_RESULTS,
     MODEL_RECIPES,
@@ -89,7 +89,7 @@ def _finished(recipe: str, folder: Path) -> dict[str, Any]:
     """Return the metrics of an existing run of ``recipe`` with the first seed."""
     run = Run(folder)
     config = run.config()
-    if read_recipe(config["recipe"]) != RECIPES[recipe] or config["seed"] != FIRST_SEED:
+    if recipe_from_json(config["recipe"]) != RECIPES[recipe] or config["seed"] != FIRST_SEED:
         sys.exit(f"{folder} is not a run of recipe {recipe} with --seed {FIRST_SEED}")
     return run.metrics()
 

@@ -50,7 +50,7 @@ def evaluate(
         from kaggle_digits.training.predict import predict_oof
 
         check_tta(tta)
-        predict = partial(predict_oof, views=tta, each=track_folders("predicting"))
+        predict = partial(predict_oof, tta=tta, each=track_folders("predicting"))
     with style.svg_copies(svg):
         evaluation = evaluate_run(opened, load(data_dir), predict)
     if as_json:

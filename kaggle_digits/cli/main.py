@@ -39,12 +39,12 @@ from kaggle_digits.cli import (
     train,
     tune,
 )
-from kaggle_digits.core import interrupts, signing
+from kaggle_digits.core import interrupts, trust
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-GLOBAL_FLAGS = {"--debug": console.DEBUG_VARIABLE, "--trust": signing.VARIABLE}
+GLOBAL_FLAGS = {"--debug": console.DEBUG_VARIABLE, "--trust": trust.VARIABLE}
 ENVIRONMENT = "kaggle_digits.environment"
 
 # Panel of ``kd --help`` → command → example for its own help.

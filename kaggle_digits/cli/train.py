@@ -133,11 +133,11 @@ def train(
             dataset,
             chosen,
             split,
-            pseudo=teacher,
+            teacher=teacher,
             runs_dir=runs_dir,
             name=name,
             force=force,
-            taken=lambda free: submission_path(submissions_dir, free).exists(),
+            is_taken=lambda free: submission_path(submissions_dir, free).exists(),
             executor=chosen_executor,
             callback=callback,
         )

@@ -26,13 +26,19 @@ from kaggle_digits.metrics.predictions import (
     most_confident_errors,
 )
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.run import HISTORY_COLUMNS, HISTORY_FILE, OOF_FILE, Probabilities, Run
+from kaggle_digits.runs.run import (
+    FIRST_LAYER_FILE,
+    HISTORY_COLUMNS,
+    HISTORY_FILE,
+    OOF_FILE,
+    Probabilities,
+    Run,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES, REPORT = "figures", "report.html"
-FIRST_LAYER = "first_layer.npy"
 MOST_SHOWN = 24
 
 # number of TTA views, including 1 → (n_train, 10) float32, NaN for rows never held out
@@ -207,7 +213,7 @@ def _history(run: Run) -> list[dict[str, float]]:
 
 def _first_layer(run: Run) -> NDArray[np.float32] | None:
     """Read the (units, h, w) first-layer weights of the first model; None if it saved none."""
-    path = run.member_folder(0) / FIRST_LAYER
+    path = run.member_folder(0) / FIRST_LAYER_FILE
     try:
         weights = np.load(path, allow_pickle=False)
     except FileNotFoundError:

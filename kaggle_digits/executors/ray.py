@@ -22,11 +22,10 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.scheduler import Message, run_tasks
 from kaggle_digits.executors.worker import (
     ForwardedCheckpoint,
-    ForwardingCallback,
     limit_threads,
     train_one,
 )
-from kaggle_digits.training.callbacks import TrainingCallback
+from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
 from kaggle_digits.training.executor import Failed, Fitted
 from kaggle_digits.training.fold import FoldTask

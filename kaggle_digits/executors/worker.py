@@ -6,11 +6,10 @@ import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.executor import Failed, Fitted
 from kaggle_digits.training.fold import FoldTask, fit_fold
 
@@ -31,26 +30,12 @@ class ForwardedCheckpoint:
     send: Callable[[bytes], object] = lambda content: None
 
     def load(self) -> bytes | None:
+        """Return the bytes to resume from, or None for a fresh start."""
         return self.content
 
     def save(self, content: bytes) -> None:
+        """Send ``content``."""
         self.send(content)
-
-
-class ForwardingCallback(TrainingCallback):
-    """Sends every call on as (name of the method, its arguments)."""
-
-    def __init__(self, send: Callable[[str, tuple[Any, ...]], object]) -> None:
-        self._send = send
-
-    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        self._send("on_member_begin", (member, epochs, steps, first_epoch))
-
-    def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
-        self._send("on_step", (member, step, loss, accuracy))
-
-    def on_epoch_end(self, row: EpochMetrics) -> None:
-        self._send("on_epoch_end", (row,))
 
 
 def limit_threads(threads: int) -> None:

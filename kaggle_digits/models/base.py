@@ -14,7 +14,7 @@ from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.models import io
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.batched_predict import BatchedPredictor
-from kaggle_digits.models.io import JOBLIB_FILE, SIGNATURE_FILE, SKOPS_FILE, check_keras_file
+from kaggle_digits.models.io import JOBLIB_FILE, SKOPS_FILE, check_keras_file
 from kaggle_digits.models.normalization import Normalizer
 
 KERAS_FILE = "model.keras"
@@ -164,9 +164,7 @@ def load_classifier(folder: Path) -> Classifier:
         content = path.read_bytes()
         if path.name == SKOPS_FILE:
             return _to_classifier(io.loads_skops(content))
-        file = folder / SIGNATURE_FILE
-        signature = file.read_text(encoding="utf-8") if file.is_file() else None
-        return _to_classifier(io.loads_pickle(content, signature, str(path)))
+        return _to_classifier(io.loads_pickle(content, str(path)))
     except io.UntrustedError:
         raise
     except Exception as error:

@@ -1,164 +1,167 @@
-"""scikit-learn's models as bytes: in skops' format, which holds no code, or as a signed pickle.
+"""Read and write model files without running code that they may hold.
 
-skops (skops.readthedocs.io) writes an estimator as JSON and arrays, and reads back only types that
-it knows to be harmless. Its own list is held to here, with two plain classes more. Whatever is not
-on it, such as a forest or a class of the user's own, is pickled and signed, and is read only where
-it was made, or where the user says --trust.
+- scikit-learn models: skops' format (skops.readthedocs.io), JSON and arrays, from which only types
+  known to be harmless are created: skops' own list and two plain classes more.
+- Other estimators, such as forests or classes of the user's own: a pickle, which runs code while
+  it is read. It is read only with ``--trust``.
+- Keras models: Keras' safe mode does not run code in a file; ``check_keras_file`` also refuses
+  additional files, which Keras would unpack, and weights that link to other files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core import signing
+from kaggle_digits.core import trust
 from kaggle_digits.core.errors import ModelError
 
 SKOPS_FILE, JOBLIB_FILE = "model.skops", "model.joblib"
-# Beside a pickle: by what it is known to be made here.
-SIGNATURE_FILE = "model.joblib.signature"
-# What MLPClassifier is fitted by: numbers and arrays.
+# The optimizers that a fitted MLPClassifier holds: numbers and arrays.
 OPTIMIZERS = "sklearn.neural_network._stochastic_optimizers"
-HARMLESS = [f"{OPTIMIZERS}.AdamOptimizer", f"{OPTIMIZERS}.SGDOptimizer"]
-MOST_BYTES, MOST_FILES = 1 << 30, 100_000
-PICKLED = b"pickled by kd, signed "
+HARMLESS_TYPES = [f"{OPTIMIZERS}.AdamOptimizer", f"{OPTIMIZERS}.SGDOptimizer"]
+MAX_SKOPS_BYTES, MAX_SKOPS_FILES = 1 << 30, 100_000
+PICKLE_PREFIX = b"pickled by kd"
+
+KERAS_WEIGHTS = "model.weights.h5"
+KERAS_FILES = {"metadata.json", "config.json", KERAS_WEIGHTS}
+MAX_KERAS_BYTES = 2 << 30
+
+# SHA-256 of the pickles that this process made in ``dumps_state``.
+_own_pickles: set[bytes] = set()
 
 
 class UntrustedError(ModelError):
-    """A pickle that was not made here."""
+    """The file is a pickle, and the user did not type --trust."""
 
 
-def dumps(value: dict[str, Any]) -> tuple[str, bytes]:
-    """The name of the file that keeps ``value``, and its bytes."""
-    content = _skops(value)
-    return (SKOPS_FILE, content) if content is not None else (JOBLIB_FILE, _pickle(value))
+def dumps(model: dict[str, Any]) -> tuple[str, bytes]:
+    """Return the name and the bytes of a model file that holds ``model``."""
+    content = _dumps_skops(model)
+    return (SKOPS_FILE, content) if content is not None else (JOBLIB_FILE, _pickle(model))
 
 
 def loads_skops(content: bytes) -> Any:
-    """What packed() was given.
+    """Return the object in a skops file.
 
     Raises:
-        Exception: it is damaged, or would make objects of unknown types.
+        Exception: the file is damaged, too large, or has types that are not known to be harmless.
     """
     from skops.io import loads
 
-    _refuse_bomb(content)
-    return loads(content, trusted=HARMLESS)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+    size = sum(entry.file_size for entry in entries)
+    if len(entries) > MAX_SKOPS_FILES or size > MAX_SKOPS_BYTES:
+        raise ValueError("it unpacks to more than a model has")
+    return loads(content, trusted=HARMLESS_TYPES)
 
 
-def loads_pickle(content: bytes, signature: object, name: str) -> Any:
-    """What packed() was given, if that was here.
+def loads_pickle(content: bytes, name: str) -> Any:
+    """Return the object in a pickle; this can run any code.
 
     Args:
-        content: the pickle.
-        signature: kept beside it, or None.
-        name: what messages call it.
+        content: the file.
+        name: of the file, for messages.
 
     Raises:
-        Untrusted: it was not made here, and the user did not say --trust.
-        Exception: it is damaged.
+        UntrustedError: the user did not type --trust.
+        Exception: the file is damaged.
     """
-    if not signing.trusting() and not signing.made_here(content, signature):
-        raise UntrustedError(
-            f"{name} is a pickle, which runs code as it is read, and it was not made here; "
-            f"{signing.HOW_TO}"
-        )
-    import joblib
-
-    if content[:1] == b"x":  # joblib itself fills the memory where bytes follow what is packed
-        unpacker = zlib.decompressobj()
-        content = unpacker.decompress(content, MOST_BYTES)
-        if not unpacker.eof or unpacker.unused_data:
-            raise ValueError("it is damaged")
-    return joblib.load(io.BytesIO(content))
+    if not trust.is_enabled():
+        raise UntrustedError(f"{name} is a pickle, which runs code while it is read; {trust.HINT}")
+    return _unpickle(content)
 
 
-def dumps_state(value: Any) -> bytes:
-    """Both kinds in one, signature included: for a checkpoint."""
-    # Kept after many an epoch, and not for long: not worth the time that packing tightly takes.
-    content = _skops({"state": value}, zipfile.ZIP_STORED)
+def dumps_state(estimator: Any) -> bytes:
+    """Return a fitted estimator as bytes, for a checkpoint or to go back to the best epoch."""
+    # Stored without compression: it is written often and soon replaced.
+    content = _dumps_skops({"state": estimator}, zipfile.ZIP_STORED)
     if content is not None:
         return content
-    content = _pickle({"state": value}, compress=0)
-    return PICKLED + signing.sign(content).encode() + b"\n" + content
+    content = _pickle({"state": estimator}, compress=0)
+    _own_pickles.add(hashlib.sha256(content).digest())
+    return PICKLE_PREFIX + b"\n" + content
 
 
 def loads_state(content: bytes) -> Any:
-    """What state() was given.
+    """Return the estimator that ``dumps_state`` got; a pickle only if this process made it.
 
     Raises:
-        Untrusted, Exception: as for read_pickle and read_skops.
+        UntrustedError: it is a pickle of another process, and the user did not type --trust.
+        Exception: it is damaged.
     """
-    if not content.startswith(PICKLED):
+    if not content.startswith(PICKLE_PREFIX):
         return loads_skops(content)["state"]
-    signature, _, rest = content.removeprefix(PICKLED).partition(b"\n")
-    return loads_pickle(rest, signature.decode("ascii", "replace"), "the checkpoint")["state"]
+    pickle = content.partition(b"\n")[2]
+    if hashlib.sha256(pickle).digest() in _own_pickles:
+        return _unpickle(pickle)["state"]
+    return loads_pickle(pickle, "the checkpoint")["state"]
 
 
-def _skops(value: dict[str, Any], way: int = zipfile.ZIP_DEFLATED) -> bytes | None:
-    """In skops' format; None where that cannot hold it, or would not be read again."""
+def check_keras_file(path: Path) -> None:
+    """Check that a model.keras holds a model and nothing else.
+
+    Raises:
+        ValueError: it has other files, unpacks to too much, or its weights link to other files.
+        Exception: it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        names = {entry.filename for entry in entries}
+        if names - KERAS_FILES or len(entries) != len(names):
+            raise ValueError("it holds more than a model")
+        if sum(entry.file_size for entry in entries) > MAX_KERAS_BYTES:
+            raise ValueError("it unpacks to more than a model has")
+        weights = archive.read(KERAS_WEIGHTS)
+    import h5py
+
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        _check_hdf5_group(file, h5py)
+
+
+def _check_hdf5_group(group: Any, h5py: Any) -> None:
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError("its weights link to another file")  # noqa: TRY004
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            _check_hdf5_group(item, h5py)
+        elif item.external or item.is_virtual:
+            raise ValueError("its weights link to another file")
+
+
+def _dumps_skops(value: dict[str, Any], compression: int = zipfile.ZIP_DEFLATED) -> bytes | None:
+    """Return ``value`` in skops' format, or None if it could not be read back as harmless."""
     try:
         from skops.io import dumps, get_untrusted_types
 
-        content = bytes(dumps(value, compression=way, compresslevel=1))
-        return content if set(get_untrusted_types(data=content)) <= set(HARMLESS) else None
+        content = bytes(dumps(value, compression=compression, compresslevel=1))
+        return content if set(get_untrusted_types(data=content)) <= set(HARMLESS_TYPES) else None
     except Exception:
-        # Not installed (on Kaggle), or an object of a kind that it cannot write: each says so in
-        # a way of its own, and the pickle is there for them all.
+        # skops is missing (on Kaggle), or the estimator is of a type that it cannot write, for
+        # which it raises various exceptions.
         return None
 
 
 def _pickle(value: dict[str, Any], compress: int = 1) -> bytes:
     import joblib
 
-    out = io.BytesIO()
-    joblib.dump(value, out, compress=compress)
-    return out.getvalue()
+    file = io.BytesIO()
+    joblib.dump(value, file, compress=compress)
+    return file.getvalue()
 
 
-def _refuse_bomb(content: bytes) -> None:
-    """Refuse what would fill the memory."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        entries = archive.infolist()
-    if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > MOST_BYTES:
-        raise ValueError("it unpacks to more than a model has")
+def _unpickle(content: bytes) -> Any:
+    import joblib
 
-
-WEIGHTS = "model.weights.h5"
-OWN_FILES = {"metadata.json", "config.json", WEIGHTS}
-MOST_BYTES = 2 << 30
-
-
-def check_keras_file(path: Path) -> None:
-    """Look into a model.keras.
-
-    Raises:
-        ValueError: it holds other files, unpacks to too much, or its weights lead elsewhere.
-        Exception: it is damaged.
-    """
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        names = {entry.filename for entry in entries}
-        if names - OWN_FILES or len(entries) != len(names):
-            raise ValueError("it holds more than a model")
-        if sum(entry.file_size for entry in entries) > MOST_BYTES:
-            raise ValueError("it unpacks to more than a model has")
-        weights = archive.read(WEIGHTS)
-    import h5py
-
-    with h5py.File(io.BytesIO(weights), "r") as file:
-        _check_group(file, h5py)
-
-
-def _check_group(group: Any, h5py: Any) -> None:
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError("its weights lead elsewhere")  # noqa: TRY004
-        found = group[name]
-        if isinstance(found, h5py.Group):
-            _check_group(found, h5py)
-        elif found.external or found.is_virtual:
-            raise ValueError("its weights lead elsewhere")
+    if content[:1] == b"x":  # zlib: joblib would fill the memory if bytes follow the stream
+        decompressor = zlib.decompressobj()
+        content = decompressor.decompress(content, MAX_SKOPS_BYTES)
+        if not decompressor.eof or decompressor.unused_data:
+            raise ValueError("it is damaged")
+    return joblib.load(io.BytesIO(content))

@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from kaggle_digits.core import signing
+from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import atomic_write, read_json, wrap_os_errors, write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
@@ -30,6 +30,7 @@ METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 OOF_FILE = "oof.npy"
 TEST_FILE = "test.npy"
+FIRST_LAYER_FILE = "first_layer.npy"  # in a member's folder
 LOCK_FILE = ".lock"
 HISTORY_COLUMNS = [
     "member",
@@ -271,7 +272,7 @@ def reject_external_links(folder: Path) -> None:
     Raises:
         RunError: one does, and the user did not give --trust.
     """
-    if signing.trusting():
+    if trust.is_enabled():
         return
     root = folder.resolve()
     for parent, folders, files in os.walk(folder):
@@ -280,5 +281,5 @@ def reject_external_links(folder: Path) -> None:
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 raise RunError(
                     f"{path} is a link that leads out of the run; replace it by the file or "
-                    f"folder itself, or {signing.HOW_TO}"
+                    f"folder itself, or {trust.HINT}"
                 )

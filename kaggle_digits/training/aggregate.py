@@ -1,4 +1,4 @@
-"""The members of a run put together: answers, history, figures."""
+"""Aggregate the members of a run: oof.npy, test.npy, history.csv and metrics.json."""
 
 from __future__ import annotations
 
@@ -38,36 +38,34 @@ def aggregate(
     run: Run,
     dataset: Dataset,
     tasks: Sequence[FoldTask],
-    designs: int,
+    n_recipes: int,
     failures: Sequence[Failed] = (),
 ) -> None:
-    """oof.npy, test.npy, history.csv and, last, metrics.json from the members' files.
+    """Write oof.npy, test.npy, history.csv and, last, metrics.json from the members' files.
 
-    The members of one design are averaged; several designs are then put together as
-    kaggle_digits.ensembling.ensemble does.
+    The members of one recipe are averaged; several recipes are combined as in
+    kaggle_digits.ensembling.ensemble.
 
     Args:
-        run: whose members are all kept but those that failed.
-        dataset: what they were trained on.
-        tasks: one a member, in order; the first len(tasks) / designs are of the first design.
-        designs: how many.
-        failures: of the members to be left out.
+        run: whose members are all complete but the failed ones.
+        dataset: the data they were trained on.
+        tasks: one per member, in order; the first len(tasks) / n_recipes are of the first recipe.
+        n_recipes: number of recipes.
+        failures: members to leave out.
 
     Raises:
-        RunError: a member's files are damaged; says which to delete.
+        RunError: a member's files are damaged; the message says which to delete.
     """
-    parts = len(tasks) // designs
+    n_folds = len(tasks) // n_recipes
     failed = {failure.task.member for failure in failures}
     tasks = [task for task in tasks if task.member not in failed]
-    groups = [list(group) for _, group in groupby(tasks, lambda task: task.member // parts)]
-    answers = [_mean(run, dataset, group) for group in groups]
-    records = [record for answer in answers for record in answer.records]
-    if len(answers) == 1:
-        oof, test = answers[0].oof, answers[0].test
-        together: dict[str, Any] = {}
-    else:
-        oof, test, together = _together(answers, dataset, [group[0] for group in groups])
-    # Of a run that is finished once more: killed from here on, it is not yet.
+    groups = [list(group) for _, group in groupby(tasks, lambda task: task.member // n_folds)]
+    means = [_average(run, dataset, group) for group in groups]
+    records = [record for mean in means for record in mean.records]
+    oof, test, ensemble_metrics = means[0].oof, means[0].test, dict[str, Any]()
+    if len(means) > 1:
+        oof, test, ensemble_metrics = _combine(means, dataset, [group[0] for group in groups])
+    # A run that is finished again counts as unfinished until metrics.json is written.
     with wrap_os_errors(run.path):
         (run.path / METRICS_FILE).unlink(missing_ok=True)
     write_probabilities(run.path / OOF_FILE, oof)
@@ -81,9 +79,9 @@ def aggregate(
             "val_loss": result.log_loss if result else None,
             "n_val": result.n if result else 0,
             "temperature": fit_temperature(oof, dataset.labels),
-            "models_per_row": sum(answer.models_per_row for answer in answers),
-            "member_val_accuracies": [one for answer in answers for one in answer.accuracies],
-            **together,
+            "models_per_row": sum(mean.models_per_row for mean in means),
+            "member_val_accuracies": [accuracy for mean in means for accuracy in mean.accuracies],
+            **ensemble_metrics,
             "n_train_rows": len(tasks[0].fold.train),
             "epochs": [len(record["history"]) for record in records],
             "kept_epochs": [record["kept_epoch"] for record in records],
@@ -97,18 +95,18 @@ def aggregate(
 
 
 def train_seconds(records: Sequence[dict[str, Any]]) -> float:
-    """Seconds in which at least one member was trained; members trained at a time count once.
+    """Return the seconds in which at least one member was trained.
 
     Args:
-        records: what member.json says of each. Where one was kept by an older version, which wrote
-            no ``ended``, the members' seconds are added up.
+        records: the member.json of each member. If one was written by an older version, without
+            ``ended``, the members' seconds are added up.
     """
     if not all("ended" in record for record in records):
         return float(sum(record["seconds"] for record in records))
-    total, until = 0.0, -math.inf
-    for begun, ended in sorted((r["ended"] - r["seconds"], r["ended"]) for r in records):
-        total += max(0.0, ended - max(begun, until))
-        until = max(until, ended)
+    total, last_end = 0.0, -math.inf
+    for start, end in sorted((r["ended"] - r["seconds"], r["ended"]) for r in records):
+        total += max(0.0, end - max(start, last_end))
+        last_end = max(last_end, end)
     return total
 
 
@@ -121,8 +119,8 @@ def _failure(failure: Failed) -> dict[str, Any]:
     }
 
 
-class _Answers(NamedTuple):
-    """What the members of one design say of every row, averaged, and what is known of each."""
+class _Mean(NamedTuple):
+    """The averaged probabilities of one recipe's members, and the record and accuracy of each."""
 
     oof: Probabilities
     test: Probabilities
@@ -131,54 +129,59 @@ class _Answers(NamedTuple):
     accuracies: list[float | None]
 
 
-def _mean(run: Run, dataset: Dataset, tasks: Sequence[FoldTask]) -> _Answers:
-    """Members are read one by one: a thousand of them would not fit into memory."""
+def _average(run: Run, dataset: Dataset, tasks: Sequence[FoldTask]) -> _Mean:
+    """Average the members of ``tasks``, reading one at a time: a run may have a thousand."""
     total = np.zeros((len(dataset.train), 10), np.float64)
-    times = np.zeros(len(dataset.train), np.int64)
+    counts = np.zeros(len(dataset.train), np.int64)
     test = np.zeros((len(dataset.test), 10), np.float64)
     records, accuracies = [], []
     for task in tasks:
-        record, validation, predicted = load_result(run, run.member_folder(task.member))
-        total[task.fold.val] += validation
-        times[task.fold.val] += 1
-        test += predicted / len(tasks)
+        record, val_probabilities, test_probabilities = load_result(
+            run, run.member_folder(task.member)
+        )
+        total[task.fold.val] += val_probabilities
+        counts[task.fold.val] += 1
+        test += test_probabilities / len(tasks)
         records.append(record)
-        accuracies.append(_accuracy(validation, dataset.labels[task.fold.val]))
-    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never validated
-        oof = (total / times[:, None]).astype(np.float32)
-    return _Answers(oof, test.astype(np.float32), int(times.max()), records, accuracies)
+        accuracies.append(_accuracy(val_probabilities, dataset.labels[task.fold.val]))
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: the row was never validated
+        oof = (total / counts[:, None]).astype(np.float32)
+    return _Mean(oof, test.astype(np.float32), int(counts.max()), records, accuracies)
 
 
-def _together(
-    answers: Sequence[_Answers], dataset: Dataset, firsts: Sequence[FoldTask]
+def _combine(
+    means: Sequence[_Mean], dataset: Dataset, first_tasks: Sequence[FoldTask]
 ) -> tuple[Probabilities, Probabilities, dict[str, Any]]:
-    """The designs as one, and what metrics.json says of each."""
-    oofs = [answer.oof for answer in answers]
-    # Where a member failed, its design says nothing of some rows: all are judged on the same.
-    unknown = np.any(np.isnan(np.stack(oofs)), axis=(0, 2))
+    """Combine the recipes: oof, test, and the entries of metrics.json."""
+    oofs = [mean.oof for mean in means]
+    # If a member failed, its recipe has no prediction of some rows; all are scored without them.
+    missing = np.any(np.isnan(np.stack(oofs)), axis=(0, 2))
     for oof in oofs:
-        oof[unknown] = np.nan
+        oof[missing] = np.nan
     method = "weighted" if len(predicted_rows(oofs[0])) else "mean"
-    one = combine(oofs, [answer.test for answer in answers], dataset.labels, method)
-    assert one.temperatures is not None
-    weights = one.weights or [1 / len(answers)] * len(answers)
+    ensemble = combine(oofs, [mean.test for mean in means], dataset.labels, method)
+    assert ensemble.temperatures is not None
+    weights = ensemble.weights or [1 / len(means)] * len(means)
     designs: list[dict[str, Any]] = [
         {
             "model": task.recipe.model,
             "val_accuracy": _accuracy(oof, dataset.labels),
-            "temperature": heat,
+            "temperature": temperature,
             "weight": weight,
         }
-        for task, oof, heat, weight in zip(firsts, oofs, one.temperatures, weights, strict=True)
+        for task, oof, temperature, weight in zip(
+            first_tasks, oofs, ensemble.temperatures, weights, strict=True
+        )
     ]
-    for design, gain in zip(designs, one.contributions or [], strict=bool(one.contributions)):
-        design["adds"] = asdict(gain)
-    return one.oof, one.test, {"designs": designs, "weights_help": one.weights_help}
+    for design, contribution in zip(designs, ensemble.contributions or [], strict=False):
+        design["adds"] = asdict(contribution)
+    metrics = {"designs": designs, "weights_help": ensemble.weights_help}
+    return ensemble.oof, ensemble.test, metrics
 
 
 def _accuracy(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float | None:
-    measured = score(probabilities, labels)
-    return measured.accuracy if measured else None
+    result = score(probabilities, labels)
+    return result.accuracy if result else None
 
 
 def _epoch_choice(task: FoldTask) -> str:

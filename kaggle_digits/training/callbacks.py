@@ -1,9 +1,10 @@
-"""What a training tells whoever watches it; the command line draws it, a library may ignore it."""
+"""Callbacks: what a training reports while it runs."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.backend import suppress_native_stderr
 
+TENSORBOARD_FOLDER = "events"
+TENSORBOARD_TAGS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One row of history.csv: a member's figures after one pass over its training rows.
+    """One row of history.csv: the metrics of a member after one epoch.
 
-    Losses are mean log losses in nats, accuracies shares, NaN where nothing was
-    measured; ``epoch`` counts from 1.
-    ``loss`` and ``accuracy`` are running means while the weights changed, with dropout.
+    Losses are mean log losses in nats, accuracies fractions, NaN if nothing was measured. ``loss``
+    and ``accuracy`` are running means while the weights changed, with dropout. ``epoch`` counts
+    from 1.
     """
 
     member: int
@@ -35,13 +39,13 @@ class EpochMetrics:
 
 
 class TrainingCallback:
-    """Does nothing; override what you want to see."""
+    """Base class whose methods do nothing; override those you need."""
 
     def on_run_begin(self, name: str, members: int, done: int) -> None:
-        """A run begins or goes on: ``done`` of its ``members`` are finished already."""
+        """A run starts or resumes; ``done`` of its ``members`` are finished."""
 
     def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """A member begins at ``first_epoch`` (0, or later when resumed)."""
+        """A member starts at ``first_epoch``: 0, or later if it resumes."""
 
     def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
         """``step`` batches of the current epoch are done."""
@@ -50,66 +54,66 @@ class TrainingCallback:
         """An epoch ended."""
 
     def on_member_end(self, member: int, seconds: float) -> None:
-        """A member is trained, has predicted and is kept."""
+        """A member is trained, has predicted and is saved."""
 
-    def on_member_error(self, member: int, reason: str, tries: int) -> None:
-        """A member is given up after ``tries`` tries."""
+    def on_member_error(self, member: int, reason: str, attempts: int) -> None:
+        """A member failed for good after ``attempts`` attempts."""
 
-    def on_message(self, words: str) -> None:
-        """Something else happened that whoever waits should know."""
+    def on_message(self, text: str) -> None:
+        """Anything else that the user should know."""
 
 
-class CallbackList(TrainingCallback):
-    """Several at once, told in order."""
+class ForwardingCallback(TrainingCallback):
+    """Pass each event on as (name of the method, its arguments).
+
+    Args:
+        forward: called for each event.
+    """
+
+    def __init__(self, forward: Callable[[str, tuple[Any, ...]], object]) -> None:
+        self._forward = forward
+
+    def on_run_begin(self, name: str, members: int, done: int) -> None:
+        self._forward("on_run_begin", (name, members, done))
+
+    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
+        self._forward("on_member_begin", (member, epochs, steps, first_epoch))
+
+    def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
+        self._forward("on_step", (member, step, loss, accuracy))
+
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        self._forward("on_epoch_end", (row,))
+
+    def on_member_end(self, member: int, seconds: float) -> None:
+        self._forward("on_member_end", (member, seconds))
+
+    def on_member_error(self, member: int, reason: str, attempts: int) -> None:
+        self._forward("on_member_error", (member, reason, attempts))
+
+    def on_message(self, text: str) -> None:
+        self._forward("on_message", (text,))
+
+
+class CallbackList(ForwardingCallback):
+    """Call several callbacks in order."""
 
     def __init__(self, *callbacks: TrainingCallback) -> None:
         self._callbacks = callbacks
+        super().__init__(self._call_all)
 
-    def on_run_begin(self, name: str, members: int, done: int) -> None:
-        """See TrainingCallback."""
+    def _call_all(self, name: str, arguments: tuple[Any, ...]) -> None:
         for callback in self._callbacks:
-            callback.on_run_begin(name, members, done)
-
-    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See TrainingCallback."""
-        for callback in self._callbacks:
-            callback.on_member_begin(member, epochs, steps, first_epoch)
-
-    def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
-        """See TrainingCallback."""
-        for callback in self._callbacks:
-            callback.on_step(member, step, loss, accuracy)
-
-    def on_epoch_end(self, row: EpochMetrics) -> None:
-        """See TrainingCallback."""
-        for callback in self._callbacks:
-            callback.on_epoch_end(row)
-
-    def on_member_end(self, member: int, seconds: float) -> None:
-        """See TrainingCallback."""
-        for callback in self._callbacks:
-            callback.on_member_end(member, seconds)
-
-    def on_member_error(self, member: int, reason: str, tries: int) -> None:
-        """See TrainingCallback."""
-        for callback in self._callbacks:
-            callback.on_member_error(member, reason, tries)
-
-    def on_message(self, words: str) -> None:
-        """See TrainingCallback."""
-        for callback in self._callbacks:
-            callback.on_message(words)
-
-
-FOLDER = "events"
-FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+            getattr(callback, name)(*arguments)
 
 
 class TensorBoardCallback(TrainingCallback):
-    """Writes the figures of every epoch to runs/RUN/events/<member>, for ``tensorboard --logdir``.
+    """Write the metrics of every epoch to runs/RUN/events/<member>, for ``tensorboard --logdir``.
 
-    No TensorFlow is needed for it. A run that goes on writes a further file; TensorBoard puts
-    them together.
+    It needs no TensorFlow. A resumed run writes another file; TensorBoard joins them.
+
+    Args:
+        runs_dir: the folder of the run folders.
 
     Raises:
         UsageError: tensorboard is not installed.
@@ -123,41 +127,36 @@ class TensorBoardCallback(TrainingCallback):
                 from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
             raise UsageError(
-                f"--tensorboard wants tensorboard ({error}); install it: pip install tensorboard"
+                f"--tensorboard needs tensorboard ({error}); install it: pip install tensorboard"
             ) from error
-        self._event, self._summary, self._open = Event, Summary, EventFileWriter
+        self._event, self._summary, self._writer = Event, Summary, EventFileWriter
         self._runs_dir, self._folder = runs_dir, runs_dir
         self._writers: dict[int, Any] = {}
 
     def on_run_begin(self, name: str, members: int, done: int) -> None:
-        """See TrainingCallback."""
-        self._folder = self._runs_dir / name / FOLDER
+        self._folder = self._runs_dir / name / TENSORBOARD_FOLDER
 
     def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        """See TrainingCallback."""
         folder = self._folder / str(member)
         with wrap_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._writers[member] = self._open(str(folder))
+            self._writers[member] = self._writer(str(folder))
 
-    def on_member_error(self, member: int, reason: str, tries: int) -> None:
-        """See TrainingCallback."""
+    def on_member_error(self, member: int, reason: str, attempts: int) -> None:
         if member in self._writers:
             self._writers.pop(member).close()
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
-        """See TrainingCallback."""
-        figures = {name: value for name, value in asdict(row).items() if name in FIGURES}
-        known = [
-            self._summary.Value(tag=name, simple_value=value)
-            for name, value in figures.items()
-            if not math.isnan(value)
+        metrics = asdict(row)
+        values = [
+            self._summary.Value(tag=tag, simple_value=metrics[tag])
+            for tag in TENSORBOARD_TAGS
+            if not math.isnan(metrics[tag])
         ]
-        summary = self._summary(value=known)
+        summary = self._summary(value=values)
         writer = self._writers[row.member]
         writer.add_event(self._event(wall_time=time.time(), step=row.epoch, summary=summary))
         writer.flush()
 
     def on_member_end(self, member: int, seconds: float) -> None:
-        """See TrainingCallback."""
         self._writers.pop(member).close()

@@ -1,4 +1,4 @@
-"""What a member in training has reached, as bytes: kept by whoever may write, read to go on."""
+"""Checkpoints: the state of a model in training, as bytes to resume from."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from kaggle_digits.training.trainer import Trainer
 
 
 class Checkpoint(Protocol):
-    """Where a member's checkpoint is kept."""
+    """Where the checkpoint of one model is stored."""
 
     def load(self) -> bytes | None:
-        """What was saved last; None for a fresh start."""
+        """Return what was saved last; None if nothing was."""
 
     def save(self, content: bytes) -> None:
-        """Keep ``content`` instead of what was saved before."""
+        """Replace the checkpoint by ``content``."""
 
 
 @dataclass(frozen=True)
 class FileCheckpoint:
-    """A checkpoint in a file, written whole."""
+    """A checkpoint in a file that is replaced atomically."""
 
     path: Path
 
     def load(self) -> bytes | None:
-        """See Checkpoint."""
+        """Return the file's content; None if there is no file."""
         return self.path.read_bytes() if self.path.is_file() else None
 
     def save(self, content: bytes) -> None:
-        """See Checkpoint."""
-        with atomic_write(self.path, durable=False) as part:
-            part.write_bytes(content)
+        """Replace the file's content."""
+        with atomic_write(self.path, durable=False) as file:
+            file.write_bytes(content)
 
 
 @dataclass
 class Progress:
-    """What a member has reached: the part of a checkpoint that is not the learner's.
+    """How far a training is: the part of a checkpoint that is not the trainer's state.
 
     Attributes:
-        history: one Epoch an epoch.
-        best: the learner's state after the best epoch, where that is the one kept.
+        history: the metrics of each epoch.
+        best: the trainer's state after the best epoch, if the recipe has ``patience``.
     """
 
     history: list[EpochMetrics] = field(default_factory=list)
@@ -58,46 +58,48 @@ class Progress:
 
     @property
     def best_epoch(self) -> int:
-        """Counted from 1."""
+        """The epoch with the lowest validation loss, from 1."""
         return 1 + int(np.argmin([row.val_loss for row in self.history]))
 
 
-def save(checkpoint: Checkpoint, learner: Trainer, progress: Progress) -> None:
-    """Keep all that going on needs."""
-    packed = io.BytesIO()
+def save(checkpoint: Checkpoint, trainer: Trainer, progress: Progress) -> None:
+    """Save everything needed to resume, as an .npz file."""
+    file = io.BytesIO()
     np.savez(
-        packed,
+        file,
         history=np.array(json.dumps([asdict(row) for row in progress.history])),
-        state=np.frombuffer(learner.state(), np.uint8),
+        state=np.frombuffer(trainer.state(), np.uint8),
         best=np.frombuffer(progress.best, np.uint8),
     )
-    checkpoint.save(packed.getvalue())
+    checkpoint.save(file.getvalue())
 
 
-def restore(checkpoint: Checkpoint | None, learner: Trainer, member: int) -> Progress:
-    """Bring ``learner`` to where it was; a fresh start where nothing is kept, it is damaged, or it
-    is a pickle that was not made here.
+def restore(checkpoint: Checkpoint | None, trainer: Trainer, member: int) -> Progress:
+    """Restore ``trainer`` from the checkpoint and return the progress.
+
+    Without a checkpoint, or if it is damaged or an untrusted pickle, training starts from the
+    beginning; it ends with the same model.
 
     Raises:
-        ModelError: it was kept of another model.
+        ModelError: the checkpoint is of another model.
     """
     content = checkpoint.load() if checkpoint else None
     if not content:
         return Progress()
     try:
-        with np.load(io.BytesIO(content)) as kept:
-            history = [EpochMetrics(**row) for row in json.loads(str(kept["history"]))]
-            state, best = kept["state"].tobytes(), kept["best"].tobytes()
+        with np.load(io.BytesIO(content)) as arrays:
+            history = [EpochMetrics(**row) for row in json.loads(str(arrays["history"]))]
+            state, best = arrays["state"].tobytes(), arrays["best"].tobytes()
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return Progress()
     try:
-        learner.restore(state)
-    except UntrustedError:  # nothing of it is used: trained from the start, the member is the same
+        trainer.restore(state)
+    except UntrustedError:
         return Progress()
     except ValueError as error:
         raise ModelError(
             f"the checkpoint of member {member} does not fit the model as it is now "
             f"({' '.join(str(error).split())[:80]}); delete members/{member} in the run's folder "
-            "and go on with: kd train --resume"
+            "and resume with: kd train --resume"
         ) from error
     return Progress(history, best)

@@ -1,4 +1,4 @@
-"""Where members are trained: the one interface, and the plainest answer, this very process."""
+"""The interface of executors, which decide where models are trained, and the simplest one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.training.callbacks import TrainingCallback
@@ -15,7 +16,7 @@ from kaggle_digits.training.fold import FoldResult, FoldTask, fit_fold
 
 @dataclass(frozen=True)
 class Fitted:
-    """A member is trained."""
+    """A task that succeeded."""
 
     task: FoldTask
     result: FoldResult
@@ -23,7 +24,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Failed:
-    """A member cannot be trained: what stopped it last, and how often it was tried."""
+    """A task that failed: the last error and the number of attempts."""
 
     task: FoldTask
     error: DigitsError
@@ -31,15 +32,16 @@ class Failed:
 
 
 class Executor(Protocol):
-    """Trains members, each by itself, in whatever order; never touches the run folder."""
+    """Trains models independently of each other, in any order; it does not touch the run folder."""
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        """What config.json says of it: ``executor``, ``workers``, ``threads`` of each member."""
+        """Return config.json's ``trained_by``: ``executor``, ``workers``, ``threads`` per model."""
 
     def for_resume(self, trained_by: dict[str, Any]) -> Executor:
-        """Itself, for going on with a run that was described so: as many threads a member.
+        """Return an executor with as many threads per model as the run was started with.
 
-        The last bits of a figure depend on their number.
+        The number of threads decides the order of floating-point sums, and so the last bits of the
+        results.
         """
 
     def train(
@@ -50,31 +52,29 @@ class Executor(Protocol):
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[Fitted | Failed]:
-        """Yield every task's outcome as it comes; closing the iterator stops the rest.
+        """Yield the outcome of each task when it is known; closing the iterator stops the others.
 
         Args:
             tasks: what to train.
             train: all labelled rows.
             test: the rows to predict.
-            checkpoint: where the checkpoint of each member is kept, by its number.
-            callback: told of members, steps and epochs, of several members at once perhaps.
+            checkpoint: returns the checkpoint of a member, by its number.
+            callback: receives the events, possibly of several members at the same time.
 
         Raises:
-            RunError: nothing can be trained there any more; says why.
+            RunError: nothing can be trained any more; the message says why.
         """
 
 
 class InProcess:
-    """One after another in this process, on all its cores."""
+    """Trains one model after another in this process, on all its cores."""
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        """See Executor."""
-        from kaggle_digits.core.environment import usable_cores
-
+        """Return config.json's ``trained_by``."""
         return {"executor": "local", "workers": 1, "threads": usable_cores()}
 
     def for_resume(self, trained_by: dict[str, Any]) -> Executor:
-        """See Executor; a process cannot change its threads, so figures may differ in last bits."""
+        """Return itself: a process cannot change its threads, so last bits may differ."""
         return self
 
     def train(
@@ -85,13 +85,13 @@ class InProcess:
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[Fitted | Failed]:
-        """See Executor."""
+        """Yield the outcome of each task in order."""
         for task in tasks:
             try:
-                member = fit_fold(
+                result = fit_fold(
                     task, train, test, checkpoint=checkpoint(task.member), callback=callback
                 )
             except (ModelError, UsageError) as error:
                 yield Failed(task, error, 1)
             else:
-                yield Fitted(task, member)
+                yield Fitted(task, result)

@@ -1,4 +1,4 @@
-"""A finished run as one model for other programs, compared with Keras before it counts as done."""
+"""Export a finished run as one model for other programs, checked against Keras."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.models.export import check_format, combine_networks, load_exported, write_network
 from kaggle_digits.models.litert import TOLERANCE
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.recipe import read_recipe
+from kaggle_digits.training.recipe import run_recipe
 
-COMPARED = 1_000
+N_COMPARED = 1_000
 README = "README.md"
-NEEDS = {"onnx": "onnxruntime", "litert": "ai-edge-litert", "saved_model": "tensorflow"}
-CODE = {
+PACKAGES = {"onnx": "onnxruntime", "litert": "ai-edge-litert", "saved_model": "tensorflow"}
+EXAMPLES = {
     "onnx": """import numpy as np, onnxruntime
 
 session = onnxruntime.InferenceSession("model.onnx")
@@ -50,14 +50,14 @@ print(probabilities.argmax(axis=1))""",
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written.
+    """An exported model.
 
     Attributes:
-        folder: where it stands, with a README.md beside it.
+        folder: the new folder, which also holds a README.md.
         path: the model's file or folder.
-        size: of it, in bytes.
-        n: images on which it was compared with Keras.
-        difference: the largest of any probability there.
+        size: of the model, in bytes.
+        n: number of images on which it was compared with Keras.
+        difference: largest absolute difference of a probability on them.
     """
 
     folder: Path
@@ -70,38 +70,38 @@ class ExportResult:
 def export_run(
     run: Run, kind: str, folder: Path, images: NDArray[np.uint8] | None = None
 ) -> ExportResult:
-    """Write a run's networks as one model; normalisation, weights and temperatures are inside.
+    """Write a run's networks as one model that includes normalization, weights and temperatures.
 
     Args:
-        run: finished.
+        run: a finished run.
         kind: ``onnx``, ``litert`` or ``saved_model``.
-        folder: made by this; must not stand.
+        folder: to create; must not exist.
         images: (n, 28, 28) uint8 to compare on, at most 1,000; None for random pixels.
 
     Raises:
-        UsageError: no such format, or the folder stands.
-        ModelError: the run holds a scikit-learn model, or the format lacks an operation.
+        UsageError: there is no such format, or the folder exists.
+        ModelError: the run holds a scikit-learn model, the format lacks an operation, or the
+            exported model differs from Keras.
         StorageError: the folder cannot be written.
     """
     check_format(kind)
     if folder.exists():
-        raise UsageError(f"{folder} stands already; choose another with -o, or delete it")
+        raise UsageError(f"{folder} already exists; choose another with -o, or delete it")
     if images is None or not len(images):
-        images = np.random.default_rng(0).integers(0, 256, (COMPARED, SIDE, SIDE), np.uint8)
-    images = np.resize(images, (COMPARED, SIDE, SIDE))  # fewer are repeated
-    network = _as_one(run)
+        images = np.random.default_rng(0).integers(0, 256, (N_COMPARED, SIDE, SIDE), np.uint8)
+    images = np.resize(images, (N_COMPARED, SIDE, SIDE))  # fewer are repeated
+    network = _single_network(run)
     expected = KerasClassifier(network).predict_proba(images)
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
     with wrap_os_errors(folder):
         part.mkdir(parents=True)
     try:
         path = write_network(network, kind, part)
-        found = load_exported(kind, path)(images)
-        difference = float(np.abs(found - expected).max())
+        probabilities = load_exported(kind, path)(images)
+        difference = float(np.abs(probabilities - expected).max())
         if not difference <= TOLERANCE:
             raise ModelError(
-                f"the {kind} model answers otherwise than Keras (by up to {difference:.2g}); "
-                "nothing was kept"
+                f"the {kind} model differs from Keras by up to {difference:.2g}; it was deleted"
             )
         size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
         with wrap_os_errors(folder):
@@ -112,22 +112,23 @@ def export_run(
     return ExportResult(folder, folder / path.name, size, len(images), difference)
 
 
-def _as_one(run: Run) -> Any:
+def _single_network(run: Run) -> Any:
+    """Combine all networks of the run into one."""
     metrics, folders = run.metrics(), run.member_folders()
     networks = []
     for folder in folders:
         classifier = load_classifier(folder)
         if not isinstance(classifier, KerasClassifier):
             raise ModelError(
-                f"run {run.name} holds scikit-learn's {run.config()['model']}, which these formats "
-                "do not take; train a Keras model: kd train --model dense"
+                f"run {run.name} holds scikit-learn's {run.config()['model']}, which cannot be "
+                "exported; train a Keras model: kd train --model dense"
             )
         networks.append(classifier.network)
     designs = metrics.get("designs") or [{"weight": 1.0, "temperature": 1.0}]
-    assert len(designs) == len(read_recipe(run.config()["recipe"]).recipes)
-    parts = len(networks) // len(designs)
+    assert len(designs) == len(run_recipe(run).recipes)
+    n_folds = len(networks) // len(designs)
     return combine_networks(
-        [networks[first : first + parts] for first in range(0, len(networks), parts)],
+        [networks[first : first + n_folds] for first in range(0, len(networks), n_folds)],
         [design["weight"] for design in designs],
         [*(design["temperature"] for design in designs), metrics.get("temperature", 1.0)],
     )
@@ -135,19 +136,19 @@ def _as_one(run: Run) -> Any:
 
 def _readme(run: Run, kind: str, difference: float) -> str:
     accuracy = run.metrics().get("val_accuracy")
-    right = "" if accuracy is None else f", {100 * accuracy:.2f} % right on its held-out rows"
+    measured = "" if accuracy is None else f", accuracy {100 * accuracy:.2f} % on held-out rows"
     return f"""# {run.name}, as {kind}
 
-Made by `kd export {run.name} --format {kind}` from a run of {run.config()["model"]}{right}.
+Made by `kd export {run.name} --format {kind}` from a run of {run.config()["model"]}{measured}.
 
-Input: uint8 (n, 28, 28), 0 background to 255 ink, the digit as in MNIST (20 × 20 pixels, its
-centre of mass in the middle). Output: float32 (n, 10), the probabilities of 0 to 9. Normalisation
-is inside. On {COMPARED:,} images the answers are those of Keras within {difference:.1g}; each image
-is seen once, where `kd predict` may average several views of it.
+Input: uint8 (n, 28, 28), 0 background to 255 ink, digits prepared as in MNIST (20 × 20 pixels, the
+centre of mass in the middle). Output: float32 (n, 10), the probabilities of 0 to 9. The model
+includes the normalization. On {N_COMPARED:,} images its probabilities differ from Keras by at most
+{difference:.1g}. It predicts each image once; `kd predict` may average several transformed copies.
 
-It needs `pip install numpy {NEEDS[kind]}`.
+It needs `pip install numpy {PACKAGES[kind]}`.
 
 ```python
-{CODE[kind]}
+{EXAMPLES[kind]}
 ```
 """

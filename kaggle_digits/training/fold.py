@@ -1,9 +1,8 @@
-"""One member: epochs, early stopping, checkpoints, predictions."""
+"""Fit one model on one fold: epochs, early stopping, checkpoints, predictions."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +32,7 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
 from kaggle_digits.training.trainer import Trainer
 
-# Less often than this, saving costs under 1 % of training.
+# Seconds between two checkpoints; saving at this interval takes less than 1 % of the time.
 CHECKPOINT_INTERVAL = 10.0
 
 Probabilities = NDArray[np.float32]
@@ -41,15 +40,15 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FoldTask:
-    """All that training one member needs besides the data.
+    """What fitting one model needs besides the data.
 
     Attributes:
-        member: its number in the run, from 0.
+        member: the number of the model in the run, from 0.
         recipe: how to train it.
-        fold: the rows it learns from and the rows held out.
-        seed: its own; see member_seed.
-        pseudo: (n_test,) int8 labels of test images that join the rows it learns from, -1 for
-            those that do not; None for none.
+        fold: its training and validation rows.
+        seed: from ``member_seed``.
+        pseudo_labels: (n_test,) int8 labels of test images to train on as well, -1 for images that
+            are not used; None for none.
     """
 
     member: int
@@ -61,19 +60,19 @@ class FoldTask:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """A trained member, as arrays and bytes, so that it can come from another process.
+    """A fitted model and its predictions, as arrays and bytes that another process can send.
 
     Attributes:
-        validation: (n_val, 10) float32 probabilities of the held-out rows.
-        test: (n_test, 10) float32 probabilities.
-        history: one Epoch an epoch.
-        kept_epoch: the epoch, from 1, whose weights were kept.
-        seconds: of training and validating; predicting test.csv is not in it.
-        model_file: name of the model file, and
-        model: its bytes.
-        lite: the bytes of model.tflite, or None; see kaggle_digits.models.litert.
-        first_layer: (units, height, width) float32, or None.
-        peak_memory_mb: most memory that the process it was trained in has held, in MB, or None.
+        val_probabilities: (n_val, 10) float32, of the validation rows.
+        test_probabilities: (n_test, 10) float32.
+        history: the metrics of each epoch.
+        kept_epoch: the epoch, from 1, whose weights the model has.
+        seconds: of training and validation, without the predictions of test.csv.
+        model_file: name of the model file.
+        model_bytes: its content.
+        litert_bytes: content of model.tflite; None if the model cannot be converted.
+        first_layer: (units, height, width) float32 weights, or None.
+        peak_memory_mb: peak memory of the process that fitted it, in MB, or None.
     """
 
     val_probabilities: Probabilities
@@ -89,7 +88,7 @@ class FoldResult:
 
 
 def member_seed(seed: int, member: int) -> int:
-    """The seed of member ``member`` in a run with ``seed``: the same wherever it is trained."""
+    """Return the seed of model number ``member`` in a run with ``seed``."""
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
 
 
@@ -101,136 +100,134 @@ def fit_fold(
     checkpoint: Checkpoint | None = None,
     callback: TrainingCallback | None = None,
 ) -> FoldResult:
-    """Train one member from scratch, or on from ``checkpoint`` if that holds something.
+    """Fit one model, from the start or from ``checkpoint`` if it holds a state.
 
     Args:
-        task: what to train.
-        train: all labelled rows; the member takes its part of them.
+        task: what to fit.
+        train: all labelled rows, of which the task's fold is used.
         test: the rows to predict.
-        checkpoint: where to save now and then, and what to go on from; None saves nothing.
-        callback: told of steps and epochs.
+        checkpoint: where the state is saved and loaded; None saves nothing.
+        callback: receives the events of this model.
 
     Returns:
-        The member; the same bit for bit whether or not it was interrupted.
+        The result, bit-identical whether or not the training was interrupted.
 
     Raises:
-        ModelError: the model cannot be built, or its loss is no longer a number.
+        ModelError: the model cannot be built, or its loss is NaN or infinite.
     """
     assert train.labels is not None
     callback = callback or TrainingCallback()
-    held_out = task.fold.val
-    images, labels = _learnt_from(task, train, test)
-    learner = make_trainer(task.recipe, images, labels, task.seed)
-    progress = checkpoints.restore(checkpoint, learner, task.member)
-    val_images, val_labels = train.images[held_out], train.labels[held_out]
-    patience = task.recipe.patience if len(held_out) else None
-    callback.on_member_begin(task.member, learner.epochs, learner.steps, len(progress.history))
+    recipe, val_rows = task.recipe, task.fold.val
+    images, labels = _training_rows(task, train, test)
+    val_images, val_labels = train.images[val_rows], train.labels[val_rows]
+    trainer = make_trainer(recipe, images, labels, task.seed)
+    progress = checkpoints.restore(checkpoint, trainer, task.member)
+    history = progress.history
+    patience = recipe.patience if len(val_rows) else None
+
+    def on_step(step: int, loss: float, accuracy: float) -> None:
+        interrupts.raise_if_interrupted()
+        callback.on_step(task.member, step, loss, accuracy)
+
+    callback.on_member_begin(task.member, trainer.epochs, trainer.steps, len(history))
     saved = time.monotonic()
-    for epoch in range(len(progress.history), learner.epochs):
+    for epoch in range(len(history), trainer.epochs):
         if patience and epoch and epoch - progress.best_epoch >= patience:
             break
         started = time.perf_counter()
-        loss, accuracy, rate = learner.train_epoch(epoch, _step_of(callback, task.member))
+        loss, accuracy, rate = trainer.train_epoch(epoch, on_step)
         if not np.isfinite(loss):
             raise ModelError(
                 f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
-                f"lower the learning rate, e.g. --learning-rate {task.recipe.learning_rate / 10:g}"
+                f"lower the learning rate, e.g. --learning-rate {recipe.learning_rate / 10:g}"
             )
-        if epoch + 1 == learner.epochs:
-            learner.finish()
-        measured = score(learner.classifier.predict_proba(val_images), val_labels)
+        if epoch + 1 == trainer.epochs:
+            trainer.finish()
+        val = score(trainer.classifier.predict_proba(val_images), val_labels)
         row = EpochMetrics(
             task.member,
             epoch + 1,
             loss,
             accuracy,
-            measured.log_loss if measured else np.nan,
-            measured.accuracy if measured else np.nan,
+            val.log_loss if val else np.nan,
+            val.accuracy if val else np.nan,
             rate,
             time.perf_counter() - started,
         )
-        progress.history.append(row)
+        history.append(row)
         callback.on_epoch_end(row)
         interrupts.raise_if_interrupted()
         if patience and progress.best_epoch == row.epoch:
-            progress.best = learner.state()
+            progress.best = trainer.state()
         if checkpoint and time.monotonic() - saved >= CHECKPOINT_INTERVAL:
-            checkpoints.save(checkpoint, learner, progress)
+            checkpoints.save(checkpoint, trainer, progress)
             saved = time.monotonic()
-    kept = len(progress.history)
     if patience:
-        kept = progress.best_epoch
-        learner.restore(progress.best)
-    views, affine_range = task.recipe.views, task.recipe.affine_range
-    model_file, model = _model_file(learner.classifier)
+        trainer.restore(progress.best)
+    classifier = trainer.classifier
+    model_file, model_bytes = _model_file(classifier)
     return FoldResult(
-        predict_tta(learner.classifier, val_images, views, affine_range),
-        predict_tta(learner.classifier, test.images, views, affine_range),
-        progress.history,
-        kept,
-        sum(row.seconds for row in progress.history),
-        model_file,
-        model,
-        to_litert(learner.classifier, images),
-        learner.classifier.first_layer_weights(),
-        peak_memory_mb(),
+        val_probabilities=predict_tta(classifier, val_images, recipe.views, recipe.affine_range),
+        test_probabilities=predict_tta(classifier, test.images, recipe.views, recipe.affine_range),
+        history=history,
+        kept_epoch=progress.best_epoch if patience else len(history),
+        seconds=sum(row.seconds for row in history),
+        model_file=model_file,
+        model_bytes=model_bytes,
+        litert_bytes=to_litert(classifier, images),
+        first_layer=classifier.first_layer_weights(),
+        peak_memory_mb=peak_memory_mb(),
     )
 
 
-def _learnt_from(
+def make_trainer(
+    recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.uint8], seed: int
+) -> Trainer:
+    """Build the recipe's model, fit its normalization and return its trainer.
+
+    Args:
+        recipe: how to train.
+        images: (n, 28, 28) uint8, the training rows.
+        labels: (n,) uint8.
+        seed: of initial weights, dropout, augmentation and the order of rows.
+
+    Raises:
+        UsageError, ModelError: the model cannot be built.
+    """
+    normalizer = fit_normalizer(recipe.normalize, images)
+    if recipe.model not in SKLEARN_MODELS:  # these work without TensorFlow
+        reset_session(seed)
+    model = build(
+        recipe.model, recipe.model_options, rows=len(images), batch_size=recipe.batch_size
+    )
+    if not hasattr(model, "predict_proba"):
+        augment = augmentation_layer(recipe.augment, seed) if recipe.augment else None
+        network = KerasClassifier.wrap(model, normalizer, augment)
+        return KerasTrainer(recipe, network, images, labels, seed)
+    if "random_state" in model.get_params():
+        model.set_params(random_state=seed)
+    classifier = SklearnClassifier(model, normalizer)
+    if hasattr(model, "partial_fit") and hasattr(model, "hidden_layer_sizes"):
+        return PartialFitTrainer(recipe, classifier, images, labels)
+    return SklearnTrainer(recipe, classifier, images, labels)
+
+
+def _training_rows(
     task: FoldTask, train: Digits, test: Digits
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The images and labels that a member learns from, pseudo-labelled ones last."""
+    """Return the images and labels to train on, pseudo-labelled ones last."""
     assert train.labels is not None
     rows = task.fold.train
     if task.pseudo_labels is None:
         return train.images[rows], train.labels[rows]
-    sure = np.flatnonzero(task.pseudo_labels >= 0)
+    labelled = np.flatnonzero(task.pseudo_labels >= 0)
     return (
-        np.concatenate([train.images[rows], test.images[sure]]),
-        np.concatenate([train.labels[rows], task.pseudo_labels[sure].astype(np.uint8)]),
+        np.concatenate([train.images[rows], test.images[labelled]]),
+        np.concatenate([train.labels[rows], task.pseudo_labels[labelled].astype(np.uint8)]),
     )
-
-
-def _step_of(callback: TrainingCallback, member: int) -> Callable[[int, float, float], None]:
-    def on_step(step: int, loss: float, accuracy: float) -> None:
-        interrupts.raise_if_interrupted()
-        callback.on_step(member, step, loss, accuracy)
-
-    return on_step
 
 
 def _model_file(classifier: Classifier) -> tuple[str, bytes]:
     with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
         path = classifier.save(Path(folder))
         return path.name, path.read_bytes()
-
-
-def make_trainer(
-    recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.uint8], seed: int
-) -> Trainer:
-    """A fresh learner for ``recipe``, its normalisation learnt on ``images``.
-
-    Args:
-        recipe: how to train.
-        images: (n, 28, 28) uint8, the training rows.
-        labels: (n,) uint8.
-        seed: of first weights, dropout and the order of rows.
-
-    Raises:
-        UsageError, ModelError: the model cannot be built.
-    """
-    normalizer = fit_normalizer(recipe.normalize, images)
-    if recipe.model not in SKLEARN_MODELS:  # those need no TensorFlow
-        reset_session(seed)
-    model = build(recipe.model, recipe.options, rows=len(images), batch_size=recipe.batch_size)
-    if hasattr(model, "predict_proba"):
-        fitted = SklearnClassifier(model, normalizer)
-        if "random_state" in model.get_params():
-            model.set_params(random_state=seed)
-        epochwise = hasattr(model, "partial_fit") and hasattr(model, "hidden_layer_sizes")
-        kind = PartialFitTrainer if epochwise else SklearnTrainer
-        return kind(recipe, fitted, images, labels)
-    augment = augmentation_layer(recipe.augment, seed) if recipe.augment else None
-    classifier = KerasClassifier.wrap(model, normalizer, augment)
-    return KerasTrainer(recipe, classifier, images, labels, seed)

@@ -1,4 +1,4 @@
-"""A Keras network in training."""
+"""Train a Keras network one epoch at a time."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from kaggle_digits.models.base import Classifier, KerasClassifier, flat_layers
 from kaggle_digits.training.mixed_precision import autocast, with_loss_scaling
 from kaggle_digits.training.muon import conv_muon
 from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.schedules import SCHEDULES
 from kaggle_digits.training.trainer import OnStep
 
-# A Python step between two batches costs 1 ms; 16 batches a step halve the time of dense networks.
-# Convolutions on a processor take far longer than that, and Keras traces the graph twice for it:
-# 2 seconds.
-STEPS_PER_EXECUTION, WITH_CONVOLUTIONS = 16, 1
-SECONDS_BETWEEN_STEPS_SHOWN = 0.1
-# The one cycle of the learning rate: where it is highest, and what share of that it starts at.
-WARM_UP_SHARE, FIRST_SHARE = 0.2, 1 / 25
+# A Python call between two batches costs 1 ms: 16 batches per call halve the time of dense
+# networks. A batch of convolutions on a CPU takes far longer than 1 ms, and with several batches
+# per call Keras traces the graph twice, which takes 2 s.
+STEPS_PER_EXECUTION, STEPS_PER_EXECUTION_CONV_CPU = 16, 1
+PROGRESS_INTERVAL = 0.1  # seconds
 LOG_LOSS = "log_loss"
-# Batches, and their size, that the statistics of batch normalisation are taken from anew.
-STATISTICS_STEPS, STATISTICS_BATCH = 32, 512
+# Batches, and rows per batch, for new batch-normalization statistics of averaged weights.
+BATCHNORM_STEPS, BATCHNORM_BATCH_SIZE = 32, 512
 
 
 class KerasTrainer:
-    """A Keras network, its optimiser, and an order of rows that depends on seed and epoch only."""
+    """A compiled Keras network and its training rows; see the protocol Trainer.
+
+    The order of the rows in an epoch depends on the seed and the epoch's number only, so a resumed
+    training sees the same batches.
+    """
 
     def __init__(
         self,
@@ -50,8 +53,8 @@ class KerasTrainer:
         self._recipe, self._images, self._seed = recipe, images, seed
         targets: NDArray[Any] = labels.astype(np.int32)
         loss = k.losses.SparseCategoricalCrossentropy(from_logits=True)
-        # What is minimised may hold smoothing and penalties; what is shown compares with
-        # validation.
+        # The loss may include label smoothing and penalties; this metric does not, so it can be
+        # compared with the validation loss.
         log_loss = k.metrics.SparseCategoricalCrossentropy(LOG_LOSS, from_logits=True)
         if recipe.label_smoothing:
             targets = np.eye(CLASSES, dtype=np.float32)[labels]
@@ -60,32 +63,35 @@ class KerasTrainer:
             )
             log_loss = k.metrics.CategoricalCrossentropy(LOG_LOSS, from_logits=True)
         self._batches = Batches(images, targets, recipe.batch_size)
-        self._rate = _schedule(recipe, self.steps)
+        self._rate = SCHEDULES[recipe.schedule](recipe.learning_rate, self.epochs, self.steps)
         self._model = classifier.logits
         self._precision = precision()
+        optimizer = make_optimizer(recipe, self._rate, self._model)
         self._model.compile(
-            optimizer=with_loss_scaling(_optimizer(recipe, self._rate), self._precision),
+            optimizer=with_loss_scaling(optimizer, self._precision),
             loss=loss,
             metrics=["accuracy", log_loss],
             steps_per_execution=min(_steps_per_execution(self._model), self.steps),
             jit_compile="auto" if use_jit() else False,
         )
         self._model.optimizer.build(self._model.trainable_variables)
-        # Metrics that make their variables in the first step have it traced twice.
+        # Metrics that create their variables in the first step would cause a second tracing.
         self._model.compute_metrics(None, targets[:1], np.zeros((1, CLASSES), np.float32))
 
     @property
     def classifier(self) -> Classifier:
-        """See Trainer."""
+        """The model with its current weights."""
         return self._classifier
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
-        """See Trainer."""
+        """Train on every row once and return (loss, accuracy, learning rate)."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._images))
-        callbacks = [_step_callback(on_step), *([_keep_weights()] if self._recipe.ema else [])]
+        callbacks = [_progress_callback(on_step)]
+        if self._recipe.ema:
+            callbacks.append(_undo_averaging_callback())
         with autocast(self._model, self._precision):
             history = self._model.fit(
-                **self._batches.arranged(order),
+                **self._batches.fit_arguments(order),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 verbose=0,
@@ -96,137 +102,68 @@ class KerasTrainer:
         return history[LOG_LOSS][0], history["accuracy"][0], rate
 
     def finish(self) -> None:
-        """See Trainer; statistics that belong to other weights are taken anew.
+        """Replace the weights by their running average if the recipe has ``ema``.
 
-        The network sees augmented training images, as it did all along (Izmailov et al. 2018,
-        "Averaging weights leads to wider optima", section 3.3).
+        Batch-normalization statistics are computed again for the averaged weights, from augmented
+        training images as during training (Izmailov et al. 2018, "Averaging weights leads to wider
+        optima", section 3.3).
         """
         if not self._recipe.ema:
             return
         self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
         k = keras()
         if any(isinstance(x, k.layers.BatchNormalization) for x in flat_layers(self._model)):
-            chosen = np.random.default_rng([self._seed, self.epochs]).permutation(len(self._images))
-            places = np.arange(STATISTICS_STEPS * STATISTICS_BATCH) % len(chosen)
-            batches = chosen[places].reshape(STATISTICS_STEPS, STATISTICS_BATCH)
+            rows = np.random.default_rng([self._seed, self.epochs]).permutation(len(self._images))
+            rows = rows[np.arange(BATCHNORM_STEPS * BATCHNORM_BATCH_SIZE) % len(rows)]
+            batches = rows.reshape(BATCHNORM_STEPS, BATCHNORM_BATCH_SIZE)
             update_batchnorm(self._model, (self._images[batch] for batch in batches))
 
     def state(self) -> bytes:
-        """See Trainer."""
-        packed = io.BytesIO()
+        """Return weights, statistics, random states and optimizer variables as an .npz file."""
+        file = io.BytesIO()
         to_numpy = keras().ops.convert_to_numpy
         arrays = [to_numpy(variable) for variable in self._variables()]
-        np.savez(packed, *arrays, made_by=np.array(self._made_by()))
-        return packed.getvalue()
+        np.savez(file, *arrays, made_by=np.array(self._backend_and_precision()))
+        return file.getvalue()
 
     def restore(self, state: bytes) -> None:
-        """See Trainer."""
+        """Set all variables to those of ``state``.
+
+        Raises:
+            ValueError: it belongs to another model, backend or precision. Training on another
+                backend or in another precision would give other results.
+        """
         with np.load(io.BytesIO(state)) as arrays:
-            made_by = str(arrays["made_by"]) if "made_by" in arrays else self._made_by()
-            if made_by != self._made_by():
-                raise ValueError(f"begun on {made_by}, now on {self._made_by()}")
+            current = self._backend_and_precision()
+            saved = str(arrays["made_by"]) if "made_by" in arrays else current
+            if saved != current:
+                raise ValueError(f"begun on {saved}, now on {current}")
             for number, variable in enumerate(self._variables()):
                 variable.assign(arrays[f"arr_{number}"])
 
-    def _made_by(self) -> str:
-        """Whatever else would go on from this state would end at other figures."""
+    def _backend_and_precision(self) -> str:
         return f"{backend_name()} in {self._precision}"
 
     def _variables(self) -> list[Any]:
-        """Weights, statistics and random states of the layers, then the optimiser's."""
         return [*self._model.variables, *self._model.optimizer.variables]
 
 
-def _steps_per_execution(model: Any) -> int:
-    if first_gpu() is not None:
-        return STEPS_PER_EXECUTION
-    convolution = keras().layers.Conv2D
-    convolves = any(isinstance(layer, convolution) for layer in flat_layers(model))
-    return WITH_CONVOLUTIONS if convolves else STEPS_PER_EXECUTION
-
-
-def _schedule(recipe: Recipe, steps: int) -> Any:
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    schedules = keras().optimizers.schedules
-    if recipe.schedule == "exponential":
-        return schedules.ExponentialDecay(recipe.learning_rate, steps, 0.95, staircase=True)
-    return _one_cycle(recipe.learning_rate, recipe.epochs * steps)
-
-
-def _one_cycle(highest: float, total: int) -> Any:
-    """A Keras schedule: up in a line over the first fifth of ``total`` steps, half a cosine down.
-
-    Keras' own CosineDecay branches, and the rate is worked out for each weight: tracing a step
-    took a fifth longer.
-    """
-    ops = keras().ops
-    warm_up = max(1, round(WARM_UP_SHARE * total))
-
-    class OneCycle(keras().optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-        """See _one_cycle."""
-
-        def __call__(self, step: Any) -> Any:
-            done = ops.cast(step, "float32")
-            up = FIRST_SHARE + (1 - FIRST_SHARE) * done / warm_up
-            along = ops.clip((done - warm_up) / max(1, total - warm_up), 0.0, 1.0)
-            down = 0.5 * (1 + ops.cos(np.pi * along))
-            return highest * ops.minimum(up, down)
-
-    return OneCycle()
-
-
-def _optimizer(recipe: Recipe, rate: Any) -> Any:
-    optimizers = keras().optimizers
-    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
-    if recipe.optimizer == "sgd":
-        return optimizers.SGD(rate, momentum=0.9, nesterov=True, **average)
-    if recipe.optimizer == "adam":
-        return optimizers.Adam(rate, **average)
-    if recipe.optimizer == "muon":
-        return conv_muon(rate, weight_decay=recipe.weight_decay, **average)
-    return optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **average)
-
-
-def _keep_weights() -> Any:
-    to_numpy = keras().ops.convert_to_numpy
-
-    class KeepWeights(keras().callbacks.Callback):  # type: ignore[misc]
-        """Keras' fit() ends by putting averaged weights in place; an epoch here is not the end."""
-
-        kept: list[Any]
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.kept = [to_numpy(variable) for variable in self.model.trainable_variables]
-
-        def on_train_end(self, logs: Any = None) -> None:
-            for variable, value in zip(self.model.trainable_variables, self.kept, strict=True):
-                variable.assign(value)
-
-    return KeepWeights()
-
-
-def _step_callback(on_step: OnStep) -> Any:
-    class Steps(keras().callbacks.Callback):  # type: ignore[misc]
-        """Passes figures on, no more often than an eye can follow."""
-
-        shown = time.monotonic()
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            now = time.monotonic()
-            if now - self.shown >= SECONDS_BETWEEN_STEPS_SHOWN and logs:
-                self.shown = now
-                on_step(batch + 1, float(logs[LOG_LOSS]), float(logs["accuracy"]))
-
-    return Steps()
-
-
 class Batches:
-    """Images and targets, to be handed out in one order after another."""
+    """The training rows in batches, as input of Keras' ``fit``.
 
-    def __init__(self, images: NDArray[np.uint8], targets: NDArray[Any], size: int) -> None:
-        """Take (n, 28, 28) images and (n, …) targets; ``size`` is of a batch."""
-        self._size = size
+    If ``fit`` gets arrays, tf.data autotunes the threads that slice them. The autotuning thread
+    sleeps for 10 ms, 20 ms, 40 ms and so on, and half of all epochs wait at their end until it
+    wakes: they take 2.6, 5.2, 10.3 or 20.6 s instead of 1.5, 3, 6 or 12 s (benchmarks/research.md).
+    So under TensorFlow ``fit`` gets a dataset without autotuning.
+
+    Args:
+        images: (n, 28, 28) uint8.
+        targets: (n, …).
+        batch_size: rows per batch; the last one may be smaller.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], targets: NDArray[Any], batch_size: int) -> None:
+        self._batch_size = batch_size
         self._rows: tuple[Any, Any] = (images, targets)
         if backend_name() == "tensorflow":
             import tensorflow as tf
@@ -234,41 +171,55 @@ class Batches:
             with tf.device("CPU:0"):
                 self._rows = (tf.constant(images), tf.constant(targets))
 
-    def arranged(self, order: NDArray[np.int64]) -> dict[str, Any]:
-        """What fit is to be given so that the rows come in this order, the last batch perhaps less.
-
-        Args:
-            order: (n,) numbers of rows.
-        """
+    def fit_arguments(self, order: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the arguments of ``fit`` for the rows in the order of the indices ``order``."""
         images, targets = self._rows
         if backend_name() != "tensorflow":
             return {
                 "x": images[order],
                 "y": targets[order],
-                "batch_size": self._size,
+                "batch_size": self._batch_size,
                 "shuffle": False,
             }
         import tensorflow as tf
 
         def batch(start: Any) -> tuple[Any, Any]:
-            rows = order_held[start : start + self._size]
+            rows = indices[start : start + self._batch_size]
             return tf.gather(images, rows), tf.gather(targets, rows)
 
         with tf.device("CPU:0"):
-            order_held = tf.constant(order)
-            starts = tf.data.Dataset.range(0, len(order), self._size)
+            indices = tf.constant(order)
+            starts = tf.data.Dataset.range(0, len(order), self._batch_size)
             options = tf.data.Options()
             options.autotune.enabled = False
             dataset = starts.map(batch).prefetch(2).with_options(options)
             return {"x": dataset, "shuffle": False}
 
 
+def make_optimizer(recipe: Recipe, learning_rate: Any, model: Any) -> Any:
+    """Return the recipe's Keras optimizer for ``model`` (images → logits)."""
+    optimizers = keras().optimizers
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    if recipe.optimizer == "sgd":
+        return optimizers.SGD(learning_rate, momentum=0.9, nesterov=True, **average)
+    if recipe.optimizer == "adam":
+        return optimizers.Adam(learning_rate, **average)
+    if recipe.optimizer == "muon":
+        return conv_muon(
+            learning_rate,
+            weight_decay=recipe.weight_decay,
+            exclude=_logits_variables(model),
+            **average,
+        )
+    return optimizers.AdamW(learning_rate, weight_decay=recipe.weight_decay, **average)
+
+
 def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
-    """Show ``model`` each batch as in training, and keep what its layers note of it.
+    """Run ``model`` on each batch in training mode, so that its moving statistics are updated.
 
     Args:
-        model: uint8 (n, 28, 28) → anything.
-        batches: all of one size; under JAX each size is compiled anew.
+        model: takes uint8 (n, 28, 28).
+        batches: all of one size, because JAX compiles the model for each size.
     """
     if backend_name() != "jax":
         for batch in batches:
@@ -276,13 +227,57 @@ def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
         return
     import jax
 
-    def noted(trainable: Any, fixed: Any, images: Any) -> Any:
-        return model.stateless_call(trainable, fixed, images, training=True)[1]
+    def statistics(trainable: Any, non_trainable: Any, images: Any) -> Any:
+        return model.stateless_call(trainable, non_trainable, images, training=True)[1]
 
-    compiled = jax.jit(noted)  # one operation at a time would take twenty times as long
+    compiled = jax.jit(statistics)  # uncompiled it takes twenty times as long
     trainable = [variable.value for variable in model.trainable_variables]
-    fixed = [variable.value for variable in model.non_trainable_variables]
+    non_trainable = [variable.value for variable in model.non_trainable_variables]
     for batch in batches:
-        fixed = compiled(trainable, fixed, batch)
-    for variable, value in zip(model.non_trainable_variables, fixed, strict=True):
+        non_trainable = compiled(trainable, non_trainable, batch)
+    for variable, value in zip(model.non_trainable_variables, non_trainable, strict=True):
         variable.assign(value)
+
+
+def _logits_variables(model: Any) -> list[Any]:
+    """The weights of the logits layer: the last layer that has any."""
+    variables = [layer.trainable_variables for layer in flat_layers(model)]
+    return next((found for found in reversed(variables) if found), [])
+
+
+def _steps_per_execution(model: Any) -> int:
+    convolution = keras().layers.Conv2D
+    has_convolution = any(isinstance(layer, convolution) for layer in flat_layers(model))
+    if has_convolution and first_gpu() is None:
+        return STEPS_PER_EXECUTION_CONV_CPU
+    return STEPS_PER_EXECUTION
+
+
+def _undo_averaging_callback() -> Any:
+    """Keras' fit() ends by assigning the averaged weights; training goes on with the others."""
+    to_numpy = keras().ops.convert_to_numpy
+
+    class UndoAveraging(keras().callbacks.Callback):  # type: ignore[misc]
+        weights: list[Any]
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.weights = [to_numpy(variable) for variable in self.model.trainable_variables]
+
+        def on_train_end(self, logs: Any = None) -> None:
+            for variable, value in zip(self.model.trainable_variables, self.weights, strict=True):
+                variable.assign(value)
+
+    return UndoAveraging()
+
+
+def _progress_callback(on_step: OnStep) -> Any:
+    class Progress(keras().callbacks.Callback):  # type: ignore[misc]
+        shown = time.monotonic()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            now = time.monotonic()
+            if now - self.shown >= PROGRESS_INTERVAL and logs:
+                self.shown = now
+                on_step(batch + 1, float(logs[LOG_LOSS]), float(logs["accuracy"]))
+
+    return Progress()

@@ -1,9 +1,9 @@
-"""Training in 16 bits: only while an epoch runs, and only where that does no harm.
+"""Train in 16 bits, keep and predict in float32.
 
-As in Micikevicius et al. 2018 ("Mixed precision training"): weights are kept in float32, products
-are computed in 16 bits, and with float16, whose range is short, the loss is scaled up and the
-gradients down again. A layer's policy is set for the epoch and taken back after it, so whatever is
-validated, predicted, saved or exported is an ordinary model in float32, on any machine.
+As in Micikevicius et al. 2018 ("Mixed precision training"): weights are kept in float32, matrix
+products are computed in 16 bits, and with float16, whose range is short, the loss is scaled up and
+the gradients down again. The layers' dtype policies are changed for one epoch at a time, so the
+model that is validated, predicted with, saved or exported is an ordinary float32 model.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import NORMALIZATION_LAYER, flat_layers
 
-FULL = "float32"
+FULL_PRECISION = "float32"
 
 
 def with_loss_scaling(optimizer: Any, precision: str) -> Any:
-    """The optimiser, for float16 with a loss scale that finds its own size."""
+    """Wrap the optimizer in dynamic loss scaling if ``precision`` is float16."""
     if precision != "float16":
         return optimizer
     return keras().optimizers.LossScaleOptimizer(optimizer)
@@ -27,30 +27,29 @@ def with_loss_scaling(optimizer: Any, precision: str) -> Any:
 
 @contextmanager
 def autocast(model: Any, precision: str) -> Iterator[None]:
-    """Layers of ``model`` compute in ``precision`` while the block runs.
+    """Compute the hidden layers of ``model`` in ``precision`` inside the block.
 
-    Those before and in the normalisation do not, nor does the last layer: moving images, the
-    logits and all that is made of them (loss, metrics) stay float32. Batch normalisation takes its
-    moments in float32 by itself.
+    Augmentation, normalization, the logits layer, the loss and the metrics stay in float32. Batch
+    normalization computes its moments in float32 by itself.
 
     Args:
-        model: from images to logits, as KerasClassifier puts it together.
+        model: from images to logits, as KerasClassifier builds it.
         precision: float32 changes nothing.
     """
-    layers = [] if precision == FULL else _between(model)
-    kept = [layer.dtype_policy for layer in layers]
+    layers = [] if precision == FULL_PRECISION else _hidden_layers(model)
+    policies = [layer.dtype_policy for layer in layers]
     try:
         for layer in layers:
             layer.dtype_policy = f"mixed_{precision}"
         yield
     finally:
-        for layer, policy in zip(layers, kept, strict=True):
+        for layer, policy in zip(layers, policies, strict=True):
             layer.dtype_policy = policy
 
 
-def _between(model: Any) -> list[Any]:
-    """The layers behind the normalisation, without the last."""
+def _hidden_layers(model: Any) -> list[Any]:
+    """The layers between the normalization and the logits layer."""
     names = [layer.name for layer in model.layers]
-    behind = model.layers[names.index(NORMALIZATION_LAYER) + 1 :]
-    flat = [one for layer in behind for one in flat_layers(layer)]
-    return [layer for layer in flat[:-1] if layer.dtype_policy.name == FULL]
+    after = model.layers[names.index(NORMALIZATION_LAYER) + 1 :]
+    layers = [inner for layer in after for inner in flat_layers(layer)]
+    return [layer for layer in layers[:-1] if layer.dtype_policy.name == FULL_PRECISION]

@@ -1,4 +1,4 @@
-"""A finished run's models → probabilities of test.csv, or of the rows held out, again."""
+"""Predict test.csv, or the validation rows, with the models of a finished run."""
 
 from __future__ import annotations
 
@@ -16,137 +16,132 @@ from kaggle_digits.ensembling.combiners import weighted_mean
 from kaggle_digits.models.base import ProbabilisticModel, load_classifier
 from kaggle_digits.models.tta import check_tta, predict_tta, predict_tta_levels
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.recipe import Recipe, read_recipe
+from kaggle_digits.training.recipe import run_recipe
 
-# Goes through folders as they are, or shows how far it is.
+# Iterates over the members' folders, possibly showing progress.
 Each = Callable[[Sequence[Path]], Iterable[Path]]
 
 
 def recipe_tta(run: Run) -> list[int]:
-    """How many views of each image every design of ``run`` was predicted from, in order."""
-    return [design.views for design in _designs(run)]
+    """Return the level of test-time augmentation of each recipe of ``run``, in order."""
+    return [recipe.views for recipe in run_recipe(run).recipes]
 
 
 def predict_test(
-    run: Run, dataset: Dataset, views: int | None = None, *, each: Each = iter
+    run: Run, dataset: Dataset, tta: int | None = None, *, each: Each = iter
 ) -> NDArray[np.float32]:
-    """(n_test, 10) float32: test.csv predicted by every member of ``run``, averaged.
+    """Predict test.csv with every member of ``run`` and return (n_test, 10) float32.
 
     Args:
         run: a finished run.
         dataset: the data it was trained on.
-        views: of each image, as in kaggle_digits.models.tta; None for those of the recipe, which
-            gives what stands in test.npy.
-        each: goes through the members' folders, perhaps showing how far it is.
+        tta: level of test-time augmentation, see kaggle_digits.models.tta; None for the recipe's,
+            which reproduces test.npy.
+        each: iterates over the members' folders, possibly showing progress.
 
     Raises:
         RunError: the run was trained on other data.
-        ModelError: a member's model cannot be read.
-        UsageError: no such number of views.
+        ModelError: a model cannot be read.
+        UsageError: there is no such level.
     """
     run.check_data(dataset)
     members = map(load_classifier, each(run.member_folders()))
-    return predict_images(run, members, dataset.test.images, views)
+    return predict_images(run, members, dataset.test.images, tta)
 
 
 def predict_images(
     run: Run,
     members: Iterable[ProbabilisticModel],
     images: NDArray[np.uint8],
-    views: int | None = None,
+    tta: int | None = None,
 ) -> NDArray[np.float32]:
-    """(n, 10) float32: images read by every member of ``run``, averaged.
+    """Predict images with every member of ``run`` and return (n, 10) float32.
 
     Args:
         run: a finished run.
-        members: its models, in order; each is asked once and may be loaded as it is asked for.
+        members: its models, in order; each is used once and may be loaded lazily.
         images: (n, 28, 28) uint8.
-        views: as in predict_test.
+        tta: as in ``predict_test``.
 
     Raises:
-        UsageError: no such number of views.
+        UsageError: there is no such level.
     """
-    designs = _designs(run)
-    parts = int(run.config()["members"]) // len(designs)
-    totals = np.zeros((len(designs), len(images), CLASSES), np.float64)
+    recipes = run_recipe(run).recipes
+    n_folds = int(run.config()["members"]) // len(recipes)
+    totals = np.zeros((len(recipes), len(images), CLASSES), np.float64)
     for member, classifier in enumerate(members):
-        number = member // parts
-        design = designs[number]
-        wanted = design.views if views is None else views
-        totals[number] += predict_tta(classifier, images, wanted, design.affine_range)
-    return _as_one(run, totals / parts)
+        number = member // n_folds
+        recipe = recipes[number]
+        level = recipe.views if tta is None else tta
+        totals[number] += predict_tta(classifier, images, level, recipe.affine_range)
+    return _combine(run, totals / n_folds)
 
 
 def predict_oof(
-    run: Run, dataset: Dataset, views: int, *, each: Each = iter
+    run: Run, dataset: Dataset, tta: int, *, each: Each = iter
 ) -> dict[int, NDArray[np.float32]]:
-    """Every member's held-out rows predicted by it from 1, 5, 9 views up to ``views``.
+    """Predict every member's validation rows at all levels of test-time augmentation up to ``tta``.
 
     Args:
         run: a finished run.
         dataset: the data it was trained on.
-        views: the most views of each image, as in kaggle_digits.models.tta.
-        each: as in predict_test.
+        tta: the highest level; see kaggle_digits.models.tta.
+        each: as in ``predict_test``.
 
     Returns:
-        number of views → (n_train, 10) float32: the mean over the members that held the row out,
-        NaN where none did. With the views of its recipe, what stands in oof.npy; a committee's
-        temperatures and weights are those learnt on all these rows.
+        level → (n_train, 10) float32: the mean over the members that held the row out, NaN if none
+        did. At the recipe's level these are the values of oof.npy, except that the temperatures
+        and weights of an ensemble recipe were fitted on all these rows.
 
     Raises:
-        UsageError: no such number of views.
-        RunError: the run was trained on other data, or its split cannot be made again.
-        ModelError: a member's model cannot be read.
+        UsageError: there is no such level.
+        RunError: the run was trained on other data, or its split cannot be reproduced.
+        ModelError: a model cannot be read.
     """
-    check_tta(views)
+    check_tta(tta)
     run.check_data(dataset)
-    parts = _parts(run, dataset)
-    designs = _designs(run)
-    shape = (len(designs), len(dataset.train), CLASSES)
+    folds = _run_folds(run, dataset)
+    recipes = run_recipe(run).recipes
+    shape = (len(recipes), len(dataset.train), CLASSES)
     totals: dict[int, NDArray[np.float64]] = {}
-    times = np.zeros(len(dataset.train), np.int64)
+    counts = np.zeros(len(dataset.train), np.int64)
     for member, folder in enumerate(each(run.member_folders())):
-        design, part = divmod(member, len(parts))
-        rows = parts[part].val
-        times[rows] += design == 0
-        images = dataset.train.images[rows]
-        by_views = predict_tta_levels(
-            load_classifier(folder), images, views, designs[design].affine_range
-        )
-        for number, found in by_views.items():
-            totals.setdefault(number, np.zeros(shape, np.float64))[design, rows] += found
-    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that says: never held out
-        return {number: _as_one(run, total / times[:, None]) for number, total in totals.items()}
+        number, fold = divmod(member, len(folds))
+        rows = folds[fold].val
+        counts[rows] += number == 0
+        images, affine_range = dataset.train.images[rows], recipes[number].affine_range
+        levels = predict_tta_levels(load_classifier(folder), images, tta, affine_range)
+        for level, probabilities in levels.items():
+            total = totals.setdefault(level, np.zeros(shape, np.float64))
+            total[number, rows] += probabilities
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: the row was never held out
+        return {level: _combine(run, total / counts[:, None]) for level, total in totals.items()}
 
 
-def _designs(run: Run) -> tuple[Recipe, ...]:
-    return read_recipe(run.config().get("recipe")).recipes
-
-
-def _as_one(run: Run, answers: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(designs, n, 10) → (n, 10): several designs by the temperatures and weights kept."""
+def _combine(run: Run, probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Combine (recipes, n, 10) with the temperatures and weights in metrics.json."""
     designs = run.metrics().get("designs")
     if not designs:
-        return np.asarray(answers[0], np.float32)
+        return np.asarray(probabilities[0], np.float32)
     weights = [design["weight"] for design in designs]
     temperatures = [design["temperature"] for design in designs]
-    return weighted_mean(answers, weights, temperatures)
+    return weighted_mean(probabilities, weights, temperatures)
 
 
-def _parts(run: Run, dataset: Dataset) -> list[FoldIndices]:
-    """The parts that the run was trained by, made again from what config.json says."""
+def _run_folds(run: Run, dataset: Dataset) -> list[FoldIndices]:
+    """Reproduce the folds that the run was trained on."""
     config = run.config()
     try:
-        parts = split(dataset.labels, Split(**config["split"]))
+        folds = split(dataset.labels, Split(**config["split"]))
     except (KeyError, TypeError) as error:
         raise RunError(
             f"the split in {run.path / 'config.json'} cannot be read ({error}); "
             f"leave out --tta: kd evaluate {run.name}"
         ) from error
-    # Rows that a member was trained on would flatter it.
-    if config.get("split_fingerprint") != fingerprint(parts):
+    # With other folds, members would predict rows that they were trained on.
+    if config.get("split_fingerprint") != fingerprint(folds):
         raise RunError(
-            f"the rows that run {run.name} held out cannot be found again (another version of "
-            f"scikit-learn splits otherwise); leave out --tta, or train it again"
+            f"the validation rows of run {run.name} cannot be reproduced (another version of "
+            "scikit-learn splits differently); leave out --tta, or train it again"
         )
-    return parts
+    return folds

@@ -1,8 +1,8 @@
-"""Pseudo-labels: test images that a finished run is sure of join the training rows.
+"""Pseudo-labels: confident predictions of test images by a finished run join the training rows.
 
 Lee 2013, "Pseudo-label: the simple and efficient semi-supervised learning method". Validation rows
-stay out of it: a part learns from the answers of those members only that never saw the labels of
-its validation rows, where the two runs held out the same rows.
+do not leak: if both runs have the same folds, the pseudo-labels of a fold come only from models
+that were not trained on its validation rows.
 """
 
 from __future__ import annotations
@@ -21,85 +21,88 @@ from kaggle_digits.data.splits import FoldIndices, fingerprint
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.runs.run import TEST_FILE, Run, read_probabilities
 
-FILE = "pseudo.npy"
-NOT_SURE = -1
-# Of calibrated probabilities: at most one such label in a hundred is wrong, and far fewer are.
-CONFIDENT = 0.99
+PSEUDO_LABELS_FILE = "pseudo.npy"
+UNLABELLED = -1
+# Of the calibrated probability: at most one label in a hundred is wrong, in practice far fewer.
+MIN_CONFIDENCE = 0.99
 
 Labels = NDArray[np.int8]
 
 
 class PseudoLabels(NamedTuple):
-    """What a run says of the test images.
+    """Labels of test images.
 
     Attributes:
-        labels: (parts, n_test) int8, 0 to 9, or -1 where the run is not sure.
-        held_out_apart: whether no label of a part's validation rows had a share in them.
+        labels: (folds, n_test) int8, 0 to 9, or -1 if the teacher is not confident.
+        held_out_apart: whether no label of a fold's validation rows influenced its pseudo-labels.
     """
 
     labels: Labels
     held_out_apart: bool
 
 
-def pseudo_labels(teacher: Run, dataset: Dataset, parts: Sequence[FoldIndices]) -> PseudoLabels:
-    """What ``teacher`` is sure of, for each part of a split.
+def make_pseudo_labels(
+    teacher: Run, dataset: Dataset, folds: Sequence[FoldIndices]
+) -> PseudoLabels:
+    """Return the confident predictions of ``teacher``, for each fold.
 
     Args:
         teacher: a finished run on the same data.
         dataset: the data.
-        parts: of the split that is to be trained.
+        folds: of the split to be trained.
 
     Raises:
         RunError: the run is unfinished, damaged, or was trained on other data.
     """
     teacher.metrics()
     teacher.check_data(dataset)
-    heat = fit_temperature(teacher.oof(), dataset.labels)
-    apart = teacher.config().get("split_fingerprint") == fingerprint(parts)
-    if not apart:
-        answers = [teacher.test()] * len(parts)
-    else:
+    temperature = fit_temperature(teacher.oof(), dataset.labels)
+    same_folds = teacher.config().get("split_fingerprint") == fingerprint(folds)
+    if same_folds:
         folders = teacher.member_folders()
-        answers = [_mean_test(folders[place :: len(parts)]) for place in range(len(parts))]
-    return PseudoLabels(np.stack([_sure(apply_temperature(a, heat)) for a in answers]), apart)
+        predictions = [_mean_test(folders[fold :: len(folds)]) for fold in range(len(folds))]
+    else:
+        predictions = [teacher.test()] * len(folds)
+    labels = [_confident_labels(apply_temperature(p, temperature)) for p in predictions]
+    return PseudoLabels(np.stack(labels), same_folds)
 
 
-def keep(folder: Path, labels: Labels) -> None:
-    """Write them into a run folder, so that going on needs the teacher no more."""
-    with atomic_write(folder / FILE) as file:
+def save_pseudo_labels(folder: Path, labels: Labels) -> None:
+    """Save the labels in a run folder, so that resuming does not need the teacher."""
+    with atomic_write(folder / PSEUDO_LABELS_FILE) as file:
         np.save(file, labels)
 
 
-def read(folder: Path, parts: int, rows: int) -> Labels:
-    """The labels kept in a run folder: (parts, rows) int8.
+def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> Labels:
+    """Load the labels of a run folder: (n_folds, n_test) int8.
 
     Raises:
-        RunError: they are missing or damaged.
+        RunError: the file is missing or damaged.
     """
-    path = folder / FILE
+    path = folder / PSEUDO_LABELS_FILE
     try:
         labels = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise RunError(f"{path} cannot be read ({error}); train the run again") from error
-    if labels.dtype != np.int8 or labels.shape != (parts, rows):
+    if labels.dtype != np.int8 or labels.shape != (n_folds, n_test):
         raise RunError(
-            f"{path} holds {labels.dtype} {labels.shape} where int8 {(parts, rows)} is "
-            "expected; train the run again"
+            f"{path} holds {labels.dtype} {labels.shape}, expected int8 {(n_folds, n_test)}; "
+            "train the run again"
         )
     return np.asarray(labels, np.int8)
 
 
 def _mean_test(folders: Sequence[Path]) -> NDArray[np.float32]:
-    """Of the members in ``folders``: all that learnt the same part."""
+    """The mean test probabilities of the members in ``folders``, all trained on one fold."""
     try:
-        answers = [read_probabilities(folder / TEST_FILE) for folder in folders]
+        predictions = [read_probabilities(folder / TEST_FILE) for folder in folders]
     except (OSError, ValueError, EOFError) as error:
         raise RunError(
-            f"{folders[0].parent} is damaged ({error}); train the run again, or take another"
+            f"{folders[0].parent} is damaged ({error}); train the run again, or use another"
         ) from error
-    return np.asarray(np.mean(answers, axis=0, dtype=np.float64), np.float32)
+    return np.asarray(np.mean(predictions, axis=0, dtype=np.float64), np.float32)
 
 
-def _sure(probabilities: NDArray[np.float32]) -> Labels:
-    sure = probabilities.max(axis=1) >= CONFIDENT
-    return np.where(sure, probabilities.argmax(axis=1), NOT_SURE).astype(np.int8)
+def _confident_labels(probabilities: NDArray[np.float32]) -> Labels:
+    confident = probabilities.max(axis=1) >= MIN_CONFIDENCE
+    return np.where(confident, probabilities.argmax(axis=1), UNLABELLED).astype(np.int8)

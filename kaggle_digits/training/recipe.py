@@ -1,52 +1,70 @@
-"""A recipe: everything that decides how one model is trained, frozen."""
+"""A recipe: all settings that decide how a model is trained.
+
+``Recipe`` is one model, ``EnsembleRecipe`` several that are trained on the same folds and combined.
+Both are written to a run's config.json and can be read from a file: ``kd train --recipe FILE``.
+"""
 
 from __future__ import annotations
 
 import json
-import types
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from kaggle_digits.core import signing
+from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import write_json
-from kaggle_digits.core.errors import DigitsError, RunError, UsageError, check_at_least
+from kaggle_digits.core.errors import RunError, UsageError, check_at_least
 from kaggle_digits.models.normalization import KINDS
 from kaggle_digits.models.registry import find_builder
 from kaggle_digits.models.tta import AffineRange, check_tta
+from kaggle_digits.runs.run import Run
 from kaggle_digits.training.augmentation import Augmentation
+from kaggle_digits.training.schedules import Schedule
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
 
 Optimizer = Literal["adam", "adamw", "sgd", "muon"]
-Schedule = Literal["onecycle", "exponential", "constant"]
+
+SUFFIX = ".json"
+# Keys of a recipe file that are no settings. Files of earlier versions may have a signature.
+NOTE, SIGNATURE = "note", "signature"
+# The key of an ensemble's recipes in JSON.
+DESIGNS = "designs"
+MAX_VALUE_LENGTH = 40
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one member is trained.
+    """How one model is trained.
 
     Attributes:
-        model: a name in the zoo, or ``package.module:function``.
-        widths: units or filters of each layer; None for the model's own.
-        dropout: share of units dropped, in [0, 1); None for the model's own.
-        l2: λ of mean loss + λ ∑ w²; None for the model's own.
+        model: a registered name, or ``package.module:function``.
+        widths: units or filters of each layer; None for the model's default.
+        dropout: fraction of units dropped, in [0, 1); None for the model's default.
+        l2: λ of mean loss + λ ∑ w²; None for the model's default.
         normalize: ``unit``, ``l2`` or ``standard``.
-        epochs: passes over the training rows; scikit-learn's linear model has its own end.
-        batch_size: rows a step.
-        optimizer: ``adam``, ``adamw``, ``sgd`` (momentum 0.9, Nesterov) or ``muon`` (for
-            convolutions too; see kaggle_digits.training.muon).
-        learning_rate: the highest reached.
-        weight_decay: of ``adamw`` and ``muon``, a step and learning rate.
-        schedule: ``onecycle`` (linear warm-up over the first fifth of the steps, then half a
-            cosine to 0; Smith 2018), ``exponential`` (5 % less each epoch) or ``constant``.
-        label_smoothing: share of the target spread over all digits.
-        ema: how much of the running average of the weights each step keeps, such as 0.99; the
-            average is what the last epoch leaves. None keeps the weights themselves.
-        augment: how training images are moved; None leaves them as they are.
-        views: of each validation and test image whose probabilities are averaged: 1, 5 or 9.
+        epochs: passes over the training rows; scikit-learn's linear model is fitted in one.
+        batch_size: rows per step.
+        optimizer: ``adam``, ``adamw``, ``sgd`` (momentum 0.9, Nesterov) or ``muon`` (see
+            kaggle_digits.training.muon).
+        learning_rate: the peak of the schedule.
+        weight_decay: of ``adamw`` and ``muon``, per step and times the learning rate.
+        schedule: ``onecycle``, ``exponential`` or ``constant``; see
+            kaggle_digits.training.schedules.
+        label_smoothing: fraction of the target spread over all digits, in [0, 1).
+        ema: momentum of the running average of the weights, such as 0.99; the average replaces the
+            weights after the last epoch. None does not average.
+        augment: ranges of random transformations of training images; None for no augmentation.
+        views: test-time augmentation: copies of each validation and test image whose probabilities
+            are averaged; 1, 5 or 9.
         patience: stop after this many epochs without a better validation loss and keep the best
-            epoch; None trains to the end and keeps the last.
+            epoch; None trains all epochs and keeps the last.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
 
     model: str
     widths: tuple[int, ...] | None = None
@@ -66,204 +84,174 @@ class Recipe:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a value that can never work."""
-        if self.normalize not in KINDS:
-            raise UsageError(f"--normalize {self.normalize} is unknown; one of: {', '.join(KINDS)}")
+        """Raise UsageError for a value outside its range."""
+        _check_one_of("normalize", self.normalize, KINDS)
+        _check_one_of("optimizer", self.optimizer, get_args(Optimizer))
+        _check_one_of("schedule", self.schedule, get_args(Schedule))
         check_at_least("epochs", self.epochs, 1)
         check_at_least("batch-size", self.batch_size, 1)
         check_at_least("patience", self.patience, 1)
+        check_at_least("l2", self.l2, 0)
+        check_at_least("weight-decay", self.weight_decay, 0)
         for width in self.widths or ():
             check_at_least("widths", width, 1)
         if self.widths is not None and not self.widths:
             raise UsageError("--widths is empty; for example --widths 128,128")
-        _within("dropout", self.dropout, 0, 1)
-        _within("label-smoothing", self.label_smoothing, 0, 1)
-        _within("ema", self.ema, 0, 1)
+        for name in ("dropout", "label_smoothing", "ema"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} {value} is outside 0 to 1 (1 excluded)")
         if self.ema is not None and self.patience is not None:
             raise UsageError("--patience keeps a single epoch and ema averages all; choose one")
-        check_at_least("l2", self.l2, 0)
-        check_at_least("weight-decay", self.weight_decay, 0)
         if not 0 < self.learning_rate <= 100:
             raise UsageError(f"--learning-rate {self.learning_rate} is not between 0 and 100")
-        _one_of("optimizer", self.optimizer, get_args(Optimizer))
-        _one_of("schedule", self.schedule, get_args(Schedule))
         check_tta(self.views)
 
     @property
+    def name(self) -> str:
+        """The default prefix of a run's name."""
+        return self.model
+
+    @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """Itself: what a committee has several of."""
+        """Itself, as the only one; an EnsembleRecipe has several."""
         return (self,)
 
     @property
     def affine_range(self) -> AffineRange | None:
-        """How far the views of an image are moved; see kaggle_digits.models.tta."""
+        """The range of test-time augmentation; None if training images were not transformed."""
         affine_range = self.augment.affine_range if self.augment else None
         return affine_range if affine_range and any(affine_range) else None
 
     @property
-    def name(self) -> str:
-        """What a run of it is called."""
-        return self.model
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What is passed to the model's builder: only what was set."""
-        given = {"widths": self.widths, "dropout": self.dropout, "l2": self.l2}
-        return {name: value for name, value in given.items() if value is not None}
+    def model_options(self) -> dict[str, Any]:
+        """Options of the model that are set; the others are left to its builder."""
+        options = {"widths": self.widths, "dropout": self.dropout, "l2": self.l2}
+        return {name: value for name, value in options.items() if value is not None}
 
     def with_changes(self, **changes: Any) -> Recipe:
-        """A copy with every change that is not None."""
+        """Return a copy with those changes that are not None."""
         return replace(
             self, **{name: value for name, value in changes.items() if value is not None}
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in config.json."""
+        """Return the recipe as in config.json."""
         return asdict(self)
-
-
-def recipe_from_json(content: Any) -> Recipe:
-    """The recipe in a run's config.json.
-
-    Raises:
-        RunError: it was written by another version of this package or is damaged.
-    """
-    try:
-        known = {field.name for field in fields(Recipe)}
-        unknown = set(content) - known
-        if unknown:
-            raise RunError(f"its recipe has unknown settings {', '.join(sorted(unknown))}")
-        widths = content.get("widths")
-        augment = content.get("augment")
-        return Recipe(
-            **{
-                **content,
-                "widths": None if widths is None else tuple(widths),
-                "augment": None if augment is None else Augmentation(**augment),
-            }
-        )
-    except (TypeError, UsageError) as error:
-        raise RunError(f"its recipe cannot be read ({error}); train it again") from error
-
-
-def _within(option: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value < high:
-        raise UsageError(f"--{option} {value} is outside {low} to {high} ({high} excluded)")
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UsageError(f"--{option} {value} is unknown; one of: {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
 class EnsembleRecipe:
-    """One or more designs, and how many parts of the data each of them learns.
+    """Several recipes whose models are combined to one prediction.
 
     Attributes:
-        name: what a run of it is called.
-        designs: how each is trained; every design learns every part of the split.
-        folds: of the split it is trained on where nothing else is asked for.
+        name: the default prefix of a run's name.
+        recipes: at least one; each is trained on every fold.
+        folds: default number of folds.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
 
     name: str
     recipes: tuple[Recipe, ...]
     folds: int = 5
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a committee of none."""
+        """Raise UsageError if there are no recipes."""
         if not self.recipes:
-            raise UsageError(f"committee {self.name} has no design")
+            raise UsageError(f"{DESIGNS} of ensemble recipe {self.name} is empty")
 
     @property
     def model(self) -> str:
-        """The models in it, as one text."""
-        return " + ".join(design.model for design in self.recipes)
+        """The names of the models, joined by " + "."""
+        return " + ".join(recipe.model for recipe in self.recipes)
 
     def with_changes(self, **changes: Any) -> EnsembleRecipe:
-        """A copy with every change that is not None made to every design."""
-        designs = tuple(design.with_changes(**changes) for design in self.recipes)
-        return replace(self, recipes=designs)
+        """Return a copy with those changes that are not None made to every recipe."""
+        recipes = tuple(recipe.with_changes(**changes) for recipe in self.recipes)
+        return replace(self, recipes=recipes)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in config.json."""
-        designs = [design.to_json() for design in self.recipes]
-        return {"name": self.name, "folds": self.folds, "designs": designs}
+        """Return the recipe as in config.json."""
+        recipes = [recipe.to_json() for recipe in self.recipes]
+        return {"name": self.name, "folds": self.folds, DESIGNS: recipes}
 
 
-def names_code(recipe: Recipe | EnsembleRecipe) -> bool:
-    """Whether training by it calls a function that it names, ``package.module:function``."""
-    return any(":" in design.model for design in recipe.recipes)
+def runs_user_code(recipe: Recipe | EnsembleRecipe) -> bool:
+    """Whether training calls a function that the recipe names, ``package.module:function``."""
+    return any(":" in one.model for one in recipe.recipes)
 
 
-def may_run(recipe: Recipe | EnsembleRecipe, signature: object) -> bool:
-    """Whether a recipe read from a file calls nothing, or was made here, or is trusted.
-
-    Args:
-        recipe: as read.
-        signature: kept beside it; of signing.sign_json.
-    """
-    if not names_code(recipe) or signing.trusting():
-        return True
-    return signing.json_made_here(recipe.to_json(), signature)
-
-
-def read_recipe(content: Any) -> Recipe | EnsembleRecipe:
-    """The recipe or committee in a run's config.json.
+def run_recipe(run: Run) -> Recipe | EnsembleRecipe:
+    """Return the recipe in a run's config.json.
 
     Raises:
-        RunError: it was written by another version of this package or is damaged.
+        RunError: another version of this package wrote it, or it is damaged.
     """
-    if not isinstance(content, dict) or "designs" not in content:
-        return recipe_from_json(content)
     try:
-        designs = tuple(recipe_from_json(design) for design in content["designs"])
-        return EnsembleRecipe(str(content["name"]), designs, int(content["folds"]))
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise RunError(f"its recipe cannot be read ({error}); train it again") from error
+        return recipe_from_json(run.config().get("recipe"))
+    except UsageError as error:
+        raise RunError(
+            f"the recipe of run {run.name} cannot be read ({error}); train it again"
+        ) from error
 
 
-SUFFIX = ".json"
-# What a file says about itself; it changes nothing. By its signature a file that names code is
-# known to be made here.
-NOTE, SIGNATURE = "note", "signature"
+def recipe_from_json(content: Any) -> Recipe | EnsembleRecipe:
+    """Return the recipe of which ``content`` is the JSON; missing settings have their defaults.
+
+    Raises:
+        UsageError: a setting is unknown, missing, of the wrong type or outside its range.
+    """
+    from pydantic import ValidationError
+
+    kind: Any = Recipe
+    if isinstance(content, dict) and DESIGNS in content:
+        kind = EnsembleRecipe
+        content = {"recipes" if key == DESIGNS else key: value for key, value in content.items()}
+    try:
+        # From JSON, because pydantic's strict mode accepts a list as a tuple only there.
+        recipe: Recipe | EnsembleRecipe = _adapter(kind).validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise UsageError(_describe(error.errors()[0], kind)) from error
+    return recipe
 
 
 def is_recipe_file(name: str) -> bool:
-    """Whether ``name`` is a path: it ends in .json, has a slash, or a file stands there."""
+    """Whether ``name`` is a path: it ends in .json, has a slash, or is an existing file."""
     return name.endswith(SUFFIX) or "/" in name or "\\" in name or Path(name).is_file()
 
 
 def write_recipe_file(path: Path, recipe: Recipe | EnsembleRecipe, note: str = "") -> None:
-    """Write ``recipe`` to ``path``, whole, every setting on a line of its own.
+    """Write ``recipe`` as JSON, one setting per line; an existing file is replaced.
 
     Args:
-        path: replaced where it stands.
-        recipe: what ``read_recipe_file`` gives back.
-        note: where the recipe comes from, in words; stands first in the file.
+        path: of the file.
+        recipe: which ``read_recipe_file`` returns.
+        note: free text, written as the first key.
 
     Raises:
-        StorageError: the folder is not writable or the disk is full.
+        StorageError: the file cannot be written.
     """
-    about = {NOTE: note} if note else {}
-    if names_code(recipe):
-        about[SIGNATURE] = signing.sign_json(recipe.to_json())
-    write_json(path, about | recipe.to_json())
+    write_json(path, ({NOTE: note} if note else {}) | recipe.to_json())
 
 
-def read_recipe_file(path: Path) -> Recipe | EnsembleRecipe:
-    """The recipe or committee in ``path``; a setting that is left out has its default.
+def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleRecipe:
+    """Read a recipe file; missing settings have their defaults.
+
+    Args:
+        path: of the file.
+        model: ``package.module:function`` if the user typed it; its code may run.
 
     Raises:
-        UsageError: there is no such file, it is not JSON, or a setting is unknown or of the wrong
-            kind, or a model is a function, in a file that was not made here; names the file and
-            the setting.
+        UsageError: the file is missing or not JSON, a setting is wrong, or the recipe would run
+            code that the user neither named nor trusts. The message names file and setting.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(
-            f"there is no recipe file {path}; kd tune writes one, kd recipes lists those with names"
+            f"there is no recipe file {path}; kd tune writes one, kd recipes lists named recipes"
         ) from None
     except (IsADirectoryError, PermissionError) as error:
         raise UsageError(f"recipe file {path} cannot be read: {error.strerror}") from error
@@ -273,84 +261,53 @@ def read_recipe_file(path: Path) -> Recipe | EnsembleRecipe:
         raise UsageError(
             f"recipe file {path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
         ) from error
+    if isinstance(content, dict):
+        content = {key: value for key, value in content.items() if key not in (NOTE, SIGNATURE)}
     try:
-        return _checked(content)
-    except DigitsError as error:
-        # A run's recipe that cannot be read says to train it again; its cause says what is wrong.
-        reason = error.__cause__ if isinstance(error.__cause__, UsageError) else error
-        raise UsageError(f"recipe file {path}: {str(reason).removeprefix('--')}") from error
-
-
-def _checked(content: Any) -> Recipe | EnsembleRecipe:
-    if not isinstance(content, dict):
-        raise UsageError(f"{_kind(content)} where settings in {{ }} are expected")
-    signature = content.get(SIGNATURE)
-    content = {name: value for name, value in content.items() if name not in (NOTE, SIGNATURE)}
-    if "designs" not in content:
-        _check_fields(content, Recipe, "")
-    else:
-        content = {"folds": EnsembleRecipe.folds} | content
-        _check_fields(content, EnsembleRecipe, "")
-        for number, design in enumerate(content["designs"], 1):
-            _check_fields(design, Recipe, f"design {number}: ")
-    recipe = read_recipe(content)
-    if not may_run(recipe, signature):
-        raise UsageError(
-            f"its model {recipe.model} is a function of somebody's own, and the file was changed "
-            f"or not made here; name the function yourself (--model), or {signing.HOW_TO}"
-        )
-    for design in recipe.recipes:
-        find_builder(design.model)
+        recipe = recipe_from_json(content)
+        _check_trusted(recipe, model)
+        for one in recipe.recipes:
+            find_builder(one.model)
+    except UsageError as error:
+        raise UsageError(f"recipe file {path}: {str(error).removeprefix('--')}") from error
     return recipe
 
 
-def _check_fields(content: Any, kind: type[Any], where: str) -> None:
-    """Raise UsageError for the first setting that ``kind`` lacks or that is of the wrong kind."""
-    if not isinstance(content, dict):
-        raise UsageError(f"{where}{_kind(content)} where settings in {{ }} are expected")
-    hints = get_type_hints(kind)
-    known = [field.name for field in fields(kind)]
-    for name in content:
-        if name not in known:
-            raise UsageError(f"{where}unknown setting {name!r}; there are: {', '.join(known)}")
-    for name, value in content.items():
-        _check_value(name, value, hints[name], where)
-    first = known[0]
-    if kind in (Recipe, EnsembleRecipe) and first not in content:
-        raise UsageError(f"{where}the setting {first!r} is missing")
+def _check_trusted(recipe: Recipe | EnsembleRecipe, model: str | None) -> None:
+    if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
+        raise UsageError(
+            f"training would run the code of {recipe.model}; name it yourself: "
+            f"--model {recipe.model}, or {trust.HINT}"
+        )
 
 
-def _check_value(name: str, value: Any, hint: Any, where: str) -> None:
-    if get_origin(hint) in (Union, types.UnionType):
-        if value is None:
-            return
-        hint = next(each for each in get_args(hint) if each is not type(None))
-    if isinstance(hint, type) and is_dataclass(hint):
-        _check_fields(value, hint, f"{where}{name}: ")
-    elif not _fits(value, hint):
-        raise UsageError(f"{where}{name} is {_kind(value)}; {_wanted(hint)} is expected")
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    if get_origin(hint) is tuple:
-        (item, *_) = get_args(hint)
-        # A committee's designs are looked at one by one.
-        return isinstance(value, list) and (item is Recipe or all(_fits(x, item) for x in value))
-    if get_origin(hint) is Literal:
-        return isinstance(value, str)  # which words there are the recipe says itself
-    if isinstance(value, bool):  # to Python true is 1
-        return hint is bool
-    return isinstance(value, (int, float) if hint is float else hint)
+def _describe(error: ErrorDetails, kind: type[Any]) -> str:
+    """Return pydantic's error as one line with the setting, its value and what is allowed."""
+    path = ""
+    for part in error["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    path = path.removeprefix(".").replace("recipes", DESIGNS, 1)
+    if error["type"] == "missing":
+        return f"the setting {path} is missing"
+    if error["type"] == "unexpected_keyword_argument":
+        inner = {"augment": Augmentation, "recipes": Recipe}
+        owner = next((inner[p] for p in reversed(error["loc"][:-1]) if p in inner), kind)
+        known = [DESIGNS if field.name == "recipes" else field.name for field in fields(owner)]
+        return f"unknown setting {path}; known are: {', '.join(known)}"
+    value = json.dumps(error["input"], ensure_ascii=False)
+    if len(value) > MAX_VALUE_LENGTH:
+        value = value[: MAX_VALUE_LENGTH - 3] + "..."
+    wanted = error["msg"].replace("Input should be", "it should be")
+    return f"{path or 'the recipe'} is {value}; {wanted}"
 
 
-def _wanted(hint: Any) -> str:
-    if get_origin(hint) is tuple:
-        return "a list of designs" if Recipe in get_args(hint) else "a list such as [128, 128]"
-    words: Mapping[Any, str] = {int: "a whole number", float: "a number"}
-    return words.get(hint, "a text")
-
-
-def _kind(value: Any) -> str:
-    """``value`` as JSON has it, cut short."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _check_one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"--{option} {value} is unknown; one of: {', '.join(allowed)}")

@@ -1,8 +1,9 @@
-"""The named recipes: the defaults of each model."""
+"""The named recipes, which are the defaults of each model, and their benchmark results."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from kaggle_digits.models.registry import find_builder
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, is_recipe_file, read_recipe_file
 
-# Weights that decay and images that are moved far: a twentieth fewer errors out of fold.
+BENCHMARK_RESULTS = Path(__file__).with_name("benchmark_results.json")
+
+# The weight decay and the strong augmentation reduced out-of-fold errors by a twentieth.
 STRONG = Recipe(
     "strong",
     epochs=24,
@@ -23,7 +26,7 @@ STRONG = Recipe(
     augment=Augmentation(rotation=15.0, zoom=0.15, shear=0.15, shift=2.5),
     views=9,
 )
-# The defaults of each model, measured on the competition's 42,000 rows: README, "Models".
+# The default recipe of each model; accuracies and times are in docs/models.md.
 MODEL_RECIPES: dict[str, Recipe] = {
     "linear": Recipe("linear", epochs=1),
     "softmax": Recipe("softmax", epochs=15, learning_rate=1e-2),
@@ -54,15 +57,14 @@ MODEL_RECIPES: dict[str, Recipe] = {
     ),
 }
 
-# Designs that are trained as ``strong`` is.
+# Architectures without a recipe name of their own, trained like ``strong``.
 VARIANTS = {"strong-3x3": replace(STRONG, model="strong-3x3")}
 
 RECIPES: dict[str, Recipe | EnsembleRecipe] = {
     **MODEL_RECIPES,
-    # Two designs, so that its figure is that of a committee, not of a network. What further ones
-    # took away could not be told from chance: benchmarks/research.md.
     "best": EnsembleRecipe(
         "best",
+        # Two architectures; the gain of a third was within chance (benchmarks/research.md).
         (
             replace(STRONG, epochs=18),
             replace(
@@ -78,65 +80,63 @@ RECIPES: dict[str, Recipe | EnsembleRecipe] = {
 
 
 def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | EnsembleRecipe:
-    """The recipe or committee called ``name``, or the recipe that belongs to ``model``.
+    """Return the recipe called ``name``, or the default recipe of ``model``.
 
     Args:
-        name: of the named recipes, or the path of a recipe file.
-        model: a name in the zoo, or ``package.module:function``.
+        name: of a named recipe, or the path of a recipe file.
+        model: a registered name, or ``package.module:function``.
 
     Raises:
-        UsageError: neither is given, there is no such recipe or model, or the file is no recipe.
+        UsageError: neither is given, there is no such recipe or model, or the file is not a valid
+            recipe.
     """
-    if name is not None:
-        if name in RECIPES:
-            recipe = RECIPES[name]
-        elif is_recipe_file(name):
-            recipe = read_recipe_file(Path(name))
-        else:
-            raise UsageError(
-                f"no recipe called {name!r}; one of: {', '.join(RECIPES)}, or a recipe file"
-            )
-        if model is not None and model != recipe.model:
-            raise UsageError(
-                f"recipe {name} trains model {recipe.model}; leave out --model {model}"
-            )
-        return recipe
-    if model is None:
-        raise UsageError(f"which model? kd train --model NAME, one of: {', '.join(MODEL_RECIPES)}")
-    find_builder(model)
-    return (MODEL_RECIPES | VARIANTS).get(model, Recipe(model))
+    if name is None:
+        if model is None:
+            raise UsageError(f"which model? kd train --model NAME, one of: {_names(MODEL_RECIPES)}")
+        find_builder(model)
+        return (MODEL_RECIPES | VARIANTS).get(model, Recipe(model))
+    if name in RECIPES:
+        recipe = RECIPES[name]
+    elif is_recipe_file(name):
+        recipe = read_recipe_file(Path(name), model)
+    else:
+        raise UsageError(f"no recipe called {name!r}; one of: {_names(RECIPES)}, or a recipe file")
+    if model is not None and model != recipe.model:
+        raise UsageError(f"recipe {name} trains model {recipe.model}; leave out --model {model}")
+    return recipe
 
 
 def find_augmentation(name: str) -> Augmentation:
-    """How the recipe called ``name`` moves its training images.
+    """Return the augmentation of the recipe called ``name``.
 
     Raises:
-        UsageError: there is no such recipe, it moves none, or it is a committee, whose designs
-            may each move them otherwise.
+        UsageError: there is no such recipe, it has no augmentation, or it is an ensemble recipe,
+            whose recipes may have different ones.
     """
     recipe = find_recipe(name)
-    if isinstance(recipe, Recipe) and recipe.augment:
+    if isinstance(recipe, EnsembleRecipe):
+        reason = f"{name} is an ensemble recipe, and each of its recipes has its own augmentation"
+    elif recipe.augment:
         return recipe.augment
-    reason = (
-        f"recipe {name} moves no images, so there is nothing to draw"
-        if isinstance(recipe, Recipe)
-        else f"recipe {name} is a committee, and each of its designs moves images its own way"
-    )
-    moving = ", ".join(other for other, design in MODEL_RECIPES.items() if design.augment)
-    raise UsageError(f"{reason}; --recipe with one of: {moving}")
-
-
-BENCHMARK_RESULTS = Path(__file__).with_name("benchmark_results.json")
+    else:
+        reason = f"recipe {name} has no augmentation, so there is nothing to draw"
+    augmented = [other for other, one in MODEL_RECIPES.items() if one.augment]
+    raise UsageError(f"{reason}; use --recipe with one of: {_names(augmented)}")
 
 
 def benchmark_results() -> dict[str, dict[str, Any]]:
-    """Recipe → accuracy (mean of ``seeds``), its spread, seconds, peak_memory_mb, machine, …
+    """Return recipe → accuracy (mean over ``seeds``), spread, seconds, peak_memory_mb, machine, …
 
-    Accuracies are of hold-outs of ``n_val`` of the competition's 42,000 rows; ``first`` and
-    ``first_ci95`` are those of ``first_seed``, a hold-out on which nothing was chosen but the
-    settings of ``strong`` and ``best``: those out of fold, on all rows.
+    ``python -m benchmarks.models --write`` measured them. Accuracies are of hold-outs of ``n_val``
+    of the competition's 42,000 rows; ``first`` and ``first_ci95`` are of ``first_seed``, whose
+    hold-out was used for no choice except the settings of ``strong`` and ``best``, which were
+    chosen on out-of-fold predictions of all rows.
     """
     if not BENCHMARK_RESULTS.exists():
         return {}
-    found: dict[str, dict[str, Any]] = json.loads(BENCHMARK_RESULTS.read_text(encoding="utf-8"))
-    return found
+    results: dict[str, dict[str, Any]] = json.loads(BENCHMARK_RESULTS.read_text(encoding="utf-8"))
+    return results
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(names)

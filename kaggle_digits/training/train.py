@@ -1,4 +1,4 @@
-"""All members of a run, one after another, into a run folder and a submission."""
+"""Train a run: split the rows, fit a model on each fold, aggregate the predictions, write them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits._version import __version__
-from kaggle_digits.core import signing
+from kaggle_digits.core import trust
 from kaggle_digits.core.environment import git_commit, hardware, versions
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
@@ -24,64 +24,70 @@ from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import FileCheckpoint
 from kaggle_digits.training.executor import Executor, Failed, Fitted, InProcess
 from kaggle_digits.training.fold import FoldTask, member_seed
-from kaggle_digits.training.member_store import CHECKPOINT, is_complete, save_result
-from kaggle_digits.training.pseudo_labels import Labels, keep, pseudo_labels, read
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, may_run, names_code, read_recipe
+from kaggle_digits.training.member_store import CHECKPOINT_FILE, is_complete, save_result
+from kaggle_digits.training.pseudo_labels import (
+    Labels,
+    load_pseudo_labels,
+    make_pseudo_labels,
+    save_pseudo_labels,
+)
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe, runs_user_code
 
 
 def train(
     dataset: Dataset,
     recipe: Recipe | EnsembleRecipe,
-    how: Split,
+    split_config: Split,
     *,
-    pseudo: Run | None = None,
+    teacher: Run | None = None,
     runs_dir: Path | str = "runs",
     name: str | None = None,
     force: bool = False,
-    taken: Callable[[str], bool] = lambda name: False,
+    is_taken: Callable[[str], bool] = lambda name: False,
     executor: Executor | None = None,
     callback: TrainingCallback | None = None,
 ) -> Run:
-    """Train every member of ``how`` by ``recipe`` and leave a finished run folder.
+    """Train one model per fold (and per recipe of an ensemble) and write a finished run folder.
 
     Args:
         dataset: from kaggle_digits.data.dataset.load.
-        recipe: how to train each member; a committee's every design learns every part.
-        how: which rows are held out; one member a design and part.
-        pseudo: a finished run; test images that it is sure of join the rows learnt from.
-        runs_dir: where the run folder is made.
-        name: of the run; None takes the model's name and the next free number.
-        force: whether a run of that name is put aside rather than refused.
-        taken: further names that a run without ``name`` is not given.
-        executor: where members are trained; None for this process.
-        callback: told what happens.
+        recipe: how to train.
+        split_config: which rows are held out.
+        teacher: a finished run whose confident predictions of test images are used as
+            pseudo-labels; the images join the training rows.
+        runs_dir: where the run folder is created.
+        name: of the run; None uses the recipe's name and the next free number.
+        force: rename an existing run of that name first.
+        is_taken: whether to skip a name that no run has; used without ``name``.
+        executor: where models are trained; None for this process.
+        callback: receives the events.
 
     Returns:
-        The run; where members failed, its metrics' ``failed`` says which, and why.
+        The run. If some members failed, ``failed`` in its metrics says which, and why.
 
     Raises:
-        DigitsError: the name is taken, the data do not fit the split, every member fails, the disk
-            refuses. Members that were finished are kept: go on with resume().
+        DigitsError: the name is taken, the data do not fit the split, every member failed, or the
+            folder cannot be written. Finished members are kept: continue with resume().
     """
-    parts = split(dataset.labels, how)
-    learnt = pseudo_labels(pseudo, dataset, parts) if pseudo else None
+    folds = split(dataset.labels, split_config)
+    pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
     executor = executor or InProcess()
-    tasks = _tasks(recipe, parts, how.seed, learnt.labels if learnt else None)
-    with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=taken) as run:
-        config = _config(run, dataset, recipe, how, parts)
+    tasks = _make_tasks(recipe, folds, split_config.seed, pseudo.labels if pseudo else None)
+    with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=is_taken) as run:
+        config = _config(run, dataset, recipe, split_config, folds)
         config["trained_by"] = executor.describe(tasks)
-        if pseudo and learnt:
+        if teacher and pseudo:
             config["pseudo"] = {
-                "run": pseudo.name,
-                "rows": [int((labels >= 0).sum()) for labels in learnt.labels],
-                "held_out_apart": learnt.held_out_apart,
+                "run": teacher.name,
+                "rows": [int((labels >= 0).sum()) for labels in pseudo.labels],
+                "held_out_apart": pseudo.held_out_apart,
             }
-            keep(run.path, learnt.labels)
+            save_pseudo_labels(run.path, pseudo.labels)
         run.write_config(config)
         try:
-            _train_members(run, dataset, recipe, tasks, executor=executor, callback=callback)
+            _fit_and_aggregate(run, dataset, recipe, tasks, executor=executor, callback=callback)
         except DigitsError:
-            if not any(run.path.glob("members/*/*")):  # nothing worth keeping was made
+            if not any(run.path.glob("members/*/*")):  # no work would be lost
                 shutil.rmtree(run.path, ignore_errors=True)
             raise
     return run
@@ -95,62 +101,56 @@ def resume(
     executor: Executor | None = None,
     callback: TrainingCallback | None = None,
 ) -> Run:
-    """Go on with a run that was interrupted; ends at the figures of one that was not.
+    """Continue an interrupted run; the results are those of an uninterrupted one.
 
     Args:
         dataset: the same data as before.
-        runs_dir: where runs stand.
-        name: of the run; None takes the unfinished one that was touched last.
-        executor: where members are trained; None for this process.
-        callback: told what happens.
+        runs_dir: the folder of the run folders.
+        name: of the run; None takes the unfinished run that was changed last.
+        executor: where models are trained; None for this process.
+        callback: receives the events.
 
     Raises:
-        RunError: there is no such run, or it was trained on other data.
+        RunError: there is no such run, it was trained on other data, or it would run code of the
+            user's own and the user did not type --trust.
     """
     run = open_run(Path(runs_dir), name) if name else _last_unfinished(Path(runs_dir))
     config = run.config()
     run.check_data(dataset)
+    recipe = run_recipe(run)
     try:
-        how, recipe = Split(**config["split"]), read_recipe(config["recipe"])
-    except (KeyError, TypeError, RunError) as error:
+        split_config = Split(**config["split"])
+    except (KeyError, TypeError) as error:
         raise RunError(f"run {run.name} cannot be resumed: {error}") from error
-    if not may_run(recipe, config.get("signature")):
+    if runs_user_code(recipe) and not trust.is_enabled():
         raise RunError(
-            f"run {run.name} trains {recipe.model}, a function of somebody's own, and was not made "
-            f"here; {signing.HOW_TO}"
+            f"resuming run {run.name} would run the code of {recipe.model}, which its config.json "
+            f"names; {trust.HINT}"
         )
     with run.locked():
-        whole = all(map(is_complete, run.member_folders()))
-        if not (run.finished and whole):
-            parts = split(dataset.labels, how)
-            learnt = None
+        if not run.finished or not all(map(is_complete, run.member_folders())):
+            folds = split(dataset.labels, split_config)
+            pseudo = None
             if config.get("pseudo"):
-                learnt = read(run.path, len(parts), len(dataset.test))
-            tasks = _tasks(recipe, parts, how.seed, learnt)
+                pseudo = load_pseudo_labels(run.path, len(folds), len(dataset.test))
+            tasks = _make_tasks(recipe, folds, split_config.seed, pseudo)
             executor = (executor or InProcess()).for_resume(config.get("trained_by", {}))
-            _train_members(run, dataset, recipe, tasks, executor=executor, callback=callback)
+            _fit_and_aggregate(run, dataset, recipe, tasks, executor=executor, callback=callback)
     return run
 
 
-def _last_unfinished(runs_dir: Path) -> Run:
-    unfinished = [run for run in list_runs(runs_dir) if not run.finished]
-    if not unfinished:
-        raise RunError(
-            f"no unfinished run in {runs_dir}; start one: kd train --model dense (a finished one's "
-            "submission is written by: kd predict RUN)"
-        )
-    return max(unfinished, key=lambda run: run.path.stat().st_mtime)
-
-
-def _tasks(
-    recipe: Recipe | EnsembleRecipe, parts: Sequence[FoldIndices], seed: int, pseudo: Labels | None
+def _make_tasks(
+    recipe: Recipe | EnsembleRecipe,
+    folds: Sequence[FoldIndices],
+    seed: int,
+    pseudo_labels: Labels | None,
 ) -> list[FoldTask]:
-    """One a design and part, all parts of the first design first: member k has part k % parts."""
-    labels = [None] * len(parts) if pseudo is None else list(pseudo)
-    pairs = product(recipe.recipes, zip(parts, labels, strict=True))
+    """One task per recipe and fold, all folds of the first recipe first."""
+    labels = [None] * len(folds) if pseudo_labels is None else list(pseudo_labels)
+    pairs = product(recipe.recipes, zip(folds, labels, strict=True))
     return [
-        FoldTask(member, design, part, member_seed(seed, member), known)
-        for member, (design, (part, known)) in enumerate(pairs)
+        FoldTask(member, one, fold, member_seed(seed, member), fold_labels)
+        for member, (one, (fold, fold_labels)) in enumerate(pairs)
     ]
 
 
@@ -158,20 +158,19 @@ def _config(
     run: Run,
     dataset: Dataset,
     recipe: Recipe | EnsembleRecipe,
-    how: Split,
-    parts: Sequence[FoldIndices],
+    split_config: Split,
+    folds: Sequence[FoldIndices],
 ) -> dict[str, Any]:
     return {
-        **({"signature": signing.sign_json(recipe.to_json())} if names_code(recipe) else {}),
         "name": run.name,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "kd_version": __version__,
         "model": recipe.model,
         "recipe": recipe.to_json(),
-        "split": asdict(how),
-        "split_fingerprint": fingerprint(parts),
-        "seed": how.seed,
-        "members": len(recipe.recipes) * len(parts),
+        "split": asdict(split_config),
+        "split_fingerprint": fingerprint(folds),
+        "seed": split_config.seed,
+        "members": len(recipe.recipes) * len(folds),
         "data": {
             "source": dataset.source.source,
             "train_sha256": dataset.train.sha256,
@@ -185,7 +184,7 @@ def _config(
     }
 
 
-def _train_members(
+def _fit_and_aggregate(
     run: Run,
     dataset: Dataset,
     recipe: Recipe | EnsembleRecipe,
@@ -194,32 +193,41 @@ def _train_members(
     executor: Executor,
     callback: TrainingCallback | None,
 ) -> None:
-    """Have every member trained that is not yet, keep each, and put together what is there.
+    """Fit and save every member that is not yet complete, then aggregate them.
 
-    Members that failed are left out and named in metrics.json; where none succeeds, nothing is
-    put together and the first failure is raised.
+    Failed members are left out and named in metrics.json. If all fail, the first error is raised.
     """
     callback = callback or TrainingCallback()
     folders = [run.member_folder(task.member) for task in tasks]
-    left = [task for task, folder in zip(tasks, folders, strict=True) if not is_complete(folder)]
-    callback.on_run_begin(run.name, len(tasks), len(tasks) - len(left))
+    todo = [task for task, folder in zip(tasks, folders, strict=True) if not is_complete(folder)]
+    callback.on_run_begin(run.name, len(tasks), len(tasks) - len(todo))
     failures: list[Failed] = []
 
     def checkpoint(member: int) -> FileCheckpoint:
-        return FileCheckpoint(run.member_folder(member) / CHECKPOINT)
+        return FileCheckpoint(run.member_folder(member) / CHECKPOINT_FILE)
 
-    outcomes = executor.train(left, dataset.train, dataset.test, checkpoint, callback)
+    outcomes = executor.train(todo, dataset.train, dataset.test, checkpoint, callback)
     with contextlib.closing(outcomes):  # type: ignore[type-var]
         for outcome in outcomes:
-            number = outcome.task.member
+            member = outcome.task.member
             if isinstance(outcome, Fitted):
-                save_result(run.member_folder(number), outcome.result)
-                callback.on_member_end(number, outcome.result.seconds)
+                save_result(run.member_folder(member), outcome.result)
+                callback.on_member_end(member, outcome.result.seconds)
                 continue
             failures.append(outcome)
-            # What cannot pass with trying again stops the others alike.
-            alike = outcome.attempts == 1 and not any(map(is_complete, folders))
-            if alike or len(failures) == len(tasks):
+            # An error that is not worth a second attempt would stop the other members as well.
+            permanent = outcome.attempts == 1 and not any(map(is_complete, folders))
+            if permanent or len(failures) == len(tasks):
                 raise failures[0].error
-            callback.on_member_error(number, str(outcome.error), outcome.attempts)
+            callback.on_member_error(member, str(outcome.error), outcome.attempts)
     aggregate(run, dataset, tasks, len(recipe.recipes), failures)
+
+
+def _last_unfinished(runs_dir: Path) -> Run:
+    unfinished = [run for run in list_runs(runs_dir) if not run.finished]
+    if not unfinished:
+        raise RunError(
+            f"no unfinished run in {runs_dir}; start one: kd train --model dense (a finished one's "
+            "submission is written by: kd predict RUN)"
+        )
+    return max(unfinished, key=lambda run: run.path.stat().st_mtime)

@@ -1,4 +1,4 @@
-"""What every model in training has in common: an epoch at a time, its state as bytes and back."""
+"""The interface of models in training: train an epoch, save the state, restore it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kaggle_digits.models.base import Classifier
 
-# Told of (batches done in this epoch, running loss, running accuracy).
+# Called with (batches done in this epoch, running loss, running accuracy).
 OnStep = Callable[[int, float, float], None]
 
 
@@ -15,8 +15,8 @@ class Trainer(Protocol):
     """A model in training.
 
     Attributes:
-        epochs: how many it wants at most.
-        steps: batches in an epoch.
+        epochs: the most that it trains for.
+        steps: batches per epoch.
     """
 
     epochs: int
@@ -24,16 +24,16 @@ class Trainer(Protocol):
 
     @property
     def classifier(self) -> Classifier:
-        """The model as it is now."""
+        """The model with its current weights."""
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
-        """Pass over the training rows once; returns (loss, accuracy, learning rate)."""
+        """Train on every row once and return (loss, accuracy, learning rate)."""
 
     def finish(self) -> None:
-        """After the last epoch: put averaged weights in place, where a recipe asks for them."""
+        """Called after the last epoch: assign averaged weights if the recipe has ``ema``."""
 
     def state(self) -> bytes:
-        """Everything that going on from here needs."""
+        """Return everything needed to continue training from here."""
 
     def restore(self, state: bytes) -> None:
-        """Go back to ``state``; what follows is the same bit for bit."""
+        """Go back to ``state``; training continues bit-identically."""

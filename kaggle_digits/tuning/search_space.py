@@ -12,7 +12,8 @@ from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.normalization import KINDS
 from kaggle_digits.models.registry import SKLEARN_MODELS, find_builder
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.recipe import Optimizer, Recipe, Schedule
+from kaggle_digits.training.recipe import Optimizer, Recipe
+from kaggle_digits.training.schedules import Schedule
 from kaggle_digits.tuning.trial import Value
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from kaggle_digits.cli import console
 from kaggle_digits.cli.main import app
-from kaggle_digits.core import signing
+from kaggle_digits.core import trust
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.training.recipe import Recipe
@@ -35,7 +35,7 @@ def home(made: Path, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shutil.copytree(made, tmp_path / "home")
     monkeypatch.chdir(tmp_path / "home")
     monkeypatch.setenv("KD_DATA_DIR", str(sample))
-    monkeypatch.setenv(signing.VARIABLE, "")  # so that --trust does not outlive the test
+    monkeypatch.setenv(trust.VARIABLE, "")  # so that --trust does not outlive the test
     return tmp_path / "home"
 
 
@@ -63,7 +63,8 @@ def test_going_on_with_a_strangers_run_runs_nothing(what: str, home: Path) -> No
     assert "unexpected" not in done.stderr
     if "function" in what:
         assert done.exit_code == 1
-        assert "a function of somebody's own, and was not made here" in done.stderr
+        assert "would run the code of evil_module:build" in done.stderr
+        assert "add --trust" in done.stderr
 
 
 def test_a_recipe_file_that_names_code(home: Path) -> None:
@@ -73,9 +74,16 @@ def test_a_recipe_file_that_names_code(home: Path) -> None:
     Path("theirs.json").write_text(json.dumps({"model": "own:model"}))
     done = kd("train", "--recipe", "theirs.json", "--name", "a")
     assert done.exit_code == 2
-    assert "a function of somebody's own, and the file was changed or not made here" in done.stderr
+    assert "training would run the code of own:model" in done.stderr
+    assert "--model own:model" in done.stderr
+    assert "add --trust" in done.stderr
     write_recipe_file(Path("mine.json"), Recipe("own:model"))
-    assert kd("train", "--recipe", "mine.json", "--name", "b").exit_code == 0
+    assert kd("train", "--recipe", "mine.json", "--name", "b").exit_code == 2
+    # Naming the function is consent to run it.
+    named = ("train", "--recipe", "mine.json", "--model", "own:model", "--name", "b")
+    assert kd(*named).exit_code == 0
+    other = ("train", "--recipe", "mine.json", "--model", "own:other", "--name", "e")
+    assert kd(*other).exit_code == 2
     assert kd("train", "--recipe", "theirs.json", "--name", "c", "--trust").exit_code == 0
     # Trust is for that one command.
     assert kd("train", "--recipe", "theirs.json", "--name", "d").exit_code == 2

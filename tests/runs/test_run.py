@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.core import signing
+from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.runs.run import Run
@@ -70,7 +70,7 @@ def test_link_out_of_the_run_is_rejected_without_trust(
     (folder / name).symlink_to(target)
     with pytest.raises(RunError, match="a link that leads out of the run"):
         Run(folder).config()
-    monkeypatch.setenv(signing.VARIABLE, "1")
+    monkeypatch.setenv(trust.VARIABLE, "1")
     assert Run(folder).config()["members"] == 1
 
 

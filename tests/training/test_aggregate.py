@@ -1,4 +1,4 @@
-"""What members are together: the seconds that a user waited for them."""
+"""Aggregation: the training time of all members."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
 
 
-def test_members_trained_at_a_time_count_once() -> None:
-    one_after_another = [{"seconds": 10.0, "ended": 110.0}, {"seconds": 5.0, "ended": 130.0}]
-    assert train_seconds(one_after_another) == 15.0, "the pause between is not training"
-    at_a_time = [{"seconds": 10.0, "ended": 110.0}, {"seconds": 8.0, "ended": 112.0}]
-    assert train_seconds(at_a_time) == 12.0
-    assert train_seconds(at_a_time[::-1]) == 12.0
+def test_parallel_members_count_once() -> None:
+    sequential = [{"seconds": 10.0, "ended": 110.0}, {"seconds": 5.0, "ended": 130.0}]
+    assert train_seconds(sequential) == 15.0, "the pause between them is not counted"
+    parallel = [{"seconds": 10.0, "ended": 110.0}, {"seconds": 8.0, "ended": 112.0}]
+    assert train_seconds(parallel) == 12.0
+    assert train_seconds(parallel[::-1]) == 12.0
     within = [{"seconds": 10.0, "ended": 110.0}, {"seconds": 2.0, "ended": 108.0}]
     assert train_seconds(within) == 10.0
 
 
-def test_members_of_an_older_version_are_added_up() -> None:
+def test_seconds_of_older_members_are_added_up() -> None:
     assert train_seconds([{"seconds": 10.0, "ended": 110.0}, {"seconds": 8.0}]) == 18.0
 
 
-def test_of_members_trained_in_turn_the_seconds_are_those_of_the_epochs(
+def test_seconds_of_sequential_members_are_those_of_the_epochs(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     recipe = Recipe("mlp", widths=(16,), epochs=2)

@@ -1,4 +1,4 @@
-"""Augmentation moves training images, and only those."""
+"""Augmentation transforms training images, and only those."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ from kaggle_digits.training.recipe import Recipe, recipe_from_json
 NOTHING: dict[str, Any] = {"rotation": 0.0, "zoom": 0.0, "shear": 0.0, "shift": 0.0}
 
 
-def moved(images: NDArray[np.uint8], how: Augmentation, seed: int = 0) -> NDArray[np.float32]:
+def moved(
+    images: NDArray[np.uint8], augmentation: Augmentation, seed: int = 0
+) -> NDArray[np.float32]:
     values = images[..., None].astype(np.float32)
-    found = augmentation_layer(how, seed)(values, training=True)
+    found = augmentation_layer(augmentation, seed)(values, training=True)
     return np.asarray(keras().ops.convert_to_numpy(found))[..., 0]
 
 
@@ -37,16 +39,16 @@ def centre_of_mass(images: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.einsum("nij,kij->nk", weights, places))
 
 
-def fields(how: Augmentation, count: int) -> NDArray[np.float64]:
-    """(count, 2, 28, 28): pixels down and right, read off images whose values say where they are.
+def fields(augmentation: Augmentation, count: int) -> NDArray[np.float64]:
+    """(count, 2, 28, 28): displacements in pixels, measured on images whose values are positions.
 
-    A bilinear look-up in a straight slope is exact; there are 40 values a pixel, so float32 is no
-    limit. NaN within four pixels of the edge, where a look-up may touch the background outside.
+    Bilinear interpolation of a linear ramp is exact; 40 grey values per pixel make rounding errors
+    small. NaN within four pixels of the edge, where background is read.
     """
     found = []
     for place in np.indices((28, 28)):
         values = np.tile((40.0 * (place + 1))[None, ..., None], (count, 1, 1, 1))
-        layer = augmentation_layer(how, 0)
+        layer = augmentation_layer(augmentation, 0)
         read = layer(values.astype(np.float32), training=True)
         found.append(np.asarray(keras().ops.convert_to_numpy(read))[..., 0] / 40 - 1 - place)
     field = np.stack(found, axis=1).astype(np.float64)
@@ -55,26 +57,26 @@ def fields(how: Augmentation, count: int) -> NDArray[np.float64]:
     return np.asarray(field + inner)
 
 
-def test_no_amount_moves_nothing(dataset: Dataset) -> None:
+def test_zero_ranges_change_nothing(dataset: Dataset) -> None:
     images = dataset.train.images[:20]
     assert np.allclose(moved(images, Augmentation(**NOTHING)), images, atol=1e-3)
 
 
-def test_outside_training_nothing_is_moved(dataset: Dataset) -> None:
+def test_images_are_unchanged_outside_training(dataset: Dataset) -> None:
     values = dataset.train.images[:20, ..., None].astype(np.float32)
     assert np.array_equal(augmentation_layer(Augmentation(), 0)(values, training=False), values)
 
 
-def test_shift_stays_within_its_pixels(dataset: Dataset) -> None:
+def test_shift_stays_within_its_range(dataset: Dataset) -> None:
     images = dataset.train.images[:200]
-    how = Augmentation(**{**NOTHING, "shift": 2.0})
-    steps = centre_of_mass(moved(images, how)) - centre_of_mass(images.astype(np.float32))
+    augmentation = Augmentation(**{**NOTHING, "shift": 2.0})
+    steps = centre_of_mass(moved(images, augmentation)) - centre_of_mass(images.astype(np.float32))
     assert np.abs(steps).max() < 2.05
-    assert (np.abs(steps).max(axis=0) > 1.5).all(), "both ways, nearly as far as allowed"
-    assert np.abs(steps.mean(axis=0)).max() < 0.25, "no preferred side"
+    assert (np.abs(steps).max(axis=0) > 1.5).all(), "both directions, nearly up to the limit"
+    assert np.abs(steps.mean(axis=0)).max() < 0.25, "no preferred direction"
 
 
-def test_rotation_turns_about_the_centre() -> None:
+def test_rotation_is_about_the_centre() -> None:
     bar = np.zeros((300, 28, 28), np.uint8)
     bar[:, 4:24, 13:15] = 255
     turned = moved(bar, Augmentation(**{**NOTHING, "rotation": 30.0}))
@@ -101,7 +103,7 @@ def test_zoom_and_shear_change_sizes() -> None:
     assert not np.allclose(sheared, square, atol=50)
 
 
-def test_the_seed_decides_and_each_call_draws_anew(dataset: Dataset) -> None:
+def test_same_seed_repeats_and_each_call_differs(dataset: Dataset) -> None:
     images = dataset.train.images[:5]
     assert np.array_equal(moved(images, Augmentation(), 1), moved(images, Augmentation(), 1))
     assert not np.array_equal(moved(images, Augmentation(), 1), moved(images, Augmentation(), 2))
@@ -111,33 +113,33 @@ def test_the_seed_decides_and_each_call_draws_anew(dataset: Dataset) -> None:
     assert not np.array_equal(one, other)
 
 
-def test_without_elastic_the_draws_are_those_of_version_0_1() -> None:
+def test_draws_without_elastic_are_those_of_version_0_1() -> None:
     square = np.zeros((3, 28, 28, 1), np.float32)
     square[:, 10:18, 8:20] = 255
     layer = augmentation_layer(Augmentation(), 7)
     places = [centre_of_mass(np.asarray(layer(square, training=True))[..., 0]) for _ in range(2)]
-    # Written down before elastic was there: runs that were made then can still be resumed.
+    # Recorded before elastic distortion existed: runs of that time can still be resumed.
     first = [[15.182, 12.995], [15.355, 12.133], [12.211, 14.098]]
     second = [[12.423, 14.059], [12.359, 12.089], [15.462, 11.619]]
     assert np.allclose(places, [first, second], atol=2e-3)
 
 
-def test_elastic_moves_by_the_asked_pixels_smoothly() -> None:
+def test_elastic_displacements_have_the_given_size_and_are_smooth() -> None:
     field = fields(Augmentation(**NOTHING, elastic=1.0), 400)
-    # With five points a side, one stands in the middle, between pixels 13 and 14.
+    # One of five points per side is in the middle, between pixels 13 and 14.
     middle = field[:, :, 13:15, 13:15].mean(axis=(2, 3))
     assert np.allclose(middle.std(axis=0), 1, atol=0.1)
     assert np.allclose(middle.mean(axis=0), 0, atol=0.15)
-    assert abs(np.corrcoef(middle.T)[0, 1]) < 0.15, "down and right are drawn apart"
+    assert abs(np.corrcoef(middle.T)[0, 1]) < 0.15, "down and right are independent"
     inner = field[:, :, 4:-4, 4:-4]
     bends = np.abs(np.diff(inner, n=2, axis=3))
-    assert np.abs(inner).max() > 2, "some pixels go far"
-    assert np.sqrt((bends**2).mean()) < 0.1, "but neighbours go together"
+    assert np.abs(inner).max() > 2, "some displacements are large"
+    assert np.sqrt((bends**2).mean()) < 0.1, "but smooth"
     finer = fields(Augmentation(**NOTHING, elastic=0.5, elastic_grid=9), 100)[..., 4:-4, 4:-4]
     assert np.sqrt((np.diff(finer, n=2, axis=3) ** 2).mean()) > np.sqrt((bends**2).mean())
 
 
-def test_the_field_goes_through_what_was_drawn() -> None:
+def test_spline_passes_through_the_control_points() -> None:
     basis = spline_basis(4)  # control points on pixels 0, 9, 18 and 27
     assert basis.shape == (16, 784)
     assert np.allclose(basis.sum(axis=0), 1, atol=1e-5)
@@ -146,13 +148,13 @@ def test_the_field_goes_through_what_was_drawn() -> None:
     assert np.allclose(field[::9, ::9], drawn, atol=1e-5)
 
 
-def test_both_warps_agree(dataset: Dataset) -> None:
+def test_our_sampling_agrees_with_tensorflow(dataset: Dataset) -> None:
     images = dataset.train.images[:50]
     bent = moved(images, Augmentation(elastic=1e-6), 3)
     assert np.allclose(bent, moved(images, Augmentation(), 3), atol=0.05)
 
 
-def test_what_comes_in_at_the_edge_is_background() -> None:
+def test_background_enters_at_the_edges() -> None:
     full = np.full((50, 28, 28), 255, np.uint8)
     found = moved(full, Augmentation(**{**NOTHING, "shift": 13.0}, elastic=1e-6))
     assert found.min() == 0
@@ -160,13 +162,13 @@ def test_what_comes_in_at_the_edge_is_background() -> None:
     assert (found[:, 13, 13] > 254.9).all()
 
 
-def test_elastic_depends_on_the_seed_and_differs_between_images_and_calls() -> None:
+def test_elastic_repeats_by_seed_and_differs_between_images_and_calls() -> None:
     image = np.zeros((2, 28, 28), np.uint8)
     image[:, 6:22, 10:18] = 200
-    how = Augmentation(**NOTHING, elastic=1.0)
-    assert np.array_equal(moved(image, how, 1), moved(image, how, 1))
-    assert not np.array_equal(moved(image, how, 1), moved(image, how, 2))
-    layer = augmentation_layer(how, 1)
+    augmentation = Augmentation(**NOTHING, elastic=1.0)
+    assert np.array_equal(moved(image, augmentation, 1), moved(image, augmentation, 1))
+    assert not np.array_equal(moved(image, augmentation, 1), moved(image, augmentation, 2))
+    layer = augmentation_layer(augmentation, 1)
     values = image[..., None].astype(np.float32)
     one, other = (np.asarray(layer(values, training=True)) for _ in range(2))
     assert not np.array_equal(one, other)
@@ -174,7 +176,7 @@ def test_elastic_depends_on_the_seed_and_differs_between_images_and_calls() -> N
     assert np.array_equal(layer(values, training=False), values)
 
 
-def test_copies_to_look_at(dataset: Dataset) -> None:
+def test_augment_images_returns_copies(dataset: Dataset) -> None:
     images = dataset.train.images[:4]
     copies = augment_images(Augmentation(elastic=1.0), images, 3, seed=5)
     assert copies.shape == (3, 4, 28, 28)
@@ -185,19 +187,21 @@ def test_copies_to_look_at(dataset: Dataset) -> None:
     assert np.array_equal(still, np.stack([images, images]))
 
 
-def test_recipes_written_before_elastic_are_read() -> None:
+def test_recipes_without_elastic_are_read() -> None:
     recipe = Recipe("dense", augment=Augmentation(elastic=0.5))
     assert recipe_from_json(recipe.to_json()) == recipe
     old = recipe.to_json()
     del old["augment"]["elastic"], old["augment"]["elastic_grid"]
-    assert recipe_from_json(old).augment == Augmentation()
+    restored = recipe_from_json(old)
+    assert isinstance(restored, Recipe)
+    assert restored.augment == Augmentation()
 
 
-def test_amounts_are_said_with_their_units() -> None:
+def test_summary_has_units() -> None:
     assert Augmentation(shear=0.0, elastic=1.5).summary == (
         "rotation ±10°, zoom ±10 %, shift ±2 px, elastic σ 1.5 px at 5 × 5 points"
     )
-    assert Augmentation(**NOTHING).summary == "nothing"
+    assert Augmentation(**NOTHING).summary == "none"
 
 
 @pytest.mark.parametrize(
@@ -215,14 +219,14 @@ def test_amounts_are_said_with_their_units() -> None:
         {"elastic_grid": 5.0},
     ],
 )
-def test_amounts_that_leave_no_digit_are_refused(wrong: dict[str, Any]) -> None:
+def test_ranges_that_destroy_digits_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="augmentation: "):
         Augmentation(**wrong)
 
 
-def test_views_reach_as_far_as_training_images_were_moved() -> None:
-    how = Augmentation(rotation=12.0, zoom=0.12, shear=0.05, shift=1.5)
-    assert Recipe("strong", augment=how).affine_range == (12.0, 0.12, 0.12, 0.05, 1.5, 1.5)
+def test_affine_range_of_tta_is_that_of_training() -> None:
+    augmentation = Augmentation(rotation=12.0, zoom=0.12, shear=0.05, shift=1.5)
+    assert Recipe("strong", augment=augmentation).affine_range == (12.0, 0.12, 0.12, 0.05, 1.5, 1.5)
     assert Recipe("strong").affine_range is None
     bent = Augmentation(**NOTHING, elastic=1.0)
     assert Recipe("strong", augment=bent).affine_range is None

@@ -1,4 +1,4 @@
-"""A run for other programs: written, read back, compared, explained."""
+"""Export of a run: written, read back, compared with Keras, explained."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ TINY = Recipe("strong-3x3", widths=(4, 4, 4, 8), epochs=1, batch_size=64, augmen
 
 
 @pytest.fixture(scope="module")
-def committee(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two designs on two folds: four networks."""
+def ensemble(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two recipes on two folds: four networks."""
     two = EnsembleRecipe("two", (TINY, Recipe("dense", widths=(16,), epochs=2)), folds=2)
     folder = tmp_path_factory.mktemp("runs")
     return train(dataset, two, Split("folds", folds=2), runs_dir=folder)
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_each_format_answers_as_the_run_and_its_readme_works(
-    kind: str, committee: Run, dataset: Dataset, tmp_path: Path
+def test_each_format_predicts_like_the_run_and_its_readme_works(
+    kind: str, ensemble: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
-    done = export_run(committee, kind, tmp_path / "there", dataset.test.images)
+    done = export_run(ensemble, kind, tmp_path / "there", dataset.test.images)
     assert done.difference <= 1e-4
     assert done.n == 1_000
     images = dataset.test.images[:50]
-    found = load_exported(kind, done.path)(images)
-    reader = load_predictor(committee.path.parent, committee.name)
-    assert np.allclose(found, reader.predict_proba(images), atol=1e-4)
+    probabilities = load_exported(kind, done.path)(images)
+    predictor = load_predictor(ensemble.path.parent, ensemble.name)
+    assert np.allclose(probabilities, predictor.predict_proba(images), atol=1e-4)
     (code,) = re.findall(r"```python\n(.*?)```", (done.folder / "README.md").read_text(), re.DOTALL)
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=done.folder, capture_output=True, text=True
@@ -50,24 +50,24 @@ def test_each_format_answers_as_the_run_and_its_readme_works(
     assert re.fullmatch(r"\[\d\]\n", ran.stdout), ran.stderr
 
 
-def test_what_answers_otherwise_is_not_kept(
-    committee: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_model_that_differs_from_keras_is_deleted(
+    ensemble: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         export, "load_exported", lambda kind, path: lambda images: np.zeros((len(images), 10))
     )
-    with pytest.raises(ModelError, match="answers otherwise than Keras"):
-        export_run(committee, "litert", tmp_path / "there")
+    with pytest.raises(ModelError, match="differs from Keras"):
+        export_run(ensemble, "litert", tmp_path / "there")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_in_the_way_a_format_unknown_and_scikit(
-    committee: Run, dataset: Dataset, tmp_path: Path
+def test_existing_folder_unknown_format_and_sklearn_are_rejected(
+    ensemble: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="stands already"):
-        export_run(committee, "litert", tmp_path)
+    with pytest.raises(UsageError, match="already exists"):
+        export_run(ensemble, "litert", tmp_path)
     with pytest.raises(UsageError, match="--format tfjs is unknown; one of: onnx, litert"):
-        export_run(committee, "tfjs", tmp_path / "there")
+        export_run(ensemble, "tfjs", tmp_path / "there")
     mlp = Recipe("mlp", widths=(8,), epochs=1, batch_size=100)
     run = train(dataset, mlp, Split(), runs_dir=tmp_path)
     with pytest.raises(ModelError, match="scikit-learn's mlp"):

@@ -1,4 +1,4 @@
-"""The same recipe on JAX: in a process of its own, since Keras chooses its backend once."""
+"""Training on JAX, in a process of its own, because Keras chooses its backend once."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ pytestmark = pytest.mark.skipif(
     util.find_spec("jax") is None, reason="JAX is missing: pip install 'kaggle-digits[jax]'"
 )
 ROOT = Path(__file__).parents[2]
-# All that is done otherwise there: images moved and bent, kernels orthogonalised, weights
-# averaged with statistics taken anew.
+# Everything that is implemented differently there: elastic augmentation, Muon for kernels, averaged
+# weights with new batch-normalization statistics.
 RECIPE = Recipe(
     "fast",
     widths=(6, 12, 24),
     epochs=5,
-    batch_size=97,  # divides 970 rows: a smaller last batch would be compiled apart
+    batch_size=97,  # divides 970 rows: JAX would compile a smaller last batch separately
     optimizer="muon",
     learning_rate=0.02,
     label_smoothing=0.1,
@@ -54,7 +54,7 @@ from kaggle_digits.models.base import load_classifier
 from kaggle_digits.training import fold
 from kaggle_digits.training.train import resume, train
 from tests.training.test_jax import RECIPE
-from tests.training.test_train import StopAfter
+from tests.support.trainings import StopAfter
 
 fold.CHECKPOINT_INTERVAL = 0.0
 dataset, here = load(Path(sys.argv[1])), Path(sys.argv[2])
@@ -96,7 +96,7 @@ def metrics(folder: Path, name: str) -> dict[str, Any]:
     return open_run(folder, name).metrics()
 
 
-def test_a_recipe_learns_as_well(here: Path) -> None:
+def test_jax_reaches_a_similar_accuracy(here: Path) -> None:
     ours, theirs = metrics(here, "tensorflow"), metrics(here, "jax")
     assert ours["val_accuracy"] > 0.75
     assert abs(theirs["val_accuracy"] - ours["val_accuracy"]) < 0.1
@@ -105,7 +105,7 @@ def test_a_recipe_learns_as_well(here: Path) -> None:
     assert "jax" in config["versions"]
 
 
-def test_a_model_reads_alike_on_both(here: Path, dataset: Dataset) -> None:
+def test_models_predict_alike_on_both_backends(here: Path, dataset: Dataset) -> None:
     ours = load_classifier(here / "tensorflow" / "members" / "0")
     expected = ours.predict_proba(dataset.test.images)
     assert np.abs(np.load(here / "theirs.npy") - expected).max() <= 1e-5
@@ -115,7 +115,7 @@ def test_a_model_reads_alike_on_both(here: Path, dataset: Dataset) -> None:
     assert not (run.member_folder(0) / LITERT_FILE).exists()
 
 
-def test_the_same_seed_repeats_bit_for_bit_also_when_interrupted(here: Path) -> None:
+def test_interrupted_training_on_jax_gives_identical_bits(here: Path) -> None:
     for file in ("oof.npy", "test.npy", "history.csv"):
         one, other = ((here / name / file).read_bytes() for name in ("jax", "stopped"))
         if file.endswith("npy"):
@@ -126,6 +126,6 @@ def test_the_same_seed_repeats_bit_for_bit_also_when_interrupted(here: Path) -> 
             assert bare[0] == bare[1]
 
 
-def test_what_was_begun_on_jax_is_not_ended_on_tensorflow(here: Path, dataset: Dataset) -> None:
+def test_run_started_on_jax_cannot_be_resumed_on_tensorflow(here: Path, dataset: Dataset) -> None:
     with pytest.raises(ModelError, match="begun on jax in float32, now on tensorflow in float32"):
         resume(dataset, runs_dir=here, name="left")

@@ -1,4 +1,4 @@
-"""Training in 16 bits on any machine, and a model in float32 that comes of it."""
+"""Training in 16 bits, which leaves a float32 model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.predict import predict_test
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
-from tests.training.test_train import StopAfter, same
+from tests.support.trainings import StopAfter, identical
 
 RECIPE = Recipe(
     "strong-3x3",
@@ -38,7 +38,7 @@ SMALL = replace(RECIPE, model="fast", widths=(4, 6, 16), augment=None)
 
 
 @pytest.mark.parametrize(("precision", "recipe"), [("bfloat16", SMALL), ("float16", RECIPE)])
-def test_it_learns_and_leaves_a_model_in_float32(
+def test_training_in_16_bits_leaves_a_float32_model(
     precision: str,
     recipe: Recipe,
     dataset: Dataset,
@@ -60,23 +60,23 @@ def test_it_learns_and_leaves_a_model_in_float32(
     assert np.array_equal(predict_test(run, dataset), test)
 
 
-def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
+def test_hidden_layers_compute_in_16_bits_during_an_epoch_and_logits_do_not(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KD_PRECISION", "float16")
     assert dataset.train.labels is not None
     recipe = replace(SMALL, augment=Augmentation())
-    learner = make_trainer(recipe, dataset.train.images, dataset.train.labels, seed=0)
-    assert isinstance(learner, KerasTrainer)
-    model = learner.classifier.logits  # type: ignore[attr-defined]
-    before, seen = learner.state(), {}
+    trainer = make_trainer(recipe, dataset.train.images, dataset.train.labels, seed=0)
+    assert isinstance(trainer, KerasTrainer)
+    model = trainer.classifier.logits  # type: ignore[attr-defined]
+    before, seen = trainer.state(), {}
 
     def look(*_: Any) -> None:
         seen.update({layer.name: layer.compute_dtype for layer in flat_layers(model)})
 
-    monkeypatch.setattr("kaggle_digits.training.keras_trainer.SECONDS_BETWEEN_STEPS_SHOWN", 0.0)
-    learner.train_epoch(0, look)
-    assert learner.state() != before
+    monkeypatch.setattr("kaggle_digits.training.keras_trainer.PROGRESS_INTERVAL", 0.0)
+    trainer.train_epoch(0, look)
+    assert trainer.state() != before
     by_type = {dtype: [n for n in seen if seen[n] == dtype] for dtype in set(seen.values())}
     assert set(by_type) == {"float16", "float32"}
     assert {"dct", "conv2d", "dense"} <= {name.partition("_")[0] for name in by_type["float16"]}
@@ -85,12 +85,12 @@ def test_products_are_in_16_bits_while_an_epoch_runs_and_logits_are_not(
     assert float(scale) <= model.optimizer.initial_scale
 
 
-def test_it_resumes_bit_for_bit_and_in_no_other_precision(
+def test_resume_gives_identical_bits_and_rejects_another_precision(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KD_PRECISION", "float16")
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
-    undisturbed = train(dataset, SMALL, Split(), runs_dir=tmp_path / "a", name="half")
+    uninterrupted = train(dataset, SMALL, Split(), runs_dir=tmp_path / "a", name="half")
     with pytest.raises(KeyboardInterrupt):
         stop = StopAfter(0, 2)
         train(dataset, SMALL, Split(), runs_dir=tmp_path / "b", name="half", callback=stop)
@@ -98,4 +98,4 @@ def test_it_resumes_bit_for_bit_and_in_no_other_precision(
     with pytest.raises(ModelError, match="tensorflow in float16, now on tensorflow in float32"):
         resume(dataset, runs_dir=tmp_path / "b")
     monkeypatch.setenv("KD_PRECISION", "float16")
-    assert same(resume(dataset, runs_dir=tmp_path / "b"), undisturbed)
+    assert identical(resume(dataset, runs_dir=tmp_path / "b"), uninterrupted)

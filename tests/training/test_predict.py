@@ -1,4 +1,4 @@
-"""A run's models asked again: the same answers as when it was trained, from more views others."""
+"""Predictions of a finished run's models, at every level of test-time augmentation."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ import pytest
 
 from kaggle_digits.core.errors import ModelError, RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.splits import Split
+from kaggle_digits.data.splits import Split, split
+from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.base import load_classifier
 from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.predict import predict_oof, predict_test, recipe_tta
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
-
-MLP = Recipe("mlp", widths=(16,), epochs=2, batch_size=100)
+from tests.support.trainings import DENSE, FOLDS, MLP
 
 
 @pytest.fixture(scope="module")
 def repeated(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Twice two folds of 300 rows: each of those held out by two members."""
-    how = Split("folds", folds=2, repeats=2, rows=300)
-    return train(dataset, MLP, how, runs_dir=tmp_path_factory.mktemp("runs"))
+    """Two folds of 300 rows, repeated twice: two members hold out each row."""
+    split_config = Split("folds", folds=2, repeats=2, rows=300)
+    return train(
+        dataset, MLP.with_changes(epochs=2), split_config, runs_dir=tmp_path_factory.mktemp("runs")
+    )
 
 
 @pytest.fixture
 def copy(repeated: Run, tmp_path: Path) -> Run:
-    """The same run, to be spoilt."""
+    """A copy of the run, to be damaged."""
     shutil.copytree(repeated.path, tmp_path / repeated.name)
     return Run(tmp_path / repeated.name)
 
 
-def test_one_view_gives_what_the_training_left(repeated: Run, dataset: Dataset) -> None:
+def test_predict_oof_without_tta_reproduces_oof_npy(repeated: Run, dataset: Dataset) -> None:
     found = predict_oof(repeated, dataset, 1)
     assert list(found) == [1]
     assert np.array_equal(found[1], repeated.oof(), equal_nan=True)
     assert np.isfinite(found[1]).all(axis=1).sum() == 300
 
 
-def test_the_views_of_the_recipe_give_what_the_training_left(
-    dataset: Dataset, tmp_path: Path
-) -> None:
+def test_tta_of_the_recipe_reproduces_oof_and_test_npy(dataset: Dataset, tmp_path: Path) -> None:
     recipe = Recipe("dense", widths=(16,), epochs=1, views=5)
     run = train(dataset, recipe, Split(), runs_dir=tmp_path)
     found = predict_oof(run, dataset, 9)
@@ -61,17 +61,17 @@ def test_the_views_of_the_recipe_give_what_the_training_left(
     assert recipe_tta(run) == [5]
 
 
-def test_all_rows_leave_nothing_to_predict(dataset: Dataset, tmp_path: Path) -> None:
-    run = train(dataset, MLP, Split("all"), runs_dir=tmp_path)
+def test_run_on_all_rows_has_no_oof_predictions(dataset: Dataset, tmp_path: Path) -> None:
+    run = train(dataset, MLP.with_changes(epochs=2), Split("all"), runs_dir=tmp_path)
     assert np.isnan(predict_oof(run, dataset, 5)[5]).all()
 
 
-def test_what_cannot_be_predicted_again(copy: Run, dataset: Dataset) -> None:
+def test_predict_oof_rejects_other_data_and_damaged_files(copy: Run, dataset: Dataset) -> None:
     config = copy.config()
     with pytest.raises(UsageError, match="--tta 2 is not offered"):
         predict_oof(copy, dataset, 2)
     copy.write_config({**config, "split_fingerprint": "another"})
-    with pytest.raises(RunError, match="held out cannot be found again"):
+    with pytest.raises(RunError, match="validation rows of run mlp-1 cannot be reproduced"):
         predict_oof(copy, dataset, 1)
     copy.write_config({**config, "split": {"kind": "folds", "colour": "red"}})
     with pytest.raises(RunError, match=r"the split in .* cannot be read .*kd evaluate mlp-1"):
@@ -83,3 +83,27 @@ def test_what_cannot_be_predicted_again(copy: Run, dataset: Dataset) -> None:
     (copy.member_folder(3) / "model.skops").write_bytes(b"")
     with pytest.raises(ModelError, match=r"model\.skops cannot be read"):
         predict_oof(copy, dataset, 1)
+
+
+TWO = EnsembleRecipe("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
+
+
+@pytest.fixture(scope="module")
+def ensemble(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An uninterrupted training of two recipes on three folds."""
+    return train(dataset, TWO, FOLDS, runs_dir=tmp_path_factory.mktemp("runs"))
+
+
+def test_ensemble_predict_test_reproduces_test_npy(ensemble: Run, dataset: Dataset) -> None:
+    assert np.allclose(predict_test(ensemble, dataset), ensemble.test(), atol=1e-5)
+
+
+def test_ensemble_predict_oof_uses_the_saved_weights(ensemble: Run, dataset: Dataset) -> None:
+    parts, expected = split(dataset.labels, FOLDS), np.zeros((len(dataset.train), 10))
+    for place, design in enumerate(ensemble.metrics()["designs"]):
+        for part, rows in enumerate(parts):
+            alone = np.load(ensemble.member_folder(3 * place + part) / "validation.npy")
+            tempered = apply_temperature(alone, design["temperature"])
+            expected[rows.val] += design["weight"] * tempered
+    again = predict_oof(ensemble, dataset, 1)[1]
+    assert np.allclose(again, expected, atol=1e-5)

@@ -1,7 +1,8 @@
-"""Whole trainings: what they leave, that they repeat, and that nothing interrupts them for good."""
+"""Whole trainings: their files, reproducibility, interruption and resuming."""
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -14,48 +15,33 @@ import pytest
 
 from kaggle_digits.core.errors import ModelError, RunError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.splits import Split
+from kaggle_digits.data.splits import Split, split
+from kaggle_digits.metrics.scores import score
 from kaggle_digits.runs import run as run_module
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import resume, train
+from tests.support.trainings import DENSE, FOLDS, MLP, RecordStarts, StopAfter, identical
 
-DENSE = Recipe("dense", widths=(64,), epochs=3, batch_size=32, learning_rate=0.01)
-MLP = Recipe("mlp", widths=(16,), epochs=4, batch_size=100)
-FOLDS = Split("folds", folds=3)
+TWO = EnsembleRecipe("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
 
 
-def same(one: Run, other: Run) -> bool:
-    """Whether two runs agree bit for bit in all that was computed."""
-    figures = [
-        {k: v for k, v in run.metrics().items() if k not in ("train_seconds", "finished")}
-        for run in (one, other)
-    ]
-    for metrics in figures:
-        metrics.pop("peak_memory_mb")
-    rows = [
-        [{k: v for k, v in row.items() if k != "seconds"} for row in run.history()]
-        for run in (one, other)
-    ]
-    return (
-        np.array_equal(one.oof(), other.oof(), equal_nan=True)
-        and np.array_equal(one.test(), other.test())
-        and figures[0] == figures[1]
-        and str(rows[0]) == str(rows[1])
-    )
+@pytest.fixture(scope="module")
+def ensemble(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An uninterrupted training of two recipes on three folds."""
+    return train(dataset, TWO, FOLDS, runs_dir=tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
 def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A three-fold training that nobody disturbed."""
+    """An uninterrupted training of three folds."""
     return train(dataset, DENSE, FOLDS, runs_dir=tmp_path_factory.mktemp("runs"))
 
 
-def test_a_run_folder_holds_what_the_contract_says(whole: Run, dataset: Dataset) -> None:
+def test_run_folder_has_the_documented_files_and_values(whole: Run, dataset: Dataset) -> None:
     names = {str(path.relative_to(whole.path)) for path in whole.path.rglob("*") if path.is_file()}
     assert {"config.json", "metrics.json", "history.csv", "oof.npy", "test.npy"} <= names
     assert {f"members/{k}/model.keras" for k in range(3)} <= names
@@ -77,7 +63,7 @@ def test_a_run_folder_holds_what_the_contract_says(whole: Run, dataset: Dataset)
     assert history[0]["loss"] > history[2]["loss"] > 0
 
 
-def test_probabilities_are_probabilities(whole: Run, dataset: Dataset) -> None:
+def test_probabilities_have_shape_dtype_and_sum_to_one(whole: Run, dataset: Dataset) -> None:
     for array, rows in ((whole.oof(), dataset.train), (whole.test(), dataset.test)):
         assert array.shape == (len(rows), 10)
         assert array.dtype == np.float32
@@ -85,29 +71,16 @@ def test_probabilities_are_probabilities(whole: Run, dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("recipe", [DENSE, MLP], ids=lambda recipe: recipe.model)
-def test_the_same_seed_repeats_bit_for_bit(
-    recipe: Recipe, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_same_seed_gives_identical_bits(recipe: Recipe, dataset: Dataset, tmp_path: Path) -> None:
     one, again = (train(dataset, recipe, Split(), runs_dir=tmp_path) for _ in range(2))
     other = train(dataset, recipe, Split(seed=1), runs_dir=tmp_path)
-    assert same(one, again)
-    assert not same(one, other)
+    assert identical(one, again)
+    assert not identical(one, other)
     assert [run.name for run in list_runs(tmp_path)] == [f"{recipe.model}-{k}" for k in (1, 2, 3)]
 
 
-class StopAfter(TrainingCallback):
-    """Ctrl-C when ``epoch`` of ``member`` has ended."""
-
-    def __init__(self, member: int, epoch: int) -> None:
-        self.at = (member, epoch)
-
-    def on_epoch_end(self, row: EpochMetrics) -> None:
-        if (row.member, row.epoch) == self.at:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("at", [(0, 1), (1, 2), (2, 3)])
-def test_ctrl_c_then_resume_ends_at_the_same_figures(
+def test_resume_after_ctrl_c_gives_identical_bits(
     at: tuple[int, int],
     whole: Run,
     dataset: Dataset,
@@ -121,46 +94,41 @@ def test_ctrl_c_then_resume_ends_at_the_same_figures(
     assert not run.finished
     with pytest.raises(RunError, match="resume it: kd train --resume"):
         run.metrics()
-    first_epochs = []
-
-    class Starts(TrainingCallback):
-        def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-            first_epochs.append((member, first_epoch))
-
-    resumed = resume(dataset, runs_dir=tmp_path, callback=Starts())
-    assert same(resumed, whole)
+    starts = RecordStarts()
+    resumed = resume(dataset, runs_dir=tmp_path, callback=starts)
+    assert identical(resumed, whole)
     member, epoch = at
-    # The checkpoint of the epoch before stands: the one that was interrupted is repeated.
-    assert first_epochs == [(member, epoch - 1), *[(k, 0) for k in range(member + 1, 3)]]
+    # The last checkpoint is of the epoch before, so the interrupted epoch is repeated.
+    assert starts.starts == [(member, epoch - 1), *[(k, 0) for k in range(member + 1, 3)]]
 
 
 @pytest.mark.parametrize("patience", [None, 1])
-def test_mlp_resumes_bit_for_bit(
+def test_mlp_resume_gives_identical_bits(
     patience: int | None, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     recipe = MLP.with_changes(patience=patience)
-    undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="mlp")
+    uninterrupted = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="mlp")
     with pytest.raises(KeyboardInterrupt):
         train(
             dataset, recipe, Split(), runs_dir=tmp_path / "b", name="mlp", callback=StopAfter(0, 3)
         )
-    assert same(resume(dataset, runs_dir=tmp_path / "b", name="mlp"), undisturbed)
+    assert identical(resume(dataset, runs_dir=tmp_path / "b", name="mlp"), uninterrupted)
 
 
-def test_augmentation_muon_and_averaging_resume_bit_for_bit(
+def test_resume_with_augmentation_muon_and_averaging_gives_identical_bits(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     recipe = Recipe("cnn", widths=(4, 8, 16), epochs=3, optimizer="muon", views=5)
     recipe = recipe.with_changes(augment=Augmentation(elastic=1.0), dropout=0.2, ema=0.9)
-    undisturbed = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="cnn")
+    uninterrupted = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="cnn")
     with pytest.raises(KeyboardInterrupt):
         train(
             dataset, recipe, Split(), runs_dir=tmp_path / "b", name="cnn", callback=StopAfter(0, 3)
         )
-    assert same(resume(dataset, runs_dir=tmp_path / "b", name="cnn"), undisturbed)
-    kept = undisturbed.config()["recipe"]["augment"]
+    assert identical(resume(dataset, runs_dir=tmp_path / "b", name="cnn"), uninterrupted)
+    kept = uninterrupted.config()["recipe"]["augment"]
     assert (kept["rotation"], kept["elastic"]) == (10.0, 1.0)
 
 
@@ -171,7 +139,7 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.training import fold
 from kaggle_digits.training.train import train
 from kaggle_digits.training.callbacks import TrainingCallback
-from tests.training.test_train import DENSE, FOLDS
+from tests.support.trainings import DENSE, FOLDS
 
 class Kill(TrainingCallback):
     def on_epoch_end(self, row):
@@ -183,8 +151,8 @@ train(load(sys.argv[1]), DENSE, FOLDS, runs_dir=sys.argv[2], name=sys.argv[3], c
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX's")
-def test_kill_9_then_resume_ends_at_the_same_figures(
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 exists on POSIX only")
+def test_resume_after_kill_9_gives_identical_bits(
     whole: Run, dataset: Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     from kaggle_digits.sources import fetch
@@ -193,10 +161,10 @@ def test_kill_9_then_resume_ends_at_the_same_figures(
     command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(tmp_path), whole.name]
     killed = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2])
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert same(resume(dataset, runs_dir=tmp_path), whole)
+    assert identical(resume(dataset, runs_dir=tmp_path), whole)
 
 
-def test_patience_keeps_the_best_epoch_and_says_so(dataset: Dataset, tmp_path: Path) -> None:
+def test_patience_keeps_the_best_epoch_and_reports_it(dataset: Dataset, tmp_path: Path) -> None:
     eager = Recipe("dense", widths=(64,), epochs=30, learning_rate=0.05, schedule="constant")
     run = train(dataset, eager.with_changes(patience=2), Split(), runs_dir=tmp_path)
     metrics, losses = run.metrics(), [row["val_loss"] for row in run.history()]
@@ -206,7 +174,7 @@ def test_patience_keeps_the_best_epoch_and_says_so(dataset: Dataset, tmp_path: P
     assert "chosen on the same rows" in metrics["epoch_choice"]
 
 
-def test_all_rows_holds_nothing_out_and_says_so(dataset: Dataset, tmp_path: Path) -> None:
+def test_training_on_all_rows_measures_nothing(dataset: Dataset, tmp_path: Path) -> None:
     run = train(dataset, MLP, Split("all"), runs_dir=tmp_path)
     metrics = run.metrics()
     assert metrics["val_accuracy"] is None
@@ -217,42 +185,40 @@ def test_all_rows_holds_nothing_out_and_says_so(dataset: Dataset, tmp_path: Path
     assert not np.isnan(run.test()).any()
 
 
-def test_repeats_average_the_rows_they_share(dataset: Dataset, tmp_path: Path) -> None:
-    how = Split("folds", folds=2, repeats=2)
-    run = train(dataset, MLP.with_changes(epochs=1), how, runs_dir=tmp_path)
+def test_repeats_average_shared_validation_rows(dataset: Dataset, tmp_path: Path) -> None:
+    split_config = Split("folds", folds=2, repeats=2)
+    run = train(dataset, MLP.with_changes(epochs=1), split_config, runs_dir=tmp_path)
     assert run.metrics()["models_per_row"] == 2
     assert len(run.metrics()["member_val_accuracies"]) == 4
     assert np.allclose(run.oof().sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_run_on_fewer_rows_validates_only_those(dataset: Dataset, tmp_path: Path) -> None:
-    how = Split("folds", folds=2, rows=200)
-    run = train(dataset, MLP.with_changes(epochs=1), how, runs_dir=tmp_path)
+def test_run_on_fewer_rows_validates_only_these(dataset: Dataset, tmp_path: Path) -> None:
+    split_config = Split("folds", folds=2, rows=200)
+    run = train(dataset, MLP.with_changes(epochs=1), split_config, runs_dir=tmp_path)
     assert run.oof().shape == (len(dataset.train), 10)
     assert run.metrics()["n_val"] == 200
 
 
-def test_a_training_that_diverges_says_so_and_leaves_no_folder(
+def test_diverged_training_is_reported_and_leaves_no_folder(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    wild = Recipe("softmax", l2=1.0, optimizer="sgd", learning_rate=100.0, schedule="constant")
+    diverging = Recipe("softmax", l2=1.0, optimizer="sgd", learning_rate=100.0, schedule="constant")
     with pytest.raises(ModelError, match=r"no longer a number in epoch .* --learning-rate 10"):
-        train(dataset, wild, Split(), runs_dir=tmp_path)
+        train(dataset, diverging, Split(), runs_dir=tmp_path)
     assert not list_runs(tmp_path)
 
 
-def test_a_member_that_was_deleted_is_trained_again(
-    whole: Run, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_deleted_member_is_trained_again(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     copy = Run(tmp_path / whole.name)
     shutil.copytree(whole.path, copy.path)
     shutil.rmtree(copy.member_folder(1))
     resume(dataset, runs_dir=tmp_path, name=whole.name)
     assert (copy.member_folder(1) / "model.keras").is_file()
-    assert same(copy, whole)
+    assert identical(copy, whole)
 
 
-def test_resume_refuses_other_data_and_nothing_to_resume(dataset: Dataset, tmp_path: Path) -> None:
+def test_resume_rejects_other_data_and_a_missing_run(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no unfinished run"):
         resume(dataset, runs_dir=tmp_path)
     with pytest.raises(KeyboardInterrupt):
@@ -264,7 +230,7 @@ def test_resume_refuses_other_data_and_nothing_to_resume(dataset: Dataset, tmp_p
         resume(dataset, runs_dir=tmp_path)
 
 
-def test_a_damaged_checkpoint_costs_time_not_figures(
+def test_damaged_checkpoint_does_not_change_the_result(
     whole: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
@@ -272,10 +238,10 @@ def test_a_damaged_checkpoint_costs_time_not_figures(
         train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=whole.name, callback=StopAfter(2, 2))
     checkpoint = tmp_path / whole.name / "members" / "2" / "checkpoint.npz"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    assert same(resume(dataset, runs_dir=tmp_path), whole)
+    assert identical(resume(dataset, runs_dir=tmp_path), whole)
 
 
-def test_a_checkpoint_of_another_model_is_named(
+def test_checkpoint_of_another_model_is_reported(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
@@ -291,7 +257,7 @@ def test_a_checkpoint_of_another_model_is_named(
     assert resume(dataset, runs_dir=tmp_path).finished
 
 
-def test_a_damaged_member_is_named(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
+def test_damaged_member_is_reported(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     copy = Run(tmp_path / whole.name)
     shutil.copytree(whole.path, copy.path)
     (copy.path / run_module.METRICS_FILE).unlink()
@@ -299,4 +265,75 @@ def test_a_damaged_member_is_named(whole: Run, dataset: Dataset, tmp_path: Path)
     with pytest.raises(RunError, match="member 1 of run dense-1 is damaged"):
         resume(dataset, runs_dir=tmp_path)
     shutil.rmtree(copy.member_folder(1))
-    assert same(resume(dataset, runs_dir=tmp_path), whole)
+    assert identical(resume(dataset, runs_dir=tmp_path), whole)
+
+
+def test_every_recipe_is_trained_on_every_fold(ensemble: Run, dataset: Dataset) -> None:
+    config, metrics = ensemble.config(), ensemble.metrics()
+    assert ensemble.name == "two-1"
+    assert config["model"] == "dense + mlp"
+    assert config["members"] == len(metrics["epochs"]) == 6
+    assert metrics["epochs"] == [3, 3, 3, 10, 10, 10]
+    assert metrics["models_per_row"] == 2
+    assert metrics["n_val"] == len(dataset.train)
+    kinds = [sorted(p.suffix for p in ensemble.member_folder(k).glob("model.*")) for k in range(6)]
+    assert kinds == [[".keras", ".tflite"]] * 3 + [[".skops"]] * 3
+
+
+def test_ensemble_has_the_folds_of_a_single_recipe(ensemble: Run, dataset: Dataset) -> None:
+    parts = split(dataset.labels, FOLDS)
+    oofs = np.full((2, len(dataset.train), 10), np.nan, np.float32)
+    for member in range(6):
+        rows = parts[member % 3].val
+        oofs[member // 3, rows] = np.load(ensemble.member_folder(member) / "validation.npy")
+    accuracies = [design["val_accuracy"] for design in ensemble.metrics()["designs"]]
+    measured = [score(oof, dataset.labels) for oof in oofs]
+    assert accuracies == [one.accuracy for one in measured if one]
+
+
+def test_metrics_of_each_recipe_are_written(ensemble: Run, dataset: Dataset) -> None:
+    metrics = ensemble.metrics()
+    designs = metrics["designs"]
+    assert [design["model"] for design in designs] == ["dense", "mlp"]
+    assert sum(design["weight"] for design in designs) == pytest.approx(1)
+    assert all(0.2 <= design["temperature"] <= 5 for design in designs)
+    right = round(metrics["val_accuracy"] * metrics["n_val"])
+    alone = round(designs[1]["val_accuracy"] * metrics["n_val"])
+    assert designs[0]["adds"]["right"] == right - alone
+    assert metrics["val_loss"] == pytest.approx(
+        score(ensemble.oof(), dataset.labels).log_loss  # type: ignore[union-attr]
+    )
+
+
+@pytest.mark.parametrize("at", [(1, 2), (4, 5)])
+def test_interrupted_ensemble_resumes(
+    at: tuple[int, int], ensemble: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, TWO, FOLDS, runs_dir=tmp_path, name="two-1", callback=StopAfter(*at))
+    starts = RecordStarts()
+    assert identical(resume(dataset, runs_dir=tmp_path, callback=starts), ensemble)
+    assert [member for member, _ in starts.starts] == list(range(at[0], 6))
+
+
+def test_ensemble_trained_on_all_rows_is_the_plain_mean(dataset: Dataset, tmp_path: Path) -> None:
+    run = train(dataset, TWO.with_changes(epochs=1), Split("all"), runs_dir=tmp_path)
+    metrics = run.metrics()
+    assert metrics["val_accuracy"] is None
+    assert [design["weight"] for design in metrics["designs"]] == [0.5, 0.5]
+    assert [design["temperature"] for design in metrics["designs"]] == [1, 1]
+    tests = [np.load(run.member_folder(k) / "test.npy") for k in range(2)]
+    assert np.allclose(run.test(), np.mean(tests, axis=0), atol=1e-6)
+
+
+def test_graphs_of_earlier_trainings_are_freed(dataset: Dataset, tmp_path: Path) -> None:
+    """TensorFlow itself would keep one of several MB per training."""
+    pytest.importorskip("tensorflow")
+
+    def graphs() -> int:
+        train(dataset, Recipe("softmax", epochs=1), Split(rows=200), runs_dir=tmp_path)
+        gc.collect()
+        return sum(type(item).__name__ == "FuncGraph" for item in gc.get_objects())
+
+    first = graphs()
+    assert [graphs() for _ in range(2)] == [first, first]

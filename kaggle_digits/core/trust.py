@@ -1,0 +1,17 @@
+"""Consent to run code that comes with a run folder or a recipe file.
+
+A pickle runs code while it is read, and so does a model named ``package.module:function`` while it
+is built. Code from files runs only if the user types ``--trust`` (KD_TRUST=1).
+"""
+
+from __future__ import annotations
+
+import os
+
+VARIABLE = "KD_TRUST"
+HINT = "if you know and trust its author, add --trust"
+
+
+def is_enabled() -> bool:
+    """Whether the user consented to run code from files."""
+    return os.environ.get(VARIABLE, "") not in ("", "0")

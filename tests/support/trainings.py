@@ -1,0 +1,57 @@
+"""Small recipes, a callback that interrupts a training, and a comparison of runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kaggle_digits.data.splits import Split
+from kaggle_digits.runs.run import Run
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.training.recipe import Recipe
+
+DENSE = Recipe("dense", widths=(64,), epochs=3, batch_size=32, learning_rate=0.01)
+MLP = Recipe("mlp", widths=(16,), epochs=4, batch_size=100)
+FOLDS = Split("folds", folds=3)
+
+
+def identical(one: Run, other: Run) -> bool:
+    """Whether two runs agree bit for bit in everything but times and memory."""
+    measured = ("train_seconds", "finished", "peak_memory_mb")
+    metrics, histories = [], []
+    for run in (one, other):
+        assert "peak_memory_mb" in run.metrics()
+        metrics.append({k: v for k, v in run.metrics().items() if k not in measured})
+        histories.append(
+            [{k: v for k, v in row.items() if k != "seconds"} for row in run.history()]
+        )
+    return (
+        np.array_equal(one.oof(), other.oof(), equal_nan=True)
+        and np.array_equal(one.test(), other.test())
+        and metrics[0] == metrics[1]
+        and str(histories[0]) == str(histories[1])  # as text, because NaN != NaN
+    )
+
+
+class StopAfter(TrainingCallback):
+    """Interrupts the training when ``epoch`` of ``member`` has ended."""
+
+    def __init__(self, member: int, epoch: int) -> None:
+        self.at = (member, epoch)
+
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """Raise what Ctrl-C raises."""
+        if (row.member, row.epoch) == self.at:
+            raise KeyboardInterrupt
+
+
+class RecordStarts(TrainingCallback):
+    """Records (member, first epoch) of every member that starts."""
+
+    def __init__(self) -> None:
+        self.starts: list[tuple[int, int]] = []
+
+    def on_member_begin(self, member: int, *rest: Any) -> None:
+        """Record it."""
+        self.starts.append((member, rest[-1]))
