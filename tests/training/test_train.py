@@ -226,7 +226,7 @@ def test_resume_rejects_other_data_and_a_missing_run(dataset: Dataset, tmp_path:
     config = open_run(tmp_path, "mlp-1").config()
     config["data"]["train_sha256"] = "another"
     open_run(tmp_path, "mlp-1").write_config(config)
-    with pytest.raises(RunError, match=r"trained with another train\.csv"):
+    with pytest.raises(RunError, match=r"trained on another train\.csv"):
         resume(dataset, runs_dir=tmp_path)
 
 
