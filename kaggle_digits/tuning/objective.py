@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Objective:
         folds: the rows of each fold, the same in every trial.
         seed: of the networks, the same in every trial.
         folder: of the study.
+        locks: receives the lock of the trial; to be closed when the study has the result.
         callback: called as the search proceeds.
     """
 
@@ -58,19 +60,17 @@ class Objective:
     folds: Sequence[FoldIndices]
     seed: int
     folder: Path
+    locks: ExitStack
     callback: TrialCallback
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Return the calibrated out-of-fold log loss of ``trial``."""
-        with trial_lock(self.folder, trial.number):
-            trial.set_user_attr(STARTED, value=True)
-            earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
-            if count_done(earlier) >= self.trials:
-                raise EnoughTrials
-            return self._evaluate(trial)
-
-    def _evaluate(self, trial: optuna.Trial) -> float:
         started = time.perf_counter()
+        self.locks.enter_context(trial_lock(self.folder, trial.number))
+        trial.set_user_attr(STARTED, value=True)
+        earlier = trial.study.get_trials(deepcopy=False)[: trial.number]
+        if count_done(earlier) >= self.trials:
+            raise EnoughTrials
         values = {dimension.name: dimension.suggest(trial) for dimension in self.space}
         trial.set_user_attr(VALUES, values)
         self.callback.on_trial_begin(trial.number + 1, values, len(self.folds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -83,11 +83,13 @@ def search(
     folder = study_folder(runs_dir, name)
     folds = split(dataset.labels, split_config)
     callback = callback or TrialCallback()
+    locks = ExitStack()
 
     def done() -> int:
         return count_done(study.get_trials(deepcopy=False))
 
     def after_trial(study: optuna.Study, frozen: optuna.trial.FrozenTrial) -> None:
+        locks.close()
         interrupts.raise_if_interrupted()
         everyone = [to_trial(each) for each in study.get_trials(deepcopy=False)]
         callback.on_trial_end(to_trial(frozen), best_trial(everyone), done())
@@ -103,14 +105,21 @@ def search(
         study.pruner = make_pruner(recipe.epochs)
         callback.on_search_begin(name, done(), trials)
         if done() < trials:
-            objective = Objective(
-                trials, dataset, recipe, space, folds, split_config.seed, folder, callback
-            )
             states = optuna.trial.TrialState
             enough = optuna.study.MaxTrialsCallback(trials, (states.COMPLETE, states.PRUNED))
-            with suppress(EnoughTrials):
+            with locks, suppress(EnoughTrials):
                 study.optimize(
-                    objective,
+                    Objective(
+                        trials,
+                        dataset,
+                        recipe,
+                        space,
+                        folds,
+                        split_config.seed,
+                        folder,
+                        locks,
+                        callback,
+                    ),
                     timeout=None if minutes is None else 60 * minutes,
                     callbacks=[after_trial, enough],
                 )

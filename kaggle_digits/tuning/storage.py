@@ -24,7 +24,7 @@ from kaggle_digits.kaggle_api.redaction import redact
 from kaggle_digits.tuning.optuna_import import optuna
 
 JOURNAL = "journal.log"
-OLD_DATABASE = "study.db"  # SQLite, in which version 1.0 stored studies
+OLD_DATABASE = "study.db"  # SQLite, the file of older versions
 HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 300
 SECONDS_TO_WAIT = 60  # for a lock of another process
 MAX_RETRIES = 2  # of a trial whose process was killed: it may have run out of memory
@@ -197,7 +197,10 @@ def study_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def trial_lock(folder: Path, number: int) -> Iterator[None]:
-    """Hold the lock of the running trial ``number``; fail_stale_trials removes its file."""
+    """Hold the lock of the trial ``number``, which must not be RUNNING when the block ends.
+
+    fail_stale_trials removes the file.
+    """
     path = folder / TRIAL_LOCK.format(number)
     lock = FileLock(path)
     with study_lock(folder), wrap_os_errors(path):
