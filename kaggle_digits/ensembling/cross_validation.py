@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.ensembling.combiners import FITTERS, Fitter, apply_temperatures
 from kaggle_digits.metrics.calibration import fit_temperature
-from kaggle_digits.metrics.scores import score
+from kaggle_digits.metrics.scores import Score, score
 from kaggle_digits.runs.run import Probabilities
 
 CV_FOLDS = 5
@@ -33,8 +34,7 @@ class Contribution:
     log_loss: float
 
 
-@dataclass(frozen=True)
-class Fold:
+class Fold(NamedTuple):
     """One fold of the cross-validation over the common rows.
 
     Attributes:
@@ -102,7 +102,7 @@ def cross_validate(
     probabilities = _cross_validated(fitter, folds, labels, members)
     if method == "weighted":
         equal = _cross_validated(unweighted, folds, labels, members)
-        if _log_loss(probabilities, labels) >= _log_loss(equal, labels):
+        if _score(probabilities, labels).log_loss >= _score(equal, labels).log_loss:
             return equal, unweighted
     return probabilities, fitter
 
@@ -130,24 +130,17 @@ def contributions(
         ensemble: (n, 10) cross-validated probabilities of all runs.
     """
     members = range(len(folds[0].probabilities))
+    whole = _score(ensemble, labels)
     result = []
     for left_out in members:
         others = [member for member in members if member != left_out]
-        without, _ = cross_validate(method, folds, labels, others)
-        result.append(
-            Contribution(
-                right=_correct(ensemble, labels) - _correct(without, labels),
-                log_loss=_log_loss(ensemble, labels) - _log_loss(without, labels),
-            )
-        )
+        without = _score(cross_validate(method, folds, labels, others)[0], labels)
+        difference = whole.correct - without.correct
+        result.append(Contribution(difference, whole.log_loss - without.log_loss))
     return result
 
 
-def _correct(probabilities: Probabilities, labels: NDArray[np.uint8]) -> int:
-    return int((probabilities.argmax(axis=1) == labels).sum())
-
-
-def _log_loss(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float:
+def _score(probabilities: Probabilities, labels: NDArray[np.uint8]) -> Score:
     result = score(probabilities, labels)
     assert result is not None  # called only if there are common rows
-    return result.log_loss
+    return result

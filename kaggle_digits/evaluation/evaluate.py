@@ -102,12 +102,7 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     folder = run.path / FIGURES
     paths: dict[str, Path] = {}
     for name, figure in _figures(
-        images=dataset.train.images,
-        metrics=metrics,
-        errors=errors,
-        unsure=unsure,
-        history=history,
-        weights=weights,
+        dataset.train.images, metrics, errors, unsure, history=history, weights=weights
     ):
         paths[name] = folder / f"{name}.png"
         style.save(figure, paths[name])
@@ -175,11 +170,11 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
 
 
 def _figures(
-    *,
     images: NDArray[np.uint8],
     metrics: Metrics,
     errors: list[Prediction],
     unsure: list[Prediction],
+    *,
     history: list[dict[str, float]],
     weights: NDArray[np.float32] | None,
 ) -> Iterator[tuple[str, Figure]]:

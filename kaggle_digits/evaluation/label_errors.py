@@ -138,14 +138,7 @@ def _as_csv(errors: Sequence[LabelError]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for error in errors:
-        prediction = error.prediction
-        writer.writerow(
-            [
-                prediction.line,
-                prediction.label,
-                prediction.predicted,
-                f"{prediction.confidence:.6f}",
-                f"{error.label_probability:.6f}",
-            ]
-        )
+        p = error.prediction
+        probabilities = [f"{p.confidence:.6f}", f"{error.label_probability:.6f}"]
+        writer.writerow([p.line, p.label, p.predicted, *probabilities])
     return text.getvalue()

@@ -53,7 +53,7 @@ def render_report(
         TEMPLATE,
         name=name,
         score=metrics.score,
-        wrong=sum(pair.count for pair in metrics.pairs),
+        wrong=metrics.score.n - metrics.score.correct,
         calibration=metrics.calibration,
         classes=metrics.classes,
         pairs=metrics.pairs[:MOST_PAIRS],

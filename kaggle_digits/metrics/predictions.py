@@ -87,17 +87,11 @@ def predictions_at(
     positions: NDArray[np.integer],
 ) -> list[Prediction]:
     """Return the predictions at ``positions`` (indices into the other arrays), in that order."""
-    predictions = []
-    for i in positions:
-        # A stable sort of the negated values: of equal probabilities the first wins, as in argmax.
-        first, second = np.argsort(-probabilities[i], kind="stable")[:2]
-        predictions.append(
-            Prediction(
-                row=int(rows[i]),
-                label=int(labels[i]),
-                predicted=int(first),
-                confidence=float(probabilities[i, first]),
-                second=int(second),
-            )
+    # A stable sort of the negated values: of equal probabilities the first wins, as in argmax.
+    ranked = np.argsort(-probabilities[positions], axis=1, kind="stable")
+    return [
+        Prediction(
+            int(rows[i]), int(labels[i]), int(first), float(probabilities[i, first]), int(second)
         )
-    return predictions
+        for i, (first, second) in zip(positions, ranked[:, :2], strict=True)
+    ]

@@ -32,6 +32,11 @@ class Score:
     log_loss: float
     n: int
 
+    @property
+    def correct(self) -> int:
+        """Number of rows predicted correctly."""
+        return round(self.accuracy * self.n)
+
 
 def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Score | None:
     """Score the rows that have a prediction.
