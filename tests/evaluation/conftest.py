@@ -1,4 +1,4 @@
-"""Small real data, loaded once."""
+"""Fixtures: small data, out-of-fold predictions and a run folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="session")
 def oof(dataset: Dataset) -> NDArray[np.float32]:
-    """(300, 10) out-of-fold probabilities of a linear model: a few mistakes among them."""
+    """(300, 10) out-of-fold probabilities of a linear model, which makes a few errors."""
     return small_runs.linear_oof(dataset)
 
 

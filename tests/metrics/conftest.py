@@ -1,4 +1,4 @@
-"""The small run that the evaluation tests use."""
+"""Fixtures shared with the evaluation tests."""
 
 from tests.evaluation.conftest import dataset, oof, run
 

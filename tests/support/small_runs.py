@@ -1,4 +1,4 @@
-"""Small real data and a run folder made by hand: scikit-learn's digits and a linear model."""
+"""A small data folder of scikit-learn's digits, and a run folder written without training."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ N_TRAIN, N_TEST, FOLDS = 300, 60, 3
 
 
 def digits(count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """(count, 28, 28) uint8 images and (count,) uint8 labels: 8 × 8 blown up and framed."""
+    """Return (count, 28, 28) uint8 images, enlarged from 8 × 8, and (count,) uint8 labels."""
     images, labels = load_digits(return_X_y=True)
-    large = np.kron(images[:count].reshape(-1, 8, 8) * 15, np.ones((3, 3)))
-    return np.pad(large, ((0, 0), (2, 2), (2, 2))).astype(np.uint8), labels[:count].astype(np.uint8)
+    enlarged = np.kron(images[:count].reshape(-1, 8, 8) * 15, np.ones((3, 3)))
+    return np.pad(enlarged, ((0, 0), (2, 2), (2, 2))).astype(np.uint8), labels[:count].astype(
+        np.uint8
+    )
 
 
 def write_data(folder: Path) -> Path:
-    """The three CSV files of a small competition."""
+    """Write the three CSV files of the competition with few rows."""
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = digits(N_TRAIN + N_TEST)
     flat = images.reshape(len(images), -1)
@@ -40,7 +42,7 @@ def write_data(folder: Path) -> Path:
 
 
 def linear_oof(dataset: Dataset) -> NDArray[np.float32]:
-    """(n_train, 10) out-of-fold probabilities of a linear model."""
+    """Return (n_train, 10) float32 out-of-fold probabilities of a linear model."""
     pixels = dataset.train.images.reshape(len(dataset.train), -1) / 255
     oof = np.empty((len(pixels), 10), np.float32)
     for train, val in StratifiedKFold(FOLDS).split(pixels, dataset.labels):
@@ -52,13 +54,13 @@ def linear_oof(dataset: Dataset) -> NDArray[np.float32]:
 def write_run(
     runs_dir: Path, dataset: Dataset, oof: NDArray[np.float32], name: str = "small", **config: Any
 ) -> run_module.Run:
-    """A finished run folder, as a training leaves it; ``config`` overrides config.json."""
+    """Write a finished run folder; ``config`` overrides keys of config.json."""
     with store.create_run(runs_dir, name, "small") as run:
-        _fill(run, dataset, oof, config)
+        _write_files(run, dataset, oof, config)
     return run
 
 
-def _fill(
+def _write_files(
     run: run_module.Run, dataset: Dataset, oof: NDArray[np.float32], config: dict[str, Any]
 ) -> None:
     run.write_config(
@@ -94,9 +96,9 @@ def _fill(
     run_module.write_probabilities(
         run.path / run_module.TEST_FILE, np.full((len(dataset.test), 10), 0.1, np.float32)
     )
-    first = run.member_folder(0)
-    first.mkdir(parents=True)
-    np.save(first / "first_layer.npy", np.random.default_rng(0).normal(size=(5, 28, 28)))
+    member = run.member_folder(0)
+    member.mkdir(parents=True)
+    np.save(member / "first_layer.npy", np.random.default_rng(0).normal(size=(5, 28, 28)))
     run.write_metrics({"train_seconds": 1.5, "epochs": [3, 4, 5], "epoch_choice": "the last one"})
 
 

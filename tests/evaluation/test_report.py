@@ -1,0 +1,102 @@
+"""The HTML report of a run."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.evaluation.evaluate import Evaluation, evaluate
+from kaggle_digits.evaluation.report import TITLES
+from kaggle_digits.runs import run as run_module
+from tests.support import small_runs
+
+VOID = {"meta", "link", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collect the links and ids of a page; fail if a tag is not closed or is a script."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        assert tag != "script"
+        for name, value in attrs:
+            if name in ("src", "href"):
+                self.links.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def evaluation(
+    tmp_path_factory: pytest.TempPathFactory, dataset: Dataset, oof: NDArray[np.float32]
+) -> Evaluation:
+    return evaluate(small_runs.write_run(tmp_path_factory.mktemp("runs"), dataset, oof), dataset)
+
+
+def test_the_report_is_one_file_that_opens_offline(evaluation: Evaluation) -> None:
+    text = evaluation.report.read_text(encoding="utf-8")
+    page = Page(text)
+    assert all(link.startswith(("data:", "#")) for link in page.links)
+    assert sum(link.startswith("data:image/png") for link in page.links) == len(TITLES)
+    assert not re.search(r"https?://|url\(|@import", text)
+    anchors = {link[1:] for link in page.links if link.startswith("#")}
+    assert anchors <= set(page.ids)
+    assert {f"line-{error.line}" for error in evaluation.most_confident_errors} <= anchors
+    assert len(set(page.ids)) == len(page.ids)
+    score = evaluation.metrics.score
+    for expected in (
+        f"{100 * score.accuracy:.2f} %",
+        f"{100 * score.ci95[0]:.2f} %",
+        f"{score.n:,}",
+        "Seed 7",
+        "1.5 seconds",
+        "abacus",
+        "the last one",
+    ):
+        assert expected in text
+
+
+def test_a_run_without_errors_gets_a_valid_page(tmp_path: Path, dataset: Dataset) -> None:
+    perfect = np.eye(10, dtype=np.float32)[dataset.labels]
+    run = small_runs.write_run(tmp_path, dataset, perfect)
+    (run.member_folder(0) / "first_layer.npy").unlink()
+    (run.path / run_module.HISTORY_FILE).write_text(",".join(run_module.HISTORY_COLUMNS) + "\n")
+    page = Page(evaluate(run, dataset).report.read_text(encoding="utf-8"))
+    assert not {"worst-mistakes", "learning-curves", "first-layer"} & set(page.ids)
+
+
+def test_text_from_the_run_is_escaped(
+    tmp_path: Path, dataset: Dataset, oof: NDArray[np.float32]
+) -> None:
+    script = "<script>alert(1)</script>"
+    run = small_runs.write_run(tmp_path, dataset, oof, model=script, machine={"processor": script})
+    text = evaluate(run, dataset).report.read_text(encoding="utf-8")
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_config_without_optional_keys_gets_a_valid_page(
+    tmp_path: Path, dataset: Dataset, oof: NDArray[np.float32]
+) -> None:
+    run = small_runs.write_run(tmp_path, dataset, oof)
+    run.write_config({"data": {"train_sha256": dataset.train.sha256}})
+    run.write_metrics({})
+    Page(evaluate(run, dataset).report.read_text(encoding="utf-8"))

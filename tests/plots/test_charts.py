@@ -1,0 +1,37 @@
+"""The values and names that charts show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaggle_digits.metrics.calibration import calibration_curve
+from kaggle_digits.plots import charts, style
+from tests.plots.inputs import run_comparison
+
+
+def test_confusion_matrix_shows_small_and_large_counts() -> None:
+    matrix = 4000 * np.eye(10, dtype=np.int64)
+    matrix[4, 9], matrix[9, 4] = 1, 37
+    (axes,) = charts.confusion_matrix(matrix).axes
+    assert {"4,000", "1", "37"} <= {text.get_text() for text in axes.texts}
+
+
+def test_reliability_diagram_marks_only_bins_with_predictions() -> None:
+    certain = np.eye(10, dtype=np.float32)[[1, 2, 3]]
+    figure = charts.reliability_diagram(calibration_curve(certain, np.array([1, 2, 4])))
+    points = figure.axes[0].lines[1]  # after the dashed line
+    assert np.asarray(points.get_xdata()).tolist() == [100]
+    assert np.asarray(points.get_ydata()) == pytest.approx(200 / 3)
+
+
+def test_run_comparison_names_each_run_and_counts_the_rows(tmp_path: Path) -> None:
+    names = [f"a-run-with-a-long-name-{n}" for n in range(4)]
+    figure = run_comparison(names)
+    left, right = figure.axes
+    assert [label.get_text() for label in left.get_yticklabels()] == names
+    assert "9   p = 0.0039" in [text.get_text() for text in right.texts]
+    style.save(figure, tmp_path / "compare.png")
+    assert (tmp_path / "compare.png").stat().st_size > 10_000

@@ -1,0 +1,27 @@
+"""Figures made of digit images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kaggle_digits.plots import digit_grids
+from tests.plots.inputs import IMAGES, shifted_copies
+
+
+def test_augmented_digits_are_shown_beside_their_original() -> None:
+    copies = shifted_copies(9)
+    figure = digit_grids.augmented_digits(IMAGES[:10], copies, "one", "shift ±9 px")
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "shift ±9 px"
+    mosaic = np.asarray(axes.images[0].get_array())
+    for line, image in enumerate(IMAGES[:10]):
+        row = mosaic[28 * line : 28 * (line + 1)]
+        assert np.array_equal(row[:, :28], image)
+        for position in range(9):
+            left = 28 + digit_grids.GAP + 28 * position
+            assert np.array_equal(row[:, left : left + 28], copies[position, line])
+
+
+def test_first_of_each_class() -> None:
+    rows = digit_grids.first_of_each_class(np.array([3, 3, 0, 9, 0]))
+    assert rows.tolist() == [2, 0, 3]

@@ -1,0 +1,132 @@
+"""The style of all figures, and how they are saved."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from kaggle_digits.metrics.classification import compute_metrics
+from kaggle_digits.metrics.predictions import (
+    Prediction,
+    least_confident_correct,
+    most_confident_errors,
+)
+from kaggle_digits.plots import charts, curves, digit_grids, style
+from tests.plots.inputs import (
+    IMAGES,
+    LABELS,
+    PROBABILITIES,
+    RNG,
+    history,
+    run_comparison,
+    shifted_copies,
+)
+
+METRICS = compute_metrics(PROBABILITIES, LABELS)
+PICTURE = RNG.random((20, 30), np.float32)
+PERFECT = 4000 * np.eye(10, dtype=np.int64)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def chosen(
+    select: Callable[..., list[Prediction]], limit: int
+) -> tuple[np.ndarray, list[Prediction]]:
+    predictions = select(PROBABILITIES, LABELS, np.arange(len(LABELS)), limit)
+    return IMAGES[[prediction.row for prediction in predictions]], predictions
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "class balance": lambda: charts.class_balance(np.bincount(LABELS, minlength=10)),
+    "class balance, one class": lambda: charts.class_balance(np.eye(10, dtype=int)[3] * 7),
+    "first digits": lambda: digit_grids.first_digits(IMAGES, LABELS),
+    "first digits, only four": lambda: digit_grids.first_digits(IMAGES[:4], LABELS[:4]),
+    "random digits": lambda: digit_grids.random_digits(IMAGES, LABELS),
+    "random digits, only 13": lambda: digit_grids.random_digits(IMAGES[:13], LABELS[:13]),
+    "mean digits": lambda: digit_grids.mean_digits(IMAGES, LABELS),
+    "mean digits, two classes": lambda: digit_grids.mean_digits(IMAGES[:2], LABELS[:2]),
+    "confusion matrix": lambda: charts.confusion_matrix(METRICS.confusion),
+    "confusion matrix, no errors": lambda: charts.confusion_matrix(PERFECT),
+    "reliability": lambda: charts.reliability_diagram(METRICS.calibration),
+    "class accuracy": lambda: charts.class_accuracy(METRICS.classes, METRICS.score.accuracy),
+    "run comparison": lambda: run_comparison(["a", "b"]),
+    "embedding": lambda: charts.embedding(normal(120, 2), LABELS, "title", "note"),
+    "errors": lambda: digit_grids.most_confident_errors(*chosen(most_confident_errors, 24)),
+    "one error": lambda: digit_grids.most_confident_errors(*chosen(most_confident_errors, 1)),
+    "least confident": lambda: digit_grids.least_confident_correct(
+        *chosen(least_confident_correct, 4)
+    ),
+    "label errors": lambda: digit_grids.label_errors(*chosen(most_confident_errors, 7), 8),
+    "learning curves": lambda: curves.learning_curves(history(3, 4)),
+    "learning curves, one member": lambda: curves.learning_curves(history(1, 4)),
+    "weights, dense layer": lambda: digit_grids.first_layer_weights(normal(70, 28, 28)),
+    "weights, filters": lambda: digit_grids.first_layer_weights(normal(5, 3, 3)),
+    "weights, diverged": lambda: digit_grids.first_layer_weights(np.nan * normal(2, 3, 3)),
+    "augmentation": lambda: digit_grids.augmented_digits(
+        IMAGES[:10], shifted_copies(9), "x", "shift ±9 px"
+    ),
+    "augmentation, one image": lambda: digit_grids.augmented_digits(
+        IMAGES[:1], shifted_copies(3)[:, :1], "x", "nothing"
+    ),
+    "augmentation, blank images": lambda: digit_grids.augmented_digits(
+        0 * IMAGES[:2], shifted_copies(2)[:, :2], "x", "shift ±2 px"
+    ),
+    "preprocessing": lambda: digit_grids.preprocessing_steps(
+        "a.png", {"picture": PICTURE, "ink": PICTURE}, np.full(10, 0.1, np.float32)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_saved_on_opaque_white(name: str, tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    path = tmp_path / "figure.png"
+    style.save(FIGURES[name](), path)
+    assert dict(mpl.rcParams) == before
+    with Image.open(path) as opened:
+        pixels = np.asarray(opened.convert("RGBA"))
+    assert (pixels[..., 3] == 255).all()
+    assert (pixels[0, 0, :3] == 255).all()
+    assert pixels[..., :3].min() < 64  # something dark is drawn
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_title_and_no_note_is_cut_off(name: str) -> None:
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
+    for text in (figure._suptitle, figure._supxlabel):
+        if text is not None:
+            box = text.get_window_extent()
+            assert box.x0 >= 0
+            assert box.y0 >= 0
+            assert box.x1 <= figure.bbox.x1
+            assert box.y1 <= figure.bbox.y1
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "a.svg", "b.svg"):
+        style.save(digit_grids.random_digits(IMAGES, LABELS, seed=3), tmp_path / name)
+    for kind in ("png", "svg"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def test_ten_digits_have_ten_colours() -> None:
+    assert len(set(style.DIGIT_COLORS)) == 10
+
+
+def test_no_display_is_needed() -> None:
+    code = (
+        "import sys, numpy as np; from kaggle_digits.plots import charts; "
+        "charts.class_balance(np.ones(10, int)); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
