@@ -48,7 +48,7 @@ def test_json_is_one_list_with_what_could_not_be_read_in_it(reading_run: Run) ->
     assert {**stdin, "file": "one.png"} == one
     assert (blank["digit"], blank["note"]) == (None, "no digit found")
     assert notes["digit"] is None
-    assert "notes.png is no picture that can be read" in notes["note"]
+    assert "notes.png is not a readable picture" in notes["note"]
     assert done.stderr.count("error:") == 1
 
 
@@ -132,6 +132,6 @@ def test_a_damaged_model_says_how_it_is_mended(reading_run: Run, tmp_path: Path)
     words = ["classify", "one.png", "--runs-dir", str(copy.parent)]
     done = kd.invoke(app, words)
     assert done.exit_code == 1
-    assert "delete it, and the model beside it is read" in done.stderr
+    assert "delete it to use the Keras model beside it" in done.stderr
     lite.unlink()
     assert kd.invoke(app, words).exit_code == 0

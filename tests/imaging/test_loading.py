@@ -1,7 +1,8 @@
-"""Any picture of a digit comes out as MNIST's images are."""
+"""Pictures of any kind are preprocessed to the same 28 × 28 image."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.dataset import load
+from kaggle_digits.imaging import loading
 from kaggle_digits.imaging.loading import (
     NO_DIGIT,
     SEVERAL_DIGITS,
@@ -18,6 +20,7 @@ from kaggle_digits.imaging.loading import (
     open_picture,
     prepare,
 )
+from tests.robustness.hostile_pictures import bombs, moving, no_pictures, one_of_each_kind, read
 from tests.support.pictures import draw_digit, draw_strokes, encode, overlap
 
 EXPECTED = prepare(draw_digit(4)).image
@@ -86,27 +89,27 @@ KINDS: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_picture_gives_the_same_image(kind: str) -> None:
-    found = prepare(KINDS[kind])
-    assert found.note == ""
-    assert overlap(found.image, EXPECTED) > 0.93
+    prepared = prepare(KINDS[kind])
+    assert prepared.note == ""
+    assert overlap(prepared.image, EXPECTED) > 0.93
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
 def test_every_file_format_is_read(kind: str) -> None:
-    found = prepare(open_picture(encode(draw_digit(4), kind), "a file"))
-    assert overlap(found.image, EXPECTED) > 0.95
+    prepared = prepare(open_picture(encode(draw_digit(4), kind), "a file"))
+    assert overlap(prepared.image, EXPECTED) > 0.95
 
 
-def test_a_turned_photograph_is_set_upright() -> None:
+def test_exif_orientation_is_applied() -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned a quarter clockwise
+    exif[0x0112] = 6  # to be rotated by 90° clockwise
     turned = draw_digit(4).transpose(Image.Transpose.ROTATE_90)
-    found = prepare(open_picture(encode(turned, "JPEG", exif=exif), "a photograph"))
-    assert overlap(found.image, EXPECTED) > 0.95
+    prepared = prepare(open_picture(encode(turned, "JPEG", exif=exif), "a photograph"))
+    assert overlap(prepared.image, EXPECTED) > 0.95
 
 
 @pytest.mark.parametrize("digit", [1, 4, 7])
-def test_twenty_pixels_long_with_its_mass_in_the_middle(digit: int) -> None:
+def test_digit_is_20_pixels_long_and_centred_by_mass(digit: int) -> None:
     image = prepare(draw_digit(digit)).image.astype(float)
     rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
@@ -115,20 +118,20 @@ def test_twenty_pixels_long_with_its_mass_in_the_middle(digit: int) -> None:
         assert abs((places * image).sum() / image.sum() - 14) <= 0.6
 
 
-def test_a_training_image_stays_nearly_as_it_is(sample: Path) -> None:
+def test_training_image_is_nearly_unchanged(sample: Path) -> None:
     for image in load(sample).train.images[:60]:
         for shown in (image, 255 - image):
             assert overlap(prepare(Image.fromarray(shown)).image, image) > 0.85
 
 
 @pytest.mark.parametrize("paper", [0, 255, 128])
-def test_an_empty_picture_has_no_digit(paper: int) -> None:
-    found = prepare(Image.new("L", (60, 40), paper))
-    assert found.note == NO_DIGIT
-    assert not found.image.any()
+def test_empty_picture_has_no_digit(paper: int) -> None:
+    prepared = prepare(Image.new("L", (60, 40), paper))
+    assert prepared.note == NO_DIGIT
+    assert not prepared.image.any()
 
 
-def test_grain_and_light_are_no_digit() -> None:
+def test_noise_and_gradient_have_no_digit() -> None:
     rng = np.random.default_rng(0)
     grain = np.clip(rng.normal(200, 6, (120, 120)), 0, 255).astype(np.uint8)
     assert prepare(Image.fromarray(grain)).note == NO_DIGIT
@@ -138,39 +141,39 @@ def test_grain_and_light_are_no_digit() -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (2, 2), (50, 1)])
-def test_the_smallest_pictures_are_no_trouble(size: tuple[int, int]) -> None:
+def test_smallest_pictures_are_prepared(size: tuple[int, int]) -> None:
     assert prepare(Image.new("RGBA", size)).image.shape == (28, 28)
 
 
-def test_a_speck_is_no_digit() -> None:
+def test_speck_is_not_a_digit() -> None:
     picture = Image.new("L", (100, 80), 255)
     picture.putpixel((30, 40), 0)
     assert prepare(picture).note == NO_DIGIT
 
 
-def test_two_digits_are_said_to_be_two() -> None:
+def test_two_digits_are_noted() -> None:
     picture = Image.new("L", (400, 200), 255)
     for digit, left in ((4, 40), (7, 230)):
         draw_strokes(picture, digit, (left, 40), 120)
-    found = prepare(picture)
-    assert found.note == SEVERAL_DIGITS
-    assert found.image.any()
+    prepared = prepare(picture)
+    assert prepared.note == SEVERAL_DIGITS
+    assert prepared.image.any()
 
 
-def test_a_small_digit_on_a_large_sheet_is_looked_at_closely() -> None:
+def test_small_digit_in_a_large_picture_is_prepared_at_full_resolution() -> None:
     picture = Image.new("L", (3000, 2000), 240)
     draw_strokes(picture, 4, (2500, 300), 120, pen=20)
     assert overlap(prepare(picture).image, EXPECTED) > 0.93
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", encode(draw_digit(4))[:90]])
-def test_what_is_no_picture_is_said_in_a_line(content: bytes) -> None:
-    with pytest.raises(DataError, match=r"x\.png is no picture that can be read") as raised:
+def test_unreadable_file_is_reported_in_one_line(content: bytes) -> None:
+    with pytest.raises(DataError, match=r"x\.png is not a readable picture") as raised:
         open_picture(content, "x.png")
     assert "\n" not in str(raised.value)
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         open_picture(tmp_path / "gone.png", "gone.png")
     with pytest.raises(DataError, match="is a folder"):
@@ -179,10 +182,48 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         list_pictures(tmp_path / "gone")
 
 
-def test_pictures_in_a_folder_are_found_by_name(tmp_path: Path) -> None:
+def test_pictures_of_a_folder_are_listed_by_name(tmp_path: Path) -> None:
     for name in ("b.png", "a.JPG", "deep/c.webp", ".hidden.png", "notes.txt"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
-    found = [str(path.relative_to(tmp_path)) for path in list_pictures(tmp_path)]
-    assert found == ["a.JPG", "b.png", "deep/c.webp"]
+    names = [str(path.relative_to(tmp_path)) for path in list_pictures(tmp_path)]
+    assert names == ["a.JPG", "b.png", "deep/c.webp"]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_animated_picture_is_refused(number: int) -> None:
+    content = list(moving(quick=True))[number]
+    with pytest.raises(DataError, match="is animated or has several pages"):
+        open_picture(content, "x")
+
+
+@pytest.mark.parametrize("content", list(no_pictures()))
+def test_file_of_another_kind_is_refused(content: bytes) -> None:
+    with pytest.raises(DataError, match="x is not a readable picture"):
+        open_picture(content, "x")
+
+
+def test_truncated_file_is_read_or_refused() -> None:
+    for content in one_of_each_kind():
+        assert prepare(open_picture(content, "x")).image.any()
+        for share in (0.02, 0.3, 0.6, 0.9):
+            try:
+                prepared = prepare(open_picture(content[: int(share * len(content))], "x"))
+            except DataError:
+                continue
+            assert prepared.image.shape == (28, 28)
+
+
+def test_decompression_bombs_are_refused_within_time_and_memory(tmp_path: Path) -> None:
+    row = read(tmp_path, "bombs", list(bombs())[:12])
+    assert not row.bad, row
+
+
+def test_large_file_and_pipe_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "MAX_BYTES", 1 << 20)
+    with pytest.raises(DataError, match="x has more than 1 MB"):
+        open_picture(bytes((1 << 20) + 1), "x")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="is a device or pipe, not a file"):
+        open_picture(tmp_path / "pipe", "pipe")

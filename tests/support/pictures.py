@@ -1,4 +1,4 @@
-"""Pictures of digits, made by code."""
+"""Synthetic pictures of digits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-# Strokes in a square of 100, as a pen would draw them.
+# Polylines of each digit in a square of 100.
 STROKES: dict[int, list[list[tuple[int, int]]]] = {
     1: [[(50, 5), (50, 95)]],
     4: [[(65, 5), (20, 65), (85, 65)], [(65, 35), (65, 95)]],
@@ -19,7 +19,7 @@ STROKES: dict[int, list[list[tuple[int, int]]]] = {
 def draw_digit(
     digit: int, side: int = 200, *, paper: Any = 255, pen: Any = 0, width: float = 0.09
 ) -> Image.Image:
-    """A digit on a square of ``side``, filling its middle half."""
+    """Draw a digit on a square of ``side`` pixels, filling its middle half."""
     mode = "L" if isinstance(paper, int) else "RGB"
     picture = Image.new(mode, (side, side), paper)
     draw_strokes(picture, digit, (side / 4, side / 4), side / 2, pen=pen, width=width)
@@ -35,7 +35,7 @@ def draw_strokes(
     pen: Any = 0,
     width: float = 0.09,
 ) -> None:
-    """Draw a digit into a square of ``size`` of a picture, whose upper left ``corner`` is given."""
+    """Draw a digit into the square of a picture given by its upper left corner and size."""
     draw = ImageDraw.Draw(picture)
     left, top = corner
     for line in STROKES[digit]:
@@ -44,15 +44,15 @@ def draw_strokes(
 
 
 def encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    """The bytes of a picture file."""
+    """Return the bytes of a picture file."""
     out = BytesIO()
     picture.save(out, kind, **options)
     return out.getvalue()
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """How alike two images are, give or take a pixel: 1 for the same, 0 for nothing in common."""
+    """Return the largest cosine similarity of two images over shifts by up to one pixel."""
     a, b = one.astype(float), other.astype(float)
     norms = max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-9)
-    moves = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]
-    return max(float((a * np.roll(b, move, (0, 1))).sum()) / norms for move in moves)
+    shifts = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]
+    return max(float((a * np.roll(b, shift, (0, 1))).sum()) / norms for shift in shifts)
