@@ -86,6 +86,7 @@ class CompetitionClient(KaggleSession):
             lambda client: client.competitions.competition_api_client.download_data_file(request),
             file.name,
             folder,
+            retry_command="kd fetch",
             expected_size=file.size,
         )
 

@@ -158,41 +158,40 @@ def _explain_connection(error: Exception, action: str) -> KaggleApiError:
     never_sent = any(
         name in text for name in ("NewConnectionError", "NameResolutionError", "ConnectTimeout")
     )
+    bad_proxy = isinstance(error, exceptions.ProxyError) and (never_sent or "Tunnel" in text)
     if isinstance(error, exceptions.SSLError):
         return KaggleApiError(
             f"the TLS certificate cannot be verified while {action}; behind a company's proxy, set "
             "REQUESTS_CA_BUNDLE to its certificate file, and check the clock",
             not_applied=True,
         )
-    bad_proxy = isinstance(error, exceptions.ProxyError) and (never_sent or "Tunnel" in text)
-    if bad_proxy or isinstance(error, exceptions.InvalidProxyURL):
-        return KaggleApiError(
-            f"the proxy cannot be reached while {action}; check the variables HTTPS_PROXY and "
-            "HTTP_PROXY, or unset them",
-            retryable=True,
-            not_applied=True,
-        )
-    if isinstance(error, exceptions.Timeout) or "timed out" in text:
-        return _timed_out(action, not_applied=never_sent)
     if isinstance(error, exceptions.TooManyRedirects):
         return KaggleApiError(
             f"Kaggle sent too many redirects while {action}; a proxy or a login page of your "
             f"network may be the cause: {OPEN_IN_BROWSER}"
         )
-    if isinstance(error, exceptions.ConnectionError) and never_sent:
+    if bad_proxy or isinstance(error, exceptions.InvalidProxyURL):
+        never_sent = True
+        message = (
+            f"the proxy cannot be reached while {action}; check the variables HTTPS_PROXY and "
+            "HTTP_PROXY, or unset them"
+        )
+    elif isinstance(error, exceptions.Timeout) or "timed out" in text:
+        return _timed_out(action, not_applied=never_sent)
+    elif isinstance(error, exceptions.ConnectionError) and never_sent:
         cause = "connection refused" if "refused" in text else "no connection"
         if "NameResolution" in text:
             cause = "its host name cannot be resolved"
-        return KaggleApiError(
+        message = (
             f"Kaggle cannot be reached ({cause} while {action}); check the network, and "
-            "HTTPS_PROXY behind a proxy, then run it again",
-            retryable=True,
-            not_applied=True,
+            "HTTPS_PROXY behind a proxy, then run it again"
         )
-    return KaggleApiError(
-        f"the connection to Kaggle broke while {action}; check the network and run it again",
-        retryable=True,
-    )
+    else:
+        never_sent = False
+        message = (
+            f"the connection to Kaggle broke while {action}; check the network and run it again"
+        )
+    return KaggleApiError(message, retryable=True, not_applied=never_sent)
 
 
 def _timed_out(action: str, *, not_applied: bool = False) -> KaggleApiError:

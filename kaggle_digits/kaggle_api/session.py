@@ -18,12 +18,7 @@ from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.core.progress import NoProgress, Progress
-from kaggle_digits.kaggle_api.credentials import (
-    API_KEY,
-    CREDENTIAL_HELP,
-    LOGIN,
-    require,
-)
+from kaggle_digits.kaggle_api.credentials import API_KEY, CREDENTIAL_HELP, LOGIN, require
 from kaggle_digits.kaggle_api.download import save_response
 from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError, explain
 from kaggle_digits.kaggle_api.http import mount_timeouts
@@ -94,22 +89,14 @@ class KaggleSession:
         name: str,
         folder: Path,
         *,
+        retry_command: str,
         expected_size: int = 0,
         max_size: int | None = None,
-        retry_command: str = "kd fetch",
     ) -> Path:
-        """Download a file into ``folder``, resuming an interrupted download.
+        """Download a file, resuming an interrupted download; the other arguments: save_response.
 
         Args:
             function: returns an open, streaming response; is given a kagglesdk client.
-            name: the name of the file.
-            folder: an existing folder.
-            expected_size: bytes of the file, 0 if unknown.
-            max_size: the size in bytes at which the download is aborted.
-            retry_command: the command that repeats the download, for messages.
-
-        Returns:
-            The complete file; see save_response for its name.
         """
         login = self._sign_in()
         action = f"downloading {name}"

@@ -101,7 +101,7 @@ def test_no_submission_left(kaggle: FakeKaggle, place: Place) -> None:
     kaggle.fail("GetSubmissionLimits", Fault("status", 500), times=9)
     place.kd("--yes")  # the count could not be learnt: Kaggle itself will say
     other = submission(place.submissions / "other.csv", first=1)
-    kaggle.heal()
+    kaggle.clear_faults()
     _, err = place.kd(other, "--yes", code=1)
     assert "no submission is left today" in err
     assert len(kaggle.submissions) == 1

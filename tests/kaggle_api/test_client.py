@@ -42,7 +42,7 @@ def test_lists_and_downloads(
     assert [file.name for file in files] == ["train.csv", "test.csv", "sample_submission.csv"]
     path = client.download_file(files[0], tmp_path)
     assert path.read_bytes() == kaggle.files["train.csv"]
-    assert progress.moves[-1] == ("train.csv", files[0].size, files[0].size)
+    assert progress.updates[-1] == ("train.csv", files[0].size, files[0].size)
     assert client.username() == "someone"
     assert capsys.readouterr().out == ""
     # The credential is sent to Kaggle's own host only.
@@ -174,7 +174,7 @@ def test_download_resumes_in_a_later_process(
     )
     assert not (tmp_path / "train.csv").exists()
     assert (tmp_path / "train.csv.part").stat().st_size > 0
-    kaggle.heal()
+    kaggle.clear_faults()
     kaggle.calls.clear()
     path = CompetitionClient(policy=policy).download_file(file, tmp_path)
     assert path.read_bytes() == BIG
@@ -188,7 +188,7 @@ def test_download_of_another_version_starts_again(
     file = RemoteFile("train.csv", len(BIG))
     kaggle.fail("blob", Fault("drop", at=len(BIG) // 2), *[Fault("drop")] * 9)
     failure(lambda: CompetitionClient(policy=policy).download_file(file, tmp_path))
-    kaggle.heal()
+    kaggle.clear_faults()
     kaggle.files["train.csv"] = BIG[::-1]
     assert CompetitionClient(policy=policy).download_file(file, tmp_path).read_bytes() == BIG[::-1]
 

@@ -61,8 +61,8 @@ def test_calls_do_not_follow_a_redirect_to_another_host(
     message = failure(client.list_files)
     assert "redirected to another host (127.0.0.1)" in message
     assert "https://www.kaggle.com" in message
-    assert not other_host.heard
-    assert not kaggle.strangers
+    assert not other_host.requests
+    assert not kaggle.foreign_requests
 
 
 @pytest.mark.parametrize("status", [302, 307])
@@ -76,8 +76,8 @@ def test_a_token_in_the_body_is_not_sent_to_another_host(
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
     kaggle.fail("IntrospectToken", Fault("elsewhere", status, to=other_host.url), times=9)
     assert "redirected to another host" in failure(CompetitionClient(policy=policy).list_files)
-    assert not other_host.heard
-    assert not kaggle.strangers
+    assert not other_host.requests
+    assert not kaggle.foreign_requests
 
 
 @pytest.mark.parametrize("status", [302, 307])
@@ -87,8 +87,8 @@ def test_uploads_do_not_follow_a_redirect_to_another_host(
     kaggle.fail("upload", Fault("elsewhere", status, to=other_host.url), times=9)
     client = CompetitionClient(policy=policy)
     assert "redirected to another host" in failure(lambda: client.upload("a.csv", b"content"))
-    assert not other_host.heard
-    assert not kaggle.strangers
+    assert not other_host.requests
+    assert not kaggle.foreign_requests
 
 
 def test_notebook_calls_do_not_follow_a_redirect_to_another_host(
@@ -98,8 +98,8 @@ def test_notebook_calls_do_not_follow_a_redirect_to_another_host(
     assert "redirected to another host" in failure(
         lambda: NotebookClient(policy=policy).session_state("someone/kd-far")
     )
-    assert not other_host.heard
-    assert not kaggle.strangers
+    assert not other_host.requests
+    assert not kaggle.foreign_requests
 
 
 def test_file_from_another_host_is_requested_without_the_credential(
@@ -110,12 +110,12 @@ def test_file_from_another_host_is_requested_without_the_credential(
     kaggle.fail("DownloadDataFile", Fault("elsewhere", 302, to=other_host.url), times=9)
     failure(lambda: client.download_file(file, tmp_path))
     # The fake server is the proxy, so it sees the request for the other host.
-    assert kaggle.strangers
-    assert not any(KEY.encode() in one or b"uthorization" in one for one in kaggle.strangers)
-    before = len(kaggle.strangers)
-    kaggle.heal()
+    assert kaggle.foreign_requests
+    assert not any(KEY.encode() in one or b"uthorization" in one for one in kaggle.foreign_requests)
+    before = len(kaggle.foreign_requests)
+    kaggle.clear_faults()
     kaggle.fail("DownloadDataFile", Fault("elsewhere", 307, to=other_host.url), times=9)
     assert "redirected to another host" in failure(lambda: client.download_file(file, tmp_path))
-    assert len(kaggle.strangers) == before
-    assert not other_host.heard
+    assert len(kaggle.foreign_requests) == before
+    assert not other_host.requests
     assert not list(tmp_path.glob("*.csv"))

@@ -106,7 +106,7 @@ def test_failed_submission_is_not_logged(
         submit(checked, kaggle=client, submissions_dir=submissions_dir)
     assert read_log(submissions_dir) == []
     assert kaggle.submissions == []
-    kaggle.heal()
+    kaggle.clear_faults()
     submit(checked, kaggle=client, submissions_dir=submissions_dir)
     assert len(kaggle.submissions) == 1
 
@@ -195,7 +195,7 @@ def test_killed_process_leaves_an_entry_that_the_next_submit_resolves(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert [entry.status for entry in read_log(submissions_dir)] == ["sending"]
-    kaggle.heal()
+    kaggle.clear_faults()
     client = CompetitionClient(policy=replace(policy, unlisted_timeout=0.0))
     submit(checked, kaggle=client, submissions_dir=submissions_dir)
     assert len(kaggle.submissions) == 1

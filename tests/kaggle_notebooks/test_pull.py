@@ -106,7 +106,7 @@ def test_failed_pull_leaves_nothing_and_can_be_repeated(
     with pytest.raises(KaggleError, match=message):
         workspace.pull()
     workspace.assert_nothing_pulled()
-    kaggle.heal()
+    kaggle.clear_faults()
     assert workspace.pull().run.finished
 
 

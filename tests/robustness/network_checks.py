@@ -101,8 +101,8 @@ def attempt(case: Case, folder: Path, runners: Runners, left: Session) -> Verdic
         ended = place.kd(*COMMANDS[case.call.command])
         found = judged(ended, mends=case.mends)
         found.broken += _true(case.call.command, ended, place)
-        found.strangers += kaggle.strangers
-        kaggle.heal()
+        found.strangers += kaggle.foreign_requests
+        kaggle.clear_faults()
         if case.fault.kind == "gone":
             kaggle.listen(kaggle.port)
         if case.call.command in (SUBMIT, PUSH, PULL):

@@ -61,7 +61,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
             for call, verdicts in by_call.items():
                 yield row(f"{call} × faults", verdicts)
             yield row("before any call", list(odd(work / "odd", runners)))
-            heard = elsewhere.heard + [
+            heard = elsewhere.requests + [
                 one for verdicts in by_call.values() for v in verdicts for one in v.strangers
             ]
             told = sum(any(secret.encode() in one for secret in SECRETS) for one in heard)

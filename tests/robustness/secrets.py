@@ -122,9 +122,9 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
                 )
                 yield Row("secrets", f"in {name}", found.runs, len(found.found), figures)
         away = Searched()
-        for heard in elsewhere.heard:
+        for heard in elsewhere.requests:
             away.search("data sent to another host", heard)
-        yield Row("secrets", "requests to another host", len(elsewhere.heard), len(away.found))
+        yield Row("secrets", "requests to another host", len(elsewhere.requests), len(away.found))
 
 
 def _unproxied(heard: bytes) -> bytes:
@@ -167,7 +167,7 @@ class Spot:
                 for words in AT_HOME[:: 6 if quick else 1]:
                     self._kd(*words)
                     self._kd(*words, "--debug")
-            for heard in kaggle.strangers:
+            for heard in kaggle.foreign_requests:
                 self._searched.search(f"{self._name}: sent to another host", _unproxied(heard))
             for call in kaggle.calls:
                 if call.method not in SIGNING_IN:
@@ -202,7 +202,7 @@ class Spot:
         for fault in found[self._first :: 8 if few else EACH_THIRD]:
             kaggle.fail(rng.choice(calls), fault, times=99)
             self._kd(*words, "--debug")
-            kaggle.heal()
+            kaggle.clear_faults()
         if command in (SUBMIT, PUSH, PULL):  # last, because these commands cannot be repeated
             self._kd(*words, "--debug")
 

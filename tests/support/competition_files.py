@@ -1,8 +1,10 @@
-"""Small made-up files in the competition's form."""
+"""Small random files in the competition's format."""
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from kaggle_digits.data.digits import PIXEL_COLUMNS, PIXELS, TRAIN_COLUMNS
 
 
 def competition_files(*, n_train: int = 40, n_test: int = 24, seed: int = 0) -> dict[str, bytes]:
-    """train.csv, test.csv and sample_submission.csv of noise, labels 0 to 9 in turn."""
+    """Return the three CSV files with random pixels and the labels 0 to 9 in turn."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n_train) % 10
     train = np.column_stack([labels, rng.integers(0, 256, (n_train, PIXELS))])
@@ -27,13 +29,13 @@ def competition_files(*, n_train: int = 40, n_test: int = 24, seed: int = 0) -> 
 
 
 def csv_bytes(columns: list[str], values: np.ndarray) -> bytes:
-    """CSV with CRLF line ends."""
+    """Return a CSV file with CRLF line ends."""
     lines = [",".join(columns), *(",".join(map(str, row)) for row in values.tolist())]
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
 def data_folder(folder: Path, *, source: str = "kaggle", seed: int = 0, n_train: int = 40) -> Path:
-    """A data folder as ``kd fetch`` leaves it."""
+    """Create a data folder as ``kd fetch`` does."""
     folder.mkdir(parents=True, exist_ok=True)
     files = competition_files(n_train=n_train, seed=seed)
     for name, content in files.items():
@@ -47,7 +49,7 @@ def data_folder(folder: Path, *, source: str = "kaggle", seed: int = 0, n_train:
 def submission(
     path: Path, *, source: str | None = "kaggle", run: str = "dense-1", first: int = 0
 ) -> Path:
-    """A submission for those files, and its origin beside it unless ``source`` is None."""
+    """Create a submission for those files, with its origin file unless ``source`` is None."""
     labels = (np.arange(24) + first) % 10
     path.parent.mkdir(parents=True, exist_ok=True)
     table = np.column_stack([np.arange(1, 25), labels])
@@ -64,3 +66,12 @@ def submission(
         }
         path.with_suffix(".json").write_text(json.dumps(origin))
     return path
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """Return a zip archive of the files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()

@@ -1,4 +1,4 @@
-"""Disks that are too small."""
+"""A fixture that mounts a small disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SmallDisk = Callable[[int], Path]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """Makes a file system of so many kB; skips where this user may not mount one."""
+    """A function that mounts a file system of that many kB; skips if mounting is not allowed."""
     mounted: list[Path] = []
 
     def mount(kilobytes: int) -> Path:
@@ -28,5 +28,5 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
     yield mount
     for folder in mounted:
-        # Lazily: SQLite may have a file open there still.
+        # Lazily, because SQLite may still have a file open on it.
         subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -1,4 +1,4 @@
-"""What goes wrong in one answer, and a handler that does it."""
+"""Faults of a server, and an HTTP handler that simulates them."""
 
 from __future__ import annotations
 
@@ -12,44 +12,45 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 HTML = b"<!doctype html><html><head><title>Sign in to the network</title></head></html>"
-DEAD = "http://127.0.0.1:9"  # the discard port: nobody listens
+DEAD = "http://127.0.0.1:9"  # the discard port, on which no server listens
 NEVER = threading.Event()
 
 
 class QuietServer(ThreadingHTTPServer):
-    """One that waits for nobody when it ends."""
+    """A server that does not wait for open connections when it stops."""
 
     daemon_threads = True
     block_on_close = False
 
     def handle_error(self, *_: object) -> None:
-        """A client that hung up is no news."""
+        """Ignore clients that closed the connection."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong in one call.
+    """The failure of one call.
 
     Attributes:
         kind: ``status`` (a JSON error), ``html`` (a web page with that status), ``drop`` (the
-            connection is reset after ``at`` bytes of the answer's body), ``lost`` (the call is
+            connection is reset after ``at`` bytes of the body), ``lost`` (the call is
             carried out, then the connection is reset), ``reset`` (the same, not carried out),
-            ``silent`` (no answer), ``truncated`` (half a JSON), ``short`` (half the bytes, as if
-            whole), ``long`` (more bytes announced than sent), ``refused`` (the upload's address
-            leads nowhere), ``gone`` (from now on nobody listens), ``trickle`` (one byte each
-            50 ms), ``loop`` (a redirect to itself), ``elsewhere`` (a redirect with that status to
-            ``to``), ``shape`` (JSON of another shape), ``no-ref`` (an answer without a ref).
+            ``silent`` (no response), ``truncated`` (half of the JSON), ``short`` (half of the bytes
+            with a matching length), ``long`` (fewer bytes than announced), ``refused`` (the
+            upload's URL refuses connections), ``gone`` (the server stops listening), ``trickle``
+            (one byte every 50 ms), ``loop`` (a redirect to itself), ``elsewhere`` (a redirect with
+            that status to ``to``), ``shape`` (JSON of another structure), ``no-ref`` (a response
+            without a ref).
         status: the HTTP status of ``status``, ``html`` and ``elsewhere``.
-        message: Kaggle's words.
-        headers: more headers.
-        at: the byte at which ``drop`` breaks.
-        to: another host's address.
-        done: whether the call is carried out all the same.
+        message: the message of the JSON error.
+        headers: additional headers.
+        at: the number of bytes that ``drop`` sends.
+        to: the URL for ``elsewhere``.
+        done: carry out the call in any case.
     """
 
     kind: str
     status: int = 200
-    message: str = "something of Kaggle's"
+    message: str = "a message of Kaggle"
     headers: tuple[tuple[str, str], ...] = ()
     at: int = 0
     to: str = ""
@@ -57,26 +58,26 @@ class Fault:
 
     @property
     def is_carried_out(self) -> bool:
-        """Whether the server does what it is asked for, and fails at the answer."""
+        """Whether the server carries out the call before the response fails."""
         broken = ("lost", "trickle", "truncated", "drop", "refused", "short", "long")
         return self.done or self.kind in broken
 
 
 class FaultyHandler(BaseHTTPRequestHandler):
-    """Answers, and answers in every wrong way."""
+    """An HTTP handler that can respond with every fault."""
 
     protocol_version = "HTTP/1.1"
 
     @property
     def closing(self) -> threading.Event:
-        """Set when the server is about to end: nothing is waited for any more."""
+        """Set when the server stops, so that no fault waits any longer."""
         return NEVER
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def body(self) -> bytes:
-        """What was sent."""
+        """Read the request's body."""
         if "chunked" in (self.headers.get("Transfer-Encoding") or ""):
             pieces = []
             while size := int(self.rfile.readline(), 16):
@@ -87,23 +88,23 @@ class FaultyHandler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        """A whole answer."""
+        """Send a complete response."""
         self._head(status, len(body), headers)
         self.wfile.write(body)
 
     def send_json(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
-        """A whole answer in JSON."""
+        """Send a complete JSON response."""
         kind = {"Content-Type": "application/json"}
         self.send(status, json.dumps(value).encode(), kind | (headers or {}))
 
-    def fail(  # noqa: PLR0912  one branch a kind
+    def fail(  # noqa: PLR0912  one branch per kind
         self,
         fault: Fault,
         content: bytes,
         status: int = 200,
         headers: dict[str, str] | None = None,
     ) -> None:
-        """Answer with ``content`` as ``fault`` has it."""
+        """Respond with ``content`` in the way that ``fault`` says."""
         headers = {"Content-Type": "application/json"} if headers is None else headers
         more = dict(fault.headers)
         half = content[: len(content) // 2]
@@ -136,7 +137,7 @@ class FaultyHandler(BaseHTTPRequestHandler):
             self._head(status, len(content), headers)
             self.wfile.write(content[: fault.at])
             self.wfile.flush()
-            time.sleep(0.05)  # or the reset overtakes the bytes
+            time.sleep(0.05)  # so that the bytes arrive before the reset
             self._reset()
         else:
             if fault.kind == "gone":

@@ -1,4 +1,4 @@
-"""Fixtures around the fake Kaggle, for every test that talks to it."""
+"""Fixtures for tests that call the fake Kaggle server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.kaggle_server import FakeKaggle
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """No credential and no proxy of the machine that the tests run on."""
+    """Hide the credentials and proxies of the computer that the tests run on."""
     for name in list(os.environ):
         if name.startswith("KAGGLE_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -24,7 +24,7 @@ def isolate(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder."""
+    """An empty home folder without credentials."""
     folder = tmp_path / "home"
     folder.mkdir()
     isolate(monkeypatch, folder)
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def kaggle(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKaggle]:
-    """A Kaggle with small files, to which the client of this process is sent."""
+    """A fake Kaggle server with small files; the client of this process is directed to it."""
     with FakeKaggle(competition_files()) as server:
         for name, value in server.environment(home).items():
             monkeypatch.setenv(name, value)
@@ -43,7 +43,7 @@ def kaggle(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKaggle]:
 
 @pytest.fixture
 def policy() -> RetryPolicy:
-    """Hundredths of a second instead of seconds."""
+    """Time-outs of fractions of a second."""
     return RetryPolicy(
         connect_timeout=0.5,
         read_timeout=0.4,
@@ -58,14 +58,14 @@ def policy() -> RetryPolicy:
 
 
 class RecordingProgress:
-    """A Progress that remembers."""
+    """A Progress that records everything."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
-        self.moves: list[tuple[str, int, int | None]] = []
+        self.updates: list[tuple[str, int, int | None]] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
 
     def update(self, name: str, done: int, total: int | None) -> None:
-        self.moves.append((name, done, total))
+        self.updates.append((name, done, total))

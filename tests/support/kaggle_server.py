@@ -1,7 +1,7 @@
-"""A Kaggle on the loopback that the unpatched kaggle client talks to, with faults on request.
+"""A fake Kaggle server on localhost for the unpatched kagglesdk client, with faults on request.
 
 The client is sent here by ``KAGGLE_API_ENVIRONMENT=LOCALHOST`` and ``HTTP_PROXY``: each call is
-``POST http://localhost/api/v1/{service}/{Method}`` in absolute form. See ``environment``.
+``POST http://localhost/api/v1/{service}/{Method}`` in absolute form, see ``environment``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.support.kernels import FakeNotebooks
 
 __all__ = ["KEY", "TOKEN", "USERNAME", "FakeKaggle", "Fault"]
 TOKEN, USERNAME, KEY = "KGAT_planted_secret_token", "someone", "planted_secret_key"
-REFRESH = "planted_refresh_secret"  # of a login; what it is exchanged for is TOKEN
+REFRESH = "planted_refresh_secret"  # of a login; exchanged for TOKEN
 FIRST_REF = 40000001
 
 
 @dataclass
 class Submission:
-    """One submission as stored."""
+    """A stored submission."""
 
     ref: int
     file_name: str
@@ -39,7 +39,7 @@ class Submission:
 
 @dataclass
 class Call:
-    """One request as received."""
+    """A received request."""
 
     method: str
     authorization: str | None
@@ -56,10 +56,10 @@ class FakeKaggle(FakeNotebooks):
         zipped: names served as name.zip.
         submissions: what was submitted, oldest first.
         calls: every request, in order.
-        left: submissions allowed today.
-        score, outcome, error: what each submission ends in.
-        polls: looks at a submission before it is scored.
-        strangers: requests for other hosts, which came here because this is the proxy, as bytes.
+        left: number of submissions left today.
+        score, outcome, error: the result of every submission.
+        polls: number of status requests before a submission is scored.
+        foreign_requests: requests for other hosts, which arrive because this is the proxy.
     """
 
     files: dict[str, bytes]
@@ -71,7 +71,7 @@ class FakeKaggle(FakeNotebooks):
     outcome: str = "COMPLETE"
     error: str = ""
     polls: int = 1
-    strangers: list[bytes] = field(default_factory=list)
+    foreign_requests: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._faults: dict[str, list[Fault]] = {}
@@ -86,7 +86,7 @@ class FakeKaggle(FakeNotebooks):
         return self
 
     def listen(self, port: int = 0) -> None:
-        """Listen, again at ``port`` after a fault ``gone``."""
+        """Start listening; at ``port`` again after the fault ``gone``."""
         handler = type("Handler", (_Handler,), {"kaggle": self})
         self._server = QuietServer(("127.0.0.1", port), handler)
         self.port = int(self._server.server_address[1])
@@ -96,18 +96,18 @@ class FakeKaggle(FakeNotebooks):
         self.stop()
 
     def stop(self) -> None:
-        """Listen no more: every call is refused."""
+        """Stop listening, so that every connection is refused."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._scratch.cleanup()
 
     def fail(self, method: str, *faults: Fault, times: int = 1) -> None:
-        """The next calls of ``method`` (an RPC, ``blob`` or ``upload``) meet these faults."""
+        """Let the next calls of ``method`` (an RPC, ``blob`` or ``upload``) fail."""
         self._faults.setdefault(method, []).extend(faults * times)
 
-    def heal(self) -> None:
-        """No more faults."""
+    def clear_faults(self) -> None:
+        """Cancel all faults."""
         self._faults.clear()
 
     def next_fault(self, method: str) -> Fault | None:
@@ -116,11 +116,11 @@ class FakeKaggle(FakeNotebooks):
             return waiting.pop(0) if waiting else None
 
     def count(self, method: str) -> int:
-        """How often ``method`` was called."""
+        """Return the number of calls of ``method``."""
         return sum(call.method == method for call in self.calls)
 
     def environment(self, home: Path, *, credential: str = "key") -> dict[str, str]:
-        """Variables that send the kaggle client here; ``credential``: key, token or none."""
+        """Return variables that direct the client here; ``credential``: key, token or none."""
         proxy = f"http://127.0.0.1:{self.port}"
         env = {
             "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
@@ -136,7 +136,7 @@ class FakeKaggle(FakeNotebooks):
             env["KAGGLE_API_TOKEN"] = TOKEN
         return env
 
-    # What each call answers; the names are the wire's.
+    # The response to each call; the methods are named like Kaggle's.
 
     def answer(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
         return dict(getattr(self, f"_{_snake(method)}")(request))
@@ -207,7 +207,7 @@ class _Handler(FaultyHandler, BaseHTTPRequestHandler):
         return self.kaggle.closing
 
     def do_POST(self) -> None:
-        if self._is_a_strangers():
+        if self._is_for_another_host():
             return
         kaggle, method = self.kaggle, urlsplit(self.path).path.rsplit("/", 1)[-1]
         body = self.body()
@@ -237,7 +237,7 @@ class _Handler(FaultyHandler, BaseHTTPRequestHandler):
         self.fail(fault, json.dumps(answer).encode())
 
     def do_PUT(self) -> None:
-        if self._is_a_strangers():
+        if self._is_for_another_host():
             return
         body = self.body()
         self.kaggle.calls.append(Call("upload", self.headers.get("Authorization"), body=body))
@@ -249,7 +249,7 @@ class _Handler(FaultyHandler, BaseHTTPRequestHandler):
         self.send(200, b"", {})
 
     def do_GET(self) -> None:
-        if self._is_a_strangers():
+        if self._is_for_another_host():
             return
         if "/blob/" not in self.path:  # the second round of ``loop``
             self.send(302, b"", {"Location": self.path})
@@ -285,13 +285,13 @@ class _Handler(FaultyHandler, BaseHTTPRequestHandler):
         else:
             self.fail(fault, content, status, headers)
 
-    def _is_a_strangers(self) -> bool:
-        """Whether this is for another host; then it is answered."""
+    def _is_for_another_host(self) -> bool:
+        """Record and answer a request for another host; return whether it is one."""
         host = urlsplit(self.path).netloc
         if host in ("", "localhost", f"127.0.0.1:{self.kaggle.port}"):
             return False
         head = f"{self.requestline}\n{self.headers}".encode()
-        self.kaggle.strangers.append(head + self.body())
+        self.kaggle.foreign_requests.append(head + self.body())
         self.send_json(200, {})
         return True
 

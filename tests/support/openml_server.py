@@ -1,4 +1,4 @@
-"""An OpenML on the loopback with a small mnist_784, for scikit-learn's own fetch_openml."""
+"""A fake OpenML server with a small mnist_784 for scikit-learn's fetch_openml."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ class FakeOpenML:
         self._server.server_close()
 
     def fail(self, call: str, *faults: Fault, times: int = 1) -> None:
-        """The next calls of ``call`` (one of CALLS) meet these faults."""
+        """Let the next calls of ``call`` (one of CALLS) fail."""
         self._faults += [(call, fault) for fault in faults * times]
 
     def next_fault(self, path: str) -> Fault | None:
-        """What goes wrong now at ``path``."""
+        """Return the fault for this request of ``path``, or None."""
         due = next((pair for pair in self._faults if pair[0] == _call(path)), None)
         if due is not None:
             self._faults.remove(due)
         return due and due[1]
 
     def answer(self, path: str) -> bytes:
-        """The bytes at ``path``; JSON except for the data itself."""
+        """Return the content of ``path``: JSON, or the data set as ARFF."""
         if "/data/list/" in path:
             found = [{"did": "554", "name": "mnist_784", "version": "1", "status": "active"}]
             return _json({"data": {"dataset": found}})
@@ -115,7 +115,7 @@ class _Handler(FaultyHandler, BaseHTTPRequestHandler):
 
 
 def _call(path: str) -> str:
-    """Which of CALLS ``path`` is."""
+    """Return which of CALLS ``path`` belongs to."""
     for call in ("list", "features", "qualities", "download"):
         if f"/{call}/" in path:
             return call

@@ -1,4 +1,4 @@
-"""Another host: it remembers everything that is sent to it, and answers politely."""
+"""A server that stands for another host and records every request."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ class OtherHost:
     """The server; use as a context manager.
 
     Attributes:
-        heard: every request, its line, headers and body as bytes.
+        requests: the line, headers and body of every request, as bytes.
         url: its address.
     """
 
     def __init__(self) -> None:
-        self.heard: list[bytes] = []
+        self.requests: list[bytes] = []
 
     def __enter__(self) -> OtherHost:
-        handler = type("Handler", (_Handler,), {"elsewhere": self})
+        handler = type("Handler", (_Handler,), {"other_host": self})
         self._server = QuietServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/elsewhere"
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/other"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -33,11 +33,11 @@ class OtherHost:
 
 
 class _Handler(FaultyHandler, BaseHTTPRequestHandler):
-    elsewhere: OtherHost
+    other_host: OtherHost
 
     def _answer(self) -> None:
         head = f"{self.requestline}\n{self.headers}".encode()
-        self.elsewhere.heard.append(head + self.body())
+        self.other_host.requests.append(head + self.body())
         self.send_json(200, {})
 
     def do_GET(self) -> None:
