@@ -162,7 +162,7 @@ def _explain_connection(error: Exception, action: str) -> KaggleApiError:
     if isinstance(error, exceptions.SSLError):
         return KaggleApiError(
             f"the TLS certificate cannot be verified while {action}; behind a company's proxy, set "
-            "REQUESTS_CA_BUNDLE to its certificate file, and check the clock",
+            "REQUESTS_CA_BUNDLE to its certificate file; check the clock, then run it again",
             not_applied=True,
         )
     if isinstance(error, exceptions.TooManyRedirects):
@@ -174,7 +174,7 @@ def _explain_connection(error: Exception, action: str) -> KaggleApiError:
         never_sent = True
         message = (
             f"the proxy cannot be reached while {action}; check the variables HTTPS_PROXY and "
-            "HTTP_PROXY, or unset them"
+            "HTTP_PROXY or unset them, then run it again"
         )
     elif isinstance(error, exceptions.Timeout) or "timed out" in text:
         return _timed_out(action, not_applied=never_sent)

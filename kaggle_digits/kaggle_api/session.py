@@ -46,7 +46,7 @@ class KaggleSession:
         self.policy = policy or RetryPolicy()
         self.progress = progress or NoProgress()
         self.credential = require()
-        self._login: dict[str, str] | None = None
+        self._auth: dict[str, str] | None = None
 
     def username(self) -> str | None:
         """Return the owner of the credential, if known, after Kaggle has accepted it."""
@@ -72,11 +72,11 @@ class KaggleSession:
         Raises:
             KaggleApiError: the last attempt failed.
         """
-        login = self._sign_in()
+        auth = self._sign_in()
 
         def attempt() -> T:
             try:
-                return self._call_once(action, function, login)
+                return self._call_once(action, function, auth)
             except KaggleApiError as error:
                 error.retryable = error.retryable and (idempotent or error.not_applied)
                 raise
@@ -98,11 +98,11 @@ class KaggleSession:
         Args:
             function: returns an open, streaming response; is given a kagglesdk client.
         """
-        login = self._sign_in()
+        auth = self._sign_in()
         action = f"downloading {name}"
 
         def attempt() -> Path:
-            response = self._call_once(action, function, login)
+            response = self._call_once(action, function, auth)
             with self._explain_errors(action):
                 return save_response(
                     response,
@@ -117,9 +117,9 @@ class KaggleSession:
 
         return retry(attempt, self.policy, self.progress.note)
 
-    def _call_once(self, action: str, function: Callable[[Any], T], login: dict[str, str]) -> T:
+    def _call_once(self, action: str, function: Callable[[Any], T], auth: dict[str, str]) -> T:
         def work() -> T:
-            with self._client(login) as client:
+            with self._client(auth) as client:
                 return function(client)
 
         with self._explain_errors(action):
@@ -135,25 +135,25 @@ class KaggleSession:
             raise explain(error, action, self.credential) from error
 
     @contextlib.contextmanager
-    def _client(self, login: dict[str, str]) -> Iterator[Any]:
-        """Yield a kagglesdk client with our time-outs; ``login``: keyword arguments of its own."""
+    def _client(self, auth: dict[str, str]) -> Iterator[Any]:
+        """Yield a kagglesdk client with our time-outs; ``auth``: its arguments with the secret."""
         local = os.environ.get("KAGGLE_API_ENVIRONMENT") == "LOCALHOST"
         environment = KaggleEnv.LOCAL if local else KaggleEnv.PROD
-        client = KaggleClient(environment, response_processor=_require_json_object, **login)
+        client = KaggleClient(environment, response_processor=_require_json_object, **auth)
         with client:
             mount_timeouts(client.http_client()._session, self.policy)
             yield client
 
     def _sign_in(self) -> dict[str, str]:
         """Return the client's keyword arguments for the credential, once Kaggle accepted it."""
-        if self._login is None:
+        if self._auth is None:
 
             def attempt() -> dict[str, str]:
                 with self._explain_errors("signing in"):
                     return call_with_timeout(self._authenticate, self.policy.call_timeout)
 
-            self._login = retry(attempt, self.policy, self.progress.note)
-        return self._login
+            self._auth = retry(attempt, self.policy, self.progress.note)
+        return self._auth
 
     def _authenticate(self) -> dict[str, str]:
         credential = self.credential

@@ -1,39 +1,33 @@
-"""Facts about the machine, the packages and the Keras backend."""
-
 from __future__ import annotations
 
+import platform
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kaggle_digits.core import environment
-from kaggle_digits.core.environment import backend_name, gpus, versions
+from kaggle_digits.core.environment import git_commit, is_installed, versions
 
 
-def test_backend_name_follows_the_configuration_of_keras(
+def test_versions_name_every_package() -> None:
+    found = versions()
+    assert found["python"] == platform.python_version()
+    assert found["numpy"] != "missing"
+    assert is_installed("numpy")
+    assert not is_installed("no-such-package")
+
+
+def test_git_commit_is_that_of_the_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert backend_name() == "tensorflow"
-    settings = tmp_path / "keras.json"
-    settings.write_text('{"backend": "jax"}')
-    assert backend_name() == "jax"
-    assert "jax" in versions()
-    settings.write_text("{")
-    assert backend_name() == "tensorflow"
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    assert (backend_name(), versions()["backend"]) == ("torch", "torch")
-
-
-def test_gpus_are_listed_by_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert gpus() == ()
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho 'Tesla T4,  15360 MiB'\necho 'Tesla T4, 15360 MiB'\n")
-    driver.chmod(0o755)
-    assert gpus() == ("Tesla T4, 15360 MiB",) * 2
-    assert environment.hardware()["gpu"] == "Tesla T4, 15360 MiB; Tesla T4, 15360 MiB"
-    driver.write_text("#!/bin/sh\necho 'no devices were found'\nexit 6\n")
-    assert gpus() == ()
-    assert "gpu" not in environment.hardware()
+    module = tmp_path / "kaggle_digits" / "core" / "environment.py"
+    module.parent.mkdir(parents=True)
+    module.touch()
+    monkeypatch.setattr(environment, "__file__", str(module))
+    assert git_commit() is None
+    for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm first"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
+    commit = git_commit()
+    assert commit is not None
+    assert len(commit) == 12

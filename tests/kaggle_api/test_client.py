@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteFile
 from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_api.retry import RetryPolicy
 from tests.support.fixtures import RecordingProgress
-from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
+from tests.support.kaggle_server import KEY, REFRESH, TOKEN, FakeKaggle, Fault
 
 BIG = bytes(range(256)) * 8192  # 2 MB: eight pieces
 
@@ -67,6 +68,25 @@ def test_invalid_token_is_named_although_a_valid_key_exists(
     message = failure(CompetitionClient(policy=policy).list_files)
     assert "does not accept the API token in the variable KAGGLE_API_TOKEN" in message
     assert "https://www.kaggle.com/settings" in message
+
+
+def test_login_is_exchanged_for_an_access_token(
+    kaggle: FakeKaggle, policy: RetryPolicy, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KAGGLE_USERNAME")
+    monkeypatch.delenv("KAGGLE_KEY")
+    path = home / ".kaggle" / "credentials.json"
+    path.parent.mkdir()
+    for refresh_token in (REFRESH, "expired"):
+        path.write_text(json.dumps({"refresh_token": refresh_token, "username": "someone"}))
+        client = CompetitionClient(policy=policy)
+        assert str(client.credential) == "login of someone in ~/.kaggle/credentials.json"
+        if refresh_token == REFRESH:
+            assert client.list_files()
+            assert client.username() == "someone"
+        else:
+            assert "does not accept the login of someone" in failure(client.list_files)
+            assert path.exists()
 
 
 def status(code: int, message: str = "a message of Kaggle", **headers: str) -> Fault:
