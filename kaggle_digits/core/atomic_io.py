@@ -72,6 +72,33 @@ def wrap_os_errors(path: Path) -> Iterator[None]:
         raise StorageError(message) from error
 
 
+@contextlib.contextmanager
+def file_lock(path: Path, busy: Exception, *, timeout: float = 0) -> Iterator[None]:
+    """Hold a lock file; the operating system releases it if the process is killed.
+
+    Args:
+        path: the lock file; its folder is created if missing.
+        busy: raised if another process holds the lock for ``timeout`` seconds.
+        timeout: seconds to wait.
+
+    Raises:
+        StorageError: the folder is not writable.
+    """
+    from filelock import FileLock, Timeout
+
+    with wrap_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=timeout)
+        except Timeout:
+            raise busy from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def describe_os_error(error: OSError) -> str:
     """Describe any OSError in one line: the file, the problem and, if known, the remedy."""
     prefix = f"{error.filename}: " if error.filename else ""

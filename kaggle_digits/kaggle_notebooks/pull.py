@@ -141,7 +141,8 @@ def _run_of_interrupted_pull(push: PushRecord, runs_dir: Path) -> Run | None:
         return None
     with suppress(RunError):
         run = Run(folder)
-        if push.open and run.config().get("remote", {}).get("push_id") == push.push_id:
+        remote = run.config().get("remote") or {}
+        if push.open and remote.get("push_id") == push.push_id:
             return run
     raise RunError(f"run {push.run} already exists in {runs_dir}; rename it, then pull again")
 
@@ -160,13 +161,13 @@ def _download_manifest(
         KaggleError: the output is still that of an earlier version, or damaged.
     """
     result, lines = _parse_log(output.log)
-    result_id = result.get("push_id", push.push_id)
-    if result_id == push.push_id and result.get("state") == entry_point.FAILED:
+    logged_id = result.get("push_id")
+    if logged_id == push.push_id and result.get("state") == entry_point.FAILED:
         reason = str(result.get("reason", "")) or status.failure
         raise SessionFailedError(push, reason, lines)
     default = status.failure or f"its session is {status.state}"
     if MANIFEST not in output.files:
-        if result_id != push.push_id:
+        if logged_id not in (None, push.push_id):
             raise earlier_version_error(push)
         if status.state == COMPLETE and not status.failure:
             default = "it left no output of kd; is it another notebook of that name?"

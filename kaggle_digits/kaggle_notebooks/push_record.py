@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from kaggle_digits.core.atomic_io import wrap_os_errors, write_json
+from kaggle_digits.core.atomic_io import file_lock, write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.runs.store import check_name
 
@@ -135,14 +133,6 @@ def lock(runs_dir: Path, run: str) -> Iterator[Path]:
         RunError: another process pushes or pulls that run.
     """
     folder = record_dir(runs_dir, run)
-    with wrap_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            file_lock = FileLock(folder / ".lock")
-            file_lock.acquire(timeout=0)
-        except Timeout:
-            raise RunError(f"another kd pushes or pulls run {run}; wait until it ends") from None
-    try:
+    busy = RunError(f"another kd pushes or pulls run {run}; wait until it ends")
+    with file_lock(folder / ".lock", busy):
         yield folder
-    finally:
-        file_lock.release()

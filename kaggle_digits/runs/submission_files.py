@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import atomic_write, backup_existing, wrap_os_errors
+from kaggle_digits.core.atomic_io import (
+    atomic_write,
+    backup_existing,
+    file_lock,
+    wrap_os_errors,
+)
 from kaggle_digits.core.errors import SubmissionError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.submission_csv import Origin, read_submission, submission_text, write_origin
@@ -93,7 +96,11 @@ def write_submission_file(
     Raises:
         SubmissionError, StorageError: nothing was written; an existing file is unchanged.
     """
-    with _locked(path.parent):
+    # One process at a time, so that a file and its record match.
+    busy = SubmissionError(
+        f"another kd has been writing to {path.parent} for a minute; wait until it has ended"
+    )
+    with file_lock(path.parent / LOCK_FILE, busy, timeout=LOCK_SECONDS):
         path = resolve_path(path) if resolve_path else path
         content = submission_text(path, dataset.ids, labels).encode()
         origin = Origin(
@@ -111,24 +118,6 @@ def write_submission_file(
             # First the record: if the process is killed in between, no file lacks its origin.
             write_origin(path, origin)
     return path
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time write to ``folder``, so that a file and its record match."""
-    with wrap_os_errors(folder / LOCK_FILE):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK_FILE)
-        try:
-            lock.acquire(timeout=LOCK_SECONDS)
-        except Timeout:
-            raise SubmissionError(
-                f"another kd has been writing to {folder} for a minute; wait until it has ended"
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def write_run_submission(

@@ -259,7 +259,7 @@ class _Handler(FaultyHandler, BaseHTTPRequestHandler):
         self.kaggle.calls.append(Call("blob", self.headers.get("Authorization"), wanted))
         address = unquote(urlsplit(self.path).path.partition("/blob/")[2])
         if "/" in address:
-            content = self.kaggle.left_file(address)
+            content = self.kaggle.output_file(address)
         else:
             content = self.kaggle.zipped.get(name.removesuffix(".zip"), b"")
             content = content if name.endswith(".zip") else self.kaggle.files[name]

@@ -227,7 +227,7 @@ class FakeNotebooks:
             "nextPageToken": str(first + self.page) if more else "",
         }
 
-    def left_file(self, address: str) -> bytes:
+    def output_file(self, address: str) -> bytes:
         """Return the output file at ``owner/slug/number/name``."""
         owner, slug, number, name = address.split("/", 3)
         session = self.notebooks[f"{owner}/{slug}"][int(number) - 1].session
