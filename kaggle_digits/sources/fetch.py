@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kaggle_digits.core.atomic_io import sha256, wrap_os_errors
+from kaggle_digits.core.atomic_io import file_lock, sha256, wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, UsageError
 from kaggle_digits.core.progress import NoProgress, Progress
 from kaggle_digits.data.dataset import (
@@ -97,7 +97,8 @@ def fetch(
     path = _existing_path(source, folder) if is_path else folder
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder):
+        busy = DataError(f"another kd fetch is writing to {folder}; wait until it is done")
+        with file_lock(folder / ".fetch.lock", busy):
             present = {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
             present_source = _present_source(folder, present)
             valid = _valid_files(folder, present) if present_source == source and not force else {}
@@ -147,21 +148,6 @@ def _download_from_kaggle(
     kaggle = CompetitionClient(policy=policy, progress=progress)
     progress.note(f"using the {kaggle.credential}")
     download_files(kaggle, names, staging)
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".fetch.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise DataError(f"another kd fetch is writing to {folder}; wait until it is done") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

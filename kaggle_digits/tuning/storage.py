@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 
-from kaggle_digits.core.atomic_io import wrap_os_errors
+from kaggle_digits.core.atomic_io import file_lock, wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, RunError, StorageError, UsageError
 from kaggle_digits.kaggle_api.redaction import redact
 from kaggle_digits.tuning.optuna_import import optuna
@@ -179,20 +179,12 @@ def _database_error(error: BaseException, url: str) -> UsageError:
 @contextmanager
 def study_lock(folder: Path) -> Iterator[None]:
     """Let one process at a time open the study in ``folder`` or repair its trials."""
-    lock = FileLock(folder / STUDY_LOCK)
-    try:
-        with wrap_os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=SECONDS_TO_WAIT)
-    except Timeout:
-        raise RunError(
-            f"another process has locked {folder} for {SECONDS_TO_WAIT} s; end it, or name "
-            "another study: --name"
-        ) from None
-    try:
+    busy = RunError(
+        f"another process has locked {folder} for {SECONDS_TO_WAIT} s; end it, or name "
+        "another study: --name"
+    )
+    with file_lock(folder / STUDY_LOCK, busy, timeout=SECONDS_TO_WAIT):
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

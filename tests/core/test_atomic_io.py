@@ -12,11 +12,12 @@ import pytest
 from kaggle_digits.core.atomic_io import (
     atomic_write,
     backup_existing,
+    file_lock,
     sha256,
     write_json,
     write_text,
 )
-from kaggle_digits.core.errors import StorageError
+from kaggle_digits.core.errors import RunError, StorageError
 from tests.support.disks import SmallDisk, small_disk
 
 __all__ = ["small_disk"]
@@ -126,3 +127,21 @@ def test_file_size_limit_is_explained(tmp_path: Path) -> None:
 def test_json_with_a_path_that_is_not_utf8(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"source": os.fsdecode(b"z\xfchlen.zip"), "b": "ü"})
     assert json.loads((tmp_path / "a.json").read_text())["source"] == os.fsdecode(b"z\xfchlen.zip")
+
+
+def test_file_lock_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / ".lock"
+    with (
+        file_lock(path, RunError("first")),
+        pytest.raises(RunError, match="second"),
+        file_lock(path, RunError("second")),
+    ):
+        pass
+    with file_lock(path, RunError("busy")):
+        pass
+
+
+def test_file_lock_in_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError), file_lock(tmp_path / "file" / ".lock", RunError("busy")):
+        pass
