@@ -22,7 +22,7 @@ from kaggle_digits.cli import submit
 from kaggle_digits.cli.main import app
 from kaggle_digits.data.dataset import FILES
 from kaggle_digits.models.registry import BUILDERS
-from kaggle_digits.studies.catalogue import STUDIES
+from kaggle_digits.studies.runner import STUDIES
 from kaggle_digits.training.recipes import RECIPES, benchmark_results
 from tests.support.fixtures import home
 from tests.support.kaggle_server import FakeKaggle

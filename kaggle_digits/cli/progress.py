@@ -230,13 +230,13 @@ class StudyProgress:
         """Remove the lines."""
         self._bar.stop()
 
-    def report(self, words: str, done: int = 0, total: int | None = None) -> None:
-        """Show what the study does: ``done`` of ``total`` steps of the stage named in ``words``."""
-        stage = words.split(":", maxsplit=1)[0]
+    def report(self, message: str, done: int = 0, total: int | None = None) -> None:
+        """Show what the study does: ``done`` of ``total`` steps of the stage that it names."""
+        stage = message.split(":", maxsplit=1)[0]
         if stage != self._stage or total is None:
             self._stage = stage
             self._bar.reset(self._current, total=total)
-        self._bar.update(self._current, description=words, completed=done, total=total)
+        self._bar.update(self._current, description=message, completed=done, total=total)
 
     def finished(self, study: str, seconds: float) -> None:
         """Count a study as done."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +13,8 @@ from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.cli.progress import StudyProgress
-    from kaggle_digits.studies.runner import Repeated
-    from kaggle_digits.studies.study import Setting
+    from kaggle_digits.studies.runner import StudyResult
+    from kaggle_digits.studies.study import Context
 
 Quick = Annotated[
     bool, typer.Option("--quick", help="Fewer epochs and trials: a rough result, fast.")
@@ -47,14 +47,14 @@ def study(
     as_json: options.AsJson = False,
 ) -> None:
     """Repeat a published experiment and compare the results."""
-    from kaggle_digits.studies.catalogue import find_study
+    from kaggle_digits.studies.runner import find_study
 
     if name is None:
         _list_studies(as_json=as_json)
         return
     from kaggle_digits.cli.progress import StudyProgress
     from kaggle_digits.plots import style
-    from kaggle_digits.studies.runner import repeat
+    from kaggle_digits.studies.runner import run_study
 
     chosen = find_study(name)
     own_options = {"rows": rows, "noise": noise, "level": level}
@@ -62,9 +62,9 @@ def study(
         if value is not None and key not in chosen.options:
             raise UsageError(f"study {name} has no option --{key}; see kd study --help")
     with style.svg_copies(svg), StudyProgress({chosen.name: chosen.cost}) as progress:
-        setting = _make_setting(data_dir, quick, seed, progress)
-        setting = replace(setting, rows=rows, noise=noise, level=level)
-        result = repeat(chosen, setting, runs_dir)
+        context = _make_context(data_dir, quick, seed, progress)
+        context = replace(context, rows=rows, noise=noise, level=level)
+        result = run_study(chosen, context, runs_dir)
     if as_json:
         console.print_json(_as_json(result))
         return
@@ -83,14 +83,13 @@ def reproduce(
     """Repeat all published experiments into one table and one page."""
     from kaggle_digits.cli.progress import StudyProgress
     from kaggle_digits.plots import style
-    from kaggle_digits.studies.catalogue import STUDIES
-    from kaggle_digits.studies.runner import repeat_all
+    from kaggle_digits.studies.runner import STUDIES, run_studies
 
     results = []
     costs = {name: each.cost for name, each in STUDIES.items()}
     with style.svg_copies(svg), StudyProgress(costs) as progress:
-        setting = _make_setting(data_dir, quick, seed, progress)
-        for result in repeat_all(list(STUDIES.values()), setting, runs_dir):
+        context = _make_context(data_dir, quick, seed, progress)
+        for result in run_studies(list(STUDIES.values()), context, runs_dir):
             progress.finished(result.study.name, result.seconds)
             results.append(result)
     if as_json:
@@ -99,15 +98,15 @@ def reproduce(
     _print_results(results, runs_dir)
 
 
-def _make_setting(data_dir: Path, quick: bool, seed: int, progress: StudyProgress) -> Setting:
+def _make_context(data_dir: Path, quick: bool, seed: int, progress: StudyProgress) -> Context:
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.studies.study import Setting
+    from kaggle_digits.studies.study import Context
 
-    return Setting(load(data_dir), quick, seed, say=progress.report)
+    return Context(load(data_dir), quick, seed, progress=progress.report)
 
 
 def _list_studies(*, as_json: bool) -> None:
-    from kaggle_digits.studies.catalogue import STUDIES
+    from kaggle_digits.studies.runner import STUDIES
 
     if as_json:
         studies = [
@@ -123,7 +122,7 @@ def _list_studies(*, as_json: bool) -> None:
     console.note("repeat one: kd study NAME; all of them: kd reproduce")
 
 
-def _print_results(results: list[Repeated], runs_dir: Path, study_name: str = "") -> None:
+def _print_results(results: list[StudyResult], runs_dir: Path, study_name: str = "") -> None:
     from kaggle_digits.studies.runner import FOLDER, PAGE, TABLE
 
     reached = {True: "yes", False: "no", None: None}
@@ -131,29 +130,29 @@ def _print_results(results: list[Repeated], runs_dir: Path, study_name: str = ""
         ("", "experiment", "published", "measured", "rows", "reached"),
         [
             (
-                finding.experiment,
-                finding.what,
-                finding.published,
-                finding.measured,
-                console.number(finding.n),
-                reached[finding.reached],
+                row.experiment,
+                row.description,
+                row.published,
+                row.measured,
+                console.number(row.n),
+                reached[row.reached],
             )
             for result in results
-            for finding in result.findings
+            for row in result.experiments
         ],
     )
     for result in results:
-        for finding in result.missed:
-            console.echo(f"{finding.experiment}, {finding.what}: not reached; {finding.why}")
+        for row in result.missed:
+            console.echo(f"{row.experiment}, {row.description}: not reached; {row.note}")
     folder = runs_dir / FOLDER / study_name
     console.echo(f"table: {folder / TABLE}")
     console.echo(f"page:  {folder / PAGE}")
 
 
-def _as_json(result: Repeated) -> dict[str, Any]:
+def _as_json(result: StudyResult) -> dict[str, Any]:
     return {
         "study": result.study.name,
         "seconds": round(result.seconds, 2),
-        "findings": [asdict(finding) for finding in result.findings],
-        "pictures": [picture.name for picture in result.pictures],
+        "findings": [row.to_json() for row in result.experiments],
+        "pictures": [figure.name for figure in result.figures],
     }

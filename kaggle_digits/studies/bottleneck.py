@@ -1,4 +1,4 @@
-"""A10 and A11: a classifier through two numbers, and the plane that they span."""
+"""A10 and A11: a classifier with a bottleneck of two units, and the plane of their outputs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from kaggle_digits.models.base import KerasClassifier
 from kaggle_digits.models.batched_predict import trace
 from kaggle_digits.models.litert import LITERT_FILE, convert
 from kaggle_digits.plots import charts, style
-from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
+from kaggle_digits.studies.fit_helpers import fit_and_score, load_model, train_val_split
 from kaggle_digits.studies.study import (
-    Kept,
-    Panel,
-    Result,
-    Setting,
+    Artifact,
+    Context,
+    FigureResult,
     Study,
-    share_finding,
-    simple_score,
+    StudyOutput,
+    accuracy_result,
+    score_of_counts,
 )
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
@@ -30,18 +30,17 @@ from kaggle_digits.training.recipe import Recipe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HELD_OUT = 1 / 6
-PUBLISHED = 0.96
-TWO, DECODER = "two_numbers", "decoder"
+VAL_FRACTION = 1 / 6
+PUBLISHED, PUBLISHED_TEXT = 0.96, "over 96 %"
+ENCODER, BOTTLENECK, DECODER = "encoder", "two_numbers", "decoder"
 RECIPE = Recipe("kaggle_digits.studies.bottleneck:network", epochs=25, learning_rate=2e-3)
-MOMENTUM = 0.9  # 0.99 settles too slowly for a few hundred steps
-# Points a side of the grid that is walked through the plane.
-GRID = 60
-SHOWN = 1500  # points that the page of `kd app` draws
+MOMENTUM = 0.9  # the default of 0.99 adapts too slowly for a few hundred steps
+GRID_SIZE = 60  # points per axis at which the decoder is evaluated
+SAVED_POINTS = 1500  # for the page of `kd app`
 
 
 def network() -> Any:
-    """500-100-2-100-10: all that is known of an image passes through two numbers."""
+    """Build a 500-100-2-100-10 network: only two numbers per image reach the decoder."""
     k = keras()
 
     def hidden(units: int) -> list[Any]:
@@ -50,80 +49,92 @@ def network() -> Any:
             k.layers.BatchNormalization(momentum=MOMENTUM),
         ]
 
-    encoder = k.Sequential([k.layers.Flatten(), *hidden(500), *hidden(100)], name="encoder")
+    encoder = k.Sequential([k.layers.Flatten(), *hidden(500), *hidden(100)], name=ENCODER)
     decoder = k.Sequential([*hidden(100), k.layers.Dense(CLASSES)], name=DECODER)
-    # Normalised, so that the plane has a scale and no image lies far out.
-    two = k.Sequential(
+    # Normalized outputs have a known scale, and no image becomes an outlier.
+    bottleneck = k.Sequential(
         [
             k.layers.Dense(2),
             k.layers.BatchNormalization(momentum=MOMENTUM, center=False, scale=False),
         ],
-        name=TWO,
+        name=BOTTLENECK,
     )
-    return k.Sequential([encoder, two, decoder])
+    return k.Sequential([encoder, bottleneck, decoder])
 
 
-def _run(setting: Setting) -> Result:
-    train, labels = setting.dataset.train, setting.dataset.labels
-    part = random_part(labels, HELD_OUT, setting.seed, stratify=True)
-    member, found = fit(setting, "A10, a bottleneck of two numbers", RECIPE, part)
-    why = "fewer epochs: --quick" if setting.quick else f"{RECIPE.epochs} epochs"
-    yield share_finding("A10", "500-100-2-100-10", PUBLISHED, found, said="over 96 %", why=why)
-    encoder, decode = _halves(member)
-    setting.say("A11: storing each held-out image as two numbers")
-    points = encoder.predict(train.images[part.val], batch_size=500, verbose=0)
-    truth = labels[part.val]
-    kept = points.astype(np.float16)  # what is stored of an image: four bytes
-    read = decode(kept.astype(np.float32)).argmax(axis=1)
-    score = simple_score(int((read == truth).sum()), len(truth))
-    yield share_finding(
-        "A11",
-        "each image stored as two numbers (4 bytes for 784), its label decoded from them",
-        PUBLISHED,
+def run(context: Context) -> StudyOutput:
+    """Train the network, encode the held-out images and decode points of the plane."""
+    train, labels = context.dataset.train, context.dataset.labels
+    fold = train_val_split(labels, VAL_FRACTION, context.seed, stratify=True)
+    result, score = fit_and_score(context, "A10, bottleneck of two units", RECIPE, fold)
+    note = context.quick_note or f"{RECIPE.epochs} epochs"
+    yield accuracy_result(
+        "A10",
+        "500-100-2-100-10",
         score,
-        said="over 96 %",
-        why=why,
+        published=PUBLISHED,
+        published_text=PUBLISHED_TEXT,
+        note=note,
     )
-    # For `kd app`, which shows where a drawn digit falls.
-    yield Kept(POINTS_FILE, dump_points(points[:SHOWN], truth[:SHOWN]))
+    encoder, decode = _split_network(result)
+    context.progress("A11: encoding the held-out images")
+    points = encoder.predict(train.images[fold.val], batch_size=500, verbose=0)
+    val_labels = labels[fold.val]
+    stored = points.astype(np.float16)  # two numbers in four bytes
+    decoded = decode(stored.astype(np.float32)).argmax(axis=1)
+    yield accuracy_result(
+        "A11",
+        "each image stored as two numbers (4 bytes instead of 784), its label decoded from them",
+        score_of_counts(int((decoded == val_labels).sum()), len(val_labels)),
+        published=PUBLISHED,
+        published_text=PUBLISHED_TEXT,
+        note=note,
+    )
+    # `kd app` shows the position of a drawn digit among these points.
+    yield Artifact(POINTS_FILE, dump_points(points[:SAVED_POINTS], val_labels[:SAVED_POINTS]))
     traced = trace(encoder)
     if traced is not None:
-        yield Kept(LITERT_FILE, convert(traced))
-    yield Panel(
+        yield Artifact(LITERT_FILE, convert(traced))
+    yield FigureResult(
         "plane",
-        "Every held-out digit as a point",
-        "The two numbers that the network keeps of each image, coloured by its label. Each digit "
-        "has its own ray or island; points between two are the ones it confuses.",
+        "Held-out digits in the plane of the bottleneck",
+        "The two outputs of the bottleneck for each image, coloured by label. Each digit has its "
+        "own region; points between two regions are easily confused.",
         charts.embedding(
             points,
-            truth,
-            "Two numbers an image",
-            f"{len(truth):,} held-out images; the axes are the bottleneck's two numbers.",
+            val_labels,
+            "Two numbers per image",
+            f"{len(val_labels):,} held-out images; the axes are the outputs of the bottleneck.",
         ),
     )
     low, high = np.quantile(points, [0.002, 0.998], axis=0)
-    across, down = (np.linspace(low[i], high[i], GRID, dtype=np.float32) for i in (0, 1))
-    walked = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
-    answers = decode(walked).reshape(GRID, GRID, CLASSES)
-    yield Panel(
+    x, y = (np.linspace(low[i], high[i], GRID_SIZE, dtype=np.float32) for i in (0, 1))
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    probabilities = decode(grid).reshape(GRID_SIZE, GRID_SIZE, CLASSES)
+    yield FigureResult(
         "walk",
-        "A walk through the plane",
-        "What the decoding half reads at each point of the same plane; paler where it is less "
-        "sure. The borders are where one digit turns into another.",
-        _walk(answers, (low[0], high[0], low[1], high[1])),
+        "Predictions across the plane",
+        "The digit that the decoder predicts at each point of the plane; paler where its "
+        "confidence is lower. At the borders one digit turns into another.",
+        _decision_regions(probabilities, (low[0], high[0], low[1], high[1])),
     )
 
 
-def _halves(member: FoldResult) -> tuple[Any, Any]:
-    """A network of images → (n, 2), and a function of (n, 2) → probabilities (n, 10)."""
+def _split_network(result: FoldResult) -> tuple[Any, Any]:
+    """Return a model of images → (n, 2), and a function of (n, 2) → probabilities (n, 10)."""
     k = keras()
-    classifier = loaded(member)
+    classifier = load_model(result)
     assert isinstance(classifier, KerasClassifier)
-    whole = classifier.network
-    body = next(layer for layer in whole.layers if isinstance(layer, k.Sequential) and _has(layer))
-    images, *before = whole.layers[: whole.layers.index(body)]
+    layers = classifier.network.layers
+    body = next(
+        layer
+        for layer in layers
+        if isinstance(layer, k.Sequential)
+        and any(inner.name == BOTTLENECK for inner in layer.layers)
+    )
+    images, *preprocessing = layers[: layers.index(body)]
     values = images.output
-    for layer in [*before, body.get_layer("encoder"), body.get_layer(TWO)]:
+    for layer in [*preprocessing, body.get_layer(ENCODER), body.get_layer(BOTTLENECK)]:
         values = layer(values)
 
     def decode(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -132,34 +143,32 @@ def _halves(member: FoldResult) -> tuple[Any, Any]:
     return k.Model(images.output, values), decode
 
 
-def _has(layer: Any) -> bool:
-    return any(inner.name == TWO for inner in layer.layers)
-
-
 @style.styled
-def _walk(answers: NDArray[np.float32], extent: tuple[float, float, float, float]) -> Figure:
+def _decision_regions(
+    probabilities: NDArray[np.float32], extent: tuple[float, float, float, float]
+) -> Figure:
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Patch
 
     figure = style.new_figure(
-        8, 6.8, "What stands where in the plane", "Paler: less sure. Decoded on a grid of points."
+        8, 6.8, "Decision regions", "Paler: lower confidence. Evaluated on a grid of points."
     )
     axes = figure.subplots()
-    colours = np.array([to_rgb(colour) for colour in style.DIGIT_COLORS])
-    best = answers.argmax(axis=2)
-    sureness = np.clip((answers.max(axis=2) - 0.1) / 0.9, 0, 1)[..., None]
-    axes.imshow(1 - sureness * (1 - colours[best]), origin="lower", extent=extent, aspect="auto")
+    colors = np.array([to_rgb(color) for color in style.DIGIT_COLORS])
+    digits = probabilities.argmax(axis=2)
+    saturation = np.clip((probabilities.max(axis=2) - 0.1) / 0.9, 0, 1)[..., None]
+    axes.imshow(1 - saturation * (1 - colors[digits]), origin="lower", extent=extent, aspect="auto")
     axes.set(xlabel="first number", ylabel="second number")
-    keys = [Patch(color=style.DIGIT_COLORS[digit], label=str(digit)) for digit in np.unique(best)]
+    keys = [Patch(color=style.DIGIT_COLORS[digit], label=str(digit)) for digit in np.unique(digits)]
     figure.legend(handles=keys, loc="outside right upper", title="digit")
     return figure
 
 
 STUDY = Study(
     "bottleneck",
-    "A digit kept as two numbers",
+    "Each digit as two numbers",
     "A. Beyond the recognition of handwritten digits",
     ("A10", "A11"),
-    _run,
+    run,
     cost=60,
 )

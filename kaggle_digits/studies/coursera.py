@@ -1,191 +1,203 @@
-"""D: ten hidden units on 5,000 images of 20 × 20, and what regularisation does to them."""
+"""D: ten hidden units on 5,000 images of 20 × 20 pixels, and the effect of regularization."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.plots import digit_grids, style
-from kaggle_digits.studies.fit_helpers import random_part
+from kaggle_digits.studies.figures import Line, digit_grid, plot_lines
+from kaggle_digits.studies.fit_helpers import train_val_split
 from kaggle_digits.studies.study import (
-    Finding,
-    Panel,
-    Result,
-    Setting,
+    Context,
+    ExperimentResult,
+    FigureResult,
     Study,
-    share_finding,
-    simple_score,
+    StudyOutput,
+    accuracy_result,
+    score_of_counts,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS, BORDER, HELD_OUT, STATE = 5000, 4, 0.25, 0
+N_ROWS, BORDER, VAL_FRACTION, RANDOM_STATE = 5000, 4, 0.25, 0
 HIDDEN, LAMBDA, ITERATIONS = 10, 3.0, 200
 PUBLISHED_TRAIN, PUBLISHED_TEST = 0.96, 0.92
 LAMBDAS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 UNITS = (2, 5, 10, 25, 50, 100)
-STEPS = (10, 25, 50, 100, 200, 400)
-# Of the trial with few units, iterations enough for a large λ to differ from a small one.
+ITERATION_LIMITS = (10, 25, 50, 100, 200, 400)
+# With quick: enough iterations for a large λ to give another result than a small one.
 QUICK_ITERATIONS = 40
 
 
+class _Data(NamedTuple):
+    train_pixels: NDArray[np.float64]
+    train_labels: NDArray[np.uint8]
+    test_pixels: NDArray[np.float64]
+    test_labels: NDArray[np.uint8]
+
+
 class _Trial(NamedTuple):
-    """A setting and what it gives, shares right of the training and of the held-out rows."""
+    """The value of the varied setting and the accuracies, 0 to 1."""
 
     value: float
     train: float
     test: float
 
 
-def _run(setting: Setting) -> Result:
-    rows = np.random.default_rng(setting.seed).permutation(len(setting.dataset.train))[:ROWS]
-    images, labels = setting.dataset.train.images[rows], setting.dataset.labels[rows]
-    middle = images[:, BORDER:-BORDER, BORDER:-BORDER]
-    pixels = middle.reshape(len(rows), -1) / 255.0
-    yield Panel(
+def run(context: Context) -> StudyOutput:
+    """Train the published network and vary λ, the hidden units and the iterations."""
+    rows = np.random.default_rng(context.seed).permutation(len(context.dataset.train))[:N_ROWS]
+    images, labels = context.dataset.train.images[rows], context.dataset.labels[rows]
+    cropped = images[:, BORDER:-BORDER, BORDER:-BORDER]
+    pixels = cropped.reshape(len(rows), -1) / 255.0
+    yield FigureResult(
         "hundred-digits",
-        "A random hundred of them",
-        "The same digits with the empty border of four pixels still around them.",
-        digit_grids.random_digits(images, labels, setting.seed),
+        "A hundred random digits",
+        "The digits of this study, still with their empty border of four pixels.",
+        digit_grids.random_digits(images, labels, context.seed),
     )
-    yield Finding("D1", "a random selection of 100 digits", "–", "picture: hundred-digits")
-    part = random_part(labels, HELD_OUT, STATE)
-    data = (pixels[part.train], labels[part.train], pixels[part.val], labels[part.val])
-    most = QUICK_ITERATIONS if setting.quick else ITERATIONS
+    yield ExperimentResult("D1", "a random selection of 100 digits", "–", "figure: hundred-digits")
+    fold = train_val_split(labels, VAL_FRACTION, RANDOM_STATE)
+    data = _Data(pixels[fold.train], labels[fold.train], pixels[fold.val], labels[fold.val])
+    iterations = QUICK_ITERATIONS if context.quick else ITERATIONS
 
-    setting.say(f"{HIDDEN} hidden units, λ = {LAMBDA:g}, at most {most} iterations")
-    model = _fitted(data, HIDDEN, LAMBDA, most)
-    answers = model.predict(data[2])
-    trained = simple_score(int((model.predict(data[0]) == data[1]).sum()), len(data[1]))
-    tested = simple_score(int((answers == data[3]).sum()), len(data[3]))
-    why = (
-        "L-BFGS instead of conjugate gradients, softmax instead of ten sigmoids, the "
-        "competition's digits cut to 20 × 20"
-    )
     name = f"{HIDDEN} hidden units, λ = {LAMBDA:g}"
-    for experiment, published, score in (
-        (f"{name}: training rows", PUBLISHED_TRAIN, trained),
-        (f"{name}: held-out rows", PUBLISHED_TEST, tested),
+    context.progress(f"{name}, at most {iterations} iterations")
+    model = _fit(data, HIDDEN, LAMBDA, iterations)
+    predictions = model.predict(data.test_pixels)
+    for part, published, predicted, part_labels in (
+        ("training", PUBLISHED_TRAIN, model.predict(data.train_pixels), data.train_labels),
+        ("held-out", PUBLISHED_TEST, predictions, data.test_labels),
     ):
-        words = f"{100 * published:.0f} %"
-        yield share_finding("D2", experiment, published, score, said=words, why=why)
+        yield accuracy_result(
+            "D2",
+            f"{name}: {part} rows",
+            score_of_counts(int((predicted == part_labels).sum()), len(part_labels)),
+            published=published,
+            published_text=f"{100 * published:.0f} %",
+            note="L-BFGS instead of conjugate gradients, softmax instead of ten sigmoids, the "
+            "competition's digits cropped to 20 × 20",
+        )
 
-    trials = {key: list(found) for key, found in _swept(setting, data, most)}
-    best = max(trials["λ"], key=lambda trial: trial.test)
-    free, strict = trials["λ"][0], trials["λ"][-1]
-    yield Finding(
+    sweeps = _sweep(context, data, iterations)
+    best = max(sweeps["λ"], key=lambda trial: trial.test)
+    lowest, highest = sweeps["λ"][0], sweeps["λ"][-1]
+    overfits = lowest.train - lowest.test > best.train - best.test
+    underfits = highest.test < best.test
+    yield ExperimentResult(
         "D3",
         "λ, hidden units and iterations varied",
         "low λ over-fits, too high λ hurts both",
-        f"λ = 0: {100 * free.train:.1f} % of training, {100 * free.test:.1f} % of held-out rows; "
-        f"best λ = {best.value:g}: {100 * best.test:.1f} %; λ = {strict.value:g}: "
-        f"{100 * strict.train:.1f} % and {100 * strict.test:.1f} %",
-        len(data[3]),
-        None
-        if setting.quick
-        else free.train - free.test > best.train - best.test and strict.test < best.test,
-        "the best λ is chosen on the rows it is measured on, so its figure is a little too high",
+        f"λ = 0: {100 * lowest.train:.1f} % of training, {100 * lowest.test:.1f} % of held-out "
+        f"rows; best λ = {best.value:g}: {100 * best.test:.1f} %; λ = {highest.value:g}: "
+        f"{100 * highest.train:.1f} % and {100 * highest.test:.1f} %",
+        len(data.test_labels),
+        None if context.quick else overfits and underfits,
+        "the best λ is chosen on the rows it is scored on, so its accuracy is slightly too high",
     )
-    yield Panel(
+    yield FigureResult(
         "sweeps",
-        "Too free, too strict",
-        "Each point is one training. Where the two lines part, the network knows its training "
-        "rows by heart (over-fitting); where both fall, it is held back too much.",
-        _sweeps(trials, most),
+        "Over-fitting and under-fitting",
+        "Each point is one training. Where the lines diverge, the network over-fits; where both "
+        "fall, it is regularized too strongly.",
+        _sweep_figure(sweeps, iterations),
     )
-    chosen = np.random.default_rng(setting.seed).choice(len(answers), 9, replace=False)
-    yield Panel(
+    chosen = np.random.default_rng(context.seed).choice(len(predictions), 9, replace=False)
+    predicted, chosen_labels = predictions[chosen], data.test_labels[chosen]
+    yield FigureResult(
         "nine-answers",
-        "Nine random digits and what was read",
-        "Drawn from the held-out rows by chance; orange: read wrongly.",
-        _nine(middle[part.val][chosen], answers[chosen], data[3][chosen]),
+        "Nine random digits and their predictions",
+        "Random held-out rows; errors are orange.",
+        digit_grid(
+            cropped[fold.val][chosen],
+            [
+                f"predicted {digit}" if digit == label else f"predicted {digit}, label {label}"
+                for digit, label in zip(predicted, chosen_labels, strict=True)
+            ],
+            "Predictions for nine held-out digits",
+            highlighted=predicted != chosen_labels,
+        ),
     )
-    yield Finding("D4", "random digits with the prediction", "–", "picture: nine-answers")
+    yield ExperimentResult(
+        "D4", "random digits with their predictions", "–", "figure: nine-answers"
+    )
 
 
-def _swept(
-    setting: Setting, data: tuple[NDArray[Any], ...], most: int
-) -> Iterator[tuple[str, list[_Trial]]]:
-    every = 3 if setting.quick else 1
+def _sweep(context: Context, data: _Data, iterations: int) -> dict[str, list[_Trial]]:
+    """Vary one setting at a time."""
+    step = 3 if context.quick else 1
 
-    def trial(value: float, hidden: int, strength: float, iterations: int) -> _Trial:
-        setting.say(f"{hidden} hidden units, λ = {strength:g}, {iterations} iterations")
-        model = _fitted(data, hidden, strength, iterations)
-        return _Trial(value, model.score(data[0], data[1]), model.score(data[2], data[3]))
+    def trial(value: float, hidden: int, alpha: float, max_iter: int) -> _Trial:
+        context.progress(f"{hidden} hidden units, λ = {alpha:g}, {max_iter} iterations")
+        model = _fit(data, hidden, alpha, max_iter)
+        return _Trial(
+            value,
+            model.score(data.train_pixels, data.train_labels),
+            model.score(data.test_pixels, data.test_labels),
+        )
 
-    yield "λ", [trial(value, HIDDEN, value, most) for value in LAMBDAS[::every]]
-    yield "hidden units", [trial(value, value, LAMBDA, most) for value in UNITS[::every]]
-    yield "iterations", [trial(value, HIDDEN, LAMBDA, value) for value in STEPS[::every]]
+    return {
+        "λ": [trial(value, HIDDEN, value, iterations) for value in LAMBDAS[::step]],
+        "hidden units": [trial(value, value, LAMBDA, iterations) for value in UNITS[::step]],
+        "iterations": [trial(value, HIDDEN, LAMBDA, value) for value in ITERATION_LIMITS[::step]],
+    }
 
 
-def _fitted(data: tuple[NDArray[Any], ...], hidden: int, strength: float, iterations: int) -> Any:
-    """scikit-learn's alpha is the write-up's λ: both add λ / 2n ∑ w²."""
+def _fit(data: _Data, hidden: int, alpha: float, max_iter: int) -> Any:
+    """Fit scikit-learn's MLP, whose alpha is the published λ: both add λ / 2n ∑ w²."""
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(
         (hidden,),
         activation="logistic",
         solver="lbfgs",
-        alpha=strength,
-        max_iter=iterations,
-        random_state=STATE,
+        alpha=alpha,
+        max_iter=max_iter,
+        random_state=RANDOM_STATE,
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*(converge|CONVERGENCE).*")
-        return model.fit(data[0], data[1])
+        return model.fit(data.train_pixels, data.train_labels)
 
 
 @style.styled
-def _sweeps(trials: dict[str, list[_Trial]], most: int) -> Figure:
+def _sweep_figure(sweeps: dict[str, list[_Trial]], iterations: int) -> Figure:
     figure = style.new_figure(
         11,
         4.4,
-        "What each setting does",
-        f"Where not varied: {HIDDEN} hidden units, λ = {LAMBDA:g}, {most} iterations of L-BFGS.",
+        "Effect of each setting",
+        f"Settings that are not varied: {HIDDEN} hidden units, λ = {LAMBDA:g}, {iterations} "
+        "iterations of L-BFGS.",
     )
-    for axes, (name, found) in zip(figure.subplots(1, 3, sharey=True), trials.items(), strict=True):
-        places = np.arange(len(found))
-        for values, label, colour in (
-            ([item.train for item in found], "training rows", style.TRAIN_COLOR),
-            ([item.test for item in found], "held-out rows", style.VAL_COLOR),
-        ):
-            axes.plot(
-                places, 100 * np.array(values), "o-", color=colour, label=label, linewidth=1.8
-            )
-        axes.set_xticks(places, [f"{item.value:g}" for item in found])
-        axes.set(xlabel=name)
-        axes.grid()
-    figure.axes[0].set(ylabel="read rightly (%)")
-    figure.axes[0].legend(
-        loc="lower left", frameon=True, framealpha=0.9, edgecolor=style.BACKGROUND
-    )
-    return figure
-
-
-@style.styled
-def _nine(images: NDArray[np.uint8], answers: NDArray[Any], truth: NDArray[np.uint8]) -> Figure:
-    figure = style.new_figure(5.6, 6.4, "Nine held-out digits, read by the network")
-    for axes, image, answer, label in zip(
-        figure.subplots(3, 3).flat, images, answers, truth, strict=True
-    ):
-        axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
-        wrong = answer != label
-        words = f"read {answer}, is {label}" if wrong else f"read {answer}"
-        axes.set_title(words, loc="center", color=style.VAL_COLOR if wrong else style.TEXT_COLOR)
-        style.hide_ticks(axes)
+    grid = figure.subplots(1, 3, sharey=True)
+    for axes, (name, trials) in zip(grid, sweeps.items(), strict=True):
+        x = np.arange(len(trials))
+        train = [100 * trial.train for trial in trials]
+        test = [100 * trial.test for trial in trials]
+        first = axes is grid[0]
+        plot_lines(
+            axes,
+            [
+                Line(x, train, style.TRAIN_COLOR, "o-", "training rows" if first else ""),
+                Line(x, test, style.VAL_COLOR, "o-", "held-out rows" if first else ""),
+            ],
+            xlabel=name,
+            ylabel="accuracy (%)" if first else "",
+        )
+        axes.set_xticks(x, [f"{trial.value:g}" for trial in trials])
     return figure
 
 
 STUDY = Study(
     "coursera",
-    "Ten hidden units, and how regularisation holds them",
+    "Ten hidden units and regularization",
     "D. A neural network in plain Python on the Coursera subset",
     ("D1", "D2", "D3", "D4"),
-    _run,
+    run,
     cost=125,
 )

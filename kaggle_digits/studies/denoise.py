@@ -1,231 +1,237 @@
-"""A5 to A8: noise, an auto-encoder that takes it away, and a classifier that knew clean images."""
+"""A5 to A8: noise, a denoising auto-encoder, and a classifier trained on clean images."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.digits import PIXELS, SIDE
-from kaggle_digits.metrics.scores import Score, score
 from kaggle_digits.models.backend import keras
 from kaggle_digits.plots import style
-from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
-from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
+from kaggle_digits.plots.digit_grids import first_of_each_class
+from kaggle_digits.studies.figures import Line, line_chart
+from kaggle_digits.studies.fit_helpers import (
+    fit_and_score,
+    load_model,
+    score_images,
+    train_val_split,
+)
+from kaggle_digits.studies.study import (
+    Context,
+    ExperimentResult,
+    FigureResult,
+    Study,
+    StudyOutput,
+    accuracy_result,
+    join_notes,
+)
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Images = NDArray[np.uint8]
-HELD_OUT = 1 / 6
-NOISY, DENOISED = 0.89, 0.94
-NORMAL, UNIFORM, PEPPER = NOISES = ("normal", "uniform", "salt-and-pepper")
-# How strong; see add_noise.
-LEVELS = tuple(round(0.1 * step, 1) for step in range(13))
-FINE_LEVELS = tuple(round(0.01 * step, 2) for step in range(1, 121))
+VAL_FRACTION = 1 / 6
+PUBLISHED_NOISY, PUBLISHED_DENOISED = 0.89, 0.94
+NORMAL, UNIFORM, SALT_AND_PEPPER = NOISES = ("normal", "uniform", "salt-and-pepper")
+CURVE_LEVELS = tuple(round(0.1 * step, 1) for step in range(13))
+SEARCH_LEVELS = tuple(round(0.01 * step, 2) for step in range(1, 121))
+CURVE_ROWS = 4000
 HIDDEN = (256, 128, 256)
-STEPS, QUICK_STEPS, BATCH, RATE = 4000, 500, 128, 1e-3
-SHOWN, MEASURED, FEWEST = 10, 4000, 4096
+STEPS, QUICK_STEPS, BATCH_SIZE, LEARNING_RATE = 4000, 500, 128, 1e-3
+MIN_ROWS_PER_EPOCH = 4096
 
 
 def add_noise(images: Images, level: float, seed: int, kind: str = NORMAL) -> Images:
-    """Noise on every pixel, cut at no ink and full ink.
+    """Add noise to every pixel and clip to 0 to 255.
 
     Args:
         images: (n, 28, 28) uint8.
-        level: of ``normal`` noise the standard deviation, of ``uniform`` the most, as shares of
-            full ink; of ``salt-and-pepper`` the share of pixels that become no ink or full ink.
-        seed: the same seed adds the same noise.
+        level: standard deviation of ``normal`` or largest value of ``uniform`` noise, as a
+            fraction of 255; the fraction of pixels that ``salt-and-pepper`` sets to 0 or 255.
+        seed: of the random numbers.
         kind: one of NOISES.
     """
     rng = np.random.default_rng(seed)
-    if kind == PEPPER:
-        hit = rng.random(images.shape) < level
-        return np.where(hit, rng.choice(np.array([0, 255], np.uint8), images.shape), images)
-    shape = images.shape
-    noise = rng.standard_normal(shape, np.float32)
+    if kind == SALT_AND_PEPPER:
+        replaced = rng.random(images.shape) < level
+        return np.where(replaced, rng.choice(np.array([0, 255], np.uint8), images.shape), images)
+    noise = rng.standard_normal(images.shape, np.float32)
     if kind == UNIFORM:
-        noise = 2 * rng.random(shape, np.float32) - 1
+        noise = 2 * rng.random(images.shape, np.float32) - 1
     return np.clip(np.rint(images + np.float32(255 * level) * noise), 0, 255).astype(np.uint8)
 
 
-def _run(setting: Setting) -> Result:
-    train, labels = setting.dataset.train, setting.dataset.labels
-    add = partial(add_noise, kind=_kind(setting))
-    part = random_part(labels, HELD_OUT, setting.seed, stratify=True)
-    # The level is found on a seventh of what is held out, all is measured on the rest.
-    some, rest = np.split(part.val, [len(part.val) // 7])
-    held, truth = train.images[rest], labels[rest]
-    member, clean = fit(setting, "A7, the classifier of clean images", MODEL_RECIPES["dense"], part)
-    classifier = loaded(member)
-    quick = "; fewer epochs: --quick" if setting.quick else ""
-
-    level, chosen = setting.level, "as asked for"
-    if level is None:
-        setting.say("A7: how much noise brings it to what was published")
-
-        def far_off(level: float) -> float:
-            noisy = add(train.images[some], level, 1)
-            return abs(_score(classifier, noisy, labels[some]).accuracy - NOISY)
-
-        level = min(FINE_LEVELS, key=far_off)
-        chosen = "the level at which other held-out rows come nearest to the published figure"
-    noisy = add(held, level, 2)
-    auto_encoder = _trained(setting, train.images[part.train], level, add)
-    cleaned = auto_encoder(noisy)
-    yield Finding("A5", "pixel noise added to the images", "–", "picture: three-rows")
-    yield Finding(
-        "A6",
-        "auto-encoder 784-256-128-256-784, noisy above cleaned",
-        "–",
-        f"picture: three-rows; mean error of a pixel {_error(noisy, held):.1f} before, "
-        f"{_error(cleaned, held):.1f} after, of 255",
-        len(held),
-    )
-    yield Panel(
-        "three-rows",
-        "Clean, noisy, cleaned",
-        "The first held-out image of each digit; below it with noise, as the auto-encoder sees "
-        "it, and below that what it makes of it. It never saw these images.",
-        _three_rows(held, noisy, cleaned, truth, f"{_kind(setting)} noise of {level:g}"),
-    )
-    before, after = _score(classifier, noisy, truth), _score(classifier, cleaned, truth)
-    why = (
-        f"{_kind(setting)} noise of {level:g}, {chosen}; "
-        f"on clean images {100 * clean.accuracy:.2f} %{quick}"
-    )
-    yield share_finding(
-        "A7", "trained on clean images, on noisy ones", NOISY, before, said="89 %", why=why
-    )
-    fewer = (1 - before.accuracy) / max(1 - after.accuracy, 1e-9)
-    yield share_finding(
-        "A8",
-        "the same classifier on the noisy images after denoising",
-        DENOISED,
-        after,
-        said="94 %: half the errors",
-        why=f"{fewer:.1f} times fewer errors than without denoising{quick}",
-    )
-    setting.say("A8: other levels of noise")
-    curve = []
-    for other in LEVELS:
-        worse = add(held[:MEASURED], other, 3)
-        scores = (
-            _score(classifier, images, truth[:MEASURED]).accuracy
-            for images in (worse, auto_encoder(worse))
-        )
-        curve.append((other, *scores))
-    yield Panel(
-        "noise-levels",
-        "How much noise, how much help",
-        "Accuracy of the classifier that learnt from clean images, at each level of noise, with "
-        "and without the auto-encoder in between. It learnt one level, the dashed one.",
-        _levels(curve, level),
-    )
-
-
-def _kind(setting: Setting) -> str:
-    kind = setting.noise or NORMAL
+def run(context: Context) -> StudyOutput:
+    """Score a classifier of clean images on noisy images, before and after denoising."""
+    kind = context.noise or NORMAL
     if kind not in NOISES:
-        raise UsageError(f"--noise {kind} is unknown; one of: {', '.join(NOISES)}")
-    return kind
+        raise UsageError(f"unknown noise {kind!r}; one of: {', '.join(NOISES)}")
+    noisy_version = partial(add_noise, kind=kind)
+    train, labels = context.dataset.train, context.dataset.labels
+    fold = train_val_split(labels, VAL_FRACTION, context.seed, stratify=True)
+    # The noise level is chosen on a seventh of the validation rows; the rest are for measuring.
+    level_rows, rows = np.split(fold.val, [len(fold.val) // 7])
+    clean, clean_labels = train.images[rows], labels[rows]
+    result, clean_score = fit_and_score(
+        context, "A7, classifier of clean images", MODEL_RECIPES["dense"], fold
+    )
+    classifier = load_model(result)
+
+    level, reason = context.level, "as requested"
+    if level is None:
+        context.progress("A7: searching the noise level of the publication")
+
+        def distance(level: float) -> float:
+            noisy = noisy_version(train.images[level_rows], level, 1)
+            score = score_images(classifier, noisy, labels[level_rows])
+            return abs(score.accuracy - PUBLISHED_NOISY)
+
+        level = min(SEARCH_LEVELS, key=distance)
+        reason = "the level at which other held-out rows come closest to the published accuracy"
+    noise = f"{kind} noise, level {level:g}"
+    noisy = noisy_version(clean, level, 2)
+    denoise = _train_auto_encoder(context, train.images[fold.train], level, noisy_version)
+    denoised = denoise(noisy)
+    yield ExperimentResult("A5", "pixel noise added to the images", "–", "figure: three-rows")
+    yield ExperimentResult(
+        "A6",
+        "auto-encoder 784-256-128-256-784, noisy images above denoised ones",
+        "–",
+        f"figure: three-rows; mean absolute error {_mean_error(noisy, clean):.1f} of 255 before, "
+        f"{_mean_error(denoised, clean):.1f} after denoising",
+        len(clean),
+    )
+    yield FigureResult(
+        "three-rows",
+        "Clean, noisy, denoised",
+        "The first held-out image of each digit, the same image with noise, and the output of the "
+        "auto-encoder. The auto-encoder was not trained on these images.",
+        _image_rows({"clean": clean, "noisy": noisy, "denoised": denoised}, clean_labels, noise),
+    )
+    before = score_images(classifier, noisy, clean_labels)
+    after = score_images(classifier, denoised, clean_labels)
+    yield accuracy_result(
+        "A7",
+        "classifier of clean images, on noisy images",
+        before,
+        published=PUBLISHED_NOISY,
+        published_text="89 %",
+        note=join_notes(
+            f"{noise}, {reason}",
+            f"on clean images {100 * clean_score.accuracy:.2f} %",
+            context.quick_note,
+        ),
+    )
+    ratio = (1 - before.accuracy) / max(1 - after.accuracy, 1e-9)
+    yield accuracy_result(
+        "A8",
+        "the same classifier on the denoised images",
+        after,
+        published=PUBLISHED_DENOISED,
+        published_text="94 %: half the errors",
+        note=join_notes(f"{ratio:.1f} times fewer errors than on noisy images", context.quick_note),
+    )
+    context.progress("A8: other noise levels")
+    accuracies = []
+    for other in CURVE_LEVELS:
+        images = noisy_version(clean[:CURVE_ROWS], other, 3)
+        accuracies.append(
+            [
+                100 * score_images(classifier, batch, clean_labels[:CURVE_ROWS]).accuracy
+                for batch in (images, denoise(images))
+            ]
+        )
+    on_noisy, on_denoised = np.transpose(accuracies)
+    yield FigureResult(
+        "noise-levels",
+        "Accuracy at each noise level",
+        "Accuracy of the classifier of clean images with and without denoising. The auto-encoder "
+        "was trained at one level: the dashed line.",
+        line_chart(
+            [
+                Line(CURVE_LEVELS, on_noisy, style.VAL_COLOR, "o-", "noisy images"),
+                Line(CURVE_LEVELS, on_denoised, style.TRAIN_COLOR, "s-", "denoised images"),
+            ],
+            "Accuracy by noise level",
+            xlabel="noise level",
+            ylabel="accuracy (%)",
+            marked_x=level,
+        ),
+    )
 
 
-def _trained(setting: Setting, images: Images, level: float, add: Callable[..., Images]) -> Any:
-    """A function that takes the noise from (n, 28, 28) uint8 images; other noise each epoch."""
+def _train_auto_encoder(
+    context: Context, images: Images, level: float, noisy_version: Callable[..., Images]
+) -> Callable[[Images], Images]:
+    """Return a function that denoises (n, 28, 28) uint8 images; noise is new in each epoch."""
     k = keras()
     k.backend.clear_session()
-    k.utils.set_random_seed(setting.seed)
-    layers = [k.layers.Dense(units, activation="relu") for units in HIDDEN]
+    k.utils.set_random_seed(context.seed)
     model = k.Sequential(
         [
             k.layers.Input((SIDE, SIDE)),
             k.layers.Rescaling(1 / 255),
             k.layers.Flatten(),
-            *layers,
+            *(k.layers.Dense(units, activation="relu") for units in HIDDEN),
             k.layers.Dense(PIXELS, activation="sigmoid"),
         ]
     )
     model.compile(
-        optimizer=k.optimizers.Adam(RATE), loss="binary_crossentropy", steps_per_execution=16
+        optimizer=k.optimizers.Adam(LEARNING_RATE),
+        loss="binary_crossentropy",
+        steps_per_execution=16,
     )
-    # Few images are shown several times, each with other noise, before noise is drawn anew.
-    images = np.tile(images, (max(1, FEWEST // len(images)), 1, 1))
+    # A small data set is repeated, each copy with its own noise, to make epochs of useful length.
+    images = np.tile(images, (max(1, MIN_ROWS_PER_EPOCH // len(images)), 1, 1))
     targets = images.reshape(len(images), -1).astype(np.float32) / 255
-    steps = QUICK_STEPS if setting.quick else STEPS
-    epochs = math.ceil(steps * BATCH / len(images))
+    steps = QUICK_STEPS if context.quick else STEPS
+    epochs = math.ceil(steps * BATCH_SIZE / len(images))
     for epoch in range(epochs):
-        setting.say(f"A6, the auto-encoder: epoch {epoch + 1} of {epochs}", epoch, epochs)
-        noisy = add(images, level, 1000 + epoch)
-        model.fit(noisy, targets, batch_size=BATCH, verbose=0)
+        context.progress(f"A6, auto-encoder: epoch {epoch + 1} of {epochs}", epoch, epochs)
+        noisy = noisy_version(images, level, 1000 + epoch)
+        model.fit(noisy, targets, batch_size=BATCH_SIZE, verbose=0)
 
-    def clean(noisy: Images) -> Images:
-        answer = model.predict(noisy, batch_size=500, verbose=0)
-        pixels: Images = np.rint(255 * answer).astype(np.uint8)
+    def denoise(noisy: Images) -> Images:
+        output = model.predict(noisy, batch_size=500, verbose=0)
+        pixels: Images = np.rint(255 * output).astype(np.uint8)
         return pixels.reshape(noisy.shape)
 
-    return clean
+    return denoise
 
 
-def _score(classifier: Any, images: Images, labels: NDArray[np.uint8]) -> Score:
-    found = score(classifier.predict_proba(images), labels)
-    assert found is not None
-    return found
-
-
-def _error(images: Images, clean: Images) -> float:
+def _mean_error(images: Images, clean: Images) -> float:
     return float(np.abs(images.astype(np.int16) - clean).mean())
 
 
 @style.styled
-def _three_rows(
-    clean: Images, noisy: Images, cleaned: Images, labels: NDArray[np.uint8], noise: str
-) -> Figure:
+def _image_rows(rows: dict[str, Images], labels: NDArray[np.uint8], noise: str) -> Figure:
+    """Draw the first image of each digit, one row for each version of the images."""
     figure = style.new_figure(
-        9.6,
-        3.9,
-        "Noise, and what an auto-encoder makes of it",
-        f"In between: {noise}, as a share of full ink or, of salt and pepper, of pixels.",
-        squares=True,
+        9.6, 3.9, "Noise and denoising by an auto-encoder", f"Middle row: {noise}.", squares=True
     )
-    first = [int(np.flatnonzero(labels == digit)[0]) for digit in np.unique(labels)][:SHOWN]
-    grid = figure.subplots(3, len(first), squeeze=False)
-    for row, (name, images) in zip(
-        grid, (("clean", clean), ("noisy", noisy), ("cleaned", cleaned)), strict=True
-    ):
-        for axes, place in zip(row, first, strict=True):
+    first = first_of_each_class(labels)
+    grid = figure.subplots(len(rows), len(first), squeeze=False)
+    for axes_row, (name, images) in zip(grid, rows.items(), strict=True):
+        for axes, place in zip(axes_row, first, strict=True):
             axes.imshow(images[place], cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
             style.hide_ticks(axes)
-        row[0].set_ylabel(name)
-    return figure
-
-
-@style.styled
-def _levels(curve: list[tuple[float, ...]], learnt: float) -> Figure:
-    figure = style.new_figure(7.6, 4.6, "Accuracy against noise")
-    axes = figure.subplots()
-    levels, noisy, cleaned = np.array(curve).T
-    axes.axvline(learnt, color=style.MUTED_COLOR, linewidth=1, linestyle=(0, (4, 3)))
-    axes.plot(levels, 100 * noisy, "o-", color=style.VAL_COLOR, label="noisy images")
-    axes.plot(levels, 100 * cleaned, "s-", color=style.TRAIN_COLOR, label="after denoising")
-    axes.set(xlabel="strength of the noise", ylabel="read rightly (%)")
-    axes.grid()
-    axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor=style.BACKGROUND)
+        axes_row[0].set_ylabel(name)
     return figure
 
 
 STUDY = Study(
     "denoise",
-    "Noise, and an auto-encoder that takes it away",
+    "Noise, and a denoising auto-encoder",
     "A. Beyond the recognition of handwritten digits",
     ("A5", "A6", "A7", "A8"),
-    _run,
+    run,
     cost=90,
     options=("noise", "level"),
 )

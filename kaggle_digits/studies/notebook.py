@@ -1,4 +1,4 @@
-"""C: the competition's notebook, its normalisation both ways, and what its 0.82 warns of."""
+"""C: the competition's notebook, its normalization in two versions, and why it scored 0.82."""
 
 from __future__ import annotations
 
@@ -8,35 +8,48 @@ import numpy as np
 
 from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.data.splits import Rows
-from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import NORMALIZATION_LAYER, KerasClassifier
 from kaggle_digits.plots import charts, curves
-from kaggle_digits.studies.fit_helpers import fit, loaded, random_part
-from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, share_finding
+from kaggle_digits.studies.fit_helpers import (
+    fit_and_score,
+    load_model,
+    require_score,
+    train_val_split,
+)
+from kaggle_digits.studies.study import (
+    Context,
+    ExperimentResult,
+    FigureResult,
+    Study,
+    StudyOutput,
+    accuracy_result,
+    join_notes,
+)
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
-HELD_OUT, STATE = 0.3, 42
+VAL_FRACTION, RANDOM_STATE = 0.3, 42
 PUBLISHED, PUBLISHED_LOSS, PUBLISHED_KAGGLE = 0.9662, 0.1418, 0.82
 # As published: two hidden layers of 128, Adam's defaults, ten epochs in batches of 32.
-NOTEBOOK = Recipe(
-    "dense",
-    dropout=0.0,
-    epochs=10,
-    batch_size=32,
-    optimizer="adam",
-    learning_rate=1e-3,
-    schedule="constant",
-)
+SETTINGS: dict[str, Any] = {
+    "epochs": 10,
+    "batch_size": 32,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+}
+# tf.keras.utils.normalize(x, axis=1) scales columns of (n, 28, 28, 1) and images of (n, 784).
+COLUMNS = Recipe("kaggle_digits.studies.notebook:column_network", **SETTINGS)
+IMAGES = Recipe("dense", dropout=0.0, normalize="l2", **SETTINGS)
 
 
-def columns() -> Any:
-    """A dense network on images whose columns are each scaled to length 1.
+def column_network() -> Any:
+    """Build the notebook's network with each column of each image scaled to unit length.
 
-    What ``tf.keras.utils.normalize(x, axis=1)`` does to (n, 28, 28, 1): the images' second axis
-    are the rows, so each column of each image is divided by its own length.
+    This is ``tf.keras.utils.normalize(x, axis=1)`` on (n, 28, 28, 1): axis 1 is the rows of an
+    image, so each column is divided by its own length.
     """
     k = keras()
     return k.Sequential(
@@ -50,85 +63,85 @@ def columns() -> Any:
     )
 
 
-def _run(setting: Setting) -> Result:
-    train, labels = setting.dataset.train, setting.dataset.labels
+def run(context: Context) -> StudyOutput:
+    """Train the notebook's network with both normalizations, and a convolutional network."""
+    train, labels = context.dataset.train, context.dataset.labels
     counts = np.bincount(labels, minlength=10)
-    yield Finding(
+    yield ExperimentResult(
         "C1",
-        "missing values; are the classes balanced?",
+        "missing values; class balance",
         "–",
-        f"no missing value in {len(train):,} × {PIXELS} (read strictly: another cell is an error); "
-        f"{counts.min():,} to {counts.max():,} images a digit",
+        f"no missing value in {len(train):,} × {PIXELS}; {counts.min():,} to {counts.max():,} "
+        "images per digit",
         len(train),
     )
-    yield Panel(
+    yield FigureResult(
         "class-balance",
         "Images of each digit",
-        "The digits are nearly, but not quite, equally frequent.",
+        "The digits are almost equally frequent.",
         charts.class_balance(counts),
     )
-    part = random_part(labels, HELD_OUT, STATE)
-    yield Finding(
+    fold = train_val_split(labels, VAL_FRACTION, RANDOM_STATE)
+    yield ExperimentResult(
         "C2",
-        "reshape to (n, 28, 28, 1); 70 / 30 with random_state 42",
+        "reshape to (n, 28, 28, 1); split 70 / 30 with random_state 42",
         "–",
-        f"{len(part.train):,} rows to learn from, {len(part.val):,} held out",
-        len(part.val),
+        f"{len(fold.train):,} training rows, {len(fold.val):,} validation rows",
+        len(fold.val),
     )
-    whole = NOTEBOOK.with_changes(normalize="l2")
-    apart = Recipe(
-        **{**vars(NOTEBOOK), "model": "kaggle_digits.studies.notebook:columns", "dropout": None}
-    )
-    quick = "fewer epochs: --quick; " if setting.quick else ""
-    for recipe, how in ((apart, "each column by itself"), (whole, "each image as a whole")):
-        what = f"dense 128-128, 10 epochs, {how} scaled to length 1"
-        member, found = fit(setting, f"C3, {how}", recipe, part)
-        why = (
-            f"{quick}log loss {found.log_loss:.4f}, published {PUBLISHED_LOSS}; normalize(x, "
-            "axis=1) does the one on (n, 28, 28, 1) and the other on (n, 784)"
+    for recipe, scaled in ((COLUMNS, "each column"), (IMAGES, "each image")):
+        result, score = fit_and_score(context, f"C3, {scaled} normalized", recipe, fold)
+        yield accuracy_result(
+            "C3",
+            f"dense 128-128, 10 epochs, {scaled} scaled to unit length",
+            score,
+            published=PUBLISHED,
+            published_text=f"{PUBLISHED}, loss {PUBLISHED_LOSS}",
+            note=join_notes(
+                context.quick_note,
+                f"log loss {score.log_loss:.4f}, published {PUBLISHED_LOSS}",
+                "normalize(x, axis=1) scales columns if x is (n, 28, 28, 1) and images if it is "
+                "(n, 784)",
+            ),
         )
-        words = f"{PUBLISHED}, loss {PUBLISHED_LOSS}"
-        yield share_finding("C3", what, PUBLISHED, found, said=words, why=why)
-    yield Panel(
+    yield FigureResult(
         "notebook-curves",
-        "Ten epochs of the notebook's network",
-        "Images as a whole scaled to length 1. Training goes on improving where validation no "
-        "longer does: without dropout it begins to learn its rows by heart.",
-        curves.learning_curves([vars(row) for row in member.history]),
+        "Learning curves of the notebook's network",
+        "With each image scaled to unit length. The training loss continues to fall when the "
+        "validation loss no longer does: without dropout the network over-fits.",
+        curves.learning_curves([vars(row) for row in result.history]),
     )
-    yield from _mismatch(setting, member, found.accuracy, part.val)
+    yield _normalization_mismatch(context, result, score.accuracy, fold.val)
     network = MODEL_RECIPES["cnn"]
-    member, found = fit(setting, "C5, convolutions", network, part)
-    yield share_finding(
+    _, score = fit_and_score(context, "C5, convolutional network", network, fold)
+    yield accuracy_result(
         "C5",
-        "convolution, activation, pooling, flattening, fully connected: our cnn",
-        None,
-        found,
-        said="promised, not shown",
-        why=f"{quick}{network.epochs} epochs",
+        "convolution, activation, pooling, flattening, fully connected: model cnn",
+        score,
+        published_text="announced, no value",
+        note=join_notes(context.quick_note, f"{network.epochs} epochs"),
     )
 
 
-def _mismatch(setting: Setting, member: FoldResult, right: float, rows: Rows) -> Result:
-    """Images that are not normalised as the training images were: what the notebook ran into."""
-    setting.say("C4: held-out images normalised another way")
-    images, labels = setting.dataset.train.images[rows], setting.dataset.labels[rows]
-    classifier = loaded(member)
+def _normalization_mismatch(
+    context: Context, result: FoldResult, matched_accuracy: float, rows: Rows
+) -> ExperimentResult:
+    """Score the network on images that are normalized differently than in training."""
+    context.progress("C4: held-out images with another normalization")
+    images, labels = context.dataset.train.images[rows], context.dataset.labels[rows]
+    classifier = load_model(result)
     assert isinstance(classifier, KerasClassifier)
     values: Any = images[..., None].astype(np.float32) / 255
     for layer in classifier.network.layers[1:]:
         if layer.name != NORMALIZATION_LAYER:
             values = layer(values)
-    found = score(keras().ops.convert_to_numpy(values), labels)
-    assert found is not None
-    yield share_finding(
+    return accuracy_result(
         "C4",
-        "the same network, held-out images divided by 255 instead of scaled as in training",
-        None,
-        found,
-        said=f"a Kaggle score above {PUBLISHED_KAGGLE}",
-        why=f"scaled as in training: {100 * right:.2f} %; kd keeps the normalisation inside the "
-        "model, so the two are never apart, and kd submit sends the file",
+        "the same network; held-out images divided by 255 instead of normalized as in training",
+        require_score(keras().ops.convert_to_numpy(values), labels),
+        published_text=f"a Kaggle score above {PUBLISHED_KAGGLE}",
+        note=f"normalized as in training: {100 * matched_accuracy:.2f} %; kaggle-digits makes the "
+        "normalization a part of the model, so this cannot happen",
     )
 
 
@@ -137,6 +150,6 @@ STUDY = Study(
     "The competition's notebook",
     "C. Digit Recognizer using the MNIST data set",
     ("C1", "C2", "C3", "C4", "C5"),
-    _run,
+    run,
     cost=130,
 )

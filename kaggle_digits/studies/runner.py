@@ -1,4 +1,4 @@
-"""Repeat studies: their findings into table.csv, their pictures into a page."""
+"""Run studies and write their results into table.csv, figures and an HTML page."""
 
 from __future__ import annotations
 
@@ -12,117 +12,149 @@ from pathlib import Path
 from kaggle_digits._version import __version__
 from kaggle_digits.core.atomic_io import atomic_write, write_text
 from kaggle_digits.core.environment import hardware, versions
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.plots import page, style
-from kaggle_digits.studies.study import Finding, Kept, Setting, Study
+from kaggle_digits.studies import (
+    bottleneck,
+    coursera,
+    denoise,
+    linear_network,
+    models,
+    notebook,
+    scikit,
+    tsne,
+)
+from kaggle_digits.studies.study import Artifact, Context, ExperimentResult, Study
 
 TABLE, PAGE, FOLDER = "table.csv", "index.html", "studies"
 COLUMNS = ["study", "experiment", "what", "published", "measured", "rows", "reached", "why"]
+REACHED = {True: "yes", False: "no", None: ""}
+# By name, in the order in which `kd reproduce` runs them.
+STUDIES: dict[str, Study] = {
+    module.STUDY.name: module.STUDY
+    for module in (
+        models,
+        denoise,
+        tsne,
+        bottleneck,
+        linear_network,
+        notebook,
+        coursera,
+        scikit,
+    )
+}
 
 
 @dataclass(frozen=True)
-class Repeated:
-    """A study that was repeated.
+class StudyResult:
+    """The results of one study.
 
     Attributes:
-        study: which.
-        findings: one an experiment, or several.
-        pictures: as they stand in the page.
-        seconds: it took.
+        study: the study.
+        experiments: at least one result per experiment.
+        figures: in the order of the page.
+        seconds: duration of the study.
     """
 
     study: Study
-    findings: tuple[Finding, ...]
-    pictures: tuple[page.PageFigure, ...]
+    experiments: tuple[ExperimentResult, ...]
+    figures: tuple[page.PageFigure, ...]
     seconds: float
 
     @property
-    def missed(self) -> list[Finding]:
-        """Findings worse than what was published."""
-        return [finding for finding in self.findings if finding.reached is False]
+    def missed(self) -> list[ExperimentResult]:
+        """Results that are worse than the published ones."""
+        return [result for result in self.experiments if result.reached is False]
 
 
-def repeat(study: Study, setting: Setting, runs_dir: Path) -> Repeated:
-    """Repeat one study; pictures, table.csv and index.html go into runs_dir/studies/<name>.
+def find_study(name: str) -> Study:
+    """Return the study called ``name``.
+
+    Raises:
+        UsageError: there is no such study.
+    """
+    if name not in STUDIES:
+        raise UsageError(f"no study called {name!r}; one of: {', '.join(STUDIES)}")
+    return STUDIES[name]
+
+
+def run_study(study: Study, context: Context, runs_dir: Path) -> StudyResult:
+    """Run one study; write its figures, table and page into runs_dir/studies/<name>.
 
     Raises:
         DigitsError: a training fails or the folder cannot be written.
     """
-    started = time.perf_counter()
+    start = time.perf_counter()
     folder = runs_dir / FOLDER / study.name
-    findings, pictures = [], []
-    for item in study.run(setting):
-        if isinstance(item, Finding):
-            findings.append(item)
-            continue
-        if isinstance(item, Kept):
-            with atomic_write(folder / item.name) as part:
-                part.write_bytes(item.content)
-            continue
-        path = folder / f"{item.name}.png"
-        style.save(item.figure, path)
-        anchor = f"{study.name}-{item.name}"
-        pictures.append(
-            page.PageFigure(anchor, item.title, item.explanation, page.png_data_uri(path))
-        )
-    done = Repeated(study, tuple(findings), tuple(pictures), time.perf_counter() - started)
-    write_results([done], setting, folder, study.title)
-    return done
+    experiments, figures = [], []
+    for item in study.run(context):
+        if isinstance(item, ExperimentResult):
+            experiments.append(item)
+        elif isinstance(item, Artifact):
+            with atomic_write(folder / item.name) as temporary:
+                temporary.write_bytes(item.content)
+        else:
+            path = folder / f"{item.name}.png"
+            style.save(item.figure, path)
+            uri = page.png_data_uri(path)
+            anchor = f"{study.name}-{item.name}"
+            figures.append(page.PageFigure(anchor, item.title, item.explanation, uri))
+    seconds = time.perf_counter() - start
+    result = StudyResult(study, tuple(experiments), tuple(figures), seconds)
+    _write_results([result], context, folder, study.title)
+    return result
 
 
-def repeat_all(studies: Sequence[Study], setting: Setting, runs_dir: Path) -> Iterator[Repeated]:
-    """Repeat each; the table and the page of all stand in runs_dir/studies.
+def run_studies(
+    studies: Sequence[Study], context: Context, runs_dir: Path
+) -> Iterator[StudyResult]:
+    """Run each study; write the table and the page of all into runs_dir/studies.
 
     Raises:
-        DigitsError: as repeat(); the studies before stay written.
+        DigitsError: as run_study(); the results of earlier studies are kept.
     """
-    done: list[Repeated] = []
+    results: list[StudyResult] = []
     for study in studies:
-        done.append(repeat(study, setting, runs_dir))
-        write_results(done, setting, runs_dir / FOLDER, "Published experiments, repeated")
-        yield done[-1]
+        results.append(run_study(study, context, runs_dir))
+        _write_results(results, context, runs_dir / FOLDER, "Published experiments, repeated")
+        yield results[-1]
 
 
-def write_results(done: Sequence[Repeated], setting: Setting, folder: Path, title: str) -> None:
-    """Write table.csv and index.html, whole.
-
-    Raises:
-        StorageError: the folder cannot be written.
-    """
+def _write_results(
+    results: Sequence[StudyResult], context: Context, folder: Path, title: str
+) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for repeated in done:
-        for finding in repeated.findings:
-            writer.writerow([repeated.study.name, *_cells(finding)])
+    for result in results:
+        for row in result.experiments:
+            writer.writerow(
+                [
+                    result.study.name,
+                    row.experiment,
+                    row.description,
+                    row.published,
+                    row.measured,
+                    row.n,  # csv writes None as an empty cell
+                    REACHED[row.reached],
+                    row.note,
+                ]
+            )
     write_text(folder / TABLE, text.getvalue(), durable=False)
-    here = hardware()
-    circumstances = (
-        f"{len(setting.dataset.train):,} labelled rows (source: {setting.dataset.source.source}), "
-        f"seed {setting.seed}, {sum(item.seconds for item in done):,.0f} s on "
-        f"{here['processor']}, {here['cores']} cores; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items())
+    machine = hardware()
+    environment = (
+        f"{len(context.dataset.train):,} labelled rows (source: {context.dataset.source.source}), "
+        f"seed {context.seed}, {sum(result.seconds for result in results):,.0f} s on "
+        f"{machine['processor']}, {machine['cores']} cores; "
+        + ", ".join(f"{package} {version}" for package, version in versions().items())
     )
     content = page.render_page(
         "study.html.j2",
         "studies",
         title=title,
-        done=done,
-        quick=setting.quick,
-        circumstances=circumstances,
+        results=results,
+        quick=context.quick,
+        environment=environment,
         version=__version__,
     )
     write_text(folder / PAGE, content, durable=False)
-
-
-def _cells(finding: Finding) -> list[str]:
-    reached = {True: "yes", False: "no", None: ""}[finding.reached]
-    rows = "" if finding.n is None else str(finding.n)
-    return [
-        finding.experiment,
-        finding.what,
-        finding.published,
-        finding.measured,
-        rows,
-        reached,
-        finding.why,
-    ]

@@ -1,82 +1,100 @@
-"""E: scikit-learn's own 1,797 digits of 8 × 8, the first thousand to learn from."""
+"""E: a small network on scikit-learn's 1,797 digits of 8 × 8 pixels, trained on the first 1,000."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.plots import style
-from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study, simple_score
+from kaggle_digits.studies.figures import Line, digit_grid, line_chart
+from kaggle_digits.studies.study import (
+    Context,
+    ExperimentResult,
+    FigureResult,
+    Study,
+    StudyOutput,
+    join_notes,
+    score_of_counts,
+)
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-TRAINED_ON, SHOWN = 1000, 50
+TRAIN_ROWS, SHOWN_ROWS = 1000, 50
 PUBLISHED = 0.9159
 
 
-def _run(setting: Setting) -> Result:
+def run(context: Context) -> StudyOutput:
+    """Repeat the publication with its seed, and with other seeds for comparison."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    images, labels = found.images, found.target
-    yield Panel(
+    data = load_digits()
+    images, labels = data.images, data.target
+    yield FigureResult(
         "sixteen-digits",
-        "The data: 8 × 8 pixels, 17 shades",
-        "The first sixteen of scikit-learn's digits, each under its label. They come from other "
-        "people's hands than the competition's and are far smaller.",
-        _sixteen(images[:16], labels[:16]),
+        "The data: 8 × 8 pixels, 17 grey levels",
+        "The first sixteen of scikit-learn's digits with their labels. They were written by other "
+        "people than the competition's digits and have far fewer pixels.",
+        digit_grid(
+            images[:16], [str(label) for label in labels[:16]], "Sixteen digits", max_value=16
+        ),
     )
-    yield Finding("E1", "look at sixteen digits", "–", "picture: sixteen-digits")
-    pixels, truth = images.reshape(len(images), -1), labels[TRAINED_ON:]
-    seeds = range(1, 4 if setting.quick else 11)
+    yield ExperimentResult("E1", "look at sixteen digits", "–", "figure: sixteen-digits")
+
+    pixels = images.reshape(len(images), -1)
+    test_labels = labels[TRAIN_ROWS:]
+    seeds = range(1, 4 if context.quick else 11)
     models: list[Any] = []
     for seed in seeds:
-        words = f"training 15 hidden units by gradient descent, random_state {seed}"
-        setting.say(words, len(models), len(seeds))
-        models.append(_fitted(pixels[:TRAINED_ON], labels[:TRAINED_ON], seed))
-    answers = [model.predict(pixels[TRAINED_ON:]) for model in models]
-    rights = [int((found == truth).sum()) for found in answers]
-    model, right, read = models[0], rights[0], answers[0]
-    score = simple_score(right, len(truth))
-    to_the_digit = round(score.accuracy, 4) == PUBLISHED
-    yield Finding(
+        message = f"15 hidden units, gradient descent, random_state {seed}"
+        context.progress(message, len(models), len(seeds))
+        models.append(_fit(pixels[:TRAIN_ROWS], labels[:TRAIN_ROWS], seed))
+    predictions = [model.predict(pixels[TRAIN_ROWS:]) for model in models]
+    correct = [int((prediction == test_labels).sum()) for prediction in predictions]
+    score = score_of_counts(correct[0], len(test_labels))
+    low, high = score.ci95
+    exact = round(score.accuracy, 4) == PUBLISHED
+    yield ExperimentResult(
         "E2",
-        "15 hidden units, logistic, SGD at 0.1, alpha 1e-4, random_state 1",
+        "15 hidden units, logistic, SGD with learning rate 0.1, alpha 1e-4, random_state 1",
         f"{PUBLISHED}",
-        f"{score.accuracy:.4f} ({score.ci95[0]:.4f}–{score.ci95[1]:.4f})",
+        f"{score.accuracy:.4f} ({low:.4f}–{high:.4f})",
         score.n,
-        score.accuracy >= PUBLISHED or score.ci95[1] >= PUBLISHED,
-        f"{right} of {score.n} right: "
-        + (
-            "the published figure to the digit"
-            if to_the_digit
-            else "not the published figure to the digit, which one image more or less would change"
-        )
-        + f"; random_state 1 to {seeds[-1]} give {min(rights)} to {max(rights)}",
+        high >= PUBLISHED,
+        join_notes(
+            f"{correct[0]} of {score.n} correct",
+            "exactly the published value"
+            if exact
+            else "not exactly the published value; a single image would change it",
+            f"random_state 1 to {seeds[-1]}: {min(correct)} to {max(correct)} correct",
+        ),
     )
-    agree = int((read[:SHOWN] == truth[:SHOWN]).sum())
-    yield Finding(
+    first, first_labels = predictions[0][:SHOWN_ROWS], test_labels[:SHOWN_ROWS]
+    yield ExperimentResult(
         "E3",
-        f"the first {SHOWN} predictions beside the labels",
+        f"the first {SHOWN_ROWS} predictions beside the labels",
         "–",
-        f"{agree} of {SHOWN} agree",
-        SHOWN,
-        why=f"read {_joined(read)}, labelled {_joined(truth)}",
+        f"{int((first == first_labels).sum())} of {SHOWN_ROWS} agree",
+        SHOWN_ROWS,
+        note=f"predicted {''.join(map(str, first))}, labels {''.join(map(str, first_labels))}",
     )
-    yield Panel(
+    losses = models[0].loss_curve_
+    yield FigureResult(
         "learning-curve",
-        "Loss falls while it learns",
-        "The log loss on the thousand training digits after each pass over them. Plain gradient "
-        "descent stops by itself when ten passes in a row gain too little.",
-        _loss(model.loss_curve_),
+        "Training loss per epoch",
+        "The log loss on the thousand training digits after each epoch. scikit-learn stops when "
+        "ten epochs in a row improve it too little.",
+        line_chart(
+            [Line(np.arange(1, len(losses) + 1), losses, style.TRAIN_COLOR)],
+            "Training loss",
+            xlabel="epoch",
+            ylabel="log loss (nats)",
+            log_scale=True,
+        ),
     )
 
 
-def _fitted(pixels: NDArray[np.float64], labels: NDArray[np.int64], seed: int) -> Any:
+def _fit(pixels: NDArray[np.float64], labels: NDArray[np.int64], seed: int) -> Any:
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(
@@ -93,37 +111,11 @@ def _fitted(pixels: NDArray[np.float64], labels: NDArray[np.int64], seed: int) -
         return model.fit(pixels, labels)
 
 
-def _joined(digits: NDArray[Any]) -> str:
-    return "".join(str(digit) for digit in digits[:SHOWN])
-
-
-@style.styled
-def _sixteen(images: NDArray[np.float64], labels: NDArray[np.int64]) -> Figure:
-    figure = style.new_figure(5.6, 6.6, "Sixteen of scikit-learn's digits")
-    for axes, image, label in zip(figure.subplots(4, 4).flat, images, labels, strict=True):
-        axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=16)
-        axes.set_title(str(label), loc="center")
-        style.hide_ticks(axes)
-    return figure
-
-
-@style.styled
-def _loss(losses: list[float]) -> Figure:
-    figure = style.new_figure(7, 4.2, "Training loss by pass over the data")
-    axes = figure.subplots()
-    axes.plot(np.arange(1, len(losses) + 1), losses, color=style.TRAIN_COLOR, linewidth=1.8)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel="passes over the training digits", ylabel="log loss (nats)")
-    axes.grid()
-    return figure
-
-
 STUDY = Study(
     "scikit",
-    "A small network on scikit-learn's own digits",
+    "A small network on scikit-learn's digits",
     "E. Handwritten digits with scikit-learn",
     ("E1", "E2", "E3"),
-    _run,
+    run,
     cost=3,
 )

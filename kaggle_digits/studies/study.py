@@ -1,10 +1,10 @@
-"""What a study is: published experiments repeated, each figure beside the published one."""
+"""The parts of a study: its context, its results, and the study itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.metrics.scores import Score, wilson_interval
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Say(Protocol):
-    """Told what is being done: in a few words, and how many steps of how many are done."""
+class ProgressCallback(Protocol):
+    """Receives a description of the current step, and the steps done of a total."""
 
-    def __call__(self, words: str, done: int = 0, total: int | None = None) -> None:
-        """``total`` is None where nothing is counted."""
+    def __call__(self, message: str, done: int = 0, total: int | None = None) -> None:
+        """Report progress; ``total`` is None if the number of steps is unknown."""
 
 
-def _say_nothing(words: str, done: int = 0, total: int | None = None) -> None:
-    """For whoever does not want to know."""
+def _ignore_progress(message: str, done: int = 0, total: int | None = None) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a study works on.
+class Context:
+    """The data and settings of a study.
 
     Attributes:
-        dataset: the competition's data, or the sample.
-        quick: whether fewer rows and epochs will do: does it run, and roughly where?
-        seed: of splits and first weights, wherever the published experiment names none.
-        rows: how many images t-SNE places; None for its own number.
+        dataset: the competition's data or the sample.
+        quick: train for fewer epochs and on fewer rows, for a rough result.
+        seed: of splits and initial weights, unless the publication names one.
+        rows: number of images for t-SNE; None for the default.
         noise: one of denoise.NOISES; None for normal noise.
-        level: how strong the noise is; None for the level nearest to what was published.
-        say: told what is being done.
+        level: strength of the noise; None for the level that best matches the publication.
+        progress: called while the study runs.
     """
 
     dataset: Dataset
@@ -44,37 +44,54 @@ class Setting:
     rows: int | None = None
     noise: str | None = None
     level: float | None = None
-    say: Say = _say_nothing
+    progress: ProgressCallback = _ignore_progress
+
+    @property
+    def quick_note(self) -> str:
+        """A note for results of a quick study; otherwise empty."""
+        return "fewer epochs because of --quick" if self.quick else ""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One experiment: what was published and what was measured.
+class ExperimentResult:
+    """The published and the measured value of one experiment.
 
     Attributes:
-        experiment: its name in the list of studies, such as ``A1``.
-        what: was tried.
-        published: as it was written, "–" where no figure was given.
-        measured: our figure with its 95 % interval, or a short text.
-        n: rows it was measured on; None where there is nothing to count.
-        reached: whether it is as good as published, within what chance allows; None where nothing
-            was published to reach.
-        why: where it differs, the reason; and what was done otherwise.
+        experiment: its identifier, such as ``A1``.
+        description: what was trained or computed.
+        published: the published value as text; "–" if there is none.
+        measured: the measured value with its 95 % interval, or a short text.
+        n: number of rows; None if the value is not a proportion of rows.
+        reached: whether the published value was reached within the interval; None if there is none.
+        note: differences from the publication and their reasons.
     """
 
     experiment: str
-    what: str
+    description: str
     published: str
     measured: str
     n: int | None = None
     reached: bool | None = None
-    why: str = ""
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of ``findings`` in the output of ``--json``."""
+        return {
+            "experiment": self.experiment,
+            "what": self.description,
+            "published": self.published,
+            "measured": self.measured,
+            "n": self.n,
+            "reached": self.reached,
+            "why": self.note,
+        }
 
 
-class Panel(NamedTuple):
-    """A picture of a study.
+class FigureResult(NamedTuple):
+    """A figure of a study.
 
-    ``name`` is its file's, without suffix; ``explanation`` a sentence or two for a newcomer.
+    ``name`` is the file name without suffix; ``explanation`` is for readers who see such a figure
+    for the first time.
     """
 
     name: str
@@ -83,15 +100,15 @@ class Panel(NamedTuple):
     figure: Figure
 
 
-class Kept(NamedTuple):
-    """A file that a study leaves for other commands: its name and its bytes."""
+class Artifact(NamedTuple):
+    """A file that a study saves for other commands."""
 
     name: str
     content: bytes
 
 
-# Pictures are drawn one at a time: a figure takes memory.
-Result = Iterable[Finding | Panel | Kept]
+# Studies yield their results one by one: a figure takes memory until it is saved.
+StudyOutput = Iterable[ExperimentResult | FigureResult | Artifact]
 
 
 @dataclass(frozen=True)
@@ -100,50 +117,69 @@ class Study:
 
     Attributes:
         name: as in ``kd study NAME``.
-        title: a line that says what it is about.
-        source: the write-up that it repeats.
-        experiments: the names of those it holds, such as ``E1``.
-        run: yields findings, pictures and files as they are made.
-        cost: seconds on two cores with the competition's rows, roughly: what progress goes by.
-        options: names of the settings that it heeds besides quick and seed.
+        title: the topic.
+        source: the publication.
+        experiments: the identifiers of its experiments, such as ``E1``.
+        run: performs the experiments and yields their results.
+        cost: approximate seconds on two cores with the competition's data, for the progress bar.
+        options: the fields of Context that it uses besides dataset, quick and seed.
     """
 
     name: str
     title: str
     source: str
     experiments: tuple[str, ...]
-    run: Callable[[Setting], Result]
+    run: Callable[[Context], StudyOutput]
     cost: int
     options: tuple[str, ...] = ()
 
 
-def share_finding(
-    experiment: str, what: str, published: float | None, score: Score, *, said: str = "", why: str
-) -> Finding:
-    """A finding whose figure is an accuracy.
+def accuracy_result(
+    experiment: str,
+    description: str,
+    score: Score,
+    *,
+    published: float | None = None,
+    published_text: str = "",
+    note: str = "",
+) -> ExperimentResult:
+    """Compare an accuracy with the published one.
 
     Args:
-        experiment: such as ``A1``.
-        what: was tried.
-        published: the accuracy, 0 to 1; None where none was given.
-        score: ours.
-        said: the published figure in its own words; made from ``published`` by default.
-        why: what was done otherwise; a reason is added where the figures differ by more than ours
-            is uncertain.
+        experiment: the identifier, such as ``A1``.
+        description: what was trained or computed.
+        score: the measured accuracy.
+        published: the published accuracy, 0 to 1; None if there is none.
+        published_text: the wording of the publication; by default made from ``published``.
+        note: differences from the publication.
     """
     low, high = score.ci95
     measured = f"{100 * score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})"
     if published is None:
-        return Finding(experiment, what, said or "–", measured, score.n, None, why)
-    words = said or f"{100 * published:.2f} %"
+        text = published_text or "–"
+        return ExperimentResult(experiment, description, text, measured, score.n, None, note)
     if low <= published <= high:
-        how = "the same within what chance allows"
+        comparison = "the published value is within the 95 % interval"
+    elif score.accuracy > published:
+        comparison = "higher than published"
     else:
-        how = "higher than published" if score.accuracy > published else "lower than published"
-    reason = f"{how}; {why}" if why else how
-    return Finding(experiment, what, words, measured, score.n, high >= published, reason)
+        comparison = "lower than published"
+    return ExperimentResult(
+        experiment,
+        description,
+        published_text or f"{100 * published:.2f} %",
+        measured,
+        score.n,
+        high >= published,
+        join_notes(comparison, note),
+    )
 
 
-def simple_score(right: int, n: int) -> Score:
-    """A Score of answers that carry no probabilities: its log loss is NaN."""
-    return Score(right / n, wilson_interval(right, n), float("nan"), n)
+def join_notes(*notes: str) -> str:
+    """Join the notes that are not empty."""
+    return "; ".join(filter(None, notes))
+
+
+def score_of_counts(correct: int, n: int) -> Score:
+    """Return a Score without probabilities; its log loss is NaN."""
+    return Score(correct / n, wilson_interval(correct, n), float("nan"), n)

@@ -1,59 +1,61 @@
-"""A9: t-SNE of the 784 pixels to two dimensions, with a figure for how far it can be trusted."""
+"""A9: t-SNE of the 784 pixels in two dimensions, and its trustworthiness."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from kaggle_digits.plots import charts
-from kaggle_digits.studies.study import Finding, Panel, Result, Setting, Study
+from kaggle_digits.studies.study import Context, ExperimentResult, FigureResult, Study, StudyOutput
 
-# 5,000 show the islands in half a minute; --rows places more.
-ROWS, QUICK_ROWS, COMPONENTS, NEIGHBOURS = 5000, 500, 50, 5
+# 5,000 rows show the clusters in half a minute; --rows embeds more.
+ROWS, QUICK_ROWS, COMPONENTS, NEIGHBORS = 5000, 500, 50, 5
 
 
-def _run(setting: Setting) -> Result:
+def run(context: Context) -> StudyOutput:
+    """Embed random training images and draw them in the colours of their labels."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE, trustworthiness
 
-    train, labels = setting.dataset.train, setting.dataset.labels
-    most = setting.rows or (QUICK_ROWS if setting.quick else ROWS)
-    rows = np.sort(np.random.default_rng(setting.seed).permutation(len(train))[:most])
+    train, labels = context.dataset.train, context.dataset.labels
+    n_rows = context.rows or (QUICK_ROWS if context.quick else ROWS)
+    rows = np.sort(np.random.default_rng(context.seed).permutation(len(train))[:n_rows])
     pixels = train.images[rows].reshape(len(rows), -1).astype(np.float32) / 255
-    setting.say(f"A9: {COMPONENTS} principal components of {len(rows):,} images")
-    reduced = PCA(min(COMPONENTS, len(rows)), random_state=setting.seed).fit_transform(pixels)
-    setting.say(f"A9: t-SNE of {len(rows):,} images")
-    points = TSNE(random_state=setting.seed, init="pca").fit_transform(reduced)
-    setting.say("A9: how far it can be trusted")
-    trust = float(trustworthiness(pixels, points, n_neighbors=NEIGHBOURS))
-    yield Finding(
+    context.progress(f"A9: {COMPONENTS} principal components of {len(rows):,} images")
+    reduced = PCA(min(COMPONENTS, len(rows)), random_state=context.seed).fit_transform(pixels)
+    context.progress(f"A9: t-SNE of {len(rows):,} images")
+    points = TSNE(random_state=context.seed, init="pca").fit_transform(reduced)
+    context.progress("A9: trustworthiness")
+    trust = float(trustworthiness(pixels, points, n_neighbors=NEIGHBORS))
+    yield ExperimentResult(
         "A9",
-        f"t-SNE of {len(rows):,} random images after PCA to {COMPONENTS}",
+        f"t-SNE of {len(rows):,} random images after PCA to {COMPONENTS} components",
         "–",
-        f"picture: t-sne; trustworthiness {trust:.4f}",
+        f"figure: t-sne; trustworthiness {trust:.4f}",
         len(rows),
-        why=f"trustworthiness: are the {NEIGHBOURS} nearest in the picture near among the pixels "
-        "too? 1 is always, 0.5 is by chance (Venna and Kaski 2001)",
+        note=f"trustworthiness (Venna and Kaski 2001): whether the {NEIGHBORS} nearest neighbours "
+        "in the figure are also near in pixel space; 1 means always, 0.5 is chance",
     )
-    yield Panel(
+    yield FigureResult(
         "t-sne",
-        "Images that look alike lie side by side",
-        "t-SNE knows no label: it only keeps neighbours together. That the colours form islands "
-        "says that digits differ more than hands do. Distances between islands mean nothing.",
+        "Similar images are close together",
+        "t-SNE does not use the labels: it only keeps neighbours together. The clusters of one "
+        "colour show that digits differ more than handwritings. Distances between clusters have "
+        "no meaning.",
         charts.embedding(
             points,
             labels[rows],
             "t-SNE of the pixels",
-            f"{len(rows):,} random images of train.csv; coloured by label afterwards.",
+            f"{len(rows):,} random images of train.csv, coloured by label.",
         ),
     )
 
 
 STUDY = Study(
     "neighbours",
-    "t-SNE: images that look alike",
+    "t-SNE: similar images",
     "A. Beyond the recognition of handwritten digits",
     ("A9",),
-    _run,
+    run,
     cost=20,
     options=("rows",),
 )

@@ -30,7 +30,7 @@ READ_ONCE = """
 import asyncio, sys
 from pathlib import Path
 import httpx
-from kaggle_digits.app import serve
+from kaggle_digits.app import run_server
 from kaggle_digits.app.api import create_app
 
 async def read():

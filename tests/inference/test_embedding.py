@@ -8,14 +8,13 @@ import numpy as np
 
 from kaggle_digits.data.dataset import load
 from kaggle_digits.inference.embedding import FOLDER, POINTS_FILE, load_embedding
-from kaggle_digits.studies.catalogue import find_study
-from kaggle_digits.studies.runner import repeat
-from kaggle_digits.studies.study import Setting
+from kaggle_digits.studies.runner import find_study, run_study
+from kaggle_digits.studies.study import Context
 
 
 def test_the_study_leaves_a_plane_that_places_digits(sample: Path, tmp_path: Path) -> None:
     dataset = load(sample)
-    repeat(find_study("bottleneck"), Setting(dataset, quick=True), tmp_path)
+    run_study(find_study("bottleneck"), Context(dataset, quick=True), tmp_path)
     plane = load_embedding(tmp_path)
     assert plane is not None
     assert plane.points.shape == (len(plane.labels), 2)

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
 from kaggle_digits.metrics.scores import Score, wilson_interval
-from kaggle_digits.studies.catalogue import STUDIES
 from kaggle_digits.studies.denoise import add_noise
-from kaggle_digits.studies.study import share_finding
+from kaggle_digits.studies.runner import STUDIES
+from kaggle_digits.studies.study import accuracy_result
 from tests.support import small_runs
 
 kd = CliRunner()
@@ -47,7 +47,7 @@ def test_every_published_experiment_has_a_study_and_a_measured_row(done: Path) -
     for row in rows:
         assert row["what"]
         assert row["published"]
-        assert re.search(r"\d|picture", row["measured"])
+        assert re.search(r"\d|figure", row["measured"])
         assert row["experiment"] in STUDIES[row["study"]].experiments
     (linear,) = (row for row in rows if row["what"] == "logistic regression")
     assert float(linear["measured"].split()[0]) > 60
@@ -63,7 +63,7 @@ def test_every_picture_stands_beside_its_page(done: Path) -> None:
         for text in (page, whole):
             assert study.title in html.unescape(text)
             assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
-        named = set(re.findall(r"pictures?: ([a-z0-9, -]+)", page))
+        named = set(re.findall(r"figures?: ([a-z0-9, -]+)", page))
         for picture in {one.strip() for words in named for one in words.split(",")}:
             assert (done / name / f"{picture}.png").is_file()
     assert whole.count("<img") == len(list(done.glob("*/*.png")))
@@ -101,16 +101,20 @@ def test_without_data_one_line_says_what_to_type(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("right", "reached", "word"),
-    [(990, True, "higher than"), (975, True, "the same"), (930, False, "lower than")],
+    [
+        (990, True, "higher than"),
+        (975, True, "within the 95 %"),
+        (930, False, "lower than"),
+    ],
 )
 def test_a_share_is_reached_within_what_chance_allows(right: int, reached: bool, word: str) -> None:
     ours = Score(right / 1000, wilson_interval(right, 1000), 0.1, 1000)
-    found = share_finding("A2", "x", 0.975, ours, why="because")
+    found = accuracy_result("A2", "x", ours, published=0.975, note="because")
     assert found.reached is reached
-    assert word in found.why
-    assert "because" in found.why
+    assert word in found.note
+    assert "because" in found.note
     assert found.published == "97.50 %"
-    assert share_finding("A2", "x", None, ours, why="").reached is None
+    assert accuracy_result("A2", "x", ours).reached is None
 
 
 def test_noise_is_the_same_for_a_seed_and_stays_within_ink() -> None:
@@ -134,7 +138,7 @@ def test_noise_is_the_same_for_a_seed_and_stays_within_ink() -> None:
     [
         (["scikit", "--noise", "normal"], "study scikit has no option --noise"),
         (["neighbours", "--level", "0.5"], "study neighbours has no option --level"),
-        (["denoise", "--noise", "hum"], "--noise hum is unknown; one of: normal"),
+        (["denoise", "--noise", "hum"], "unknown noise 'hum'; one of: normal"),
     ],
 )
 def test_an_option_that_a_study_does_not_heed_is_refused(
