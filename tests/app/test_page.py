@@ -1,70 +1,77 @@
-"""The page of kd app in a real browser: drawing, taking back, giving it pictures."""
+"""The page of kd app in Chromium."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.support.browsing import needs_chromium
-from tests.support.hands import (
-    Open,
-    answer,
+from kaggle_digits.app import model_cache
+from tests.support.app_server import serve_app
+from tests.support.browser import needs_chromium
+from tests.support.page_actions import (
+    OpenPage,
     draw,
-    hand_over,
-    ink_drawn,
-    ink_seen,
-    places,
-    wait_blank,
+    drawn_pixels,
+    input_pixels,
+    to_pixels,
+    transfer_file,
+    wait_for_digit,
+    wait_for_no_digit,
 )
 from tests.support.pictures import draw_digit, encode
 from tests.support.strokes import DIGITS, Points
 
 pytestmark = needs_chromium
+UNLABELLED_CONTROLS = """[...document.querySelectorAll("button, input, select")].filter((one) =>
+  !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent.trim())).length"""
+ANIMATED_ELEMENTS = """[...document.querySelectorAll("*")].filter((one) =>
+  getComputedStyle(one).transitionDuration !== "0s").length"""
 
 
-def test_ten_digits_are_read_as_they_are_drawn(opened: Open) -> None:
-    page = opened()
+def test_ten_digits_are_classified(open_page: OpenPage) -> None:
+    page = open_page()
     assert page.locator("#digit").inner_text() == "?"
     for number, strokes in enumerate(DIGITS, 1):
         draw(page, strokes)
-        digit = answer(page)
+        digit = wait_for_digit(page)
         assert digit in set("0123456789")
         assert page.locator("#bars .best b").inner_text() == digit
         shares = page.locator("#bars .value").all_inner_texts()
         total = sum(float(re.sub(r"[^\d.]", "", share)) for share in shares)
         assert total == pytest.approx(100, abs=1)
-        assert page.locator("#second").inner_text().startswith("Second guess: ")
-        assert 20 < ink_seen(page) < 400
+        assert page.locator("#runner-up").inner_text().startswith("Second choice: ")
+        assert 20 < input_pixels(page) < 400
         page.get_by_role("button", name="Clear").click()
-        wait_blank(page)
-        assert ink_seen(page) == ink_drawn(page) == 0
-        assert page.locator("#strip li").count() == number
-    spoken = page.locator("#spoken")
+        wait_for_no_digit(page)
+        assert input_pixels(page) == drawn_pixels(page) == 0
+        assert page.locator("#history li").count() == number
+    spoken = page.locator("#announcement")
     draw(page, DIGITS[1])
-    expect(spoken).to_have_text(re.compile(r"^Reads \d, "))
+    expect(spoken).to_have_text(re.compile(r"^Predicted \d, "))
     assert spoken.get_attribute("aria-live") == "polite"
 
 
-def test_the_answer_comes_while_one_draws_and_soon_after(opened: Open) -> None:
-    page = opened()
-    first, *rest = places(page, DIGITS[3][0])
+def test_prediction_appears_while_drawing(open_page: OpenPage) -> None:
+    page = open_page()
+    first, *rest = to_pixels(page, DIGITS[3][0])
     page.mouse.move(*first)
     page.mouse.down()
     for place in rest[: len(rest) // 2]:
         page.mouse.move(*place)
-    assert answer(page), "the pen is still down"
+    assert wait_for_digit(page), "the button is still pressed"
     for place in rest[len(rest) // 2 :]:
         page.mouse.move(*place)
     with page.expect_response("**/api/classify*"):
         page.mouse.up()
 
 
-def test_one_question_at_a_time(opened: Open) -> None:
-    page = opened()
+def test_one_request_at_a_time(open_page: OpenPage) -> None:
+    page = open_page()
     under_way, most, asked = [0], [0], [0]
 
     def begins(request: Any) -> None:
@@ -79,13 +86,13 @@ def test_one_question_at_a_time(opened: Open) -> None:
     page.on("request", begins)
     page.on("requestfinished", ends)
     draw(page, DIGITS[8])
-    answer(page)
+    wait_for_digit(page)
     assert most[0] == 1
     assert asked[0] >= 2
 
 
-def test_a_finger_draws_and_the_page_stays(opened: Open) -> None:
-    page = opened(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+def test_drawing_with_a_finger_does_not_scroll(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
     touch = page.context.new_cdp_session(page)
 
     def send(kind: str, at: list[tuple[float, float]]) -> None:
@@ -93,76 +100,76 @@ def test_a_finger_draws_and_the_page_stays(opened: Open) -> None:
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     for points in DIGITS[7]:
-        first, *rest = places(page, points)
+        first, *rest = to_pixels(page, points)
         send("touchStart", [first])
         for place in rest:
             send("touchMove", [place])
         send("touchEnd", [])
-    assert answer(page) in set("0123456789")
-    assert ink_drawn(page) > 1000
+    assert wait_for_digit(page) in set("0123456789")
+    assert drawn_pixels(page) > 1000
     assert page.evaluate("scrollY") == 0
 
 
-def test_a_pen_draws(opened: Open) -> None:
-    page = opened()
+def test_drawing_with_a_pen(open_page: OpenPage) -> None:
+    page = open_page()
     pen = page.context.new_cdp_session(page)
     kinds = ["mousePressed", *["mouseMoved"] * 20, "mouseReleased"]
-    points = places(page, [(0.5, 0.2 + 0.6 * k / 21) for k in range(22)])
+    points = to_pixels(page, [(0.5, 0.2 + 0.6 * k / 21) for k in range(22)])
     for kind, (x, y) in zip(kinds, points, strict=True):
         more = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
         pen.send("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **more})
-    assert answer(page) in set("0123456789")
+    assert wait_for_digit(page) in set("0123456789")
 
 
-def test_strokes_are_taken_back_and_what_was_cleared_returns(opened: Open) -> None:
-    page = opened()
+def test_undo_removes_strokes_and_restores_cleared_drawings(open_page: OpenPage) -> None:
+    page = open_page()
     undo = page.get_by_role("button", name="Undo")
     assert undo.get_attribute("aria-disabled") == "true"
     one, two = DIGITS[4]
     draw(page, [one])
-    answer(page)
-    some = ink_drawn(page)
+    wait_for_digit(page)
+    some = drawn_pixels(page)
     draw(page, [two])
-    answer(page)
-    whole = ink_drawn(page)
+    wait_for_digit(page)
+    whole = drawn_pixels(page)
     assert whole > some
     undo.click()
-    assert ink_drawn(page) == pytest.approx(some, rel=0.01)
+    assert drawn_pixels(page) == pytest.approx(some, rel=0.01)
     page.keyboard.press("Control+z")
-    wait_blank(page)
-    assert ink_drawn(page) == 0
-    assert page.locator("#strip li").count() == 0, "what is taken back is not kept"
+    wait_for_no_digit(page)
+    assert drawn_pixels(page) == 0
+    assert page.locator("#history li").count() == 0, "an undone drawing is not kept"
     for key in ("Escape", "Delete"):
         draw(page, DIGITS[4])
-        answer(page)
+        wait_for_digit(page)
         page.keyboard.press(key)
-        wait_blank(page)
+        wait_for_no_digit(page)
     page.keyboard.press("Control+z")
-    answer(page)
-    assert ink_drawn(page) == pytest.approx(whole, rel=0.01)
-    assert page.locator("#strip li").count() == 1
+    wait_for_digit(page)
+    assert drawn_pixels(page) == pytest.approx(whole, rel=0.01)
+    assert page.locator("#history li").count() == 1
 
 
-def test_the_brush_is_as_wide_as_it_says(opened: Open) -> None:
-    page = opened()
+def test_brush_width(open_page: OpenPage) -> None:
+    page = open_page()
     line: list[Points] = [[(0.2, 0.5), (0.8, 0.5)]]
     inks = []
     for key in ("Home", "End"):
         page.locator("#brush").focus()
         page.keyboard.press(key)
         draw(page, line)
-        inks.append(ink_drawn(page))
+        inks.append(drawn_pixels(page))
         page.keyboard.press("Escape")
     assert inks[1] > 5 * inks[0]
 
 
 @pytest.mark.parametrize("way", ["upload", "drop", "paste"])
-def test_a_picture_is_shown_and_sent_as_it_is(opened: Open, way: str) -> None:
-    page = opened()
+def test_picture_is_shown_and_sent_unchanged(open_page: OpenPage, way: str) -> None:
+    page = open_page()
     draw(page, DIGITS[0])
-    answer(page)
+    wait_for_digit(page)
     data = encode(draw_digit(4, 300), "JPEG", quality=90)
-    # A browser tells no client what a file that it sends holds: the page itself is asked.
+    # Playwright cannot see the content of an uploaded file: record it in the page.
     page.evaluate("""() => {
       const ask = window.fetch;
       window.fetch = (address, options) => ((window.sent = options.body), ask(address, options));
@@ -173,8 +180,8 @@ def test_a_picture_is_shown_and_sent_as_it_is(opened: Open, way: str) -> None:
                 "#upload", {"name": "four.jpg", "mimeType": "image/jpeg", "buffer": data}
             )
         else:
-            hand_over(page, data, way, "image/jpeg")
-    assert answer(page) == str(found.value.json()["digit"])
+            transfer_file(page, data, way, "image/jpeg")
+    assert wait_for_digit(page) == str(found.value.json()["digit"])
     sent = page.evaluate("async () => [...new Uint8Array(await window.sent.arrayBuffer())]")
     assert bytes(sent) == data
     assert found.value.request.headers["content-type"] == "image/jpeg"
@@ -184,43 +191,171 @@ def test_a_picture_is_shown_and_sent_as_it_is(opened: Open, way: str) -> None:
     assert box
     assert paper
     assert box["width"] <= paper["width"]
-    assert page.locator("#strip li").count() == 1, "the drawing before it is kept"
+    assert page.locator("#history li").count() == 1, "the drawing is kept"
     draw(page, DIGITS[1])
-    assert answer(page)
+    assert wait_for_digit(page)
     assert not picture.is_visible()
-    assert page.locator("#strip img").count() == 1, "and so is the picture"
-    page.locator("#strip li button").first.click()
-    answer(page)
+    assert page.locator("#history img").count() == 1, "so is the picture"
+    page.locator("#history li button").first.click()
+    wait_for_digit(page)
     assert picture.is_visible()
 
 
-def test_what_cannot_be_read_is_said_in_one_line(opened: Open) -> None:
-    page = opened(quiet=False)
+def test_invalid_picture_is_reported_in_one_line(open_page: OpenPage) -> None:
+    page = open_page(quiet=False)
     trouble = page.get_by_role("alert")
     with page.expect_response("**/api/classify*") as found:
-        hand_over(page, b"hello", "drop", "text/plain")
+        transfer_file(page, b"hello", "drop", "text/plain")
     trouble.wait_for()
     said = found.value.json()["detail"]
     assert trouble.inner_text().lower() == said.lower()
-    assert page.locator("#sure").inner_text() == "No answer"
+    assert page.locator("#confidence").inner_text() == "No prediction"
     draw(page, DIGITS[1])
-    answer(page)
+    wait_for_digit(page)
     assert not trouble.is_visible()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    hand_over(page, bytes(10_000_001), "paste")
+    transfer_file(page, bytes(10_000_001), "paste")
     assert "larger than 10 MB" in trouble.inner_text()
     page.evaluate("document.dispatchEvent(new ClipboardEvent('paste', {}))")
     assert "no picture" in trouble.inner_text()
     assert not [url for url in asked if "classify" in url]
 
 
-def test_no_digit_and_two_digits_are_said(opened: Open) -> None:
-    page = opened()
-    hand_over(page, encode(Image.new("L", (80, 80), 255)), "drop")
-    wait_blank(page, "No digit found")
+def test_no_digit_and_several_digits_are_reported(open_page: OpenPage) -> None:
+    page = open_page()
+    transfer_file(page, encode(Image.new("L", (80, 80), 255)), "drop")
+    wait_for_no_digit(page, "No digit found")
     two = [[(x * 0.4 + shift, y) for x, y in DIGITS[1][0]] for shift in (0.05, 0.5)]
     draw(page, two)
-    answer(page)
+    wait_for_digit(page)
     page.wait_for_selector("#note:visible")
     assert page.locator("#note").inner_text() == "Looks like more than one digit"
+
+
+def test_choosing_a_run_classifies_again(open_page: OpenPage) -> None:
+    page = open_page()
+    choice = page.get_by_role("combobox", name="Model")
+    options = choice.locator("option").all_inner_texts()
+    assert [option.replace("\xa0", " ") for option in options] == [
+        "dense · 95.00 %",
+        "second · 90.00 %",
+    ]
+    draw(page, DIGITS[7])
+    wait_for_digit(page)
+    with page.expect_response("**/api/classify?run=second") as found:
+        choice.select_option("second")
+    assert found.value.json()["run"] == "second"
+    assert wait_for_digit(page) == str(found.value.json()["digit"])
+
+
+def test_drawing_is_restored_from_the_history(open_page: OpenPage) -> None:
+    page = open_page()
+    for digit in (0, 1):
+        draw(page, DIGITS[digit])
+        wait_for_digit(page)
+        page.keyboard.press("Escape")
+    draw(page, DIGITS[7])
+    wait_for_digit(page)
+    seven = drawn_pixels(page)
+    labels = page.locator("#history button")
+    assert re.match(
+        r"Restore the drawing predicted as \d, >?\d+\s% confidence",
+        str(labels.first.get_attribute("aria-label")),
+    )
+    labels.nth(1).click()
+    wait_for_digit(page)
+    assert drawn_pixels(page) != seven
+    assert page.locator("#history li").count() == 2, "the 7 replaced the 0"
+    for _ in range(15):
+        draw(page, DIGITS[1])
+        page.keyboard.press("Escape")
+    assert page.locator("#history li").count() == 12
+
+
+def test_embedding_follows_the_drawing(open_page: OpenPage) -> None:
+    page = open_page()
+    page.wait_for_selector("#embedding:visible")
+    assert page.locator("#points .dots circle").count() == 1500
+    names = page.locator("#points .names text").all_text_contents()
+    assert sorted(names) == list("0123456789")
+    ring = page.locator("#points .ring")
+    assert not ring.is_visible()
+    draw(page, DIGITS[6])
+    wait_for_digit(page)
+    ring.wait_for()
+    places = str(page.locator("#points .trail").get_attribute("points")).split()
+    assert len(places) >= 2
+    page.keyboard.press("Escape")
+    ring.wait_for(state="hidden")
+
+
+def test_page_without_embedding(
+    open_page: OpenPage, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_cache, "load_embedding", lambda folder: None)
+    with serve_app(runs_dir) as address:
+        page = open_page(at=address)
+        draw(page, DIGITS[2])
+        wait_for_digit(page)
+        assert not page.locator("#embedding").is_visible()
+
+
+def test_stopped_server_is_reported(open_page: OpenPage, runs_dir: Path) -> None:
+    with serve_app(runs_dir) as address:
+        page = open_page(at=address, quiet=False)
+    draw(page, DIGITS[2])
+    page.wait_for_selector("#error:visible")
+    assert "start it again: kd app" in page.locator("#error").inner_text()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_layout_fits_and_follows_color_scheme(open_page: OpenPage, width: int, scheme: str) -> None:
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    for _ in range(2):
+        draw(page, DIGITS[5])
+        wait_for_digit(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.keyboard.press("Escape")
+    ink, paper = (
+        sum(
+            map(
+                int,
+                re.findall(r"\d+", page.evaluate(f"getComputedStyle(document.body).{which}"))[:3],
+            )
+        )
+        for which in ("color", "backgroundColor")
+    )
+    assert (ink < paper) is (scheme == "light")
+    turned = page.evaluate("getComputedStyle(document.getElementById('pad')).filter")
+    assert (turned == "none") is (scheme == "light"), "ink is inverted on dark paper"
+
+
+def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[3])
+    wait_for_digit(page)
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0)")
+    page.locator("h1").click()
+    reached = []
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+        frame = page.evaluate("""() => {
+          const on = document.activeElement;
+          const around = [on, on.closest(".paper"), on.closest(".button")].filter(Boolean);
+          return around.some((one) => getComputedStyle(one).outlineStyle !== "none");
+        }""")
+        assert frame, f"focus is not visible on {reached[-1]}"
+    assert reached == ["run", "pad", "undo", "clear", "brush", "upload", "BUTTON"]
+    page.keyboard.press("Enter")
+    assert wait_for_digit(page), "the drawing was restored"
+    assert page.evaluate("document.activeElement.id") == "pad"
+    assert page.evaluate(UNLABELLED_CONTROLS) == 0
+
+
+def test_reduced_motion_disables_animations(open_page: OpenPage) -> None:
+    page = open_page(reduced_motion="reduce")
+    assert page.evaluate(ANIMATED_ELEMENTS) == 0

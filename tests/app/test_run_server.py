@@ -1,4 +1,4 @@
-"""kd app: as it is typed."""
+"""The command kd app and its server."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from kaggle_digits.app.run_server import AddressError, bind, server_url
 from kaggle_digits.cli.main import app
 
 
-def kd(*words: str) -> Result:
+def kd_app(*words: str) -> Result:
     return CliRunner().invoke(app, ["app", *words])
 
 
-def refused(result: Result, code: int, *words: str) -> None:
-    """One line on stderr that says all ``words``, nothing on stdout."""
+def assert_error(result: Result, code: int, *words: str) -> None:
+    """Assert one line on stderr that contains all ``words``, and nothing on stdout."""
     assert result.exit_code == code, result.output
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
@@ -35,101 +35,103 @@ def refused(result: Result, code: int, *words: str) -> None:
 
 
 @pytest.fixture
-def not_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app is made and its port taken, but nobody waits for visitors."""
+def without_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Create the app and bind its port, but do not serve."""
 
-    def end_at_once(app: object, listening: socket.socket, ready: Callable[[], None]) -> None:
-        ready()
-        listening.close()
+    def return_at_once(
+        app: object, server_socket: socket.socket, on_ready: Callable[[], None]
+    ) -> None:
+        on_ready()
+        server_socket.close()
 
-    monkeypatch.setattr(run_server, "serve", end_at_once)
+    monkeypatch.setattr(run_server, "serve", return_at_once)
 
 
-def test_a_port_in_use(runs_dir: Path) -> None:
+def test_port_in_use_is_reported(runs_dir: Path) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        result = kd("--port", str(port), "--runs-dir", str(runs_dir))
-    refused(result, 1, f"port {port} is in use", "kd app --port")
+        result = kd_app("--port", str(port), "--runs-dir", str(runs_dir))
+    assert_error(result, 1, f"port {port} is in use", "kd app --port")
 
 
-def test_no_run_to_read_with(tmp_path: Path) -> None:
-    refused(kd("--runs-dir", str(tmp_path)), 1, "no finished run", "kd train")
+def test_missing_run_is_reported(tmp_path: Path) -> None:
+    assert_error(kd_app("--runs-dir", str(tmp_path)), 1, "no finished run", "kd train")
 
 
-def test_an_unknown_run(runs_dir: Path) -> None:
-    refused(kd("--run", "third", "--runs-dir", str(runs_dir)), 1, "third", "dense")
+def test_unknown_run_is_reported(runs_dir: Path) -> None:
+    assert_error(kd_app("--run", "third", "--runs-dir", str(runs_dir)), 1, "third", "dense")
 
 
-def test_another_machines_address(runs_dir: Path) -> None:
+def test_address_of_another_machine_is_reported(runs_dir: Path) -> None:
     words = ["--host", "192.0.2.1", "--port", "0", "--runs-dir", str(runs_dir)]
-    refused(kd(*words), 1, "192.0.2.1", "kd app --host 127.0.0.1")
+    assert_error(kd_app(*words), 1, "192.0.2.1", "kd app --host 127.0.0.1")
     words[1] = "no such host"
-    refused(kd(*words), 1, "no such host", "kd app --host 127.0.0.1")
+    assert_error(kd_app(*words), 1, "no such host", "kd app --host 127.0.0.1")
 
 
-def test_a_port_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def bind_nothing(*words: object) -> None:
+def test_forbidden_port_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(*_: object) -> None:
         raise OSError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(socket.socket, "bind", bind_nothing)
+    monkeypatch.setattr(socket.socket, "bind", deny)
     with pytest.raises(AddressError, match=r"no permission to use port 80.*kd app --port 8000"):
         bind("127.0.0.1", 80)
 
 
-@pytest.mark.usefixtures("not_served")
-def test_one_line_says_where(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("without_serving")
+def test_url_is_printed(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
-    result = kd("--port", "0", "--runs-dir", str(runs_dir))
+    result = kd_app("--port", "0", "--runs-dir", str(runs_dir))
     assert result.exit_code == 0
     (line,) = result.stdout.splitlines()
     assert "dense" in line
     assert "http://127.0.0.1:" in line
     assert not result.stderr
     assert not opened
-    kd("--port", "0", "--open", "--runs-dir", str(runs_dir))
+    kd_app("--port", "0", "--open", "--runs-dir", str(runs_dir))
     assert opened[0].startswith("http://127.0.0.1:")
 
 
-@pytest.mark.usefixtures("not_served")
-def test_who_else_can_reach_it_is_said(runs_dir: Path) -> None:
-    result = kd("--host", "0.0.0.0", "--port", "0", "--runs-dir", str(runs_dir))
-    assert "http://127.0.0.1:" in result.stdout, "an address to type, not a pattern"
+@pytest.mark.usefixtures("without_serving")
+def test_warning_if_the_network_can_connect(runs_dir: Path) -> None:
+    result = kd_app("--host", "0.0.0.0", "--port", "0", "--runs-dir", str(runs_dir))
+    assert "http://127.0.0.1:" in result.stdout, "a URL for the browser, not the wildcard address"
     assert "everybody in your network" in result.stderr
 
 
-def test_an_address_of_the_sixth_version() -> None:
+def test_ipv6_address() -> None:
     try:
-        listening = bind("::1", 0)
+        server_socket = bind("::1", 0)
     except AddressError:
         pytest.skip("no IPv6 on this machine")
-    with listening:
-        assert server_url(listening).startswith("http://[::1]:")
+    with server_socket:
+        assert server_url(server_socket).startswith("http://[::1]:")
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn"])
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_missing_web_extra_is_reported(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in list(sys.modules):
         if name.startswith("kaggle_digits.app."):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    refused(kd(), 2, missing, "pip install 'kaggle-digits[web]'")
+    assert_error(kd_app(), 2, missing, "pip install 'kaggle-digits[web]'")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
-def test_it_serves_until_ctrl_c(runs_dir: Path) -> None:
+def test_ctrl_c_stops_the_server(runs_dir: Path) -> None:
     command = [sys.executable, "-m", "kaggle_digits", "app", "--port", "0"]
     command += ["--runs-dir", str(runs_dir)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as running:
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         try:
-            assert running.stdout
-            address = next(word for word in running.stdout.readline().split() if "http" in word)
-            with httpx.Client() as client:  # a page that stays open does not hold it
+            assert process.stdout
+            address = next(word for word in process.stdout.readline().split() if "http" in word)
+            with httpx.Client() as client:  # an open connection does not delay the end
                 assert client.get(f"{address}/healthz").json()["status"] == "ok"
                 assert "server" not in client.get(address).headers
-                running.send_signal(signal.SIGINT)
-                rest, errors = running.communicate(timeout=20)
+                process.send_signal(signal.SIGINT)
+                stdout, stderr = process.communicate(timeout=20)
         finally:
-            running.kill()
-    assert (running.returncode, rest, errors) == (0, "", "")
+            process.kill()
+    assert (process.returncode, stdout, stderr) == (0, "", "")

@@ -25,27 +25,13 @@ from kaggle_digits.imaging.loading import MAX_PIXELS
 from tests.robustness.hostile_uploads import uploads
 from tests.robustness.report import Row
 from tests.robustness.runners import clean
+from tests.support.hostile_requests import FOREIGN_HOSTS, OWN_HOSTS, TRAVERSAL_PATHS
 from tests.support.pictures import STROKES, draw_digit, encode
 
 KD = [sys.executable, "-m", "kaggle_digits"]
 CLIENTS, EACH = 200, 10
 LORISES = 400
 CLASSIFY = "/api/classify"
-OUTSIDE = (
-    *("/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/page/%2e%2e%2fa"),
-    *("/page/..%5cserver.py", "/page/..\\server.py", "/page//etc/passwd", "/page/%2fetc%2fpasswd"),
-    *("/page/....//....//etc/passwd", "/page/%252e%252e/server.py", "/page/%c0%ae%c0%ae/server.py"),
-    *("/page/app.js%00.png", "/page/%00", "/page/index.html/../../server.py", "/etc/passwd"),
-    *("/../../../../etc/passwd", "//etc/passwd", "/page/..;/server.py", "/page/C:%5cWindows"),
-    *("http://127.0.0.1/page/../server.py", "file:///etc/passwd", "/page/" + "a" * 5000),
-    *("/page/../../../../../../../proc/self/environ", "/page/.%2e/__init__.py", "/page/~root"),
-)
-OWN_NAMES = ("localhost", "localhost:1", "127.0.0.1", "LOCALHOST:8000", "[::1]", "localhost.")
-OTHER_NAMES = (
-    *("evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:80"),
-    *("evil@localhost", "localhost@evil.example", "192.0.2.1", "", "localhost/evil", "localhost:x"),
-    *("0x7f000001", "2130706433", "[::ffff:192.0.2.1]", "127.0.0.1, evil.example", "a localhost"),
-)
 ORIGINS = ("http://evil.example", "null", "https://localhost.evil.example", "http://127.0.0.1:1")
 
 
@@ -174,7 +160,7 @@ def _paths(port: int) -> Row:
     """Check that no path reads any file other than those of the page."""
     bad = 0
     secrets = (b"root:", b"import", b"PATH=", b"def ")
-    for path in OUTSIDE:
+    for path in TRAVERSAL_PATHS:
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         answer = _raw(port, request.encode("latin-1"))
         if not 400 <= _status(answer) < 500 or any(secret in answer for secret in secrets):
@@ -185,16 +171,16 @@ def _paths(port: int) -> Row:
         if not 400 <= status < 500 or b"Traceback" in said:
             bad += 1
             print(f"BAD run {run[:80]}: {status} {said[:200]!r}", file=sys.stderr)
-    return Row("app", "paths outside the page's folder", len(OUTSIDE) + 8, bad)
+    return Row("app", "paths outside the page's folder", len(TRAVERSAL_PATHS) + 8, bad)
 
 
 def _names(port: int, body: bytes) -> Row:
     """Check that only its own host names and origins are accepted."""
     bad = 0
-    for name in (*OWN_NAMES, *OTHER_NAMES):
+    for name in (*OWN_HOSTS, *FOREIGN_HOSTS):
         request = f"GET /api/runs HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
         status = _status(_raw(port, request.encode()))
-        wrong = status != 200 if name in OWN_NAMES else not 400 <= status < 500
+        wrong = status != 200 if name in OWN_HOSTS else not 400 <= status < 500
         bad += wrong
         if wrong:
             print(f"BAD name {name!r}: {status}", file=sys.stderr)
@@ -202,7 +188,7 @@ def _names(port: int, body: bytes) -> Row:
         bad += _post(port, body, {"Origin": origin})[0] != 403
     bad += _status(_raw(port, b"GET / HTTP/1.0\r\n\r\n")) == 200
     return Row(
-        "app", "other host names and origins", len(OWN_NAMES + OTHER_NAMES + ORIGINS) + 1, bad
+        "app", "other host names and origins", len(OWN_HOSTS + FOREIGN_HOSTS + ORIGINS) + 1, bad
     )
 
 

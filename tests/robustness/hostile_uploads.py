@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import random
 import struct
 import zlib
-from io import BytesIO
 
 from PIL import Image
 
+from tests.support.hostile_requests import animated_picture, not_pictures
 from tests.support.pictures import draw_digit, encode
 
 KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
@@ -21,46 +20,20 @@ def uploads(rng: random.Random, *, quick: bool) -> dict[str, list[bytes]]:
     """Return kind → bodies, each of which must be refused."""
     whole = {kind: encode(draw_digit(4, 200).convert("L"), kind) for kind in KINDS}
     return {
-        "no picture": _no_pictures(rng),
+        "no picture": not_pictures(rng),
         "pictures cut off at a random byte": [
             _cut(rng, whole[rng.choice(("PNG", "JPEG", "GIF", "WEBP"))])
             for _ in range(FEW if quick else MANY)
         ],
-        "animated": [_animated(kind) for kind in ("GIF", "WEBP", "PNG", "TIFF")],
+        "animated": [animated_picture(kind) for kind in ("GIF", "WEBP", "PNG", "TIFF")],
         "decompression bombs": [*_bombs()],
         "more than 10 MB": [os.urandom(10_000_001), whole["PNG"] + bytes(20_000_000)],
     }
 
 
-def _no_pictures(rng: random.Random) -> list[bytes]:
-    return [
-        b"",
-        b"\0" * 1000,
-        b"hello",
-        b"GIF89a",
-        b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
-        b"<!doctype html><script>alert(1)</script>",
-        b"%PDF-1.7\n%%EOF",
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id) (w) file\n",
-        b"PK\x03\x04" + rng.randbytes(500),
-        b"\x7fELF" + rng.randbytes(500),
-        gzip.compress(bytes(10**6)),
-        b'{"digit": 7}',
-        b"cos\nsystem\n(S'id'\ntR.",  # a pickle
-        rng.randbytes(100_000),
-    ]
-
-
 def _cut(rng: random.Random, whole: bytes) -> bytes:
     """Truncate to at most three quarters, because the end of a file may be padding."""
     return whole[: rng.randrange(len(whole) * 3 // 4)]
-
-
-def _animated(kind: str) -> bytes:
-    out = BytesIO()
-    first, *rest = (draw_digit(digit, 64) for digit in (1, 4, 7))
-    first.save(out, kind, save_all=True, append_images=rest)
-    return out.getvalue()
 
 
 def _bombs() -> list[bytes]:

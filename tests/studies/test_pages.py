@@ -14,7 +14,7 @@ from kaggle_digits.studies.runner import run_study
 from kaggle_digits.studies.scikit import STUDY
 from kaggle_digits.studies.study import Context
 from tests.support import small_runs
-from tests.support.browsing import browser, needs_chromium
+from tests.support.browser import browser, needs_chromium
 
 __all__ = ["browser"]
 

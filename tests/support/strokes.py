@@ -1,4 +1,4 @@
-"""Ten digits as a hand draws them: strokes of points, 0 to 1 across and down."""
+"""Ten handwritten digits as strokes: lists of points (x, y) from 0 to 1, y downwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Points = list[tuple[float, float]]
 
 
 def arc(x: float, y: float, rx: float, ry: float, *degrees: float) -> Points:
-    """Part of an ellipse from one angle to another: 0 is right, 90 is down."""
+    """Return points of an elliptical arc; at 0 degrees is the right, at 90 the bottom."""
     start, stop = degrees
     steps = max(4, round(abs(stop - start) / 12))
     angles = [math.radians(start + (stop - start) * k / steps) for k in range(steps + 1)]

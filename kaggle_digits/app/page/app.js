@@ -1,54 +1,54 @@
-// The page: what is on the sheet, which run reads it, and what happens when one does something.
+// The page: connects the drawing area, uploads, the prediction, the embedding and the history.
 
-import { Asking, call } from "./asking.js";
-import { Pad } from "./pad.js";
-import { PlaneView } from "./plane.js";
-import { percent, ReadingView, sentence } from "./reading.js";
-import { Strip } from "./strip.js";
+import { DrawingPad } from "./drawing.js";
+import { EmbeddingView } from "./embedding.js";
+import { DrawingHistory } from "./history.js";
+import { ClassifyQueue, fetchJson } from "./requests.js";
+import { percent, ResultView, sentence } from "./result.js";
 
-const MOST_BYTES = 10_000_000;
+const MAX_UPLOAD_BYTES = 10_000_000;
 
 const $ = (id) => document.getElementById(id);
-const pad = new Pad($("pad"));
-const view = new ReadingView();
-const asking = new Asking();
-const strip = new Strip($("strip"), $("none-earlier"));
+const pad = new DrawingPad($("pad"));
+const resultView = new ResultView();
+const queue = new ClassifyQueue();
+const drawingHistory = new DrawingHistory($("history"), $("history-hint"));
 
-let picture = null; // { file, url } where a picture lies on the sheet instead of ink
-let reading = null; // the newest answer about what is on the sheet
-let cleared = false; // whether undo would bring back what was just cleared
-let plane = null;
+let picture = null; // { file, url } if a picture is shown instead of a drawing
+let prediction = null; // the newest prediction for the drawing or picture
+let cleared = false; // whether undo would restore what was just cleared
+let embedding = null;
 
-// ---- what is on the sheet --------------------------------------------------------------------
+// ---- drawing or picture ----------------------------------------------------------------------
 
 const isEmpty = () => pad.empty && !picture;
 
-function ask(final) {
+function classify(final) {
   if (isEmpty()) return;
-  const source = picture ? async () => picture.file : () => pad.picture();
-  asking.ask({ picture: source, run: $("run").value, final });
+  const source = picture ? async () => picture.file : () => pad.toBlob();
+  queue.send({ picture: source, run: $("run").value, final });
 }
 
-/** Empty the sheet; what was on it goes to the strip if `keep`. */
-function empty(keep) {
+/** Remove the drawing or picture; with `keep`, add it to the history. */
+function reset(keep) {
   if (keep && !isEmpty()) {
-    strip.add({ ...(picture ?? { strokes: pad.strokes }), reading });
+    drawingHistory.add({ ...(picture ?? { strokes: pad.strokes }), prediction });
   } else if (picture) {
     URL.revokeObjectURL(picture.url);
   }
-  asking.forget();
-  plane?.leave();
+  queue.cancel();
+  embedding?.clear();
   pad.strokes = [];
-  picture = reading = null;
+  picture = prediction = null;
   $("picture").hidden = true;
-  complain("");
-  view.blank();
-  refresh();
+  showError("");
+  resultView.clear();
+  updateButtons();
 }
 
 function clear() {
   if (isEmpty()) return;
-  empty(true);
+  reset(true);
   cleared = true;
 }
 
@@ -57,97 +57,97 @@ function undo() {
     clear();
   } else if (!pad.empty) {
     pad.undo();
-    if (pad.empty) empty(false);
-    else ask(true);
-    refresh();
-  } else if (cleared && strip.length) {
-    bringBack(strip.take());
+    if (pad.empty) reset(false);
+    else classify(true);
+    updateButtons();
+  } else if (cleared && drawingHistory.length) {
+    restore(drawingHistory.take());
   }
 }
 
-function bringBack(work) {
-  empty(true);
+function restore(entry) {
+  reset(true);
   cleared = false;
-  if (work.url) put(work);
-  else pad.strokes = work.strokes;
-  refresh();
-  ask(true);
+  if (entry.url) showPicture(entry);
+  else pad.strokes = entry.strokes;
+  updateButtons();
+  classify(true);
 }
 
-function put({ file, url }) {
+function showPicture({ file, url }) {
   picture = { file, url };
   $("picture").src = url;
   $("picture").hidden = false;
 }
 
-function open(file) {
-  if (file.size > MOST_BYTES) {
-    complain("that picture is larger than 10 MB; choose a smaller one");
+function openFile(file) {
+  if (file.size > MAX_UPLOAD_BYTES) {
+    showError("the picture is larger than 10 MB; choose a smaller one");
     return;
   }
-  empty(true);
+  reset(true);
   cleared = false;
-  put({ file, url: URL.createObjectURL(file) });
-  refresh();
-  ask(true);
+  showPicture({ file, url: URL.createObjectURL(file) });
+  updateButtons();
+  classify(true);
 }
 
-function refresh() {
+function updateButtons() {
   $("paper").classList.toggle("used", !isEmpty());
   $("clear").setAttribute("aria-disabled", isEmpty());
-  $("undo").setAttribute("aria-disabled", isEmpty() && !(cleared && strip.length));
+  $("undo").setAttribute("aria-disabled", isEmpty() && !(cleared && drawingHistory.length));
 }
 
-function complain(text) {
-  $("trouble").textContent = sentence(text);
-  $("trouble").hidden = !text;
+function showError(text) {
+  $("error").textContent = sentence(text);
+  $("error").hidden = !text;
 }
 
-pad.begun = () => {
-  if (picture) empty(true);
+pad.onStart = () => {
+  if (picture) reset(true);
   cleared = false;
 };
-pad.changed = () => {
-  refresh();
-  ask(false);
+pad.onChange = () => {
+  updateButtons();
+  classify(false);
 };
-pad.lifted = () => ask(true);
-strip.chosen = (work) => {
-  bringBack(strip.take(work));
+pad.onEnd = () => classify(true);
+drawingHistory.onSelect = (entry) => {
+  restore(drawingHistory.take(entry));
   $("pad").focus({ preventScroll: true });
 };
 
-asking.answered = (found) => {
-  reading = found;
-  complain("");
-  view.show(found);
-  plane?.move(found.plane);
+queue.onResult = (response) => {
+  prediction = response;
+  showError("");
+  resultView.show(response);
+  embedding?.move(response.plane);
 };
-asking.failed = (error) => {
-  if (error.refused && picture) empty(false);
-  reading = null;
-  complain(error.message);
-  view.blank("No answer");
-  plane?.leave();
+queue.onError = (error) => {
+  if (error.invalidPicture && picture) reset(false);
+  prediction = null;
+  showError(error.message);
+  resultView.clear("No prediction");
+  embedding?.clear();
 };
-asking.busy = (yes) => $("answer").setAttribute("aria-busy", yes);
-asking.slow = (yes) => $("answer").classList.toggle("waiting", yes);
+queue.onBusy = (busy) => $("result").setAttribute("aria-busy", busy);
+queue.onSlow = (slow) => $("result").classList.toggle("waiting", slow);
 
 // ---- buttons, keys, files --------------------------------------------------------------------
 
 $("undo").addEventListener("click", undo);
 $("clear").addEventListener("click", clear);
-$("run").addEventListener("change", () => ask(true));
-$("brush").addEventListener("input", brush);
+$("run").addEventListener("change", () => classify(true));
+$("brush").addEventListener("input", updateBrush);
 $("upload").addEventListener("change", () => {
   const [file] = $("upload").files;
-  if (file) open(file);
-  $("upload").value = ""; // the same file may be chosen again
+  if (file) openFile(file);
+  $("upload").value = ""; // so that the same file can be chosen again
 });
-// Formats that only the server can open.
+// The server reads formats that the browser cannot display.
 $("picture").addEventListener("error", () => ($("picture").hidden = true));
 
-function brush() {
+function updateBrush() {
   pad.brush = $("brush").value / 100;
   $("dot").style.transform = `scale(${$("brush").value / $("brush").max})`;
 }
@@ -161,7 +161,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-document.addEventListener("paste", (event) => take(event.clipboardData, "the clipboard holds"));
+document.addEventListener("paste", (event) => openFrom(event.clipboardData, "in the clipboard"));
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("dropping");
@@ -172,35 +172,35 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dropping");
-  take(event.dataTransfer, "that is");
+  openFrom(event.dataTransfer, "in what was dropped");
 });
 
-/** Open the picture that was dropped or pasted; other files too, which the server judges. */
-function take(data, what) {
+/** Open the dropped or pasted file; the server decides whether it is a picture. */
+function openFrom(data, place) {
   const [file] = data?.files ?? [];
-  if (file) open(file);
-  else complain(`${what} no picture; upload one, or draw`);
+  if (file) openFile(file);
+  else showError(`there is no picture ${place}; upload one, or draw`);
 }
 
-// ---- the start -------------------------------------------------------------------------------
+// ---- start -----------------------------------------------------------------------------------
 
 async function start() {
-  brush();
-  refresh();
+  updateBrush();
+  updateButtons();
   try {
-    const known = await call("api/runs");
-    for (const { name, accuracy } of known.runs) {
-      const words = accuracy === null ? name : `${name} · ${percent(accuracy, 2)}`;
-      $("run").add(new Option(words, name, name === known.default, name === known.default));
+    const { runs, default: defaultRun, plane } = await fetchJson("api/runs");
+    for (const { name, accuracy } of runs) {
+      const text = accuracy === null ? name : `${name} · ${percent(accuracy, 2)}`;
+      $("run").add(new Option(text, name, name === defaultRun, name === defaultRun));
     }
-    if (!known.plane) return;
-    const { points } = await call("api/plane");
-    plane = new PlaneView($("points"), points);
-    $("plane").hidden = false;
-    document.body.classList.add("with-plane");
-    plane.move(reading?.plane ?? null);
+    if (!plane) return;
+    const { points } = await fetchJson("api/plane");
+    embedding = new EmbeddingView($("points"), points);
+    $("embedding").hidden = false;
+    document.body.classList.add("with-embedding");
+    embedding.move(prediction?.plane ?? null);
   } catch (error) {
-    complain(error.message);
+    showError(error.message);
   }
 }
 
