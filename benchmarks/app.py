@@ -69,7 +69,8 @@ def main() -> int:
     for name, median, seconds in zip(names, medians, starts, strict=True):
         spread = f"{min(seconds):.2f}–{max(seconds):.2f}"
         print(f"| {name} | {median:.2f} | {spread} | {median / medians[-1]:.2f} |")
-    print("\n| clients of POST /api/classify | p50, ms | p99, ms | per second |\n| --- | --- | --- | --- |")
+    print("\n| clients of POST /api/classify | p50, ms | p99, ms | per second |")
+    print("| --- | --- | --- | --- |")
     for clients, (seconds, wall) in ((1, alone), (CLIENTS, crowd)):
         p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
         rate = len(seconds) / wall
