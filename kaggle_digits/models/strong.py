@@ -74,7 +74,7 @@ def fast(*, widths: Sequence[int] = (20, 48, 96)) -> Any:
             *_dct_block(first),
             *_convolution(second, pool=True),
             *_dense_block(units, "glorot_uniform"),
-            keras().layers.Dense(10, name="out"),
+            keras().layers.Dense(10, name="logits"),
         ]
     )
 
@@ -121,4 +121,4 @@ def _dense_block(units: int, initializer: str = "he_normal") -> list[Any]:
 
 def _logits(dropout: float) -> list[Any]:
     layers = keras().layers
-    return [layers.Dropout(dropout), layers.Dense(10, name="out")]
+    return [layers.Dropout(dropout), layers.Dense(10, name="logits")]

@@ -80,7 +80,7 @@ def test_hidden_layers_compute_in_16_bits_during_an_epoch_and_logits_do_not(
     by_type = {dtype: [n for n in seen if seen[n] == dtype] for dtype in set(seen.values())}
     assert set(by_type) == {"float16", "float32"}
     assert {"dct", "conv2d", "dense"} <= {name.partition("_")[0] for name in by_type["float16"]}
-    assert {"images", "augment", "normalize_unit", "out"} <= set(by_type["float32"])
+    assert {"images", "augment", "normalize_unit", "logits"} <= set(by_type["float32"])
     scale = model.optimizer.dynamic_scale
     assert float(scale) <= model.optimizer.initial_scale
 
