@@ -7,10 +7,17 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg
+from kaggle_digits.cli.options import (
+    DATA,
+    OUTPUT_PANEL,
+    RUNS,
+    AsJson,
+    DataDir,
+    RunsDir,
+    Svg,
+    option,
+)
 from kaggle_digits.core import interrupts
 from kaggle_digits.core.errors import UsageError
 
@@ -19,63 +26,58 @@ if TYPE_CHECKING:
     from kaggle_digits.tuning.results import SearchResult
     from kaggle_digits.tuning.trial import Trial
 
-SPACE, MEASUREMENT, FILES = "What to vary", "How to measure a trial", "Folders and names"
+SPACE, MEASUREMENT = "What to vary", "How to measure a trial"
 STATES = ("finished", "running", "pruned", "failed", "stopped")
 MAX_ROWS = 15
-
-
-def _option(panel: str, help_text: str, *names: str, **settings: Any) -> Any:
-    return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
 
 
 def tune(
     *,
     recipe: Annotated[
-        str | None, _option(SPACE, "Recipe to start from: a name or a file.", "--recipe")
+        str | None, option("Recipe to start from: a name or a file.", panel=SPACE)
     ] = None,
-    model: Annotated[
-        str | None, _option(SPACE, "Model to start from, with its recipe.", "--model")
-    ] = None,
+    model: Annotated[str | None, option("Model whose recipe to start from.", panel=SPACE)] = None,
     vary: Annotated[
         list[str] | None,
-        _option(
-            SPACE,
+        option(
             "Setting to vary: dropout, learning_rate=0.001:0.03:log or optimizer=adamw,muon. "
             "Repeat it for more settings. By default those that usually matter.",
-            "--vary",
+            panel=SPACE,
         ),
     ] = None,
-    trials: Annotated[int, _option(MEASUREMENT, "Number of trials in all.", "--trials")] = 30,
+    trials: Annotated[int, option("Trials in all; default 30.", panel=MEASUREMENT)] = 30,
     minutes: Annotated[
-        float | None, _option(MEASUREMENT, "Start no trial after M minutes.", "--minutes", min=0)
+        float | None, option("Start no trial after M minutes.", panel=MEASUREMENT, min=0)
     ] = None,
-    folds: Annotated[int, _option(MEASUREMENT, "Folds of the cross-validation.", "--folds")] = 3,
+    folds: Annotated[int, option("K-fold cross-validation; default 3.", panel=MEASUREMENT)] = 3,
     rows: Annotated[
-        int | None, _option(MEASUREMENT, "Use only N labelled rows, to be faster.", "--rows")
+        int | None, option("Use only N labelled rows, to be faster.", panel=MEASUREMENT)
     ] = None,
-    epochs: Annotated[int | None, _option(MEASUREMENT, "Epochs per fold.", "--epochs")] = None,
-    seed: Annotated[int, _option(MEASUREMENT, "Seed of split, weights and search.", "--seed")] = 0,
+    epochs: Annotated[
+        int | None, option("Passes over the training rows.", panel=MEASUREMENT)
+    ] = None,
+    seed: Annotated[
+        int, option("Seed of split, weights and search; default 0.", panel=MEASUREMENT)
+    ] = 0,
     name: Annotated[
-        str | None, _option(FILES, "Name of the study. By default the recipe's.", "--name")
+        str | None, option("Name of the study; default: the recipe's.", panel=OUTPUT_PANEL)
     ] = None,
     storage: Annotated[
         str | None,
-        _option(
-            FILES,
+        option(
             "URL of a database for several machines: postgresql+psycopg://USER:PASSWORD@HOST/NAME. "
             "By default a file in the study's folder.",
-            "--storage",
+            panel=OUTPUT_PANEL,
             envvar="KD_TUNE_STORAGE",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        _option(
-            FILES,
+        option(
             "Recipe file to write. By default runs/tuning/STUDY/best.json.",
             "--output",
             "-o",
+            panel=OUTPUT_PANEL,
         ),
     ] = None,
     svg: Svg = False,
