@@ -14,21 +14,18 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from typer.testing import CliRunner
 
-from kaggle_digits.cli.main import app
 from kaggle_digits.core.environment import usable_cores
-from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.executors import local
 from kaggle_digits.executors.local import LocalExecutor
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training import executor as executor_module
 from kaggle_digits.training import fold
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
-from kaggle_digits.training.fold import FoldTask, fit_fold
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 from tests.support.recording import KillingCallback, RecordingCallback
 
@@ -44,20 +41,20 @@ def dataset(sample: Path) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def alone(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def serial(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of three members, trained one after another in one process with one thread."""
-    folder = tmp_path_factory.mktemp("alone")
+    folder = tmp_path_factory.mktemp("serial")
     return train(dataset, MLP, FOLDS, runs_dir=folder, executor=ONE_THREAD)
 
 
-def same(one: Run, other: Run) -> bool:
-    def accuracies(run: Run) -> str:
+def have_equal_results(one: Run, other: Run) -> bool:
+    def losses(run: Run) -> str:
         return str([(row["member"], row["val_loss"]) for row in run.history()])
 
     return (
         np.array_equal(one.oof(), other.oof(), equal_nan=True)
         and np.array_equal(one.test(), other.test())
-        and accuracies(one) == accuracies(other)
+        and losses(one) == losses(other)
     )
 
 
@@ -71,23 +68,23 @@ def kill_worker() -> None:
 def test_two_processes_give_the_same_bits_as_one(dataset: Dataset, tmp_path: Path) -> None:
     recipe = Recipe("cnn", widths=(4, 8, 16), epochs=1, batch_size=100)
     two, callback = LocalExecutor(workers=2, threads=1), RecordingCallback()
-    apart = train(
+    parallel = train(
         dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=two, callback=callback
     )
     one = train(dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=ONE_THREAD)
-    assert same(one, apart)
+    assert have_equal_results(one, parallel)
     assert callback.count("epoch") == {0: 1, 1: 1}
-    assert apart.config()["trained_by"] == {"executor": "local", "workers": 2, "threads": 1}
-    assert (apart.member_folder(1) / "model.keras").is_file()
-    assert apart.metrics()["peak_memory_mb"] > 100
+    assert parallel.config()["trained_by"] == {"executor": "local", "workers": 2, "threads": 1}
+    assert (parallel.member_folder(1) / "model.keras").is_file()
+    assert parallel.metrics()["peak_memory_mb"] > 100
 
 
-def test_member_of_killed_process_is_retried(alone: Run, dataset: Dataset, tmp_path: Path) -> None:
+def test_member_of_killed_process_is_retried(serial: Run, dataset: Dataset, tmp_path: Path) -> None:
     callback = KillingCallback(1, 2, kill_worker)
     run = train(
         dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, callback=callback
     )
-    assert same(run, alone)
+    assert have_equal_results(run, serial)
     assert callback.count("finished") == {0: 1, 1: 1, 2: 1}
     assert not callback.restarted_after_finish
     assert [note for note in callback.notes if "retrying member 2" in note and "SIGKILL" in note]
@@ -95,7 +92,7 @@ def test_member_of_killed_process_is_retried(alone: Run, dataset: Dataset, tmp_p
 
 
 def test_member_fails_after_three_attempts_and_the_others_complete(
-    alone: Run, dataset: Dataset, tmp_path: Path
+    serial: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
     callback = KillingCallback(1, 3, kill_worker)
     run = train(
@@ -104,38 +101,39 @@ def test_member_fails_after_three_attempts_and_the_others_complete(
     held_out = split(dataset.labels, FOLDS)[1].val
     assert np.isnan(run.oof()[held_out]).all()
     others = np.setdiff1d(np.arange(len(dataset.train)), held_out)
-    assert np.array_equal(run.oof()[others], alone.oof()[others])
+    assert np.array_equal(run.oof()[others], serial.oof()[others])
     (failed,) = run.metrics()["failed"]
     assert (failed["member"], failed["tries"]) == (1, 3)
     assert "SIGKILL" in failed["reason"]
     assert run.metrics()["n_val"] == len(others)
-    mended = resume(dataset, runs_dir=tmp_path, name="k", executor=ONE_THREAD)
-    assert same(mended, alone)
-    assert "failed" not in mended.metrics()
+    resumed = resume(dataset, runs_dir=tmp_path, name="k", executor=ONE_THREAD)
+    assert have_equal_results(resumed, serial)
+    assert "failed" not in resumed.metrics()
 
 
 def test_resume_uses_the_checkpoint_that_a_process_sent(
-    alone: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serial: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "_work", work_with_checkpoints)
+    checkpoint = tmp_path / serial.name / "members/0/checkpoint.npz"
     with pytest.raises(KeyboardInterrupt):
         train(
             dataset,
             MLP,
             FOLDS,
             runs_dir=tmp_path,
-            name=alone.name,
+            name=serial.name,
             executor=ONE_THREAD,
-            callback=StopsAtCheckpoint(tmp_path / alone.name / "members/0/checkpoint.npz"),
+            callback=InterruptAfterCheckpoint(checkpoint),
         )
     assert not multiprocessing.active_children()
     callback = RecordingCallback()
     resumed = resume(dataset, runs_dir=tmp_path, executor=ONE_THREAD, callback=callback)
-    assert same(resumed, alone)
+    assert have_equal_results(resumed, serial)
     assert 0 < callback.count("epoch")[0] < MLP.epochs
 
 
-class StopsAtCheckpoint(TrainingCallback):
+class InterruptAfterCheckpoint(TrainingCallback):
     """Raises KeyboardInterrupt after the first epoch that follows a checkpoint."""
 
     def __init__(self, path: Path) -> None:
@@ -182,47 +180,8 @@ def test_error_that_concerns_all_members_is_raised_once(dataset: Dataset, tmp_pa
     assert not list(tmp_path.glob("*/config.json"))
 
 
-def test_command_names_the_failed_member(
-    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails_second(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
-        if task.member == 1:
-            raise ModelError("the loss is no longer a number")
-        return fit_fold(task, *args, **kwargs)
-
-    monkeypatch.setattr(executor_module, "fit_fold", fails_second)
-    folders = ["--data-dir", str(sample), "--runs-dir", str(tmp_path / "r")]
-    folders += ["--submissions-dir", str(tmp_path / "s")]
-    options = ["--epochs", "1", "--folds", "3", "--name", "a"]
-    result = CliRunner().invoke(app, ["train", "--model", "mlp", *options, *folders])
-    assert result.exit_code == 1
-    assert "member 2 failed: the loss is no longer a number" in result.stderr
-    assert "the metrics are those of the other 2" in " ".join(result.stderr.split())
-    assert "kd train --resume --name a" in " ".join(result.stderr.split())
-    assert (tmp_path / "s/a.csv").is_file()
-    monkeypatch.undo()
-    result = CliRunner().invoke(app, ["train", "--resume", "--name", "a", *folders])
-    assert result.exit_code == 0, result.stderr
-
-
-def test_committee_is_scored_on_rows_that_all_designs_predicted(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails_fourth(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
-        if task.member == 3:
-            raise ModelError("no")
-        return fit_fold(task, *args, **kwargs)
-
-    monkeypatch.setattr(executor_module, "fit_fold", fails_fourth)
-    both = EnsembleRecipe("both", (MLP, Recipe("mlp", widths=(24,), epochs=4, batch_size=100)), 2)
-    run = train(dataset, both, Split("folds", folds=2), runs_dir=tmp_path)
-    known = ~np.isnan(run.oof()).any(axis=1)
-    assert set(np.flatnonzero(known)) == set(split(dataset.labels, Split("folds", folds=2))[0].val)
-    assert run.metrics()["val_accuracy"] > 0.5
-
-
 @pytest.mark.parametrize(
-    ("given", "members", "rows", "expected"),
+    ("settings", "members", "rows", "expected"),
     [
         ({}, 5, 1_000, (1, 4)),  # too few images for several processes
         ({}, 5, 40_000, (4, 1)),
@@ -236,7 +195,7 @@ def test_committee_is_scored_on_rows_that_all_designs_predicted(
     ],
 )
 def test_allocation(
-    given: dict[str, int],
+    settings: dict[str, int],
     members: int,
     rows: int,
     expected: tuple[int, int],
@@ -244,15 +203,15 @@ def test_allocation(
 ) -> None:
     monkeypatch.setattr(local, "usable_cores", lambda: 4)
     monkeypatch.setattr(local, "free_memory_mb", lambda: 64_000)
-    part = FoldIndices(np.arange(rows), np.arange(0))
-    tasks = [FoldTask(k, Recipe("dense", epochs=10), part, 0) for k in range(members)]
-    assert LocalExecutor(**given).allocation(tasks) == expected
+    indices = FoldIndices(np.arange(rows), np.arange(0))
+    tasks = [FoldTask(k, Recipe("dense", epochs=10), indices, 0) for k in range(members)]
+    assert LocalExecutor(**settings).allocation(tasks) == expected
     monkeypatch.setattr(local, "free_memory_mb", lambda: 3_000)
-    if not given:
+    if not settings:
         assert LocalExecutor().allocation(tasks) == (1, 4)
 
 
-@pytest.mark.parametrize("given", [{"workers": 0}, {"threads": -1}])
-def test_zero_workers_are_refused(given: dict[str, int]) -> None:
+@pytest.mark.parametrize("settings", [{"workers": 0}, {"threads": -1}])
+def test_zero_workers_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least 1"):
-        LocalExecutor(**given)
+        LocalExecutor(**settings)

@@ -39,16 +39,16 @@ def dataset(sample: Path) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[RayCluster]:
-    with ray_cluster(2) as cluster:
-        yield cluster
+def cluster() -> Iterator[RayCluster]:
+    with ray_cluster(2) as started:
+        yield started
 
 
 def test_member_fails_after_three_attempts_and_is_resumed_locally(
-    nodes: RayCluster, dataset: Dataset, tmp_path: Path
+    cluster: RayCluster, dataset: Dataset, tmp_path: Path
 ) -> None:
     callback = KillingCallback(1, 3, kill_ray_worker)
-    executor, two = RayExecutor(nodes.address, workers=1), Split("folds", folds=2)
+    executor, two = RayExecutor(cluster.address, workers=1), Split("folds", folds=2)
     run = train(
         dataset, MLP, two, runs_dir=tmp_path, name="r", executor=executor, callback=callback
     )
@@ -56,25 +56,25 @@ def test_member_fails_after_three_attempts_and_is_resumed_locally(
     assert (failed["member"], failed["tries"]) == (1, 3)
     assert failed["reason"] == "its process died"
     assert np.isnan(run.oof()).any()
-    mended = resume(dataset, runs_dir=tmp_path, name="r", executor=LocalExecutor())
+    resumed = resume(dataset, runs_dir=tmp_path, name="r", executor=LocalExecutor())
     here = LocalExecutor(workers=2, threads=1)
-    alone = train(dataset, MLP, two, runs_dir=tmp_path, executor=here)
-    assert np.array_equal(mended.oof(), alone.oof())
+    local_run = train(dataset, MLP, two, runs_dir=tmp_path, executor=here)
+    assert np.array_equal(resumed.oof(), local_run.oof())
 
 
 def test_killed_worker_and_node_do_not_change_the_result(
-    nodes: RayCluster, dataset: Dataset, tmp_path: Path
+    cluster: RayCluster, dataset: Dataset, tmp_path: Path
 ) -> None:
     here = LocalExecutor(workers=2, threads=1)
-    alone = train(dataset, MLP, SIX, runs_dir=tmp_path, name="here", executor=here)
+    local_run = train(dataset, MLP, SIX, runs_dir=tmp_path, name="here", executor=here)
 
-    callback = WorkerAndNodeKiller(nodes)
-    cluster = RayExecutor(nodes.address)
+    callback = WorkerAndNodeKiller(cluster)
+    on_cluster = RayExecutor(cluster.address)
     run = train(
-        dataset, MLP, SIX, runs_dir=tmp_path, name="there", executor=cluster, callback=callback
+        dataset, MLP, SIX, runs_dir=tmp_path, name="there", executor=on_cluster, callback=callback
     )
-    assert np.array_equal(run.oof(), alone.oof())
-    assert np.array_equal(run.test(), alone.test())
+    assert np.array_equal(run.oof(), local_run.oof())
+    assert np.array_equal(run.test(), local_run.test())
     assert callback.count("finished") == dict.fromkeys(range(6), 1)
     assert not callback.restarted_after_finish
     assert [note for note in callback.notes if "its process died" in note]
@@ -83,13 +83,13 @@ def test_killed_worker_and_node_do_not_change_the_result(
 
 
 def test_ray_client_gives_the_same_bits(
-    nodes: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The server starts a process per client, which may take 20 seconds on a busy machine.
     monkeypatch.setattr(ray, "SECONDS_TO_CONNECT", 50)
     folders = ["--runs-dir", str(tmp_path / "r"), "--submissions-dir", str(tmp_path / "s")]
     command = ["train", "--model", "mlp", "--epochs", "1", "--rows", "300", "--name", "client"]
-    address = f"ray://127.0.0.1:{nodes.client_port}"
+    address = f"ray://127.0.0.1:{cluster.client_port}"
     data = tmp_path / "data"
     CliRunner().invoke(app, ["fetch", "--source", "sample", "--data-dir", str(data)])
     for _ in range(3):
@@ -111,9 +111,9 @@ def test_ray_client_gives_the_same_bits(
 
 
 def test_missing_capacity_is_reported_at_once(
-    nodes: RayCluster, dataset: Dataset, tmp_path: Path
+    cluster: RayCluster, dataset: Dataset, tmp_path: Path
 ) -> None:
-    for executor in (RayExecutor(nodes.address, threads=8), RayExecutor(nodes.address, gpus=1)):
+    for executor in (RayExecutor(cluster.address, threads=8), RayExecutor(cluster.address, gpus=1)):
         started = time.monotonic()
         with pytest.raises(RunError, match=r"no node of the Ray cluster .* has .* cores"):
             train(dataset, MLP, SIX, runs_dir=tmp_path, executor=executor)
@@ -122,12 +122,12 @@ def test_missing_capacity_is_reported_at_once(
 
 
 def test_other_version_on_a_node_is_reported(
-    nodes: RayCluster, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: RayCluster, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = {**versions(), "keras": "2.0"}
     monkeypatch.setattr(ray, "versions", lambda: there)
     with pytest.raises(DigitsError, match=r"node \S+ has keras .*, this machine has 2.0"):
-        train(dataset, MLP, SIX, runs_dir=tmp_path, executor=RayExecutor(nodes.address))
+        train(dataset, MLP, SIX, runs_dir=tmp_path, executor=RayExecutor(cluster.address))
 
 
 def test_missing_cluster_is_reported_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ TOKEN = (
 
 
 @pytest.mark.parametrize(
-    ("address", "words", "said"),
+    ("address", "output", "message"),
     [
         ("10.0.0.1:6379", MISMATCH, "started with: Ray: 2.60.0 Python: 3.11.7 This process"),
         ("10.0.0.1:6379", TOKEN, "requires a token"),
@@ -159,9 +159,9 @@ TOKEN = (
         ("10.0.0.1:6379", "", "no Ray cluster answers at 10.0.0.1:6379"),
     ],
 )
-def test_connection_error_is_one_line(address: str, words: str, said: str) -> None:
-    explained = ray._connection_error(address, words)
-    assert said in explained
+def test_connection_error_is_one_line(address: str, output: str, message: str) -> None:
+    explained = ray._connection_error(address, output)
+    assert message in explained
     assert "\n" not in explained
 
 
@@ -191,8 +191,10 @@ def test_cluster_options_need_executor_ray(options: list[str], tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "given", [{"workers": 0}, {"threads": 0}, {"gpus": -1.0}], ids=lambda given: next(iter(given))
+    "settings",
+    [{"workers": 0}, {"threads": 0}, {"gpus": -1.0}],
+    ids=lambda settings: next(iter(settings)),
 )
-def test_invalid_settings_are_refused(given: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="too small"):
-        RayExecutor(**given)
+        RayExecutor(**settings)
