@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -164,20 +165,18 @@ def save_plots(result: SearchResult) -> list[Path]:
     from kaggle_digits.plots import style
 
     settings = list(result.importances) or [dimension.name for dimension in result.space]
-    saved = []
     # Optuna changes matplotlib's style globally.
     with mpl.rc_context({"figure.constrained_layout.use": True}), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        for name in (IMPORTANCE_PLOT, SLICE_PLOT):
-            if name == SLICE_PLOT:
-                axes = plots.plot_slice(result.study, settings, target_name=LOSS)
-            elif result.importances:
-                evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-                axes = plots.plot_param_importances(result.study, evaluator, target_name=LOSS)
-            else:
-                continue
-            figure = np.atleast_1d(np.asarray(axes))[0].figure
+        axes: dict[str, Any] = {}
+        if result.importances:
+            evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+            axes[IMPORTANCE_PLOT] = plots.plot_param_importances(
+                result.study, evaluator, target_name=LOSS
+            )
+        axes[SLICE_PLOT] = plots.plot_slice(result.study, settings, target_name=LOSS)
+        for name, each in axes.items():
+            figure = np.atleast_1d(each)[0].figure
             style.save(figure, result.folder / name)
             plt.close(figure)
-            saved.append(result.folder / name)
-    return saved
+    return [result.folder / name for name in axes]
