@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.ensembling.combiners import FITTERS, Fitter, apply_temperatures
 from kaggle_digits.metrics.calibration import fit_temperature
-from kaggle_digits.metrics.scores import Score, score
+from kaggle_digits.metrics.scores import score_or_raise
 from kaggle_digits.runs.run import Probabilities
 
 CV_FOLDS = 5
@@ -102,7 +102,8 @@ def cross_validate(
     probabilities = _cross_validated(fitter, folds, labels, members)
     if method == "weighted":
         equal = _cross_validated(unweighted, folds, labels, members)
-        if _score(probabilities, labels).log_loss >= _score(equal, labels).log_loss:
+        fitted_score, equal_score = (score_or_raise(p, labels) for p in (probabilities, equal))
+        if fitted_score.log_loss >= equal_score.log_loss:
             return equal, unweighted
     return probabilities, fitter
 
@@ -130,17 +131,11 @@ def contributions(
         ensemble: (n, 10) cross-validated probabilities of all runs.
     """
     members = range(len(folds[0].probabilities))
-    whole = _score(ensemble, labels)
+    whole = score_or_raise(ensemble, labels)
     result = []
     for left_out in members:
         others = [member for member in members if member != left_out]
-        without = _score(cross_validate(method, folds, labels, others)[0], labels)
+        without = score_or_raise(cross_validate(method, folds, labels, others)[0], labels)
         difference = whole.correct - without.correct
         result.append(Contribution(difference, whole.log_loss - without.log_loss))
-    return result
-
-
-def _score(probabilities: Probabilities, labels: NDArray[np.uint8]) -> Score:
-    result = score(probabilities, labels)
-    assert result is not None  # called only if there are common rows
     return result

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.metrics.mcnemar import McNemarResult, mcnemar
-from kaggle_digits.metrics.scores import Score, predicted_rows, score
+from kaggle_digits.metrics.scores import Score, predicted_rows, score_or_raise
 from kaggle_digits.runs.run import Probabilities
 
 
@@ -70,7 +70,7 @@ def compare_runs(oofs: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -
             "train them with the same --seed and --val-fraction, or with --folds"
         )
     truth = labels[rows]
-    scores = {run: _score(oof[rows], truth) for run, oof in oofs.items()}
+    scores = {run: score_or_raise(oof[rows], truth) for run, oof in oofs.items()}
     correct = {run: oof[rows].argmax(axis=1) == truth for run, oof in oofs.items()}
     order = sorted(scores, key=lambda run: (-scores[run].accuracy, scores[run].log_loss))
     best = order[0]
@@ -124,8 +124,6 @@ def compare_tta(
         RunError: there is no row with a prediction.
     """
     rows = predicted_rows(by_views[1])
-    if not len(rows):
-        raise RunError("there are no predictions to evaluate")
     truth = labels[rows]
     one_view = by_views[1][rows].argmax(axis=1)
     scores = []
@@ -134,7 +132,7 @@ def compare_tta(
         scores.append(
             TtaScore(
                 views=views,
-                score=_score(probabilities[rows], truth),
+                score=score_or_raise(probabilities[rows], truth),
                 changed=int((predicted != one_view).sum()),
                 mcnemar=mcnemar(one_view == truth, predicted == truth),
             )
@@ -145,9 +143,3 @@ def compare_tta(
 def best_tta(scores: Sequence[TtaScore]) -> TtaScore:
     """Return the most accurate; of equals the one with the lower log loss, then fewer views."""
     return min(scores, key=lambda s: (-s.score.accuracy, s.score.log_loss, s.views))
-
-
-def _score(probabilities: Probabilities, labels: NDArray[np.integer]) -> Score:
-    result = score(probabilities, labels)
-    assert result is not None
-    return result

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES, PIXEL_COLUMNS, TRAIN_COLUMNS, Digits
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FIGURES = "figures"
 
@@ -94,23 +89,18 @@ def save_figures(dataset: Dataset, folder: Path, seed: int = 0) -> list[Path]:
     Raises:
         StorageError: the folder cannot be written.
     """
-    from kaggle_digits.plots import style
-
-    paths = []
-    for name, figure in _figures(dataset, seed):
-        paths.append(folder / f"{name}.png")
-        style.save(figure, paths[-1])
-    return paths
-
-
-def _figures(dataset: Dataset, seed: int) -> Iterator[tuple[str, Figure]]:
-    from kaggle_digits.plots import charts, digit_grids
+    from kaggle_digits.plots import charts, digit_grids, style
 
     images, labels = dataset.train.images, dataset.labels
-    yield "class-balance", charts.class_balance(np.bincount(labels, minlength=CLASSES))
-    yield "first-digits", digit_grids.first_digits(images, labels)
-    yield "random-digits", digit_grids.random_digits(images, labels, seed)
-    yield "mean-digits", digit_grids.mean_digits(images, labels)
+    figures = {
+        "class-balance": charts.class_balance(np.bincount(labels, minlength=CLASSES)),
+        "first-digits": digit_grids.first_digits(images, labels),
+        "random-digits": digit_grids.random_digits(images, labels, seed),
+        "mean-digits": digit_grids.mean_digits(images, labels),
+    }
+    for name, figure in figures.items():
+        style.save(figure, folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in figures]
 
 
 def _summarize(digits: Digits, columns: int, distinct: int) -> FileSummary:

@@ -12,7 +12,7 @@ from typing import Any
 def validation(
     config: Mapping[str, Any], training: Mapping[str, Any], views: int | None = None
 ) -> str:
-    """Say on which predictions the accuracy was measured, to continue the word "Measured".
+    """Describe the predictions that the accuracy was measured on; it continues "Measured …".
 
     Args:
         config: content of config.json.

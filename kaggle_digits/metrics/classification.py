@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.metrics.calibration import CalibrationCurve, calibration_curve
-from kaggle_digits.metrics.scores import Score, score, wilson_interval
+from kaggle_digits.metrics.scores import Score, score_or_raise, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,7 @@ def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.inte
     """
     from sklearn.metrics import confusion_matrix
 
-    overall = score(probabilities, labels)
-    if overall is None:
-        raise RunError("there are no predictions to evaluate")
+    overall = score_or_raise(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     confusion = np.asarray(confusion_matrix(labels, predicted, labels=range(CLASSES)), np.int64)
     return Metrics(

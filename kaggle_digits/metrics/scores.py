@@ -70,6 +70,14 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> S
     )
 
 
+def score_or_raise(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Score:
+    """Score as ``score`` does, and raise RunError if no row has a prediction."""
+    result = score(probabilities, labels)
+    if result is None:
+        raise RunError("there are no predictions to evaluate")
+    return result
+
+
 def predicted_rows(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the ascending indices of the rows of (n, 10) ``probabilities`` without NaN."""
     return np.flatnonzero(~np.isnan(probabilities).any(axis=1))

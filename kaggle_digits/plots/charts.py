@@ -108,7 +108,7 @@ def reliability_diagram(calibration: CalibrationCurve) -> Figure:
         "Reliability diagram",
         f"Expected calibration error {calibration.error:.4f} (Guo et al. 2017, {BINS} bins). Above "
         "the dashed line the model is underconfident, below it overconfident. Bars are 95 % "
-        "intervals: bins with few predictions say little.",
+        "intervals: bins with few predictions are unreliable.",
     )
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     filled = np.flatnonzero(calibration.counts)
