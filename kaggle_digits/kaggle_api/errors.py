@@ -13,7 +13,7 @@ COMPETITION_PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
 RULES_PAGE, SUBMISSIONS_PAGE = f"{COMPETITION_PAGE}/rules", f"{COMPETITION_PAGE}/submissions"
 OPEN_IN_BROWSER = "open https://www.kaggle.com in a browser, then run it again"
 MAX_TEXT_LENGTH = 200
-LIMIT_WORDS = ("limit", "maximum", "too many", "allowed per day", "per day", "remaining")
+LIMIT_WORDS = ("limit", "maximum", "too many", "per day", "remaining")
 
 
 class KaggleApiError(KaggleError):

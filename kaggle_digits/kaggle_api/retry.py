@@ -23,7 +23,7 @@ class RetryPolicy:
     Attributes:
         connect_timeout: to open a connection.
         read_timeout: between two packets of a response.
-        call_timeout: for one whole call.
+        call_timeout: for one complete call.
         slow_timeout: after which a download below the minimum speed is aborted.
         max_attempts: calls in all, the first included.
         backoff: before the second attempt; doubled before each further one.

@@ -62,18 +62,17 @@ def submit(
     if hashlib.sha256(content).hexdigest() != submission.sha256:
         raise SubmissionError(f"{submission.path} changed while it was checked; run it again")
     entry = _log_sending(submission, kaggle, submissions_dir, message, force=force)
-    creating = False
     try:
         token = kaggle.upload(submission.path.name, content)
         entry = _renew(entry, submissions_dir)
-        creating = True
+    except BaseException:
+        replace_entry(submissions_dir, entry, None)  # nothing was submitted
+        raise
+    try:
         ref = kaggle.create_submission(token, entry.message)
-    except BaseException as error:
-        not_applied = isinstance(error, KaggleApiError) and error.not_applied
-        if not creating or not_applied:
+    except KaggleApiError as error:
+        if error.not_applied:
             replace_entry(submissions_dir, entry, None)
-            raise
-        if not isinstance(error, KaggleApiError):
             raise
         ref = _find_unconfirmed(error, entry, kaggle)
     pending = replace(entry, ref=ref, status=PENDING)

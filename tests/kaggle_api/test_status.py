@@ -34,7 +34,7 @@ def test_reconcile_finds_a_submission_whose_process_was_killed(
     assert find_duplicate(checked, submissions_dir) == changed[0]
 
 
-@pytest.mark.parametrize(("seconds", "kept"), [(5, True), (3600, False)])
+@pytest.mark.parametrize(("seconds", "remains"), [(5, True), (3600, False)])
 def test_entry_from_a_clock_slightly_ahead_is_kept(
     *,
     kaggle: FakeKaggle,
@@ -42,7 +42,7 @@ def test_entry_from_a_clock_slightly_ahead_is_kept(
     checked: ValidatedSubmission,
     submissions_dir: Path,
     seconds: int,
-    kept: bool,
+    remains: bool,
 ) -> None:
     """A process on another machine may be sending it now."""
     client = CompetitionClient(policy=replace(policy, unlisted_timeout=60.0))
@@ -51,7 +51,7 @@ def test_entry_from_a_clock_slightly_ahead_is_kept(
     update_log(submissions_dir, lambda _: [replace(entry, ref=None, status="sending", time=ahead)])
     kaggle.submissions.clear()
     reconcile(submissions_dir, client)
-    assert bool(read_log(submissions_dir)) == kept
+    assert bool(read_log(submissions_dir)) == remains
 
 
 def submitted(

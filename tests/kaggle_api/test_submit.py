@@ -260,7 +260,7 @@ def test_concurrent_submits(
     paths = [submission(submissions_dir / f"same-{n}.csv") for n in range(4)]
     paths += [submission(submissions_dir / f"other-{n}.csv", first=n) for n in range(1, 4)]
     patient_policy = replace(policy, unlisted_timeout=60.0, call_timeout=10.0, read_timeout=10.0)
-    refused: list[str] = []
+    rejected: list[str] = []
 
     def send(path: Path) -> None:
         try:
@@ -270,7 +270,7 @@ def test_concurrent_submits(
                 submissions_dir=submissions_dir,
             )
         except SubmissionError as error:
-            refused.append(str(error))
+            rejected.append(str(error))
 
     threads = [threading.Thread(target=send, args=(path,)) for path in paths]
     for thread in threads:
@@ -278,7 +278,7 @@ def test_concurrent_submits(
     for thread in threads:
         thread.join()
     assert len(kaggle.submissions) == 4
-    assert len(refused) == 3
+    assert len(rejected) == 3
     entries = read_log(submissions_dir)
     assert len({entry.sha256 for entry in entries}) == len(entries) == 4
     assert {entry.ref for entry in entries} == {one.ref for one in kaggle.submissions}
