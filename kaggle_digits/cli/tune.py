@@ -170,7 +170,10 @@ def _report(
     for plot in plots:
         console.echo(f"plot: {plot}")
     console.note(selection_bias_note(result))
-    console.note(f"next: kd train --recipe {shlex.quote(str(recipe_file))} --seed {next_seed}")
+    assert result.recipe is not None
+    model = f" --model {result.recipe.model}" if ":" in result.recipe.model else ""  # consent
+    file = shlex.quote(str(recipe_file))
+    console.note(f"next: kd train --recipe {file}{model} --seed {next_seed}")
 
 
 def _compared_with_base(result: SearchResult) -> str:

@@ -73,26 +73,11 @@ class ForwardingCallback(TrainingCallback):
     def __init__(self, forward: Callable[[str, tuple[Any, ...]], object]) -> None:
         self._forward = forward
 
-    def on_run_begin(self, name: str, members: int, done: int) -> None:
-        self._forward("on_run_begin", (name, members, done))
-
-    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        self._forward("on_member_begin", (member, epochs, steps, first_epoch))
-
-    def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
-        self._forward("on_step", (member, step, loss, accuracy))
-
-    def on_epoch_end(self, row: EpochMetrics) -> None:
-        self._forward("on_epoch_end", (row,))
-
-    def on_member_end(self, member: int, seconds: float) -> None:
-        self._forward("on_member_end", (member, seconds))
-
-    def on_member_error(self, member: int, reason: str, attempts: int) -> None:
-        self._forward("on_member_error", (member, reason, attempts))
-
-    def on_message(self, text: str) -> None:
-        self._forward("on_message", (text,))
+    def __getattribute__(self, name: str) -> Any:
+        """Replace every event's method by one that calls ``forward``."""
+        if not name.startswith("on_"):
+            return super().__getattribute__(name)
+        return lambda *arguments: self._forward(name, arguments)
 
 
 class CallbackList(ForwardingCallback):
