@@ -15,7 +15,7 @@ def test_quick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     assert augmentation.main() == 0
     printed = capsys.readouterr().out
     rows = re.findall(r"^\| ([a-z ]+) \| \d+\.\d \| (\d+\.\d) \(", printed, re.MULTILINE)
-    assert [name for name, _ in rows] == list(augmentation.AMOUNTS)
+    assert [name for name, _ in rows] == list(augmentation.AUGMENTATIONS)
     assert all(float(ms) > 0 for _, ms in rows)
     assert "cores" in printed
     assert "tensorflow" in printed
