@@ -68,8 +68,8 @@ def test_a_recipe_adds_a_picture_of_its_augmentation(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ("cnn", "recipe cnn moves no images"),
-        ("best", "recipe best is a committee"),
+        ("cnn", "recipe cnn has no augmentation"),
+        ("best", "best is an ensemble recipe"),
         ("nonsense", "no recipe called 'nonsense'"),
     ],
 )
