@@ -34,7 +34,6 @@ HOME_FILES = (
     ".kaggle/kaggle.json",
     ".kaggle/credentials.json",
     ".config/kaggle/kaggle.json",
-    ".config/kaggle-digits/key",
     ".ray/auth_token",
 )
 JSON_FIELDS = ("key", "access_token", "refresh_token", "token")
