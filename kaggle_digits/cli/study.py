@@ -13,8 +13,7 @@ from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.cli.progress import StudyProgress
-    from kaggle_digits.studies.runner import StudyResult
-    from kaggle_digits.studies.study import Context
+    from kaggle_digits.studies.study import Context, StudyOutput
 
 Quick = Annotated[
     bool, typer.Option("--quick", help="Fewer epochs and trials: a rough result, fast.")
@@ -122,7 +121,7 @@ def _list_studies(*, as_json: bool) -> None:
     console.note("repeat one: kd study NAME; all of them: kd reproduce")
 
 
-def _print_results(results: list[StudyResult], runs_dir: Path, study_name: str = "") -> None:
+def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str = "") -> None:
     from kaggle_digits.studies.runner import FOLDER, PAGE, TABLE
 
     reached = {True: "yes", False: "no", None: None}
@@ -149,7 +148,7 @@ def _print_results(results: list[StudyResult], runs_dir: Path, study_name: str =
     console.echo(f"page:  {folder / PAGE}")
 
 
-def _as_json(result: StudyResult) -> dict[str, Any]:
+def _as_json(result: StudyOutput) -> dict[str, Any]:
     return {
         "study": result.study.name,
         "seconds": round(result.seconds, 2),

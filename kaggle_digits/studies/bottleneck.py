@@ -15,15 +15,7 @@ from kaggle_digits.models.batched_predict import trace
 from kaggle_digits.models.litert import LITERT_FILE, convert
 from kaggle_digits.plots import charts, style
 from kaggle_digits.studies.fit_helpers import fit_and_score, load_model, train_val_split
-from kaggle_digits.studies.study import (
-    Artifact,
-    Context,
-    FigureResult,
-    Study,
-    StudyOutput,
-    accuracy_result,
-    score_of_counts,
-)
+from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, score_of_counts
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 
@@ -31,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VAL_FRACTION = 1 / 6
-PUBLISHED, PUBLISHED_TEXT = 0.96, "over 96 %"
+PUBLISHED = Published(0.96, "over 96 %")
 ENCODER, BOTTLENECK, DECODER = "encoder", "two_numbers", "decoder"
 RECIPE = Recipe("kaggle_digits.studies.bottleneck:network", epochs=25, learning_rate=2e-3)
 MOMENTUM = 0.9  # the default of 0.99 adapts too slowly for a few hundred steps
@@ -62,40 +54,32 @@ def network() -> Any:
     return k.Sequential([encoder, bottleneck, decoder])
 
 
-def run(context: Context) -> StudyOutput:
+def run(context: Context, output: StudyOutput) -> None:
     """Train the network, encode the held-out images and decode points of the plane."""
     train, labels = context.dataset.train, context.dataset.labels
     fold = train_val_split(labels, VAL_FRACTION, context.seed, stratify=True)
     result, score = fit_and_score(context, "A10, bottleneck of two units", RECIPE, fold)
     note = context.quick_note or f"{RECIPE.epochs} epochs"
-    yield accuracy_result(
-        "A10",
-        "500-100-2-100-10",
-        score,
-        published=PUBLISHED,
-        published_text=PUBLISHED_TEXT,
-        note=note,
-    )
+    output.add_accuracy("A10", "500-100-2-100-10", score, PUBLISHED, note)
     encoder, decode = _split_network(result)
     context.progress("A11: encoding the held-out images")
     points = encoder.predict(train.images[fold.val], batch_size=500, verbose=0)
     val_labels = labels[fold.val]
     stored = points.astype(np.float16)  # two numbers in four bytes
     decoded = decode(stored.astype(np.float32)).argmax(axis=1)
-    yield accuracy_result(
+    output.add_accuracy(
         "A11",
         "each image stored as two numbers (4 bytes instead of 784), its label decoded from them",
         score_of_counts(int((decoded == val_labels).sum()), len(val_labels)),
-        published=PUBLISHED,
-        published_text=PUBLISHED_TEXT,
-        note=note,
+        PUBLISHED,
+        note,
     )
     # `kd app` shows the position of a drawn digit among these points.
-    yield Artifact(POINTS_FILE, dump_points(points[:SAVED_POINTS], val_labels[:SAVED_POINTS]))
+    output.add_file(POINTS_FILE, dump_points(points[:SAVED_POINTS], val_labels[:SAVED_POINTS]))
     traced = trace(encoder)
     if traced is not None:
-        yield Artifact(LITERT_FILE, convert(traced))
-    yield FigureResult(
+        output.add_file(LITERT_FILE, convert(traced))
+    output.add_figure(
         "plane",
         "Held-out digits in the plane of the bottleneck",
         "The two outputs of the bottleneck for each image, coloured by label. Each digit has its "
@@ -111,7 +95,7 @@ def run(context: Context) -> StudyOutput:
     x, y = (np.linspace(low[i], high[i], GRID_SIZE, dtype=np.float32) for i in (0, 1))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     probabilities = decode(grid).reshape(GRID_SIZE, GRID_SIZE, CLASSES)
-    yield FigureResult(
+    output.add_figure(
         "walk",
         "Predictions across the plane",
         "The digit that the decoder predicts at each point of the plane; paler where its "

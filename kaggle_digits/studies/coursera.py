@@ -11,22 +11,14 @@ from numpy.typing import NDArray
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.studies.figures import Line, digit_grid, plot_lines
 from kaggle_digits.studies.fit_helpers import train_val_split
-from kaggle_digits.studies.study import (
-    Context,
-    ExperimentResult,
-    FigureResult,
-    Study,
-    StudyOutput,
-    accuracy_result,
-    score_of_counts,
-)
+from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, score_of_counts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_ROWS, BORDER, VAL_FRACTION, RANDOM_STATE = 5000, 4, 0.25, 0
 HIDDEN, LAMBDA, ITERATIONS = 10, 3.0, 200
-PUBLISHED_TRAIN, PUBLISHED_TEST = 0.96, 0.92
+PUBLISHED_TRAIN, PUBLISHED_TEST = Published(0.96, "96 %"), Published(0.92, "92 %")
 LAMBDAS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 UNITS = (2, 5, 10, 25, 50, 100)
 ITERATION_LIMITS = (10, 25, 50, 100, 200, 400)
@@ -49,19 +41,19 @@ class _Trial(NamedTuple):
     test: float
 
 
-def run(context: Context) -> StudyOutput:
+def run(context: Context, output: StudyOutput) -> None:
     """Train the published network and vary λ, the hidden units and the iterations."""
     rows = np.random.default_rng(context.seed).permutation(len(context.dataset.train))[:N_ROWS]
     images, labels = context.dataset.train.images[rows], context.dataset.labels[rows]
     cropped = images[:, BORDER:-BORDER, BORDER:-BORDER]
     pixels = cropped.reshape(len(rows), -1) / 255.0
-    yield FigureResult(
+    output.add_figure(
         "hundred-digits",
         "A hundred random digits",
         "The digits of this study, still with their empty border of four pixels.",
         digit_grids.random_digits(images, labels, context.seed),
     )
-    yield ExperimentResult("D1", "a random selection of 100 digits", "–", "figure: hundred-digits")
+    output.add_result("D1", "a random selection of 100 digits", "figure: hundred-digits")
     fold = train_val_split(labels, VAL_FRACTION, RANDOM_STATE)
     data = _Data(pixels[fold.train], labels[fold.train], pixels[fold.val], labels[fold.val])
     iterations = QUICK_ITERATIONS if context.quick else ITERATIONS
@@ -74,13 +66,12 @@ def run(context: Context) -> StudyOutput:
         ("training", PUBLISHED_TRAIN, model.predict(data.train_pixels), data.train_labels),
         ("held-out", PUBLISHED_TEST, predictions, data.test_labels),
     ):
-        yield accuracy_result(
+        output.add_accuracy(
             "D2",
             f"{name}: {part} rows",
             score_of_counts(int((predicted == part_labels).sum()), len(part_labels)),
-            published=published,
-            published_text=f"{100 * published:.0f} %",
-            note="L-BFGS instead of conjugate gradients, softmax instead of ten sigmoids, the "
+            published,
+            "L-BFGS instead of conjugate gradients, softmax instead of ten sigmoids, the "
             "competition's digits cropped to 20 × 20",
         )
 
@@ -89,18 +80,18 @@ def run(context: Context) -> StudyOutput:
     lowest, highest = sweeps["λ"][0], sweeps["λ"][-1]
     overfits = lowest.train - lowest.test > best.train - best.test
     underfits = highest.test < best.test
-    yield ExperimentResult(
+    output.add_result(
         "D3",
         "λ, hidden units and iterations varied",
-        "low λ over-fits, too high λ hurts both",
         f"λ = 0: {100 * lowest.train:.1f} % of training, {100 * lowest.test:.1f} % of held-out "
         f"rows; best λ = {best.value:g}: {100 * best.test:.1f} %; λ = {highest.value:g}: "
         f"{100 * highest.train:.1f} % and {100 * highest.test:.1f} %",
-        len(data.test_labels),
-        None if context.quick else overfits and underfits,
-        "the best λ is chosen on the rows it is scored on, so its accuracy is slightly too high",
+        published="low λ over-fits, too high λ hurts both",
+        n=len(data.test_labels),
+        reached=None if context.quick else overfits and underfits,
+        note="the best λ is chosen on the rows it is scored on, which makes its accuracy too high",
     )
-    yield FigureResult(
+    output.add_figure(
         "sweeps",
         "Over-fitting and under-fitting",
         "Each point is one training. Where the lines diverge, the network over-fits; where both "
@@ -109,7 +100,7 @@ def run(context: Context) -> StudyOutput:
     )
     chosen = np.random.default_rng(context.seed).choice(len(predictions), 9, replace=False)
     predicted, chosen_labels = predictions[chosen], data.test_labels[chosen]
-    yield FigureResult(
+    output.add_figure(
         "nine-answers",
         "Nine random digits and their predictions",
         "Random held-out rows; errors are orange.",
@@ -123,9 +114,7 @@ def run(context: Context) -> StudyOutput:
             highlighted=predicted != chosen_labels,
         ),
     )
-    yield ExperimentResult(
-        "D4", "random digits with their predictions", "–", "figure: nine-answers"
-    )
+    output.add_result("D4", "random digits with their predictions", "figure: nine-answers")
 
 
 def _sweep(context: Context, data: _Data, iterations: int) -> dict[str, list[_Trial]]:

@@ -22,15 +22,7 @@ from kaggle_digits.studies.fit_helpers import (
     score_images,
     train_val_split,
 )
-from kaggle_digits.studies.study import (
-    Context,
-    ExperimentResult,
-    FigureResult,
-    Study,
-    StudyOutput,
-    accuracy_result,
-    join_notes,
-)
+from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, join_notes
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 if TYPE_CHECKING:
@@ -38,7 +30,8 @@ if TYPE_CHECKING:
 
 Images = NDArray[np.uint8]
 VAL_FRACTION = 1 / 6
-PUBLISHED_NOISY, PUBLISHED_DENOISED = 0.89, 0.94
+PUBLISHED_NOISY = Published(0.89, "89 %")
+PUBLISHED_DENOISED = Published(0.94, "94 %: half the errors")
 NORMAL, UNIFORM, SALT_AND_PEPPER = NOISES = ("normal", "uniform", "salt-and-pepper")
 CURVE_LEVELS = tuple(round(0.1 * step, 1) for step in range(13))
 SEARCH_LEVELS = tuple(round(0.01 * step, 2) for step in range(1, 121))
@@ -68,7 +61,7 @@ def add_noise(images: Images, level: float, seed: int, kind: str = NORMAL) -> Im
     return np.clip(np.rint(images + np.float32(255 * level) * noise), 0, 255).astype(np.uint8)
 
 
-def run(context: Context) -> StudyOutput:
+def run(context: Context, output: StudyOutput) -> None:
     """Score a classifier of clean images on noisy images, before and after denoising."""
     kind = context.noise or NORMAL
     if kind not in NOISES:
@@ -91,7 +84,7 @@ def run(context: Context) -> StudyOutput:
         def distance(level: float) -> float:
             noisy = noisy_version(train.images[level_rows], level, 1)
             score = score_images(classifier, noisy, labels[level_rows])
-            return abs(score.accuracy - PUBLISHED_NOISY)
+            return abs(score.accuracy - PUBLISHED_NOISY.accuracy)
 
         level = min(SEARCH_LEVELS, key=distance)
         reason = "the level at which other held-out rows come closest to the published accuracy"
@@ -99,16 +92,15 @@ def run(context: Context) -> StudyOutput:
     noisy = noisy_version(clean, level, 2)
     denoise = _train_auto_encoder(context, train.images[fold.train], level, noisy_version)
     denoised = denoise(noisy)
-    yield ExperimentResult("A5", "pixel noise added to the images", "–", "figure: three-rows")
-    yield ExperimentResult(
+    output.add_result("A5", "pixel noise added to the images", "figure: three-rows")
+    output.add_result(
         "A6",
         "auto-encoder 784-256-128-256-784, noisy images above denoised ones",
-        "–",
         f"figure: three-rows; mean absolute error {_mean_error(noisy, clean):.1f} of 255 before, "
         f"{_mean_error(denoised, clean):.1f} after denoising",
-        len(clean),
+        n=len(clean),
     )
-    yield FigureResult(
+    output.add_figure(
         "three-rows",
         "Clean, noisy, denoised",
         "The first held-out image of each digit, the same image with noise, and the output of the "
@@ -117,26 +109,24 @@ def run(context: Context) -> StudyOutput:
     )
     before = score_images(classifier, noisy, clean_labels)
     after = score_images(classifier, denoised, clean_labels)
-    yield accuracy_result(
+    output.add_accuracy(
         "A7",
         "classifier of clean images, on noisy images",
         before,
-        published=PUBLISHED_NOISY,
-        published_text="89 %",
-        note=join_notes(
+        PUBLISHED_NOISY,
+        join_notes(
             f"{noise}, {reason}",
             f"on clean images {100 * clean_score.accuracy:.2f} %",
             context.quick_note,
         ),
     )
     ratio = (1 - before.accuracy) / max(1 - after.accuracy, 1e-9)
-    yield accuracy_result(
+    output.add_accuracy(
         "A8",
         "the same classifier on the denoised images",
         after,
-        published=PUBLISHED_DENOISED,
-        published_text="94 %: half the errors",
-        note=join_notes(f"{ratio:.1f} times fewer errors than on noisy images", context.quick_note),
+        PUBLISHED_DENOISED,
+        join_notes(f"{ratio:.1f} times fewer errors than on noisy images", context.quick_note),
     )
     context.progress("A8: other noise levels")
     accuracies = []
@@ -149,7 +139,7 @@ def run(context: Context) -> StudyOutput:
             ]
         )
     on_noisy, on_denoised = np.transpose(accuracies)
-    yield FigureResult(
+    output.add_figure(
         "noise-levels",
         "Accuracy at each noise level",
         "Accuracy of the classifier of clean images with and without denoising. The auto-encoder "

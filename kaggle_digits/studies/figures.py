@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kaggle_digits.metrics.classification import compute_metrics
 from kaggle_digits.plots import charts, style
-from kaggle_digits.studies.study import FigureResult
+from kaggle_digits.studies.study import StudyOutput
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,11 +102,15 @@ def plot_lines(axes: Axes, lines: Sequence[Line], xlabel: str, ylabel: str) -> N
         axes.legend(frameon=True, framealpha=0.9, edgecolor=style.BACKGROUND)
 
 
-def confusion_result(
-    name: str, model: str, probabilities: NDArray[np.float32], labels: NDArray[np.uint8]
-) -> FigureResult:
-    """Return the confusion matrix of a model as a figure of a study."""
-    return FigureResult(
+def add_confusion(
+    output: StudyOutput,
+    name: str,
+    model: str,
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+) -> None:
+    """Add the confusion matrix of a model."""
+    output.add_figure(
         name,
         f"Confusion matrix: {model}",
         "Each row is the label, each column the predicted digit. Orange cells are errors; hidden "

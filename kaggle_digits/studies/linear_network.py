@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.plots import digit_grids, style
-from kaggle_digits.studies.figures import Line, confusion_result, line_chart
+from kaggle_digits.studies.figures import Line, add_confusion, line_chart
 from kaggle_digits.studies.fit_helpers import fit_and_score, train_val_split
-from kaggle_digits.studies.study import (
-    Context,
-    ExperimentResult,
-    FigureResult,
-    Study,
-    StudyOutput,
-    accuracy_result,
-    join_notes,
-)
+from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, join_notes
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 N_ROWS, VAL_FRACTION = 20_000, 0.2
-PUBLISHED = 0.95
+PUBLISHED = Published(0.95, "0.95 or more")
 PIXEL = 406  # row 14, column 14: the middle of the image
 NETWORK = MODEL_RECIPES["dense"].with_changes(widths=(128,), epochs=15)
 SEARCH_GRID = tuple(product((64, 256), (1e-3, 4e-3), (0.0, 0.3)))  # units, learning rate, dropout
@@ -32,7 +28,7 @@ FILTERS = NETWORK.with_changes(widths=(24,), dropout=0.0, l2=5e-4, schedule="con
 FILTER_EPOCHS = (1, 5, 25)
 
 
-def run(context: Context) -> StudyOutput:
+def run(context: Context, output: StudyOutput) -> None:
     """Compare the linear model with a network found by a small grid search."""
     train, labels = context.dataset.train, context.dataset.labels
     rows = np.random.default_rng(context.seed).permutation(len(train))[:N_ROWS]
@@ -40,15 +36,14 @@ def run(context: Context) -> StudyOutput:
 
     column = train.images.reshape(len(train), -1)[rows, PIXEL]
     inked = column[column > 0]
-    yield ExperimentResult(
+    output.add_result(
         "B1",
         f"one column: pixel{PIXEL}, in the middle of the image",
-        "–",
         f"{len(inked):,} of {len(rows):,} rows are not zero; the first of them: "
         f"{', '.join(map(str, inked[:8]))}",
-        len(rows),
+        n=len(rows),
     )
-    yield FigureResult(
+    output.add_figure(
         "first-nine",
         "The first nine images",
         "The 784 values of a row form an image of 28 × 28 pixels.",
@@ -57,23 +52,22 @@ def run(context: Context) -> StudyOutput:
 
     linear, score = fit_and_score(context, "B2, linear", MODEL_RECIPES["softmax"], fold)
     note = context.quick_note
-    yield accuracy_result("B2", "linear classifier (softmax)", score, note=note)
+    output.add_accuracy("B2", "linear classifier (softmax)", score, note=note)
     best, n_trials = _grid_search(context, fold.train)
     network, score = fit_and_score(context, "B3, network", best, fold)
-    yield accuracy_result(
+    output.add_accuracy(
         "B3",
         f"one hidden layer, the best of {n_trials} settings on rows of the training part: "
         f"{_units(best)} units, learning rate {best.learning_rate:g}, dropout {best.dropout:g}",
         score,
-        published=PUBLISHED,
-        published_text="0.95 or more",
-        note=note,
+        PUBLISHED,
+        note,
     )
     plain, plain_score = fit_and_score(
         context, "B4, no dropout", best.with_changes(dropout=0.0), fold
     )
     _, score = fit_and_score(context, "B4, dropout", best.with_changes(dropout=0.3), fold)
-    yield accuracy_result(
+    output.add_accuracy(
         "B4",
         "dropout 0.3 instead of none",
         score,
@@ -84,13 +78,19 @@ def run(context: Context) -> StudyOutput:
             note,
         ),
     )
-    yield _loss_figure({"linear": linear, "network": network})
+    output.add_figure(
+        "losses",
+        "Log loss during training",
+        "Both models on the same rows. The linear model soon stops improving; the network "
+        "continues. A growing distance between its two lines is over-fitting.",
+        _loss_figure({"linear": linear, "network": network}),
+    )
     for name, model, result in (
         ("linear-confusion", "linear", linear),
         ("network-confusion", "neural network", network),
     ):
-        yield confusion_result(name, model, result.val_probabilities, labels[fold.val])
-    yield from _filters(context, fold)
+        add_confusion(output, name, model, result.val_probabilities, labels[fold.val])
+    _filters(context, output, fold)
 
 
 def _split(context: Context, rows: Rows) -> FoldIndices:
@@ -112,14 +112,13 @@ def _grid_search(context: Context, rows: Rows) -> tuple[Recipe, int]:
     return max(trials)[-1], len(trials)
 
 
-def _filters(context: Context, fold: FoldIndices) -> StudyOutput:
+def _filters(context: Context, output: StudyOutput, fold: FoldIndices) -> None:
     """Draw the first layer after different numbers of epochs."""
     epochs = FILTER_EPOCHS[::2] if context.quick else FILTER_EPOCHS
     units = _units(FILTERS)
-    yield ExperimentResult(
+    output.add_result(
         "B5",
         f"the weights of {units} hidden units after {', '.join(map(str, epochs))} epochs",
-        "–",
         "figures: " + ", ".join(f"weights-{number}" for number in epochs),
     )
     for number in epochs:
@@ -128,7 +127,7 @@ def _filters(context: Context, fold: FoldIndices) -> StudyOutput:
         assert result.first_layer is not None
         done = len(result.history)
         title = f"Weights of {units} hidden units after {done} epoch{'s' * (done > 1)}"
-        yield FigureResult(
+        output.add_figure(
             f"weights-{number}",
             title,
             f"The 784 weights of each unit as an image of 28 × 28. With these weights the network "
@@ -145,7 +144,7 @@ def _units(recipe: Recipe) -> int:
     return recipe.widths[0]
 
 
-def _loss_figure(results: dict[str, FoldResult]) -> FigureResult:
+def _loss_figure(results: dict[str, FoldResult]) -> Figure:
     lines = []
     for (name, result), color in zip(
         results.items(), (style.VAL_COLOR, style.TRAIN_COLOR), strict=True
@@ -155,18 +154,12 @@ def _loss_figure(results: dict[str, FoldResult]) -> FigureResult:
             Line(epochs, [row.loss for row in result.history], color, "-", name),
             Line(epochs, [row.val_loss for row in result.history], color, "--"),
         ]
-    return FigureResult(
-        "losses",
-        "Log loss during training",
-        "Both models on the same rows. The linear model soon stops improving; the network "
-        "continues. A growing distance between its two lines is over-fitting.",
-        line_chart(
-            lines,
-            "Log loss by epoch",
-            "Solid: training rows. Dashed: validation rows.",
-            xlabel="epoch",
-            ylabel="log loss (nats)",
-        ),
+    return line_chart(
+        lines,
+        "Log loss by epoch",
+        "Solid: training rows. Dashed: validation rows.",
+        xlabel="epoch",
+        ylabel="log loss (nats)",
     )
 
 

@@ -6,14 +6,13 @@ import csv
 import io
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_digits._version import __version__
-from kaggle_digits.core.atomic_io import atomic_write, write_text
+from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.plots import page, style
+from kaggle_digits.plots import page
 from kaggle_digits.studies import (
     bottleneck,
     coursera,
@@ -24,7 +23,7 @@ from kaggle_digits.studies import (
     scikit,
     tsne,
 )
-from kaggle_digits.studies.study import Artifact, Context, ExperimentResult, Study
+from kaggle_digits.studies.study import Context, Study, StudyOutput
 
 TABLE, PAGE, FOLDER = "table.csv", "index.html", "studies"
 COLUMNS = ["study", "experiment", "what", "published", "measured", "rows", "reached", "why"]
@@ -33,38 +32,10 @@ REACHED = {True: "yes", False: "no", None: ""}
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
     for module in (
-        models,
-        denoise,
-        tsne,
-        bottleneck,
-        linear_network,
-        notebook,
-        coursera,
-        scikit,
+        *(models, denoise, tsne, bottleneck),
+        *(linear_network, notebook, coursera, scikit),
     )
 }
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """The results of one study.
-
-    Attributes:
-        study: the study.
-        experiments: at least one result per experiment.
-        figures: in the order of the page.
-        seconds: duration of the study.
-    """
-
-    study: Study
-    experiments: tuple[ExperimentResult, ...]
-    figures: tuple[page.PageFigure, ...]
-    seconds: float
-
-    @property
-    def missed(self) -> list[ExperimentResult]:
-        """Results that are worse than the published ones."""
-        return [result for result in self.experiments if result.reached is False]
 
 
 def find_study(name: str) -> Study:
@@ -78,7 +49,7 @@ def find_study(name: str) -> Study:
     return STUDIES[name]
 
 
-def run_study(study: Study, context: Context, runs_dir: Path) -> StudyResult:
+def run_study(study: Study, context: Context, runs_dir: Path) -> StudyOutput:
     """Run one study; write its figures, table and page into runs_dir/studies/<name>.
 
     Raises:
@@ -86,34 +57,22 @@ def run_study(study: Study, context: Context, runs_dir: Path) -> StudyResult:
     """
     start = time.perf_counter()
     folder = runs_dir / FOLDER / study.name
-    experiments, figures = [], []
-    for item in study.run(context):
-        if isinstance(item, ExperimentResult):
-            experiments.append(item)
-        elif isinstance(item, Artifact):
-            with atomic_write(folder / item.name) as temporary:
-                temporary.write_bytes(item.content)
-        else:
-            path = folder / f"{item.name}.png"
-            style.save(item.figure, path)
-            uri = page.png_data_uri(path)
-            anchor = f"{study.name}-{item.name}"
-            figures.append(page.PageFigure(anchor, item.title, item.explanation, uri))
-    seconds = time.perf_counter() - start
-    result = StudyResult(study, tuple(experiments), tuple(figures), seconds)
-    _write_results([result], context, folder, study.title)
-    return result
+    output = StudyOutput(study, folder)
+    study.run(context, output)
+    output.seconds = time.perf_counter() - start
+    _write_results([output], context, folder, study.title)
+    return output
 
 
 def run_studies(
     studies: Sequence[Study], context: Context, runs_dir: Path
-) -> Iterator[StudyResult]:
+) -> Iterator[StudyOutput]:
     """Run each study; write the table and the page of all into runs_dir/studies.
 
     Raises:
         DigitsError: as run_study(); the results of earlier studies are kept.
     """
-    results: list[StudyResult] = []
+    results: list[StudyOutput] = []
     for study in studies:
         results.append(run_study(study, context, runs_dir))
         _write_results(results, context, runs_dir / FOLDER, "Published experiments, repeated")
@@ -121,31 +80,22 @@ def run_studies(
 
 
 def _write_results(
-    results: Sequence[StudyResult], context: Context, folder: Path, title: str
+    results: Sequence[StudyOutput], context: Context, folder: Path, title: str
 ) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for result in results:
         for row in result.experiments:
-            writer.writerow(
-                [
-                    result.study.name,
-                    row.experiment,
-                    row.description,
-                    row.published,
-                    row.measured,
-                    row.n,  # csv writes None as an empty cell
-                    REACHED[row.reached],
-                    row.note,
-                ]
-            )
+            values = [row.experiment, row.description, row.published, row.measured, row.n]
+            writer.writerow([result.study.name, *values, REACHED[row.reached], row.note])
     write_text(folder / TABLE, text.getvalue(), durable=False)
     machine = hardware()
+    seconds = sum(result.seconds for result in results)
     environment = (
         f"{len(context.dataset.train):,} labelled rows (source: {context.dataset.source.source}), "
-        f"seed {context.seed}, {sum(result.seconds for result in results):,.0f} s on "
-        f"{machine['processor']}, {machine['cores']} cores; "
+        f"seed {context.seed}, {seconds:,.0f} s on {machine['processor']}, "
+        f"{machine['cores']} cores; "
         + ", ".join(f"{package} {version}" for package, version in versions().items())
     )
     content = page.render_page(

@@ -10,27 +10,19 @@ from numpy.typing import NDArray
 
 from kaggle_digits.plots import style
 from kaggle_digits.studies.figures import Line, digit_grid, line_chart
-from kaggle_digits.studies.study import (
-    Context,
-    ExperimentResult,
-    FigureResult,
-    Study,
-    StudyOutput,
-    join_notes,
-    score_of_counts,
-)
+from kaggle_digits.studies.study import Context, Study, StudyOutput, join_notes, score_of_counts
 
 TRAIN_ROWS, SHOWN_ROWS = 1000, 50
 PUBLISHED = 0.9159
 
 
-def run(context: Context) -> StudyOutput:
+def run(context: Context, output: StudyOutput) -> None:
     """Repeat the publication with its seed, and with other seeds for comparison."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
     images, labels = data.images, data.target
-    yield FigureResult(
+    output.add_figure(
         "sixteen-digits",
         "The data: 8 × 8 pixels, 17 grey levels",
         "The first sixteen of scikit-learn's digits with their labels. They were written by other "
@@ -39,7 +31,7 @@ def run(context: Context) -> StudyOutput:
             images[:16], [str(label) for label in labels[:16]], "Sixteen digits", max_value=16
         ),
     )
-    yield ExperimentResult("E1", "look at sixteen digits", "–", "figure: sixteen-digits")
+    output.add_result("E1", "look at sixteen digits", "figure: sixteen-digits")
 
     pixels = images.reshape(len(images), -1)
     test_labels = labels[TRAIN_ROWS:]
@@ -54,14 +46,14 @@ def run(context: Context) -> StudyOutput:
     score = score_of_counts(correct[0], len(test_labels))
     low, high = score.ci95
     exact = round(score.accuracy, 4) == PUBLISHED
-    yield ExperimentResult(
+    output.add_result(
         "E2",
         "15 hidden units, logistic, SGD with learning rate 0.1, alpha 1e-4, random_state 1",
-        f"{PUBLISHED}",
         f"{score.accuracy:.4f} ({low:.4f}–{high:.4f})",
-        score.n,
-        high >= PUBLISHED,
-        join_notes(
+        published=str(PUBLISHED),
+        n=score.n,
+        reached=high >= PUBLISHED,
+        note=join_notes(
             f"{correct[0]} of {score.n} correct",
             "exactly the published value"
             if exact
@@ -70,16 +62,15 @@ def run(context: Context) -> StudyOutput:
         ),
     )
     first, first_labels = predictions[0][:SHOWN_ROWS], test_labels[:SHOWN_ROWS]
-    yield ExperimentResult(
+    output.add_result(
         "E3",
         f"the first {SHOWN_ROWS} predictions beside the labels",
-        "–",
         f"{int((first == first_labels).sum())} of {SHOWN_ROWS} agree",
-        SHOWN_ROWS,
+        n=SHOWN_ROWS,
         note=f"predicted {''.join(map(str, first))}, labels {''.join(map(str, first_labels))}",
     )
     losses = models[0].loss_curve_
-    yield FigureResult(
+    output.add_figure(
         "learning-curve",
         "Training loss per epoch",
         "The log loss on the thousand training digits after each epoch. scikit-learn stops when "

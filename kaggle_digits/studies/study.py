@@ -1,27 +1,23 @@
-"""The parts of a study: its context, its results, and the study itself."""
+"""A study repeats published experiments: its context, its output and its description."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.metrics.scores import Score, wilson_interval
+from kaggle_digits.plots import page, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class ProgressCallback(Protocol):
-    """Receives a description of the current step, and the steps done of a total."""
-
-    def __call__(self, message: str, done: int = 0, total: int | None = None) -> None:
-        """Report progress; ``total`` is None if the number of steps is unknown."""
-
-
-def _ignore_progress(message: str, done: int = 0, total: int | None = None) -> None:
-    """Do nothing."""
+def ignore_progress(message: str, done: int = 0, total: int | None = None) -> None:
+    """Do nothing; the default of ``Context.progress``."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Context:
         rows: number of images for t-SNE; None for the default.
         noise: one of denoise.NOISES; None for normal noise.
         level: strength of the noise; None for the level that best matches the publication.
-        progress: called while the study runs.
+        progress: called with a message and optionally the steps done and their total.
     """
 
     dataset: Dataset
@@ -44,12 +40,19 @@ class Context:
     rows: int | None = None
     noise: str | None = None
     level: float | None = None
-    progress: ProgressCallback = _ignore_progress
+    progress: Callable[..., None] = ignore_progress
 
     @property
     def quick_note(self) -> str:
         """A note for results of a quick study; otherwise empty."""
         return "fewer epochs because of --quick" if self.quick else ""
+
+
+class Published(NamedTuple):
+    """A published accuracy, 0 to 1, and its wording."""
+
+    accuracy: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class ExperimentResult:
     Attributes:
         experiment: its identifier, such as ``A1``.
         description: what was trained or computed.
-        published: the published value as text; "–" if there is none.
         measured: the measured value with its 95 % interval, or a short text.
+        published: the published value as text; "–" if there is none.
         n: number of rows; None if the value is not a proportion of rows.
         reached: whether the published value was reached within the interval; None if there is none.
         note: differences from the publication and their reasons.
@@ -68,8 +71,8 @@ class ExperimentResult:
 
     experiment: str
     description: str
-    published: str
     measured: str
+    published: str = "–"
     n: int | None = None
     reached: bool | None = None
     note: str = ""
@@ -87,30 +90,6 @@ class ExperimentResult:
         }
 
 
-class FigureResult(NamedTuple):
-    """A figure of a study.
-
-    ``name`` is the file name without suffix; ``explanation`` is for readers who see such a figure
-    for the first time.
-    """
-
-    name: str
-    title: str
-    explanation: str
-    figure: Figure
-
-
-class Artifact(NamedTuple):
-    """A file that a study saves for other commands."""
-
-    name: str
-    content: bytes
-
-
-# Studies yield their results one by one: a figure takes memory until it is saved.
-StudyOutput = Iterable[ExperimentResult | FigureResult | Artifact]
-
-
 @dataclass(frozen=True)
 class Study:
     """A group of published experiments.
@@ -120,7 +99,7 @@ class Study:
         title: the topic.
         source: the publication.
         experiments: the identifiers of its experiments, such as ``E1``.
-        run: performs the experiments and yields their results.
+        run: performs the experiments and adds their results to the output.
         cost: approximate seconds on two cores with the competition's data, for the progress bar.
         options: the fields of Context that it uses besides dataset, quick and seed.
     """
@@ -129,50 +108,82 @@ class Study:
     title: str
     source: str
     experiments: tuple[str, ...]
-    run: Callable[[Context], StudyOutput]
+    run: Callable[[Context, StudyOutput], None]
     cost: int
     options: tuple[str, ...] = ()
 
 
-def accuracy_result(
-    experiment: str,
-    description: str,
-    score: Score,
-    *,
-    published: float | None = None,
-    published_text: str = "",
-    note: str = "",
-) -> ExperimentResult:
-    """Compare an accuracy with the published one.
+class StudyOutput:
+    """Collects the results of a study and writes its figures and files into ``folder``.
 
-    Args:
-        experiment: the identifier, such as ``A1``.
-        description: what was trained or computed.
-        score: the measured accuracy.
-        published: the published accuracy, 0 to 1; None if there is none.
-        published_text: the wording of the publication; by default made from ``published``.
-        note: differences from the publication.
+    Attributes:
+        study: the study.
+        experiments: at least one result per experiment.
+        figures: in the order of the page.
+        seconds: the duration of the study.
     """
-    low, high = score.ci95
-    measured = f"{100 * score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})"
-    if published is None:
-        text = published_text or "–"
-        return ExperimentResult(experiment, description, text, measured, score.n, None, note)
-    if low <= published <= high:
-        comparison = "the published value is within the 95 % interval"
-    elif score.accuracy > published:
-        comparison = "higher than published"
-    else:
-        comparison = "lower than published"
-    return ExperimentResult(
-        experiment,
-        description,
-        published_text or f"{100 * published:.2f} %",
-        measured,
-        score.n,
-        high >= published,
-        join_notes(comparison, note),
-    )
+
+    def __init__(self, study: Study, folder: Path) -> None:
+        self.study, self._folder = study, folder
+        self.experiments: list[ExperimentResult] = []
+        self.figures: list[page.PageFigure] = []
+        self.seconds = 0.0
+
+    @property
+    def missed(self) -> list[ExperimentResult]:
+        """Results that are worse than the published ones."""
+        return [result for result in self.experiments if result.reached is False]
+
+    def add_result(self, experiment: str, description: str, measured: str, **fields: Any) -> None:
+        """Add a result; the arguments are the fields of ExperimentResult."""
+        self.experiments.append(ExperimentResult(experiment, description, measured, **fields))
+
+    def add_accuracy(
+        self,
+        experiment: str,
+        description: str,
+        score: Score,
+        published: Published | str = "–",
+        note: str = "",
+    ) -> None:
+        """Add an accuracy and compare it with the published one.
+
+        Args:
+            experiment: the identifier, such as ``A1``.
+            description: what was trained or computed.
+            score: the measured accuracy.
+            published: a text if no accuracy was published.
+            note: differences from the publication.
+        """
+        low, high = score.ci95
+        reached = None
+        if isinstance(published, Published):
+            if low <= published.accuracy <= high:
+                comparison = "the published value is within the 95 % interval"
+            else:
+                higher = score.accuracy > published.accuracy
+                comparison = f"{'higher' if higher else 'lower'} than published"
+            note = join_notes(comparison, note)
+            reached, published = high >= published.accuracy, published.text
+        measured = f"{100 * score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})"
+        self.experiments.append(
+            ExperimentResult(experiment, description, measured, published, score.n, reached, note)
+        )
+
+    def add_figure(self, name: str, title: str, explanation: str, figure: Figure) -> None:
+        """Save a figure as ``name``.png and add it to the page.
+
+        ``explanation`` is for readers who see such a figure for the first time.
+        """
+        path = self._folder / f"{name}.png"
+        style.save(figure, path)
+        anchor, uri = f"{self.study.name}-{name}", page.png_data_uri(path)
+        self.figures.append(page.PageFigure(anchor, title, explanation, uri))
+
+    def add_file(self, name: str, content: bytes) -> None:
+        """Save a file for other commands."""
+        with atomic_write(self._folder / name) as temporary:
+            temporary.write_bytes(content)
 
 
 def join_notes(*notes: str) -> str:

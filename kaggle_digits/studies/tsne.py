@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from kaggle_digits.plots import charts
-from kaggle_digits.studies.study import Context, ExperimentResult, FigureResult, Study, StudyOutput
+from kaggle_digits.studies.study import Context, Study, StudyOutput
 
 # 5,000 rows show the clusters in half a minute; --rows embeds more.
 ROWS, QUICK_ROWS, COMPONENTS, NEIGHBORS = 5000, 500, 50, 5
 
 
-def run(context: Context) -> StudyOutput:
+def run(context: Context, output: StudyOutput) -> None:
     """Embed random training images and draw them in the colours of their labels."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE, trustworthiness
@@ -26,16 +26,15 @@ def run(context: Context) -> StudyOutput:
     points = TSNE(random_state=context.seed, init="pca").fit_transform(reduced)
     context.progress("A9: trustworthiness")
     trust = float(trustworthiness(pixels, points, n_neighbors=NEIGHBORS))
-    yield ExperimentResult(
+    output.add_result(
         "A9",
         f"t-SNE of {len(rows):,} random images after PCA to {COMPONENTS} components",
-        "–",
         f"figure: t-sne; trustworthiness {trust:.4f}",
-        len(rows),
+        n=len(rows),
         note=f"trustworthiness (Venna and Kaski 2001): whether the {NEIGHBORS} nearest neighbours "
         "in the figure are also near in pixel space; 1 means always, 0.5 is chance",
     )
-    yield FigureResult(
+    output.add_figure(
         "t-sne",
         "Similar images are close together",
         "t-SNE does not use the labels: it only keeps neighbours together. The clusters of one "

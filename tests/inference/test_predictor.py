@@ -1,4 +1,4 @@
-"""A finished run that reads images at once."""
+"""Predictions with a finished run."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
 
 
-def test_it_reads_as_test_csv_was_predicted(reading_run: Run, sample: Path) -> None:
-    reader = load_predictor(reading_run.path.parent)
-    assert reader.run_name == "dense"
-    assert reader.val_accuracy == reading_run.metrics()["val_accuracy"]
-    assert all(isinstance(member, LiteRTClassifier) for member in reader._models)
-    found = reader.predict_proba(load(sample).test.images)
-    heat = reading_run.metrics()["temperature"]
-    assert np.allclose(found, apply_temperature(reading_run.test(), heat), atol=1e-4)
+def test_predictions_equal_those_of_test_csv(reading_run: Run, sample: Path) -> None:
+    predictor = load_predictor(reading_run.path.parent)
+    assert predictor.run_name == "dense"
+    assert predictor.val_accuracy == reading_run.metrics()["val_accuracy"]
+    assert all(isinstance(model, LiteRTClassifier) for model in predictor._models)
+    probabilities = predictor.predict_proba(load(sample).test.images)
+    temperature = reading_run.metrics()["temperature"]
+    assert np.allclose(probabilities, apply_temperature(reading_run.test(), temperature), atol=1e-4)
 
 
-def test_a_committee_reads_with_its_weights_and_views(sample: Path, tmp_path: Path) -> None:
+def test_ensemble_recipe_uses_its_weights_and_tta(sample: Path, tmp_path: Path) -> None:
     dataset = load(sample)
-    quick = Recipe("dense", widths=(8,), epochs=1, batch_size=64, views=5)
-    two = EnsembleRecipe("two", (quick, Recipe("mlp", widths=(16,), epochs=3, batch_size=100)))
+    small = Recipe("dense", widths=(8,), epochs=1, batch_size=64, views=5)
+    two = EnsembleRecipe("two", (small, Recipe("mlp", widths=(16,), epochs=3, batch_size=100)))
     run = train(dataset, two, Split("folds", folds=2), runs_dir=tmp_path)
-    found = load_predictor(tmp_path, "two-1").predict_proba(dataset.test.images)
-    heat = run.metrics()["temperature"]
-    assert np.allclose(found, apply_temperature(run.test(), heat), atol=1e-4)
+    probabilities = load_predictor(tmp_path, "two-1").predict_proba(dataset.test.images)
+    temperature = run.metrics()["temperature"]
+    assert np.allclose(probabilities, apply_temperature(run.test(), temperature), atol=1e-4)
 
 
-def test_the_best_finished_run_is_taken(reading_run: Run, tmp_path: Path) -> None:
+def test_finished_runs_are_sorted_by_accuracy(reading_run: Run, tmp_path: Path) -> None:
     for name, accuracy in (("good", 0.9), ("better", 0.95), ("unknown", None)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_bytes(
@@ -50,7 +50,7 @@ def test_the_best_finished_run_is_taken(reading_run: Run, tmp_path: Path) -> Non
     assert [run.name for run in finished_runs(tmp_path)] == ["better", "good", "unknown"]
 
 
-def test_without_a_run_the_command_that_makes_one_is_offered(tmp_path: Path) -> None:
+def test_missing_run_is_reported_with_the_next_command(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="kd train --model cnn"):
         load_predictor(tmp_path)
     with pytest.raises(RunError, match="no run called gone"):

@@ -1,4 +1,4 @@
-"""The pages in a real browser: whole, quiet, and asking nobody for anything."""
+"""The report of a run and the page of a study in Chromium."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.browser import browser, needs_chromium
 __all__ = ["browser"]
 
 pytestmark = needs_chromium
-PHONE, DESK = 375, 1280
+PHONE_WIDTH, DESKTOP_WIDTH = 375, 1280
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run's report and a study's page, made of real digits."""
+    """The report of a run and the page of a study, made from real digits."""
     folder = tmp_path_factory.mktemp("pages")
     dataset = load(small_runs.write_data(folder / "data"))
     run = small_runs.write_run(folder / "runs", dataset, small_runs.linear_oof(dataset))
@@ -36,30 +36,30 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", ["report", "study"])
-@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("width", [PHONE_WIDTH, DESKTOP_WIDTH])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_page_shows_all_its_pictures_and_asks_nobody(
+def test_page_shows_all_figures_without_a_network(
     browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: str
 ) -> None:
     page = browser.new_page(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
     )
-    said: list[ConsoleMessage] = []
-    asked: list[Request] = []
-    # Playwright marks its handlers, which a list's own method does not take.
-    page.on("console", lambda message: said.append(message))  # noqa: PLW0108
-    page.on("request", lambda request: asked.append(request))  # noqa: PLW0108
+    messages: list[ConsoleMessage] = []
+    requests: list[Request] = []
+    # Playwright sets attributes on handlers, which a bound method of list does not allow.
+    page.on("console", lambda message: messages.append(message))  # noqa: PLW0108
+    page.on("request", lambda request: requests.append(request))  # noqa: PLW0108
     page.goto(pages[name].as_uri())
     page.wait_for_load_state("networkidle")
-    outside = [request.url[:60] for request in asked if not request.url.startswith("data:")]
-    assert outside == [pages[name].as_uri()[:60]]
-    assert not [message.text for message in said]
+    outgoing = [request.url[:60] for request in requests if not request.url.startswith("data:")]
+    assert outgoing == [pages[name].as_uri()[:60]]
+    assert not [message.text for message in messages]
     shown = page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 300)")
     assert shown
     assert all(shown)
     assert all(page.evaluate("[...document.images].map(i => i.alt.length > 20)"))
-    # Tables may scroll inside their frames; the page itself never sideways.
+    # Wide tables scroll inside their frame; the page itself must not scroll sideways.
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     ink, paper = (_brightness(page, which) for which in ("color", "backgroundColor"))
     assert (ink < paper) is (scheme == "light")

@@ -1,0 +1,114 @@
+"""kd study and kd reproduce: each experiment has a row in the table and its figures on the page."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kaggle_digits.cli.main import app
+from kaggle_digits.studies.runner import STUDIES
+from tests.support import small_runs
+
+kd = CliRunner()
+# The number of experiments of each of the five publications.
+COUNTS = {"A": 11, "B": 5, "C": 5, "D": 4, "E": 3}
+EXPERIMENTS = {f"{letter}{n}" for letter, count in COUNTS.items() for n in range(1, count + 1)}
+
+
+@pytest.fixture(scope="module")
+def studies_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``kd reproduce --quick`` writes, with 300 real digits."""
+    folder = tmp_path_factory.mktemp("studies")
+    data, runs = small_runs.write_data(folder / "data"), folder / "runs"
+    folders = ["--data-dir", str(data), "--runs-dir", str(runs)]
+    result = kd.invoke(app, ["reproduce", "--quick", "--json", *folders])
+    assert result.exit_code == 0, result.output
+    assert [study["study"] for study in json.loads(result.stdout)["studies"]] == list(STUDIES)
+    return runs / "studies"
+
+
+def test_every_published_experiment_has_a_row(studies_dir: Path) -> None:
+    experiments = [name for study in STUDIES.values() for name in study.experiments]
+    assert set(experiments) == EXPERIMENTS
+    assert len(experiments) == len(EXPERIMENTS)
+    with (studies_dir / "table.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["experiment"] for row in rows} == EXPERIMENTS
+    for row in rows:
+        assert row["what"]
+        assert row["published"]
+        assert re.search(r"\d|figure", row["measured"])
+        assert row["experiment"] in STUDIES[row["study"]].experiments
+    (linear,) = (row for row in rows if row["what"] == "logistic regression")
+    assert float(linear["measured"].split()[0]) > 60
+
+
+def test_every_figure_is_saved_and_on_the_page(studies_dir: Path) -> None:
+    all_studies = (studies_dir / "index.html").read_text(encoding="utf-8")
+    for name, study in STUDIES.items():
+        page = (studies_dir / name / "index.html").read_text(encoding="utf-8")
+        files = sorted(studies_dir.glob(f"{name}/*.png"))
+        assert files
+        assert page.count("<img") == len(files)
+        for text in (page, all_studies):
+            assert study.title in html.unescape(text)
+            assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
+        mentioned = set(re.findall(r"figures?: ([a-z0-9, -]+)", page))
+        for figure in {part.strip() for names in mentioned for part in names.split(",")}:
+            assert (studies_dir / name / f"{figure}.png").is_file()
+    assert all_studies.count("<img") == len(list(studies_dir.glob("*/*.png")))
+    assert "Quick: fewer rows and epochs" in all_studies
+
+
+def test_studies_are_listed() -> None:
+    text = kd.invoke(app, ["study"]).stdout
+    assert all(name in text for name in STUDIES)
+    listed = json.loads(kd.invoke(app, ["study", "--json"]).stdout)
+    assert [study["name"] for study in listed["studies"]] == list(STUDIES)
+
+
+def test_unknown_study_is_reported_in_one_line() -> None:
+    result = kd.invoke(app, ["study", "alchemy"])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "one of: models, denoise" in result.stderr
+
+
+def test_one_study_prints_its_table_and_page(tmp_path: Path) -> None:
+    data = small_runs.write_data(tmp_path / "data")
+    folders = ["--data-dir", str(data), "--runs-dir", str(tmp_path)]
+    result = kd.invoke(app, ["study", "scikit", "--quick", *folders])
+    assert result.exit_code == 0, result.output
+    assert "0.9159" in result.stdout
+    page = Path(result.stdout.rstrip().rsplit("page:", 1)[1].strip())
+    assert "Sixteen" not in page.read_text(encoding="utf-8")[:500]
+    assert page.parts[-3:] == ("studies", "scikit", "index.html")
+
+
+def test_missing_data_is_reported_with_the_next_command(tmp_path: Path) -> None:
+    result = kd.invoke(app, ["reproduce", "--data-dir", str(tmp_path)])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "kd fetch" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["scikit", "--noise", "normal"], "study scikit has no option --noise"),
+        (["neighbours", "--level", "0.5"], "study neighbours has no option --level"),
+        (["denoise", "--noise", "hum"], "unknown noise 'hum'; one of: normal"),
+    ],
+)
+def test_option_of_another_study_or_unknown_value_is_refused(
+    words: list[str], message: str, tmp_path: Path
+) -> None:
+    data = small_runs.write_data(tmp_path / "data")
+    folders = ["--data-dir", str(data), "--runs-dir", str(tmp_path)]
+    result = kd.invoke(app, ["study", *words, *folders])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert message in result.stderr

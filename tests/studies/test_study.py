@@ -1,0 +1,30 @@
+"""Comparison of a measured accuracy with the published one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kaggle_digits.metrics.scores import Score, wilson_interval
+from kaggle_digits.studies.runner import find_study
+from kaggle_digits.studies.study import Published, StudyOutput
+
+
+@pytest.mark.parametrize(
+    ("correct", "reached", "comparison"),
+    [(990, True, "higher than"), (975, True, "within the 95 %"), (930, False, "lower than")],
+)
+def test_published_accuracy_is_reached_within_the_interval(
+    correct: int, reached: bool, comparison: str, tmp_path: Path
+) -> None:
+    output = StudyOutput(find_study("models"), tmp_path)
+    score = Score(correct / 1000, wilson_interval(correct, 1000), 0.1, 1000)
+    output.add_accuracy("A2", "x", score, Published(0.975, "97.50 %"), "because")
+    output.add_accuracy("A2", "x", score)
+    compared, alone = output.experiments
+    assert compared.reached is reached
+    assert comparison in compared.note
+    assert "because" in compared.note
+    assert compared.published == "97.50 %"
+    assert alone.reached is None
