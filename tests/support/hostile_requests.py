@@ -9,12 +9,12 @@ from io import BytesIO
 from tests.support.pictures import draw_digit
 
 TRAVERSAL_PATHS = (
-    *("/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/page/%2e%2e%2fa"),
-    *("/page/..%5cserver.py", "/page/..\\server.py", "/page//etc/passwd", "/page/%2fetc%2fpasswd"),
-    *("/page/....//....//etc/passwd", "/page/%252e%252e/server.py", "/page/%c0%ae%c0%ae/server.py"),
-    *("/page/app.js%00.png", "/page/%00", "/page/index.html/../../server.py", "/etc/passwd"),
-    *("/../../../../etc/passwd", "//etc/passwd", "/page/..;/server.py", "/page/C:%5cWindows"),
-    *("http://127.0.0.1/page/../server.py", "file:///etc/passwd", "/page/" + "a" * 5000),
+    *("/page/../api.py", "/page/%2e%2e/api.py", "/page/..%2fapi.py", "/page/%2e%2e%2fa"),
+    *("/page/..%5capi.py", "/page/..\\api.py", "/page//etc/passwd", "/page/%2fetc%2fpasswd"),
+    *("/page/....//....//etc/passwd", "/page/%252e%252e/api.py", "/page/%c0%ae%c0%ae/api.py"),
+    *("/page/app.js%00.png", "/page/%00", "/page/index.html/../../api.py", "/etc/passwd"),
+    *("/../../../../etc/passwd", "//etc/passwd", "/page/..;/api.py", "/page/C:%5cWindows"),
+    *("http://127.0.0.1/page/../api.py", "file:///etc/passwd", "/page/" + "a" * 5000),
     *("/page/../../../../../../../proc/self/environ", "/page/.%2e/__init__.py", "/page/~root"),
 )
 OWN_HOSTS = ("localhost", "localhost:1", "127.0.0.1", "LOCALHOST:8000", "[::1]", "localhost.")
