@@ -1,4 +1,4 @@
-"""A toolkit for Kaggle's Digit Recognizer, as plain functions on numpy arrays.
+"""A toolkit for Kaggle's Digit Recognizer: functions on NumPy arrays.
 
     import kaggle_digits as kd
 
@@ -7,11 +7,12 @@
     run = kd.train(dataset, kd.find_recipe("dense"), kd.Split("folds", folds=5))
     print(kd.score(run.oof(), dataset.labels))
 
-Each name is imported when it is first used, so importing this package costs nothing.
+Each name is imported when it is first used, so importing this package is fast.
 """
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 from kaggle_digits._version import __version__ as __version__
 
-_PLACES = {
+_MODULE_OF = {
     "Augmentation": "training.augmentation",
     "DataError": "core.errors",
     "Dataset": "data.dataset",
@@ -83,13 +84,18 @@ _PLACES = {
     "train": "training.train",
     "write_submission": "data.submission_csv",
 }
-__all__ = ["__version__", *_PLACES]  # noqa: PLE0604 (they are strings)
+_RENAMED = {"predict_again": "predict_test"}
+__all__ = ["__version__", *_MODULE_OF]  # noqa: PLE0604 (they are strings)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name in _RENAMED:
+        message = f"kaggle_digits.{name} is deprecated; use kaggle_digits.{_RENAMED[name]}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""``python -m kaggle_digits`` is ``kd``."""
+"""Run the ``kd`` command as ``python -m kaggle_digits``."""
 
 from kaggle_digits.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The layers of the package: imports point downwards only, and never form a circle."""
+"""Check the layers of the package: a module imports only from lower layers, without cycles."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MODULES = {
 
 
 def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
-    """Names of the modules that ``path`` imports when it runs (not for types only)."""
+    """Yield the modules that ``path`` imports at run time (not for type checkers only)."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for_types = {
         inner
@@ -51,15 +51,15 @@ def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: imports are written from the top"
+            assert not node.level, f"{path}: use absolute imports"
             module = node.module or ""
             for alias in node.names:
                 inside = f"{module}.{alias.name}".removeprefix("kaggle_digits.")
                 yield f"kaggle_digits.{inside}" if inside in MODULES else module
 
 
-def own(path: Path) -> set[str]:
-    """The package's own modules that ``path`` imports."""
+def own_imports(path: Path) -> set[str]:
+    """Return the modules of kaggle_digits that ``path`` imports."""
     prefix = "kaggle_digits."
     return {name.removeprefix(prefix) for name in imports(path) if name.startswith(prefix)}
 
@@ -71,22 +71,24 @@ def package_of(module: str) -> str:
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_downwards(module: str) -> None:
     layer = LAYER_OF[package_of(module)]
-    for other in own(MODULES[module]):
+    for other in own_imports(MODULES[module]):
         assert package_of(other) == package_of(module) or LAYER_OF[package_of(other)] < layer, (
             f"{module} (layer {layer}) imports {other} (layer {LAYER_OF[package_of(other)]})"
         )
 
 
 def test_no_circular_imports() -> None:
-    TopologicalSorter({name: own(path) - {name} for name, path in MODULES.items()}).prepare()
+    TopologicalSorter(
+        {name: own_imports(path) - {name} for name, path in MODULES.items()}
+    ).prepare()
     packages: dict[str, set[str]] = {}
     for name, path in MODULES.items():
-        packages.setdefault(package_of(name), set()).update(map(package_of, own(path)))
+        packages.setdefault(package_of(name), set()).update(map(package_of, own_imports(path)))
     TopologicalSorter({name: used - {name} for name, used in packages.items()}).prepare()
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_third_party_packages_stay_in_their_layers(module: str) -> None:
+def test_third_party_packages_are_imported_only_in_their_layers(module: str) -> None:
     used = {name.partition(".")[0] for name in imports(MODULES[module])}
     for package, allowed in ONLY_IN.items():
         assert package not in used or package_of(module) in allowed, f"{module} imports {package}"

@@ -1,4 +1,4 @@
-"""The example notebook: committed bare, and it runs to its end."""
+"""The example notebook is committed without outputs and runs to its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def notebook() -> nbformat.NotebookNode:
     return nbformat.read(PATH, as_version=4)
 
 
-def test_it_is_committed_without_outputs(notebook: nbformat.NotebookNode) -> None:
+def test_notebook_has_no_outputs_and_explains_each_cell(notebook: nbformat.NotebookNode) -> None:
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert cells
@@ -29,7 +29,9 @@ def test_it_is_committed_without_outputs(notebook: nbformat.NotebookNode) -> Non
             assert len(code.source.splitlines()) < 8, f"{code.id} is not explained"
 
 
-def test_it_runs_to_a_valid_submission(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
+def test_notebook_writes_a_valid_submission(
+    notebook: nbformat.NotebookNode, tmp_path: Path
+) -> None:
     client = NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     )
@@ -38,8 +40,8 @@ def test_it_runs_to_a_valid_submission(notebook: nbformat.NotebookNode, tmp_path
     labels = read_submission(work / "submission.csv", load(work / "data").ids)
     assert len(labels) == 719
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
-    said = "".join(out.text for out in outputs if out.output_type == "stream")
-    assert "a valid submission" in said
-    assert str(tmp_path) not in said
-    assert "arning" not in said
+    printed = "".join(out.text for out in outputs if out.output_type == "stream")
+    assert "a valid submission" in printed
+    assert str(tmp_path) not in printed
+    assert "arning" not in printed
     assert sum("image/png" in out.get("data", {}) for out in outputs) == 2

@@ -1,4 +1,4 @@
-"""The project as a whole: what is declared, pinned, written down and left out."""
+"""Declared and pinned dependencies, the public API, the Makefile, and what may be committed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kaggle_digits"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PIN = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!+]+(; [a-z_]+ *[<>=!]+ *\"[a-z0-9.]+\")?")
-# Name of the import -> name of the distribution, where they differ.
+# Import name → distribution name, if they differ.
 DISTRIBUTION = {"sklearn": "scikit-learn", "kagglesdk": "kaggle", "PIL": "pillow"}
 
 
-def tracked() -> list[Path]:
-    """Files that git keeps and that stand."""
+def tracked_files() -> list[Path]:
+    """Return the existing files that git tracks."""
     try:
         listed = subprocess.run(
             ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -34,18 +34,18 @@ def tracked() -> list[Path]:
     return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 
-def requirement(text: str) -> str:
-    """The name in a requirement, as the index spells it."""
+def package_name(text: str) -> str:
+    """Return the normalized package name of a requirement."""
     found = re.match(r"[A-Za-z0-9_.-]+", text)
     assert found
     return re.sub(r"[-_.]+", "-", found[0]).lower()
 
 
-def test_every_package_that_is_imported_is_declared() -> None:
+def test_imported_packages_are_declared() -> None:
     extras = dict(PROJECT["optional-dependencies"])
     del extras["dev"]
     optional = [text for texts in extras.values() for text in texts]
-    declared = {requirement(text) for text in [*PROJECT["dependencies"], *optional]}
+    declared = {package_name(text) for text in [*PROJECT["dependencies"], *optional]}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []
@@ -56,35 +56,37 @@ def test_every_package_that_is_imported_is_declared() -> None:
             for name in names:
                 top = name.partition(".")[0]
                 if top not in sys.stdlib_module_names and top != "kaggle_digits":
-                    assert requirement(DISTRIBUTION.get(top, top)) in declared, f"{path}: {top}"
+                    assert package_name(DISTRIBUTION.get(top, top)) in declared, f"{path}: {top}"
 
 
-def test_constraints_pin_every_dependency_and_nothing_else() -> None:
+def test_constraints_pin_every_dependency_exactly() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     wrong = [line for line in lines if not PIN.fullmatch(line)]
     assert not wrong
-    pinned = {requirement(line) for line in lines}
+    pinned = {package_name(line) for line in lines}
     extras = PROJECT["optional-dependencies"].values()
     needed = [*PROJECT["dependencies"], *(text for extra in extras for text in extra)]
-    assert {requirement(text) for text in needed} <= pinned
+    assert {package_name(text) for text in needed} <= pinned
     assert lines == sorted(lines, key=str.casefold)
 
 
-def test_the_version_is_the_change_logs_newest() -> None:
+def test_version_is_the_newest_in_the_changelog() -> None:
     log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     released = re.findall(r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", log, re.MULTILINE)
     assert released[0] == kaggle_digits.__version__ == metadata.version("kaggle-digits")
 
 
-def test_every_name_the_library_offers_is_there() -> None:
+def test_public_names_can_be_imported() -> None:
     for name in kaggle_digits.__all__:
         assert getattr(kaggle_digits, name) is not None
     assert set(kaggle_digits.__all__) <= set(dir(kaggle_digits))
+    with pytest.warns(DeprecationWarning, match="use kaggle_digits.predict_test"):
+        assert kaggle_digits.predict_again is kaggle_digits.predict_test
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = kaggle_digits.nonsense
 
 
-def test_types_know_the_same_names() -> None:
+def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     typed = {
         alias.asname
@@ -105,7 +107,7 @@ def test_ci_runs_make_test() -> None:
     assert "make test" in script.read_text(encoding="utf-8")
 
 
-def test_make_explains_every_target() -> None:
+def test_make_describes_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[0].split()
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -115,7 +117,7 @@ def test_make_explains_every_target() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell script")
 @pytest.mark.parametrize("version", ["3, 10, 13", "3, 14, 0"])
-def test_a_python_that_does_not_fit_is_refused_at_once(version: str, tmp_path: Path) -> None:
+def test_setup_rejects_unsupported_python(version: str, tmp_path: Path) -> None:
     other = tmp_path / "python"
     code = f"import sys; sys.version_info = ({version}); exec(sys.argv[2])"
     other.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}' \"$@\"\n")
@@ -130,13 +132,13 @@ def test_a_python_that_does_not_fit_is_refused_at_once(version: str, tmp_path: P
     assert not (tmp_path / ".venv").exists()
 
 
-def test_nothing_is_left_to_do_and_no_machine_is_named() -> None:
+def test_files_contain_no_todo_and_no_local_path() -> None:
     todo = r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b"
     hosts = r"py" r"pi\.org|python" r"hosted|index" r"-url"
     places = r"/(home|Users|root|work|opt)/[a-z]|/tm" r"p/\w"
     pattern = re.compile(f"{todo}|{hosts}|{places}")
     found = []
-    for path in tracked():
+    for path in tracked_files():
         if path.suffix in {".png", ".onnx", ".woff2"}:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -146,7 +148,7 @@ def test_nothing_is_left_to_do_and_no_machine_is_named() -> None:
 
 
 def test_no_data_or_model_is_committed() -> None:
-    for path in tracked():
+    for path in tracked_files():
         place = path.relative_to(ROOT)
         if place.parts[0] in {"data", "runs", "submissions"}:
             assert place.name == "README.md", place
@@ -154,8 +156,8 @@ def test_no_data_or_model_is_committed() -> None:
         assert path.stat().st_size < 500_000, place
 
 
-def test_every_package_stands_with_its_licence() -> None:
-    """docs/dependencies.md is what benchmarks.licences printed for the packages held now."""
+def test_dependencies_are_listed_with_licences() -> None:
+    """docs/dependencies.md is the output of benchmarks.licences for the pinned packages."""
     listed = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([\w.-]+) \| .+ \|$", listed, re.MULTILINE)
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
