@@ -1,4 +1,4 @@
-"""kd compare, as a user types it."""
+"""kd compare."""
 
 from __future__ import annotations
 
@@ -7,32 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from kaggle_digits.cli.main import app
 from kaggle_digits.data.dataset import load
 from tests.support import small_runs
-
-kd = CliRunner()
+from tests.support.commands import kd
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options that name a data folder and a runs folder with the runs good, poor and all."""
+    """Options for a data folder and a runs folder with the runs good, poor and all."""
     folder = tmp_path_factory.mktemp("compare")
     dataset = load(small_runs.write_data(folder / "data"))
     poor = small_runs.linear_oof(dataset)
     good = poor.copy()
     good[:200] = 0.01 + 0.9 * np.eye(10, dtype=np.float32)[dataset.labels[:200]]
-    for name, answers in (("poor", poor), ("good", good)):
-        small_runs.write_run(folder / "runs", dataset, answers, name)
+    for name, predictions in (("poor", poor), ("good", good)):
+        small_runs.write_run(folder / "runs", dataset, predictions, name)
     nothing = np.full_like(poor, np.nan)
     small_runs.write_run(folder / "runs", dataset, nothing, "all", split={"kind": "all"})
     return ["--data-dir", str(folder / "data"), "--runs-dir", str(folder / "runs")]
 
 
-def test_a_table_words_and_a_picture(folders: list[str]) -> None:
-    done = kd.invoke(app, ["compare", "poor", "good", *folders])
+def test_prints_table_and_conclusion_and_writes_figure(folders: list[str]) -> None:
+    done = kd("compare", "poor", "good", *folders)
     assert done.exit_code == 0, done.output
     assert "The same 300 held-out rows, best first" in done.stdout
     assert "good is significantly better than poor" in done.stdout
@@ -41,9 +38,9 @@ def test_a_table_words_and_a_picture(folders: list[str]) -> None:
     assert picture.stat().st_size > 10_000
 
 
-def test_json_and_a_picture_of_ones_own(folders: list[str], tmp_path: Path) -> None:
+def test_json_and_output_file(folders: list[str], tmp_path: Path) -> None:
     picture = tmp_path / "two.svg"
-    done = kd.invoke(app, ["compare", "good", "poor", *folders, "--json", "-o", str(picture)])
+    done = kd("compare", "good", "poor", *folders, "--json", "-o", str(picture))
     found = json.loads(done.stdout)
     best, other = found["runs"]
     assert (best["run"], best["n"], best["against_best"]) == ("good", 300, None)
@@ -54,7 +51,7 @@ def test_json_and_a_picture_of_ones_own(folders: list[str], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("runs", "said"),
+    ("runs", "message"),
     [
         (["good"], "at least two runs: kd compare RUN RUN"),
         (["good", "good"], "at least two runs: kd compare RUN RUN"),
@@ -62,22 +59,22 @@ def test_json_and_a_picture_of_ones_own(folders: list[str], tmp_path: Path) -> N
         (["good", "all"], "no held-out rows"),
     ],
 )
-def test_what_cannot_be_compared_is_one_line(
-    folders: list[str], runs: list[str], said: str
+def test_invalid_comparisons_are_one_line(
+    folders: list[str], runs: list[str], message: str
 ) -> None:
-    done = kd.invoke(app, ["compare", *runs, *folders])
+    done = kd("compare", *runs, *folders)
     assert done.exit_code in {1, 2}
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_picture_of_theirs_stays_and_a_name_must_be_a_pictures(
+def test_existing_file_stays_and_suffix_must_be_an_image_format(
     folders: list[str], tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.png"
     mine.write_bytes(b"mine")
-    done = kd.invoke(app, ["compare", "poor", "good", "-o", str(mine), *folders])
+    done = kd("compare", "poor", "good", "-o", str(mine), *folders)
     assert (done.exit_code, mine.read_bytes()) == (2, b"mine")
-    done = kd.invoke(app, ["compare", "poor", "good", "-o", str(tmp_path / "a.txt"), *folders])
+    done = kd("compare", "poor", "good", "-o", str(tmp_path / "a.txt"), *folders)
     assert done.exit_code == 2
     assert "must end in .png, .svg, .pdf" in done.stderr

@@ -1,7 +1,8 @@
-"""A traceback that --debug shows, and a line that a package wrote, without secrets."""
+"""Printing: redaction, safe characters and number formats."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.cli import console
+from tests.robustness.hostile_words import shown
 from tests.support.fixtures import home
 
 __all__ = ["home"]
@@ -27,7 +29,7 @@ main.main()
 """
 
 
-def test_a_traceback(home: Path) -> None:
+def test_tracebacks_are_redacted(home: Path) -> None:
     secrets = {"KAGGLE_API_TOKEN": "KGAT_planted", "HTTPS_PROXY": "http://me:planted%2Fpass@p:1"}
     done = subprocess.run(
         [sys.executable, "-c", RAISE], env=os.environ | secrets, capture_output=True, text=True
@@ -38,10 +40,28 @@ def test_a_traceback(home: Path) -> None:
     assert "planted" not in done.stderr
 
 
-def test_a_line(
+def test_lines_are_redacted(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KAGGLE_KEY", "[planted]")
     for tell in (console.note, console.warn, console.error):
         tell("it is [planted] here")
     assert "planted" not in capsys.readouterr().err
+
+
+def test_table_cells_are_one_line_without_markup() -> None:
+    assert console.cell("a\n\x1b[31mb [bold]c[/bold]") == r"a �[31mb \[bold]c\[/bold]"
+
+
+def test_json_escapes_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"a": "\x9b31m\x1b[2J\u202eä\x7f"}
+    console.print_json(value)
+    out = capsys.readouterr().out
+    assert not shown(out, "")
+    assert json.loads(out) == value
+
+
+def test_differences_have_a_sign() -> None:
+    changes = [(3, ".0f"), (-2, ".0f"), (0, ".0f"), (-0.00041, ".4f"), (-0.000001, ".4f")]
+    shown = [console.signed(value, form) for value, form in changes]
+    assert shown == ["+3", "−2", "0", "−0.0004", "0.0000"]

@@ -1,3 +1,5 @@
+"""kd doctor."""
+
 from __future__ import annotations
 
 import json
@@ -22,7 +24,7 @@ def doctor(*args: object) -> dict[str, dict[str, str]]:
     return {finding["name"]: finding for finding in json.loads(result.stdout)["findings"]}
 
 
-def test_healthy(kaggle: FakeKaggle, tmp_path: Path) -> None:
+def test_healthy_installation(kaggle: FakeKaggle, tmp_path: Path) -> None:
     found = doctor("--data-dir", data_folder(tmp_path / "data"))
     assert found["Kaggle"]["text"] == (
         "accepts the credential; 3 files listed, 10 submissions left today"
@@ -32,27 +34,29 @@ def test_healthy(kaggle: FakeKaggle, tmp_path: Path) -> None:
     assert found["disk"]["state"] == "ok"
 
 
-def test_bare_machine(home: Path, tmp_path: Path) -> None:
+def test_without_credential_and_data(home: Path, tmp_path: Path) -> None:
     found = doctor("--data-dir", tmp_path / "nothing" / "yet")
     assert "KAGGLE_API_TOKEN" in found["credential"]["remedy"]
     assert "kd fetch --source sample" in found["data"]["remedy"]
     assert "Kaggle" not in found
 
 
-def test_offline(kaggle: FakeKaggle, tmp_path: Path) -> None:
+def test_offline_does_not_connect(kaggle: FakeKaggle, tmp_path: Path) -> None:
     assert "--offline" in doctor("--offline", "--data-dir", tmp_path)["Kaggle"]["text"]
     assert kaggle.calls == []
 
 
 @pytest.mark.parametrize("fault", [Fault("status", 401), Fault("silent"), Fault("html", 502)])
-def test_kaggle_unwell(kaggle: FakeKaggle, tmp_path: Path, fault: Fault) -> None:
+def test_failing_kaggle_is_a_warning_with_remedy(
+    kaggle: FakeKaggle, tmp_path: Path, fault: Fault
+) -> None:
     kaggle.fail("ListDataFiles", fault, times=9)
     found = doctor("--data-dir", tmp_path)["Kaggle"]
     assert found["state"] == "warning"
     assert found["remedy"]
 
 
-def test_exposed_credential(home: Path, tmp_path: Path) -> None:
+def test_world_readable_credential(home: Path, tmp_path: Path) -> None:
     path = home / ".kaggle" / "access_token"
     path.parent.mkdir()
     path.write_text(KEY)
@@ -68,13 +72,13 @@ def test_damaged_credential(home: Path, tmp_path: Path) -> None:
     assert "damaged" in doctor("--data-dir", tmp_path)["credential"]["text"]
 
 
-def test_plain_lines_name_remedies(home: Path, tmp_path: Path) -> None:
+def test_text_names_remedies(home: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--offline", "--data-dir", str(tmp_path)])
     assert "✓ Python:" in result.stdout
     assert "    → kd fetch" in result.stdout
 
 
-def test_the_backend_is_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backend(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     assert "tensorflow" in doctor("--data-dir", tmp_path)["backend"]["text"]
     monkeypatch.setenv("KERAS_BACKEND", "torch")
@@ -84,7 +88,7 @@ def test_the_backend_is_named(home: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert "unset KERAS_BACKEND" in found["remedy"]
 
 
-def test_cards_are_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "none found" in doctor("--data-dir", tmp_path)["GPU"]["text"]
     driver = tmp_path / "nvidia-smi"

@@ -1,33 +1,31 @@
-"""kd evaluate, as a user types it."""
+"""kd evaluate."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from kaggle_digits.cli.main import app
 from kaggle_digits.data.dataset import load
 from tests.support import small_runs
-
-kd = CliRunner()
+from tests.support.commands import QUICK, assert_error, kd
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options that name a data folder and a runs folder with the run ``small``."""
+    """Options for a data folder and a runs folder with the run ``small``."""
     folder = tmp_path_factory.mktemp("evaluate")
     dataset = load(small_runs.write_data(folder / "data"))
     small_runs.write_run(folder / "runs", dataset, small_runs.linear_oof(dataset))
     return ["--data-dir", str(folder / "data"), "--runs-dir", str(folder / "runs")]
 
 
-def test_figures_and_where_the_report_is(folders: list[str]) -> None:
-    done = kd.invoke(app, ["evaluate", "small", *folders])
+def test_prints_metrics_and_paths(folders: list[str]) -> None:
+    done = kd("evaluate", "small", *folders)
     assert done.exit_code == 0, done.output
     for expected in ("small: accuracy", "300 held-out rows", "log loss", "most confused", "recall"):
         assert expected in done.stdout
@@ -36,14 +34,14 @@ def test_figures_and_where_the_report_is(folders: list[str]) -> None:
     assert "browser" in done.stderr
 
 
-def test_json_is_one_object_and_nothing_else(folders: list[str]) -> None:
-    done = kd.invoke(app, ["evaluate", "small", *folders, "--json", "--svg"])
+def test_json_is_the_only_output(folders: list[str]) -> None:
+    done = kd("evaluate", "small", *folders, "--json", "--svg")
     found = json.loads(done.stdout)
     for picture in map(Path, found["figures"].values()):
         assert "<svg" in picture.with_suffix(".svg").read_text(encoding="utf-8")
-    again = kd.invoke(app, ["evaluate", "small", *folders])
+    again = kd("evaluate", "small", *folders)
     assert again.exit_code == 0, again.output
-    assert not list(picture.parent.glob("*.svg"))  # of an evaluation before
+    assert not list(picture.parent.glob("*.svg"))  # the SVGs of the earlier evaluation
     assert found["run"] == "small"
     assert found["n"] == sum(map(sum, found["confusion"])) == 300
     assert found["ci95"][0] < found["accuracy"] < found["ci95"][1]
@@ -52,16 +50,16 @@ def test_json_is_one_object_and_nothing_else(folders: list[str]) -> None:
     assert done.stderr == ""
 
 
-def test_unknown_run(folders: list[str]) -> None:
-    done = kd.invoke(app, ["evaluate", "missing", *folders])
+def test_unknown_run_is_one_line(folders: list[str]) -> None:
+    done = kd("evaluate", "missing", *folders)
     assert done.exit_code == 1
     assert "no run called missing" in done.stderr
     assert "small" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_name_that_is_no_name(folders: list[str]) -> None:
-    done = kd.invoke(app, ["evaluate", "../small", *folders])
+def test_invalid_run_name(folders: list[str]) -> None:
+    done = kd("evaluate", "../small", *folders)
     assert done.exit_code == 2
 
 
@@ -72,3 +70,33 @@ def test_tensorflow_is_not_imported(folders: list[str]) -> None:
         "assert not {'tensorflow', 'keras', 'kaggle'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.usefixtures("work")
+def test_tta_is_compared_and_the_best_is_recommended() -> None:
+    kd("train", *QUICK, "--folds", "2", "--name", "one")
+    result = kd("evaluate", "one", "--tta", "9")
+    assert result.exit_code == 0, result.output
+    assert "on 1,078 held-out rows" in result.stdout
+    assert "p (McNemar)" in result.stdout
+    best = re.search(
+        r"best on these 1,078 held-out rows: (\d) views?.*: kd (predict one --tta (\d))\n",
+        result.stdout,
+    )
+    assert best
+    assert best[1] == best[3]
+    assert kd(*best[2].split()).exit_code == 0
+    found = json.loads(kd("evaluate", "one", "--tta", "9", "--json").stdout)
+    assert found["tta"] == 9
+    assert found["best_tta"] == int(best[1])
+    assert [item["views"] for item in found["views"]] == [1, 5, 9]
+    assert found["views"][2]["accuracy"] == found["accuracy"]
+    assert_error(kd("evaluate", "one", "--tta", "2"), 2, "--tta 2 is not offered")
+    Path("runs/one/members/0/model.skops").write_bytes(b"")
+    assert_error(kd("evaluate", "one", "--tta", "5"), 1, "model.skops cannot be read")
+    # Without --tta no model is loaded.
+    own = json.loads(kd("evaluate", "one", "--json").stdout)
+    assert own["accuracy"] == found["views"][0]["accuracy"]
+    assert "views" not in own
+    kd("train", *QUICK, "--all-rows", "--name", "all")
+    assert_error(kd("evaluate", "all", "--tta", "5"), 1, "no held-out rows")

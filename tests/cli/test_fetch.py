@@ -1,3 +1,5 @@
+"""kd fetch."""
+
 from __future__ import annotations
 
 import json
@@ -34,21 +36,21 @@ def test_from_kaggle(kaggle: FakeKaggle, tmp_path: Path) -> None:
     assert "downloading" not in err
 
 
-def test_json(kaggle: FakeKaggle, tmp_path: Path) -> None:
+def test_json_report(kaggle: FakeKaggle, tmp_path: Path) -> None:
     out, _ = kd("fetch", "--data-dir", tmp_path / "data", "--json")
     report = json.loads(out)
     assert report["source"] == "kaggle"
     assert report["files"]["test.csv"]["rows"] == 24
 
 
-def test_sample_needs_nothing(home: Path, tmp_path: Path) -> None:
+def test_sample_needs_no_account(home: Path, tmp_path: Path) -> None:
     out, err = kd("fetch", "--source", "sample", "--data-dir", tmp_path / "data")
     assert "train.csv: 1,078 rows" in out
     assert "next: kd inspect" in err
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "message"),
     [
         (Fault("status", 403), "competitions/digit-recognizer/rules"),
         (Fault("status", 401), "kaggle.com/settings"),
@@ -57,13 +59,15 @@ def test_sample_needs_nothing(home: Path, tmp_path: Path) -> None:
         (Fault("status", 500), "internal error"),
     ],
 )
-def test_failures_are_one_line(kaggle: FakeKaggle, tmp_path: Path, fault: Fault, said: str) -> None:
+def test_failures_are_one_line(
+    kaggle: FakeKaggle, tmp_path: Path, fault: Fault, message: str
+) -> None:
     kaggle.fail("ListDataFiles", fault, times=9)
     out, err = kd("fetch", "--data-dir", tmp_path / "data", code=1)
     assert out == ""
     last = err.splitlines()[-1]
     assert last.startswith("error: ")
-    assert said in last
+    assert message in last
     assert not list((tmp_path / "data").glob("*.csv"))
 
 
@@ -73,7 +77,7 @@ def test_no_credential(home: Path, tmp_path: Path) -> None:
     assert "kd fetch --source sample" in err
 
 
-def test_other_source_is_kept(home: Path, tmp_path: Path) -> None:
+def test_files_of_another_source_are_kept(home: Path, tmp_path: Path) -> None:
     data = data_folder(tmp_path / "data")
     before = (data / "train.csv").read_bytes()
     _, err = kd("fetch", "--source", "sample", "--data-dir", data, code=1)
@@ -81,6 +85,6 @@ def test_other_source_is_kept(home: Path, tmp_path: Path) -> None:
     assert (data / "train.csv").read_bytes() == before
 
 
-def test_wrong_usage(home: Path, tmp_path: Path) -> None:
+def test_invalid_options(home: Path, tmp_path: Path) -> None:
     kd("fetch", "--source", "nowhere", "--data-dir", tmp_path / "data", code=2)
     kd("fetch", "--timeout", "0", "--data-dir", tmp_path / "data", code=2)

@@ -1,4 +1,4 @@
-"""What no command may pay for that it does not use."""
+"""Commands import only the packages they need."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ print("IMPORTED", *[name for name in sys.modules if "." not in name], file=sys.s
 
 
 def imported(folder: Path, *words: str) -> set[str]:
-    """The top-level packages in memory when ``kd words`` has ended well."""
+    """Run ``kd`` with ``words`` and return the top-level packages it imported."""
     done = subprocess.run(
         [sys.executable, "-c", REPORT, *words], cwd=folder, capture_output=True, text=True
     )
@@ -42,7 +42,7 @@ def imported(folder: Path, *words: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with the sample and two small runs made by hand."""
+    """A working folder with the sample and two small runs with random predictions."""
     folder = tmp_path_factory.mktemp("work")
     fetch("sample", folder / "data")
     dataset = load(folder / "data")
@@ -68,8 +68,8 @@ def _make_run(runs_dir: Path, name: str, dataset: Dataset, seed: int) -> None:
         for file, digits in (("oof.npy", dataset.train), ("test.npy", dataset.test)):
             probabilities = rng.dirichlet(np.ones(10), len(digits)).astype(np.float32)
             write_probabilities(run.path / file, probabilities)
-        figures = {"val_accuracy": 0.1, "val_accuracy_ci95": [0.0, 0.2], "val_loss": 2.3}
-        run.write_metrics({**figures, "n_val": len(dataset.train), "train_seconds": 1.0})
+        metrics = {"val_accuracy": 0.1, "val_accuracy_ci95": [0.0, 0.2], "val_loss": 2.3}
+        run.write_metrics({**metrics, "n_val": len(dataset.train), "train_seconds": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,19 @@ def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_commands_that_do_not_compute_with_it_import_no_tensorflow(
+def test_commands_without_keras_models_do_not_import_tensorflow(
     words: list[str], folder: Path
 ) -> None:
     assert not imported(folder, *words) & {"tensorflow", "keras"}
 
 
-def test_reading_a_picture_imports_no_tensorflow(reading_run: Run, tmp_path: Path) -> None:
+def test_classify_does_not_import_tensorflow(reading_run: Run, tmp_path: Path) -> None:
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
     words = ["classify", "blank.png", "--show", "--runs-dir", str(reading_run.path.parent)]
     assert not imported(tmp_path, *words) & {"tensorflow", "keras", "pandas", "sklearn"}
 
 
-def test_the_check_before_sending_imports_no_tensorflow(tmp_path: Path) -> None:
+def test_submission_check_does_not_import_tensorflow(tmp_path: Path) -> None:
     path = submission(tmp_path / "submissions" / "dense-1.csv")
     data_folder(tmp_path / "data")
     code = (
@@ -123,7 +123,7 @@ def test_the_check_before_sending_imports_no_tensorflow(tmp_path: Path) -> None:
     assert not set(done.stdout.split()) & {"tensorflow", "keras", "pandas", "sklearn", "kaggle"}
 
 
-def test_the_library_costs_nothing_until_it_is_used() -> None:
+def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import sys, kaggle_digits; print(*[m for m in sys.modules if '.' not in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & set(HEAVY)

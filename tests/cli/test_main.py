@@ -1,4 +1,4 @@
-"""What every command has in common: help, exit codes, one line for what went wrong."""
+"""Behaviour of every command: help, exit codes, errors in one line, shell completion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def kd(*words: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_kd_alone_shows_the_help() -> None:
+def test_without_arguments_help_is_shown() -> None:
     code, stdout, stderr = kd()
     assert code == 0
     assert all(name in stdout for name in NAMES)
@@ -32,26 +32,28 @@ def test_kd_alone_shows_the_help() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_explains_itself(name: str) -> None:
+def test_every_command_has_help_with_an_example(name: str) -> None:
     code, stdout, _ = kd(name, "--help")
     assert code == 0
     assert f"kd {name}" in stdout
     first = stdout.split("Usage:")[1].splitlines()[2].strip()
     assert len(first) > 20, "a sentence about what it does"
+    assert f"Example: kd {name}" in stdout
+    assert kd(name, "-h") == (code, stdout, "")
 
 
 def test_version() -> None:
     assert kd("--version") == (0, f"kaggle-digits {__version__}\n", "")
 
 
-def test_wrong_usage_is_2() -> None:
+def test_wrong_usage_exits_with_2() -> None:
     assert kd("nonsense")[0] == 2
     assert kd("train", "--epochs", "many")[0] == 2
     assert kd("evaluate")[0] == 2
 
 
-def fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """Make ``kd recipes`` raise ``error``."""
+def make_recipes_raise(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Make ``kd recipes --json`` raise ``error``."""
 
     def raises(*words: object) -> None:
         raise error
@@ -72,18 +74,18 @@ def fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         ),
     ],
 )
-def test_a_failure_is_one_line_on_stderr(
+def test_errors_are_one_line_on_stderr(
     error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fails(monkeypatch, error)
-    found, stdout, stderr = kd("recipes", "--json")
-    assert (found, stdout) == (code, "")
+    make_recipes_raise(monkeypatch, error)
+    exit_code, stdout, stderr = kd("recipes", "--json")
+    assert (exit_code, stdout) == (code, "")
     assert stderr.startswith(line)
     assert stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_debug_shows_the_traceback_wherever_it_stands(
+def test_debug_is_accepted_before_and_after_the_command(
     place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(console.DEBUG_VARIABLE, "")
@@ -99,17 +101,17 @@ def test_debug_shows_the_traceback_wherever_it_stands(
     result = CliRunner().invoke(app, words)
     assert isinstance(result.exception, DataError)
     assert seen == [True]
-    assert not console.debugging()  # it was said for that one command
+    assert not console.debugging()  # only for that command
 
 
-def test_control_sequences_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    fails(monkeypatch, DataError("a name \x1b[31mred\x1b[0m \x07 in a file"))
+def test_control_sequences_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_recipes_raise(monkeypatch, DataError("a name \x1b[31mred\x1b[0m \x07 in a file"))
     assert "\x1b" not in kd("recipes", "--json")[2]
     assert "\x07" not in kd("recipes", "--json")[2]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes as on POSIX")
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+def test_closed_pipe_is_not_an_error() -> None:
     command = f"{sys.executable} -m kaggle_digits recipes --json | head -n 1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True
@@ -119,7 +121,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert done.returncode in (0, 128 + signal.SIGPIPE)
 
 
-def test_it_works_without_a_home_in_another_locale_and_in_odd_folders(tmp_path: Path) -> None:
+def test_works_without_home_in_c_locale_and_unicode_folder(tmp_path: Path) -> None:
     folder = tmp_path / "mit Leerzeichen und Übung"
     folder.mkdir()
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
@@ -127,3 +129,17 @@ def test_it_works_without_a_home_in_another_locale_and_in_odd_folders(tmp_path: 
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (folder / "data" / "train.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("kd tr", {"train"}), ("kd rec", {"recipes"}), ("kd train --va", None)]
+)
+def test_shell_completion(typed: str, offered: set[str] | None) -> None:
+    env = {
+        "_KD_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+    }
+    done = CliRunner().invoke(app, [], env=env, prog_name="kd")
+    found = set(done.stdout.split())
+    assert found == (offered or {"--val-fraction"})

@@ -1,4 +1,4 @@
-"""What a long command shows on a terminal while it runs."""
+"""Progress of long commands on a terminal and elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kaggle_digits.cli.progress import StudyProgress, track_folders
 COSTS = {"models": 30, "denoise": 10}
 
 
-def _shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, costs: dict[str, int]) -> str:
+def _output(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, costs: dict[str, int]) -> str:
     out = io.StringIO()
     monkeypatch.setattr(console, "err", Console(file=out, force_terminal=terminal, width=100))
     with StudyProgress(costs) as progress:
@@ -25,21 +25,21 @@ def _shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, costs: dict[str, 
     return out.getvalue()
 
 
-def test_a_terminal_sees_all_studies_and_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = _shown(monkeypatch, terminal=True, costs=COSTS)
-    assert "all studies" in shown
-    assert "reading" in shown
+def test_terminal_shows_all_studies_and_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = _output(monkeypatch, terminal=True, costs=COSTS)
+    assert "all studies" in output
+    assert "reading" in output
 
 
-def test_one_study_has_no_line_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "all studies" not in _shown(monkeypatch, terminal=True, costs={"models": 30})
+def test_a_single_study_has_no_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "all studies" not in _output(monkeypatch, terminal=True, costs={"models": 30})
 
 
-def test_a_file_gets_a_line_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _shown(monkeypatch, terminal=False, costs=COSTS) == "study models: 12 s\n"
+def test_without_terminal_each_study_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _output(monkeypatch, terminal=False, costs=COSTS) == "study models: 12 s\n"
 
 
-def test_what_is_counted_comes_through_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracking_yields_the_same_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [Path("0"), Path("1")]
     for terminal in (True, False):
         out = io.StringIO()

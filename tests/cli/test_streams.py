@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or of another century: the work is done all the same."""
+"""Commands work with closed, full and ASCII-only standard streams."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shell(
 
 
 @pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
-def test_a_command_works_without_its_streams(streams: str, sample: Path, tmp_path: Path) -> None:
+def test_commands_work_with_closed_streams(streams: str, sample: Path, tmp_path: Path) -> None:
     done = shell(f"{KD} fetch --source {sample} {streams}", tmp_path)
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
@@ -36,9 +36,7 @@ def test_a_command_works_without_its_streams(streams: str, sample: Path, tmp_pat
     assert files == ["sample_submission.csv", "test.csv", "train.csv"]
 
 
-def test_nothing_is_written_into_the_file_that_takes_a_closed_stream_s_place(
-    tmp_path: Path, sample: Path
-) -> None:
+def test_closed_descriptors_are_not_reused_for_files(tmp_path: Path, sample: Path) -> None:
     words = "train --model softmax --epochs 1 --rows 100 --name a"
     done = shell(f"{KD} {words} --data-dir {sample} >&- 2>&-", tmp_path)
     assert done.returncode == 0
@@ -46,7 +44,7 @@ def test_nothing_is_written_into_the_file_that_takes_a_closed_stream_s_place(
     assert (tmp_path / "runs" / "a" / ".lock").read_bytes() == b""
 
 
-def test_a_full_disk_behind_stdout_is_said(tmp_path: Path) -> None:
+def test_full_disk_behind_stdout_is_an_error(tmp_path: Path) -> None:
     for words in ("recipes", "recipes --json"):
         done = shell(f"{KD} {words} > /dev/full", tmp_path)
         assert done.returncode == 1
@@ -55,16 +53,14 @@ def test_a_full_disk_behind_stdout_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", ["recipes", "fetch --source {}"])
-def test_a_reader_who_leaves_does_not_stop_the_work(
-    words: str, sample: Path, tmp_path: Path
-) -> None:
+def test_closed_pipe_does_not_stop_the_work(words: str, sample: Path, tmp_path: Path) -> None:
     done = shell(f"{KD} {words.format(sample)} 2>&1 | head -c 1", tmp_path)
     assert b"Traceback" not in done.stderr
     assert done.returncode == 0
     assert ("fetch" in words) == (tmp_path / "data" / "source.json").exists()
 
 
-def test_the_locale_c(sample: Path, tmp_path: Path) -> None:
+def test_ascii_locale(sample: Path, tmp_path: Path) -> None:
     folder = tmp_path / "größer 数字"
     folder.mkdir()
     done = shell(f"{KD} fetch --source {sample}; {KD} inspect --json", folder, ASCII)

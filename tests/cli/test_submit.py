@@ -1,3 +1,5 @@
+"""kd submit."""
+
 from __future__ import annotations
 
 import json
@@ -16,8 +18,8 @@ from tests.support.kaggle_server import FIRST_REF, KEY, FakeKaggle, Fault
 __all__ = ["home", "kaggle"]
 
 
-class Place:
-    """A data folder and a submissions folder."""
+class Folders:
+    """A data folder and a submissions folder with one submission."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.data = data_folder(tmp_path / "data")
@@ -35,40 +37,40 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path)
 
 
-def test_newest_with_score(kaggle: FakeKaggle, place: Place) -> None:
-    out, err = place.kd("--wait", "--yes")
-    assert f"checking {place.path}" in err
+def test_newest_file_is_submitted_and_score_shown(kaggle: FakeKaggle, folders: Folders) -> None:
+    out, err = folders.kd("--wait", "--yes")
+    assert f"checking {folders.path}" in err
     assert "valid: 24 rows" in err
     assert "from dense-1, validation accuracy 97.65 % on 8,400 rows" in err
     assert "using the API key of someone" in err
     assert "submissions left today: 10" in err
     assert f"ref:          {FIRST_REF}" in out
     assert "public score: 0.98765" in out
-    assert read_log(place.submissions)[0].public_score == 0.98765
+    assert read_log(folders.submissions)[0].public_score == 0.98765
 
 
-def test_json(kaggle: FakeKaggle, place: Place) -> None:
-    out, _ = place.kd("dense-1", "--yes", "--json", "-m", "my words")
+def test_json_is_the_log_entry(kaggle: FakeKaggle, folders: Folders) -> None:
+    out, _ = folders.kd("dense-1", "--yes", "--json", "-m", "my words")
     sent = json.loads(out)
     assert (sent["ref"], sent["status"], sent["run"]) == (FIRST_REF, "pending", "dense-1")
     assert kaggle.submissions[0].description.startswith("my words [kd ")
 
 
-def test_nobody_to_ask(kaggle: FakeKaggle, place: Place) -> None:
-    _, err = place.kd(code=2)
+def test_without_terminal_yes_is_required(kaggle: FakeKaggle, folders: Folders) -> None:
+    _, err = folders.kd(code=2)
     assert "no terminal to confirm on" in err
     assert "--yes" in err
     assert kaggle.calls == []
 
 
 @pytest.mark.parametrize(("answer", "code", "sent"), [("y\n", 0, 1), ("n\n", 1, 0)])
-def test_asks_once_on_a_terminal(
+def test_confirmation_is_asked_once(
     kaggle: FakeKaggle,
-    place: Place,
+    folders: Folders,
     monkeypatch: pytest.MonkeyPatch,
     *,
     answer: str,
@@ -76,53 +78,53 @@ def test_asks_once_on_a_terminal(
     sent: int,
 ) -> None:
     monkeypatch.setattr(submit, "is_interactive", lambda: True)
-    out, err = place.kd(answer=answer, code=code)
+    out, err = folders.kd(answer=answer, code=code)
     assert "Submit" not in out
     assert err.count("Submit ") == 1
     assert len(kaggle.submissions) == sent
 
 
-def test_same_bytes(kaggle: FakeKaggle, place: Place) -> None:
-    place.kd("--yes")
-    _, err = place.kd("--yes", code=1)
+def test_same_file_is_submitted_once_without_force(kaggle: FakeKaggle, folders: Folders) -> None:
+    folders.kd("--yes")
+    _, err = folders.kd("--yes", code=1)
     assert "submitted already" in err
-    _, err = place.kd("dense-1", "--yes", code=1)
+    _, err = folders.kd("dense-1", "--yes", code=1)
     assert "--force" in err
-    # Asked to wait, it waits for the one that was sent.
-    out, _ = place.kd("dense-1", "--yes", "--wait")
+    # With --wait, kd waits for the earlier submission.
+    out, _ = folders.kd("dense-1", "--yes", "--wait")
     assert "public score: 0.98765" in out
     assert len(kaggle.submissions) == 1
-    place.kd("dense-1", "--yes", "--force")
+    folders.kd("dense-1", "--yes", "--force")
     assert len(kaggle.submissions) == 2
 
 
-def test_no_submission_left(kaggle: FakeKaggle, place: Place) -> None:
+def test_no_submission_left_today(kaggle: FakeKaggle, folders: Folders) -> None:
     kaggle.left = 0
     kaggle.fail("GetSubmissionLimits", Fault("status", 500), times=9)
-    place.kd("--yes")  # the count could not be learnt: Kaggle itself will say
-    other = submission(place.submissions / "other.csv", first=1)
+    folders.kd("--yes")  # the limit is unknown, so Kaggle decides
+    other = submission(folders.submissions / "other.csv", first=1)
     kaggle.clear_faults()
-    _, err = place.kd(other, "--yes", code=1)
+    _, err = folders.kd(other, "--yes", code=1)
     assert "no submission is left today" in err
     assert len(kaggle.submissions) == 1
 
 
-def test_wrong_file_never_leaves(kaggle: FakeKaggle, place: Place) -> None:
-    place.path.write_bytes(place.path.read_bytes().replace(b"\r\n2,1\r\n", b"\r\n2,x\r\n"))
-    _, err = place.kd("dense-1", "--yes", code=1)
+def test_invalid_file_is_never_sent(kaggle: FakeKaggle, folders: Folders) -> None:
+    folders.path.write_bytes(folders.path.read_bytes().replace(b"\r\n2,1\r\n", b"\r\n2,x\r\n"))
+    _, err = folders.kd("dense-1", "--yes", code=1)
     assert "line 3, column Label" in err
     assert kaggle.calls == []
 
 
-def test_openml_run_never_leaves(kaggle: FakeKaggle, place: Place) -> None:
-    submission(place.path, source="openml")
-    _, err = place.kd("dense-1", "--yes", code=1)
+def test_openml_submission_is_never_sent(kaggle: FakeKaggle, folders: Folders) -> None:
+    submission(folders.path, source="openml")
+    _, err = folders.kd("dense-1", "--yes", code=1)
     assert "test images" in err
     assert kaggle.calls == []
 
 
 @pytest.mark.parametrize(
-    ("method", "fault", "said"),
+    ("method", "fault", "message"),
     [
         ("GetSubmissionLimits", Fault("status", 403), "rules"),
         ("upload", Fault("status", 500), "upload of dense-1.csv failed (500)"),
@@ -131,16 +133,16 @@ def test_openml_run_never_leaves(kaggle: FakeKaggle, place: Place) -> None:
     ],
 )
 def test_failures_are_one_line(
-    kaggle: FakeKaggle, place: Place, method: str, fault: Fault, said: str
+    kaggle: FakeKaggle, folders: Folders, method: str, fault: Fault, message: str
 ) -> None:
     kaggle.fail(method, fault, times=9)
-    out, err = place.kd("--yes", code=1)
+    out, err = folders.kd("--yes", code=1)
     assert out == ""
-    assert said in err.splitlines()[-1]
+    assert message in err.splitlines()[-1]
 
 
-def test_rejected(kaggle: FakeKaggle, place: Place) -> None:
+def test_rejected_submission(kaggle: FakeKaggle, folders: Folders) -> None:
     kaggle.outcome, kaggle.error = "ERROR", "Submission must have 28000 rows"
-    _, err = place.kd("--yes", "--wait", code=1)
+    _, err = folders.kd("--yes", "--wait", code=1)
     assert "Submission must have 28000 rows" in err.splitlines()[-1]
-    assert read_log(place.submissions)[0].status == "error"
+    assert read_log(folders.submissions)[0].status == "error"

@@ -1,4 +1,4 @@
-"""Runs, recipes and words from a stranger, at the command line."""
+"""Run folders and recipe files from others: no code runs, no markup is interpreted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from kaggle_digits.cli import console
-from kaggle_digits.cli.main import app
 from kaggle_digits.core import trust
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
@@ -19,6 +16,7 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
 from tests.robustness.hostile_runs import SPOILT, _pickle, spoilt
 from tests.robustness.hostile_words import WORDS, _hostile, shown
+from tests.support.commands import kd
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +33,11 @@ def home(made: Path, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shutil.copytree(made, tmp_path / "home")
     monkeypatch.chdir(tmp_path / "home")
     monkeypatch.setenv("KD_DATA_DIR", str(sample))
-    monkeypatch.setenv(trust.VARIABLE, "")  # so that --trust does not outlive the test
+    monkeypatch.setenv(trust.VARIABLE, "")  # restored after the test
     return tmp_path / "home"
 
 
-def kd(*words: str) -> Result:
-    return CliRunner().invoke(app, words)
-
-
-def test_a_pickle_is_refused_without_trust(home: Path) -> None:
+def test_pickles_need_trust(home: Path) -> None:
     mark = home / "ran"
     spoilt(home, _pickle, f"touch '{mark}'")
     done = kd("classify", "digit.png", "--run", "evil")
@@ -51,11 +45,11 @@ def test_a_pickle_is_refused_without_trust(home: Path) -> None:
     assert "is a pickle, which runs code" in done.stderr
     assert not mark.exists()
     assert kd("classify", "digit.png", "--run", "evil", "--trust").exit_code == 1
-    assert mark.exists(), "so the user said"
+    assert mark.exists(), "--trust allows it"
 
 
 @pytest.mark.parametrize("what", SPOILT)
-def test_going_on_with_a_strangers_run_runs_nothing(what: str, home: Path) -> None:
+def test_resuming_an_untrusted_run_executes_nothing(what: str, home: Path) -> None:
     mark = home / "ran"
     spoilt(home, SPOILT[what], f"touch '{mark}'")
     done = kd("train", "--resume", "--name", "evil")
@@ -67,7 +61,7 @@ def test_going_on_with_a_strangers_run_runs_nothing(what: str, home: Path) -> No
         assert "add --trust" in done.stderr
 
 
-def test_a_recipe_file_that_names_code(home: Path) -> None:
+def test_recipe_file_with_custom_model_needs_trust(home: Path) -> None:
     from kaggle_digits.training.recipe import write_recipe_file
 
     (home / "own.py").write_text("from sklearn.naive_bayes import GaussianNB as model\n")
@@ -85,12 +79,12 @@ def test_a_recipe_file_that_names_code(home: Path) -> None:
     other = ("train", "--recipe", "mine.json", "--model", "own:other", "--name", "e")
     assert kd(*other).exit_code == 2
     assert kd("train", "--recipe", "theirs.json", "--name", "c", "--trust").exit_code == 0
-    # Trust is for that one command.
+    # --trust holds for that command only.
     assert kd("train", "--recipe", "theirs.json", "--name", "d").exit_code == 2
 
 
 @pytest.mark.parametrize("word", WORDS[:6])
-def test_their_words_are_shown_and_not_obeyed(word: str, home: Path) -> None:
+def test_text_of_untrusted_runs_is_escaped(word: str, home: Path) -> None:
     run = spoilt(home, lambda run, command: None, "")
     _hostile(run, word)
     (home / "runs" / f"a{word[:60]}".replace("/", "_")).mkdir()
@@ -106,15 +100,3 @@ def test_their_words_are_shown_and_not_obeyed(word: str, home: Path) -> None:
         assert "&lt;script&gt;alert" in page
     if "bold" in word:
         assert "[bold red]not[/bold red]" in kd("runs", "evil").stdout
-
-
-def test_a_cell_is_one_line_without_markup() -> None:
-    assert console.cell("a\n\x1b[31mb [bold]c[/bold]") == r"a �[31mb \[bold]c\[/bold]"
-
-
-def test_json_holds_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    value = {"a": "\x9b31m\x1b[2J\u202eä\x7f"}
-    console.print_json(value)
-    out = capsys.readouterr().out
-    assert not shown(out, "")
-    assert json.loads(out) == value
