@@ -87,7 +87,7 @@ def test_empty_name_is_not_the_current_folder(reading_run: Run) -> None:
 def test_without_runs_the_next_command_is_named() -> None:
     done = kd("classify", "one.png")
     assert done.exit_code == 1
-    assert "no finished run in runs to read with; make one: kd fetch" in done.stderr
+    assert "no finished run in runs; train one: " in done.stderr
 
 
 def test_existing_files_are_not_replaced(reading_run: Run, tmp_path: Path) -> None:

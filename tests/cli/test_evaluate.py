@@ -78,7 +78,7 @@ def test_tta_is_compared_and_the_best_is_recommended() -> None:
     result = kd("evaluate", "one", "--tta", "9")
     assert result.exit_code == 0, result.output
     assert "on 1,078 held-out rows" in result.stdout
-    assert "p (McNemar)" in result.stdout
+    assert "(McNemar)" in result.stdout
     best = re.search(
         r"best on these 1,078 held-out rows: (\d) views?.*: kd (predict one --tta (\d))\n",
         result.stdout,
