@@ -105,6 +105,12 @@ def _database(path: Path) -> None:
         raise ValueError(state)
 
 
+def _journal(path: Path) -> None:
+    *lines, _ = path.read_bytes().split(b"\n")  # the next process removes a partial last line
+    for line in lines:
+        json.loads(line)
+
+
 def _not_empty(path: Path) -> None:
     if not path.stat().st_size:
         raise ValueError("empty")
@@ -136,6 +142,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     ".joblib": _not_empty,
     ".json": _json,
     ".keras": _zip,
+    ".log": _journal,
     ".md": _not_empty,
     ".npy": _array,
     ".npz": _zip,
