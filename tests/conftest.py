@@ -49,8 +49,8 @@ def dataset(sample: Path) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def reading_run(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def trained_run(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A read-only run that classifies the sample's digits well."""
-    runs_dir = tmp_path_factory.mktemp("reading")
+    runs_dir = tmp_path_factory.mktemp("trained")
     recipe = Recipe("dense", batch_size=32, epochs=12, dropout=0.1)
     return train(load(sample), recipe, Split(val_fraction=0.2), runs_dir=runs_dir, name="dense")

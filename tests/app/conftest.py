@@ -28,11 +28,11 @@ POINTS = 4000
 
 
 @pytest.fixture(scope="session")
-def runs_dir(reading_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs_dir(trained_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two finished runs with the same model; "dense" has the higher accuracy."""
     folder = tmp_path_factory.mktemp("runs")
     for name, accuracy in (("dense", 0.95), ("second", 0.9)):
-        shutil.copytree(reading_run.path, folder / name)
+        shutil.copytree(trained_run.path, folder / name)
         path = folder / name / METRICS_FILE
         metrics = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps({**metrics, "val_accuracy": accuracy}), encoding="utf-8")

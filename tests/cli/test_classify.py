@@ -23,8 +23,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notes.png").write_text("text")
 
 
-def test_prints_a_line_for_each_picture_and_the_run(reading_run: Run) -> None:
-    runs = ["--runs-dir", str(reading_run.path.parent)]
+def test_prints_a_line_for_each_picture_and_the_run(trained_run: Run) -> None:
+    runs = ["--runs-dir", str(trained_run.path.parent)]
     done = kd("classify", "one.png", "blank.png", *runs)
     assert done.exit_code == 0, done.output
     first, second = done.stdout.splitlines()
@@ -34,8 +34,8 @@ def test_prints_a_line_for_each_picture_and_the_run(reading_run: Run) -> None:
     assert "predicted with run dense" in done.stderr
 
 
-def test_json_lists_unreadable_pictures_too(reading_run: Run) -> None:
-    runs = ["--runs-dir", str(reading_run.path.parent), "--run", "dense"]
+def test_json_lists_unreadable_pictures_too(trained_run: Run) -> None:
+    runs = ["--runs-dir", str(trained_run.path.parent), "--run", "dense"]
     words = ["classify", "--json", "one.png", "notes.png", "blank.png", "-", *runs]
     done = kd(*words, stdin=encode(draw_digit(1)))
     assert done.exit_code == 1, "one of them is not a picture"
@@ -49,11 +49,11 @@ def test_json_lists_unreadable_pictures_too(reading_run: Run) -> None:
     assert done.stderr.count("error:") == 1
 
 
-def test_folder_is_searched_and_an_empty_one_is_an_error(reading_run: Run, tmp_path: Path) -> None:
+def test_folder_is_searched_and_an_empty_one_is_an_error(trained_run: Run, tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     for number in range(3):
         draw_digit(7).save(tmp_path / "many" / f"{number}.webp")
-    runs = ["--runs-dir", str(reading_run.path.parent)]
+    runs = ["--runs-dir", str(trained_run.path.parent)]
     done = kd("classify", "many", "--json", *runs)
     assert [entry["file"] for entry in json.loads(done.stdout)] == [
         str(Path("many", f"{number}.webp")) for number in range(3)
@@ -64,8 +64,8 @@ def test_folder_is_searched_and_an_empty_one_is_an_error(reading_run: Run, tmp_p
     assert "no picture in none" in done.stderr
 
 
-def test_show_saves_preprocessing_steps(reading_run: Run, tmp_path: Path) -> None:
-    runs = ["--runs-dir", str(reading_run.path.parent)]
+def test_show_saves_preprocessing_steps(trained_run: Run, tmp_path: Path) -> None:
+    runs = ["--runs-dir", str(trained_run.path.parent)]
     done = kd("classify", "one.png", "blank.png", "--show", *runs)
     assert done.exit_code == 0, done.output
     for name in ("one-steps.png", "blank-steps.png"):
@@ -78,8 +78,8 @@ def test_svg_needs_show() -> None:
     assert "--svg needs --show" in done.stderr
 
 
-def test_empty_name_is_not_the_current_folder(reading_run: Run) -> None:
-    done = kd("classify", "", "--runs-dir", str(reading_run.path.parent))
+def test_empty_name_is_not_the_current_folder(trained_run: Run) -> None:
+    done = kd("classify", "", "--runs-dir", str(trained_run.path.parent))
     assert done.exit_code == 2
     assert "a picture name is empty" in done.stderr
 
@@ -90,8 +90,8 @@ def test_without_runs_the_next_command_is_named() -> None:
     assert "no finished run in runs; train one: " in done.stderr
 
 
-def test_existing_files_are_not_replaced(reading_run: Run, tmp_path: Path) -> None:
-    runs = ["--runs-dir", str(reading_run.path.parent)]
+def test_existing_files_are_not_replaced(trained_run: Run, tmp_path: Path) -> None:
+    runs = ["--runs-dir", str(trained_run.path.parent)]
     (tmp_path / "one-steps.png").write_bytes(b"mine")
     draw_digit(7).save(tmp_path / "one.webp")
     done = kd("classify", "one.png", "one.webp", "--show", *runs)
@@ -107,9 +107,9 @@ def test_existing_files_are_not_replaced(reading_run: Run, tmp_path: Path) -> No
     ], "figures of --show are skipped"
 
 
-def test_damaged_model_error_names_the_fix(reading_run: Run, tmp_path: Path) -> None:
+def test_damaged_model_error_names_the_fix(trained_run: Run, tmp_path: Path) -> None:
     copy = tmp_path / "runs" / "dense"
-    shutil.copytree(reading_run.path, copy)
+    shutil.copytree(trained_run.path, copy)
     lite = copy / "members" / "0" / "model.tflite"
     lite.write_bytes(b"damaged")
     words = ["classify", "one.png", "--runs-dir", str(copy.parent)]

@@ -12,10 +12,10 @@ from tests.support.commands import kd
 
 
 def test_exported_model_is_compared_with_keras(
-    reading_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    runs = ["--runs-dir", str(reading_run.path.parent)]
+    runs = ["--runs-dir", str(trained_run.path.parent)]
     done = kd("export", "dense", "--format", "litert", *runs)
     assert done.exit_code == 0, done.output
     assert "of Keras on 1,000 images" in done.stdout

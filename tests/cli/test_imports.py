@@ -104,9 +104,9 @@ def test_commands_without_keras_models_do_not_import_tensorflow(
     assert not imported(folder, *words) & {"tensorflow", "keras"}
 
 
-def test_classify_does_not_import_tensorflow(reading_run: Run, tmp_path: Path) -> None:
+def test_classify_does_not_import_tensorflow(trained_run: Run, tmp_path: Path) -> None:
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
-    words = ["classify", "blank.png", "--show", "--runs-dir", str(reading_run.path.parent)]
+    words = ["classify", "blank.png", "--show", "--runs-dir", str(trained_run.path.parent)]
     assert not imported(tmp_path, *words) & {"tensorflow", "keras", "pandas", "sklearn"}
 
 

@@ -18,10 +18,10 @@ from tests.support.pictures import draw_digit
 
 
 def test_enlarged_pictures_are_classified_nearly_as_accurately(
-    reading_run: Run, sample: Path
+    trained_run: Run, sample: Path
 ) -> None:
-    predictor, dataset = load_predictor(reading_run.path.parent), load(sample)
-    rows = predicted_rows(reading_run.oof())[:100]
+    predictor, dataset = load_predictor(trained_run.path.parent), load(sample)
+    rows = predicted_rows(trained_run.oof())[:100]
     images, labels = dataset.train.images[rows], dataset.labels[rows]
     accuracy = (predictor.predict_proba(images).argmax(axis=1) == labels).mean()
     large = [Image.fromarray(255 - image).resize((140, 140)) for image in images]
@@ -29,8 +29,8 @@ def test_enlarged_pictures_are_classified_nearly_as_accurately(
     assert (np.array(digits) == labels).mean() > accuracy - 0.12  # the sample was scanned at 8 × 8
 
 
-def test_prediction_has_confidence_and_runner_up(reading_run: Run) -> None:
-    prediction = classify_picture(load_predictor(reading_run.path.parent), draw_digit(1))
+def test_prediction_has_confidence_and_runner_up(trained_run: Run) -> None:
+    prediction = classify_picture(load_predictor(trained_run.path.parent), draw_digit(1))
     assert prediction.digit is not None
     assert prediction.confidence == pytest.approx(float(prediction.probabilities.max()))
     assert prediction.runner_up == int(np.argsort(prediction.probabilities)[-2])
@@ -38,9 +38,9 @@ def test_prediction_has_confidence_and_runner_up(reading_run: Run) -> None:
     assert list(prediction.steps)[-1] == "what the network sees"
 
 
-def test_empty_picture_has_no_digit(reading_run: Run) -> None:
+def test_empty_picture_has_no_digit(trained_run: Run) -> None:
     blank = Image.new("L", (50, 50), 255)
-    prediction = classify_picture(load_predictor(reading_run.path.parent), blank)
+    prediction = classify_picture(load_predictor(trained_run.path.parent), blank)
     assert (prediction.digit, prediction.confidence, prediction.runner_up) == (None, None, None)
     assert prediction.note == NO_DIGIT
     assert not prediction.probabilities.any()

@@ -18,14 +18,14 @@ from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
 
 
-def test_predictions_equal_those_of_test_csv(reading_run: Run, sample: Path) -> None:
-    predictor = load_predictor(reading_run.path.parent)
+def test_predictions_equal_those_of_test_csv(trained_run: Run, sample: Path) -> None:
+    predictor = load_predictor(trained_run.path.parent)
     assert predictor.run_name == "dense"
-    assert predictor.val_accuracy == reading_run.metrics()["val_accuracy"]
+    assert predictor.val_accuracy == trained_run.metrics()["val_accuracy"]
     assert all(isinstance(model, LiteRTClassifier) for model in predictor._models)
     probabilities = predictor.predict_proba(load(sample).test.images)
-    temperature = reading_run.metrics()["temperature"]
-    assert np.allclose(probabilities, apply_temperature(reading_run.test(), temperature), atol=1e-4)
+    temperature = trained_run.metrics()["temperature"]
+    assert np.allclose(probabilities, apply_temperature(trained_run.test(), temperature), atol=1e-4)
 
 
 def test_ensemble_recipe_uses_its_weights_and_tta(sample: Path, tmp_path: Path) -> None:
@@ -38,11 +38,11 @@ def test_ensemble_recipe_uses_its_weights_and_tta(sample: Path, tmp_path: Path) 
     assert np.allclose(probabilities, apply_temperature(run.test(), temperature), atol=1e-4)
 
 
-def test_finished_runs_are_sorted_by_accuracy(reading_run: Run, tmp_path: Path) -> None:
+def test_finished_runs_are_sorted_by_accuracy(trained_run: Run, tmp_path: Path) -> None:
     for name, accuracy in (("good", 0.9), ("better", 0.95), ("unknown", None)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_bytes(
-            (reading_run.path / "config.json").read_bytes()
+            (trained_run.path / "config.json").read_bytes()
         )
         Run(tmp_path / name).write_metrics({"val_accuracy": accuracy})
     (tmp_path / "unfinished").mkdir()
