@@ -15,7 +15,7 @@ from kaggle_digits.core.errors import KaggleError
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
-    from kaggle_digits.kaggle_notebooks.status import PushStatus
+    from kaggle_digits.kaggle_notebooks.push_record import PushStatus
 
 app = typer.Typer(
     name="remote",
@@ -52,9 +52,8 @@ def push(
         bool, option("Two T4 GPUs.", "--gpu/--no-gpu", panel=MACHINE, show_default=True)
     ] = True,
     accelerator: Annotated[
-        str | None,
-        option("Kaggle's name of another machine; default NvidiaTeslaT4.", panel=MACHINE),
-    ] = None,
+        str, option("Kaggle's name of another machine; default NvidiaTeslaT4.", panel=MACHINE)
+    ] = "NvidiaTeslaT4",
     internet: Annotated[
         bool,
         option(
@@ -65,12 +64,12 @@ def push(
         ),
     ] = True,
     hours: Annotated[
-        float | None,
+        float,
         option(
             "Time limit, after which finished members are kept; default 8.5, Kaggle's own is 12.",
             panel=MACHINE,
         ),
-    ] = None,
+    ] = 8.5,
     slug: Annotated[
         str | None, option("Name of the notebook; default kd-RUN.", panel=SENDING)
     ] = None,
@@ -91,37 +90,39 @@ def push(
 ) -> None:
     """Create a private Kaggle notebook that trains a recipe, and start it."""
     from kaggle_digits.core.atomic_io import write_text
-    from kaggle_digits.kaggle_notebooks.push import DEFAULT_HOURS, T4, PushRequest, prepare
+    from kaggle_digits.kaggle_notebooks.push import make_script, prepare
     from kaggle_digits.kaggle_notebooks.push import push as push_notebook
 
-    request = PushRequest(
-        recipe=recipe,
+    spec = prepare(
+        recipe,
         name=name,
         folds=folds,
         seed=seed,
         epochs=epochs,
         repeats=repeats,
-        accelerator=(accelerator or T4) if gpu else None,
+        accelerator=accelerator if gpu else None,
         internet=internet,
-        hours=DEFAULT_HOURS if hours is None else hours,
+        hours=hours,
         slug=slug,
+        runs_dir=runs_dir,
+        submissions_dir=submissions_dir,
     )
-    prepared = prepare(request, runs_dir=runs_dir, submissions_dir=submissions_dir)
-    run, size = prepared.spec.run, prepared.script_bytes
-    console.note(f"run {run}: a script of {size / 1e3:.0f} kB, including the toolkit")
+    script = make_script(spec)
+    size = len(script.encode())
+    console.note(f"run {spec.run}: a script of {size / 1e3:.0f} kB, including the toolkit")
     if dry_run or output is not None:
         if output is not None:
-            write_text(output, prepared.script)
+            write_text(output, script)
         if as_json:
-            script = None if output is None else str(output)
-            console.print_json({"run": run, "bytes": size, "script": script})
+            path = None if output is None else str(output)
+            console.print_json({"run": spec.run, "bytes": size, "script": path})
         else:
-            written = f"{run}: {size:,} bytes" if output is None else f"{output}: written"
+            written = f"{spec.run}: {size:,} bytes" if output is None else f"{output}: written"
             console.echo(f"{written}; nothing was sent")
         return
     with DownloadProgress() as progress:
         client = _client(timeout, progress)
-        record = push_notebook(prepared, client=client, runs_dir=runs_dir, force=force)
+        record = push_notebook(spec, script, client=client, runs_dir=runs_dir, force=force)
     if as_json:
         console.print_json(asdict(record))
         return
@@ -142,15 +143,15 @@ def status(
     as_json: options.AsJson = False,
 ) -> None:
     """Show the status of a pushed run: queued, running, complete or failed."""
-    from kaggle_digits.kaggle_notebooks import push_record, status
+    from kaggle_digits.kaggle_notebooks import push_record
 
     record = push_record.find(runs_dir, run)
     with DownloadProgress() as progress:
         client = _client(timeout, progress)
         if wait:
-            now = status.wait(record, client, lambda new: console.note(_describe(new)))
+            now = push_record.wait(record, client, lambda new: console.note(_describe(new)))
         else:
-            now = status.get_status(record, client)
+            now = push_record.get_status(record, client)
     if as_json:
         state = {"state": now.state, "failure": now.failure, "stale": now.stale}
         console.print_json({**asdict(record), **state, "record": record.state})

@@ -17,16 +17,14 @@ from kaggle_digits.kaggle_api.errors import (
 from kaggle_digits.kaggle_api.http import send_request
 from kaggle_digits.kaggle_api.session import KaggleSession
 
-QUEUED, RUNNING, COMPLETE = "queued", "running", "complete"
-FAILED, CANCELLED = "failed", "cancelled"
 STATES = {
-    "QUEUED": QUEUED,
-    "NEW_SCRIPT": QUEUED,
-    "RUNNING": RUNNING,
-    "COMPLETE": COMPLETE,
-    "ERROR": FAILED,
-    "CANCEL_REQUESTED": CANCELLED,
-    "CANCEL_ACKNOWLEDGED": CANCELLED,
+    "QUEUED": "queued",
+    "NEW_SCRIPT": "queued",
+    "RUNNING": "running",
+    "COMPLETE": "complete",
+    "ERROR": "failed",
+    "CANCEL_REQUESTED": "cancelled",
+    "CANCEL_ACKNOWLEDGED": "cancelled",
 }
 MAX_PAGES, PAGE_SIZE = 50, 100
 
@@ -102,15 +100,15 @@ class NotebookClient(KaggleSession):
         except KaggleApiError as error:
             if error.status not in (400, 403):
                 raise
-            message = (
-                "Kaggle does not let this account save a notebook (403): accept the competition's "
-                f"rules at {RULES_PAGE}, verify your phone number at {SETTINGS_PAGE}, and push "
-                "again"
-            )
             if error.status == 400:
                 message = (
                     f"Kaggle rejects the notebook (400: {error.reason or 'no reason given'}); look "
                     "at https://www.kaggle.com/code, or run it again with --debug"
+                )
+            else:
+                message = (
+                    "Kaggle does not let this account save a notebook (403): accept the rules at "
+                    f"{RULES_PAGE}, verify your phone number at {SETTINGS_PAGE}, and push again"
                 )
             raise KaggleApiError(message, status=error.status, not_applied=True) from error
         if response.error:
@@ -170,17 +168,13 @@ class NotebookClient(KaggleSession):
         raise KaggleError(f"{ref} has more files than a run has; look at its page")
 
     def download(self, name: str, url: str, folder: Path, *, max_size: int, size: int = 0) -> Path:
-        """Download an output file, resuming where an earlier attempt was interrupted.
+        """Download the output file ``name`` to ``folder``, resuming an interrupted download.
 
         Args:
-            name: name of the file.
-            url: its address, from ``output``.
+            name, url: of the file, from ``output``.
             folder: an existing folder.
             max_size: size in bytes at which the download is aborted.
             size: its size in bytes; 0 if unknown.
-
-        Returns:
-            The path of the file.
         """
 
         def start(_: Any) -> Any:
@@ -190,15 +184,9 @@ class NotebookClient(KaggleSession):
             response.raise_for_status()
             return response
 
+        sizes = {"expected_size": size, "max_size": max_size}
         try:
-            return self._download(
-                start,
-                name,
-                folder,
-                expected_size=size,
-                max_size=max_size,
-                retry_command="kd remote pull",
-            )
+            return self._download(start, name, folder, retry_command="kd remote pull", **sizes)
         except KaggleApiError as error:
             if error.status not in (400, 403, 404, 410):
                 raise

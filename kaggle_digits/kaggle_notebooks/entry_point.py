@@ -37,31 +37,24 @@ from typing import Any
 MANIFEST, ARCHIVE = "kd-manifest.json", "kd-run.zip"
 FINISHED, PARTIAL, FAILED = "finished", "partial", "failed"
 LOG_PREFIX = "kd-manifest: "  # of the log line that repeats the result
-INPUT, OUTPUT = "/kaggle/input", "/kaggle/working"
 FILES = ("train.csv", "test.csv", "sample_submission.csv")
 MAX_DEPTH = 4
 TAIL_LINES, GRACE_SECONDS, PIP_SECONDS = 30, 120.0, 900.0
-# Package, module, and the oldest version that was tested.
-REQUIRED = (
-    ("filelock", "filelock", "3.12"),
-    ("joblib", "joblib", "1.3"),
-    ("keras", "keras", "3.12"),  # its Muon
-    ("numpy", "numpy", "1.26"),
-    ("pandas", "pandas", "2.0"),
-    ("psutil", "psutil", "5.9"),
-    ("pydantic", "pydantic", "2.9"),
-    ("rich", "rich", "13"),
-    ("scikit-learn", "sklearn", "1.2"),
-    ("scipy", "scipy", "1.11"),
-    ("tensorflow", "tensorflow", "2.18"),
-    ("threadpoolctl", "threadpoolctl", "3"),
-    ("typer", "typer", "0.15"),
+MIN_PYTHON = (3, 11)
+REQUIREMENT = r"(\S+)>=(\S+)"
+# Package → the oldest version that was tested; Keras 3.12 has Muon.
+REQUIRED = dict(
+    re.findall(
+        REQUIREMENT,
+        "filelock>=3.12 joblib>=1.3 keras>=3.12 numpy>=1.26 pandas>=2.0 psutil>=5.9 pydantic>=2.9 "
+        "rich>=13 scikit-learn>=1.2 scipy>=1.11 tensorflow>=2.18 threadpoolctl>=3 typer>=0.15",
+    )
 )
 # Without litert, classifying with the run is slower; without skops, scikit-learn models are saved
 # as pickles, which need --trust.
-OPTIONAL = (("ai-edge-litert", "ai_edge_litert", "2"), ("skops", "skops", "0.13"))
+OPTIONAL = dict(re.findall(REQUIREMENT, "ai-edge-litert>=2 skops>=0.13"))
+MODULES = {"scikit-learn": "sklearn"}  # of packages whose module has another name
 NEVER_REPLACED = ("tensorflow", "numpy")  # the versions in Kaggle's image match its GPU drivers
-MIN_PYTHON = (3, 11)
 
 
 class SessionError(Exception):
@@ -87,17 +80,14 @@ def main(settings: dict[str, Any], source: str) -> int:
     """
     start = time.time()
     work = Path(tempfile.mkdtemp(prefix="kd-"))
-    output = _existing_folder("KD_KERNEL_OUTPUT", OUTPUT) or Path.cwd()
-    keys = ("push_id", "toolkit", "source_sha256", "run", "recipe")
+    output = Path(os.environ.get("KD_KERNEL_OUTPUT") or "/kaggle/working")
+    if not output.is_dir():
+        output = Path.cwd()
     manifest: dict[str, Any] = {
-        **{key: settings[key] for key in keys},
-        "state": FAILED,
-        "reason": "",
-        "exit_code": None,
-        "gpus": [],
-        "data": {},
-        "log_tail": [],
+        key: settings[key] for key in ("push_id", "toolkit", "source_sha256", "run", "recipe")
     }
+    manifest |= {"state": FAILED, "reason": "", "exit_code": None}
+    manifest |= {"gpus": [], "data": {}, "log_tail": []}
     try:
         _train(settings, source, work, manifest, start)
     except SessionError as error:
@@ -129,41 +119,38 @@ def _train(
     unpack(source, settings["source_sha256"], work / "source")
     manifest["gpus"] = gpu_names()
     log(f"toolkit {settings['toolkit']}, run {settings['run']}, GPUs: {manifest['gpus'] or 'none'}")
-    if settings["gpu"] and not manifest["gpus"]:
+    if settings["accelerator"] and not manifest["gpus"]:
         raise SessionError(
             "Kaggle gave this session no GPU; verify your phone number and check the weekly "
             "quota at https://www.kaggle.com/settings, or push again with --no-gpu"
         )
-    data = find_data(_existing_folder("KD_KERNEL_INPUT", INPUT) or Path(INPUT))
+    data = find_data(Path(os.environ.get("KD_KERNEL_INPUT") or "/kaggle/input"))
     log(f"data: {data}")
     (work / "data").mkdir()
     for name in FILES:  # copied, because the input is read-only and kd caches arrays beside it
         shutil.copyfile(data / name, work / "data" / name)
-        manifest["data"][name] = sha256(work / "data" / name)
+        manifest["data"][name] = file_info(work / "data" / name)["sha256"]
     outdated = ensure_packages(REQUIRED, OPTIONAL, internet=settings["internet"])
 
     recipe = settings["recipe"]
     if settings["recipe_text"] is not None:
-        path = work / "recipe" / Path(recipe).name
-        path.parent.mkdir()
-        path.write_text(settings["recipe_text"], encoding="utf-8")
-        recipe = str(path)
+        (work / "recipe").mkdir()
+        recipe = str(work / "recipe" / recipe)
+        Path(recipe).write_text(settings["recipe_text"], encoding="utf-8")
     command = [sys.executable, "-u", "-m", "kaggle_digits", "train", "--recipe", recipe]
     command += ["--name", settings["run"], *settings["options"]]
     for name in ("data", "runs", "submissions"):
         command += [f"--{name}-dir", str(work / name)]
     (work / "tmp").mkdir()
-    paths = [str(work / "source"), os.environ.get("PYTHONPATH", "")]
-    env = {**os.environ, "TMPDIR": str(work / "tmp")}
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    path = os.pathsep.join(filter(None, (str(work / "source"), os.environ.get("PYTHONPATH"))))
+    env = {**os.environ, "TMPDIR": str(work / "tmp"), "PYTHONPATH": path}
     seconds = max(1.0, 3600 * settings["hours"] - (time.time() - start))
     code, stop_reason, tail = run_with_time_limit(command, env, work, seconds)
     manifest |= {"exit_code": code, "log_tail": tail, "reason": stop_reason}
     if code and not stop_reason:
         manifest["reason"] = f"kd train ended with {code}: {tail[-1] if tail else ''}"
         if outdated:
-            versions = ", ".join(outdated)
-            manifest["reason"] += f" (outdated in this image: {versions}; push with --internet)"
+            manifest["reason"] += f" (outdated: {', '.join(outdated)}; push with --internet)"
 
 
 def unpack(source: str, digest: str, folder: Path) -> None:
@@ -208,19 +195,9 @@ def find_data(root: Path) -> Path:
 
 
 def ensure_packages(
-    required: Sequence[tuple[str, str, str]],
-    optional: Sequence[tuple[str, str, str]],
-    *,
-    internet: bool,
-    install: Callable[[str], str] | None = None,
+    required: dict[str, str], optional: dict[str, str], *, internet: bool
 ) -> list[str]:
-    """Install packages that are missing or older than the oldest tested version.
-
-    Args:
-        required: package, module and oldest tested version of each package that training needs.
-        optional: the same of packages that training can do without.
-        internet: whether packages may be installed.
-        install: installs a requirement and returns an error message, or ""; pip by default.
+    """Install packages that are missing or older than the oldest tested version, if allowed.
 
     Returns:
         The packages that are still older than that, with their versions.
@@ -229,18 +206,16 @@ def ensure_packages(
         SessionError: a required package is missing and cannot be installed.
     """
     outdated: list[str] = []
-    for package, module, oldest in (*required, *optional):
-        found = importlib.util.find_spec(module) is not None
-        version = installed_version(package) if found else ""
-        old = found and is_older(version, oldest)
-        if found and not old:
+    for package, oldest in {**required, **optional}.items():
+        module = MODULES.get(package, package.replace("-", "_"))
+        old = importlib.util.find_spec(module) is not None
+        version = installed_version(package) if old else ""
+        if old and not is_older(version, oldest):
             continue
-        requirement = f"{package}>={oldest}"
         if old and package in NEVER_REPLACED:
             problem = "Kaggle's own version is kept"
         elif internet:
-            log(f"installing {requirement}")
-            problem = (install or _pip_install)(requirement)
+            problem = pip_install(f"{package}>={oldest}")
         else:
             problem = "the internet is off"
         if not problem:
@@ -248,7 +223,7 @@ def ensure_packages(
         if old:
             outdated.append(f"{package} {version}")
             log(f"{package} {version} is older than {oldest} ({problem}); continuing with it")
-        elif (package, module, oldest) in optional:
+        elif package in optional:
             log(f"{package} is missing ({problem}); continuing without it")
         else:
             again = "push again" if internet else "push again with --internet"
@@ -270,19 +245,20 @@ def is_older(version: str, oldest: str) -> bool:
     return bool(found) and found < least
 
 
-def _pip_install(requirement: str) -> str:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command.append(requirement)
+def pip_install(requirement: str) -> str:
+    """Install ``requirement``; return an error message, or ""."""
+    log(f"installing {requirement}")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False
+        subprocess.run(
+            [*command, requirement], capture_output=True, text=True, timeout=PIP_SECONDS, check=True
         )
+    except subprocess.CalledProcessError as error:
+        return f"pip: {(error.stderr.strip().splitlines() or ['it failed'])[-1]}"
     except (OSError, subprocess.SubprocessError) as error:
         return f"pip: {error}"
     importlib.invalidate_caches()
-    if done.returncode == 0:
-        return ""
-    return f"pip: {(done.stderr.strip().splitlines() or ['it failed'])[-1]}"
+    return ""
 
 
 def run_with_time_limit(
@@ -296,16 +272,14 @@ def run_with_time_limit(
     Returns:
         Its exit code; why it was stopped, or ""; its last lines.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a child would inherit it
-        with contextlib.suppress(ValueError):  # raised outside the main thread
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # the child would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command,
         cwd=folder,
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
@@ -325,10 +299,10 @@ def run_with_time_limit(
             _start_timer(GRACE_SECONDS, send, signal.SIGKILL)
 
     time_limit = _start_timer(seconds, stop, f"the limit of {seconds / 3600:.2g} hours is reached")
-    handlers = {}
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):  # raised outside the main thread
-            handlers[number] = signal.signal(number, lambda *_: stop("Kaggle ended this session"))
+    handlers = {
+        number: signal.signal(number, lambda *_: stop("Kaggle ended this session"))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     assert process.stdout is not None
     try:
@@ -379,24 +353,13 @@ def pack_run(run: Path, output: Path, *, succeeded: bool) -> dict[str, Any]:
 
 
 def file_info(path: Path) -> dict[str, Any]:
-    """Return the size and the SHA-256 of a file."""
-    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
-
-
-def sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
+    """Return the size and the hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
 
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that training uses."""
-    names = [package for package, _, _ in (*REQUIRED, *OPTIONAL)]
-    versions = {name: installed_version(name) or "missing" for name in names}
+    versions = {name: installed_version(name) or "missing" for name in (*REQUIRED, *OPTIONAL)}
     return {"python": platform.python_version(), **versions}
-
-
-def _existing_folder(variable: str, default: str) -> Path | None:
-    """Return the folder that the environment variable names, or the default, if it exists."""
-    path = Path(os.environ.get(variable) or default)
-    return path.resolve() if path.is_dir() else None

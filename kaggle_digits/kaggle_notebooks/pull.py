@@ -1,8 +1,9 @@
-"""kd remote pull: download the run that a notebook trained into runs/."""
+"""kd remote pull: download the run that a notebook trained, validate it, move it into runs/."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -11,39 +12,82 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core.atomic_io import wrap_os_errors
-from kaggle_digits.core.errors import DataError, KaggleError, RunError
+import numpy as np
+
+from kaggle_digits.core.atomic_io import sha256, wrap_os_errors
+from kaggle_digits.core.errors import DataError, DigitsError, KaggleError, RunError
+from kaggle_digits.core.zip_extract import ArchiveError, extract, open_zip
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.kaggle_api.errors import one_line
-from kaggle_digits.kaggle_notebooks import entry_point, output_archive, push_record
-from kaggle_digits.kaggle_notebooks.api import COMPLETE, NotebookClient, NotebookOutput
-from kaggle_digits.kaggle_notebooks.entry_point import ARCHIVE, LOG_PREFIX, MANIFEST
-from kaggle_digits.kaggle_notebooks.output_archive import Manifest
-from kaggle_digits.kaggle_notebooks.push_record import PushRecord
-from kaggle_digits.kaggle_notebooks.status import PushStatus, earlier_version_error, get_status
-from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.store import create_run
+from kaggle_digits.kaggle_notebooks import push_record
+from kaggle_digits.kaggle_notebooks.api import NotebookClient, NotebookOutput
+from kaggle_digits.kaggle_notebooks.entry_point import (
+    ARCHIVE,
+    FAILED,
+    FINISHED,
+    LOG_PREFIX,
+    MANIFEST,
+    PARTIAL,
+)
+from kaggle_digits.kaggle_notebooks.push_record import PushRecord, PushStatus, get_status
+from kaggle_digits.runs.run import Probabilities, Run
+from kaggle_digits.runs.store import create_run, is_empty
 from kaggle_digits.runs.submission_files import (
     require_absent,
     submission_path,
     write_run_submission,
 )
+from kaggle_digits.training.member_store import is_complete, load_result
 
+# Part of a path in a run folder: not hidden, no .., no drive, valid on every file system.
+PATH_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MAX_DEPTH, MAX_FILES = 4, 10_000
+MAX_BYTES = 4 << 30  # of a run; that of the largest recipe has less than a tenth
 MAX_MANIFEST_BYTES = 16 << 20
 ERROR_LINES = 5  # of the log, in a message
-DOWNLOADS, UNPACKED = "downloads", "unpacked"
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """Size and SHA-256 of a file."""
+
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileInfo:
+        """Read the file at ``path``."""
+        return cls(path.stat().st_size, sha256(path))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The result of a session, written by entry_point."""
+
+    push_id: str
+    run: str
+    state: str  # finished, partial (some members are finished) or failed
+    reason: str  # why it is not finished
+    log_tail: tuple[str, ...]  # last lines of kd train
+    files: dict[str, FileInfo]  # path in the run → size and SHA-256
+    archive: FileInfo | None  # the zip
+    data: dict[str, str]  # file name → SHA-256 of the data of the training
+    members: int | None
+    members_done: int
+    toolkit: str  # version of this package on Kaggle
+    gpus: list[str]
+    seconds: float  # duration of the session
+    versions: dict[str, str]  # of Python and packages
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """The part that config.json keeps."""
+        return {key: getattr(self, key) for key in ("toolkit", "gpus", "seconds", "versions")}
 
 
 @dataclass(frozen=True)
 class PullResult:
-    """A run that was trained on Kaggle.
-
-    Attributes:
-        run: its folder.
-        submission: its submission, or None.
-        no_submission_reason: why there is none: other data here, or members missing.
-        manifest: the result of the session.
-    """
+    """A run that was trained on Kaggle, and its submission or why there is none."""
 
     run: Run
     submission: Path | None
@@ -56,7 +100,7 @@ class SessionFailedError(KaggleError):
 
     def __init__(self, push: PushRecord, reason: str, lines: Sequence[str]) -> None:
         self.reason = one_line(reason) or "no reason given"
-        tail = " | ".join(one_line(line) for line in lines[-ERROR_LINES:])
+        tail = " | ".join(map(one_line, lines[-ERROR_LINES:]))
         last_lines = f"; its last lines: {tail}" if tail else ""
         super().__init__(
             f"the notebook {push.ref} failed: {self.reason}{last_lines}; see {push.url}"
@@ -90,38 +134,31 @@ def pull(
             require_absent(submission, force=False)
         status = get_status(push, client)
         if status.stale:
-            raise earlier_version_error(push)
+            raise _earlier_version_error(push)
         if not status.ended:
             raise KaggleError(
                 f"{push.ref} is {status.state}; wait for it: kd remote status {push.run} --wait"
             )
-        downloads = folder / DOWNLOADS
+        downloads = folder / "downloads"
         with wrap_os_errors(downloads):
             downloads.mkdir(exist_ok=True)
         output = client.output(push.ref)
         try:
             manifest = _download_manifest(push, status, client, output, downloads)
         except SessionFailedError as error:
-            push_record.write(
-                runs_dir, replace(push, state=push_record.FAILED, reason=error.reason)
-            )
+            failed = replace(push, state=push_record.FAILED, reason=error.reason)
+            push_record.write(runs_dir, failed)
             raise
         size = manifest.archive.bytes if manifest.archive else 0
-        if ARCHIVE not in output.files or size > output_archive.MAX_BYTES:
+        if ARCHIVE not in output.files or size > MAX_BYTES:
             raise KaggleError(f"{push.ref} left no {ARCHIVE} of a valid size; look at {push.url}")
-        dataset, reason = _load(data_dir)
+        dataset, reason = _load_same_data(manifest, data_dir)
         if run is None:
             url = output.files[ARCHIVE]
             archive = client.download(ARCHIVE, url, downloads, max_size=size, size=size)
             run = _install(push, manifest, archive, runs_dir, dataset)
-        if dataset is not None and not _is_trained_on(run, dataset):
-            dataset = None
-            reason = (
-                f"it was trained on other data than those in {data_dir}; give their folder with "
-                f"--data-dir: kd predict {run.name}"
-            )
         written = None
-        if manifest.state == entry_point.PARTIAL:
+        if manifest.state == PARTIAL:
             reason = "some members are not trained yet"
         elif dataset is not None:
             written = write_run_submission(run, dataset, submission)
@@ -136,15 +173,21 @@ def _run_of_interrupted_pull(push: PushRecord, runs_dir: Path) -> Run | None:
     Raises:
         RunError: another run of that name exists.
     """
-    folder = runs_dir / push.run
-    if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
+    run = Run(runs_dir / push.run)
+    if not run.path.is_dir() or is_empty(run.path):
         return None
     with suppress(RunError):
-        run = Run(folder)
         remote = run.config().get("remote") or {}
         if push.open and remote.get("push_id") == push.push_id:
             return run
     raise RunError(f"run {push.run} already exists in {runs_dir}; rename it, then pull again")
+
+
+def _earlier_version_error(push: PushRecord) -> KaggleError:
+    return KaggleError(
+        f"Kaggle still shows the earlier version of {push.ref}; wait a little: "
+        f"kd remote status {push.run} --wait, then pull again"
+    )
 
 
 def _download_manifest(
@@ -162,32 +205,30 @@ def _download_manifest(
     """
     result, lines = _parse_log(output.log)
     logged_id = result.get("push_id")
-    if logged_id == push.push_id and result.get("state") == entry_point.FAILED:
-        reason = str(result.get("reason", "")) or status.failure
-        raise SessionFailedError(push, reason, lines)
+    if logged_id == push.push_id and result.get("state") == FAILED:
+        raise SessionFailedError(push, str(result.get("reason", "")) or status.failure, lines)
     default = status.failure or f"its session is {status.state}"
     if MANIFEST not in output.files:
         if logged_id not in (None, push.push_id):
-            raise earlier_version_error(push)
-        if status.state == COMPLETE and not status.failure:
+            raise _earlier_version_error(push)
+        if status.state == "complete" and not status.failure:
             default = "it left no output of kd; is it another notebook of that name?"
         raise SessionFailedError(push, default, lines)
     url = output.files[MANIFEST]
     path = client.download(MANIFEST, url, folder, max_size=MAX_MANIFEST_BYTES)
     try:
-        manifest = output_archive.read_manifest(path.read_bytes())
+        manifest = read_manifest(path.read_bytes())
     finally:
         path.unlink()
     if (manifest.push_id, manifest.run) == (push.push_id, push.run):
         if manifest.archive is None:
-            reason = manifest.reason or status.failure
-            raise SessionFailedError(push, reason, manifest.log_tail)
+            raise SessionFailedError(push, manifest.reason or status.failure, manifest.log_tail)
         return manifest
     # If the session failed, its version is the current one, yet the files are an earlier one's.
-    failed = status.state != COMPLETE and push.version is not None
+    failed = status.state != "complete" and push.version is not None
     if failed and client.version(push.ref) == push.version:
         raise SessionFailedError(push, default, lines)
-    raise earlier_version_error(push)
+    raise _earlier_version_error(push)
 
 
 def _parse_log(log: str) -> tuple[dict[str, Any], list[str]]:
@@ -196,7 +237,7 @@ def _parse_log(log: str) -> tuple[dict[str, Any], list[str]]:
     Kaggle's log is a JSON list of {stream_name, time, data}, sometimes truncated.
     """
     try:
-        text = "".join(str(entry["data"]) for entry in json.loads(log) if isinstance(entry, dict))
+        text = "".join(str(entry["data"]) for entry in json.loads(log))
     except (ValueError, KeyError, TypeError):
         text = log
     result: dict[str, Any] = {}
@@ -211,25 +252,56 @@ def _parse_log(log: str) -> tuple[dict[str, Any], list[str]]:
     return result, lines
 
 
+def read_manifest(content: str | bytes) -> Manifest:
+    """Parse a manifest.
+
+    Raises:
+        KaggleError: a key is missing or has the wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Manifest).validate_json(content)
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"])) or "not JSON"
+        raise KaggleError(
+            f"the notebook's manifest is damaged ({key!a}); run it again: kd remote pull; if that "
+            "does not help, push it again"
+        ) from error
+
+
+def _load_same_data(manifest: Manifest, data_dir: Path) -> tuple[Dataset | None, str]:
+    """Return the data in ``data_dir`` if the run was trained on them; else None and the reason."""
+    try:
+        dataset = load(data_dir)
+    except DataError as error:
+        return None, str(error)
+    here = {"train.csv": dataset.train.sha256, "test.csv": dataset.test.sha256}
+    if not here.items() <= manifest.data.items():
+        return None, (
+            f"it was trained on other data than those in {data_dir}; give their folder with "
+            f"--data-dir: kd predict {manifest.run}"
+        )
+    return dataset, ""
+
+
 def _install(
     push: PushRecord, manifest: Manifest, archive: Path, runs_dir: Path, dataset: Dataset | None
 ) -> Run:
     """Unpack and validate the run beside ``runs_dir``'s runs, then rename it into place."""
-    staging = push_record.record_dir(runs_dir, push.run) / UNPACKED
+    staging = push_record.record_dir(runs_dir, push.run) / "unpacked"
     shutil.rmtree(staging, ignore_errors=True)
     run = Run(staging / push.run)
     try:
         try:
-            output_archive.unpack(archive, manifest, run.path)
-            output_archive.verify(run, manifest)
+            unpack(archive, manifest, run.path)
+            verify(run, manifest)
         except KaggleError:
             archive.unlink(missing_ok=True)  # the next pull downloads it again
             raise
         config = run.config()
-        if dataset is not None and _is_trained_on(
-            run, dataset
-        ):  # the same files, whose source is known here
-            config["data"]["source"] = dataset.source.source
+        if dataset is not None:
+            config["data"]["source"] = dataset.source.source  # on Kaggle it was not known
         config["remote"] = {
             "ref": push.ref,
             "version": push.version,
@@ -241,23 +313,104 @@ def _install(
         with create_run(runs_dir, push.run, "") as empty, wrap_os_errors(empty.path):
             # create_run holds the name while its empty folder is replaced.
             empty.path.rename(staging / f"empty-{uuid.uuid4().hex[:8]}")
-            run.path.rename(runs_dir / push.run)
+            run.path.rename(empty.path)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Run(runs_dir / push.run)
 
 
-def _load(data_dir: Path) -> tuple[Dataset | None, str]:
-    """Return the data in ``data_dir``, or None and the reason."""
+def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
+    """Extract the archive into ``folder`` and check each file with the manifest.
+
+    Raises:
+        KaggleError: the archive or a file in it is damaged, has another size or SHA-256, or its
+            path is not one of a run folder.
+        StorageError: the folder cannot be written.
+    """
+    if manifest.archive != FileInfo.of(archive):
+        raise _invalid(f"{archive.name} is not the one that was packed")
+    total = sum(info.bytes for info in manifest.files.values())
+    if len(manifest.files) > MAX_FILES or total > MAX_BYTES:
+        raise _invalid("it has more in it than a run has")
     try:
-        return load(data_dir), ""
-    except DataError as error:
-        return None, str(error)
+        with open_zip(archive) as zipped:
+            members = zipped.infolist()
+            if sorted(member.filename for member in members) != sorted(manifest.files):
+                raise _invalid("its files are not those of the manifest")
+            for member in members:
+                name, expected = member.filename, manifest.files[member.filename]
+                parts = name.split("/")
+                if len(parts) > MAX_DEPTH or not all(map(PATH_PART.fullmatch, parts)):
+                    raise _invalid(f"{name!a} is no file of a run")
+                path = folder.joinpath(*parts)
+                extract(zipped, member, path, max_size=expected.bytes)
+                if expected != FileInfo.of(path):
+                    raise _invalid(f"{name} is not the one that was packed")
+    except ArchiveError as error:
+        raise _invalid(f"{archive.name} {error}") from error
 
 
-def _is_trained_on(run: Run, dataset: Dataset) -> bool:
+def verify(run: Run, manifest: Manifest) -> None:
+    """Check that every command can work with an unpacked run folder.
+
+    Raises:
+        KaggleError: a file is missing, damaged or contradicts the manifest.
+    """
     try:
-        run.check_data(dataset)
-    except RunError:
-        return False
-    return True
+        _verify(run, manifest)
+    except (OSError, ValueError, KeyError, TypeError, RunError) as error:
+        is_message = isinstance(error, DigitsError | ValueError)
+        raise _invalid(str(error).split(";", 1)[0] if is_message else repr(error)) from error
+
+
+def _verify(run: Run, manifest: Manifest) -> None:
+    if manifest.state not in (FINISHED, PARTIAL):
+        raise ValueError(f"its state is {manifest.state!r}")
+    config = run.config()
+    members, data = config["members"], config["data"]
+    n_train, n_test = int(data["n_train"]), int(data["n_test"])
+    if config["name"] != manifest.run or members != manifest.members:
+        raise ValueError(f"config.json is of another run: {config['name']!r}")
+    for name in ("train", "test"):
+        if data[f"{name}_sha256"] != manifest.data[f"{name}.csv"]:
+            raise ValueError("config.json names other data than the manifest")
+    done = [folder for folder in run.member_folders() if is_complete(folder)]
+    if len(done) != manifest.members_done or not done:
+        raise ValueError(f"{len(done)} of {manifest.members_done} finished members are there")
+    for folder in done:
+        record, validation, test = load_result(run, folder)
+        if "history" not in record:
+            raise ValueError(f"the record of member {folder.name} has no history")
+        _check_probabilities(f"{folder.name}/validation.npy", validation, len(validation))
+        _check_probabilities(f"{folder.name}/test.npy", test, n_test)
+        if not any(path.stat().st_size for path in folder.glob("model.*")):
+            raise ValueError(f"member {folder.name} has no model")
+    if manifest.state == PARTIAL:
+        return
+    if len(done) != members:
+        raise ValueError(f"{len(done)} of {members} members are there")
+    oof = run.oof()
+    validated = ~np.isnan(oof).any(axis=1)
+    if len(oof) != n_train:
+        raise ValueError(f"oof.npy has {len(oof)} rows instead of {n_train}")
+    _check_probabilities(
+        "the validated part of oof.npy", oof[validated], int(run.metrics()["n_val"])
+    )
+    _check_probabilities("test.npy", run.test(), n_test)
+    if len(run.history()) < members:
+        raise ValueError("history.csv lacks members")
+
+
+def _check_probabilities(name: str, values: Probabilities, rows: int) -> None:
+    """Check the number of rows, and that each row sums to 1."""
+    if len(values) != rows:
+        raise ValueError(f"{name} has {len(values)} rows instead of {rows}")
+    if not np.allclose(values.sum(axis=1), 1, atol=1e-2):
+        raise ValueError(f"{name} holds no probabilities")
+
+
+def _invalid(reason: str) -> KaggleError:
+    return KaggleError(
+        f"the notebook's output is not valid: {reason}; nothing of it was kept: try kd remote "
+        "pull once more, else push again"
+    )

@@ -1,15 +1,24 @@
-"""kd remote push: save a private notebook on Kaggle that trains a recipe, and record it here."""
+"""kd remote push: save a private notebook on Kaggle that trains a recipe, and record it here.
+
+Its script is entry_point.py, the settings of the training, and the packed toolkit.
+"""
 
 from __future__ import annotations
 
-import itertools
+import base64
+import hashlib
+import json
+import lzma
 import re
 import secrets
+import textwrap
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
+import kaggle_digits
 from kaggle_digits._version import __version__
 from kaggle_digits.core.errors import KaggleError, RunError, StorageError, UsageError
 from kaggle_digits.data.splits import Split
@@ -17,113 +26,166 @@ from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import PushRecord
-from kaggle_digits.kaggle_notebooks.script import JobSpec, make_script, pack_source
-from kaggle_digits.runs.store import check_name
+from kaggle_digits.runs.store import check_name, numbered_names
 from kaggle_digits.runs.submission_files import submission_path
 from kaggle_digits.training.recipe import EnsembleRecipe
 from kaggle_digits.training.recipes import RECIPES, find_recipe
 
-T4 = "NvidiaTeslaT4"  # a session with two T4 GPUs
+PACKAGE = Path(kaggle_digits.__file__).parent
+PACKED_SUFFIXES = {".py", ".json", ".html", ".css", ".js", ".j2", ".typed"}
+CREDENTIAL_FILES = {"kaggle.json", "credentials.json"}  # never packed, should a user put one there
+MAX_BYTES = 1_000_000  # Kaggle rejects longer scripts
 # Kaggle ends a session after 12 hours, some after 9, and then keeps none of its output.
-DEFAULT_HOURS, MAX_HOURS, PACKING_SECONDS = 8.5, 12.0, 1800
-SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-MIN_SLUG, MAX_SLUG = 5, 50  # Kaggle's limits for a title
+MAX_HOURS, PACKING_SECONDS = 12.0, 1800
+SLUG = re.compile(r"(?=.{5,50}$)[a-z0-9]+(-[a-z0-9]+)*")  # the length is Kaggle's limit for a title
 
 
 @dataclass(frozen=True)
-class PushRequest:
-    """What to train on Kaggle; None means the default of the recipe or of ``kd train``.
+class JobSpec:
+    """What a notebook trains. Its script repeats all of it."""
 
-    Attributes:
-        recipe: name of a recipe, or path of a recipe file.
-        name: name of the run.
-        folds, seed, epochs, repeats: as for ``kd train``.
-        accelerator: Kaggle's name of the machine; None for a session without a GPU.
-        internet: whether packages that Kaggle's image lacks may be installed.
-        hours: time limit, after which finished members are kept.
-        slug: name of the notebook; default kd-RUN.
-    """
-
-    recipe: str
-    name: str | None = None
-    folds: int | None = None
-    seed: int | None = None
-    epochs: int | None = None
-    repeats: int | None = None
-    accelerator: str | None = T4
-    internet: bool = True
-    hours: float = DEFAULT_HOURS
-    slug: str | None = None
+    push_id: str  # identifies this push; repeated in the manifest
+    run: str
+    recipe: str  # name of a recipe, or of the recipe file
+    recipe_text: str | None  # content of the recipe file
+    options: tuple[str, ...]  # further arguments of kd train
+    accelerator: str | None  # Kaggle's name of the machine; None for one without a GPU
+    internet: bool  # whether packages that Kaggle's image lacks may be installed
+    hours: float  # time limit, after which finished members are kept
+    slug: str  # name of the notebook
 
 
-@dataclass(frozen=True)
-class PreparedPush:
-    """A validated push: the job, its script, and the slug and accelerator of the notebook."""
-
-    spec: JobSpec
-    script: str
-    slug: str
-    accelerator: str | None
-
-    @property
-    def script_bytes(self) -> int:
-        """Size of the script in UTF-8."""
-        return len(self.script.encode())
-
-
-def prepare(request: PushRequest, *, runs_dir: Path, submissions_dir: Path) -> PreparedPush:
-    """Validate a push and make its script, without calling Kaggle.
+def prepare(
+    recipe: str,
+    *,
+    name: str | None = None,
+    folds: int | None = None,
+    seed: int | None = None,
+    epochs: int | None = None,
+    repeats: int | None = None,
+    accelerator: str | None,
+    internet: bool,
+    hours: float,
+    slug: str | None = None,
+    runs_dir: Path,
+    submissions_dir: Path,
+) -> JobSpec:
+    """Validate the settings of a push without calling Kaggle; the arguments: kd remote push.
 
     Raises:
         UsageError: the recipe, a setting or a name is not valid.
         RunError: a run or submission of that name exists.
-        KaggleError: the script is longer than Kaggle accepts.
     """
-    recipe = find_recipe(request.recipe).with_changes(epochs=request.epochs)
-    own_models = [design.model for design in recipe.recipes if ":" in design.model]
+    found = find_recipe(recipe).with_changes(epochs=epochs)
+    own_models = [design.model for design in found.recipes if ":" in design.model]
     if own_models:
         raise UsageError(
             f"model {own_models[0]} is code of your own, which is not sent to Kaggle; choose a "
             "recipe of this toolkit's models: kd recipes"
         )
-    folds = request.folds
-    if folds is None and isinstance(recipe, EnsembleRecipe):
-        folds = recipe.folds
-    split = {"folds": folds, "seed": request.seed, "repeats": request.repeats}
-    Split(  # raises UsageError
-        kind="holdout" if folds is None else "folds",
-        **{name: value for name, value in split.items() if value is not None},
-    )
-    if not 0 < request.hours <= MAX_HOURS:
-        raise UsageError(f"--hours {request.hours:g} is not between 0 and {MAX_HOURS:g}")
-    run = _run_name(request.name, recipe.name, runs_dir, submissions_dir)
-    options: list[str] = []
-    for name in ("epochs", "folds", "seed", "repeats"):
-        if (value := getattr(request, name)) is not None:
-            options += [f"--{name}", str(value)]
-    is_file = request.recipe not in RECIPES
-    path = Path(request.recipe)
-    spec = JobSpec(
+    arguments = {"epochs": epochs, "folds": folds, "seed": seed, "repeats": repeats}
+    given = {option: value for option, value in arguments.items() if value is not None}
+    split = {option: value for option, value in given.items() if option != "epochs"}
+    if folds is None and isinstance(found, EnsembleRecipe):
+        split["folds"] = found.folds
+    Split(kind="folds" if "folds" in split else "holdout", **split)  # raises UsageError
+    if not 0 < hours <= MAX_HOURS:
+        raise UsageError(f"--hours {hours:g} is not between 0 and {MAX_HOURS:g}")
+
+    def existing(run: str) -> Path | None:
+        paths = (runs_dir / run, submission_path(submissions_dir, run))
+        return next((path for path in paths if path.exists()), None)
+
+    if name is None:
+        run = next(
+            free
+            for free in numbered_names(found.name[:40])
+            if not existing(free) and push_record.read(runs_dir, free) is None
+        )
+    else:
+        run = check_name(name)
+        if (path := existing(run)) is not None:
+            raise RunError(f"{path} already exists; choose another --name")
+    if slug is None:
+        words = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
+        slug = f"kd-{words}" if len(words) >= 2 else f"kd-run-{words}"
+    if not SLUG.fullmatch(slug):
+        raise UsageError(
+            f"{slug!r} cannot name a notebook: 5 to 50 lower-case letters, digits and single - "
+            "between them; name it with --slug"
+        )
+    text = None if recipe in RECIPES else Path(recipe).read_text(encoding="utf-8")
+    return JobSpec(
         push_id=secrets.token_hex(8),
         run=run,
-        recipe=path.name if is_file else request.recipe,
-        recipe_text=path.read_text(encoding="utf-8") if is_file else None,
-        options=tuple(options),
-        gpu=request.accelerator is not None,
-        internet=request.internet,
-        hours=request.hours,
+        recipe=recipe if text is None else Path(recipe).name,
+        recipe_text=text,
+        options=tuple(word for option in given for word in (f"--{option}", str(given[option]))),
+        accelerator=accelerator,
+        internet=internet,
+        hours=hours,
+        slug=slug,
     )
-    slug = _check_slug(request.slug or _default_slug(run))
-    return PreparedPush(spec, make_script(spec), slug, request.accelerator)
+
+
+@cache
+def pack_source() -> tuple[str, str]:
+    """Pack the files of this package; the same files give the same text.
+
+    Returns:
+        Base64 of xz of JSON {path: text}, and its hexadecimal SHA-256.
+    """
+    files = {
+        path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes().decode()
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.is_file() and is_packed(path.relative_to(PACKAGE))
+    }
+    packed = base64.b64encode(lzma.compress(json.dumps(files).encode(), preset=9)).decode()
+    return packed, hashlib.sha256(packed.encode()).hexdigest()
+
+
+def is_packed(path: Path) -> bool:
+    """Return whether a file of the package, relative to it, is source that Kaggle needs."""
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    return path.suffix in PACKED_SUFFIXES and not hidden and path.name not in CREDENTIAL_FILES
+
+
+def make_script(spec: JobSpec) -> str:
+    """Return the script that trains as ``spec`` says.
+
+    Raises:
+        KaggleError: it is longer than Kaggle accepts.
+    """
+    source, digest = pack_source()
+    settings = json.dumps({**asdict(spec), "toolkit": __version__, "source_sha256": digest})
+    entry_point = (PACKAGE / "kaggle_notebooks" / "entry_point.py").read_text(encoding="utf-8")
+    script = (
+        f"# Made by kaggle-digits {__version__}: kd remote push. It trains recipe "
+        f"{json.dumps(spec.recipe)}.\n"
+        f"{entry_point}\n\n"
+        f"SETTINGS = {settings!r}\n"
+        f'# The toolkit itself; unpack() reads it.\nSOURCE = """\n{textwrap.fill(source, 100)}\n'
+        '"""\n\n'
+        'if __name__ == "__main__":\n'
+        "    sys.exit(main(json.loads(SETTINGS), SOURCE))\n"
+    )
+    size = len(script.encode())
+    if size > MAX_BYTES:
+        raise KaggleError(
+            f"the notebook's script would have {size:,} bytes and Kaggle accepts {MAX_BYTES:,}; "
+            "make the recipe file smaller"
+        )
+    return script
 
 
 def push(
-    prepared: PreparedPush, *, client: NotebookClient, runs_dir: Path, force: bool = False
+    spec: JobSpec, script: str, *, client: NotebookClient, runs_dir: Path, force: bool = False
 ) -> PushRecord:
     """Save the notebook on Kaggle, which starts it at once, and record it.
 
     Args:
-        prepared: from ``prepare``.
+        spec: from ``prepare``.
+        script: from ``make_script``.
         client: Kaggle's notebooks.
         runs_dir: folder of the record.
         force: push even if an earlier push of this run was not pulled.
@@ -133,15 +195,14 @@ def push(
         KaggleError: Kaggle rejected it, or it is unknown whether it was saved; then the record
             stays, so that ``kd remote status`` can look.
     """
-    spec = prepared.spec
-    with push_record.lock(runs_dir, spec.run):
+    with push_record.lock(runs_dir, spec.run) as folder:
         earlier = push_record.read(runs_dir, spec.run)
         if earlier is not None and earlier.open and not force:
             raise RunError(
                 f"run {spec.run} was pushed on {earlier.pushed[:10]} and not pulled yet; kd "
                 f"remote pull {spec.run}, or another --name, or --force to train it again"
             )
-        ref = f"{client.username()}/{prepared.slug}"
+        ref = f"{client.username()}/{spec.slug}"
         for other in push_record.read_all(runs_dir):
             if other.ref == ref and other.run != spec.run and other.open:
                 raise RunError(
@@ -156,12 +217,12 @@ def push(
             version=None,
             recipe=spec.recipe,
             options=spec.options,
-            accelerator=prepared.accelerator,
+            accelerator=spec.accelerator,
             internet=spec.internet,
             hours=spec.hours,
             toolkit=__version__,
             source_sha256=pack_source()[1],
-            script_bytes=prepared.script_bytes,
+            script_bytes=len(script.encode()),
             pushed=datetime.now().astimezone().isoformat(timespec="seconds"),
             state=push_record.SENDING,
         )
@@ -169,8 +230,8 @@ def push(
         try:
             saved = client.save(
                 ref,
-                prepared.script,
-                accelerator=prepared.accelerator,
+                script,
+                accelerator=spec.accelerator,
                 internet=spec.internet,
                 timeout_seconds=int(min(3600 * spec.hours + PACKING_SECONDS, 3600 * MAX_HOURS)),
             )
@@ -182,51 +243,12 @@ def push(
                 ) from error
             with suppress(OSError, StorageError):  # the error of Kaggle matters more
                 if earlier is None:
-                    push_record.delete(runs_dir, spec.run)
+                    (folder / push_record.FILE).unlink()
                 else:
                     push_record.write(runs_dir, earlier)
             raise
-        record = replace(
-            record,
-            ref=saved.ref,
-            url=saved.url or record.url,
-            version=saved.version,
-            state=push_record.PUSHED,
-        )
+        url = saved.url or record.url
+        record = replace(record, ref=saved.ref, url=url, version=saved.version)
+        record = replace(record, state=push_record.PUSHED)
         push_record.write(runs_dir, record)
     return record
-
-
-def _run_name(name: str | None, prefix: str, runs_dir: Path, submissions_dir: Path) -> str:
-    """Return ``name``, or the first free one of ``prefix``-1, -2, …"""
-
-    def existing(candidate: str) -> Path | None:
-        paths = (runs_dir / candidate, submission_path(submissions_dir, candidate))
-        return next((path for path in paths if path.exists()), None)
-
-    if name is not None:
-        path = existing(check_name(name))
-        if path is not None:
-            raise RunError(f"{path} already exists; choose another --name")
-        return name
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:40] or "run"
-    candidates = (f"{stem}-{number}" for number in itertools.count(1))
-    return next(
-        candidate
-        for candidate in candidates
-        if not existing(candidate) and push_record.read(runs_dir, candidate) is None
-    )
-
-
-def _default_slug(run: str) -> str:
-    words = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
-    return f"kd-{words}" if len(words) >= 2 else f"kd-run-{words}"
-
-
-def _check_slug(slug: str) -> str:
-    if not (SLUG.fullmatch(slug) and MIN_SLUG <= len(slug) <= MAX_SLUG):
-        raise UsageError(
-            f"{slug!r} cannot name a notebook: {MIN_SLUG} to {MAX_SLUG} lower-case letters, digits "
-            "and single - between them; name it with --slug"
-        )
-    return slug

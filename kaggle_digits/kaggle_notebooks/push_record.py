@@ -1,14 +1,16 @@
-"""The record of a push, runs/.remote/NAME/push.json: one for each run, without any credential."""
+"""The record of a push, runs/.remote/NAME/push.json without any credential; its state on Kaggle."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kaggle_digits.core.atomic_io import file_lock, write_json
-from kaggle_digits.core.errors import RunError
+from kaggle_digits.core.errors import KaggleError, RunError
+from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.runs.store import check_name
 
 # One level deeper than RUNS_DIR/*/config.json, so that it is never taken for a run.
@@ -18,43 +20,24 @@ SENDING, PUSHED, PULLED, FAILED = "sending", "pushed", "pulled", "failed"
 
 @dataclass(frozen=True)
 class PushRecord:
-    """One push.
-
-    Attributes:
-        run: name of the run that it trains.
-        push_id: sent with the script and repeated in its manifest.
-        ref: ``owner/slug`` of the notebook.
-        url: address of its page.
-        version: version number of the notebook; None if Kaggle did not tell.
-        recipe: name of the recipe or of the recipe file.
-        options: further arguments of ``kd train``.
-        accelerator: Kaggle's name of the machine; None for one without a GPU.
-        internet: whether the notebook may use the network.
-        hours: time limit of the training.
-        toolkit: version of this package.
-        source_sha256: SHA-256 of the packed toolkit.
-        script_bytes: size of the script.
-        pushed: time of the push, ISO 8601 with time zone.
-        state: sending (until Kaggle has confirmed the push), pushed, pulled or failed.
-        reason: why it failed.
-    """
+    """One push, and the settings of its training."""
 
     run: str
-    push_id: str
-    ref: str
-    url: str
-    version: int | None
-    recipe: str
-    options: tuple[str, ...]
-    accelerator: str | None
+    push_id: str  # sent with the script and repeated in its manifest
+    ref: str  # owner/slug of the notebook
+    url: str  # of its page
+    version: int | None  # of the notebook; None if Kaggle did not tell
+    recipe: str  # name of the recipe or of the recipe file
+    options: tuple[str, ...]  # further arguments of kd train
+    accelerator: str | None  # Kaggle's name of the machine; None for one without a GPU
     internet: bool
-    hours: float
-    toolkit: str
-    source_sha256: str
+    hours: float  # time limit of the training
+    toolkit: str  # version of this package
+    source_sha256: str  # of the packed toolkit
     script_bytes: int
-    pushed: str
-    state: str
-    reason: str = ""
+    pushed: str  # time, ISO 8601 with time zone
+    state: str  # sending (until Kaggle has confirmed the push), pushed, pulled or failed
+    reason: str = ""  # why it failed
 
     @property
     def open(self) -> bool:
@@ -70,11 +53,6 @@ def record_dir(runs_dir: Path, run: str) -> Path:
 def write(runs_dir: Path, record: PushRecord) -> None:
     """Write ``record``, in place of an earlier one of the same run."""
     write_json(record_dir(runs_dir, record.run) / FILE, asdict(record))
-
-
-def delete(runs_dir: Path, run: str) -> None:
-    """Delete the record of ``run``, if it exists."""
-    (record_dir(runs_dir, run) / FILE).unlink(missing_ok=True)
 
 
 def read(runs_dir: Path, run: str) -> PushRecord | None:
@@ -110,19 +88,20 @@ def find(runs_dir: Path, run: str | None) -> PushRecord:
     Raises:
         RunError: there is none, or it is damaged.
     """
+    if run is not None and (record := read(runs_dir, run)) is not None:
+        return record
     records = read_all(runs_dir)
     names = ", ".join(record.run for record in records[:8])
     if run is not None:
-        record = read(runs_dir, run)
         existing = f"there are: {names}" if names else "push one: kd remote push fast"
-        problem = f"run {run} was not pushed from {runs_dir}; {existing}"
-    else:
-        record = next((record for record in records if record.open), None)
-        others = f" (pulled or failed: {names})" if names else ""
-        problem = f"no push in {runs_dir} waits to be pulled{others}; make one: kd remote push fast"
-    if record is None:
-        raise RunError(problem)
-    return record
+        raise RunError(f"run {run} was not pushed from {runs_dir}; {existing}")
+    for record in records:
+        if record.open:
+            return record
+    others = f" (pulled or failed: {names})" if names else ""
+    raise RunError(
+        f"no push in {runs_dir} waits to be pulled{others}; make one: kd remote push fast"
+    )
 
 
 @contextmanager
@@ -136,3 +115,53 @@ def lock(runs_dir: Path, run: str) -> Iterator[Path]:
     busy = RunError(f"another kd pushes or pulls run {run}; wait until it ends")
     with file_lock(folder / ".lock", busy):
         yield folder
+
+
+@dataclass(frozen=True)
+class PushStatus:
+    """The state of a push on Kaggle."""
+
+    push: PushRecord
+    state: str  # queued, running, complete, failed or cancelled
+    failure: str  # Kaggle's message if it failed
+    stale: bool  # whether Kaggle still shows the state of an earlier version
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session of this push has ended."""
+        return self.state in ("complete", "failed", "cancelled") and not self.stale
+
+
+def get_status(push: PushRecord, client: NotebookClient) -> PushStatus:
+    """Ask Kaggle for the state of ``push``."""
+    state, failure = client.session_state(push.ref)
+    stale = False
+    if state not in ("queued", "running") and push.version is not None:
+        version = client.version(push.ref)
+        stale = version is not None and version < push.version
+    return PushStatus(push, state, failure, stale)
+
+
+def wait(
+    push: PushRecord, client: NotebookClient, on_change: Callable[[PushStatus], None]
+) -> PushStatus:
+    """Poll until the session has ended; call ``on_change`` with each new status.
+
+    Raises:
+        KaggleError: it takes more than twice its time limit, half of which allows for the queue.
+    """
+    deadline = time.monotonic() + 2 * 3600 * (push.hours + 1)
+    previous = None
+    while True:
+        status = get_status(push, client)
+        if status != previous:
+            on_change(status)
+            previous = status
+        if status.ended:
+            return status
+        if time.monotonic() > deadline:
+            raise KaggleError(
+                f"{push.ref} has not ended in twice its time limit; look at {push.url}, or ask "
+                f"again: kd remote status {push.run}"
+            )
+        time.sleep(4 * client.policy.poll_interval)  # a session takes hours

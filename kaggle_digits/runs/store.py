@@ -30,6 +30,17 @@ def check_name(name: str) -> str:
     return name
 
 
+def numbered_names(prefix: str) -> Iterator[str]:
+    """Return the valid names ``prefix``-1, -2, …, without end."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
+    return (f"{stem}-{number}" for number in itertools.count(1))
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether ``folder`` holds nothing but hidden files such as the lock."""
+    return all(path.name.startswith(".") for path in folder.iterdir())
+
+
 @contextmanager
 def create_run(
     runs_dir: Path,
@@ -61,8 +72,7 @@ def create_run(
             with Run(runs_dir / name).locked():
                 backup_existing(runs_dir / name)
     else:
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
-        candidates = (n for k in itertools.count(1) if not is_taken(n := f"{stem}-{k}"))
+        candidates = itertools.filterfalse(is_taken, numbered_names(prefix))
     for candidate in candidates:
         run = Run(runs_dir / candidate)
         with wrap_os_errors(run.path):
@@ -73,11 +83,11 @@ def create_run(
             continue
         try:
             # A process killed before it wrote config.json leaves an empty folder, which is reused.
-            if _is_empty(run.path):
+            if is_empty(run.path):
                 try:
                     yield run
                 except BaseException:
-                    if run.path.is_dir() and _is_empty(run.path):
+                    if run.path.is_dir() and is_empty(run.path):
                         shutil.rmtree(run.path, ignore_errors=True)
                     raise
                 return
@@ -87,11 +97,6 @@ def create_run(
         f"run {name} already exists in {runs_dir}; choose another --name, resume it with "
         "--resume, or give --force to back up the old one"
     )
-
-
-def _is_empty(folder: Path) -> bool:
-    """Return whether ``folder`` holds nothing but hidden files such as the lock."""
-    return all(path.name.startswith(".") for path in folder.iterdir())
 
 
 def open_run(runs_dir: Path | str, name: str) -> Run:

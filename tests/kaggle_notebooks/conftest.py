@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from kaggle_digits.kaggle_api.retry import RetryPolicy
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.pull import PullResult, pull
-from kaggle_digits.kaggle_notebooks.push import PreparedPush, PushRequest, prepare, push
+from kaggle_digits.kaggle_notebooks.push import JobSpec, make_script, prepare, push
 from kaggle_digits.kaggle_notebooks.push_record import PushRecord
 from kaggle_digits.runs.store import list_runs
 from tests.support.competition_files import data_folder
@@ -22,7 +23,8 @@ from tests.support.kernels import Session, replay
 
 __all__ = ["session"]
 
-REQUEST = PushRequest("linear", name=RUN, folds=2, accelerator=None)
+SETTINGS = {"recipe": "linear", "name": RUN, "accelerator": None, "internet": True, "hours": 8.5}
+REQUEST: dict[str, Any] = {**SETTINGS, "folds": 2}
 
 
 class Workspace:
@@ -36,12 +38,13 @@ class Workspace:
         slow = replace(policy, connect_timeout=10.0, read_timeout=10.0, call_timeout=30.0)
         self.client = NotebookClient(policy=slow, progress=self.progress)
 
-    def prepare(self, request: PushRequest) -> PreparedPush:
-        return prepare(request, runs_dir=self.runs, submissions_dir=self.submissions)
+    def prepare(self, request: dict[str, Any]) -> JobSpec:
+        return prepare(**request, runs_dir=self.runs, submissions_dir=self.submissions)
 
-    def push(self, request: PushRequest = REQUEST, *, force: bool = False) -> PushRecord:
-        prepared = self.prepare(request)
-        return push(prepared, client=self.client, runs_dir=self.runs, force=force)
+    def push(self, request: dict[str, Any] = REQUEST, *, force: bool = False) -> PushRecord:
+        spec = self.prepare(request)
+        script = make_script(spec)
+        return push(spec, script, client=self.client, runs_dir=self.runs, force=force)
 
     def pull(self, run: str | None = None, data: Path | None = None) -> PullResult:
         record = push_record.find(self.runs, run)

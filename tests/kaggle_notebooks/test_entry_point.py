@@ -26,7 +26,7 @@ from kaggle_digits.kaggle_notebooks.entry_point import (
     run_with_time_limit,
     unpack,
 )
-from kaggle_digits.kaggle_notebooks.script import pack_source
+from kaggle_digits.kaggle_notebooks.push import pack_source
 from tests.support.kernels import clean_python
 
 
@@ -54,54 +54,58 @@ def test_missing_data_names_the_rules(tmp_path: Path) -> None:
         find_data(tmp_path)
 
 
-INSTALLED, MISSING = ("pytest", "pytest", "1"), ("no-such-package", "no_such_package", "2")
-OUTDATED = ("pytest", "pytest", "999")
+INSTALLED, MISSING, OUTDATED = {"pytest": "1"}, {"no-such-package": "2"}, {"pytest": "999"}
 
 
-def test_installed_packages_are_kept() -> None:
-    assert (
-        ensure_packages([INSTALLED], [INSTALLED], internet=True, install=lambda _: "called") == []
-    )
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The requirements that pip would install; only the first succeeds if it does not exist."""
+    requirements: list[str] = []
+
+    def install(requirement: str) -> str:
+        requirements.append(requirement)
+        failed = requirements.count("no-such-package>=2") > 1
+        return "pip: no matching distribution" if failed else ""
+
+    monkeypatch.setattr(entry_point, "pip_install", install)
+    return requirements
+
+
+def test_installed_packages_are_kept(installed: list[str]) -> None:
+    assert ensure_packages(INSTALLED, {"rich": "1"}, internet=True) == []
+    assert installed == []
 
 
 def test_missing_optional_package_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ensure_packages([INSTALLED], [MISSING], internet=False) == []
+    assert ensure_packages(INSTALLED, MISSING, internet=False) == []
     assert "no-such-package is missing (the internet is off)" in capsys.readouterr().out
 
 
-def test_missing_required_package_is_installed_or_named() -> None:
+def test_missing_required_package_is_installed_or_named(installed: list[str]) -> None:
     with pytest.raises(
         SessionError, match=r"no-such-package is missing .* push again with --internet"
     ):
-        ensure_packages([MISSING], [], internet=False)
-    requirements: list[str] = []
-
-    def install(requirement: str) -> str:
-        requirements.append(requirement)
-        return "" if len(requirements) == 1 else "pip: no matching distribution"
-
-    ensure_packages([MISSING], [], internet=True, install=install)
-    assert requirements == ["no-such-package>=2"]
+        ensure_packages(MISSING, {}, internet=False)
+    ensure_packages(MISSING, {}, internet=True)
+    assert installed == ["no-such-package>=2"]
     with pytest.raises(SessionError, match="no matching distribution"):
-        ensure_packages([MISSING], [], internet=True, install=install)
+        ensure_packages(MISSING, {}, internet=True)
 
 
 def test_outdated_packages_except_tensorflow_are_updated(
-    monkeypatch: pytest.MonkeyPatch,
+    installed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requirements: list[str] = []
-
-    def install(requirement: str) -> str:
-        requirements.append(requirement)
-        return ""
-
-    ensure_packages([OUTDATED], [], internet=True, install=install)
-    assert requirements == ["pytest>=999"]
+    ensure_packages(OUTDATED, {}, internet=True)
+    assert installed == ["pytest>=999"]
     monkeypatch.setattr(entry_point, "NEVER_REPLACED", ("pytest",))
-    (left,) = ensure_packages([OUTDATED], [], internet=True, install=install)
+    (left,) = ensure_packages(OUTDATED, {}, internet=True)
     assert left.startswith("pytest ")
-    assert len(requirements) == 1
-    assert ensure_packages([OUTDATED], [], internet=False) == [left]
+    assert len(installed) == 1
+    assert ensure_packages(OUTDATED, {}, internet=False) == [left]
+
+
+def test_module_of_a_package_with_another_name_is_found() -> None:
+    assert ensure_packages({"scikit-learn": "1"}, {"ai-edge-litert": "1"}, internet=False) == []
 
 
 def child_script(folder: Path, body: str) -> list[str]:
@@ -175,7 +179,7 @@ def run_in_empty_folder(folder: Path, source: str, **settings: Any) -> tuple[dic
     """Run a script with ``source`` as its toolkit; return its manifest and its output."""
     all_settings = {
         **{"push_id": "ab", "run": "far", "recipe": "linear", "recipe_text": None, "options": []},
-        **{"gpu": False, "internet": False, "hours": 1.0, "toolkit": "0"},
+        **{"accelerator": None, "internet": False, "hours": 1.0, "toolkit": "0"},
         "source_sha256": hashlib.sha256(source.encode()).hexdigest(),
         **settings,
     }
@@ -206,7 +210,7 @@ def write_data(folder: Path) -> None:
 
 
 def test_session_without_the_requested_gpu_fails(tmp_path: Path) -> None:
-    manifest, stdout = run_in_empty_folder(tmp_path, toolkit(""), gpu=True)
+    manifest, stdout = run_in_empty_folder(tmp_path, toolkit(""), accelerator="NvidiaTeslaT4")
     assert "no GPU" in manifest["reason"]
     assert '"state": "failed"' in stdout.splitlines()[-1]
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kaggle_digits.core.errors import KaggleError, RunError, UsageError
+from kaggle_digits.kaggle_notebooks import push as push_module
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
-from kaggle_digits.kaggle_notebooks.push import PushRequest
-from tests.kaggle_notebooks.conftest import REQUEST, Workspace
+from kaggle_digits.kaggle_notebooks.entry_point import unpack
+from kaggle_digits.kaggle_notebooks.push import (
+    PACKAGE,
+    is_packed,
+    make_script,
+    pack_source,
+)
+from tests.kaggle_notebooks.conftest import REQUEST, SETTINGS, Workspace
 from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
-from tests.support.kaggle_session import RUN
+from tests.support.kaggle_session import RUN, job
 
 
 def test_request_for_a_gpu_session(kaggle: FakeKaggle, workspace: Workspace) -> None:
-    record = workspace.push(PushRequest("linear", name=RUN, seed=3))
+    record = workspace.push({**SETTINGS, "accelerator": "NvidiaTeslaT4", "seed": 3})
     request = kaggle.notebooks["someone/kd-far"][0].request
     assert {key: value for key, value in request.items() if key != "text"} == {
         "slug": "someone/kd-far",
@@ -36,22 +44,22 @@ def test_request_for_a_gpu_session(kaggle: FakeKaggle, workspace: Workspace) -> 
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("changes", "message"),
     [
-        (PushRequest("no-such"), "no recipe called"),
-        (replace(REQUEST, folds=1), "folds"),
-        (replace(REQUEST, epochs=0), "epochs"),
-        (replace(REQUEST, hours=13), "between 0 and 12"),
-        (replace(REQUEST, name="a/b"), "cannot name a run"),
-        (replace(REQUEST, slug="Big"), "cannot name a notebook"),
-        (replace(REQUEST, name="x" * 60), "--slug"),
+        ({"recipe": "no-such"}, "no recipe called"),
+        ({"folds": 1}, "folds"),
+        ({"epochs": 0}, "epochs"),
+        ({"hours": 13}, "between 0 and 12"),
+        ({"name": "a/b"}, "cannot name a run"),
+        ({"slug": "Big"}, "cannot name a notebook"),
+        ({"name": "x" * 60}, "--slug"),
     ],
 )
 def test_invalid_request_is_not_sent(
-    kaggle: FakeKaggle, workspace: Workspace, request_: PushRequest, message: str
+    kaggle: FakeKaggle, workspace: Workspace, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        workspace.push(request_)
+        workspace.push({**REQUEST, **changes})
     assert kaggle.calls == []
 
 
@@ -70,7 +78,7 @@ def test_name_of_an_existing_run_or_submission_is_not_sent(
 
 
 def test_default_name_is_the_first_free_number(workspace: Workspace) -> None:
-    request = replace(REQUEST, name=None)
+    request = {**REQUEST, "name": None}
     assert workspace.push(request).run == "linear-1"
     assert workspace.push(request).run == "linear-2"
 
@@ -83,21 +91,21 @@ def test_push_that_was_not_pulled_needs_force(workspace: Workspace) -> None:
     assert second.version == 2
     assert second.push_id != first.push_id
     with pytest.raises(RunError, match="trains run far"):
-        workspace.push(replace(REQUEST, name="other", slug="kd-far"))
+        workspace.push({**REQUEST, "name": "other", "slug": "kd-far"})
 
 
 def test_default_slug(workspace: Workspace) -> None:
-    assert workspace.push(replace(REQUEST, name="x")).ref == "someone/kd-run-x"
-    assert workspace.push(replace(REQUEST, name="a_B")).ref == "someone/kd-a-b"
+    assert workspace.push({**REQUEST, "name": "x"}).ref == "someone/kd-run-x"
+    assert workspace.push({**REQUEST, "name": "a_B"}).ref == "someone/kd-a-b"
     with pytest.raises(RunError, match="trains run a_B"):
-        workspace.push(replace(REQUEST, name="a-b"))
+        workspace.push({**REQUEST, "name": "a-b"})
 
 
 def test_kaggle_makes_the_slug_of_the_title(workspace: Workspace) -> None:
     from slugify import slugify  # the kaggle client's
 
     for name in ("far", "x", "fast-1", "A_b-3", "Best2"):
-        prepared = workspace.prepare(replace(REQUEST, name=name))
+        prepared = workspace.prepare({**REQUEST, "name": name})
         assert slugify(prepared.slug.replace("-", " ")) == prepared.slug
 
 
@@ -166,3 +174,51 @@ def test_no_credential_is_sent_or_saved(
         assert secret not in notes
         assert not any(secret.encode() in content for content in contents)
     assert str(os.environ["HOME"]) not in script
+
+
+# The script
+
+
+def test_credentials_are_not_packed() -> None:
+    assert is_packed(Path("kaggle_notebooks", "script.py"))
+    for name in ("kaggle.json", "credentials.json", ".kaggle/a.json", "__pycache__/a.py"):
+        assert not is_packed(Path("kaggle_notebooks", name))
+
+
+def test_same_job_gives_the_same_script_without_local_paths() -> None:
+    first = make_script(job())
+    pack_source.cache_clear()
+    assert make_script(job()) == first
+    assert len(first.encode()) < push_module.MAX_BYTES / 2
+    assert str(Path.home()) not in first
+    assert str(PACKAGE) not in first
+    compile(first, "script.py", "exec")
+
+
+def test_whole_package_is_packed(tmp_path: Path) -> None:
+    unpack(*pack_source(), tmp_path)
+    here = {
+        path.relative_to(PACKAGE).as_posix(): path.read_bytes()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
+    unpacked = {
+        path.relative_to(tmp_path / "kaggle_digits").as_posix(): path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
+    assert unpacked == here
+
+
+def test_script_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push_module, "MAX_BYTES", 1000)
+    with pytest.raises(KaggleError, match=r"bytes and Kaggle accepts 1,000"):
+        make_script(job())
+
+
+def test_recipe_text_with_quotes_survives() -> None:
+    text = '{"name": "it\'s \\"quoted\\" \\\\ and \\n é"}'
+    source = make_script(job(recipe="mine.json", recipe_text=text)).rpartition("if __name__")[0]
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(source, "script.py", "exec"), names)
+    assert json.loads(names["SETTINGS"])["recipe_text"] == text

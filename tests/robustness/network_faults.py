@@ -15,11 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kaggle_digits.kaggle_api.submission_log import read_log
-from kaggle_digits.kaggle_notebooks.script import JobSpec, make_script, pack_source
+from kaggle_digits.kaggle_notebooks.push import make_script, pack_source
 from tests.robustness.network_cases import SUBMIT, Case, cases
 from tests.robustness.network_checks import (
     FILES,
-    RUN,
     SECONDS,
     SECRETS,
     Place,
@@ -31,6 +30,7 @@ from tests.robustness.report import Row
 from tests.robustness.runners import Runners
 from tests.support.competition_files import data_folder, submission
 from tests.support.kaggle_server import FakeKaggle
+from tests.support.kaggle_session import job
 from tests.support.kernels import Session, run_script
 from tests.support.other_host import OtherHost
 
@@ -94,9 +94,7 @@ def complain(name: str, verdict: Verdict) -> None:
 def left_by_a_session(folder: Path) -> Session:
     """Run the script of ``kd remote push`` once and return the files it leaves."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    options = ("--folds", "2")
-    order = JobSpec("ab12", RUN, "linear", None, options, gpu=False, internet=False, hours=1)
-    request = {"text": make_script(order)}
+    request = {"text": make_script(job())}
     session = run_script(request, FILES, folder, layout="digit-recognizer")
     assert session.code == 0, session.stdout
     return session

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaggle_digits.kaggle_notebooks.script import pack_source
+from kaggle_digits.kaggle_notebooks.push import pack_source
 from tests.robustness.network_cases import PULL, PUSH, STATUS, SUBMIT, faults
 from tests.robustness.network_checks import COMMANDS, FILES
 from tests.robustness.network_faults import left_by_a_session

@@ -13,21 +13,34 @@ from typing import Any
 
 import pytest
 
-from kaggle_digits.kaggle_notebooks.script import JobSpec, make_script
+from kaggle_digits.kaggle_notebooks.push import JobSpec, make_script
 from tests.support.competition_files import competition_files
 from tests.support.kernels import Session, run_script
 
-RUN, RECIPE, FOLDS = "far", "linear", 2
+RUN = "far"
+
+
+def job(*, recipe: str = "linear", recipe_text: str | None = None) -> JobSpec:
+    """Return the job that trains run ``far`` with two folds, without a GPU."""
+    return JobSpec(
+        push_id="ab12",
+        run=RUN,
+        recipe=recipe,
+        recipe_text=recipe_text,
+        options=("--folds", "2"),
+        accelerator=None,
+        internet=False,
+        hours=1,
+        slug="kd-far",
+    )
 
 
 @pytest.fixture(scope="session")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """The result of the script for run ``far``; do not change it."""
-    options = ("--folds", str(FOLDS))
-    spec = JobSpec("ab12", RUN, RECIPE, None, options, gpu=False, internet=False, hours=1)
     folder = tmp_path_factory.mktemp("kaggle") / "session"
     result = run_script(
-        {"text": make_script(spec)}, competition_files(), folder, layout="digit-recognizer"
+        {"text": make_script(job())}, competition_files(), folder, layout="digit-recognizer"
     )
     assert result.code == 0, result.stdout
     return result
