@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,6 @@ from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY
 from kaggle_digits.runs.run import Probabilities
 
-Method = Literal["mean", "vote", "weighted", "stack"]
-METHODS: tuple[str, ...] = get_args(Method)
 # Inverse regularization strength of the stack: strong, because the 10 features of a run are nearly
 # collinear and the runs nearly agree.
 STACK_C = 0.01
@@ -39,15 +36,12 @@ def weighted_mean(
     weights: Sequence[float] | NDArray[np.float64],
     temperatures: Sequence[float] | None = None,
 ) -> Probabilities:
-    """Return the weighted mean over runs, after each run's temperature if there are any.
+    """Return the weighted mean over runs: (runs, n, 10) → (n, 10) float32.
 
     Args:
         probabilities: (runs, n, 10).
         weights: (runs,) at least 0 and summing to 1.
-        temperatures: (runs,) above 0.
-
-    Returns:
-        (n, 10) float32.
+        temperatures: (runs,) above 0, applied to the runs first.
     """
     if temperatures is not None:
         probabilities = apply_temperatures(probabilities, temperatures)
@@ -63,13 +57,9 @@ def apply_temperatures(
 
 
 def vote(probabilities: NDArray[np.float32]) -> Probabilities:
-    """Return shares of votes; in a tie, the digit chosen by the earliest run wins.
+    """Return shares of votes, (runs, n, 10) → (n, 10) float32; each run votes for its argmax.
 
-    Args:
-        probabilities: (runs, n, 10); the largest value of each row is its run's vote.
-
-    Returns:
-        (n, 10) float32 whose largest value is the winner.
+    In a tie, the digit chosen by the earliest run gets a slightly larger share.
     """
     votes = probabilities.argmax(axis=2)
     counts = np.stack([(votes == digit).sum(axis=0) for digit in range(CLASSES)], axis=1)
@@ -94,23 +84,17 @@ def majority_vote(submissions: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]
 def fit_weights(
     probabilities: NDArray[np.float32], labels: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Return the weights that minimise the log loss of the weighted mean.
+    """Return the weights, (runs,) summing to 1, that minimise the log loss of the weighted mean.
 
     Args:
         probabilities: (runs, n, 10) out-of-fold probabilities.
         labels: (n,) uint8.
-
-    Returns:
-        (runs,) at least 0 and summing to 1.
     """
     from scipy.optimize import minimize
+    from scipy.special import softmax
     from threadpoolctl import threadpool_limits
 
     of_truth = probabilities[:, np.arange(len(labels)), labels].astype(np.float64)
-
-    def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        powers = np.exp(logits - logits.max())
-        return np.asarray(powers / powers.sum())
 
     def log_loss(logits: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = softmax(logits)
@@ -120,12 +104,8 @@ def fit_weights(
 
     start = np.zeros(len(probabilities))
     with threadpool_limits(1):
-        return softmax(minimize(log_loss, start, jac=True, method="L-BFGS-B").x)
-
-
-def fit_weighted_mean(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Combiner:
-    """Fit the weights of a weighted mean; shapes as in ``fit_weights``."""
-    return partial(weighted_mean, weights=fit_weights(probabilities, labels))
+        result = minimize(log_loss, start, jac=True, method="L-BFGS-B")
+    return np.asarray(softmax(result.x))
 
 
 def fit_stack(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Combiner:
@@ -167,6 +147,9 @@ def _log_features(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
 FITTERS: dict[str, Fitter] = {
     "mean": lambda _probabilities, _labels: mean,
     "vote": lambda _probabilities, _labels: vote,
-    "weighted": fit_weighted_mean,
+    "weighted": lambda probabilities, labels: partial(
+        weighted_mean, weights=fit_weights(probabilities, labels)
+    ),
     "stack": fit_stack,
 }
+METHODS = tuple(FITTERS)

@@ -1,9 +1,14 @@
-"""Combine several runs into one set of probabilities, fitted on out-of-fold rows only."""
+"""Combine several runs into one set of probabilities, fitted on out-of-fold rows only.
+
+The ensemble and what each of its runs contributes are cross-validated: the predictions of a row
+never depend on temperatures, weights or a stack fitted on that row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,24 +18,32 @@ from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.ensembling.combiners import (
     FITTERS,
     METHODS,
+    Fitter,
     apply_temperatures,
     fit_weights,
     weighted_mean,
 )
-from kaggle_digits.ensembling.cross_validation import (
-    CV_FOLDS,
-    Contribution,
-    contributions,
-    cross_validate,
-    make_folds,
-)
 from kaggle_digits.metrics.calibration import fit_temperature
-from kaggle_digits.metrics.scores import Score, predicted_rows, score
+from kaggle_digits.metrics.scores import Score, predicted_rows, score, score_or_raise
 from kaggle_digits.runs.run import Probabilities, Run
 
+CV_FOLDS = 5
 # Methods that average probabilities, so every run first gets its temperature.
 CALIBRATED = ("mean", "weighted")
 FITTED = ("weighted", "stack")
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """Metrics of an ensemble minus those of the ensemble without one of its runs.
+
+    Attributes:
+        right: difference in rows predicted correctly; above 0 if the run helps.
+        log_loss: difference in nats per row; below 0 if the run helps.
+    """
+
+    right: int
+    log_loss: float
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,19 @@ class Ensemble:
     weights_help: bool | None
 
 
+class Fold(NamedTuple):
+    """One fold of the cross-validation over the common rows.
+
+    Attributes:
+        probabilities: (runs, n, 10) float32 out-of-fold probabilities of the runs, after
+            temperatures fitted without the validation rows if the method is calibrated.
+        validation: (n,) bool, the rows that nothing is fitted on in this fold.
+    """
+
+    probabilities: NDArray[np.float32]
+    validation: NDArray[np.bool_]
+
+
 def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -> Ensemble:
     """Combine finished runs.
 
@@ -78,8 +104,28 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
     check_method(method)
     if len(runs) < 2:
         raise UsageError("an ensemble needs at least two runs: kd ensemble RUN RUN")
-    _check_same_data(runs, method)
+    first, config = runs[0], runs[0].config()
+    for run in runs[1:]:
+        other = run.config()
+        for file in ("train", "test"):
+            if other["data"][f"{file}_sha256"] != config["data"][f"{file}_sha256"]:
+                raise RunError(
+                    f"runs {first.name} and {run.name} were trained with different {file}.csv; "
+                    "an ensemble needs the same data"
+                )
+        if method in FITTED and other["split_fingerprint"] != config["split_fingerprint"]:
+            raise RunError(
+                f"runs {first.name} and {run.name} held out different rows, so --method {method} "
+                "cannot be fitted on them; train with the same --folds, --repeats, --val-fraction, "
+                "--rows and --seed, or use --method mean"
+            )
     return combine([run.oof() for run in runs], [run.test() for run in runs], labels, method)
+
+
+def check_method(method: str) -> None:
+    """Raise UsageError unless ``method`` is one of ``METHODS``."""
+    if method not in METHODS:
+        raise UsageError(f"--method {method} is unknown; choose one of: {', '.join(METHODS)}")
 
 
 def combine(
@@ -102,20 +148,26 @@ def combine(
     oof, test = np.stack(oofs), np.stack(tests)
     rows = predicted_rows(oof.transpose(1, 0, 2).reshape(len(labels), -1))
     truth = labels[rows]
-    if method in FITTED:
-        _check_enough_rows(truth, method)
+    if method in FITTED and not len(rows):
+        raise RunError(
+            f"--method {method} is fitted on out-of-fold rows, and these runs have none in common; "
+            "train them with the same --folds and --seed, or use --method mean"
+        )
+    if method in FITTED and np.bincount(truth).max() < CV_FOLDS:
+        raise RunError(
+            f"{len(rows)} common out-of-fold rows are too few to fit --method {method}; "
+            "use --method mean"
+        )
     calibrated = method in CALIBRATED
     folds = make_folds(oof, labels, rows, calibrated=calibrated)
-    validated, fitter = cross_validate(method, folds, truth, range(len(oofs)))
+    validated, fitter = _cross_validate(method, folds, truth, range(len(oofs)))
 
     # The final combiner is fitted on all common rows.
     common, temperatures = oof[:, rows], None
     if calibrated:
         temperatures = [fit_temperature(run, labels) for run in oofs]
-        common, test = (
-            apply_temperatures(common, temperatures),
-            apply_temperatures(test, temperatures),
-        )
+        common = apply_temperatures(common, temperatures)
+        test = apply_temperatures(test, temperatures)
     weights, weights_help = None, None
     if method == "weighted":
         weights_help = fitter is FITTERS["weighted"]
@@ -132,45 +184,87 @@ def combine(
         oof=combined_oof,
         score=score(validated, truth),
         member_scores=[score(run[rows], truth) for run in oofs],
-        contributions=contributions(method, folds, truth, validated) if len(rows) else None,
+        contributions=_contributions(method, folds, truth, validated) if len(rows) else None,
         temperatures=temperatures,
         weights=None if weights is None else weights.tolist(),
         weights_help=weights_help,
     )
 
 
-def check_method(method: str) -> None:
-    """Raise UsageError unless ``method`` is one of ``METHODS``."""
-    if method not in METHODS:
-        raise UsageError(f"--method {method} is unknown; choose one of: {', '.join(METHODS)}")
+def make_folds(
+    stacked: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    *,
+    calibrated: bool,
+) -> list[Fold]:
+    """Split the common rows into at most five folds, stratified by digit.
+
+    scikit-learn's StratifiedKFold is not used because it refuses fewer rows of a digit than folds.
+
+    Args:
+        stacked: (runs, n_train, 10) out-of-fold probabilities, NaN for rows never validated.
+        labels: (n_train,) uint8.
+        rows: (n,) indices of the rows that every run predicted; no rows give no folds.
+        calibrated: whether to apply to each run a temperature, fitted on all rows that it
+            predicted except the fold's validation rows.
+    """
+    order = np.random.default_rng(0).permutation(len(rows))
+    order = order[np.argsort(labels[rows][order], kind="stable")]
+    fold_of = np.empty(len(rows), np.int64)
+    fold_of[order] = np.arange(len(rows)) % CV_FOLDS
+    folds = []
+    for fold in range(min(CV_FOLDS, len(rows))):
+        validation, probabilities = fold_of == fold, stacked[:, rows]
+        if calibrated:
+            fit_on = np.ones(len(labels), bool)
+            fit_on[rows[validation]] = False
+            temperatures = [fit_temperature(run[fit_on], labels[fit_on]) for run in stacked]
+            probabilities = apply_temperatures(probabilities, temperatures)
+        folds.append(Fold(probabilities, validation))
+    return folds
 
 
-def _check_enough_rows(labels: NDArray[np.uint8], method: str) -> None:
-    if not len(labels):
-        raise RunError(
-            f"--method {method} is fitted on out-of-fold rows, and these runs have none in common; "
-            "train them with the same --folds and --seed, or use --method mean"
-        )
-    if np.bincount(labels).max() < CV_FOLDS:
-        raise RunError(
-            f"{len(labels)} common out-of-fold rows are too few to fit --method {method}; "
-            "use --method mean"
-        )
+def _cross_validate(
+    method: str, folds: Sequence[Fold], labels: NDArray[np.uint8], members: Sequence[int]
+) -> tuple[Probabilities, Fitter]:
+    """Cross-validate an ensemble of the runs at the positions ``members``.
+
+    The fitted weights of method ``weighted`` are used only if they have a lower cross-validated log
+    loss than equal weights. This choice between two is made on the rows it is evaluated on.
+
+    Returns:
+        (n, 10) float32 probabilities of the common rows and the fitter that made them.
+    """
+
+    def predict(fitter: Fitter) -> Probabilities:
+        combined = np.empty((len(labels), CLASSES), np.float32)
+        for fold in folds:
+            probabilities, validation = fold.probabilities[list(members)], fold.validation
+            combiner = fitter(probabilities[:, ~validation], labels[~validation])
+            combined[validation] = combiner(probabilities[:, validation])
+        return combined
+
+    fitter = FITTERS[method]
+    probabilities = predict(fitter)
+    if method == "weighted":
+        equal = predict(FITTERS["mean"])
+        fitted_score, equal_score = (score_or_raise(p, labels) for p in (probabilities, equal))
+        if fitted_score.log_loss >= equal_score.log_loss:
+            return equal, FITTERS["mean"]
+    return probabilities, fitter
 
 
-def _check_same_data(runs: Sequence[Run], method: str) -> None:
-    first, config = runs[0], runs[0].config()
-    for run in runs[1:]:
-        other = run.config()
-        for file in ("train", "test"):
-            if other["data"][f"{file}_sha256"] != config["data"][f"{file}_sha256"]:
-                raise RunError(
-                    f"runs {first.name} and {run.name} were trained with different {file}.csv; "
-                    "an ensemble needs the same data"
-                )
-        if method in FITTED and other["split_fingerprint"] != config["split_fingerprint"]:
-            raise RunError(
-                f"runs {first.name} and {run.name} held out different rows, so --method {method} "
-                "cannot be fitted on them; train with the same --folds, --repeats, --val-fraction, "
-                "--rows and --seed, or use --method mean"
-            )
+def _contributions(
+    method: str, folds: Sequence[Fold], labels: NDArray[np.uint8], ensemble: Probabilities
+) -> list[Contribution]:
+    """Compare ``ensemble`` with cross-validated ensembles that each leave out one of the runs."""
+    members = range(len(folds[0].probabilities))
+    whole = score_or_raise(ensemble, labels)
+    result = []
+    for left_out in members:
+        others = [member for member in members if member != left_out]
+        without = score_or_raise(_cross_validate(method, folds, labels, others)[0], labels)
+        difference = whole.correct - without.correct
+        result.append(Contribution(difference, whole.log_loss - without.log_loss))
+    return result
