@@ -42,7 +42,7 @@ def digit_grid(
         images: (n, h, w).
         captions: n texts.
         title: above the grid.
-        highlighted: (n,) whether the caption is orange; None for no caption.
+        highlighted: (n,) whether the caption is orange; None highlights nothing.
         max_value: the pixel value of full ink.
     """
     side = int(len(images) ** 0.5)
