@@ -179,7 +179,7 @@ def _check_connection(timeout: float) -> Finding:
     from dataclasses import replace
 
     from kaggle_digits.kaggle_api.client import CompetitionClient
-    from kaggle_digits.kaggle_api.retry import RetryPolicy
+    from kaggle_digits.kaggle_api.http import RetryPolicy
 
     with DownloadProgress() as display:
         kaggle = CompetitionClient(

@@ -29,7 +29,7 @@ def fetch(
     as_json: options.AsJson = False,
 ) -> None:
     """Download train.csv, test.csv and sample_submission.csv, and check them."""
-    from kaggle_digits.kaggle_api.retry import RetryPolicy
+    from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.sources import fetch as fetch_files
 
     with DownloadProgress() as display:

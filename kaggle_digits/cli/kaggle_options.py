@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kaggle_digits.cli import console
+from kaggle_digits.core.progress import Progress
 
 DEFAULT_TIMEOUT = 30.0
 Timeout = Annotated[
@@ -19,7 +20,7 @@ Timeout = Annotated[
 ]
 
 
-class DownloadProgress:
+class DownloadProgress(Progress):
     """Show downloads on stderr: a bar for each file on a terminal, otherwise one line."""
 
     def __init__(self) -> None:

@@ -217,7 +217,7 @@ def pull(
 
 
 def _client(timeout: float, progress: DownloadProgress) -> NotebookClient:
-    from kaggle_digits.kaggle_api.retry import RetryPolicy
+    from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
 
     client = NotebookClient(policy=RetryPolicy.from_timeout(timeout), progress=progress)

@@ -44,7 +44,7 @@ def submit(
     from kaggle_digits.kaggle_api import status
     from kaggle_digits.kaggle_api import submit as api
     from kaggle_digits.kaggle_api.client import CompetitionClient
-    from kaggle_digits.kaggle_api.retry import RetryPolicy
+    from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.kaggle_api.validate import find_submission_file, validate_submission
 
     policy = RetryPolicy.from_timeout(timeout)

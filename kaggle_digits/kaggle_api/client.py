@@ -64,7 +64,7 @@ class CompetitionClient(KaggleSession):
         request.competition_name, request.page_size = COMPETITION, PAGE_SIZE
         response = self.call(
             "listing the competition's files",
-            lambda client: client.competitions.competition_api_client.list_data_files(request),
+            lambda client: _api(client).list_data_files(request),
         )
         files = [RemoteFile(str(f.name), int(f.total_bytes or 0)) for f in response.files or []]
         if not files:
@@ -83,10 +83,9 @@ class CompetitionClient(KaggleSession):
         request = types.ApiDownloadDataFileRequest()
         request.competition_name, request.file_name = COMPETITION, file.name
         return self._download(
-            lambda client: client.competitions.competition_api_client.download_data_file(request),
+            lambda client: _api(client).download_data_file(request),
             file.name,
             folder,
-            retry_command="kd fetch",
             expected_size=file.size,
         )
 
@@ -96,9 +95,7 @@ class CompetitionClient(KaggleSession):
         request.competition_name = COMPETITION
         limits = self.call(
             "reading the number of submissions left",
-            lambda client: client.competitions.competition_api_client.get_submission_limits(
-                request
-            ),
+            lambda client: _api(client).get_submission_limits(request),
         )
         return SubmissionLimits(int(limits.num_today or 0), int(limits.num_allowed_now or 0))
 
@@ -114,7 +111,7 @@ class CompetitionClient(KaggleSession):
             request.competition_name, request.file_name = COMPETITION, name
             request.content_length = len(content)
             request.last_modified_epoch_seconds = int(time.time())
-            upload = client.competitions.competition_api_client.start_submission_upload(request)
+            upload = _api(client).start_submission_upload(request)
             if not upload.token or not upload.create_url:
                 raise NotJsonError
             response = send_request("PUT", upload.create_url, self.policy, data=content)
@@ -145,7 +142,7 @@ class CompetitionClient(KaggleSession):
         request.submission_description = description
         response = self.call(
             "submitting",
-            lambda client: client.competitions.competition_api_client.create_submission(request),
+            lambda client: _api(client).create_submission(request),
             idempotent=False,
         )
         if not response.ref:
@@ -162,7 +159,7 @@ class CompetitionClient(KaggleSession):
         def get(client: Any) -> RemoteSubmission:
             request = types.ApiGetSubmissionRequest()
             request.ref = ref
-            response = client.competitions.competition_api_client.get_submission(request)
+            response = _api(client).get_submission(request)
             if not response.ref:
                 raise NotJsonError
             return _submission(response)
@@ -175,9 +172,13 @@ class CompetitionClient(KaggleSession):
         request.competition_name, request.page, request.page_size = COMPETITION, 1, PAGE_SIZE
         response = self.call(
             "listing your submissions",
-            lambda client: client.competitions.competition_api_client.list_submissions(request),
+            lambda client: _api(client).list_submissions(request),
         )
         return [_submission(one) for one in response.submissions or [] if one is not None]
+
+
+def _api(client: Any) -> Any:
+    return client.competitions.competition_api_client
 
 
 def _submission(response: Any) -> RemoteSubmission:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import requests
+from urllib3 import exceptions
+
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_json
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError
-from kaggle_digits.kaggle_api.http import send_request
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy, send_request
 
 CHUNK_SIZE = 1 << 18
 # At this speed train.csv takes five hours, so a slower download is aborted.
@@ -27,29 +29,26 @@ def save_response(
     folder: Path,
     *,
     expected_size: int,
+    max_size: int | None,
     policy: RetryPolicy,
     progress: Progress,
-    retry_command: str,
-    max_size: int | None = None,
 ) -> Path:
-    """Save the body of ``response`` in ``folder``.
+    """Save the body of ``response``, an open, streaming response of requests.
 
     An interrupted download leaves ``<name>.part`` and ``<name>.part.json`` with the ETag. The next
     call resumes it with a Range request if the server still has the same version of the file.
 
     Args:
-        response: an open, streaming response of requests.
+        response: the response.
         name: the name of the file.
-        folder: an existing folder.
-        expected_size: bytes as Kaggle lists them, 0 if unknown.
+        folder: the existing folder to write it to.
+        expected_size: its size in bytes as Kaggle lists it, 0 if unknown.
+        max_size: the size in bytes at which the download is aborted.
         policy: the time-outs.
         progress: is told of each chunk.
-        retry_command: the command that repeats the download, for messages.
-        max_size: the size in bytes at which the download is aborted.
 
     Returns:
-        The complete file. It has the last part of the URL as its name if that is ``name`` or
-        ``name`` with .zip; otherwise ``name``.
+        The complete file, named as in the URL if that is ``name`` or ``name`` with .zip.
 
     Raises:
         KaggleApiError: the body is incomplete, has the wrong size or is too slow.
@@ -58,14 +57,13 @@ def save_response(
         requests.RequestException: the connection broke.
         StorageError: the disk is full or not writable.
     """
+    if "text/html" in response.headers.get("Content-Type", ""):
+        response.close()
+        raise NotJsonError("a web page instead of a file")
     served_name = unquote(Path(urlsplit(response.url).path).name)
     target = folder / (served_name if served_name in (name, f"{name}.zip") else name)
     part = folder / f"{target.name}.part"
     version_file = folder / f"{target.name}.part.json"
-    if "text/html" in response.headers.get("Content-Type", ""):
-        response.close()
-        raise NotJsonError("a web page instead of a file")
-
     version = {
         header: response.headers[header]
         for header in ("ETag", "Last-Modified", "Content-Length")
@@ -73,13 +71,11 @@ def save_response(
     }
     start = _resumable_bytes(part, version_file, version)
     if start:
-        response, start = _resume(response, start, version, policy)
-    length = response.headers.get("Content-Length", "")
+        response, start = _resume(response, start, version["ETag"], policy)
+    total, length = expected_size or None, response.headers.get("Content-Length", "")
     # The length of an encoded body is not the length of the file.
     if length.isdigit() and "Content-Encoding" not in response.headers:
-        total: int | None = start + int(length)
-    else:
-        total = expected_size or None
+        total = start + int(length)
 
     done, began = start, time.monotonic()
     with wrap_os_errors(part):
@@ -102,7 +98,7 @@ def save_response(
                 if seconds > policy.slow_timeout and too_slow:
                     raise KaggleApiError(
                         f"{name} arrives too slowly ({done:,} bytes in {seconds:.0f} s); on a "
-                        f"better connection, resume it with: {retry_command}"
+                        f"better connection, run the same command again to resume it"
                     )
 
     complete = total is None or done == total
@@ -113,8 +109,7 @@ def save_response(
         version_file.unlink(missing_ok=True)
     if not complete or wrong_size:
         raise KaggleApiError(
-            f"{name} has {done:,} bytes instead of {expected_size or total:,}; "
-            f"run it again: {retry_command}",
+            f"{name} has {done:,} bytes instead of {expected_size or total:,}; run it again",
             retryable=True,
         )
     with wrap_os_errors(target):
@@ -132,17 +127,11 @@ def _resumable_bytes(part: Path, version_file: Path, version: dict[str, str]) ->
         return 0
 
 
-def _resume(
-    response: Any, start: int, version: dict[str, str], policy: RetryPolicy
-) -> tuple[Any, int]:
+def _resume(response: Any, start: int, etag: str, policy: RetryPolicy) -> tuple[Any, int]:
     """Request the bytes from ``start`` on; return the response to read and its first byte."""
     if response.headers.get("Accept-Ranges") != "bytes":
         return response, 0
-    headers = {
-        "Range": f"bytes={start}-",
-        "If-Range": version["ETag"],
-        "Accept-Encoding": "identity",
-    }
+    headers = {"Range": f"bytes={start}-", "If-Range": etag, "Accept-Encoding": "identity"}
     rest = send_request("GET", response.url, policy, headers=headers, stream=True)
     content_range = rest.headers.get("Content-Range", "")
     if rest.status_code == 206 and content_range.startswith(f"bytes {start}-"):
@@ -154,9 +143,6 @@ def _resume(
 
 def _chunks(response: Any) -> Iterator[bytes]:
     """Yield the body as it arrives, so that a slow download is noticed early."""
-    import requests
-    from urllib3 import exceptions
-
     read = getattr(response.raw, "read1", None)
     if read is None or "Content-Encoding" in response.headers:
         yield from response.iter_content(CHUNK_SIZE)

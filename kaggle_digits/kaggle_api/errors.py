@@ -12,8 +12,11 @@ COMPETITION = "digit-recognizer"
 COMPETITION_PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
 RULES_PAGE, SUBMISSIONS_PAGE = f"{COMPETITION_PAGE}/rules", f"{COMPETITION_PAGE}/submissions"
 OPEN_IN_BROWSER = "open https://www.kaggle.com in a browser, then run it again"
+PROXY_OR_LOGIN = f"a proxy or a login page of your network may be the cause: {OPEN_IN_BROWSER}"
 MAX_TEXT_LENGTH = 200
 LIMIT_WORDS = ("limit", "maximum", "too many", "per day", "remaining")
+# Parts of the representation of errors that are raised before a request is sent.
+NEVER_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeout")
 
 
 class KaggleApiError(KaggleError):
@@ -50,15 +53,16 @@ class CrossHostRedirect(Exception):  # noqa: N818  named like requests' TooManyR
     """A call was redirected to another host and not sent there."""
 
 
+NOT_JSON_ERRORS = (ValueError, TypeError, KeyError, AttributeError, NotJsonError)
+
+
 def one_line(text: str) -> str:
     """Reduce ``text`` to one printable line of at most 200 characters."""
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return words if len(words) <= MAX_TEXT_LENGTH else words[: MAX_TEXT_LENGTH - 1] + "…"
 
 
-def explain(  # noqa: PLR0911  one return per kind of error
-    error: Exception, action: str, credential: Credential | None
-) -> KaggleApiError:
+def explain(error: Exception, action: str, credential: Credential) -> KaggleApiError:
     """Translate an exception of kagglesdk or requests into a KaggleApiError.
 
     Args:
@@ -66,38 +70,75 @@ def explain(  # noqa: PLR0911  one return per kind of error
         action: the failed call, for the message: "listing the files".
         credential: the credential in use, named if Kaggle does not accept it.
     """
-    import requests
+    from requests import exceptions
 
-    if isinstance(error, KaggleApiError):
-        return error
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return _explain_status(error.response, action, credential)
-    not_json = isinstance(error, requests.exceptions.JSONDecodeError)
-    if isinstance(error, requests.RequestException) and not not_json:
-        return _explain_connection(error, action)
-    if not_json or isinstance(
-        error, ValueError | TypeError | KeyError | AttributeError | NotJsonError
+    if isinstance(error, exceptions.HTTPError) and error.response is not None:
+        return _explain_response(error.response, action, credential)
+    text = repr(error)
+    is_network_error = isinstance(error, exceptions.RequestException)
+    never_sent = any(name in text for name in NEVER_SENT)
+    bad_proxy = isinstance(error, exceptions.ProxyError) and (never_sent or "Tunnel" in text)
+    retryable, not_applied = True, False
+    if isinstance(error, exceptions.JSONDecodeError) or (
+        isinstance(error, NOT_JSON_ERRORS) and not is_network_error
     ):
-        return KaggleApiError(
+        message = (
             f"the response to {action} is not from Kaggle (a web page or incomplete data instead "
             "of JSON), which a proxy, a login page of your network or an outage may cause: "
-            f"{OPEN_IN_BROWSER}",
-            retryable=True,
+            f"{OPEN_IN_BROWSER}"
         )
-    if isinstance(error, TimeoutError):
-        return _timed_out(action)
-    if isinstance(error, CrossHostRedirect):
-        return KaggleApiError(
+    elif isinstance(error, CrossHostRedirect):
+        retryable = False
+        message = (
             f"{action} was redirected to another host ({one_line(str(error))}), to which nothing "
-            f"was sent; a proxy or a login page of your network may be the cause: {OPEN_IN_BROWSER}"
+            f"was sent; {PROXY_OR_LOGIN}"
         )
-    return KaggleApiError(
-        f"{action} failed: {type(error).__name__}: {one_line(str(error))}; run it again with "
-        "--debug"
-    )
+    elif isinstance(error, exceptions.SSLError):
+        retryable, not_applied = False, True
+        message = (
+            f"the TLS certificate cannot be verified while {action}; behind a company's proxy, set "
+            "REQUESTS_CA_BUNDLE to its certificate file; check the clock, then run it again"
+        )
+    elif isinstance(error, exceptions.TooManyRedirects):
+        retryable = False
+        message = f"Kaggle sent too many redirects while {action}; {PROXY_OR_LOGIN}"
+    elif bad_proxy or isinstance(error, exceptions.InvalidProxyURL):
+        not_applied = True
+        message = (
+            f"the proxy cannot be reached while {action}; check the variables HTTPS_PROXY and "
+            "HTTP_PROXY or unset them, then run it again"
+        )
+    elif isinstance(error, TimeoutError) or (
+        is_network_error and (isinstance(error, exceptions.Timeout) or "timed out" in text)
+    ):
+        not_applied = is_network_error and never_sent
+        message = (
+            f"Kaggle did not answer in time while {action}; check the network and run it again "
+            "(KD_KAGGLE_TIMEOUT sets the seconds to wait)"
+        )
+    elif isinstance(error, exceptions.ConnectionError) and never_sent:
+        not_applied = True
+        cause = "connection refused" if "refused" in text else "no connection"
+        if "NameResolution" in text:
+            cause = "its host name cannot be resolved"
+        message = (
+            f"Kaggle cannot be reached ({cause} while {action}); check the network, and "
+            "HTTPS_PROXY behind a proxy, then run it again"
+        )
+    elif is_network_error:
+        message = (
+            f"the connection to Kaggle broke while {action}; check the network and run it again"
+        )
+    else:
+        retryable = False
+        message = (
+            f"{action} failed: {type(error).__name__}: {one_line(str(error))}; run it again with "
+            "--debug"
+        )
+    return KaggleApiError(message, retryable=retryable, not_applied=not_applied)
 
 
-def _explain_status(response: Any, action: str, credential: Credential | None) -> KaggleApiError:
+def _explain_response(response: Any, action: str, credential: Credential) -> KaggleApiError:
     status, reason = int(response.status_code), ""
     try:
         body = json.loads(response.text)
@@ -107,26 +148,10 @@ def _explain_status(response: Any, action: str, credential: Credential | None) -
         pass
     detail = f"{status}: {reason}" if reason else str(status)
     retry_after = _retry_after(response.headers.get("Retry-After"))
+    wait = f"{retry_after:.0f} seconds" if retry_after else "a few minutes"
     # 408 is the one client error after which the request may still have been carried out.
     server_error = status >= 500 or status == 408
-    if status == 401:
-        message = (
-            f"Kaggle does not accept the {credential or 'credential'} ({detail}); {CREDENTIAL_HELP}"
-        )
-    elif status == 403:
-        message = (
-            f"Kaggle denied {action} ({detail}), most likely because the competition's rules are "
-            f"not accepted yet; accept them at {RULES_PAGE} and run it again"
-        )
-    elif status == 404:
-        message = (
-            f"Kaggle found nothing while {action} ({detail}); check that {COMPETITION_PAGE} "
-            "exists, and update its client: pip install -U kaggle"
-        )
-    elif status == 429:
-        wait = f"{retry_after:.0f} seconds" if retry_after else "a few minutes"
-        message = f"Kaggle's rate limit is reached ({detail}); wait {wait} and run it again"
-    elif status == 400 and any(word in reason.lower() for word in LIMIT_WORDS):
+    if status == 400 and any(word in reason.lower() for word in LIMIT_WORDS):
         message = (
             f"Kaggle accepts no more submissions today ({reason}); the count is reset at "
             "00:00 UTC: run it again then"
@@ -137,9 +162,17 @@ def _explain_status(response: Any, action: str, credential: Credential | None) -
             "or see https://status.kaggle.com"
         )
     else:
-        message = (
+        message = {
+            401: f"Kaggle does not accept the {credential} ({detail}); {CREDENTIAL_HELP}",
+            403: f"Kaggle denied {action} ({detail}), most likely because the competition's rules "
+            f"are not accepted yet; accept them at {RULES_PAGE} and run it again",
+            404: f"Kaggle found nothing while {action} ({detail}); check that {COMPETITION_PAGE} "
+            "exists, and update its client: pip install -U kaggle",
+            429: f"Kaggle's rate limit is reached ({detail}); wait {wait} and run it again",
+        }.get(
+            status,
             f"Kaggle rejected {action} ({detail}); see {COMPETITION_PAGE}, or run it again with "
-            "--debug"
+            "--debug",
         )
     return KaggleApiError(
         message,
@@ -151,60 +184,8 @@ def _explain_status(response: Any, action: str, credential: Credential | None) -
     )
 
 
-def _explain_connection(error: Exception, action: str) -> KaggleApiError:
-    from requests import exceptions
-
-    text = repr(error)
-    never_sent = any(
-        name in text for name in ("NewConnectionError", "NameResolutionError", "ConnectTimeout")
-    )
-    bad_proxy = isinstance(error, exceptions.ProxyError) and (never_sent or "Tunnel" in text)
-    if isinstance(error, exceptions.SSLError):
-        return KaggleApiError(
-            f"the TLS certificate cannot be verified while {action}; behind a company's proxy, set "
-            "REQUESTS_CA_BUNDLE to its certificate file; check the clock, then run it again",
-            not_applied=True,
-        )
-    if isinstance(error, exceptions.TooManyRedirects):
-        return KaggleApiError(
-            f"Kaggle sent too many redirects while {action}; a proxy or a login page of your "
-            f"network may be the cause: {OPEN_IN_BROWSER}"
-        )
-    if bad_proxy or isinstance(error, exceptions.InvalidProxyURL):
-        never_sent = True
-        message = (
-            f"the proxy cannot be reached while {action}; check the variables HTTPS_PROXY and "
-            "HTTP_PROXY or unset them, then run it again"
-        )
-    elif isinstance(error, exceptions.Timeout) or "timed out" in text:
-        return _timed_out(action, not_applied=never_sent)
-    elif isinstance(error, exceptions.ConnectionError) and never_sent:
-        cause = "connection refused" if "refused" in text else "no connection"
-        if "NameResolution" in text:
-            cause = "its host name cannot be resolved"
-        message = (
-            f"Kaggle cannot be reached ({cause} while {action}); check the network, and "
-            "HTTPS_PROXY behind a proxy, then run it again"
-        )
-    else:
-        never_sent = False
-        message = (
-            f"the connection to Kaggle broke while {action}; check the network and run it again"
-        )
-    return KaggleApiError(message, retryable=True, not_applied=never_sent)
-
-
-def _timed_out(action: str, *, not_applied: bool = False) -> KaggleApiError:
-    return KaggleApiError(
-        f"Kaggle did not answer in time while {action}; check the network and run it again "
-        "(KD_KAGGLE_TIMEOUT sets the seconds to wait)",
-        retryable=True,
-        not_applied=not_applied,
-    )
-
-
 def _retry_after(value: str | None) -> float | None:
-    """Parse a Retry-After header: seconds or an HTTP date."""
+    """Parse a Retry-After header: seconds, also with a fraction, or an HTTP date."""
     from urllib3.exceptions import InvalidHeader
     from urllib3.util import Retry
 

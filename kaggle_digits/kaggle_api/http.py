@@ -2,16 +2,96 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.kaggle_api.errors import CrossHostRedirect
-from kaggle_digits.kaggle_api.retry import RetryPolicy
 
+T = TypeVar("T")
+DEFAULT_TIMEOUT = 30.0
 BODY_IS_RESENT = (307, 308)
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Time-outs in seconds and the number of attempts.
+
+    Attributes:
+        connect_timeout: to open a connection.
+        read_timeout: between two packets of a response.
+        call_timeout: for one complete call.
+        slow_timeout: after which a download below the minimum speed is aborted.
+        max_attempts: calls in all, the first included.
+        backoff: before the second attempt; doubled before each further one.
+        max_retry_after: the longest Retry-After to wait for; a longer one is an error.
+        poll_interval: between two requests for a submission's status.
+        score_timeout: for a submission to be scored.
+        unlisted_timeout: after which an unconfirmed submission that Kaggle does not list counts as
+            never received; longer than ``call_timeout``, so that no call is still in progress.
+    """
+
+    connect_timeout: float = 10.0
+    read_timeout: float = DEFAULT_TIMEOUT
+    call_timeout: float = 3 * DEFAULT_TIMEOUT
+    slow_timeout: float = 2 * DEFAULT_TIMEOUT
+    max_attempts: int = 4
+    backoff: float = 1.0
+    max_retry_after: float = 300.0
+    poll_interval: float = 5.0
+    score_timeout: float = 900.0
+    unlisted_timeout: float = 4 * DEFAULT_TIMEOUT
+
+    @classmethod
+    def from_timeout(cls, timeout: float) -> RetryPolicy:
+        """Scale all time-outs with ``timeout``, the read time-out in seconds.
+
+        Raises:
+            UsageError: it is not a positive number.
+        """
+        if not (math.isfinite(timeout) and timeout > 0):
+            raise UsageError(f"--timeout {timeout:g}: seconds above 0 are expected")
+        scale = timeout / DEFAULT_TIMEOUT
+        return cls(
+            connect_timeout=min(timeout, cls.connect_timeout),
+            read_timeout=timeout,
+            call_timeout=3 * timeout,
+            slow_timeout=2 * timeout,
+            backoff=min(cls.backoff, cls.backoff * scale),
+            max_retry_after=cls.max_retry_after * scale,
+            poll_interval=min(cls.poll_interval, cls.poll_interval * scale),
+            score_timeout=cls.score_timeout * scale,
+            unlisted_timeout=4 * timeout,
+        )
+
+
+def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
+    """Make ``call`` in a thread that is abandoned after ``seconds``.
+
+    A socket's time-out limits neither name resolution nor a response that arrives byte by byte.
+    An executor of concurrent.futures would wait for the abandoned thread when Python exits.
+
+    Raises:
+        TimeoutError: the call did not return in time.
+    """
+    result: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            result.set_result(call())
+        except Exception as error:
+            result.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return result.result(seconds)
 
 
 class TimeoutAdapter(HTTPAdapter):
@@ -27,29 +107,28 @@ class TimeoutAdapter(HTTPAdapter):
         self._timeout = (policy.connect_timeout, policy.read_timeout)
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Send ``request``.
-
-        Raises:
-            CrossHostRedirect: the response redirects a call to another host.
-        """
+        """Send ``request``; raise CrossHostRedirect for a call redirected to another host."""
         kwargs["timeout"] = self._timeout
         response = super().send(request, *args, **kwargs)
         if response.is_redirect:
+            host = _other_host(request.url, response.headers["location"])
             resends_body = request.body is not None and response.status_code in BODY_IS_RESENT
-            source = urlsplit(request.url)
-            try:
-                target = urlsplit(urljoin(request.url, response.headers["location"]))
-                same_host = (target.scheme, target.netloc.lower()) == (
-                    source.scheme,
-                    source.netloc.lower(),
-                )
-                host = target.hostname or "?"
-            except ValueError:
-                same_host, host = False, "?"
-            if not same_host and (resends_body or not kwargs.get("stream")):
+            if host and (resends_body or not kwargs.get("stream")):
                 response.close()
                 raise CrossHostRedirect(host)
         return response
+
+
+def _other_host(url: str, location: str) -> str | None:
+    """Return the host to which ``location`` leads; None if it is the same as that of ``url``."""
+    source = urlsplit(url)
+    try:
+        target = urlsplit(urljoin(url, location))
+        host = target.hostname or "?"
+    except ValueError:
+        return "?"
+    same = (target.scheme, target.netloc.lower()) == (source.scheme, source.netloc.lower())
+    return None if same else host
 
 
 def mount_timeouts(session: requests.Session, policy: RetryPolicy) -> None:

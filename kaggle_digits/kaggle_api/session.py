@@ -7,7 +7,9 @@ in and prints when it is imported, and hides why a submission failed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,12 +19,11 @@ from kagglesdk import KaggleClient, KaggleCredentials, KaggleEnv
 from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 
 from kaggle_digits.core.errors import DigitsError
-from kaggle_digits.core.progress import NoProgress, Progress
+from kaggle_digits.core.progress import Progress
 from kaggle_digits.kaggle_api.credentials import API_KEY, CREDENTIAL_HELP, LOGIN, require
 from kaggle_digits.kaggle_api.download import save_response
 from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError, explain
-from kaggle_digits.kaggle_api.http import mount_timeouts
-from kaggle_digits.kaggle_api.retry import RetryPolicy, call_with_timeout, retry
+from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout, mount_timeouts
 
 T = TypeVar("T")
 
@@ -44,12 +45,12 @@ class KaggleSession:
         self, *, policy: RetryPolicy | None = None, progress: Progress | None = None
     ) -> None:
         self.policy = policy or RetryPolicy()
-        self.progress = progress or NoProgress()
+        self.progress = progress or Progress()
         self.credential = require()
         self._auth: dict[str, str] | None = None
 
     def username(self) -> str | None:
-        """Return the owner of the credential, if known, after Kaggle has accepted it."""
+        """Return the owner of the credential once Kaggle has accepted it; None if unknown."""
         return self._sign_in().get("username") or None
 
     def call(
@@ -73,15 +74,8 @@ class KaggleSession:
             KaggleApiError: the last attempt failed.
         """
         auth = self._sign_in()
-
-        def attempt() -> T:
-            try:
-                return self._call_once(action, function, auth)
-            except KaggleApiError as error:
-                error.retryable = error.retryable and (idempotent or error.not_applied)
-                raise
-
-        return retry(attempt, self.policy, self.progress.note, attempts=attempts)
+        once = functools.partial(self._call_once, function, auth)
+        return self._retry(action, once, idempotent=idempotent, attempts=attempts)
 
     def _download(
         self,
@@ -89,41 +83,62 @@ class KaggleSession:
         name: str,
         folder: Path,
         *,
-        retry_command: str,
         expected_size: int = 0,
         max_size: int | None = None,
     ) -> Path:
-        """Download a file, resuming an interrupted download; the other arguments: save_response.
+        """Download a file, resuming an interrupted download.
 
         Args:
             function: returns an open, streaming response; is given a kagglesdk client.
+            name, folder, expected_size, max_size: as for save_response.
         """
         auth = self._sign_in()
-        action = f"downloading {name}"
 
-        def attempt() -> Path:
-            response = self._call_once(action, function, auth)
-            with self._explain_errors(action):
-                return save_response(
-                    response,
-                    name,
-                    folder,
-                    expected_size=expected_size,
-                    policy=self.policy,
-                    progress=self.progress,
-                    retry_command=retry_command,
-                    max_size=max_size,
-                )
+        def download_once() -> Path:
+            response = self._call_once(function, auth)
+            return save_response(
+                response,
+                name,
+                folder,
+                expected_size=expected_size,
+                max_size=max_size,
+                policy=self.policy,
+                progress=self.progress,
+            )
 
-        return retry(attempt, self.policy, self.progress.note)
+        return self._retry(f"downloading {name}", download_once)
 
-    def _call_once(self, action: str, function: Callable[[Any], T], auth: dict[str, str]) -> T:
-        def work() -> T:
-            with self._client(auth) as client:
-                return function(client)
+    def _retry(
+        self,
+        action: str,
+        function: Callable[[], T],
+        *,
+        idempotent: bool = True,
+        attempts: int | None = None,
+    ) -> T:
+        """Call ``function`` until it succeeds or fails for good, with exponential backoff.
 
-        with self._explain_errors(action):
-            return call_with_timeout(work, self.policy.call_timeout)
+        This is our own loop and not urllib3's Retry, because a truncated response or a web page
+        with status 200 is worth another attempt too, and because the user is told of each attempt.
+        """
+        attempts = attempts or self.policy.max_attempts
+        attempt = 1
+        while True:
+            try:
+                with self._explain_errors(action):
+                    return function()
+            except KaggleApiError as error:
+                pause = self.policy.backoff * 2 ** (attempt - 1)
+                if error.retry_after is not None:
+                    pause = error.retry_after
+                may_repeat = error.retryable and (idempotent or error.not_applied)
+                if not may_repeat or attempt == attempts or pause > self.policy.max_retry_after:
+                    raise
+                reason = str(error).split(";", 1)[0]
+                seconds = f"{pause:.{int(pause < 1)}f} s"
+                attempt += 1
+                self.progress.note(f"{reason}; trying again in {seconds} ({attempt} of {attempts})")
+                time.sleep(pause)
 
     @contextlib.contextmanager
     def _explain_errors(self, action: str) -> Iterator[None]:
@@ -133,6 +148,13 @@ class KaggleSession:
             raise
         except Exception as error:
             raise explain(error, action, self.credential) from error
+
+    def _call_once(self, function: Callable[[Any], T], auth: dict[str, str]) -> T:
+        def work() -> T:
+            with self._client(auth) as client:
+                return function(client)
+
+        return call_with_timeout(work, self.policy.call_timeout)
 
     @contextlib.contextmanager
     def _client(self, auth: dict[str, str]) -> Iterator[Any]:
@@ -147,12 +169,10 @@ class KaggleSession:
     def _sign_in(self) -> dict[str, str]:
         """Return the client's keyword arguments for the credential, once Kaggle accepted it."""
         if self._auth is None:
-
-            def attempt() -> dict[str, str]:
-                with self._explain_errors("signing in"):
-                    return call_with_timeout(self._authenticate, self.policy.call_timeout)
-
-            self._auth = retry(attempt, self.policy, self.progress.note)
+            self._auth = self._retry(
+                "signing in",
+                lambda: call_with_timeout(self._authenticate, self.policy.call_timeout),
+            )
         return self._auth
 
     def _authenticate(self) -> dict[str, str]:

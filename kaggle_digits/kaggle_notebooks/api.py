@@ -184,9 +184,8 @@ class NotebookClient(KaggleSession):
             response.raise_for_status()
             return response
 
-        sizes = {"expected_size": size, "max_size": max_size}
         try:
-            return self._download(start, name, folder, retry_command="kd remote pull", **sizes)
+            return self._download(start, name, folder, expected_size=size, max_size=max_size)
         except KaggleApiError as error:
             if error.status not in (400, 403, 404, 410):
                 raise

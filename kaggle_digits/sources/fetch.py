@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kaggle_digits.core.atomic_io import file_lock, sha256, wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, UsageError
-from kaggle_digits.core.progress import NoProgress, Progress
+from kaggle_digits.core.progress import Progress
 from kaggle_digits.data.dataset import (
     FILES,
     KAGGLE,
@@ -29,7 +29,7 @@ from kaggle_digits.data.dataset import (
 )
 from kaggle_digits.data.digits import read_test, read_train
 from kaggle_digits.data.submission_csv import read_ids
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.sources.archive import extract_csvs
 from kaggle_digits.sources.openml import write_openml
 from kaggle_digits.sources.sample import write_sample
@@ -92,7 +92,7 @@ def fetch(
         KaggleError: Kaggle or OpenML could not be reached or did not send the files.
         StorageError: the disk is full or not writable.
     """
-    folder, progress = Path(data_dir), progress or NoProgress()
+    folder, progress = Path(data_dir), progress or Progress()
     is_path = source not in (KAGGLE, SAMPLE_SOURCE, OPENML)
     path = _existing_path(source, folder) if is_path else folder
     with wrap_os_errors(folder):

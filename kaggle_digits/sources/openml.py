@@ -17,7 +17,7 @@ import numpy as np
 from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.kaggle_api.errors import one_line
-from kaggle_digits.kaggle_api.retry import RetryPolicy, call_with_timeout
+from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout
 from kaggle_digits.sources.competition_csvs import write_competition_csvs
 
 NAME, VERSION = "mnist_784", 1

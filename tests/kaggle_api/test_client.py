@@ -14,7 +14,7 @@ import pytest
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteFile
 from kaggle_digits.kaggle_api.errors import KaggleApiError
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from tests.support.fixtures import RecordingProgress
 from tests.support.kaggle_server import KEY, REFRESH, TOKEN, FakeKaggle, Fault
 

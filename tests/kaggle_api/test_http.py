@@ -8,8 +8,7 @@ import requests
 
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api.client import CompetitionClient
-from kaggle_digits.kaggle_api.http import TimeoutAdapter, mount_timeouts, send_request
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy, TimeoutAdapter, mount_timeouts, send_request
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
 from tests.support.other_host import OtherHost

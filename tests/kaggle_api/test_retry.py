@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.kaggle_api.retry import RetryPolicy, call_with_timeout
+from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout
 
 
 def test_call_with_timeout_abandons_an_endless_call() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from kaggle_digits.core.errors import KaggleError, SubmissionError
 from kaggle_digits.kaggle_api.client import CompetitionClient
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.kaggle_api.status import reconcile, wait_for_score
 from kaggle_digits.kaggle_api.submission_log import LogEntry, read_log, update_log
 from kaggle_digits.kaggle_api.submit import find_duplicate, submit

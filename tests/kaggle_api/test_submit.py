@@ -12,7 +12,7 @@ import pytest
 
 from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError
 from kaggle_digits.kaggle_api.client import CompetitionClient
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.kaggle_api.status import wait_for_score
 from kaggle_digits.kaggle_api.submission_log import LOG_NAME, read_log, update_log
 from kaggle_digits.kaggle_api.submit import submit

@@ -9,7 +9,7 @@ import pytest
 
 from kaggle_digits.core.errors import DataError, SubmissionError
 from kaggle_digits.kaggle_api.client import CompetitionClient
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.kaggle_api.submit import default_description, submit
 from kaggle_digits.kaggle_api.validate import (
     ValidatedSubmission,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.pull import PullResult, pull

@@ -11,7 +11,7 @@ import pytest
 
 from kaggle_digits.core.errors import DataError, DigitsError, KaggleError, UsageError
 from kaggle_digits.data.dataset import FILES, load
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.sources import FetchReport, fetch
 from tests.support.competition_files import competition_files, zipped
 from tests.support.kaggle_server import FakeKaggle, Fault

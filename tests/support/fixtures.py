@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_digits.kaggle_api.retry import RetryPolicy
+from kaggle_digits.core.progress import Progress
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from tests.support.competition_files import competition_files
 from tests.support.kaggle_server import FakeKaggle
 
@@ -57,7 +58,7 @@ def policy() -> RetryPolicy:
     )
 
 
-class RecordingProgress:
+class RecordingProgress(Progress):
     """A Progress that records everything."""
 
     def __init__(self) -> None:
