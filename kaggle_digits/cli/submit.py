@@ -41,10 +41,10 @@ def submit(
     as_json: options.AsJson = False,
 ) -> None:
     """Check a submission, send it to Kaggle exactly once, and log it."""
-    from kaggle_digits.kaggle_api import status
     from kaggle_digits.kaggle_api import submit as api
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.http import RetryPolicy
+    from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.kaggle_api.validate import find_submission_file, validate_submission
 
     policy = RetryPolicy.from_timeout(timeout)
@@ -58,8 +58,8 @@ def submit(
     with DownloadProgress() as display:
         kaggle = CompetitionClient(policy=policy, progress=display)
         console.note(f"using the {kaggle.credential}")
-        status.reconcile(submissions_dir, kaggle)
-        earlier = api.find_duplicate(checked, submissions_dir)
+        api.reconcile(submissions_dir, kaggle)
+        earlier = api.find_duplicate(checked, read_log(submissions_dir))
         if earlier is not None and earlier.ref is not None and wait and not force:
             console.note(
                 f"this file was submitted on {earlier.time[:10]} already (ref {earlier.ref})"
@@ -78,7 +78,7 @@ def submit(
             console.note(f"submitted {path.name} (ref {entry.ref}): {entry.message}")
         if wait:
             console.note("waiting for the score")
-            entry = status.wait_for_score(entry, kaggle=kaggle, submissions_dir=submissions_dir)
+            entry = api.wait_for_score(entry, kaggle=kaggle, submissions_dir=submissions_dir)
 
     log = submissions_dir / "log.csv"
     if as_json:

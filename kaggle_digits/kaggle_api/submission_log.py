@@ -9,14 +9,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
+from kaggle_digits.core.atomic_io import file_lock, write_text
 from kaggle_digits.core.errors import SubmissionError
 
 LOG_NAME = "log.csv"
 # ``sending`` is written before the call that submits, and replaced after it.
 SENDING, PENDING, COMPLETE, ERROR = "sending", "pending", "complete", "error"
 STATUSES = (SENDING, PENDING, COMPLETE, ERROR)
+NUMBERS: dict[str, Callable[[str], float]] = {
+    "oof_accuracy": float,
+    "n_val": int,
+    "ref": int,
+    "public_score": float,
+}
 TAG = re.compile(r"\[kd ([0-9a-f]+)\]$")
 LOCK_SECONDS = 60.0
 
@@ -88,21 +95,13 @@ def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[Lo
         SubmissionError: the log is damaged, or another process has held the lock for a minute.
         StorageError: the folder is not writable or the disk is full.
     """
-    from filelock import FileLock, Timeout
-
     path = submissions_dir / LOG_NAME
-    with wrap_os_errors(submissions_dir):
-        submissions_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(submissions_dir / f".{LOG_NAME}.lock", timeout=LOCK_SECONDS):
-                before = read_log(submissions_dir)
-                after = change(list(before))
-                if after != before:
-                    write_text(path, _to_csv(after))
-        except Timeout:
-            raise SubmissionError(
-                f"{path} is in use by another kd; try again when that has finished"
-            ) from None
+    busy = SubmissionError(f"{path} is in use by another kd; try again when that has finished")
+    with file_lock(submissions_dir / f".{LOG_NAME}.lock", busy, timeout=LOCK_SECONDS):
+        before = read_log(submissions_dir)
+        after = change(list(before))
+        if after != before:
+            write_text(path, _to_csv(after))
 
 
 def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) -> None:
@@ -135,18 +134,10 @@ def _to_csv(entries: list[LogEntry]) -> str:
 
 
 def _parse_row(row: dict[str, str]) -> LogEntry:
-    entry = LogEntry(
-        time=row["time"],
-        file=row["file"],
-        sha256=row["sha256"],
-        run=row["run"],
-        oof_accuracy=float(row["oof_accuracy"]) if row["oof_accuracy"] else None,
-        n_val=int(row["n_val"]) if row["n_val"] else None,
-        ref=int(row["ref"]) if row["ref"] else None,
-        status=row["status"],
-        public_score=float(row["public_score"]) if row["public_score"] else None,
-        message=row["message"],
-    )
+    values: dict[str, Any] = {field.name: row[field.name] for field in fields(LogEntry)}
+    for name, parse in NUMBERS.items():
+        values[name] = parse(values[name]) if values[name] else None
+    entry = LogEntry(**values)
     if entry.status not in STATUSES or entry.message is None:
         raise ValueError(entry.status)
     if datetime.fromisoformat(entry.time).tzinfo is None:

@@ -1,4 +1,4 @@
-"""Submit a validated file exactly once and log it.
+"""Submit a validated file exactly once, log it, and find out what became of it.
 
 An entry ``sending`` is logged before Kaggle is asked to submit, and the description ends in a
 unique tag. If the process is killed in between, the next kd submit looks for the tag in Kaggle's
@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError
-from kaggle_digits.kaggle_api.client import CompetitionClient
-from kaggle_digits.kaggle_api.errors import KaggleApiError, one_line
-from kaggle_digits.kaggle_api.status import find_listed, reconcile
+from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteSubmission
+from kaggle_digits.kaggle_api.errors import SUBMISSIONS_PAGE, KaggleApiError, one_line
 from kaggle_digits.kaggle_api.submission_log import (
+    COMPLETE,
     ERROR,
     PENDING,
     SENDING,
@@ -86,27 +86,6 @@ def submit(
     return pending
 
 
-def find_duplicate(submission: ValidatedSubmission, submissions_dir: Path) -> LogEntry | None:
-    """Return the last entry with the same bytes that Kaggle has not rejected."""
-    return _last_entry(submission, read_log(submissions_dir))
-
-
-def default_description(submission: ValidatedSubmission) -> str:
-    """Describe a submission by its run and the accuracy on validation rows."""
-    origin = submission.origin
-    if origin is None:
-        return submission.path.name
-    if origin.accuracy is None:
-        return f"{submission.run}: trained on all rows, none held out"
-    rows = f"{origin.n_val:,} rows"
-    return f"{submission.run}: validation accuracy {100 * origin.accuracy:.2f} % on {rows}"
-
-
-def _last_entry(submission: ValidatedSubmission, entries: list[LogEntry]) -> LogEntry | None:
-    same = [e for e in entries if e.sha256 == submission.sha256 and e.status != ERROR]
-    return same[-1] if same else None
-
-
 def _log_sending(
     submission: ValidatedSubmission,
     kaggle: CompetitionClient,
@@ -116,14 +95,15 @@ def _log_sending(
     force: bool,
 ) -> LogEntry:
     """Log the entry ``sending``, unless the same bytes are logged already."""
+    path, origin = submission.path, submission.origin
     tag = f"[kd {submission.sha256[:8]}{secrets.token_hex(4)}]"
     entry = LogEntry(
         time=utc_now(),
-        file=submission.path.name,
+        file=path.name,
         sha256=submission.sha256,
         run=submission.run,
-        oof_accuracy=submission.origin.accuracy if submission.origin else None,
-        n_val=submission.origin.n_val if submission.origin else None,
+        oof_accuracy=origin.accuracy if origin else None,
+        n_val=origin.n_val if origin else None,
         ref=None,
         status=SENDING,
         public_score=None,
@@ -131,12 +111,21 @@ def _log_sending(
     )
 
     def add(entries: list[LogEntry]) -> list[LogEntry]:
-        duplicate = _last_entry(submission, entries)
-        if duplicate is not None and not force:
+        duplicate = find_duplicate(submission, entries)
+        if duplicate is None or force:
+            return [*entries, entry]
+        if duplicate.status == SENDING:
+            seconds = max(1, round(kaggle.policy.unlisted_timeout - duplicate.age))
             raise SubmissionError(
-                _duplicate_message(submission.path, duplicate, kaggle.policy.unlisted_timeout)
+                f"{path} is being submitted, or was and Kaggle does not list it yet; run it again "
+                f"in {seconds} s: it first checks whether it arrived"
             )
-        return [*entries, entry]
+        score = duplicate.public_score
+        state = "not scored yet" if score is None else f"score {score:.5f}"
+        raise SubmissionError(
+            f"the same bytes as {path} were submitted on {duplicate.time[:10]} (ref "
+            f"{duplicate.ref}, {state}); submit them again with --force"
+        )
 
     update_log(submissions_dir, add)
     return entry
@@ -158,38 +147,127 @@ def _renew(entry: LogEntry, submissions_dir: Path) -> LogEntry:
     return renewed
 
 
-def _duplicate_message(path: Path, entry: LogEntry, unlisted_timeout: float) -> str:
-    if entry.status == SENDING:
-        seconds = max(1, round(unlisted_timeout - entry.age))
-        return (
-            f"{path} is being submitted, or was and Kaggle does not list it yet; run it again in "
-            f"{seconds} s: it first checks whether it arrived"
-        )
-    score = "not scored yet" if entry.public_score is None else f"score {entry.public_score:.5f}"
-    return (
-        f"the same bytes as {path} were submitted on {entry.time[:10]} (ref {entry.ref}, {score}); "
-        "submit them again with --force"
-    )
-
-
 def _find_unconfirmed(error: KaggleApiError, entry: LogEntry, kaggle: CompetitionClient) -> int:
     """Return the ref of a submission whose confirmation was lost.
 
     Raises:
         KaggleError: Kaggle does not list it.
     """
-    pause = kaggle.policy.backoff
-    for _ in range(kaggle.policy.max_attempts):
+    for attempt in range(kaggle.policy.max_attempts):
         try:
-            submission = find_listed(entry, kaggle.list_submissions())
+            submission = _find_listed(entry, kaggle.list_submissions())
         except KaggleError:
             break  # the next kd submit reconciles it
         if submission is not None:
             return submission.ref
-        time.sleep(pause)
-        pause *= 2
+        time.sleep(kaggle.policy.backoff * 2**attempt)
     raise KaggleError(
         f"it is not known whether {entry.file} was submitted ({str(error).split(';', 1)[0]}); run "
         f"the same command in {kaggle.policy.unlisted_timeout:.0f} s: it first checks whether it "
         "arrived"
     ) from error
+
+
+def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> None:
+    """Update the unfinished entries of the log from Kaggle's list of submissions.
+
+    An entry ``sending`` that Kaggle does not list after ``policy.unlisted_timeout`` is removed:
+    its process was killed before the call, or the call was lost.
+
+    Raises:
+        KaggleError: Kaggle could not be asked.
+    """
+    unfinished = [e for e in read_log(submissions_dir) if e.status in (SENDING, PENDING)]
+    if not unfinished:
+        return
+    listed = kaggle.list_submissions()
+
+    def update(entry: LogEntry) -> LogEntry | None:
+        submission = _find_listed(entry, listed)
+        if submission is not None:
+            return _updated(entry, submission)
+        # The absolute value, because the clock may have been set back since.
+        is_recent = abs(entry.age) < kaggle.policy.unlisted_timeout
+        return entry if entry.status == PENDING or is_recent else None
+
+    def change(entries: list[LogEntry]) -> list[LogEntry]:
+        updated = [update(entry) if entry in unfinished else entry for entry in entries]
+        return [entry for entry in updated if entry is not None]
+
+    update_log(submissions_dir, change)
+
+
+def wait_for_score(
+    entry: LogEntry, *, kaggle: CompetitionClient, submissions_dir: Path
+) -> LogEntry:
+    """Poll the entry's status until Kaggle has scored it, and log every change.
+
+    Returns:
+        The entry, ``complete``, with its public score.
+
+    Raises:
+        KaggleError: Kaggle rejected it (with the reason), could not be reached any more, or took
+            longer than ``policy.score_timeout``.
+    """
+    if entry.ref is None:
+        raise KaggleError(
+            f"it is not known yet whether Kaggle received {entry.file}; check again with: kd submit"
+        )
+    submitted = f"{entry.file} is submitted (ref {entry.ref})"
+    deadline = time.monotonic() + kaggle.policy.score_timeout
+    while True:
+        try:
+            submission = kaggle.get_submission(entry.ref)
+        except KaggleApiError as error:
+            raise KaggleError(
+                f"{submitted}, but its score could not be read: {error}; later: kd submit "
+                f"{entry.file} --wait"
+            ) from error
+        updated = _updated(entry, submission)
+        if updated != entry:
+            replace_entry(submissions_dir, entry, updated)
+            entry = updated
+        if entry.status == COMPLETE:
+            return entry
+        if entry.status == ERROR:
+            reason = submission.error or "no reason given"
+            raise KaggleError(
+                f"Kaggle rejected {entry.file} (ref {entry.ref}): {reason}; see {SUBMISSIONS_PAGE}"
+            )
+        if time.monotonic() > deadline:
+            raise KaggleError(
+                f"{submitted} but not scored after {kaggle.policy.score_timeout:.0f} s; see "
+                f"{SUBMISSIONS_PAGE}, or wait again with: kd submit {entry.file} --wait"
+            )
+        time.sleep(kaggle.policy.poll_interval)
+
+
+def find_duplicate(submission: ValidatedSubmission, entries: list[LogEntry]) -> LogEntry | None:
+    """Return the last entry with the same bytes that Kaggle has not rejected."""
+    same = [e for e in entries if e.sha256 == submission.sha256 and e.status != ERROR]
+    return same[-1] if same else None
+
+
+def default_description(submission: ValidatedSubmission) -> str:
+    """Describe a submission by its run and the accuracy on validation rows."""
+    origin = submission.origin
+    if origin is None:
+        return submission.path.name
+    if origin.accuracy is None:
+        return f"{submission.run}: trained on all rows, none held out"
+    rows = f"{origin.n_val:,} rows"
+    return f"{submission.run}: validation accuracy {100 * origin.accuracy:.2f} % on {rows}"
+
+
+def _find_listed(entry: LogEntry, listed: list[RemoteSubmission]) -> RemoteSubmission | None:
+    """Return the submission in Kaggle's list with the entry's ref or tag."""
+    for submission in listed:
+        has_tag = entry.tag and submission.description.rstrip().endswith(entry.tag)
+        if entry.ref == submission.ref or has_tag:
+            return submission
+    return None
+
+
+def _updated(entry: LogEntry, submission: RemoteSubmission) -> LogEntry:
+    status = {"COMPLETE": COMPLETE, "ERROR": ERROR}.get(submission.status, PENDING)
+    return replace(entry, ref=submission.ref, status=status, public_score=submission.public_score)

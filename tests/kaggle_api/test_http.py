@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from kaggle_digits.core.errors import KaggleError
+from kaggle_digits.core.errors import KaggleError, UsageError
 from kaggle_digits.kaggle_api.client import CompetitionClient
-from kaggle_digits.kaggle_api.http import RetryPolicy, TimeoutAdapter, mount_timeouts, send_request
+from kaggle_digits.kaggle_api.http import (
+    RetryPolicy,
+    TimeoutAdapter,
+    call_with_timeout,
+    mount_timeouts,
+    send_request,
+)
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
 from tests.support.other_host import OtherHost
@@ -118,3 +125,16 @@ def test_file_from_another_host_is_requested_without_the_credential(
     assert len(kaggle.foreign_requests) == before
     assert not other_host.requests
     assert not list(tmp_path.glob("*.csv"))
+
+
+def test_call_with_timeout_abandons_an_endless_call() -> None:
+    forever = threading.Event()
+    with pytest.raises(TimeoutError):
+        call_with_timeout(forever.wait, 0.05)
+    forever.set()
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), float("inf")])
+def test_timeout_must_be_positive(timeout: float) -> None:
+    with pytest.raises(UsageError):
+        RetryPolicy.from_timeout(timeout)
