@@ -36,7 +36,8 @@ def predict(
         submission_path,
         write_run_submission,
     )
-    from kaggle_digits.training.predict import predict_test, recipe_tta
+    from kaggle_digits.training.predict import predict_test
+    from kaggle_digits.training.recipe import run_recipe
 
     opened = open_run(runs_dir, run)
     opened.metrics()  # raises if the run is unfinished
@@ -52,7 +53,7 @@ def predict(
         resolve_path=partial(move_existing, force=force) if output else None,
     )
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
-    views = max(recipe_tta(opened)) if tta is None else tta
+    views = max(recipe.views for recipe in run_recipe(opened).recipes) if tta is None else tta
     if as_json:
         console.print_json(
             {

@@ -26,7 +26,7 @@ from kaggle_digits.executors.worker import (
 )
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.executor import Failed, Fitted, InProcess
+from kaggle_digits.training.executor import Executor, Failed, Fitted
 from kaggle_digits.training.fold import FoldTask
 
 # From this many images per training (rows × epochs × members), several processes save more time
@@ -38,7 +38,7 @@ SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
-class LocalExecutor:
+class LocalExecutor(Executor):
     """This machine.
 
     Attributes:
@@ -93,7 +93,7 @@ class LocalExecutor:
         """Yield the result of every task as it arrives; see Executor.train for the arguments."""
         workers, threads = self.allocation(tasks)
         if workers == 1 and threads == usable_cores():
-            yield from InProcess().train(tasks, train, test, checkpoint, callback)
+            yield from super().train(tasks, train, test, checkpoint, callback)
             return
         gpus = self.gpus if self.gpus > 1 else 0
         processes = _Processes((train, test), min(workers, len(tasks)), threads, gpus)

@@ -27,7 +27,7 @@ from kaggle_digits.executors.worker import (
 )
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
 from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.executor import Failed, Fitted
+from kaggle_digits.training.executor import Executor, Failed, Fitted
 from kaggle_digits.training.fold import FoldTask
 
 SECONDS_TO_CONNECT = 27
@@ -49,7 +49,7 @@ INSTALL_ON_NODES = (
 
 
 @dataclass(frozen=True)
-class RayExecutor:
+class RayExecutor(Executor):
     """A Ray cluster.
 
     Attributes:

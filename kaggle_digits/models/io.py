@@ -62,11 +62,7 @@ def loads_skops(content: bytes) -> Any:
 
 
 def loads_pickle(content: bytes, name: str) -> Any:
-    """Return the object in a pickle; this can run any code.
-
-    Args:
-        content: the file.
-        name: of the file, for messages.
+    """Return the object in the pickle called ``name``; this can run any code.
 
     Raises:
         UntrustedError: the user did not type --trust.
@@ -80,8 +76,7 @@ def loads_pickle(content: bytes, name: str) -> Any:
 def dumps_state(estimator: Any) -> bytes:
     """Return a fitted estimator as bytes, for a checkpoint or to go back to the best epoch."""
     # Stored without compression: it is written often and soon replaced.
-    content = _dumps_skops({"state": estimator}, zipfile.ZIP_STORED)
-    if content is not None:
+    if (content := _dumps_skops({"state": estimator}, zipfile.ZIP_STORED)) is not None:
         return content
     content = _pickle({"state": estimator}, compress=0)
     _own_pickles.add(hashlib.sha256(content).digest())

@@ -44,14 +44,8 @@ def aggregate(
     """Write oof.npy, test.npy, history.csv and, last, metrics.json from the members' files.
 
     The members of one recipe are averaged; several recipes are combined as in
-    kaggle_digits.ensembling.ensemble.
-
-    Args:
-        run: whose members are all complete but the failed ones.
-        dataset: the data they were trained on.
-        tasks: one per member, in order; the first len(tasks) / n_recipes are of the first recipe.
-        n_recipes: number of recipes.
-        failures: members to leave out.
+    kaggle_digits.ensembling.ensemble. ``tasks`` has one task per member, in order, and as many for
+    each recipe. All members are complete but the failed ones, which are left out.
 
     Raises:
         RunError: a member's files are damaged; the message says which to delete.
@@ -88,7 +82,7 @@ def aggregate(
             "epoch_choice": _epoch_choice(tasks[0]),
             "train_seconds": round(train_seconds(records), 2),
             "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
-            **({"failed": [_failure(failure) for failure in failures]} if failures else {}),
+            **({"failed": list(map(_failure, failures))} if failures else {}),
             "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
     )
@@ -136,14 +130,13 @@ def _average(run: Run, dataset: Dataset, tasks: Sequence[FoldTask]) -> _Mean:
     test = np.zeros((len(dataset.test), 10), np.float64)
     records, accuracies = [], []
     for task in tasks:
-        record, val_probabilities, test_probabilities = load_result(
-            run, run.member_folder(task.member)
-        )
-        total[task.fold.val] += val_probabilities
-        counts[task.fold.val] += 1
-        test += test_probabilities / len(tasks)
+        rows = task.fold.val
+        record, val_proba, test_proba = load_result(run, run.member_folder(task.member))
+        total[rows] += val_proba
+        counts[rows] += 1
+        test += test_proba / len(tasks)
         records.append(record)
-        accuracies.append(_accuracy(val_probabilities, dataset.labels[task.fold.val]))
+        accuracies.append(_accuracy(val_proba, dataset.labels[rows]))
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: the row was never validated
         oof = (total / counts[:, None]).astype(np.float32)
     return _Mean(oof, test.astype(np.float32), int(counts.max()), records, accuracies)

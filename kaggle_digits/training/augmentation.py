@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.digits import PIXELS, SIDE
 from kaggle_digits.models.backend import keras, use_jit
-from kaggle_digits.models.tta import AffineRange, affine_coefficients
+from kaggle_digits.models.tta import PAD_AFTER, PAD_BEFORE, AffineRange, affine_coefficients
 
 LIMITS = {"rotation": 180.0, "zoom": 0.9, "shear": 1.0, "shift": SIDE / 2}
 MIN_GRID, MAX_GRID = 2, 14
-# Background added around an image before bilinear sampling: values outside the image are 0.
-PAD_BEFORE, PAD_AFTER = 1, 2
+# Background is added around an image before bilinear sampling: values outside the image are 0.
 PADDED_SIDE = PAD_BEFORE + SIDE + PAD_AFTER
 
 
@@ -60,10 +59,8 @@ class Augmentation:
                 raise UsageError(f"augmentation: {name} {value} is outside 0 to {limit}")
         points = self.elastic_grid
         if not isinstance(points, int) or not MIN_GRID <= points <= MAX_GRID:
-            raise UsageError(
-                f"augmentation: elastic_grid {points} is not a whole number "
-                f"from {MIN_GRID} to {MAX_GRID}"
-            )
+            wanted = f"a whole number from {MIN_GRID} to {MAX_GRID}"
+            raise UsageError(f"augmentation: elastic_grid {points} is not {wanted}")
         # At this limit about one in twelve points passes its neighbour, which folds the image.
         limit = (SIDE - 1) / (points - 1) / 2
         if not 0 <= self.elastic < limit:
@@ -91,7 +88,7 @@ class Augmentation:
 
 
 def augmentation_layer(augmentation: Augmentation, seed: int) -> Any:
-    """Return a Keras layer: float (n, 28, 28, 1) → the same shape, transformed in training only.
+    """Return a Keras layer that transforms float (n, 28, 28, 1) images, in training only.
 
     Its random state is a variable of the layer, so a checkpoint of the model holds it.
     """
@@ -99,12 +96,12 @@ def augmentation_layer(augmentation: Augmentation, seed: int) -> Any:
     ops = k.ops
 
     class Augment(keras().layers.Layer):  # type: ignore[misc]
-        """Transform each image at random."""
-
         def __init__(self) -> None:
             super().__init__(name="augment")
             self.draws = k.random.SeedGenerator(seed)
-            self.basis = affine_basis()
+            # Column, row and 1 of each pixel, to be multiplied by affine maps.
+            rows, columns = np.indices((SIDE, SIDE)).reshape(2, PIXELS)
+            self.basis = np.stack([columns, rows, np.ones(PIXELS)]).astype(np.float32)
             if augmentation.elastic:
                 spline = spline_basis(augmentation.elastic_grid)
                 self.basis = np.concatenate([self.basis, spline])
@@ -121,18 +118,12 @@ def augmentation_layer(augmentation: Augmentation, seed: int) -> Any:
                 # TensorFlow's own operation is faster, but XLA cannot compile it.
                 zero = ops.zeros_like(rows[0])
                 return ops.image.affine_transform(
-                    images,
-                    ops.stack([*rows, zero, zero], axis=1),
-                    interpolation="bilinear",
-                    fill_mode="constant",
+                    images, ops.stack([*rows, zero, zero], axis=1), fill_mode="constant"
                 )
             coefficients = ops.reshape(ops.stack(rows, axis=1), (-1, 2, 3))
             if augmentation.elastic:
-                displacements = k.random.normal(
-                    (count, 2, augmentation.elastic_grid**2),
-                    stddev=augmentation.elastic,
-                    seed=self.draws,
-                )
+                shape = (count, 2, augmentation.elastic_grid**2)
+                displacements = k.random.normal(shape, stddev=augmentation.elastic, seed=self.draws)
                 coefficients = ops.concatenate([coefficients, displacements], axis=2)
             positions = ops.matmul(coefficients, self.basis)
             return bilinear_sample(ops, images, positions[:, 0], positions[:, 1])
@@ -146,16 +137,9 @@ def augmentation_layer(augmentation: Augmentation, seed: int) -> Any:
 def augment_images(
     augmentation: Augmentation, images: NDArray[np.uint8], copies: int, seed: int = 0
 ) -> NDArray[np.uint8]:
-    """Return ``images`` as a network sees them in ``copies`` epochs.
+    """Return (n, 28, 28) uint8 images as a network sees them in as many epochs as ``copies``.
 
-    Args:
-        augmentation: the ranges.
-        images: (n, 28, 28) uint8.
-        copies: of each image, each with its own random transformation.
-        seed: of the transformations.
-
-    Returns:
-        (copies, n, 28, 28) uint8.
+    The result is (copies, n, 28, 28) uint8.
     """
     layer = augmentation_layer(augmentation, seed)
     values = np.tile(images[..., None].astype(np.float32), (copies, 1, 1, 1))
@@ -163,21 +147,12 @@ def augment_images(
     return np.rint(moved).astype(np.uint8).reshape(copies, *images.shape)
 
 
-def affine_basis() -> NDArray[np.float32]:
-    """Return (3, 784) float32: column, row and 1 of each pixel, to be multiplied by affine maps."""
-    rows, columns = np.indices((SIDE, SIDE)).reshape(2, PIXELS)
-    return np.stack([columns, rows, np.ones(PIXELS)]).astype(np.float32)
-
-
 def spline_basis(points: int) -> NDArray[np.float32]:
     """Return how much each control point of a grid contributes to the field at each pixel.
 
-    The grid reaches from corner to corner of the image. Between its points, the field is the
-    natural cubic spline (de Boor, "A Practical Guide to Splines", 1978, chapter IV) in both
-    directions.
-
-    Args:
-        points: control points per side, at least 2.
+    The grid has at least 2 points per side and reaches from corner to corner of the image. Between
+    them, the field is the natural cubic spline (de Boor, "A Practical Guide to Splines", 1978,
+    chapter IV) in both directions.
 
     Returns:
         (points², 784) float32; the columns sum to 1. ``draws @ spline_basis(points)`` with draws
@@ -194,16 +169,9 @@ def spline_basis(points: int) -> NDArray[np.float32]:
 def bilinear_sample(ops: Any, images: Any, columns: Any, rows: Any) -> Any:
     """Return the bilinearly interpolated values of images at other positions; 0 outside.
 
-    It uses flat indices, because ``ops.image.map_coordinates`` takes four times as long on a CPU.
-
-    Args:
-        ops: keras.ops.
-        images: float (n, 28, 28, 1).
-        columns: float (n, 784), the column from which each new pixel is read.
-        rows: float (n, 784), the row.
-
-    Returns:
-        float (n, 28, 28, 1).
+    Images are float (n, 28, 28, 1); columns and rows, float (n, 784), are the position from which
+    each new pixel is read. The function uses flat indices, because ``ops.image.map_coordinates``
+    takes four times as long on a CPU.
     """
     padding = (PAD_BEFORE, PAD_AFTER)
     flat = ops.reshape(ops.pad(images, ((0, 0), padding, padding, (0, 0))), (-1,))

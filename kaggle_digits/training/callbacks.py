@@ -15,8 +15,10 @@ from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.backend import suppress_native_stderr
 
+# Called with (batches done in this epoch, running loss, running accuracy).
+OnStep = Callable[[int, float, float], None]
+
 TENSORBOARD_FOLDER = "events"
-TENSORBOARD_TAGS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,7 @@ class TrainingCallback:
 
 
 class ForwardingCallback(TrainingCallback):
-    """Pass each event on as (name of the method, its arguments).
-
-    Args:
-        forward: called for each event.
-    """
+    """Pass each event on to ``forward`` as (name of the method, its arguments)."""
 
     def __init__(self, forward: Callable[[str, tuple[Any, ...]], object]) -> None:
         self._forward = forward
@@ -95,13 +93,8 @@ class CallbackList(ForwardingCallback):
 class TensorBoardCallback(TrainingCallback):
     """Write the metrics of every epoch to runs/RUN/events/<member>, for ``tensorboard --logdir``.
 
-    It needs no TensorFlow. A resumed run writes another file; TensorBoard joins them.
-
-    Args:
-        runs_dir: the folder of the run folders.
-
-    Raises:
-        UsageError: tensorboard is not installed.
+    It needs no TensorFlow. A resumed run writes another file; TensorBoard joins them. UsageError is
+    raised if tensorboard is not installed.
     """
 
     def __init__(self, runs_dir: Path) -> None:
@@ -132,16 +125,16 @@ class TensorBoardCallback(TrainingCallback):
             self._writers.pop(member).close()
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
-        metrics = asdict(row)
         values = [
-            self._summary.Value(tag=tag, simple_value=metrics[tag])
-            for tag in TENSORBOARD_TAGS
-            if not math.isnan(metrics[tag])
+            self._summary.Value(tag=tag, simple_value=value)
+            for tag, value in asdict(row).items()
+            if tag not in ("member", "epoch") and not math.isnan(value)
         ]
-        summary = self._summary(value=values)
-        writer = self._writers[row.member]
-        writer.add_event(self._event(wall_time=time.time(), step=row.epoch, summary=summary))
-        writer.flush()
+        event = self._event(
+            wall_time=time.time(), step=row.epoch, summary=self._summary(value=values)
+        )
+        self._writers[row.member].add_event(event)
+        self._writers[row.member].flush()
 
     def on_member_end(self, member: int, seconds: float) -> None:
         self._writers.pop(member).close()

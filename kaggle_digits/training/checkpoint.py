@@ -15,7 +15,10 @@ from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.models.io import UntrustedError
 from kaggle_digits.training.callbacks import EpochMetrics
-from kaggle_digits.training.trainer import Trainer
+from kaggle_digits.training.keras_trainer import KerasTrainer
+from kaggle_digits.training.sklearn_trainer import SklearnTrainer
+
+Trainer = KerasTrainer | SklearnTrainer
 
 
 class Checkpoint(Protocol):
@@ -46,12 +49,7 @@ class FileCheckpoint:
 
 @dataclass
 class Progress:
-    """How far a training is: the part of a checkpoint that is not the trainer's state.
-
-    Attributes:
-        history: the metrics of each epoch.
-        best: the trainer's state after the best epoch, if the recipe has ``patience``.
-    """
+    """The metrics of each epoch, and the trainer's state after the best one (for ``patience``)."""
 
     history: list[EpochMetrics] = field(default_factory=list)
     best: bytes = b""

@@ -1,10 +1,10 @@
-"""The interface of executors, which decide where models are trained, and the simplest one."""
+"""The base class of executors, which decide where models are trained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError
@@ -31,18 +31,23 @@ class Failed:
     attempts: int
 
 
-class Executor(Protocol):
-    """Trains models independently of each other, in any order; it does not touch the run folder."""
+class Executor:
+    """Trains one model after another in this process, on all its cores.
+
+    Subclasses train elsewhere, in any order. No executor touches the run folder.
+    """
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         """Return config.json's ``trained_by``: ``executor``, ``workers``, ``threads`` per model."""
+        return {"executor": "local", "workers": 1, "threads": usable_cores()}
 
     def for_resume(self, trained_by: dict[str, Any]) -> Executor:
         """Return an executor with as many threads per model as the run was started with.
 
         The number of threads decides the order of floating-point sums, and so the last bits of the
-        results.
+        results. A process cannot change its own, so this executor returns itself.
         """
+        return self
 
     def train(
         self,
@@ -64,28 +69,6 @@ class Executor(Protocol):
         Raises:
             RunError: nothing can be trained any more; the message says why.
         """
-
-
-class InProcess:
-    """Trains one model after another in this process, on all its cores."""
-
-    def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        """Return config.json's ``trained_by``."""
-        return {"executor": "local", "workers": 1, "threads": usable_cores()}
-
-    def for_resume(self, trained_by: dict[str, Any]) -> Executor:
-        """Return itself: a process cannot change its threads, so last bits may differ."""
-        return self
-
-    def train(
-        self,
-        tasks: Sequence[FoldTask],
-        train: Digits,
-        test: Digits,
-        checkpoint: Callable[[int], Checkpoint],
-        callback: TrainingCallback,
-    ) -> Iterator[Fitted | Failed]:
-        """Yield the outcome of each task in order."""
         for task in tasks:
             try:
                 result = fit_fold(

@@ -18,7 +18,6 @@ from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.models.export import check_format, combine_networks, load_exported, write_network
 from kaggle_digits.models.litert import TOLERANCE
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.recipe import run_recipe
 
 N_COMPARED = 1_000
 README = "README.md"
@@ -50,14 +49,9 @@ print(probabilities.argmax(axis=1))""",
 
 @dataclass(frozen=True)
 class ExportResult:
-    """An exported model.
+    """An exported model: the new folder, and in it the model's file or folder of ``size`` bytes.
 
-    Attributes:
-        folder: the new folder, which also holds a README.md.
-        path: the model's file or folder.
-        size: of the model, in bytes.
-        n: number of images on which it was compared with Keras.
-        difference: largest absolute difference of a probability on them.
+    ``difference`` from Keras is the largest absolute one of a probability on ``n`` images.
     """
 
     folder: Path
@@ -72,11 +66,8 @@ def export_run(
 ) -> ExportResult:
     """Write a run's networks as one model that includes normalization, weights and temperatures.
 
-    Args:
-        run: a finished run.
-        kind: ``onnx``, ``litert`` or ``saved_model``.
-        folder: to create; must not exist.
-        images: (n, 28, 28) uint8 to compare on, at most 1,000; None for random pixels.
+    ``kind`` is ``onnx``, ``litert`` or ``saved_model``. The model is compared with Keras on up to
+    1,000 ``images``, (n, 28, 28) uint8, or on random pixels.
 
     Raises:
         UsageError: there is no such format, or the folder exists.
@@ -114,9 +105,8 @@ def export_run(
 
 def _single_network(run: Run) -> Any:
     """Combine all networks of the run into one."""
-    metrics, folders = run.metrics(), run.member_folders()
-    networks = []
-    for folder in folders:
+    metrics, networks = run.metrics(), []
+    for folder in run.member_folders():
         classifier = load_classifier(folder)
         if not isinstance(classifier, KerasClassifier):
             raise ModelError(
@@ -125,7 +115,6 @@ def _single_network(run: Run) -> Any:
             )
         networks.append(classifier.network)
     designs = metrics.get("designs") or [{"weight": 1.0, "temperature": 1.0}]
-    assert len(designs) == len(run_recipe(run).recipes)
     n_folds = len(networks) // len(designs)
     return combine_networks(
         [networks[first : first + n_folds] for first in range(0, len(networks), n_folds)],

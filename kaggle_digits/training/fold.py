@@ -18,7 +18,7 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.backend import reset_session
-from kaggle_digits.models.base import Classifier, KerasClassifier, SklearnClassifier
+from kaggle_digits.models.base import KerasClassifier, SklearnClassifier
 from kaggle_digits.models.litert import to_litert
 from kaggle_digits.models.normalization import fit_normalizer
 from kaggle_digits.models.registry import SKLEARN_MODELS, build
@@ -26,16 +26,13 @@ from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.training import checkpoint as checkpoints
 from kaggle_digits.training.augmentation import augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
-from kaggle_digits.training.checkpoint import Checkpoint
+from kaggle_digits.training.checkpoint import Checkpoint, Trainer
 from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
-from kaggle_digits.training.trainer import Trainer
 
 # Seconds between two checkpoints; saving at this interval takes less than 1 % of the time.
 CHECKPOINT_INTERVAL = 10.0
-
-Probabilities = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,7 @@ class FoldTask:
         recipe: how to train it.
         fold: its training and validation rows.
         seed: from ``member_seed``.
-        pseudo_labels: (n_test,) int8 labels of test images to train on as well, -1 for images that
-            are not used; None for none.
+        pseudo_labels: (n_test,) int8 labels of test images to train on as well, -1 for none.
     """
 
     member: int
@@ -68,15 +64,14 @@ class FoldResult:
         history: the metrics of each epoch.
         kept_epoch: the epoch, from 1, whose weights the model has.
         seconds: of training and validation, without the predictions of test.csv.
-        model_file: name of the model file.
-        model_bytes: its content.
+        model_file, model_bytes: name and content of the model file.
         litert_bytes: content of model.tflite; None if the model cannot be converted.
         first_layer: (units, height, width) float32 weights, or None.
-        peak_memory_mb: peak memory of the process that fitted it, in MB, or None.
+        peak_memory_mb: of the process that fitted it, in MB.
     """
 
-    val_probabilities: Probabilities
-    test_probabilities: Probabilities
+    val_probabilities: NDArray[np.float32]
+    test_probabilities: NDArray[np.float32]
     history: list[EpochMetrics]
     kept_epoch: int
     seconds: float
@@ -102,23 +97,20 @@ def fit_fold(
 ) -> FoldResult:
     """Fit one model, from the start or from ``checkpoint`` if it holds a state.
 
-    Args:
-        task: what to fit.
-        train: all labelled rows, of which the task's fold is used.
-        test: the rows to predict.
-        checkpoint: where the state is saved and loaded; None saves nothing.
-        callback: receives the events of this model.
-
-    Returns:
-        The result, bit-identical whether or not the training was interrupted.
+    ``train`` has all labelled rows, of which the task's fold is used; ``test`` has the rows to
+    predict. The result is bit-identical whether or not the training was interrupted.
 
     Raises:
-        ModelError: the model cannot be built, or its loss is NaN or infinite.
+        UsageError, ModelError: the model cannot be built, or its loss is NaN or infinite.
     """
     assert train.labels is not None
     callback = callback or TrainingCallback()
     recipe, val_rows = task.recipe, task.fold.val
-    images, labels = _training_rows(task, train, test)
+    images, labels = train.images[task.fold.train], train.labels[task.fold.train]
+    if task.pseudo_labels is not None:
+        labelled = np.flatnonzero(task.pseudo_labels >= 0)
+        images = np.concatenate([images, test.images[labelled]])
+        labels = np.concatenate([labels, task.pseudo_labels[labelled].astype(np.uint8)])
     val_images, val_labels = train.images[val_rows], train.labels[val_rows]
     trainer = make_trainer(recipe, images, labels, task.seed)
     progress = checkpoints.restore(checkpoint, trainer, task.member)
@@ -164,15 +156,17 @@ def fit_fold(
             saved = time.monotonic()
     if patience:
         trainer.restore(progress.best)
-    classifier = trainer.classifier
-    model_file, model_bytes = _model_file(classifier)
+    classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
+    with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
+        path = classifier.save(Path(folder))
+        model_bytes = path.read_bytes()
     return FoldResult(
-        val_probabilities=predict_tta(classifier, val_images, recipe.views, recipe.affine_range),
-        test_probabilities=predict_tta(classifier, test.images, recipe.views, recipe.affine_range),
+        val_probabilities=predict_tta(classifier, val_images, *tta),
+        test_probabilities=predict_tta(classifier, test.images, *tta),
         history=history,
         kept_epoch=progress.best_epoch if patience else len(history),
         seconds=sum(row.seconds for row in history),
-        model_file=model_file,
+        model_file=path.name,
         model_bytes=model_bytes,
         litert_bytes=to_litert(classifier, images),
         first_layer=classifier.first_layer_weights(),
@@ -185,21 +179,14 @@ def make_trainer(
 ) -> Trainer:
     """Build the recipe's model, fit its normalization and return its trainer.
 
-    Args:
-        recipe: how to train.
-        images: (n, 28, 28) uint8, the training rows.
-        labels: (n,) uint8.
-        seed: of initial weights, dropout, augmentation and the order of rows.
-
-    Raises:
-        UsageError, ModelError: the model cannot be built.
+    Images are (n, 28, 28) uint8, labels (n,) uint8. The seed is that of initial weights, dropout,
+    augmentation and the order of rows.
     """
     normalizer = fit_normalizer(recipe.normalize, images)
     if recipe.model not in SKLEARN_MODELS:  # these work without TensorFlow
         reset_session(seed)
-    model = build(
-        recipe.model, recipe.model_options, rows=len(images), batch_size=recipe.batch_size
-    )
+    sizes = {"rows": len(images), "batch_size": recipe.batch_size}
+    model = build(recipe.model, recipe.model_options, **sizes)
     if not hasattr(model, "predict_proba"):
         augment = augmentation_layer(recipe.augment, seed) if recipe.augment else None
         network = KerasClassifier.wrap(model, normalizer, augment)
@@ -210,24 +197,3 @@ def make_trainer(
     if hasattr(model, "partial_fit") and hasattr(model, "hidden_layer_sizes"):
         return PartialFitTrainer(recipe, classifier, images, labels)
     return SklearnTrainer(recipe, classifier, images, labels)
-
-
-def _training_rows(
-    task: FoldTask, train: Digits, test: Digits
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the images and labels to train on, pseudo-labelled ones last."""
-    assert train.labels is not None
-    rows = task.fold.train
-    if task.pseudo_labels is None:
-        return train.images[rows], train.labels[rows]
-    labelled = np.flatnonzero(task.pseudo_labels >= 0)
-    return (
-        np.concatenate([train.images[rows], test.images[labelled]]),
-        np.concatenate([train.labels[rows], task.pseudo_labels[labelled].astype(np.uint8)]),
-    )
-
-
-def _model_file(classifier: Classifier) -> tuple[str, bytes]:
-    with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
-        path = classifier.save(Path(folder))
-        return path.name, path.read_bytes()

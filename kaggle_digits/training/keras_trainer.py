@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.models.backend import first_gpu, keras, precision, use_jit
-from kaggle_digits.models.base import Classifier, KerasClassifier, flat_layers
+from kaggle_digits.models.base import KerasClassifier, flat_layers
+from kaggle_digits.training.callbacks import OnStep
 from kaggle_digits.training.mixed_precision import autocast, with_loss_scaling
 from kaggle_digits.training.muon import conv_muon
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.schedules import SCHEDULES
-from kaggle_digits.training.trainer import OnStep
 
 # A Python call between two batches costs 1 ms: 16 batches per call halve the time of dense
-# networks. A batch of convolutions on a CPU takes far longer than 1 ms, and with several batches
-# per call Keras traces the graph twice, which takes 2 s.
-STEPS_PER_EXECUTION, STEPS_PER_EXECUTION_CONV_CPU = 16, 1
+# networks.
+STEPS_PER_EXECUTION = 16
 PROGRESS_INTERVAL = 0.1  # seconds
 LOG_LOSS = "log_loss"
 # Batches, and rows per batch, for new batch-normalization statistics of averaged weights.
@@ -32,10 +31,15 @@ BATCHNORM_STEPS, BATCHNORM_BATCH_SIZE = 32, 512
 
 
 class KerasTrainer:
-    """A compiled Keras network and its training rows; see the protocol Trainer.
+    """A compiled Keras network and its training rows.
 
     The order of the rows in an epoch depends on the seed and the epoch's number only, so a resumed
     training sees the same batches.
+
+    Attributes:
+        classifier: the model with its current weights.
+        epochs: the most that it trains for.
+        steps: batches per epoch.
     """
 
     def __init__(
@@ -47,8 +51,7 @@ class KerasTrainer:
         seed: int,
     ) -> None:
         k = keras()
-        self._classifier = classifier
-        self.epochs = recipe.epochs
+        self.classifier, self.epochs = classifier, recipe.epochs
         self.steps = math.ceil(len(images) / recipe.batch_size)
         self._recipe, self._images, self._seed = recipe, images, seed
         targets: NDArray[Any] = labels.astype(np.int32)
@@ -67,21 +70,20 @@ class KerasTrainer:
         self._model = classifier.logits
         self._precision = precision()
         optimizer = make_optimizer(recipe, self._rate, self._model)
+        # A batch of convolutions on a CPU takes far longer than a Python call, and with several
+        # batches per call Keras traces the graph twice, which takes 2 s.
+        convolutional = any(isinstance(x, k.layers.Conv2D) for x in flat_layers(self._model))
+        one_step = convolutional and first_gpu() is None
         self._model.compile(
             optimizer=with_loss_scaling(optimizer, self._precision),
             loss=loss,
             metrics=["accuracy", log_loss],
-            steps_per_execution=min(_steps_per_execution(self._model), self.steps),
+            steps_per_execution=1 if one_step else min(STEPS_PER_EXECUTION, self.steps),
             jit_compile="auto" if use_jit() else False,
         )
         self._model.optimizer.build(self._model.trainable_variables)
         # Metrics that create their variables in the first step would cause a second tracing.
         self._model.compute_metrics(None, targets[:1], np.zeros((1, CLASSES), np.float32))
-
-    @property
-    def classifier(self) -> Classifier:
-        """The model with its current weights."""
-        return self._classifier
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """Train on every row once and return (loss, accuracy, learning rate)."""
@@ -121,8 +123,7 @@ class KerasTrainer:
     def state(self) -> bytes:
         """Return weights, statistics, random states and optimizer variables as an .npz file."""
         file = io.BytesIO()
-        to_numpy = keras().ops.convert_to_numpy
-        arrays = [to_numpy(variable) for variable in self._variables()]
+        arrays = map(keras().ops.convert_to_numpy, self._variables())
         np.savez(file, *arrays, made_by=np.array(self._backend_and_precision()))
         return file.getvalue()
 
@@ -175,12 +176,8 @@ class Batches:
         """Return the arguments of ``fit`` for the rows in the order of the indices ``order``."""
         images, targets = self._rows
         if backend_name() != "tensorflow":
-            return {
-                "x": images[order],
-                "y": targets[order],
-                "batch_size": self._batch_size,
-                "shuffle": False,
-            }
+            arrays = {"x": images[order], "y": targets[order]}
+            return arrays | {"batch_size": self._batch_size, "shuffle": False}
         import tensorflow as tf
 
         def batch(start: Any) -> tuple[Any, Any]:
@@ -197,7 +194,7 @@ class Batches:
 
 
 def make_optimizer(recipe: Recipe, learning_rate: Any, model: Any) -> Any:
-    """Return the recipe's Keras optimizer for ``model`` (images → logits)."""
+    """Return the recipe's Keras optimizer; ``model`` returns logits."""
     optimizers = keras().optimizers
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     if recipe.optimizer == "sgd":
@@ -205,12 +202,9 @@ def make_optimizer(recipe: Recipe, learning_rate: Any, model: Any) -> Any:
     if recipe.optimizer == "adam":
         return optimizers.Adam(learning_rate, **average)
     if recipe.optimizer == "muon":
-        return conv_muon(
-            learning_rate,
-            weight_decay=recipe.weight_decay,
-            exclude=_logits_variables(model),
-            **average,
-        )
+        variables = [layer.trainable_variables for layer in flat_layers(model)]
+        logits: list[Any] = next(filter(None, reversed(variables)), [])  # of the last layer
+        return conv_muon(learning_rate, weight_decay=recipe.weight_decay, exclude=logits, **average)
     return optimizers.AdamW(learning_rate, weight_decay=recipe.weight_decay, **average)
 
 
@@ -239,29 +233,15 @@ def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
         variable.assign(value)
 
 
-def _logits_variables(model: Any) -> list[Any]:
-    """The weights of the logits layer: the last layer that has any."""
-    variables = [layer.trainable_variables for layer in flat_layers(model)]
-    return next((found for found in reversed(variables) if found), [])
-
-
-def _steps_per_execution(model: Any) -> int:
-    convolution = keras().layers.Conv2D
-    has_convolution = any(isinstance(layer, convolution) for layer in flat_layers(model))
-    if has_convolution and first_gpu() is None:
-        return STEPS_PER_EXECUTION_CONV_CPU
-    return STEPS_PER_EXECUTION
-
-
 def _undo_averaging_callback() -> Any:
     """Keras' fit() ends by assigning the averaged weights; training goes on with the others."""
-    to_numpy = keras().ops.convert_to_numpy
 
     class UndoAveraging(keras().callbacks.Callback):  # type: ignore[misc]
         weights: list[Any]
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.weights = [to_numpy(variable) for variable in self.model.trainable_variables]
+            variables = self.model.trainable_variables
+            self.weights = list(map(keras().ops.convert_to_numpy, variables))
 
         def on_train_end(self, logs: Any = None) -> None:
             for variable, value in zip(self.model.trainable_variables, self.weights, strict=True):

@@ -22,7 +22,6 @@ from kaggle_digits.runs.run import (
     read_probabilities,
     write_probabilities,
 )
-from kaggle_digits.training.callbacks import EpochMetrics
 from kaggle_digits.training.fold import FoldResult
 
 VALIDATION_FILE = "validation.npy"
@@ -42,12 +41,13 @@ def save_result(folder: Path, result: FoldResult) -> None:
     if result.first_layer is not None:
         with atomic_write(folder / FIRST_LAYER_FILE) as file:
             np.save(file, result.first_layer)
+    rows = [asdict(row) for row in result.history]
     record = {
         "kept_epoch": result.kept_epoch,
         "seconds": result.seconds,
         "ended": time.time(),
         "peak_memory_mb": result.peak_memory_mb,
-        "history": [_nan_as_none(row) for row in result.history],
+        "history": [{k: None if math.isnan(v) else v for k, v in row.items()} for row in rows],
     }
     write_json(folder / RECORD_FILE, record)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def load_result(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, 
     """Return member.json and the probabilities of the validation rows and of test.csv.
 
     Raises:
-        RunError: a file is missing or damaged; the message says what to do.
+        RunError: a file is missing or damaged.
     """
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
@@ -73,8 +73,3 @@ def load_result(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, 
             f"member {folder.name} of run {run.name} is damaged ({error}); delete {folder} "
             f"and run: kd train --resume --name {run.name}"
         ) from error
-
-
-def _nan_as_none(row: EpochMetrics) -> dict[str, float | None]:
-    values: dict[str, float] = asdict(row)
-    return {key: None if math.isnan(value) else value for key, value in values.items()}

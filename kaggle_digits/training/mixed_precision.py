@@ -15,8 +15,6 @@ from typing import Any
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import NORMALIZATION_LAYER, flat_layers
 
-FULL_PRECISION = "float32"
-
 
 def with_loss_scaling(optimizer: Any, precision: str) -> Any:
     """Wrap the optimizer in dynamic loss scaling if ``precision`` is float16."""
@@ -27,16 +25,17 @@ def with_loss_scaling(optimizer: Any, precision: str) -> Any:
 
 @contextmanager
 def autocast(model: Any, precision: str) -> Iterator[None]:
-    """Compute the hidden layers of ``model`` in ``precision`` inside the block.
+    """Compute the hidden layers of ``model``, which returns logits, in ``precision``.
 
     Augmentation, normalization, the logits layer, the loss and the metrics stay in float32. Batch
     normalization computes its moments in float32 by itself.
-
-    Args:
-        model: from images to logits, as KerasClassifier builds it.
-        precision: float32 changes nothing.
     """
-    layers = [] if precision == FULL_PRECISION else _hidden_layers(model)
+    layers = []
+    if precision != "float32":
+        names = [layer.name for layer in model.layers]
+        after = model.layers[names.index(NORMALIZATION_LAYER) + 1 :]
+        *hidden, _logits = [inner for layer in after for inner in flat_layers(layer)]
+        layers = [layer for layer in hidden if layer.dtype_policy.name == "float32"]
     policies = [layer.dtype_policy for layer in layers]
     try:
         for layer in layers:
@@ -45,11 +44,3 @@ def autocast(model: Any, precision: str) -> Iterator[None]:
     finally:
         for layer, policy in zip(layers, policies, strict=True):
             layer.dtype_policy = policy
-
-
-def _hidden_layers(model: Any) -> list[Any]:
-    """The layers between the normalization and the logits layer."""
-    names = [layer.name for layer in model.layers]
-    after = model.layers[names.index(NORMALIZATION_LAYER) + 1 :]
-    layers = [inner for layer in after for inner in flat_layers(layer)]
-    return [layer for layer in layers[:-1] if layer.dtype_policy.name == FULL_PRECISION]

@@ -23,16 +23,10 @@ def conv_muon(
 ) -> Any:
     """Return a Keras optimizer: Muon for hidden matrices and kernels, AdamW for everything else.
 
-    AdamW also updates kernels with one input channel, which have too few rows to orthogonalize.
-
-    Args:
-        learning_rate: a float or a Keras schedule.
-        weight_decay: fraction of each weight subtracted per step, times the learning rate.
-        exclude: variables that AdamW updates; for a classifier, those of the logits layer.
-        options: of keras.optimizers.Muon, such as use_ema.
+    AdamW updates the variables in ``exclude``, for a classifier those of the logits layer, and
+    kernels with one input channel, which have too few rows to orthogonalize.
     """
-    k = keras()
-    ops = k.ops
+    ops = keras().ops
     excluded = {id(variable) for variable in exclude}
 
     class ConvMuon(keras().optimizers.Muon):  # type: ignore[misc]

@@ -22,19 +22,14 @@ from kaggle_digits.training.recipe import run_recipe
 Each = Callable[[Sequence[Path]], Iterable[Path]]
 
 
-def recipe_tta(run: Run) -> list[int]:
-    """Return the level of test-time augmentation of each recipe of ``run``, in order."""
-    return [recipe.views for recipe in run_recipe(run).recipes]
-
-
 def predict_test(
     run: Run, dataset: Dataset, tta: int | None = None, *, each: Each = iter
 ) -> NDArray[np.float32]:
-    """Predict test.csv with every member of ``run`` and return (n_test, 10) float32.
+    """Predict test.csv with every member of a finished run and return (n_test, 10) float32.
 
     Args:
-        run: a finished run.
-        dataset: the data it was trained on.
+        run: trained on ``dataset``.
+        dataset: the data.
         tta: level of test-time augmentation, see kaggle_digits.models.tta; None for the recipe's,
             which reproduces test.npy.
         each: iterates over the members' folders, possibly showing progress.
@@ -55,16 +50,9 @@ def predict_images(
     images: NDArray[np.uint8],
     tta: int | None = None,
 ) -> NDArray[np.float32]:
-    """Predict images with every member of ``run`` and return (n, 10) float32.
+    """Predict (n, 28, 28) uint8 images with the models of ``run`` and return (n, 10) float32.
 
-    Args:
-        run: a finished run.
-        members: its models, in order; each is used once and may be loaded lazily.
-        images: (n, 28, 28) uint8.
-        tta: as in ``predict_test``.
-
-    Raises:
-        UsageError: there is no such level.
+    ``members`` are its models in order, which may be loaded lazily; ``tta`` as in ``predict_test``.
     """
     recipes = run_recipe(run).recipes
     n_folds = int(run.config()["members"]) // len(recipes)
@@ -81,12 +69,6 @@ def predict_oof(
     run: Run, dataset: Dataset, tta: int, *, each: Each = iter
 ) -> dict[int, NDArray[np.float32]]:
     """Predict every member's validation rows at all levels of test-time augmentation up to ``tta``.
-
-    Args:
-        run: a finished run.
-        dataset: the data it was trained on.
-        tta: the highest level; see kaggle_digits.models.tta.
-        each: as in ``predict_test``.
 
     Returns:
         level → (n_train, 10) float32: the mean over the members that held the row out, NaN if none
@@ -124,8 +106,7 @@ def _combine(run: Run, probabilities: NDArray[np.float64]) -> NDArray[np.float32
     if not designs:
         return np.asarray(probabilities[0], np.float32)
     weights = [design["weight"] for design in designs]
-    temperatures = [design["temperature"] for design in designs]
-    return weighted_mean(probabilities, weights, temperatures)
+    return weighted_mean(probabilities, weights, [design["temperature"] for design in designs])
 
 
 def _run_folds(run: Run, dataset: Dataset) -> list[FoldIndices]:

@@ -30,11 +30,9 @@ Labels = NDArray[np.int8]
 
 
 class PseudoLabels(NamedTuple):
-    """Labels of test images.
+    """Labels of test images: (folds, n_test) int8, -1 if the teacher is not confident.
 
-    Attributes:
-        labels: (folds, n_test) int8, 0 to 9, or -1 if the teacher is not confident.
-        held_out_apart: whether no label of a fold's validation rows influenced its pseudo-labels.
+    ``held_out_apart``: no label of a fold's validation rows influenced its pseudo-labels.
     """
 
     labels: Labels
@@ -44,12 +42,7 @@ class PseudoLabels(NamedTuple):
 def make_pseudo_labels(
     teacher: Run, dataset: Dataset, folds: Sequence[FoldIndices]
 ) -> PseudoLabels:
-    """Return the confident predictions of ``teacher``, for each fold.
-
-    Args:
-        teacher: a finished run on the same data.
-        dataset: the data.
-        folds: of the split to be trained.
+    """Return the confident predictions of ``teacher``, for each of the folds to be trained.
 
     Raises:
         RunError: the run is unfinished, damaged, or was trained on other data.
@@ -63,8 +56,10 @@ def make_pseudo_labels(
         predictions = [_mean_test(folders[fold :: len(folds)]) for fold in range(len(folds))]
     else:
         predictions = [teacher.test()] * len(folds)
-    labels = [_confident_labels(apply_temperature(p, temperature)) for p in predictions]
-    return PseudoLabels(np.stack(labels), same_folds)
+    calibrated = np.stack([apply_temperature(p, temperature) for p in predictions])
+    confident = calibrated.max(axis=2) >= MIN_CONFIDENCE
+    labels = np.where(confident, calibrated.argmax(axis=2), UNLABELLED).astype(np.int8)
+    return PseudoLabels(labels, same_folds)
 
 
 def save_pseudo_labels(folder: Path, labels: Labels) -> None:
@@ -74,11 +69,7 @@ def save_pseudo_labels(folder: Path, labels: Labels) -> None:
 
 
 def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> Labels:
-    """Load the labels of a run folder: (n_folds, n_test) int8.
-
-    Raises:
-        RunError: the file is missing or damaged.
-    """
+    """Load (n_folds, n_test) int8 labels; raise RunError if the file is missing or damaged."""
     path = folder / PSEUDO_LABELS_FILE
     try:
         labels = np.load(path, allow_pickle=False)
@@ -101,8 +92,3 @@ def _mean_test(folders: Sequence[Path]) -> NDArray[np.float32]:
             f"{folders[0].parent} is damaged ({error}); train the run again, or use another"
         ) from error
     return np.asarray(np.mean(predictions, axis=0, dtype=np.float64), np.float32)
-
-
-def _confident_labels(probabilities: NDArray[np.float32]) -> Labels:
-    confident = probabilities.max(axis=1) >= MIN_CONFIDENCE
-    return np.where(confident, probabilities.argmax(axis=1), UNLABELLED).astype(np.int8)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -23,12 +22,10 @@ from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.schedules import Schedule
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
 Optimizer = Literal["adam", "adamw", "sgd", "muon"]
 
-SUFFIX = ".json"
 # Keys of a recipe file that are no settings. Files of earlier versions may have a signature.
 NOTE, SIGNATURE = "note", "signature"
 # The key of an ensemble's recipes in JSON.
@@ -48,18 +45,15 @@ class Recipe:
         normalize: ``unit``, ``l2`` or ``standard``.
         epochs: passes over the training rows; scikit-learn's linear model is fitted in one.
         batch_size: rows per step.
-        optimizer: ``adam``, ``adamw``, ``sgd`` (momentum 0.9, Nesterov) or ``muon`` (see
-            kaggle_digits.training.muon).
+        optimizer: ``adam``, ``adamw``, ``sgd`` (momentum 0.9, Nesterov) or ``muon``.
         learning_rate: the peak of the schedule.
         weight_decay: of ``adamw`` and ``muon``, per step and times the learning rate.
-        schedule: ``onecycle``, ``exponential`` or ``constant``; see
-            kaggle_digits.training.schedules.
+        schedule: ``onecycle``, ``exponential`` or ``constant``.
         label_smoothing: fraction of the target spread over all digits, in [0, 1).
-        ema: momentum of the running average of the weights, such as 0.99; the average replaces the
-            weights after the last epoch. None does not average.
-        augment: ranges of random transformations of training images; None for no augmentation.
-        views: test-time augmentation: copies of each validation and test image whose probabilities
-            are averaged; 1, 5 or 9.
+        ema: momentum of the running average of the weights, such as 0.99, which replaces them
+            after the last epoch; None does not average.
+        augment: ranges of random transformations of training images.
+        views: copies of each image averaged in test-time augmentation: 1, 5 or 9.
         patience: stop after this many epochs without a better validation loss and keep the best
             epoch; None trains all epochs and keeps the last.
     """
@@ -85,17 +79,16 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raise UsageError for a value outside its range."""
-        _check_one_of("normalize", self.normalize, KINDS)
-        _check_one_of("optimizer", self.optimizer, get_args(Optimizer))
-        _check_one_of("schedule", self.schedule, get_args(Schedule))
-        check_at_least("epochs", self.epochs, 1)
-        check_at_least("batch-size", self.batch_size, 1)
-        check_at_least("patience", self.patience, 1)
-        check_at_least("l2", self.l2, 0)
-        check_at_least("weight-decay", self.weight_decay, 0)
+        choices = {"optimizer": get_args(Optimizer), "schedule": get_args(Schedule)}
+        for name, allowed in {"normalize": KINDS, **choices}.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise UsageError(f"--{name} {value} is unknown; one of: {', '.join(allowed)}")
+        minima = {"epochs": 1, "batch_size": 1, "patience": 1, "l2": 0, "weight_decay": 0}
+        for name, minimum in minima.items():
+            check_at_least(name.replace("_", "-"), getattr(self, name), minimum)
         for width in self.widths or ():
             check_at_least("widths", width, 1)
-        if self.widths is not None and not self.widths:
+        if self.widths == ():
             raise UsageError("--widths is empty; for example --widths 128,128")
         for name in ("dropout", "label_smoothing", "ema"):
             value = getattr(self, name)
@@ -132,9 +125,8 @@ class Recipe:
 
     def with_changes(self, **changes: Any) -> Recipe:
         """Return a copy with those changes that are not None."""
-        return replace(
-            self, **{name: value for name, value in changes.items() if value is not None}
-        )
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, **given)
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as in config.json."""
@@ -145,10 +137,8 @@ class Recipe:
 class EnsembleRecipe:
     """Several recipes whose models are combined to one prediction.
 
-    Attributes:
-        name: the default prefix of a run's name.
-        recipes: at least one; each is trained on every fold.
-        folds: default number of folds.
+    Each of them is trained on every fold. ``name`` is the default prefix of a run's name, ``folds``
+    the default number of folds.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
@@ -184,11 +174,7 @@ def runs_user_code(recipe: Recipe | EnsembleRecipe) -> bool:
 
 
 def run_recipe(run: Run) -> Recipe | EnsembleRecipe:
-    """Return the recipe in a run's config.json.
-
-    Raises:
-        RunError: another version of this package wrote it, or it is damaged.
-    """
+    """Return the recipe in a run's config.json; raise RunError if it cannot be read."""
     try:
         return recipe_from_json(run.config().get("recipe"))
     except UsageError as error:
@@ -203,7 +189,7 @@ def recipe_from_json(content: Any) -> Recipe | EnsembleRecipe:
     Raises:
         UsageError: a setting is unknown, missing, of the wrong type or outside its range.
     """
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     kind: Any = Recipe
     if isinstance(content, dict) and DESIGNS in content:
@@ -211,37 +197,21 @@ def recipe_from_json(content: Any) -> Recipe | EnsembleRecipe:
         content = {"recipes" if key == DESIGNS else key: value for key, value in content.items()}
     try:
         # From JSON, because pydantic's strict mode accepts a list as a tuple only there.
-        recipe: Recipe | EnsembleRecipe = _adapter(kind).validate_json(json.dumps(content))
+        recipe: Recipe | EnsembleRecipe = TypeAdapter(kind).validate_json(json.dumps(content))
     except ValidationError as error:
         raise UsageError(_describe(error.errors()[0], kind)) from error
     return recipe
 
 
-def is_recipe_file(name: str) -> bool:
-    """Whether ``name`` is a path: it ends in .json, has a slash, or is an existing file."""
-    return name.endswith(SUFFIX) or "/" in name or "\\" in name or Path(name).is_file()
-
-
 def write_recipe_file(path: Path, recipe: Recipe | EnsembleRecipe, note: str = "") -> None:
-    """Write ``recipe`` as JSON, one setting per line; an existing file is replaced.
-
-    Args:
-        path: of the file.
-        recipe: which ``read_recipe_file`` returns.
-        note: free text, written as the first key.
-
-    Raises:
-        StorageError: the file cannot be written.
-    """
+    """Write ``recipe`` as JSON, with ``note`` as the first key; an existing file is replaced."""
     write_json(path, ({NOTE: note} if note else {}) | recipe.to_json())
 
 
 def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleRecipe:
     """Read a recipe file; missing settings have their defaults.
 
-    Args:
-        path: of the file.
-        model: ``package.module:function`` if the user typed it; its code may run.
+    The code of ``model``, ``package.module:function``, may run: the user typed it.
 
     Raises:
         UsageError: the file is missing or not JSON, a setting is wrong, or the recipe would run
@@ -281,13 +251,6 @@ def _check_trusted(recipe: Recipe | EnsembleRecipe, model: str | None) -> None:
         )
 
 
-@cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
-
-
 def _describe(error: ErrorDetails, kind: type[Any]) -> str:
     """Return pydantic's error as one line with the setting, its value and what is allowed."""
     path = ""
@@ -306,8 +269,3 @@ def _describe(error: ErrorDetails, kind: type[Any]) -> str:
         value = value[: MAX_VALUE_LENGTH - 3] + "..."
     wanted = error["msg"].replace("Input should be", "it should be")
     return f"{path or 'the recipe'} is {value}; {wanted}"
-
-
-def _check_one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UsageError(f"--{option} {value} is unknown; one of: {', '.join(allowed)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.registry import find_builder
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, is_recipe_file, read_recipe_file
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, read_recipe_file
 
 BENCHMARK_RESULTS = Path(__file__).with_name("benchmark_results.json")
 
@@ -35,12 +34,7 @@ MODEL_RECIPES: dict[str, Recipe] = {
     "dense-deep": Recipe("dense-deep", learning_rate=1e-3, label_smoothing=0.1),
     "cnn": Recipe("cnn", epochs=10, learning_rate=6e-3),
     "fast": Recipe(
-        "fast",
-        epochs=2,
-        batch_size=256,
-        optimizer="muon",
-        learning_rate=2e-2,
-        label_smoothing=0.1,
+        "fast", epochs=2, batch_size=256, optimizer="muon", learning_rate=2e-2, label_smoothing=0.1
     ),
     "strong": STRONG,
     "peer-keras": Recipe(
@@ -82,37 +76,34 @@ RECIPES: dict[str, Recipe | EnsembleRecipe] = {
 def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | EnsembleRecipe:
     """Return the recipe called ``name``, or the default recipe of ``model``.
 
-    Args:
-        name: of a named recipe, or the path of a recipe file.
-        model: a registered name, or ``package.module:function``.
+    ``name`` may be the path of a recipe file; ``model`` is a registered name or
+    ``package.module:function``.
 
     Raises:
-        UsageError: neither is given, there is no such recipe or model, or the file is not a valid
-            recipe.
+        UsageError: neither is given, one does not exist, or the file is not a valid recipe.
     """
     if name is None:
         if model is None:
-            raise UsageError(f"which model? kd train --model NAME, one of: {_names(MODEL_RECIPES)}")
+            raise UsageError(
+                f"which model? kd train --model NAME, one of: {', '.join(MODEL_RECIPES)}"
+            )
         find_builder(model)
         return (MODEL_RECIPES | VARIANTS).get(model, Recipe(model))
     if name in RECIPES:
         recipe = RECIPES[name]
-    elif is_recipe_file(name):
+    elif name.endswith(".json") or "/" in name or "\\" in name or Path(name).is_file():
         recipe = read_recipe_file(Path(name), model)
     else:
-        raise UsageError(f"no recipe called {name!r}; one of: {_names(RECIPES)}, or a recipe file")
+        raise UsageError(
+            f"no recipe called {name!r}; one of: {', '.join(RECIPES)}, or a recipe file"
+        )
     if model is not None and model != recipe.model:
         raise UsageError(f"recipe {name} trains model {recipe.model}; leave out --model {model}")
     return recipe
 
 
 def find_augmentation(name: str) -> Augmentation:
-    """Return the augmentation of the recipe called ``name``.
-
-    Raises:
-        UsageError: there is no such recipe, it has no augmentation, or it is an ensemble recipe,
-            whose recipes may have different ones.
-    """
+    """Return the augmentation of the recipe called ``name``; raise UsageError if it has none."""
     recipe = find_recipe(name)
     if isinstance(recipe, EnsembleRecipe):
         reason = f"{name} is an ensemble recipe, and each of its recipes has its own augmentation"
@@ -121,7 +112,7 @@ def find_augmentation(name: str) -> Augmentation:
     else:
         reason = f"recipe {name} has no augmentation, so there is nothing to draw"
     augmented = [other for other, one in MODEL_RECIPES.items() if one.augment]
-    raise UsageError(f"{reason}; use --recipe with one of: {_names(augmented)}")
+    raise UsageError(f"{reason}; use --recipe with one of: {', '.join(augmented)}")
 
 
 def benchmark_results() -> dict[str, dict[str, Any]]:
@@ -132,11 +123,5 @@ def benchmark_results() -> dict[str, dict[str, Any]]:
     hold-out was used for no choice except the settings of ``strong`` and ``best``, which were
     chosen on out-of-fold predictions of all rows.
     """
-    if not BENCHMARK_RESULTS.exists():
-        return {}
     results: dict[str, dict[str, Any]] = json.loads(BENCHMARK_RESULTS.read_text(encoding="utf-8"))
     return results
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -36,8 +36,6 @@ def onecycle(peak: float, epochs: int, steps_per_epoch: int) -> Any:
     # Keras' CosineDecay has a branch and is evaluated once for each weight: tracing a training
     # step with it takes a fifth longer.
     class OneCycle(keras().optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-        """Rate as a function of the number of steps done."""
-
         def __call__(self, step: Any) -> Any:
             done = ops.cast(step, "float32")
             up = INITIAL_FRACTION + (1 - INITIAL_FRACTION) * done / warmup
@@ -70,14 +68,11 @@ SCHEDULES: dict[Schedule, Callable[[float, int, int], Any]] = {
 
 
 def batch_size_factor(schedule: Schedule, progress: float) -> int:
-    """The factor on the batch size of scikit-learn's MLP, whose learning rate is fixed.
+    """Return the factor on the batch size of scikit-learn's MLP, whose learning rate is fixed.
 
     Growing the batch anneals the training as lowering the rate does (Smith et al. 2018, "Don't
-    decay the learning rate, increase the batch size").
-
-    Args:
-        schedule: of the recipe; ``constant`` keeps the batch size.
-        progress: fraction of the epochs done, in [0, 1).
+    decay the learning rate, increase the batch size"). ``progress`` is the fraction of the epochs
+    done, in [0, 1).
     """
     if schedule == "constant":
         return 1

@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.models import io
-from kaggle_digits.models.base import Classifier, SklearnClassifier
+from kaggle_digits.models.base import SklearnClassifier
+from kaggle_digits.training.callbacks import OnStep
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.schedules import batch_size_factor
-from kaggle_digits.training.trainer import OnStep
 
 
 class SklearnTrainer:
-    """A classifier whose ``fit`` is called once, as one epoch; see the protocol Trainer."""
+    """A classifier whose ``fit`` is called once, as one epoch; it has KerasTrainer's methods."""
 
-    epochs = 1
-    steps = 1
+    epochs = steps = 1
 
     def __init__(
         self,
@@ -28,39 +27,35 @@ class SklearnTrainer:
         images: NDArray[np.uint8],
         labels: NDArray[np.uint8],
     ) -> None:
-        self._recipe, self._classifier = recipe, classifier
+        self._recipe, self.classifier = recipe, classifier
         self._features, self._labels = classifier.features(images), labels
 
-    @property
-    def classifier(self) -> Classifier:
-        """The model as fitted so far."""
-        return self._classifier
-
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
-        """Fit the classifier and return (loss, accuracy, NaN)."""
-        with warnings.catch_warnings():
-            # Stopping at max_iter is intended; the validation accuracy shows the effect.
-            warnings.filterwarnings("ignore", message=".*converge.*")
-            self._classifier.estimator.fit(self._features, self._labels)
-        loss, accuracy = self._training_metrics()
-        on_step(1, loss, accuracy)
-        return loss, accuracy, math.nan
-
-    def _training_metrics(self) -> tuple[float, float]:
+        """Train on every row and return (loss, accuracy, learning rate or NaN)."""
         from sklearn.metrics import log_loss
 
-        estimator = self._classifier.estimator
+        rate = self._fit(epoch)
+        estimator = self.classifier.estimator
         probabilities = estimator.predict_proba(self._features)
         predicted = estimator.classes_[probabilities.argmax(axis=1)]
         loss = float(log_loss(self._labels, probabilities, labels=estimator.classes_))
-        return loss, float((predicted == self._labels).mean())
+        accuracy = float((predicted == self._labels).mean())
+        on_step(1, loss, accuracy)
+        return loss, accuracy, rate
+
+    def _fit(self, epoch: int) -> float:
+        with warnings.catch_warnings():
+            # Stopping at max_iter is intended; the validation accuracy shows the effect.
+            warnings.filterwarnings("ignore", message=".*converge.*")
+            self.classifier.estimator.fit(self._features, self._labels)
+        return math.nan
 
     def finish(self) -> None:
         """Do nothing: there are no averaged weights."""
 
     def state(self) -> bytes:
         """Return the estimator as bytes."""
-        return io.dumps_state(self._classifier.estimator)
+        return io.dumps_state(self.classifier.estimator)
 
     def restore(self, state: bytes) -> None:
         """Go back to the estimator of ``state``.
@@ -70,9 +65,9 @@ class SklearnTrainer:
             UntrustedError: it is a pickle of another process.
         """
         estimator = io.loads_state(state)
-        if type(estimator) is not type(self._classifier.estimator):
+        if type(estimator) is not type(self.classifier.estimator):
             raise ValueError(f"it holds {type(estimator).__name__}")
-        self._classifier.estimator = estimator
+        self.classifier.estimator = estimator
 
 
 class PartialFitTrainer(SklearnTrainer):
@@ -91,9 +86,8 @@ class PartialFitTrainer(SklearnTrainer):
         self._alpha = classifier.estimator.alpha / recipe.batch_size
         classifier.estimator.set_params(learning_rate_init=recipe.learning_rate)
 
-    def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
-        """Train on every row once and return (loss, accuracy, learning rate)."""
-        estimator = self._classifier.estimator
+    def _fit(self, epoch: int) -> float:
+        estimator = self.classifier.estimator
         factor = batch_size_factor(self._recipe.schedule, epoch / self.epochs)
         size = min(self._recipe.batch_size * factor, len(self._labels))
         # scikit-learn divides alpha by the batch size; this keeps λ the same for every size.
@@ -105,6 +99,4 @@ class PartialFitTrainer(SklearnTrainer):
                 estimator.partial_fit(self._features, self._labels, classes=self._classes)
             except UserWarning:
                 raise KeyboardInterrupt from None
-        loss, accuracy = self._training_metrics()
-        on_step(1, loss, accuracy)
-        return loss, accuracy, float(estimator.learning_rate_init)
+        return float(estimator.learning_rate_init)

@@ -22,7 +22,7 @@ from kaggle_digits.runs.store import create_run, list_runs, open_run
 from kaggle_digits.training.aggregate import aggregate
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.checkpoint import FileCheckpoint
-from kaggle_digits.training.executor import Executor, Failed, Fitted, InProcess
+from kaggle_digits.training.executor import Executor, Failed, Fitted
 from kaggle_digits.training.fold import FoldTask, member_seed
 from kaggle_digits.training.member_store import CHECKPOINT_FILE, is_complete, save_result
 from kaggle_digits.training.pseudo_labels import (
@@ -53,8 +53,7 @@ def train(
         dataset: from kaggle_digits.data.dataset.load.
         recipe: how to train.
         split_config: which rows are held out.
-        teacher: a finished run whose confident predictions of test images are used as
-            pseudo-labels; the images join the training rows.
+        teacher: a finished run whose confident predictions of test images become pseudo-labels.
         runs_dir: where the run folder is created.
         name: of the run; None uses the recipe's name and the next free number.
         force: rename an existing run of that name first.
@@ -71,7 +70,7 @@ def train(
     """
     folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
-    executor = executor or InProcess()
+    executor = executor or Executor()
     tasks = _make_tasks(recipe, folds, split_config.seed, pseudo.labels if pseudo else None)
     with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=is_taken) as run:
         config = _config(run, dataset, recipe, split_config, folds)
@@ -103,12 +102,8 @@ def resume(
 ) -> Run:
     """Continue an interrupted run; the results are those of an uninterrupted one.
 
-    Args:
-        dataset: the same data as before.
-        runs_dir: the folder of the run folders.
-        name: of the run; None takes the unfinished run that was changed last.
-        executor: where models are trained; None for this process.
-        callback: receives the events.
+    ``dataset`` is the same as before. Without ``name``, the unfinished run that was changed last is
+    resumed. ``executor`` and ``callback`` are as in ``train``.
 
     Raises:
         RunError: there is no such run, it was trained on other data, or it would run code of the
@@ -134,7 +129,7 @@ def resume(
             if config.get("pseudo"):
                 pseudo = load_pseudo_labels(run.path, len(folds), len(dataset.test))
             tasks = _make_tasks(recipe, folds, split_config.seed, pseudo)
-            executor = (executor or InProcess()).for_resume(config.get("trained_by", {}))
+            executor = (executor or Executor()).for_resume(config.get("trained_by", {}))
             _fit_and_aggregate(run, dataset, recipe, tasks, executor=executor, callback=callback)
     return run
 
@@ -145,7 +140,7 @@ def _make_tasks(
     seed: int,
     pseudo_labels: Labels | None,
 ) -> list[FoldTask]:
-    """One task per recipe and fold, all folds of the first recipe first."""
+    """Return one task per recipe and fold, all folds of the first recipe first."""
     labels = [None] * len(folds) if pseudo_labels is None else list(pseudo_labels)
     pairs = product(recipe.recipes, zip(folds, labels, strict=True))
     return [

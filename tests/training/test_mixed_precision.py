@@ -68,7 +68,7 @@ def test_hidden_layers_compute_in_16_bits_during_an_epoch_and_logits_do_not(
     recipe = replace(SMALL, augment=Augmentation())
     trainer = make_trainer(recipe, dataset.train.images, dataset.train.labels, seed=0)
     assert isinstance(trainer, KerasTrainer)
-    model = trainer.classifier.logits  # type: ignore[attr-defined]
+    model = trainer.classifier.logits
     before, seen = trainer.state(), {}
 
     def look(*_: Any) -> None:

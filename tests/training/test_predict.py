@@ -15,8 +15,8 @@ from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.base import load_classifier
 from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.predict import predict_oof, predict_test, recipe_tta
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+from kaggle_digits.training.predict import predict_oof, predict_test
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe
 from kaggle_digits.training.train import train
 from tests.support.trainings import DENSE, FOLDS, MLP
 
@@ -58,7 +58,7 @@ def test_tta_of_the_recipe_reproduces_oof_and_test_npy(dataset: Dataset, tmp_pat
     assert not np.allclose(found[1][rows], found[9][rows], atol=1e-4)
     assert np.array_equal(predict_test(run, dataset, 5), run.test())
     assert np.array_equal(predict_test(run, dataset), run.test())
-    assert recipe_tta(run) == [5]
+    assert [one.views for one in run_recipe(run).recipes] == [5]
 
 
 def test_run_on_all_rows_has_no_oof_predictions(dataset: Dataset, tmp_path: Path) -> None:
