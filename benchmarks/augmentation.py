@@ -20,8 +20,7 @@ import numpy as np
 
 from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.checkpoint import Trainer
-from kaggle_digits.training.fold import make_trainer
+from kaggle_digits.training.fold import Trainer, make_trainer
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 WITHOUT = "none"

@@ -25,9 +25,8 @@ from kaggle_digits.executors.worker import (
     train_one,
 )
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.checkpoint import Checkpoint
 from kaggle_digits.training.executor import Executor, Failed, Fitted
-from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.fold import Checkpoint, FoldTask
 
 # From this many images per training (rows × epochs × members), several processes save more time
 # than they need to start.

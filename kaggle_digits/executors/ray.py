@@ -26,9 +26,8 @@ from kaggle_digits.executors.worker import (
     train_one,
 )
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.checkpoint import Checkpoint
 from kaggle_digits.training.executor import Executor, Failed, Fitted
-from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.fold import Checkpoint, FoldTask
 
 SECONDS_TO_CONNECT = 27
 # How often the nodes are counted while no message arrives, and how long the cluster may be unable

@@ -8,9 +8,8 @@ from typing import Any, Protocol
 
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.checkpoint import Checkpoint
 from kaggle_digits.training.executor import Failed, Fitted
-from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.fold import Checkpoint, FoldTask
 
 # Attempts per task: a killed worker may have been out of memory only because of its neighbours.
 MAX_ATTEMPTS = 3

@@ -10,8 +10,7 @@ from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.checkpoint import Checkpoint
-from kaggle_digits.training.fold import FoldResult, FoldTask, fit_fold
+from kaggle_digits.training.fold import Checkpoint, FoldResult, FoldTask, fit_fold
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +23,21 @@ from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.backend import reset_session
 from kaggle_digits.models.base import KerasClassifier, SklearnClassifier
+from kaggle_digits.models.io import UntrustedError
 from kaggle_digits.models.litert import to_litert
 from kaggle_digits.models.normalization import fit_normalizer
 from kaggle_digits.models.registry import SKLEARN_MODELS, build
 from kaggle_digits.models.tta import predict_tta
-from kaggle_digits.training import checkpoint as checkpoints
 from kaggle_digits.training.augmentation import augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
-from kaggle_digits.training.checkpoint import Checkpoint, Trainer
 from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
 
 # Seconds between two checkpoints; saving at this interval takes less than 1 % of the time.
 CHECKPOINT_INTERVAL = 10.0
+
+Trainer = KerasTrainer | SklearnTrainer
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,16 @@ class FoldResult:
     peak_memory_mb: float | None = None
 
 
+class Checkpoint(Protocol):
+    """Where the checkpoint of one model is stored."""
+
+    def load(self) -> bytes | None:
+        """Return what was saved last; None if nothing was."""
+
+    def save(self, content: bytes) -> None:
+        """Replace the checkpoint by ``content``."""
+
+
 def member_seed(seed: int, member: int) -> int:
     """Return the seed of model number ``member`` in a run with ``seed``."""
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
@@ -113,7 +128,7 @@ def fit_fold(
         labels = np.concatenate([labels, task.pseudo_labels[labelled].astype(np.uint8)])
     val_images, val_labels = train.images[val_rows], train.labels[val_rows]
     trainer = make_trainer(recipe, images, labels, task.seed)
-    progress = checkpoints.restore(checkpoint, trainer, task.member)
+    progress = _restore(checkpoint, trainer, task.member)
     history = progress.history
     patience = recipe.patience if len(val_rows) else None
 
@@ -152,7 +167,7 @@ def fit_fold(
         if patience and progress.best_epoch == row.epoch:
             progress.best = trainer.state()
         if checkpoint and time.monotonic() - saved >= CHECKPOINT_INTERVAL:
-            checkpoints.save(checkpoint, trainer, progress)
+            _save(checkpoint, trainer, progress)
             saved = time.monotonic()
     if patience:
         trainer.restore(progress.best)
@@ -197,3 +212,59 @@ def make_trainer(
     if hasattr(model, "partial_fit") and hasattr(model, "hidden_layer_sizes"):
         return PartialFitTrainer(recipe, classifier, images, labels)
     return SklearnTrainer(recipe, classifier, images, labels)
+
+
+@dataclass
+class _Progress:
+    """The metrics of each epoch, and the trainer's state after the best one (for ``patience``)."""
+
+    history: list[EpochMetrics] = field(default_factory=list)
+    best: bytes = b""
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the lowest validation loss, from 1."""
+        return 1 + int(np.argmin([row.val_loss for row in self.history]))
+
+
+def _save(checkpoint: Checkpoint, trainer: Trainer, progress: _Progress) -> None:
+    """Save everything needed to resume, as an .npz file."""
+    file = io.BytesIO()
+    np.savez(
+        file,
+        history=np.array(json.dumps([asdict(row) for row in progress.history])),
+        state=np.frombuffer(trainer.state(), np.uint8),
+        best=np.frombuffer(progress.best, np.uint8),
+    )
+    checkpoint.save(file.getvalue())
+
+
+def _restore(checkpoint: Checkpoint | None, trainer: Trainer, member: int) -> _Progress:
+    """Restore ``trainer`` from the checkpoint and return the progress.
+
+    Without a checkpoint, or if it is damaged or an untrusted pickle, training starts from the
+    beginning; it ends with the same model.
+
+    Raises:
+        ModelError: the checkpoint is of another model.
+    """
+    content = checkpoint.load() if checkpoint else None
+    if not content:
+        return _Progress()
+    try:
+        with np.load(io.BytesIO(content)) as arrays:
+            history = [EpochMetrics(**row) for row in json.loads(str(arrays["history"]))]
+            state, best = arrays["state"].tobytes(), arrays["best"].tobytes()
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+        return _Progress()
+    try:
+        trainer.restore(state)
+    except UntrustedError:
+        return _Progress()
+    except ValueError as error:
+        raise ModelError(
+            f"the checkpoint of member {member} does not fit the model as it is now "
+            f"({' '.join(str(error).split())[:80]}); delete members/{member} in the run's folder "
+            "and resume with: kd train --resume"
+        ) from error
+    return _Progress(history, best)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,23 @@ from kaggle_digits.training.fold import FoldResult
 VALIDATION_FILE = "validation.npy"
 RECORD_FILE = "member.json"
 CHECKPOINT_FILE = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class FileCheckpoint:
+    """The checkpoint in a member's folder, replaced atomically."""
+
+    folder: Path
+
+    def load(self) -> bytes | None:
+        """Return the file's content; None if there is no file."""
+        path = self.folder / CHECKPOINT_FILE
+        return path.read_bytes() if path.is_file() else None
+
+    def save(self, content: bytes) -> None:
+        """Replace the file's content."""
+        with atomic_write(self.folder / CHECKPOINT_FILE, durable=False) as file:
+            file.write_bytes(content)
 
 
 def save_result(folder: Path, result: FoldResult) -> None:

@@ -84,7 +84,7 @@ def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> Labels:
 
 
 def _mean_test(folders: Sequence[Path]) -> NDArray[np.float32]:
-    """The mean test probabilities of the members in ``folders``, all trained on one fold."""
+    """Return the mean test probabilities of the members in ``folders``."""
     try:
         predictions = [read_probabilities(folder / TEST_FILE) for folder in folders]
     except (OSError, ValueError, EOFError) as error:

@@ -7,7 +7,8 @@ Both are written to a run's config.json and can be read from a file: ``kd train 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -22,6 +23,7 @@ from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.schedules import Schedule
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
 Optimizer = Literal["adam", "adamw", "sgd", "muon"]
@@ -144,7 +146,7 @@ class EnsembleRecipe:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
 
     name: str
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[Recipe, ...] = field(metadata={"alias": DESIGNS})
     folds: int = 5
 
     def __post_init__(self) -> None:
@@ -189,15 +191,12 @@ def recipe_from_json(content: Any) -> Recipe | EnsembleRecipe:
     Raises:
         UsageError: a setting is unknown, missing, of the wrong type or outside its range.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
-    kind: Any = Recipe
-    if isinstance(content, dict) and DESIGNS in content:
-        kind = EnsembleRecipe
-        content = {"recipes" if key == DESIGNS else key: value for key, value in content.items()}
+    kind = EnsembleRecipe if isinstance(content, dict) and DESIGNS in content else Recipe
     try:
         # From JSON, because pydantic's strict mode accepts a list as a tuple only there.
-        recipe: Recipe | EnsembleRecipe = TypeAdapter(kind).validate_json(json.dumps(content))
+        recipe: Recipe | EnsembleRecipe = _adapter(kind).validate_json(json.dumps(content))
     except ValidationError as error:
         raise UsageError(_describe(error.errors()[0], kind)) from error
     return recipe
@@ -243,6 +242,13 @@ def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleR
     return recipe
 
 
+@cache  # building one takes 2 ms, which the web app would pay for every picture
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def _check_trusted(recipe: Recipe | EnsembleRecipe, model: str | None) -> None:
     if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
         raise UsageError(
@@ -256,13 +262,13 @@ def _describe(error: ErrorDetails, kind: type[Any]) -> str:
     path = ""
     for part in error["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    path = path.removeprefix(".").replace("recipes", DESIGNS, 1)
+    path = path.removeprefix(".")
     if error["type"] == "missing":
         return f"the setting {path} is missing"
     if error["type"] == "unexpected_keyword_argument":
-        inner = {"augment": Augmentation, "recipes": Recipe}
+        inner = {"augment": Augmentation, DESIGNS: Recipe}
         owner = next((inner[p] for p in reversed(error["loc"][:-1]) if p in inner), kind)
-        known = [DESIGNS if field.name == "recipes" else field.name for field in fields(owner)]
+        known = [one.metadata.get("alias", one.name) for one in fields(owner)]
         return f"unknown setting {path}; known are: {', '.join(known)}"
     value = json.dumps(error["input"], ensure_ascii=False)
     if len(value) > MAX_VALUE_LENGTH:

@@ -105,14 +105,14 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | E
 def find_augmentation(name: str) -> Augmentation:
     """Return the augmentation of the recipe called ``name``; raise UsageError if it has none."""
     recipe = find_recipe(name)
-    if isinstance(recipe, EnsembleRecipe):
-        reason = f"{name} is an ensemble recipe, and each of its recipes has its own augmentation"
-    elif recipe.augment:
+    if isinstance(recipe, Recipe) and recipe.augment:
         return recipe.augment
-    else:
-        reason = f"recipe {name} has no augmentation, so there is nothing to draw"
+    of_its_own = " of its own" if isinstance(recipe, EnsembleRecipe) else ""
     augmented = [other for other, one in MODEL_RECIPES.items() if one.augment]
-    raise UsageError(f"{reason}; use --recipe with one of: {', '.join(augmented)}")
+    raise UsageError(
+        f"recipe {name} has no augmentation{of_its_own}; use --recipe with one of: "
+        f"{', '.join(augmented)}"
+    )
 
 
 def benchmark_results() -> dict[str, dict[str, Any]]:

@@ -21,10 +21,9 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import create_run, list_runs, open_run
 from kaggle_digits.training.aggregate import aggregate
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.checkpoint import FileCheckpoint
 from kaggle_digits.training.executor import Executor, Failed, Fitted
 from kaggle_digits.training.fold import FoldTask, member_seed
-from kaggle_digits.training.member_store import CHECKPOINT_FILE, is_complete, save_result
+from kaggle_digits.training.member_store import FileCheckpoint, is_complete, save_result
 from kaggle_digits.training.pseudo_labels import (
     Labels,
     load_pseudo_labels,
@@ -109,7 +108,16 @@ def resume(
         RunError: there is no such run, it was trained on other data, or it would run code of the
             user's own and the user did not type --trust.
     """
-    run = open_run(Path(runs_dir), name) if name else _last_unfinished(Path(runs_dir))
+    if name:
+        run = open_run(Path(runs_dir), name)
+    else:
+        unfinished = [run for run in list_runs(Path(runs_dir)) if not run.finished]
+        if not unfinished:
+            raise RunError(
+                f"no unfinished run in {runs_dir}; start one: kd train --model dense (a finished "
+                "one's submission is written by: kd predict RUN)"
+            )
+        run = max(unfinished, key=lambda run: run.path.stat().st_mtime)
     config = run.config()
     run.check_data(dataset)
     recipe = run_recipe(run)
@@ -199,7 +207,7 @@ def _fit_and_aggregate(
     failures: list[Failed] = []
 
     def checkpoint(member: int) -> FileCheckpoint:
-        return FileCheckpoint(run.member_folder(member) / CHECKPOINT_FILE)
+        return FileCheckpoint(run.member_folder(member))
 
     outcomes = executor.train(todo, dataset.train, dataset.test, checkpoint, callback)
     with contextlib.closing(outcomes):  # type: ignore[type-var]
@@ -216,13 +224,3 @@ def _fit_and_aggregate(
                 raise failures[0].error
             callback.on_member_error(member, str(outcome.error), outcome.attempts)
     aggregate(run, dataset, tasks, len(recipe.recipes), failures)
-
-
-def _last_unfinished(runs_dir: Path) -> Run:
-    unfinished = [run for run in list_runs(runs_dir) if not run.finished]
-    if not unfinished:
-        raise RunError(
-            f"no unfinished run in {runs_dir}; start one: kd train --model dense (a finished one's "
-            "submission is written by: kd predict RUN)"
-        )
-    return max(unfinished, key=lambda run: run.path.stat().st_mtime)

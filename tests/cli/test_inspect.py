@@ -66,7 +66,7 @@ def test_recipe_adds_a_figure_of_its_augmentation(data_dir: Path) -> None:
     ("recipe", "message"),
     [
         ("cnn", "recipe cnn has no augmentation"),
-        ("best", "best is an ensemble recipe"),
+        ("best", "recipe best has no augmentation of its own"),
         ("nonsense", "no recipe called 'nonsense'"),
     ],
 )
