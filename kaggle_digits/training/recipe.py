@@ -166,8 +166,7 @@ class EnsembleRecipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as in config.json."""
-        recipes = [recipe.to_json() for recipe in self.recipes]
-        return {"name": self.name, "folds": self.folds, DESIGNS: recipes}
+        return {"name": self.name, "folds": self.folds, DESIGNS: list(map(asdict, self.recipes))}
 
 
 def runs_user_code(recipe: Recipe | EnsembleRecipe) -> bool:

@@ -16,9 +16,9 @@ from kaggle_digits.models.base import load_classifier
 from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.predict import predict_oof, predict_test
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe
+from kaggle_digits.training.recipe import Recipe, run_recipe
 from kaggle_digits.training.train import train
-from tests.support.trainings import DENSE, FOLDS, MLP
+from tests.support.trainings import FOLDS, MLP
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +83,6 @@ def test_predict_oof_rejects_other_data_and_damaged_files(copy: Run, dataset: Da
     (copy.member_folder(3) / "model.skops").write_bytes(b"")
     with pytest.raises(ModelError, match=r"model\.skops cannot be read"):
         predict_oof(copy, dataset, 1)
-
-
-TWO = EnsembleRecipe("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
-
-
-@pytest.fixture(scope="module")
-def ensemble(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """An uninterrupted training of two recipes on three folds."""
-    return train(dataset, TWO, FOLDS, runs_dir=tmp_path_factory.mktemp("runs"))
 
 
 def test_ensemble_predict_test_reproduces_test_npy(ensemble: Run, dataset: Dataset) -> None:

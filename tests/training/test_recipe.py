@@ -20,7 +20,7 @@ from kaggle_digits.training.recipe import (
     write_recipe_file,
 )
 from kaggle_digits.training.recipes import MODEL_RECIPES, RECIPES, find_recipe
-from tests.support.trainings import DENSE, MLP
+from tests.support.trainings import DENSE, TWO
 
 ODD = Recipe(
     "dense",
@@ -135,9 +135,6 @@ def test_names_take_precedence_over_files_and_the_model_must_match(
     assert find_recipe("mine", "dense") == ODD
     with pytest.raises(UsageError, match="recipe mine trains model dense; leave out --model cnn"):
         find_recipe("mine", "cnn")
-
-
-TWO = EnsembleRecipe("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
 
 
 def test_changes_apply_to_every_recipe() -> None:

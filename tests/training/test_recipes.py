@@ -22,11 +22,6 @@ def test_variants_of_strong_are_trained_like_strong(model: str) -> None:
     assert found.with_changes(model="strong") == MODEL_RECIPES["strong"]
 
 
-def test_best_has_several_different_models() -> None:
-    models = [one.model for one in RECIPES["best"].recipes]
-    assert len(set(models)) == len(models) > 1
-
-
 def test_best_is_an_ensemble_of_different_models() -> None:
     best = find_recipe("best")
     assert isinstance(best, EnsembleRecipe)

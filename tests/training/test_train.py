@@ -22,17 +22,9 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
-from tests.support.trainings import DENSE, FOLDS, MLP, RecordStarts, StopAfter, identical
-
-TWO = EnsembleRecipe("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
-
-
-@pytest.fixture(scope="module")
-def ensemble(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """An uninterrupted training of two recipes on three folds."""
-    return train(dataset, TWO, FOLDS, runs_dir=tmp_path_factory.mktemp("runs"))
+from tests.support.trainings import DENSE, FOLDS, MLP, TWO, RecordStarts, StopAfter, identical
 
 
 @pytest.fixture(scope="module")
