@@ -49,15 +49,10 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        _delete_abandoned_parts(path)
-
-
-def _delete_abandoned_parts(path: Path) -> None:
-    """Delete temporary files of ``path`` older than an hour, which killed writers left behind."""
-    with contextlib.suppress(OSError):
-        for part in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
-            if time.time() - part.stat().st_mtime > TEMPORARY_FILE_MAX_AGE:
-                part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # delete what killed writers left behind
+            for old in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
+                if time.time() - old.stat().st_mtime > TEMPORARY_FILE_MAX_AGE:
+                    old.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

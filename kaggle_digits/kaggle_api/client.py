@@ -75,11 +75,7 @@ class CompetitionClient(KaggleSession):
         return files
 
     def download_file(self, file: RemoteFile, folder: Path) -> Path:
-        """Download ``file`` into ``folder``, resuming an interrupted download.
-
-        Returns:
-            The complete file, named as Kaggle serves it: train.csv or train.csv.zip.
-        """
+        """Download ``file`` and return its path, named as Kaggle serves it (.csv or .csv.zip)."""
         request = types.ApiDownloadDataFileRequest()
         request.competition_name, request.file_name = COMPETITION, file.name
         return self._download(
@@ -100,11 +96,7 @@ class CompetitionClient(KaggleSession):
         return SubmissionLimits(int(limits.num_today or 0), int(limits.num_allowed_now or 0))
 
     def upload(self, name: str, content: bytes) -> str:
-        """Upload the bytes of a file called ``name``; this submits nothing yet.
-
-        Returns:
-            The token with which ``create_submission`` submits them.
-        """
+        """Upload a file and return the token with which ``create_submission`` submits it."""
 
         def upload_once(client: Any) -> str:
             request = types.ApiStartSubmissionUploadRequest()
@@ -129,10 +121,7 @@ class CompetitionClient(KaggleSession):
         return self.call(f"uploading {name}", upload_once)
 
     def create_submission(self, token: str, description: str) -> int:
-        """Submit uploaded bytes; retry only if it is certain that nothing was submitted.
-
-        Returns:
-            The submission's ref.
+        """Submit uploaded bytes and return the ref; never submit them twice.
 
         Raises:
             KaggleApiError: ``not_applied`` tells whether it is certain that nothing was submitted.

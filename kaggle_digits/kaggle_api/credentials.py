@@ -5,6 +5,7 @@ A secret is kept in memory only: it is not part of a credential's text or repres
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -48,12 +49,9 @@ class Credential:
     @property
     def is_world_readable(self) -> bool:
         """Whether other users of this computer may read the file."""
-        try:
-            return bool(
-                self.path and os.name == "posix" and self.path.stat().st_mode & READABLE_BY_OTHERS
-            )
-        except OSError:
+        if self.path is None or os.name != "posix":
             return False
+        return bool(self.path.stat().st_mode & READABLE_BY_OTHERS)
 
 
 def find(environ: Mapping[str, str] | None = None) -> Credential | None:
@@ -70,18 +68,13 @@ def find(environ: Mapping[str, str] | None = None) -> Credential | None:
 
 
 def require() -> Credential:
-    """Return the credential like ``find``.
-
-    Raises:
-        KaggleError: there is none; says how to create one.
-    """
-    credential = find()
-    if credential is None:
-        raise KaggleError(
-            f"no Kaggle credential found; {CREDENTIAL_HELP} (without an account: kd fetch --source "
-            "sample)"
-        )
-    return credential
+    """Return the credential like ``find``; raise KaggleError if there is none."""
+    if credential := find():
+        return credential
+    raise KaggleError(
+        f"no Kaggle credential found; {CREDENTIAL_HELP} (without an account: kd fetch --source "
+        "sample)"
+    )
 
 
 def config_folder(env: Mapping[str, str]) -> Path:
@@ -126,55 +119,44 @@ def _token_in_file(path: Path, location: str) -> Credential | None:
 
 
 def _find_api_key(env: Mapping[str, str]) -> Credential | None:
-    variables = {
-        name: value
-        for name, variable in (("username", "KAGGLE_USERNAME"), ("key", "KAGGLE_KEY"))
-        if (value := env.get(variable)) is not None
-    }
-    if len(variables) == 2:
-        return _api_key(variables, "the variables KAGGLE_USERNAME and KAGGLE_KEY", None)
     path = config_folder(env) / "kaggle.json"
     location = _display(path)
-    if path.exists():
-        content = {**_read_json(path), **variables}
-        if not all(isinstance(content.get(name), str) for name in ("username", "key")):
-            raise KaggleError(
-                f"{location} does not contain a username and a key; download it again from "
-                f'{SETTINGS_PAGE} (API, "Create Legacy API Key"), or {CREDENTIAL_HELP}'
-            )
-        if variables:
-            location += f" with the variable KAGGLE_{next(iter(variables)).upper()}"
-        return _api_key(content, location, path)
-    if variables:
-        present = next(iter(variables))
-        missing = "key" if present == "username" else "username"
+    variables: dict[str, object] = {
+        name: env[variable]
+        for name, variable in (("username", "KAGGLE_USERNAME"), ("key", "KAGGLE_KEY"))
+        if variable in env
+    }
+    content = variables
+    if len(variables) == 2:
+        location = "the variables KAGGLE_USERNAME and KAGGLE_KEY"
+    elif path.exists():
+        content = _read_json(path) | variables
+        for name in variables:
+            location += f" with the variable KAGGLE_{name.upper()}"
+    elif variables:
+        present, missing = ("USERNAME", "KEY") if "username" in variables else ("KEY", "USERNAME")
         raise KaggleError(
-            f"KAGGLE_{present.upper()} is set but KAGGLE_{missing.upper()} is not; set both, or "
-            f"{CREDENTIAL_HELP}"
+            f"KAGGLE_{present} is set but KAGGLE_{missing} is not; set both, or {CREDENTIAL_HELP}"
         )
-    return None
-
-
-def _api_key(content: Mapping[str, object], location: str, path: Path | None) -> Credential:
-    username, key = str(content["username"]), str(content["key"])
+    else:
+        return None
+    username, key = content.get("username"), content.get("key")
+    if not isinstance(username, str) or not isinstance(key, str):
+        raise KaggleError(
+            f"{location} does not contain a username and a key; download it again from "
+            f'{SETTINGS_PAGE} (API, "Create Legacy API Key"), or {CREDENTIAL_HELP}'
+        )
     _check_characters(username + key, f"{API_KEY} in {location}")
-    return Credential(API_KEY, location, key, username, path)
+    return Credential(API_KEY, location, key, username, path if len(variables) < 2 else None)
 
 
 def _find_login() -> Credential | None:
     path = home_folder() / ".kaggle" / "credentials.json"
-    if not path.exists():
-        return None
-    content = _read_json(path)
-    if not content.get("refresh_token"):
+    if not path.exists() or not (content := _read_json(path)).get("refresh_token"):
         return None
     username = content.get("username")
-    return Credential(
-        LOGIN,
-        _display(path),
-        username=username if isinstance(username, str) else None,
-        path=path,
-    )
+    owner = username if isinstance(username, str) else None
+    return Credential(LOGIN, _display(path), username=owner, path=path)
 
 
 def is_existing_path(value: str) -> bool:
@@ -204,19 +186,16 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise KaggleError(
-            f"the credential file {_display(path)} cannot be read "
-            f"({type(error).__name__}); repair or delete it, or {CREDENTIAL_HELP}"
+            f"the credential file {_display(path)} cannot be read ({type(error).__name__}); "
+            f"repair or delete it, or {CREDENTIAL_HELP}"
         ) from None
 
 
 def _read_json(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(_read_text(path))
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise KaggleError(
-            f"the credential file {_display(path)} is damaged (not JSON); delete it, then "
-            f"{CREDENTIAL_HELP}"
-        )
-    return content
+    with contextlib.suppress(ValueError):
+        if isinstance(content := json.loads(_read_text(path)), dict):
+            return content
+    raise KaggleError(
+        f"the credential file {_display(path)} is damaged (not JSON); delete it, then "
+        f"{CREDENTIAL_HELP}"
+    )

@@ -45,10 +45,7 @@ def redact(
 ) -> str:
     """Replace every known secret in ``text`` by ***, also in its encoded forms.
 
-    Args:
-        text: the text to print.
-        environ: the environment variables; os.environ by default.
-        arguments: the words of the command line; sys.argv by default.
+    ``environ`` and ``arguments`` are os.environ and sys.argv by default.
     """
     env = os.environ if environ is None else environ
     secrets = _secrets(env, sys.argv if arguments is None else arguments)

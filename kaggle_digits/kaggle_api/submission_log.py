@@ -18,12 +18,7 @@ LOG_NAME = "log.csv"
 # ``sending`` is written before the call that submits, and replaced after it.
 SENDING, PENDING, COMPLETE, ERROR = "sending", "pending", "complete", "error"
 STATUSES = (SENDING, PENDING, COMPLETE, ERROR)
-NUMBERS: dict[str, Callable[[str], float]] = {
-    "oof_accuracy": float,
-    "n_val": int,
-    "ref": int,
-    "public_score": float,
-}
+NUMBERS = {"oof_accuracy": float, "n_val": int, "ref": int, "public_score": float}
 TAG = re.compile(r"\[kd ([0-9a-f]+)\]$")
 LOCK_SECONDS = 60.0
 
@@ -34,11 +29,9 @@ class LogEntry:
 
     Attributes:
         time: when it was sent, ISO 8601 with time zone.
-        file: the name of the submission file.
-        sha256: the hash of its bytes.
+        file, sha256: the name of the submission file and the hash of its bytes.
         run: the run or runs it was made from, joined by " + "; empty if unknown.
-        oof_accuracy: out-of-fold or hold-out accuracy, 0 to 1, or None.
-        n_val: the number of rows that accuracy was measured on.
+        oof_accuracy: out-of-fold or hold-out accuracy on ``n_val`` rows, 0 to 1, or None.
         ref: Kaggle's number of the submission; None while ``sending``.
         status: ``sending``, ``pending``, ``complete`` or ``error``.
         public_score: Kaggle's accuracy on the public part of test.csv, or None.

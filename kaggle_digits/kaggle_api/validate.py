@@ -36,9 +36,7 @@ class ValidatedSubmission:
     """A submission file in the format that Kaggle accepts.
 
     Attributes:
-        path: the file.
         sha256: the hash of its bytes when it was validated.
-        rows: the number of rows.
         origin: the run or runs it was made from, or None if unknown.
         warnings: what is unusual but allowed, one line each.
     """
@@ -97,17 +95,11 @@ def validate_submission(path: Path, *, data_dir: Path | str = "data") -> Validat
 
 
 def find_submission_file(target: str | None, submissions_dir: Path) -> Path:
-    """Return the file for ``target``: a path, a run's name, or None for the newest unsent file.
-
-    Raises:
-        SubmissionError: there is no such file.
-    """
+    """Return the file for ``target``: a path, a run's name, or None for the newest unsent file."""
     if target is None:
         return newest_unsent(submissions_dir)
     if not target.strip("./\\ "):
-        raise SubmissionError(
-            f"{target!r} is neither a file nor a run; list the runs with: kd runs"
-        )
+        raise SubmissionError(f"{target!r} is neither a file nor a run; list runs with: kd runs")
     paths = (Path(target), submissions_dir / target, submissions_dir / f"{target}.csv")
     for path in paths:
         if path.is_file():
@@ -120,11 +112,7 @@ def find_submission_file(target: str | None, submissions_dir: Path) -> Path:
 
 
 def newest_unsent(submissions_dir: Path) -> Path:
-    """Return the newest submission file whose bytes were never submitted.
-
-    Raises:
-        SubmissionError: there is none.
-    """
+    """Return the newest submission file whose bytes were never submitted."""
     files = _submission_files(submissions_dir)
     if not files:
         raise SubmissionError(

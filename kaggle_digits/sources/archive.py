@@ -36,7 +36,14 @@ def extract_csvs(path: Path, folder: Path) -> None:
     """
     if path.is_dir():
         for name in FILES:
-            unpack(_find_in_folder(path, name), name, folder / name)
+            packed = [path / f"{name}{suffix}" for suffix in ("", ".zip", ".gz")]
+            existing = [candidate for candidate in packed if candidate.is_file()]
+            if not existing:
+                raise DataError(
+                    f"{path} has no {name} (nor {name}.zip or {name}.gz); download it from "
+                    f"{DOWNLOAD_PAGE}"
+                )
+            unpack(existing[0], name, folder / name)
         return
     with _archive_errors(path), damage_as_archive_error():  # is_zipfile may fail, too
         is_zip = zipfile.is_zipfile(path)
@@ -90,15 +97,6 @@ def _extract_csv(
             unpack(packed, name, target)
     finally:
         packed.unlink()
-
-
-def _find_in_folder(folder: Path, name: str) -> Path:
-    for suffix in ("", ".zip", ".gz"):
-        if (path := folder / f"{name}{suffix}").is_file():
-            return path
-    raise DataError(
-        f"{folder} has no {name} (nor {name}.zip or {name}.gz); download it from {DOWNLOAD_PAGE}"
-    )
 
 
 def _find_member(archive: zipfile.ZipFile, path: Path, name: str) -> zipfile.ZipInfo:

@@ -22,12 +22,10 @@ def write_competition_csvs(
 ) -> None:
     """Shuffle the digits and write train.csv (60 %), test.csv (40 %) and sample_submission.csv.
 
-    The labels of the rows in test.csv are not written.
-
     Args:
         folder: the existing folder to write to.
         images: (n, 28, 28) or (n, 784) uint8.
-        labels: (n,) uint8, 0 to 9.
+        labels: (n,) uint8, 0 to 9; those of the rows in test.csv are not written.
         seed: of the shuffle.
 
     Raises:

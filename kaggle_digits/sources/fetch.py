@@ -50,14 +50,7 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class FetchReport:
-    """The contents of the data folder after a fetch.
-
-    Attributes:
-        source: as recorded: ``kaggle``, ``sample``, ``openml`` or a path.
-        folder: the data folder.
-        files: the three files.
-        warnings: one line each.
-    """
+    """The contents of the data folder after a fetch; ``source`` as recorded in source.json."""
 
     source: str
     folder: Path
@@ -100,20 +93,23 @@ def fetch(
         busy = DataError(f"another kd fetch is writing to {folder}; wait until it is done")
         with file_lock(folder / ".fetch.lock", busy):
             present = {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
-            present_source = _present_source(folder, present)
-            valid = _valid_files(folder, present) if present_source == source and not force else {}
+            present_source, valid = _inspect(folder, present)
+            if present_source != source or force:
+                valid = {}
             if len(valid) == len(FILES):
                 return _report(folder, source, valid, valid)
-            if not is_path:
-                _check_same_source(
-                    folder, present_source, source, has_files=bool(present), force=force
-                )
+            must_match = bool(present) and not force
+            if must_match and not is_path:
+                _check_same_source(folder, present_source, source)
             missing = [name for name in FILES if name not in valid]
             with _staging(folder, keep=source == KAGGLE, clear=force) as staging:
                 if is_path:
                     extract_csvs(path, staging)
                 elif source == KAGGLE:
-                    _download_from_kaggle(missing, staging, policy, progress)
+                    # Imported late, because kagglesdk takes 0.3 s to import.
+                    from kaggle_digits.sources.kaggle import download_files
+
+                    download_files(missing, staging, policy, progress)
                 elif source == SAMPLE_SOURCE:
                     write_sample(staging)
                 else:
@@ -122,9 +118,8 @@ def fetch(
                 if is_path:
                     same_as_kaggle = all(hashes[n] == KAGGLE_SHA256[n] for n in (TRAIN, TEST))
                     source = KAGGLE if same_as_kaggle else str(path)
-                    _check_same_source(
-                        folder, present_source, source, has_files=bool(present), force=force
-                    )
+                    if must_match:
+                        _check_same_source(folder, present_source, source)
                 unchanged = {n: digest for n, digest in hashes.items() if present.get(n) == digest}
                 paths = {n: (folder if n in unchanged else staging) / n for n in FILES}
                 _check_contents(paths, source, staging)
@@ -138,21 +133,9 @@ def fetch(
             return _report(folder, source, hashes, unchanged)
 
 
-def _download_from_kaggle(
-    names: list[str], staging: Path, policy: RetryPolicy | None, progress: Progress
-) -> None:
-    # Imported late, because kagglesdk takes 0.3 s to import.
-    from kaggle_digits.kaggle_api.client import CompetitionClient
-    from kaggle_digits.sources.kaggle import download_files
-
-    kaggle = CompetitionClient(policy=policy, progress=progress)
-    progress.note(f"using the {kaggle.credential}")
-    download_files(kaggle, names, staging)
-
-
 @contextmanager
 def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
-    """Yield the staging folder.
+    """Yield the staging folder in the data folder.
 
     Args:
         folder: the data folder.
@@ -163,18 +146,14 @@ def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
     if clear or not keep:
         shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(exist_ok=True)
+    is_partial = False
     try:
         yield staging
     except (KaggleError, KeyboardInterrupt):
-        keep = keep and any(staging.iterdir())
+        is_partial = keep and any(staging.iterdir())
         raise
-    except BaseException:
-        keep = False
-        raise
-    else:
-        keep = False
     finally:
-        if not keep:
+        if not is_partial:
             shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -190,27 +169,22 @@ def _existing_path(source: str, folder: Path) -> Path:
     return path.resolve()
 
 
-def _present_source(folder: Path, present: dict[str, str]) -> str | None:
-    """Return the source of the files in ``folder``, given their hashes; None if there are none."""
-    if present and all(present.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
-        return KAGGLE
+def _inspect(folder: Path, present: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the source of the files in ``folder`` and the hashes of those that are valid.
+
+    Valid files have the recorded hash, or Kaggle's if nothing is recorded.
+    """
     recorded = read_source(folder)
+    source, expected = UNKNOWN, KAGGLE_SHA256
     if recorded is not None:
-        return recorded.source
-    return UNKNOWN if present else None
+        source, expected = recorded.source, recorded.sha256
+    if all(present.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
+        source = KAGGLE
+    return source, {n: digest for n, digest in present.items() if digest == expected.get(n)}
 
 
-def _valid_files(folder: Path, present: dict[str, str]) -> dict[str, str]:
-    """Return the hashes in ``present`` that are as recorded, or as Kaggle's without a record."""
-    recorded = read_source(folder)
-    expected = recorded.sha256 if recorded else KAGGLE_SHA256
-    return {name: digest for name, digest in present.items() if digest == expected.get(name)}
-
-
-def _check_same_source(
-    folder: Path, present_source: str | None, source: str, *, has_files: bool, force: bool
-) -> None:
-    if force or not has_files or present_source in (source, None):
+def _check_same_source(folder: Path, present_source: str, source: str) -> None:
+    if present_source == source:
         return
     owner = "of unknown source" if present_source == UNKNOWN else f"of source {present_source}"
     raise DataError(
@@ -239,16 +213,15 @@ def _check_contents(paths: dict[str, Path], source: str, staging: Path) -> None:
 def _report(
     folder: Path, source: str, hashes: dict[str, str], unchanged: dict[str, str]
 ) -> FetchReport:
+    paths = {name: folder / name for name in FILES}
     rows = {
-        TRAIN: len(read_train(folder / TRAIN)),
-        TEST: len(read_test(folder / TEST)),
-        SAMPLE: len(read_ids(folder / SAMPLE)),
+        TRAIN: len(read_train(paths[TRAIN])),
+        TEST: len(read_test(paths[TEST])),
+        SAMPLE: len(read_ids(paths[SAMPLE])),
     }
     files = tuple(
-        FetchedFile(
-            name, hashes[name], (folder / name).stat().st_size, rows[name], name in unchanged
-        )
-        for name in FILES
+        FetchedFile(name, hashes[name], path.stat().st_size, rows[name], name in unchanged)
+        for name, path in paths.items()
     )
     return FetchReport(source, folder, files, tuple(_warnings(source, hashes)))
 

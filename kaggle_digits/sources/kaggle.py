@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from kaggle_digits.core.errors import DataError, KaggleError, StorageError
+from kaggle_digits.core.progress import Progress
 from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteFile
+from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.sources.archive import unpack
 
 
-def download_files(kaggle: CompetitionClient, names: Iterable[str], folder: Path) -> None:
+def download_files(
+    names: list[str], folder: Path, policy: RetryPolicy | None, progress: Progress
+) -> None:
     """Download ``names`` into ``folder``, uncompressed and with the size that Kaggle lists.
 
     An interrupted download stays in ``folder``; the next call resumes it.
@@ -20,8 +23,9 @@ def download_files(kaggle: CompetitionClient, names: Iterable[str], folder: Path
         KaggleError: Kaggle could not be reached or did not send the files.
         StorageError: the disk is full or not writable.
     """
+    kaggle = CompetitionClient(policy=policy, progress=progress)
+    progress.note(f"using the {kaggle.credential}")
     remote_files = {file.name.removesuffix(".zip"): file for file in kaggle.list_files()}
-    names = list(names)
     for name in names:
         if name not in remote_files:
             raise KaggleError(

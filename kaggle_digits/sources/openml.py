@@ -5,10 +5,8 @@ Its split is not the competition's: the training rows contain the competition's 
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +31,7 @@ ADVICE = "try again later, or use kd fetch --source sample"
 def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     """Download the 70,000 digits and write 42,000 labelled and 28,000 unlabelled ones.
 
-    Args:
-        folder: the existing folder to write to.
-        policy: time-outs and pauses as for Kaggle; OpenML is given twice the time.
+    OpenML is given twice the time-outs and pauses of ``policy``.
 
     Raises:
         KaggleError: OpenML cannot be reached.
@@ -43,11 +39,12 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
         StorageError: the disk is full or not writable.
     """
     policy = policy or RetryPolicy()
+    previous_timeout = socket.getdefaulttimeout()  # scikit-learn sets none
     try:
-        with _socket_timeout(READ_TIMEOUT_FACTOR * policy.read_timeout):
-            pixels, labels = call_with_timeout(
-                lambda: _fetch_openml(folder, policy), TOTAL_TIMEOUT_FACTOR * policy.read_timeout
-            )
+        socket.setdefaulttimeout(READ_TIMEOUT_FACTOR * policy.read_timeout)
+        pixels, labels = call_with_timeout(
+            lambda: _fetch_openml(folder, policy), TOTAL_TIMEOUT_FACTOR * policy.read_timeout
+        )
     except TimeoutError:
         raise KaggleError(f"OpenML did not answer in time; {ADVICE}") from None
     except OSError as error:  # urllib's errors are OSErrors without an errno
@@ -58,6 +55,8 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     except Exception as error:
         reason = one_line(f"{type(error).__name__}: {error}")
         raise DataError(f"OpenML did not send {NAME} as expected ({reason}); {ADVICE}") from error
+    finally:
+        socket.setdefaulttimeout(previous_timeout)
     try:
         values = np.asarray(pixels, np.float32)
         digits = np.asarray(labels).astype(np.int64)
@@ -91,14 +90,3 @@ def _fetch_openml(folder: Path, policy: RetryPolicy) -> tuple[Any, Any]:
         read_csv_kwargs={"dtype": dict.fromkeys(range(PIXELS), "float32") | {PIXELS: str}},
     )
     return pixels, labels
-
-
-@contextlib.contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Set the default time-out of sockets, because scikit-learn sets none."""
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(previous)
