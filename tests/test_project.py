@@ -20,7 +20,10 @@ PACKAGE = ROOT / "kaggle_digits"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PIN = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!+]+(; [a-z_]+ *[<>=!]+ *\"[a-z0-9.]+\")?")
 # Import name → distribution name, if they differ.
-DISTRIBUTION = {"sklearn": "scikit-learn", "kagglesdk": "kaggle", "PIL": "pillow"}
+DISTRIBUTION = {
+    **{"sklearn": "scikit-learn", "kagglesdk": "kaggle", "PIL": "pillow"},
+    "pydantic_core": "pydantic",
+}
 
 
 def tracked_files() -> list[Path]:

@@ -15,10 +15,7 @@ WEB_PACKAGES = {"fastapi", "starlette", "pydantic", "uvicorn"}
 
 def app(
     *,
-    run: Annotated[
-        str | None,
-        option("Run to predict with; default: the most accurate.", metavar="NAME"),
-    ] = None,
+    run: options.PredictorRun = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
     open_browser: Annotated[bool, option("Open the app in the browser.", "--open")] = False,

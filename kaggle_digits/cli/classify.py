@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kaggle_digits.inference.classify import PicturePrediction
 
 STDIN, STEPS_SUFFIX = "-", "-steps"
+KEYS = ("digit", "confidence", "runner_up")
 
 
 def classify(
@@ -26,7 +27,7 @@ def classify(
         typer.Argument(metavar="PICTURE…", help="Image files, folders, or - for standard input."),
     ],
     *,
-    run: Annotated[str | None, option("Run to predict with; default: the most accurate.")] = None,
+    run: options.PredictorRun = None,
     show: Annotated[
         bool, option("Plot the preprocessing steps into NAME-steps.png in this folder.", "--show")
     ] = False,
@@ -56,38 +57,41 @@ def classify(
         except DataError as error:
             failed = True
             console.error(str(error))
-            results.append(_as_json(name, None, str(error)))
+            results.append({"file": name, **dict.fromkeys(KEYS), "note": str(error)})
             continue
-        results.append(_as_json(name, prediction, prediction.note))
+        values = {key: getattr(prediction, key) for key in KEYS}
+        results.append({"file": name, **values, "note": prediction.note})
         if not as_json:
-            console.echo(f"{name}: {_describe(prediction)}")
+            text = prediction.note
+            if prediction.digit is not None:
+                confidence = console.percent(prediction.confidence)
+                text = (
+                    f"{prediction.digit} ({confidence} confidence), second choice "
+                    f"{prediction.runner_up}{text and f'; {text}'}"
+                )
+            console.echo(f"{name}: {text}")
         if show:
             _plot_steps(name, prediction, svg=svg)
     if as_json:
         console.print_json(results)
     elif run is None:
-        accuracy = ""
-        if predictor.val_accuracy is not None:
-            accuracy = f" ({console.percent(predictor.val_accuracy)} on its held-out rows)"
-        console.note(
-            f"predicted with run {predictor.run_name}{accuracy}; to use another: --run NAME"
-        )
+        accuracy = predictor.val_accuracy
+        shown = "" if accuracy is None else f" ({console.percent(accuracy)} on its held-out rows)"
+        console.note(f"predicted with run {predictor.run_name}{shown}; to use another: --run NAME")
     if failed:
         raise typer.Exit(1)
 
 
 def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
     """Yield the name and the path or bytes of each picture, including those in folders."""
+    from kaggle_digits.imaging.loading import MAX_BYTES, list_pictures
+
     for name in pictures:
         if not name:  # an unset shell variable must not mean the current folder
             raise UsageError("a picture name is empty; for all in this folder: kd classify .")
         if name == STDIN:
-            from kaggle_digits.imaging.loading import MAX_BYTES
-
             yield name, sys.stdin.buffer.read(MAX_BYTES + 1)  # one more than is accepted
         elif Path(name).is_dir():
-            from kaggle_digits.imaging.loading import list_pictures
-
             paths = [path for path in list_pictures(Path(name)) if STEPS_SUFFIX not in path.stem]
             if not paths:
                 raise DataError(
@@ -98,37 +102,16 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
             yield name, Path(name)
 
 
-def _describe(prediction: PicturePrediction) -> str:
-    if prediction.digit is None:
-        return prediction.note
-    note = f"; {prediction.note}" if prediction.note else ""
-    confidence = console.percent(prediction.confidence)
-    return (
-        f"{prediction.digit} ({confidence} confidence), second choice {prediction.runner_up}{note}"
-    )
-
-
-def _as_json(name: str, prediction: PicturePrediction | None, note: str) -> dict[str, Any]:
-    return {
-        "file": name,
-        "digit": prediction.digit if prediction else None,
-        "confidence": prediction.confidence if prediction else None,
-        "runner_up": prediction.runner_up if prediction else None,
-        "note": note,
-    }
-
-
 def _plot_steps(name: str, prediction: PicturePrediction, *, svg: bool) -> None:
     """Save the figure under a name that is not taken."""
     from kaggle_digits.plots import style
     from kaggle_digits.plots.digit_grids import preprocessing_steps
 
-    stem = "stdin" if name == STDIN else Path(name).stem
+    stem = ("stdin" if name == STDIN else Path(name).stem) + STEPS_SUFFIX
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    paths = (Path(f"{stem}{STEPS_SUFFIX}{suffix}.png") for suffix in suffixes)
+    paths = (Path(f"{stem}{suffix}.png") for suffix in suffixes)
     path = next(path for path in paths if not path.exists())
+    figure = preprocessing_steps(Path(name).name, prediction.steps, prediction.probabilities)
     with style.svg_copies(svg):
-        style.save(
-            preprocessing_steps(Path(name).name, prediction.steps, prediction.probabilities), path
-        )
+        style.save(figure, path)
     console.note(f"steps: {path}")

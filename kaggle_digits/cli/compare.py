@@ -45,33 +45,25 @@ def compare(
     opened = [store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
     compared = compare_runs({run.name: load_oof(run, dataset) for run in opened}, dataset.labels)
     path = output or opened[0].path / FIGURES / "compare.png"
-    figure = charts.run_comparison(
-        [item.run for item in compared],
-        [item.score for item in compared],
-        [item.against_best for item in compared],
-    )
+    names, scores, tests = zip(*((c.run, c.score, c.against_best) for c in compared), strict=True)
     with style.svg_copies(svg):
-        style.save(figure, path)
+        style.save(charts.run_comparison(names, scores, tests), path)
     lines = conclusions(compared)
     if as_json:
-        rows = [
-            {
-                "run": item.run,
-                **asdict(item.score),
-                "against_best": item.against_best and asdict(item.against_best),
-            }
-            for item in compared
-        ]
+        rows = []
+        for item in compared:
+            test = item.against_best and asdict(item.against_best)
+            rows.append({"run": item.run, **asdict(item.score), "against_best": test})
         console.print_json({"runs": rows, "words": lines, "picture": str(path)})
         return
     table: list[list[object]] = []
     for item in compared:
-        test: list[object] = [None] * 3
-        if item.against_best:
-            test = [f"{item.against_best.lost:,}", f"{item.against_best.gained:,}"]
-            test.append(f"{item.against_best.p_value:.3g}")
-        accuracy = console.percent(item.score.accuracy, item.score.ci95)
-        table.append([item.run, accuracy, f"{item.score.log_loss:.4f}", *test])
+        score, against_best = item.score, item.against_best
+        accuracy = console.percent(score.accuracy, score.ci95)
+        table.append([item.run, accuracy, f"{score.log_loss:.4f}", None, None, None])
+        if against_best:
+            counts = [f"{against_best.lost:,}", f"{against_best.gained:,}"]
+            table[-1][3:] = [*counts, f"{against_best.p_value:.3g}"]
     title = f"The same {compared[0].score.n:,} held-out rows, best first"
     console.show_table(COLUMNS, table, title=title, numeric=COLUMNS[1:])
     for line in lines:

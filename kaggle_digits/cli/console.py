@@ -1,21 +1,23 @@
-"""Print results to stdout and everything else to stderr, without credentials."""
+"""Print results to stdout and everything else to stderr, without credentials.
+
+A shell or a service may pass standard streams that are closed, full or ASCII-only.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
-import traceback
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kaggle_digits.cli.streams import discard, supports_unicode
 from kaggle_digits.core.errors import StorageError
 
 DEBUG_VARIABLE = "KD_DEBUG"
@@ -32,6 +34,46 @@ out = _Console(highlight=False, soft_wrap=True)
 err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def make_streams_usable() -> None:
+    """Open closed standard streams on /dev/null and make ASCII streams replace other characters.
+
+    Call it once, before anything is printed. The operating system would give the number of a
+    closed descriptor to the next file that is opened, and TensorFlow, whose C++ code writes to
+    descriptor 2, would write into that file.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            devnull = os.open(os.devnull, os.O_RDWR)
+            if devnull != descriptor:
+                os.dup2(devnull, descriptor)
+                os.close(devnull)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not supports_unicode(stream):
+            stream.reconfigure(errors="replace")
+
+
+def supports_unicode(stream: TextIO) -> bool:
+    """Return whether every character can be written to ``stream``."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def discard(stream: Any) -> None:
+    """Redirect ``stream`` to /dev/null, so that flushing it at exit does not fail again."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, descriptor)
+    os.close(devnull)
+
+
 def debugging() -> bool:
     """Return whether --debug was given: show tracebacks and the output of TensorFlow."""
     return bool(os.environ.get(DEBUG_VARIABLE))
@@ -42,20 +84,6 @@ def redact(text: str) -> str:
     from kaggle_digits.kaggle_api import redaction
 
     return redaction.redact(text)
-
-
-@contextlib.contextmanager
-def redacted_tracebacks() -> Iterator[None]:
-    """Print the traceback of an uncaught exception without credentials, then exit with 1.
-
-    Packages put request headers with the token, or a proxy's address with its password, into the
-    messages of their exceptions.
-    """
-    try:
-        yield
-    except Exception as error:
-        sys.stderr.write(redact("".join(traceback.format_exception(error))))
-        raise SystemExit(1) from None
 
 
 def safe(text: str) -> str:
@@ -119,14 +147,7 @@ def show_table(
     title: str | None = None,
     numeric: Collection[str] = (),
 ) -> None:
-    """Print a table to stdout.
-
-    Args:
-        columns: headings.
-        rows: the cells of each row; None is shown as a dash.
-        title: a line above the table.
-        numeric: headings of the columns to align right.
-    """
+    """Print a table to stdout: None as a dash, the columns in ``numeric`` aligned right."""
     cells = [[cell(value) for value in row] for row in rows]
     table = Table(
         box=SIMPLE_HEAD,

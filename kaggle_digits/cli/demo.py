@@ -10,8 +10,6 @@ import typer
 
 from kaggle_digits.cli import console
 
-STEPS = 5
-
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
@@ -31,12 +29,12 @@ def demo(
     started = time.perf_counter()
     data_dir, runs_dir, submissions_dir = (folder / d for d in ("data", "runs", "submissions"))
 
-    _print_step(1, "fetch", "scikit-learn's 1,797 small digits, in the competition's format")
+    console.echo("[1/5] fetch: scikit-learn's 1,797 small digits, in the competition's format")
     fetch("sample", data_dir)
     dataset = load(data_dir)
     console.echo(f"  {len(dataset.train):,} labelled and {len(dataset.test):,} test images")
 
-    _print_step(2, "train", "a dense network on 90 % of the labelled images")
+    console.echo("[2/5] train: a dense network on 90 % of the labelled images")
     with TrainingProgress() as progress:
         run = train(dataset, RECIPES["dense"], Split(), runs_dir=runs_dir, callback=progress)
     metrics = run.metrics()
@@ -46,29 +44,22 @@ def demo(
         "(95 % interval)"
     )
 
-    _print_step(3, "evaluate", "metrics, figures and a report of the errors")
+    console.echo("[3/5] evaluate: metrics, figures and a report of the errors")
     evaluation = evaluate(run, dataset)
     console.echo(f"  {evaluation.report}")
 
-    _print_step(4, "predict", "the test images, each from five shifted views")
+    console.echo("[4/5] predict: the test images, each from five shifted views")
     path = submission_path(submissions_dir, run.name)
     write_run_submission(run, dataset, path, test=predict_test(run, dataset, 5))
     console.echo(f"  {path}")
 
-    _print_step(5, "check", "the submission file, as Kaggle checks it")
+    console.echo("[5/5] check: the submission file, as Kaggle checks it")
     labels = read_submission(path, dataset.ids)
     console.echo(f"  valid: {len(labels)} rows, ids in order, every label from 0 to 9")
 
     console.echo(f"\nDone in {time.perf_counter() - started:.0f} s. One of the figures:")
     console.echo(f"  {evaluation.figures['worst-mistakes']}")
     console.echo("Next, with the competition's 42,000 images:")
-    for command, explanation in (
-        ("kd fetch", "needs a Kaggle account; --source openml does not"),
-        ("kd train --model cnn", "99 % in a few minutes"),
-        ("kd submit", "sends the submission; add --wait to see the score"),
-    ):
-        console.echo(f"  {command:<22} {explanation}")
-
-
-def _print_step(number: int, name: str, description: str) -> None:
-    console.echo(f"[{number}/{STEPS}] {name}: {description}")
+    console.echo("  kd fetch               needs a Kaggle account; --source openml does not")
+    console.echo("  kd train --model cnn   99 % in a few minutes")
+    console.echo("  kd submit              sends the submission; add --wait to see the score")

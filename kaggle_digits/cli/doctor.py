@@ -6,8 +6,10 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -29,14 +31,8 @@ CUDA_PACKAGES = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check; ``remedy`` says how to fix a warning or an error."""
-
-    name: str
-    state: str
-    text: str
-    remedy: str = ""
+# A state, its text, and how to fix a warning or an error.
+Finding = tuple[str, str, str]
 
 
 def doctor(
@@ -46,59 +42,59 @@ def doctor(
     as_json: options.AsJson = False,
 ) -> None:
     """Check versions, device, credential, data and disk, and say how to fix problems."""
-    findings = [
-        *_check_versions(),
-        _guarded("processor", _check_processor),
-        _guarded("backend", _check_backend),
-        _guarded("GPU", _check_gpu),
-        *_check_kaggle(offline=offline, timeout=timeout),
-        _guarded("data", lambda: _check_data(data_dir)),
-        _guarded("disk", lambda: _check_disk(data_dir)),
-    ]
-    healthy = all(finding.state != ERROR for finding in findings)
+    checks: dict[str, Callable[[], Finding | None]] = {
+        "kaggle-digits": lambda: (OK, __version__, ""),
+        "Python": _check_python,
+        **{package: partial(_check_package, package) for package in PACKAGES},
+        "processor": _check_processor,
+        "backend": _check_backend,
+        "GPU": _check_gpu,
+        "credential": _check_credential,
+        "Kaggle": lambda: _check_kaggle(timeout, offline=offline),
+        "data": lambda: _check_data(data_dir),
+        "disk": lambda: _check_disk(data_dir),
+    }
+    results = [(name, finding) for name, check in checks.items() if (finding := _run(check))]
+    healthy = all(state != ERROR for _, (state, _, _) in results)
     if as_json:
-        console.print_json({"healthy": healthy, "findings": [asdict(f) for f in findings]})
+        findings = [
+            {"name": name, "state": state, "text": text, "remedy": remedy}
+            for name, (state, text, remedy) in results
+        ]
+        console.print_json({"healthy": healthy, "findings": findings})
     else:
-        for finding in findings:
-            console.echo(f"{MARKS[finding.state]} {finding.name}: {finding.text}")
-            if finding.remedy:
-                console.echo(f"    → {finding.remedy}")
+        for name, (state, text, remedy) in results:
+            console.echo(f"{MARKS[state]} {name}: {text}")
+            if remedy:
+                console.echo(f"    → {remedy}")
     if not healthy:
         raise typer.Exit(1)
 
 
-def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
+def _run(check: Callable[[], Finding | None]) -> Finding | None:
     """Run a check; if it raises, the exception becomes its finding."""
     try:
         return check()
     except DigitsError as error:
-        return _warning(name, error)
+        problem, _, remedy = console.redact(str(error)).partition("; ")
+        return WARNING, problem, remedy
     except Exception as error:
         reason = console.redact(f"{type(error).__name__}: {error}")
-        return Finding(name, WARNING, f"check failed ({reason})")
+        return WARNING, f"check failed ({reason})", ""
 
 
-def _warning(name: str, error: DigitsError) -> Finding:
-    """Split the message of ``error`` at its semicolon into the problem and the remedy."""
-    problem, _, remedy = console.redact(str(error)).partition("; ")
-    return Finding(name, WARNING, problem, remedy)
-
-
-def _check_versions() -> Iterator[Finding]:
-    from importlib import metadata
-
-    yield Finding("kaggle-digits", OK, __version__)
-    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+def _check_python() -> Finding:
+    text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        yield Finding("Python", OK, python)
-    else:
-        remedy = "use Python 3.11, 3.12 or 3.13: TensorFlow has no wheels for others"
-        yield Finding("Python", ERROR, python, remedy)
-    for package in PACKAGES:
-        try:
-            yield Finding(package, OK, metadata.version(package))
-        except metadata.PackageNotFoundError:
-            yield Finding(package, ERROR, "not installed", f"pip install {package}")
+        return OK, text, ""
+    return ERROR, text, "use Python 3.11, 3.12 or 3.13: TensorFlow has no wheels for others"
+
+
+def _check_package(name: str) -> Finding:
+    try:
+        return OK, metadata.version(name), ""
+    except metadata.PackageNotFoundError:
+        return ERROR, "not installed", f"pip install {name}"
 
 
 def _check_processor() -> Finding:
@@ -110,14 +106,11 @@ def _check_processor() -> Finding:
     total, free = memory.total / 2**30, memory.available / 2**30
     text = f"{usable_cores()} cores, {total:.1f} GB memory, {free:.1f} GB free"
     if memory.available < NEEDED_BYTES:
-        remedy = "training needs about 2 GB: close other programs"
-        return Finding("processor", WARNING, text, remedy)
-    return Finding("processor", OK, text)
+        return WARNING, text, "training needs about 2 GB: close other programs"
+    return OK, text, ""
 
 
 def _check_backend() -> Finding:
-    from importlib import metadata
-
     from kaggle_digits.core.environment import backend_name, is_installed
 
     name = backend_name()
@@ -125,12 +118,11 @@ def _check_backend() -> Finding:
     suffix = f"; KD_PRECISION={precision}" if precision else ""
     if name not in CUDA_PACKAGES:
         remedy = "only tensorflow and jax are supported: unset KERAS_BACKEND"
-        return Finding("backend", WARNING, f"Keras uses {name}{suffix}", remedy)
+        return WARNING, f"Keras uses {name}{suffix}", remedy
     if not is_installed(name):
         extra = "kaggle-digits[jax]" if name == "jax" else name
-        remedy = f"pip install '{extra}', or unset KERAS_BACKEND"
-        return Finding("backend", ERROR, f"{name} is not installed", remedy)
-    return Finding("backend", OK, f"Keras uses {name} {metadata.version(name)}{suffix}")
+        return ERROR, f"{name} is not installed", f"pip install '{extra}', or unset KERAS_BACKEND"
+    return OK, f"Keras uses {name} {metadata.version(name)}{suffix}", ""
 
 
 def _check_gpu() -> Finding:
@@ -138,58 +130,50 @@ def _check_gpu() -> Finding:
 
     names = gpus()
     if not names and shutil.which("nvidia-smi"):
-        remedy = "check the driver: nvidia-smi"
-        return Finding("GPU", WARNING, "nvidia-smi finds no GPU", remedy)
+        return WARNING, "nvidia-smi finds no GPU", "check the driver: nvidia-smi"
     if not names:
-        return Finding("GPU", OK, "none found; models are trained on the CPU")
+        return OK, "none found; models are trained on the CPU", ""
     text = "; ".join(names)
     backend = backend_name()
     packages, extra = CUDA_PACKAGES.get(backend, ((), ""))
     if extra and not any(map(is_installed, packages)):
-        remedy = f"{backend} may lack the CUDA libraries: pip install '{extra}'"
-        return Finding("GPU", WARNING, text, remedy)
-    return Finding("GPU", OK, text + ("; one of them is used" if len(names) > 1 else ""))
+        return WARNING, text, f"{backend} may lack the CUDA libraries: pip install '{extra}'"
+    return OK, text + ("; one of them is used" if len(names) > 1 else ""), ""
 
 
-def _check_kaggle(*, offline: bool, timeout: float) -> Iterator[Finding]:
+def _check_credential() -> Finding:
+    from kaggle_digits.kaggle_api import credentials
+
+    credential = credentials.find()
+    if credential is None:
+        remedy = f"to use Kaggle, {credentials.CREDENTIAL_HELP}; without: kd fetch --source sample"
+        return WARNING, "none", remedy
+    if credential.is_world_readable:
+        return WARNING, f"{credential}; other users can read it", f"chmod 600 {credential.path}"
+    return OK, str(credential), ""
+
+
+def _check_kaggle(timeout: float, *, offline: bool) -> Finding | None:
+    """Connect to Kaggle; return None without a usable credential, which has its own finding."""
     from kaggle_digits.kaggle_api import credentials
 
     try:
-        credential = credentials.find()
-    except DigitsError as error:
-        yield _warning("credential", error)
-        return
-    if credential is None:
-        remedy = f"to use Kaggle, {credentials.CREDENTIAL_HELP}; without: kd fetch --source sample"
-        yield Finding("credential", WARNING, "none", remedy)
-        return
-    if credential.is_world_readable:
-        remedy = f"chmod 600 {credential.path}"
-        text = f"{credential}; other users can read it"
-        yield Finding("credential", WARNING, text, remedy)
-    else:
-        yield Finding("credential", OK, str(credential))
+        if credentials.find() is None:
+            return None
+    except DigitsError:
+        return None
     if offline:
-        yield Finding("Kaggle", OK, "not checked (--offline)")
-    else:
-        yield _guarded("Kaggle", lambda: _check_connection(timeout))
-
-
-def _check_connection(timeout: float) -> Finding:
-    from dataclasses import replace
-
+        return OK, "not checked (--offline)", ""
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.http import RetryPolicy
 
+    policy = replace(RetryPolicy.from_timeout(timeout), max_attempts=2)
     with DownloadProgress() as display:
-        kaggle = CompetitionClient(
-            policy=replace(RetryPolicy.from_timeout(timeout), max_attempts=2), progress=display
-        )
+        kaggle = CompetitionClient(policy=policy, progress=display)
         files = kaggle.list_files()
         limits = kaggle.submission_limits()
     left = f", {limits.remaining} submissions left today" if limits.known else ""
-    text = f"accepts the credential; {len(files)} files listed{left}"
-    return Finding("Kaggle", OK, text)
+    return OK, f"accepts the credential; {len(files)} files listed{left}", ""
 
 
 def _check_data(folder: Path) -> Finding:
@@ -199,13 +183,13 @@ def _check_data(folder: Path) -> Finding:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         remedy = "kd fetch, or without an account: kd fetch --source sample"
-        return Finding("data", WARNING, f"{', '.join(missing)} not in {folder}", remedy)
+        return WARNING, f"{', '.join(missing)} not in {folder}", remedy
     source = source_of(folder, sha256(folder / TRAIN), sha256(folder / TEST))
     size = sum((folder / name).stat().st_size for name in FILES)
     text = f"{folder}: {len(FILES)} files, {size / 1e6:.0f} MB, source {source.source}"
     if source.is_competition:
-        return Finding("data", OK, text)
-    return Finding("data", WARNING, text, "to submit to Kaggle: kd fetch --force")
+        return OK, text, ""
+    return WARNING, text, "to submit to Kaggle: kd fetch --force"
 
 
 def _check_disk(folder: Path) -> Finding:
@@ -214,9 +198,9 @@ def _check_disk(folder: Path) -> Finding:
         folder = folder.parent
     if not os.access(folder, os.W_OK):
         remedy = "choose another folder: --data-dir, --runs-dir, --submissions-dir"
-        return Finding("disk", ERROR, f"{folder} is not writable", remedy)
+        return ERROR, f"{folder} is not writable", remedy
     free = shutil.disk_usage(folder).free
     text = f"{free / 2**30:.1f} GB free"
     if free < NEEDED_BYTES:
-        return Finding("disk", WARNING, text, "data and runs need about 2 GB: free some space")
-    return Finding("disk", OK, text)
+        return WARNING, text, "data and runs need about 2 GB: free some space"
+    return OK, text, ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,8 +17,8 @@ from kaggle_digits.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from kaggle_digits.data.dataset import Dataset
     from kaggle_digits.ensembling.ensemble import Ensemble
-    from kaggle_digits.runs.run import Run
 
 
 def ensemble(
@@ -29,8 +31,7 @@ def ensemble(
         str,
         option(
             "mean (default) or vote; weighted or stack fit their weights on out-of-fold "
-            "predictions. Files can only vote.",
-            "--method",
+            "predictions. Files can only vote."
         ),
     ] = "mean",
     output: options.Output = None,
@@ -43,49 +44,45 @@ def ensemble(
     """Combine several runs or submissions, and measure how much each run adds."""
     from kaggle_digits.data.dataset import load
     from kaggle_digits.ensembling.ensemble import check_method, ensemble_runs
+    from kaggle_digits.runs import submission_files
     from kaggle_digits.runs.store import open_run
-    from kaggle_digits.runs.submission_files import (
-        move_existing,
-        next_free_path,
-        require_absent,
-        write_submission_file,
-    )
 
     check_method(method)
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise UsageError("an ensemble needs at least two different runs: kd ensemble RUN RUN")
     if output is not None:
-        require_absent(output, force=force)
+        submission_files.require_absent(output, force=force)
 
     def resolve_path(path: Path) -> Path:
-        return (
-            move_existing(path, force=force)
-            if output
-            else next_free_path(submissions_dir, "ensemble")
-        )
+        if output is None:
+            return submission_files.next_free_path(submissions_dir, "ensemble")
+        return submission_files.move_existing(path, force=force)
 
-    path = output or next_free_path(submissions_dir, "ensemble")
+    write = partial(
+        submission_files.write_submission_file,
+        output or submission_files.next_free_path(submissions_dir, "ensemble"),
+        resolve_path=resolve_path,
+        method=method,
+    )
     if any(name.endswith(".csv") for name in runs):
         if method not in ("mean", "vote"):
             raise UsageError(f"--method {method} needs runs; submission files can only vote")
-        files = [Path(name) for name in runs]
-        _vote(files, path, resolve_path, data_dir, submissions_dir, as_json=as_json)
+        if not all(name.endswith(".csv") for name in runs):
+            raise UsageError("name either runs or submission files ending in .csv, not both")
+        _vote(list(map(Path, runs)), load(data_dir), submissions_dir, write, as_json=as_json)
         return
     opened = [open_run(runs_dir, name) for name in runs]
     dataset = load(data_dir)
     opened[0].check_data(dataset)
     combined = ensemble_runs(opened, dataset.labels, method)
-    path = write_submission_file(
-        path,
-        dataset,
-        combined.test.argmax(axis=1).astype("uint8"),
-        resolve_path=resolve_path,
+    path = write(
+        dataset=dataset,
+        labels=combined.test.argmax(axis=1).astype("uint8"),
         runs=runs,
-        method=method,
-        source=_common(str(run.config()["data"]["source"]) for run in opened),
+        source=_common(run.config()["data"]["source"] for run in opened),
         score=combined.score,
     )
-    print_ensemble(opened, combined, method, path, as_json=as_json)
+    print_ensemble(runs, combined, method, path, as_json=as_json)
 
 
 def _common(sources: Iterable[str]) -> str:
@@ -95,11 +92,28 @@ def _common(sources: Iterable[str]) -> str:
 
 
 def print_ensemble(
-    runs: Sequence[Run], combined: Ensemble, method: str, path: Path, *, as_json: bool
+    runs: Sequence[str], combined: Ensemble, method: str, path: Path, *, as_json: bool
 ) -> None:
     """Print the metrics of each run and of the ensemble, as a table or as JSON."""
+    nothing = [None] * len(runs)
+    temperatures = combined.temperatures or nothing
+    weights, gains = combined.weights or nothing, combined.contributions or nothing
     if as_json:
-        console.print_json(_as_json(runs, combined, method, path))
+        members = [
+            {
+                "run": run,
+                "temperature": temperature,
+                "weight": weight,
+                "adds": gain and asdict(gain),
+                **(asdict(score) if score else {}),
+            }
+            for run, temperature, weight, gain, score in zip(
+                runs, temperatures, weights, gains, combined.member_scores, strict=True
+            )
+        ]
+        result = {"submission": str(path), "method": method, "members": members}
+        score = combined.score and asdict(combined.score)
+        console.print_json({**result, "weights_help": combined.weights_help, "ensemble": score})
         return
     _print_table(runs, combined, method)
     if combined.temperatures is not None:
@@ -125,60 +139,32 @@ def print_ensemble(
     console.echo(f"{path}: written and checked")
 
 
-def _as_json(runs: Sequence[Run], combined: Ensemble, method: str, path: Path) -> dict[str, Any]:
-    adds, temperatures, weights = combined.contributions, combined.temperatures, combined.weights
-    return {
-        "submission": str(path),
-        "method": method,
-        "members": [
-            {
-                "run": run.name,
-                "temperature": temperatures[index] if temperatures else None,
-                "weight": weights[index] if weights else None,
-                "adds": asdict(adds[index]) if adds else None,
-                **(asdict(score) if score else {}),
-            }
-            for index, (run, score) in enumerate(zip(runs, combined.member_scores, strict=True))
-        ],
-        "weights_help": combined.weights_help,
-        "ensemble": asdict(combined.score) if combined.score else None,
-    }
-
-
-def _print_table(runs: Sequence[Run], combined: Ensemble, method: str) -> None:
+def _print_table(runs: Sequence[str], combined: Ensemble, method: str) -> None:
     """Print a row for each run and one for the ensemble, with the columns the method has."""
-    columns = ["", "accuracy\n(95 % interval)", "rows", "log\nloss"]
-    rows: list[list[object]] = []
-    names = [*(run.name for run in runs), f"ensemble ({method})"]
-    for name, score in zip(names, [*combined.member_scores, combined.score], strict=True):
-        accuracy = console.percent(score.accuracy, score.ci95) if score else None
-        log_loss = f"{score.log_loss:.4f}" if score else None
-        rows.append([name, accuracy, f"{score.n:,}" if score else 0, log_loss])
-
-    def add_column(name: str, values: Iterable[object]) -> None:
-        columns.append(name)
-        for row, value in zip(rows, [*values, ""], strict=True):
-            row.append(value)
-
+    scores = [*combined.member_scores, combined.score]
+    columns: dict[str, list[object]] = {
+        "": [*runs, f"ensemble ({method})"],
+        "accuracy\n(95 % interval)": [s and console.percent(s.accuracy, s.ci95) for s in scores],
+        "rows": [f"{score.n:,}" if score else 0 for score in scores],
+        "log\nloss": [score and f"{score.log_loss:.4f}" for score in scores],
+    }
     if combined.temperatures is not None:
-        add_column("T", (f"{temperature:.2f}" for temperature in combined.temperatures))
+        columns["T"] = [f"{temperature:.2f}" for temperature in combined.temperatures]
     if combined.weights is not None:
-        add_column("weight", (f"{weight:.3f}" for weight in combined.weights))
+        columns["weight"] = [f"{weight:.3f}" for weight in combined.weights]
     if combined.contributions is not None:
-        add_column(
-            "adds\ncorrect", (console.signed(gain.right, ".0f") for gain in combined.contributions)
-        )
-        log_losses = (console.signed(gain.log_loss, ".4f") for gain in combined.contributions)
-        add_column("adds\nlog loss", log_losses)
-    console.show_table(columns, rows, numeric=columns[1:])
+        gains = combined.contributions
+        columns["adds\ncorrect"] = [console.signed(gain.right, ".0f") for gain in gains]
+        columns["adds\nlog loss"] = [console.signed(gain.log_loss, ".4f") for gain in gains]
+    rows = zip_longest(*columns.values(), fillvalue="")
+    console.show_table(list(columns), list(rows), numeric=list(columns)[1:])
 
 
 def _vote(
     files: Sequence[Path],
-    path: Path,
-    resolve_path: Callable[[Path], Path],
-    data_dir: Path,
+    dataset: Dataset,
     submissions_dir: Path,
+    write: Callable[..., Path],
     *,
     as_json: bool,
 ) -> None:
@@ -187,15 +173,10 @@ def _vote(
     The file with the best public score decides ties; without scores, the first file.
     """
     from kaggle_digits.core.atomic_io import sha256
-    from kaggle_digits.data.dataset import load
     from kaggle_digits.data.submission_csv import read_origin, read_submission
     from kaggle_digits.ensembling.combiners import majority_vote
     from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.runs.submission_files import write_submission_file
 
-    if any(file.suffix != ".csv" for file in files):
-        raise UsageError("name either runs or submission files ending in .csv, not both")
-    dataset = load(data_dir)
     labels = {file: read_submission(file, dataset.ids) for file in files}
     public_scores = {
         entry.sha256: entry.public_score
@@ -205,11 +186,9 @@ def _vote(
     scores = {file: public_scores.get(sha256(file)) for file in files}
     ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
     origins = [read_origin(file) for file in files]
-    path = write_submission_file(
-        path,
-        dataset,
-        majority_vote([labels[file] for file in ordered]),
-        resolve_path=resolve_path,
+    path = write(
+        dataset=dataset,
+        labels=majority_vote([labels[file] for file in ordered]),
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
         source=_common(origin.source if origin else "unknown" for origin in origins),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from kaggle_digits.cli import console, options
@@ -43,14 +44,12 @@ def evaluate(
     opened = store.open_run(runs_dir, run)
     predict = None
     if tta is not None:
-        from functools import partial
-
         from kaggle_digits.cli.progress import track_folders
         from kaggle_digits.models.tta import check_tta
         from kaggle_digits.training.predict import predict_oof
 
         check_tta(tta)
-        predict = partial(predict_oof, tta=tta, each=track_folders("predicting"))
+        predict = partial(predict_oof, tta=tta, each=track_folders)
     with style.svg_copies(svg):
         evaluation = evaluate_run(opened, load(data_dir), predict)
     if as_json:
@@ -100,19 +99,15 @@ def _print_tta(evaluation: Evaluation) -> None:
 
     rows: list[list[object]] = []
     for item in evaluation.tta:
+        score, test = item.score, item.mcnemar
         changes: list[object] = [None] * 4
         if item.views > 1:
-            test = item.mcnemar
-            changes = [f"{n:,}" for n in (item.changed, test.gained, test.lost)]
-            changes.append(f"{test.p_value:.3g}")
-        accuracy = console.percent(item.score.accuracy, item.score.ci95)
-        rows.append([item.views, accuracy, f"{item.score.log_loss:.4f}", *changes])
-    console.show_table(
-        TTA_COLUMNS,
-        rows,
-        title="The same rows, predicted from more views of each image",
-        numeric=TTA_COLUMNS,
-    )
+            counts = (item.changed, test.gained, test.lost)
+            changes = [*(f"{count:,}" for count in counts), f"{test.p_value:.3g}"]
+        accuracy = console.percent(score.accuracy, score.ci95)
+        rows.append([item.views, accuracy, f"{score.log_loss:.4f}", *changes])
+    title = "The same rows, predicted from more views of each image"
+    console.show_table(TTA_COLUMNS, rows, title=title, numeric=TTA_COLUMNS)
     best = best_tta(evaluation.tta)
     significance = ""
     if best.views > 1:
@@ -125,41 +120,28 @@ def _print_tta(evaluation: Evaluation) -> None:
 
 
 def _as_json(evaluation: Evaluation) -> dict[str, Any]:
+    from kaggle_digits.evaluation.comparison import best_tta
+
+    result: dict[str, Any] = {"run": evaluation.run}
+    if evaluation.tta:
+        result["tta"] = evaluation.tta[-1].views
+        result["best_tta"] = best_tta(evaluation.tta).views
+        result["views"] = [
+            {"views": item.views, **asdict(item.score), "changed": item.changed}
+            | asdict(item.mcnemar)
+            for item in evaluation.tta
+        ]
+    errors, unsure = evaluation.most_confident_errors, evaluation.least_confident_correct
     metrics = evaluation.metrics
     return {
-        "run": evaluation.run,
-        **_tta_as_json(evaluation),
+        **result,
         **asdict(metrics.score),
         "calibration_error": metrics.calibration.error,
         "classes": [asdict(item) for item in metrics.classes],
         "confusion": metrics.confusion.tolist(),
         "pairs": [{**asdict(pair), "count": pair.count} for pair in metrics.pairs],
-        "mistakes": [
-            {**asdict(item), "line": item.line} for item in evaluation.most_confident_errors
-        ],
-        "doubtful": [
-            {**asdict(item), "line": item.line} for item in evaluation.least_confident_correct
-        ],
+        "mistakes": [{**asdict(item), "line": item.line} for item in errors],
+        "doubtful": [{**asdict(item), "line": item.line} for item in unsure],
         "figures": {name: str(path) for name, path in evaluation.figures.items()},
         "report": str(evaluation.report),
-    }
-
-
-def _tta_as_json(evaluation: Evaluation) -> dict[str, Any]:
-    from kaggle_digits.evaluation.comparison import best_tta
-
-    if not evaluation.tta:
-        return {}
-    return {
-        "tta": evaluation.tta[-1].views,
-        "best_tta": best_tta(evaluation.tta).views,
-        "views": [
-            {
-                "views": item.views,
-                **asdict(item.score),
-                "changed": item.changed,
-                **asdict(item.mcnemar),
-            }
-            for item in evaluation.tta
-        ],
     }

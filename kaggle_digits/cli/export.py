@@ -40,16 +40,9 @@ def export(
     with console.err.status(f"exporting {run} to {format_name}"):
         exported = export_run(opened, format_name, folder, images)
     if as_json:
-        console.print_json(
-            {
-                "run": run,
-                "format": format_name,
-                "path": str(exported.path),
-                "bytes": exported.size,
-                "n": exported.n,
-                "difference": exported.difference,
-            }
-        )
+        paths = {"run": run, "format": format_name, "path": str(exported.path)}
+        values = {"bytes": exported.size, "n": exported.n, "difference": exported.difference}
+        console.print_json({**paths, **values})
         return
     console.echo(
         f"{exported.path}: {exported.size / 1e6:.1f} MB, probabilities within "

@@ -8,6 +8,7 @@ import typer
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
+from kaggle_digits.cli.options import option
 
 
 def fetch(
@@ -22,7 +23,7 @@ def fetch(
         ),
     ] = "kaggle",
     force: Annotated[
-        bool, typer.Option("--force", help="Download again, and replace files from another source.")
+        bool, option("Download again, and replace files from another source.", "--force")
     ] = False,
     timeout: Timeout = DEFAULT_TIMEOUT,
     data_dir: options.DataDir = options.DATA,
@@ -33,33 +34,17 @@ def fetch(
     from kaggle_digits.sources import fetch as fetch_files
 
     with DownloadProgress() as display:
-        report = fetch_files(
-            source,
-            data_dir,
-            force=force,
-            policy=RetryPolicy.from_timeout(timeout),
-            progress=display,
-        )
+        policy = RetryPolicy.from_timeout(timeout)
+        report = fetch_files(source, data_dir, force=force, policy=policy, progress=display)
     for warning in report.warnings:
         console.warn(warning)
     if as_json:
-        files = {
-            file.name: {
-                "sha256": file.sha256,
-                "bytes": file.size,
-                "rows": file.rows,
-                "already": file.unchanged,
-            }
-            for file in report.files
-        }
-        console.print_json(
-            {
-                "source": report.source,
-                "data_dir": str(report.folder),
-                "files": files,
-                "warnings": list(report.warnings),
-            }
-        )
+        files = {}
+        for file in report.files:
+            values = {"sha256": file.sha256, "bytes": file.size, "rows": file.rows}
+            files[file.name] = {**values, "already": file.unchanged}
+        origin = {"source": report.source, "data_dir": str(report.folder)}
+        console.print_json({**origin, "files": files, "warnings": list(report.warnings)})
         return
     for file in report.files:
         status = "already there" if file.unchanged else "new"

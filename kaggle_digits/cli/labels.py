@@ -27,25 +27,14 @@ def labels(
     with style.svg_copies(svg):
         result = write_label_errors(opened, dataset, load_oof(opened, dataset))
     if as_json:
-        rows = [
-            {
-                "line": item.prediction.line,
-                "label": item.prediction.label,
-                "suggested": item.prediction.predicted,
-                "confidence": item.prediction.confidence,
-                "label_probability": item.label_probability,
-            }
-            for item in result.errors
-        ]
-        console.print_json(
-            {
-                "run": result.run,
-                "n": result.rows,
-                "label_errors": rows,
-                "table": str(result.table),
-                "picture": result.figure and str(result.figure),
-            }
-        )
+        rows = []
+        for item in result.errors:
+            p = item.prediction
+            digits = {"line": p.line, "label": p.label, "suggested": p.predicted}
+            shares = {"confidence": p.confidence, "label_probability": item.label_probability}
+            rows.append({**digits, **shares})
+        paths = {"table": str(result.table), "picture": result.figure and str(result.figure)}
+        console.print_json({"run": result.run, "n": result.rows, "label_errors": rows, **paths})
         return
     console.echo(
         f"{result.run}: {len(result.errors):,} of {result.rows:,} held-out labels may be wrong "

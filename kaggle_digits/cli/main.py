@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -33,12 +34,12 @@ from kaggle_digits.cli import (
     recipes,
     remote,
     runs,
-    streams,
     study,
     submit,
     train,
     tune,
 )
+from kaggle_digits.cli.options import option
 from kaggle_digits.core import interrupts, trust
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
@@ -88,15 +89,10 @@ class Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Accept --debug and --trust after the command as well as before it."""
-        environment: dict[str, str] = {}
         end = args.index("--") if "--" in args else len(args)
-        for flag, variable in GLOBAL_FLAGS.items():
-            if flag in args[:end]:
-                environment[variable] = "1"
-        ctx.meta[ENVIRONMENT] = environment
-        return super().parse_args(
-            ctx, [arg for arg in args[:end] if arg not in GLOBAL_FLAGS] + args[end:]
-        )
+        ctx.meta[ENVIRONMENT] = {GLOBAL_FLAGS[a]: "1" for a in args[:end] if a in GLOBAL_FLAGS}
+        other = [arg for arg in args[:end] if arg not in GLOBAL_FLAGS]
+        return super().parse_args(ctx, other + args[end:])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; --debug and --trust also hold for the processes it starts."""
@@ -108,25 +104,22 @@ class Commands(TyperGroup):
                 console.error("interrupted by Ctrl-C")
                 raise typer.Exit(INTERRUPTED) from None
             except BrokenPipeError:  # a reader such as `head` has closed the pipe
-                streams.discard(sys.stdout)
+                console.discard(sys.stdout)
                 raise typer.Exit(0) from None
             except Exception as error:
                 if console.debugging() or type(error).__module__.startswith("typer."):
                     raise
-                console.error(_describe(error))
-                exit_code = error.exit_code if isinstance(error, DigitsError) else 1
-                raise typer.Exit(exit_code) from None
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, DigitsError):
-        return str(error)
-    if isinstance(error, OSError):
-        return describe_os_error(error)
-    return (
-        f"unexpected {type(error).__name__}: {error} — this is a bug in kd; "
-        "run the command again with --debug and report the output"
-    )
+                if isinstance(error, DigitsError):
+                    console.error(str(error))
+                    raise typer.Exit(error.exit_code) from None
+                if isinstance(error, OSError):
+                    console.error(describe_os_error(error))
+                else:
+                    console.error(
+                        f"unexpected {type(error).__name__}: {error} — this is a bug in kd; "
+                        "run the command again with --debug and report the output"
+                    )
+                raise typer.Exit(1) from None
 
 
 @contextlib.contextmanager
@@ -166,19 +159,13 @@ def _print_version(requested: bool) -> None:
 def _root(
     ctx: typer.Context,
     version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
+        bool, option("Print the version.", "--version", callback=_print_version, is_eager=True)
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks and all output of other packages.")
+        bool, option("Show tracebacks and all output of other packages.", "--debug")
     ] = False,
     trust_all: Annotated[
-        bool,
-        typer.Option(
-            "--trust", help="Allow a run or recipe made elsewhere to execute its own code."
-        ),
+        bool, option("Allow a run or recipe made elsewhere to execute its own code.", "--trust")
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:
@@ -193,6 +180,10 @@ app.add_typer(remote.app, rich_help_panel="Tune and scale")
 
 def main() -> None:
     """Run the ``kd`` command."""
-    streams.make_usable()
-    with console.redacted_tracebacks():
+    console.make_streams_usable()
+    try:
         app()
+    except Exception as error:
+        # Messages of other packages contain request headers with the token or proxy passwords.
+        sys.stderr.write(console.redact("".join(traceback.format_exception(error))))
+        raise SystemExit(1) from None

@@ -26,6 +26,9 @@ def _folder(help_text: str, name: str, variable: str) -> Any:
 
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run; see kd runs.")]
+PredictorRun = Annotated[
+    str | None, option("Run to predict with; default: the most accurate.", metavar="NAME")
+]
 DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-dir", "KD_DATA_DIR")]
 RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]
 SubmissionsDir = Annotated[

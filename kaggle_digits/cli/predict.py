@@ -29,13 +29,8 @@ def predict(
     """Predict test.csv with a finished run and write a submission."""
     from kaggle_digits.cli.progress import track_folders
     from kaggle_digits.data.dataset import load
+    from kaggle_digits.runs import submission_files
     from kaggle_digits.runs.store import open_run
-    from kaggle_digits.runs.submission_files import (
-        move_existing,
-        require_absent,
-        submission_path,
-        write_run_submission,
-    )
     from kaggle_digits.training.predict import predict_test
     from kaggle_digits.training.recipe import run_recipe
 
@@ -43,27 +38,20 @@ def predict(
     opened.metrics()  # raises if the run is unfinished
     dataset = load(data_dir)
     if output is not None:
-        require_absent(output, force=force)
-    probabilities = predict_test(opened, dataset, tta, each=track_folders("predicting"))
-    path = write_run_submission(
+        submission_files.require_absent(output, force=force)
+    probabilities = predict_test(opened, dataset, tta, each=track_folders)
+    path = submission_files.write_run_submission(
         opened,
         dataset,
-        output or submission_path(submissions_dir, run),
+        output or submission_files.submission_path(submissions_dir, run),
         test=probabilities,
-        resolve_path=partial(move_existing, force=force) if output else None,
+        resolve_path=partial(submission_files.move_existing, force=force) if output else None,
     )
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
     views = max(recipe.views for recipe in run_recipe(opened).recipes) if tta is None else tta
     if as_json:
-        console.print_json(
-            {
-                "run": run,
-                "submission": str(path),
-                "views": views,
-                "rows": len(dataset.ids),
-                "changed": changed,
-            }
-        )
+        counts = {"views": views, "rows": len(dataset.ids), "changed": changed}
+        console.print_json({"run": run, "submission": str(path), **counts})
         return
     console.echo(
         f"{path}: {len(dataset.ids):,} rows from {console.plural(views, 'view')} of each image, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from kaggle_digits.core.errors import RunError
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
 
+METRICS = ("val_accuracy", "val_accuracy_ci95", "n_val", "val_loss")
 NUMERIC = ("rows", "log\nloss", "time\n(s)", "public\nscore")
 COLUMNS = (
     *("run", "model", "held\nout", "accuracy\n(95 % interval)", "rows", "log\nloss", "time\n(s)"),
@@ -28,12 +30,18 @@ def runs(
     as_json: options.AsJson = False,
 ) -> None:
     """List the runs, most accurate first, or show one of them."""
+    from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.runs.store import list_runs, open_run
 
+    public_scores = {  # the last entry of a run counts
+        entry.run: entry.public_score
+        for entry in read_log(submissions_dir)
+        if entry.public_score is not None
+    }
     if run is not None:
-        _print_run(open_run(runs_dir, run), submissions_dir, as_json=as_json)
+        _print_run(open_run(runs_dir, run), public_scores.get(run), as_json=as_json)
         return
-    rows = sorted((_summarize(each, submissions_dir) for each in list_runs(runs_dir)), key=_rank)
+    rows = sorted((_summarize(each, public_scores) for each in list_runs(runs_dir)), key=_rank)
     if as_json:
         console.print_json({"runs": rows})
     elif rows:
@@ -42,10 +50,9 @@ def runs(
         console.note(f"no runs in {runs_dir} yet; make one: kd train --model dense")
 
 
-def _print_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
+def _print_run(run: Run, public_score: float | None, *, as_json: bool) -> None:
     config = run.config()
     metrics: dict[str, Any] = run.metrics() if run.finished else {"finished": "not yet"}
-    public_score = _public_score(run.name, submissions_dir)
     if as_json:
         console.print_json({"config": config, "metrics": metrics, "public_score": public_score})
         return
@@ -53,7 +60,7 @@ def _print_run(run: Run, submissions_dir: Path, *, as_json: bool) -> None:
     console.show_table(("setting or metric", "value"), values.items(), title=str(run.path))
 
 
-def _summarize(run: Run, submissions_dir: Path) -> dict[str, Any]:
+def _summarize(run: Run, public_scores: Mapping[str, float]) -> dict[str, Any]:
     """Return the row of ``run`` in the list: its metrics, or its ``problem``."""
     try:
         config = run.config()
@@ -66,12 +73,9 @@ def _summarize(run: Run, submissions_dir: Path) -> dict[str, Any]:
             **row,
             "held_out": _describe_split(config["split"]),
             "source": Path(source).name or source,
-            "val_accuracy": metrics["val_accuracy"],
-            "val_accuracy_ci95": metrics["val_accuracy_ci95"],
-            "n_val": metrics["n_val"],
-            "val_loss": metrics["val_loss"],
+            **{key: metrics[key] for key in METRICS},
             "train_seconds": float(metrics["train_seconds"]),
-            "public_score": _public_score(run.name, submissions_dir),
+            "public_score": public_scores.get(run.name),
         }
     except (RunError, KeyError, TypeError, ValueError):
         return {"run": run.name, "problem": "damaged: delete the folder"}
@@ -81,14 +85,10 @@ def _cells(row: dict[str, Any]) -> list[object]:
     if "problem" in row:
         return [row["run"], row.get("model"), row["problem"], *[""] * (len(COLUMNS) - 3)]
     return [
-        row["run"],
-        row["model"],
-        row["held_out"],
+        *(row["run"], row["model"], row["held_out"]),
         console.percent(row["val_accuracy"], row["val_accuracy_ci95"]),
-        f"{row['n_val']:,}",
-        console.number(row["val_loss"], ".4f"),
-        f"{row['train_seconds']:.0f}",
-        row["source"],
+        *(f"{row['n_val']:,}", console.number(row["val_loss"], ".4f")),
+        *(f"{row['train_seconds']:.0f}", row["source"]),
         console.number(row["public_score"], ".5f"),
     ]
 
@@ -102,24 +102,13 @@ def _describe_split(split: dict[str, Any]) -> str:
     repeats = f" × {split['repeats']}" if split["repeats"] > 1 else ""
     if split["kind"] == "folds":
         return f"{split['folds']} folds{repeats}"
-    if split["kind"] == "all":
-        return f"nothing{repeats}"
-    return f"{split['val_fraction']:.0%}{repeats}"
-
-
-def _public_score(name: str, submissions_dir: Path) -> float | None:
-    from kaggle_digits.kaggle_api.submission_log import read_log
-
-    scores = [entry.public_score for entry in read_log(submissions_dir) if entry.run == name]
-    return next((score for score in reversed(scores) if score is not None), None)
+    return ("nothing" if split["kind"] == "all" else f"{split['val_fraction']:.0%}") + repeats
 
 
 def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested settings with dotted keys, such as ``split.folds``."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
+        nested = isinstance(value, dict)
+        flat |= _flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
     return flat

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.cli.progress import StudyProgress
-    from kaggle_digits.studies.study import Context, StudyOutput
+    from kaggle_digits.studies.study import Study, StudyOutput
 
-Quick = Annotated[
-    bool, typer.Option("--quick", help="Fewer epochs and trials: a rough result, fast.")
-]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, help="Random seed, if the publication names none.")
-]
+Quick = Annotated[bool, option("Fewer epochs and trials: a rough result, fast.", "--quick")]
+Seed = Annotated[int, option("Random seed, if the publication names none; default 0.", min=0)]
 
 
 def study(
@@ -30,44 +25,40 @@ def study(
     *,
     quick: Quick = False,
     seed: Seed = 0,
-    rows: Annotated[
-        int | None, typer.Option("--rows", min=50, help="neighbours only: number of images.")
-    ] = None,
+    rows: Annotated[int | None, option("neighbours only: number of images.", min=50)] = None,
     noise: Annotated[
-        str | None,
-        typer.Option("--noise", help="denoise only: normal, uniform or salt-and-pepper."),
+        str | None, option("denoise only: normal, uniform or salt-and-pepper.")
     ] = None,
-    level: Annotated[
-        float | None, typer.Option("--level", min=0.01, max=5, help="denoise only: noise level.")
-    ] = None,
+    level: Annotated[float | None, option("denoise only: noise level.", min=0.01, max=5)] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,
     runs_dir: options.RunsDir = options.RUNS,
     as_json: options.AsJson = False,
 ) -> None:
     """Repeat a published experiment and compare the results."""
-    from kaggle_digits.studies.runner import find_study
+    from kaggle_digits.studies.runner import STUDIES, find_study
 
-    if name is None:
-        _list_studies(as_json=as_json)
-        return
-    from kaggle_digits.cli.progress import StudyProgress
-    from kaggle_digits.plots import style
-    from kaggle_digits.studies.runner import run_study
-
-    chosen = find_study(name)
-    own_options = {"rows": rows, "noise": noise, "level": level}
-    for key, value in own_options.items():
-        if value is not None and key not in chosen.options:
-            raise UsageError(f"study {name} has no option --{key}; see kd study --help")
-    with style.svg_copies(svg), StudyProgress({chosen.name: chosen.cost}) as progress:
-        context = _make_context(data_dir, quick, seed, progress)
-        context = replace(context, rows=rows, noise=noise, level=level)
-        result = run_study(chosen, context, runs_dir)
-    if as_json:
-        console.print_json(_as_json(result))
-        return
-    _print_results([result], runs_dir, chosen.name)
+    if name is not None:
+        chosen = find_study(name)
+        own_options = {"rows": rows, "noise": noise, "level": level}
+        for key, value in own_options.items():
+            if value is not None and key not in chosen.options:
+                raise UsageError(f"study {name} has no option --{key}; see kd study --help")
+        (result,) = _run([chosen], runs_dir, data_dir, svg, quick=quick, seed=seed, **own_options)
+        if as_json:
+            console.print_json(_as_json(result))
+        else:
+            _print_results([result], runs_dir, chosen.name)
+    elif as_json:
+        studies = [
+            {"name": each.name, "title": each.title, "experiments": list(each.experiments)}
+            for each in STUDIES.values()
+        ]
+        console.print_json({"studies": studies})
+    else:
+        topics = [(each.name, each.title, ", ".join(each.experiments)) for each in STUDIES.values()]
+        console.show_table(("study", "topic", "experiments"), topics)
+        console.note("repeat one: kd study NAME; all of them: kd reproduce")
 
 
 def reproduce(
@@ -80,68 +71,57 @@ def reproduce(
     as_json: options.AsJson = False,
 ) -> None:
     """Repeat all published experiments into one table and one page."""
-    from kaggle_digits.cli.progress import StudyProgress
-    from kaggle_digits.plots import style
-    from kaggle_digits.studies.runner import STUDIES, run_studies
-
-    results = []
-    costs = {name: each.cost for name, each in STUDIES.items()}
-    with style.svg_copies(svg), StudyProgress(costs) as progress:
-        context = _make_context(data_dir, quick, seed, progress)
-        for result in run_studies(list(STUDIES.values()), context, runs_dir):
-            progress.finished(result.study.name, result.seconds)
-            results.append(result)
-    if as_json:
-        console.print_json({"studies": [_as_json(result) for result in results]})
-        return
-    _print_results(results, runs_dir)
-
-
-def _make_context(data_dir: Path, quick: bool, seed: int, progress: StudyProgress) -> Context:
-    from kaggle_digits.data.dataset import load
-    from kaggle_digits.studies.study import Context
-
-    return Context(load(data_dir), quick, seed, progress=progress.report)
-
-
-def _list_studies(*, as_json: bool) -> None:
     from kaggle_digits.studies.runner import STUDIES
 
+    results = _run(list(STUDIES.values()), runs_dir, data_dir, svg, quick=quick, seed=seed)
     if as_json:
-        studies = [
-            {"name": each.name, "title": each.title, "experiments": list(each.experiments)}
-            for each in STUDIES.values()
-        ]
-        console.print_json({"studies": studies})
-        return
-    console.show_table(
-        ("study", "topic", "experiments"),
-        [(each.name, each.title, ", ".join(each.experiments)) for each in STUDIES.values()],
-    )
-    console.note("repeat one: kd study NAME; all of them: kd reproduce")
+        console.print_json({"studies": [_as_json(result) for result in results]})
+    else:
+        _print_results(results, runs_dir)
+
+
+def _run(
+    studies: list[Study], runs_dir: Path, data_dir: Path, svg: bool, **settings: Any
+) -> list[StudyOutput]:
+    """Run studies with the ``settings`` of Context; several of them also into one page."""
+    from kaggle_digits.cli.progress import StudyProgress
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.plots import style
+    from kaggle_digits.studies.runner import run_studies, run_study
+    from kaggle_digits.studies.study import Context
+
+    results: list[StudyOutput] = []
+    with style.svg_copies(svg), StudyProgress({s.name: s.cost for s in studies}) as progress:
+        context = Context(load(data_dir), progress=progress.report, **settings)
+        if len(studies) == 1:
+            return [run_study(studies[0], context, runs_dir)]
+        for result in run_studies(studies, context, runs_dir):
+            progress.end_study(result.study.name, result.seconds)
+            results.append(result)
+    return results
 
 
 def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str = "") -> None:
     from kaggle_digits.studies.runner import FOLDER, PAGE, TABLE
 
     reached = {True: "yes", False: "no", None: None}
+    rows = [row for result in results for row in result.experiments]
     console.show_table(
         ("", "experiment", "published", "measured", "rows", "reached"),
         [
             (
-                row.experiment,
-                row.description,
-                row.published,
-                row.measured,
-                console.number(row.n),
-                reached[row.reached],
+                r.experiment,
+                r.description,
+                r.published,
+                r.measured,
+                r.n and f"{r.n:,}",
+                reached[r.reached],
             )
-            for result in results
-            for row in result.experiments
+            for r in rows
         ],
     )
-    for result in results:
-        for row in result.missed:
+    for row in rows:
+        if row.reached is False:
             console.echo(f"{row.experiment}, {row.description}: not reached; {row.note}")
     folder = runs_dir / FOLDER / study_name
     console.echo(f"table: {folder / TABLE}")

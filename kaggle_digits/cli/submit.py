@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -60,6 +60,7 @@ def submit(
         console.note(f"using the {kaggle.credential}")
         api.reconcile(submissions_dir, kaggle)
         earlier = api.find_duplicate(checked, read_log(submissions_dir))
+        api_arguments: dict[str, Any] = {"kaggle": kaggle, "submissions_dir": submissions_dir}
         if earlier is not None and earlier.ref is not None and wait and not force:
             console.note(
                 f"this file was submitted on {earlier.time[:10]} already (ref {earlier.ref})"
@@ -68,17 +69,11 @@ def submit(
         else:
             if earlier is None or force:
                 _confirm(kaggle, path, yes=yes)
-            entry = api.submit(
-                checked,
-                kaggle=kaggle,
-                submissions_dir=submissions_dir,
-                message=message,
-                force=force,
-            )
+            entry = api.submit(checked, message=message, force=force, **api_arguments)
             console.note(f"submitted {path.name} (ref {entry.ref}): {entry.message}")
         if wait:
             console.note("waiting for the score")
-            entry = api.wait_for_score(entry, kaggle=kaggle, submissions_dir=submissions_dir)
+            entry = api.wait_for_score(entry, **api_arguments)
 
     log = submissions_dir / "log.csv"
     if as_json:
@@ -98,12 +93,10 @@ def is_interactive() -> bool:
 
 
 def _print_check(checked: ValidatedSubmission) -> None:
-    origin = "made by an unknown run"
-    if checked.origin is not None:
-        origin = f"from {checked.run}"
-        if checked.origin.accuracy is not None:
-            accuracy = console.percent(checked.origin.accuracy)
-            origin += f", validation accuracy {accuracy} on {checked.origin.n_val:,} rows"
+    origin = f"from {checked.run}" if checked.origin else "made by an unknown run"
+    if checked.origin and checked.origin.accuracy is not None:
+        accuracy = console.percent(checked.origin.accuracy)
+        origin += f", validation accuracy {accuracy} on {checked.origin.n_val:,} rows"
     console.note(f"valid: {checked.rows:,} rows, ids in order, labels 0 to 9; {origin}")
     for warning in checked.warnings:
         console.warn(warning)
@@ -122,10 +115,10 @@ def _confirm(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:
     else:
         if limits.known:
             console.note(f"submissions left today: {limits.remaining}")
-        if limits.known and limits.remaining <= 0:
-            raise KaggleError(
-                f"no submission is left today ({limits.today} made); try again after 00:00 UTC, "
-                "when Kaggle resets the count"
-            )
+            if limits.remaining <= 0:
+                raise KaggleError(
+                    f"no submission is left today ({limits.today} made); try again after 00:00 "
+                    "UTC, when Kaggle resets the count"
+                )
     if not yes and not typer.confirm(f"Submit {path} to Kaggle?", default=True, err=True):
         raise SubmissionError(f"{path} was not submitted: you did not confirm")

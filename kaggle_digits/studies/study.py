@@ -129,11 +129,6 @@ class StudyOutput:
         self.figures: list[page.PageFigure] = []
         self.seconds = 0.0
 
-    @property
-    def missed(self) -> list[ExperimentResult]:
-        """Results that are worse than the published ones."""
-        return [result for result in self.experiments if result.reached is False]
-
     def add_result(self, experiment: str, description: str, measured: str, **fields: Any) -> None:
         """Add a result; the arguments are the fields of ExperimentResult."""
         self.experiments.append(ExperimentResult(experiment, description, measured, **fields))

@@ -1,4 +1,4 @@
-"""Printing: redaction, safe characters and number formats."""
+"""Printing: redaction, safe characters, number formats, and unusual standard streams."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from tests.robustness.hostile_words import shown
 from tests.support.fixtures import home
 
 __all__ = ["home"]
+
+posix = pytest.mark.skipif(os.name != "posix", reason="as a POSIX shell has them")
+KD = f"{sys.executable} -m kaggle_digits"
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
 
 RAISE = """
 import sys
@@ -65,3 +69,64 @@ def test_differences_have_a_sign() -> None:
     changes = [(3, ".0f"), (-2, ".0f"), (0, ".0f"), (-0.00041, ".4f"), (-0.000001, ".4f")]
     shown = [console.signed(value, form) for value, form in changes]
     assert shown == ["+3", "−2", "0", "−0.0004", "0.0000"]
+
+
+def shell(
+    command: str, folder: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+    )
+
+
+@posix
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_commands_work_with_closed_streams(streams: str, sample: Path, tmp_path: Path) -> None:
+    done = shell(f"{KD} fetch --source {sample} {streams}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    files = sorted(path.name for path in (tmp_path / "data").glob("*.csv"))
+    assert files == ["sample_submission.csv", "test.csv", "train.csv"]
+
+
+@posix
+def test_closed_descriptors_are_not_reused_for_files(tmp_path: Path, sample: Path) -> None:
+    words = "train --model softmax --epochs 1 --rows 100 --name a"
+    done = shell(f"{KD} {words} --data-dir {sample} >&- 2>&-", tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "submissions" / "a.csv").read_bytes().startswith(b"ImageId,Label\r\n1,")
+    assert (tmp_path / "runs" / "a" / ".lock").read_bytes() == b""
+
+
+@posix
+def test_full_disk_behind_stdout_is_an_error(tmp_path: Path) -> None:
+    for words in ("recipes", "recipes --json"):
+        done = shell(f"{KD} {words} > /dev/full", tmp_path)
+        assert done.returncode == 1
+        (line,) = done.stderr.decode().splitlines()
+        assert line.startswith("error: the result cannot be written to standard output (No space")
+
+
+@posix
+@pytest.mark.parametrize("words", ["recipes", "fetch --source {}"])
+def test_closed_pipe_does_not_stop_the_work(words: str, sample: Path, tmp_path: Path) -> None:
+    done = shell(f"{KD} {words.format(sample)} 2>&1 | head -c 1", tmp_path)
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == 0
+    assert ("fetch" in words) == (tmp_path / "data" / "source.json").exists()
+
+
+@posix
+def test_ascii_locale(sample: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "größer 数字"
+    folder.mkdir()
+    done = shell(f"{KD} fetch --source {sample}; {KD} inspect --json", folder, ASCII)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode("ascii")
+    assert json.loads(text[text.index("{") :])
+    done = shell(f"{KD} inspect; {KD} --help; {KD} recipes", folder, ASCII)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("ascii")

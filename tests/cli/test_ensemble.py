@@ -16,12 +16,11 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.ensembling.ensemble import Ensemble, combine
 from kaggle_digits.kaggle_api.submission_log import LogEntry, update_log
-from kaggle_digits.runs.run import Run
 from tests.support.commands import QUICK, assert_error, kd
 from tests.support.probabilities import noisy_probs, random_labels
 
 LABELS = random_labels()
-RUNS = [Run(Path(name)) for name in ("strong-1", "cnn-1", "dense-deep-1")]
+RUNS = ["strong-1", "cnn-1", "dense-deep-1"]
 
 
 def combined(

@@ -21,7 +21,7 @@ def _output(monkeypatch: pytest.MonkeyPatch, *, terminal: bool, costs: dict[str,
         progress.report("A1, linear: epoch 1 of 2", 1, 2)
         progress.report("A1, linear: epoch 2 of 2", 2, 2)
         progress.report("reading")
-        progress.finished("models", 12.3)
+        progress.end_study("models", 12.3)
     return out.getvalue()
 
 
@@ -44,5 +44,5 @@ def test_tracking_yields_the_same_folders(monkeypatch: pytest.MonkeyPatch) -> No
     for terminal in (True, False):
         out = io.StringIO()
         monkeypatch.setattr(console, "err", Console(file=out, force_terminal=terminal, width=60))
-        assert list(track_folders("predicting")(folders)) == folders
+        assert list(track_folders(folders)) == folders
         assert ("predicting" in out.getvalue()) == terminal
