@@ -1,44 +1,24 @@
 """The ``kd`` command: register the commands, and turn their exceptions into an exit code.
 
-To add a command, write cli/NAME.py with a function NAME and add it to COMMANDS. Heavy packages are
-imported inside the functions that use them, so that ``kd --help`` stays fast.
+To add a command, write cli/NAME.py with a function NAME and add an example to EXAMPLES. Heavy
+packages are imported inside the functions that use them, so that ``kd --help`` stays fast.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from kaggle_digits._version import __version__
-from kaggle_digits.cli import app as app_command
-from kaggle_digits.cli import (
-    classify,
-    compare,
-    console,
-    demo,
-    doctor,
-    ensemble,
-    evaluate,
-    export,
-    fetch,
-    inspect,
-    labels,
-    predict,
-    recipes,
-    remote,
-    runs,
-    study,
-    submit,
-    train,
-    tune,
-)
+from kaggle_digits.cli import console, remote
 from kaggle_digits.cli.options import option
 from kaggle_digits.core import interrupts, trust
 from kaggle_digits.core.atomic_io import describe_os_error
@@ -47,40 +27,34 @@ from kaggle_digits.core.errors import DigitsError
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 GLOBAL_FLAGS = {"--debug": console.DEBUG_VARIABLE, "--trust": trust.VARIABLE}
 ENVIRONMENT = "kaggle_digits.environment"
+MODULES = {"reproduce": "study"}  # commands in a module with another name
 
-# Panel of ``kd --help`` → command → example for its own help.
-COMMANDS: dict[str, dict[Callable[..., None], str]] = {
-    "Main steps": {
-        fetch.fetch: "kd fetch --source sample",
-        train.train: "kd train --model dense --folds 5",
-        submit.submit: "kd submit dense-1 --wait",
-    },
-    "Inspect and evaluate": {
-        inspect.inspect: "kd inspect --recipe strong",
-        runs.runs: "kd runs dense-1",
-        evaluate.evaluate: "kd evaluate dense-1",
-        compare.compare: "kd compare dense-1 cnn-1",
-        labels.labels: "kd labels cnn-1",
-    },
-    "Predict and combine": {
-        predict.predict: "kd predict cnn-1 --tta 5 --output cnn-tta.csv",
-        ensemble.ensemble: "kd ensemble dense-1 cnn-1 --method weighted",
-    },
-    "Use a model": {
-        classify.classify: "kd classify digit.png --run cnn-1",
-        app_command.app: "kd app --run cnn-1 --open",
-        export.export: "kd export cnn-1 --format onnx",
-    },
-    "Tune and scale": {tune.tune: "kd tune --recipe dense --trials 20"},
-    "Published experiments": {
-        study.study: "kd study denoise --noise uniform",
-        study.reproduce: "kd reproduce --quick",
-    },
-    "Help": {
-        demo.demo: "kd demo",
-        recipes.recipes: "kd recipes",
-        doctor.doctor: "kd doctor --offline",
-    },
+# Panel of ``kd --help`` → an example of each command, which its own help shows.
+EXAMPLES = {
+    "Main steps": [
+        "kd fetch --source sample",
+        "kd train --model dense --folds 5",
+        "kd submit dense-1 --wait",
+    ],
+    "Inspect and evaluate": [
+        "kd inspect --recipe strong",
+        "kd runs dense-1",
+        "kd evaluate dense-1",
+        "kd compare dense-1 cnn-1",
+        "kd labels cnn-1",
+    ],
+    "Predict and combine": [
+        "kd predict cnn-1 --tta 5 --output cnn-tta.csv",
+        "kd ensemble dense-1 cnn-1 --method weighted",
+    ],
+    "Use a model": [
+        "kd classify digit.png --run cnn-1",
+        "kd app --run cnn-1 --open",
+        "kd export cnn-1 --format onnx",
+    ],
+    "Tune and scale": ["kd tune --recipe dense --trials 20"],
+    "Published experiments": ["kd study denoise --noise uniform", "kd reproduce --quick"],
+    "Help": ["kd demo", "kd recipes", "kd doctor --offline"],
 }
 
 
@@ -172,9 +146,12 @@ def _root(
         typer.echo(ctx.get_help())
 
 
-for panel, commands in COMMANDS.items():
-    for command, example in commands.items():
-        app.command(rich_help_panel=panel, epilog=f"Example: {example}")(command)
+for panel, examples in EXAMPLES.items():
+    for example in examples:
+        name = example.split()[1]
+        module = importlib.import_module(f"kaggle_digits.cli.{MODULES.get(name, name)}")
+        register = app.command(rich_help_panel=panel, epilog=f"Example: {example}")
+        register(getattr(module, name))
 app.add_typer(remote.app, rich_help_panel="Tune and scale")
 
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from kaggle_digits import __version__
 from kaggle_digits.cli import console
-from kaggle_digits.cli.main import COMMANDS, app
+from kaggle_digits.cli.main import EXAMPLES, app
 from kaggle_digits.core.errors import DataError, UsageError
 
-NAMES = [command.__name__ for commands in COMMANDS.values() for command in commands]
+NAMES = [example.split()[1] for examples in EXAMPLES.values() for example in examples]
 
 
 def kd(*words: str) -> tuple[int, str, str]:
