@@ -28,9 +28,7 @@ def classify(
     ],
     *,
     run: options.PredictorRun = None,
-    show: Annotated[
-        bool, option("Plot the preprocessing steps into NAME-steps.png in this folder.", "--show")
-    ] = False,
+    show: Annotated[bool, option("Plot the preprocessing: ./NAME-steps.png.", "--show")] = False,
     svg: options.Svg = False,
     runs_dir: options.RunsDir = options.RUNS,
     as_json: options.AsJson = False,

@@ -23,8 +23,7 @@ def compare(
     ],
     *,
     output: Annotated[
-        Path | None,
-        option("Figure to write; default figures/compare.png of RUN.", "-o", "--output"),
+        Path | None, option("Figure file; default figures/compare.png of RUN.", "-o", "--output")
     ] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,

@@ -25,10 +25,7 @@ def evaluate(
     *,
     tta: Annotated[
         int | None,
-        option(
-            "Also compare test-time augmentation: predict the held-out rows from 1, 5 or 9 "
-            "shifted views of each image."
-        ),
+        option("Test-time augmentation: also predict from 1, 5 or 9 shifted views, and compare."),
     ] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,

@@ -12,9 +12,7 @@ from kaggle_digits.cli.options import option
 def export(
     run: options.RunName,
     *,
-    format_name: Annotated[
-        str, option("litert (default), onnx or saved_model.", "--format")
-    ] = "litert",
+    format_name: Annotated[str, option("litert, onnx or saved_model.", "--format")] = "litert",
     folder: Annotated[
         Path | None, option("Folder to create; default exports/RUN-FORMAT.", "--output", "-o")
     ] = None,

@@ -22,9 +22,7 @@ def fetch(
             "folder with the three files.",
         ),
     ] = "kaggle",
-    force: Annotated[
-        bool, option("Download again, and replace files from another source.", "--force")
-    ] = False,
+    force: Annotated[bool, option("Replace files, also of another source.", "--force")] = False,
     timeout: Timeout = DEFAULT_TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,

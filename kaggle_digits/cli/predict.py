@@ -14,10 +14,7 @@ def predict(
     *,
     tta: Annotated[
         int | None,
-        option(
-            "Test-time augmentation: average the predictions of 1, 5 or 9 shifted views of "
-            "each image; default: as in the recipe."
-        ),
+        option("Test-time augmentation with 1, 5 or 9 shifted views; default: as in the recipe."),
     ] = None,
     output: options.Output = None,
     force: options.Force = False,

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 def submit(
     target: Annotated[
         str | None,
-        typer.Argument(
-            metavar="FILE|RUN",
-            help="A submission file or a run; default: the newest file not yet submitted.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="FILE|RUN", help="Default: the newest file not yet submitted."),
     ] = None,
     *,
     message: Annotated[
