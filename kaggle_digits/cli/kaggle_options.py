@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
 from kaggle_digits.cli import console
+from kaggle_digits.cli.options import option
 from kaggle_digits.core.progress import Progress
 
 DEFAULT_TIMEOUT = 30.0
+_HELP = "Seconds to wait for a response; pauses between attempts scale with it."
 Timeout = Annotated[
-    float,
-    typer.Option(
-        "--timeout",
-        envvar="KD_KAGGLE_TIMEOUT",
-        help="Seconds to wait for a response; pauses between attempts scale with it.",
-    ),
+    float, option(_HELP, "--timeout", envvar="KD_KAGGLE_TIMEOUT", show_default=True)
 ]
 
 
@@ -40,20 +35,16 @@ class DownloadProgress(Progress):
 
     def update(self, name: str, done: int, total: int | None) -> None:
         """Show that ``done`` of ``total`` bytes of ``name`` were downloaded."""
-        if name not in self._tasks:
-            self._tasks[name] = self._start(name, total)
-        if self._bars is not None:
-            self._bars.update(self._tasks[name], completed=done, total=total)
-
-    def _start(self, name: str, total: int | None) -> Any:
         if not console.err.is_terminal:
-            console.note(f"downloading {name}" + (f" ({total / 1e6:.1f} MB)" if total else ""))
-            return None
+            if name not in self._tasks:
+                self._tasks[name] = None
+                console.note(f"downloading {name}" + (f" ({total / 1e6:.1f} MB)" if total else ""))
+            return
         if self._bars is None:
             from rich import progress
 
             self._bars = progress.Progress(
-                progress.TextColumn("{task.description}"),
+                "{task.description}",
                 progress.BarColumn(),
                 progress.DownloadColumn(),
                 progress.TransferSpeedColumn(),
@@ -63,4 +54,6 @@ class DownloadProgress(Progress):
                 redirect_stderr=False,
             )
             self._bars.start()
-        return self._bars.add_task(name, total=total)
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(console.safe(name), total=total)
+        self._bars.update(self._tasks[name], completed=done, total=total)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,11 +66,7 @@ def push(
         ),
     ] = True,
     hours: Annotated[
-        float,
-        option(
-            "Time limit, after which finished members are kept; default 8.5, Kaggle's own is 12.",
-            panel=MACHINE,
-        ),
+        float, option("Time limit; finished members are kept; default 8.5.", panel=MACHINE)
     ] = 8.5,
     slug: Annotated[
         str | None, option("Name of the notebook; default kd-RUN.", panel=SENDING)
@@ -90,10 +88,9 @@ def push(
 ) -> None:
     """Create a private Kaggle notebook that trains a recipe, and start it."""
     from kaggle_digits.core.atomic_io import write_text
-    from kaggle_digits.kaggle_notebooks.push import make_script, prepare
-    from kaggle_digits.kaggle_notebooks.push import push as push_notebook
+    from kaggle_digits.kaggle_notebooks import push as notebook
 
-    spec = prepare(
+    spec = notebook.prepare(
         recipe,
         name=name,
         folds=folds,
@@ -107,7 +104,7 @@ def push(
         runs_dir=runs_dir,
         submissions_dir=submissions_dir,
     )
-    script = make_script(spec)
+    script = notebook.make_script(spec)
     size = len(script.encode())
     console.note(f"run {spec.run}: a script of {size / 1e3:.0f} kB, including the toolkit")
     if dry_run or output is not None:
@@ -120,9 +117,8 @@ def push(
             written = f"{spec.run}: {size:,} bytes" if output is None else f"{output}: written"
             console.echo(f"{written}; nothing was sent")
         return
-    with DownloadProgress() as progress:
-        client = _client(timeout, progress)
-        record = push_notebook(spec, script, client=client, runs_dir=runs_dir, force=force)
+    with _notebook_client(timeout) as client:
+        record = notebook.push(spec, script, client=client, runs_dir=runs_dir, force=force)
     if as_json:
         console.print_json(asdict(record))
         return
@@ -146,8 +142,7 @@ def status(
     from kaggle_digits.kaggle_notebooks import push_record
 
     record = push_record.find(runs_dir, run)
-    with DownloadProgress() as progress:
-        client = _client(timeout, progress)
+    with _notebook_client(timeout) as client:
         if wait:
             now = push_record.wait(record, client, lambda new: console.note(_describe(new)))
         else:
@@ -181,14 +176,9 @@ def pull(
     from kaggle_digits.kaggle_notebooks.pull import pull as pull_run
 
     record = push_record.find(runs_dir, run)
-    with DownloadProgress() as progress:
-        result = pull_run(
-            record,
-            _client(timeout, progress),
-            runs_dir=runs_dir,
-            submissions_dir=submissions_dir,
-            data_dir=data_dir,
-        )
+    folders = {"runs_dir": runs_dir, "submissions_dir": submissions_dir, "data_dir": data_dir}
+    with _notebook_client(timeout) as client:
+        result = pull_run(record, client, **folders)
     manifest = result.manifest
     if manifest.state == "partial":
         raise KaggleError(
@@ -203,10 +193,9 @@ def pull(
         console.print_json({**files, **manifest.environment, **metrics})
         return
     accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
-    machine = ", ".join(manifest.gpus) or "no GPU"
     console.echo(
         f"{record.run}: validation accuracy {accuracy} on {metrics['n_val']:,} rows (95 % "
-        f"interval), {manifest.seconds:.0f} s on {machine}"
+        f"interval), {manifest.seconds:.0f} s on {', '.join(manifest.gpus) or 'no GPU'}"
     )
     console.echo(f"{folder}: {len(manifest.files)} files, checksums verified")
     if result.submission is not None:
@@ -216,13 +205,16 @@ def pull(
     console.note(f"next: kd evaluate {record.run}")
 
 
-def _client(timeout: float, progress: DownloadProgress) -> NotebookClient:
+@contextmanager
+def _notebook_client(timeout: float) -> Iterator[NotebookClient]:
+    """Yield a client whose downloads are shown, and name its credential."""
     from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
 
-    client = NotebookClient(policy=RetryPolicy.from_timeout(timeout), progress=progress)
-    console.note(f"using the {client.credential}")
-    return client
+    with DownloadProgress() as progress:
+        client = NotebookClient(policy=RetryPolicy.from_timeout(timeout), progress=progress)
+        console.note(f"using the {client.credential}")
+        yield client
 
 
 def _describe(status: PushStatus) -> str:

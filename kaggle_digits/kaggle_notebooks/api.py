@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from kagglesdk.kernels.types.kernels_api_service import (
+    ApiGetKernelRequest,
+    ApiGetKernelSessionStatusRequest,
+    ApiListKernelSessionOutputRequest,
+    ApiSaveKernelRequest,
+)
 
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
@@ -17,31 +24,13 @@ from kaggle_digits.kaggle_api.errors import (
 from kaggle_digits.kaggle_api.http import send_request
 from kaggle_digits.kaggle_api.session import KaggleSession
 
-STATES = {
-    "QUEUED": "queued",
+STATES = {  # of a session; the others are named as on Kaggle, in lower case
     "NEW_SCRIPT": "queued",
-    "RUNNING": "running",
-    "COMPLETE": "complete",
     "ERROR": "failed",
     "CANCEL_REQUESTED": "cancelled",
     "CANCEL_ACKNOWLEDGED": "cancelled",
 }
 MAX_PAGES, PAGE_SIZE = 50, 100
-
-
-class SavedVersion(NamedTuple):
-    """A saved notebook: ``owner/slug``, address, version number (None if Kaggle did not tell)."""
-
-    ref: str
-    url: str
-    version: int | None
-
-
-class NotebookOutput(NamedTuple):
-    """Output of the last session that ended: file name → address, and its log."""
-
-    files: dict[str, str]
-    log: str
 
 
 class NotebookClient(KaggleSession):
@@ -65,21 +54,21 @@ class NotebookClient(KaggleSession):
         accelerator: str | None,
         internet: bool,
         timeout_seconds: int,
-    ) -> SavedVersion:
+    ) -> tuple[str, str, int | None]:
         """Save a version of a private notebook with the competition's data, and start it.
 
         Args:
             ref: ``owner/slug``.
             script: the source of the notebook.
-            accelerator: Kaggle's name of the machine, such as NvidiaTeslaT4; None for no GPU.
-            internet: whether the notebook may use the network.
-            timeout_seconds: time limit of the session.
+            accelerator: Kaggle's name of the machine; None for one without a GPU.
+            internet, timeout_seconds: of the session.
+
+        Returns:
+            ``owner/slug``, the address, and the version number (None if Kaggle did not tell).
 
         Raises:
             KaggleApiError: ``not_applied`` tells whether certainly nothing was saved.
         """
-        from kagglesdk.kernels.types.kernels_api_service import ApiSaveKernelRequest
-
         request = ApiSaveKernelRequest()
         request.slug, request.text = ref, script
         request.new_title = ref.split("/")[1].replace("-", " ")  # Kaggle makes the slug of it
@@ -126,15 +115,10 @@ class NotebookClient(KaggleSession):
         url = str(response.url or "")
         segments = str(response.ref or url).split("?")[0].strip("/").split("/")  # code/owner/slug
         saved_ref = "/".join(segments[-2:]) if len(segments) >= 2 else ref
-        return SavedVersion(saved_ref, url, int(response.version_number or 0) or None)
+        return saved_ref, url, int(response.version_number or 0) or None
 
     def session_state(self, ref: str) -> tuple[str, str]:
-        """Return the state of the last session of a notebook, and Kaggle's message if it failed.
-
-        It may still be the session of an earlier version.
-        """
-        from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
-
+        """Return the state of the last session, maybe of an earlier version, and why it failed."""
         request = ApiGetKernelSessionStatusRequest()
         response = self._call_kernels(ref, "get_kernel_session_status", request)
         name = str(getattr(response.status, "name", response.status))
@@ -142,18 +126,14 @@ class NotebookClient(KaggleSession):
 
     def version(self, ref: str) -> int | None:
         """Return the number of the version that Kaggle shows; None if it does not tell."""
-        from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
-
         try:
             response = self._call_kernels(ref, "get_kernel", ApiGetKernelRequest(), attempts=1)
             return int(response.metadata.current_version_number or 0) or None
         except (KaggleApiError, AttributeError):
             return None
 
-    def output(self, ref: str) -> NotebookOutput:
-        """Return the output of the last session that ended, from all pages of the listing."""
-        from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
-
+    def output(self, ref: str) -> tuple[dict[str, str], str]:
+        """Return file name → address of the output of the last session that ended, and its log."""
         files: dict[str, str] = {}
         log = ""
         request = ApiListKernelSessionOutputRequest()
@@ -163,7 +143,7 @@ class NotebookClient(KaggleSession):
             files |= {str(file.file_name): str(file.url) for file in response.files or []}
             log = log or str(response.log or "")
             if not response.next_page_token:
-                return NotebookOutput(files, log)
+                return files, log
             request.page_token = str(response.next_page_token)
         raise KaggleError(f"{ref} has more files than a run has; look at its page")
 

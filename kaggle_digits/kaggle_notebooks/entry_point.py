@@ -208,11 +208,12 @@ def ensure_packages(
     outdated: list[str] = []
     for package, oldest in {**required, **optional}.items():
         module = MODULES.get(package, package.replace("-", "_"))
-        old = importlib.util.find_spec(module) is not None
-        version = installed_version(package) if old else ""
-        if old and not is_older(version, oldest):
+        found = importlib.util.find_spec(module) is not None
+        version = installed_version(package) if found else ""
+        if found and not is_older(version, oldest):
             continue
-        if old and package in NEVER_REPLACED:
+        # From here on, a package that was found is too old.
+        if found and package in NEVER_REPLACED:
             problem = "Kaggle's own version is kept"
         elif internet:
             problem = pip_install(f"{package}>={oldest}")
@@ -220,7 +221,7 @@ def ensure_packages(
             problem = "the internet is off"
         if not problem:
             continue
-        if old:
+        if found:
             outdated.append(f"{package} {version}")
             log(f"{package} {version} is older than {oldest} ({problem}); continuing with it")
         elif package in optional:

@@ -20,7 +20,7 @@ from kaggle_digits.core.zip_extract import ArchiveError, extract, open_zip
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_notebooks import push_record
-from kaggle_digits.kaggle_notebooks.api import NotebookClient, NotebookOutput
+from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.entry_point import (
     ARCHIVE,
     FAILED,
@@ -142,19 +142,19 @@ def pull(
         downloads = folder / "downloads"
         with wrap_os_errors(downloads):
             downloads.mkdir(exist_ok=True)
-        output = client.output(push.ref)
+        files, log = client.output(push.ref)
         try:
-            manifest = _download_manifest(push, status, client, output, downloads)
+            manifest = _download_manifest(status, client, files.get(MANIFEST), log, downloads)
         except SessionFailedError as error:
             failed = replace(push, state=push_record.FAILED, reason=error.reason)
             push_record.write(runs_dir, failed)
             raise
         size = manifest.archive.bytes if manifest.archive else 0
-        if ARCHIVE not in output.files or size > MAX_BYTES:
+        if ARCHIVE not in files or size > MAX_BYTES:
             raise KaggleError(f"{push.ref} left no {ARCHIVE} of a valid size; look at {push.url}")
         dataset, reason = _load_same_data(manifest, data_dir)
         if run is None:
-            url = output.files[ARCHIVE]
+            url = files[ARCHIVE]
             archive = client.download(ARCHIVE, url, downloads, max_size=size, size=size)
             run = _install(push, manifest, archive, runs_dir, dataset)
         written = None
@@ -191,11 +191,7 @@ def _earlier_version_error(push: PushRecord) -> KaggleError:
 
 
 def _download_manifest(
-    push: PushRecord,
-    status: PushStatus,
-    client: NotebookClient,
-    output: NotebookOutput,
-    folder: Path,
+    status: PushStatus, client: NotebookClient, url: str | None, log: str, folder: Path
 ) -> Manifest:
     """Return the manifest of this push, whose session trained at least one member.
 
@@ -203,18 +199,17 @@ def _download_manifest(
         SessionFailedError: the session failed.
         KaggleError: the output is still that of an earlier version, or damaged.
     """
-    result, lines = _parse_log(output.log)
+    push, (result, lines) = status.push, _parse_log(log)
     logged_id = result.get("push_id")
     if logged_id == push.push_id and result.get("state") == FAILED:
         raise SessionFailedError(push, str(result.get("reason", "")) or status.failure, lines)
     default = status.failure or f"its session is {status.state}"
-    if MANIFEST not in output.files:
+    if url is None:
         if logged_id not in (None, push.push_id):
             raise _earlier_version_error(push)
         if status.state == "complete" and not status.failure:
             default = "it left no output of kd; is it another notebook of that name?"
         raise SessionFailedError(push, default, lines)
-    url = output.files[MANIFEST]
     path = client.download(MANIFEST, url, folder, max_size=MAX_MANIFEST_BYTES)
     try:
         manifest = read_manifest(path.read_bytes())

@@ -228,7 +228,7 @@ def push(
         )
         push_record.write(runs_dir, record)
         try:
-            saved = client.save(
+            saved_ref, url, version = client.save(
                 ref,
                 script,
                 accelerator=spec.accelerator,
@@ -247,8 +247,7 @@ def push(
                 else:
                     push_record.write(runs_dir, earlier)
             raise
-        url = saved.url or record.url
-        record = replace(record, ref=saved.ref, url=url, version=saved.version)
+        record = replace(record, ref=saved_ref, url=url or record.url, version=version)
         record = replace(record, state=push_record.PUSHED)
         push_record.write(runs_dir, record)
     return record

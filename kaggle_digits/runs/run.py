@@ -1,7 +1,7 @@
 """One run folder: the files that a training writes, and how to read them back.
 
 Every file is replaced in one step, so a killed process leaves no partial file. Every reader raises
-RunError with one line that names the file and the command that repairs it.
+RunError, which names a missing or damaged file and the command that repairs it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from kaggle_digits.core import trust
-from kaggle_digits.core.atomic_io import atomic_write, read_json, wrap_os_errors, write_json
+from kaggle_digits.core.atomic_io import atomic_write, file_lock, read_json, write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
@@ -32,19 +31,11 @@ OOF_FILE = "oof.npy"
 TEST_FILE = "test.npy"
 FIRST_LAYER_FILE = "first_layer.npy"  # in a member's folder
 LOCK_FILE = ".lock"
-HISTORY_COLUMNS = [
-    "member",
-    "epoch",
-    "loss",
-    "accuracy",
-    "val_loss",
-    "val_accuracy",
-    "learning_rate",
-    "seconds",
-]
+HISTORY_COLUMNS = ["member", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+HISTORY_COLUMNS += ["learning_rate", "seconds"]
 
 
-class RunLocked(Exception):  # noqa: N818 (a state, not an error: callers explain it)
+class RunLockedError(RunError):
     """Another process holds the lock of the run folder."""
 
 
@@ -68,78 +59,51 @@ class Run:
         """Read config.json: model, recipe, split, seed, data, versions.
 
         Raises:
-            RunError: the file is missing or damaged, or the folder has a link that leads outside.
+            RunError: as every reader, or the folder has a link that leads outside.
         """
-        reject_external_links(self.path)
         return self._read_json(CONFIG_FILE)
 
     def metrics(self) -> dict[str, Any]:
         """Read metrics.json: val_accuracy, val_accuracy_ci95, val_loss, n_val, train_seconds, …
 
         Raises:
-            RunError: the run is not finished, the file is damaged, or the folder has a link that
+            RunError: as every reader, the run is not finished, or the folder has a link that
                 leads outside.
         """
         if not self.finished:
             raise RunError(
                 f"run {self.name} is not finished; resume it: kd train --resume --name {self.name}"
             )
-        reject_external_links(self.path)
         return self._read_json(METRICS_FILE)
 
     def oof(self) -> Probabilities:
-        """Read the out-of-fold predictions.
-
-        Returns:
-            (n_train, 10) float32 probabilities; NaN in rows that were never validated.
-
-        Raises:
-            RunError: oof.npy is missing or damaged.
-        """
-        return self._read_probabilities(OOF_FILE)
+        """Read the (n_train, 10) float32 out-of-fold probabilities; NaN in rows never validated."""
+        with self._explain_errors(OOF_FILE):
+            return read_probabilities(self.path / OOF_FILE)
 
     def test(self) -> Probabilities:
-        """Read the predictions for test.csv.
-
-        Returns:
-            (n_test, 10) float32 probabilities.
-
-        Raises:
-            RunError: test.npy is missing or damaged.
-        """
-        return self._read_probabilities(TEST_FILE)
+        """Read the (n_test, 10) float32 probabilities for test.csv."""
+        with self._explain_errors(TEST_FILE):
+            return read_probabilities(self.path / TEST_FILE)
 
     def history(self) -> list[dict[str, float]]:
-        """Read history.csv.
+        """Read history.csv: HISTORY_COLUMNS → float for each epoch of each member, in order.
 
-        Returns:
-            One dict for each epoch of each member, HISTORY_COLUMNS → float; NaN where a value is
-            missing.
-
-        Raises:
-            RunError: the file is missing or damaged.
+        A missing value is NaN.
         """
-        try:
-            with (self.path / HISTORY_FILE).open(newline="", encoding="utf-8") as file:
-                return [
-                    {key: float(value) if value else np.nan for key, value in row.items()}
-                    for row in csv.DictReader(file)
-                ]
-        except FileNotFoundError:
-            raise self._missing(HISTORY_FILE) from None
-        except (ValueError, TypeError, csv.Error) as error:
-            raise self._damaged(HISTORY_FILE) from error
+        path = self.path / HISTORY_FILE
+        with self._explain_errors(HISTORY_FILE), path.open(newline="", encoding="utf-8") as file:
+            return [
+                {key: float(value) if value else np.nan for key, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
 
     def member_folder(self, member: int) -> Path:
         """Return the folder of the model and predictions of ``member``, counted from 0."""
         return self.path / "members" / str(member)
 
     def member_folders(self) -> list[Path]:
-        """Return the folders of all members, in order.
-
-        Raises:
-            RunError: config.json cannot be read.
-        """
+        """Return the folders of all members that config.json counts, in order."""
         return [self.member_folder(member) for member in range(int(self.config()["members"]))]
 
     def check_data(self, dataset: Dataset) -> None:
@@ -170,37 +134,17 @@ class Run:
         """Hold the lock of the run; the operating system releases it if the process is killed.
 
         Raises:
-            RunError: another process holds it.
+            RunLockedError: another process holds it, or renamed the folder in the meantime.
         """
-        try:
-            lock = self.acquire_lock()
-        except RunLocked:
-            raise RunError(
-                f"run {self.name} is being trained by another process; wait until it has ended, "
-                "or choose another --name"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def acquire_lock(self) -> FileLock:
-        """Acquire the lock of the run without waiting.
-
-        Raises:
-            RunLocked: another process holds it, or renamed the folder in the meantime.
-        """
-        lock = FileLock(self.path / LOCK_FILE)
+        locked = RunLockedError(
+            f"run {self.name} is being trained by another process; wait until it has ended, "
+            "or choose another --name"
+        )
         inode = self._lock_inode()
-        with wrap_os_errors(self.path):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                raise RunLocked from None
-        if inode not in (None, self._lock_inode()):
-            lock.release()
-            raise RunLocked
-        return lock
+        with file_lock(self.path / LOCK_FILE, locked):
+            if inode not in (None, self._lock_inode()):
+                raise locked
+            yield
 
     def _lock_inode(self) -> int | None:
         try:
@@ -209,43 +153,30 @@ class Run:
             return None
 
     def _read_json(self, name: str) -> dict[str, Any]:
-        from kaggle_digits.runs.schema import Config, Metrics, SchemaError
+        from kaggle_digits.runs.schema import Config, Metrics
 
-        try:
+        reject_external_links(self.path)
+        with self._explain_errors(name):
             content: dict[str, Any] = read_json(self.path / name)
             (Config if name == CONFIG_FILE else Metrics).check(content)
-        except FileNotFoundError:
-            raise self._missing(name) from None
-        except SchemaError as error:
-            raise self._damaged(name, f" ({error})") from error
-        except (OSError, ValueError) as error:
-            raise self._damaged(name) from error
-        return content
+            return content
 
-    def _read_probabilities(self, name: str) -> Probabilities:
+    @contextmanager
+    def _explain_errors(self, name: str) -> Iterator[None]:
+        """Raise RunError for an exception that reading the file ``name`` raises."""
+        path, resume = self.path / name, f"kd train --resume --name {self.name}"
         try:
-            return read_probabilities(self.path / name)
+            yield
         except FileNotFoundError:
-            raise self._missing(name) from None
-        except (OSError, ValueError, EOFError) as error:
-            raise self._damaged(name) from error
+            raise RunError(f"{path} is missing; finish the run with: {resume}") from None
+        except (OSError, ValueError, TypeError, EOFError, csv.Error) as error:
+            from kaggle_digits.runs.schema import SchemaError
 
-    def _missing(self, name: str) -> RunError:
-        return RunError(
-            f"{self.path / name} is missing; finish the run with: "
-            f"kd train --resume --name {self.name}"
-        )
-
-    def _damaged(self, name: str, reason: str = "") -> RunError:
-        if name == CONFIG_FILE:
-            return RunError(
-                f"{self.path / name} is damaged{reason} and cannot be restored; delete "
-                f"{self.path} and train again"
-            )
-        return RunError(
-            f"{self.path / name} is damaged{reason}; "
-            f"delete it and run: kd train --resume --name {self.name}"
-        )
+            reason = f" ({error})" if isinstance(error, SchemaError) else ""
+            remedy = f"; delete it and run: {resume}"
+            if name == CONFIG_FILE:
+                remedy = f" and cannot be restored; delete {self.path} and train again"
+            raise RunError(f"{path} is damaged{reason}{remedy}") from error
 
 
 def write_probabilities(path: Path, probabilities: Probabilities) -> None:

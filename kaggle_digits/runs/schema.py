@@ -1,8 +1,8 @@
 """The types of the values in config.json and metrics.json.
 
-A run folder may come from another version or from another person. Keys may be missing, unknown or
-null; any other value must have its type, so that the readers need not check it again. Import this
-module only where a file is read: importing pydantic takes 0.1 s.
+A run folder may come from another version or person. Keys may be missing, unknown or null; any
+other value must have its type, so that the readers need not check it again. Importing pydantic
+takes 0.1 s, so this module is imported when a file is read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Interval = Annotated[list[float], Field(min_length=2, max_length=2, fail_fast=Tr
 
 
 class SchemaError(ValueError):
-    """A value has the wrong type; names its key, but not the file."""
+    """A value has the wrong type; the message names its key, but not the file."""
 
 
 class Schema(BaseModel):
@@ -34,11 +34,7 @@ class Schema(BaseModel):
 
     @classmethod
     def check(cls, content: Any) -> None:
-        """Check the values of a parsed JSON file.
-
-        Raises:
-            SchemaError: a value has the wrong type; names the first one.
-        """
+        """Raise SchemaError for the first value of a parsed JSON file with a wrong type."""
         try:
             cls.model_validate(content)
         except ValidationError as error:

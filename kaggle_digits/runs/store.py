@@ -6,22 +6,18 @@ import itertools
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kaggle_digits.core.atomic_io import backup_existing, wrap_os_errors
+from kaggle_digits.core.atomic_io import backup_existing
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.runs.run import CONFIG_FILE, Run, RunLocked
+from kaggle_digits.runs.run import CONFIG_FILE, Run, RunLockedError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` if it is a valid name of a run.
-
-    Raises:
-        UsageError: it contains a slash, dot or blank, or is too long.
-    """
+    """Return ``name`` if it is a valid name of a run; raise UsageError otherwise."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a run: 1 to 64 letters, digits, - and _, "
@@ -75,24 +71,21 @@ def create_run(
         candidates = itertools.filterfalse(is_taken, numbered_names(prefix))
     for candidate in candidates:
         run = Run(runs_dir / candidate)
-        with wrap_os_errors(run.path):
-            run.path.mkdir(parents=True, exist_ok=True)
-        try:
-            lock = run.acquire_lock()
-        except (RunLocked, FileNotFoundError):  # in use, or just removed by its user
-            continue
-        try:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(run.locked())
+            except (RunLockedError, FileNotFoundError):  # in use, or just removed by its user
+                continue
             # A process killed before it wrote config.json leaves an empty folder, which is reused.
-            if is_empty(run.path):
-                try:
-                    yield run
-                except BaseException:
-                    if run.path.is_dir() and is_empty(run.path):
-                        shutil.rmtree(run.path, ignore_errors=True)
-                    raise
-                return
-        finally:
-            lock.release()
+            if not is_empty(run.path):
+                continue
+            try:
+                yield run
+            except BaseException:
+                if run.path.is_dir() and is_empty(run.path):
+                    shutil.rmtree(run.path, ignore_errors=True)
+                raise
+            return
     raise RunError(
         f"run {name} already exists in {runs_dir}; choose another --name, resume it with "
         "--resume, or give --force to back up the old one"

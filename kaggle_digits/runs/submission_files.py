@@ -11,12 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import (
-    atomic_write,
-    backup_existing,
-    file_lock,
-    wrap_os_errors,
-)
+from kaggle_digits.core.atomic_io import atomic_write, backup_existing, file_lock, wrap_os_errors
 from kaggle_digits.core.errors import SubmissionError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.submission_csv import Origin, read_submission, submission_text, write_origin
@@ -38,11 +33,7 @@ def next_free_path(submissions_dir: Path, stem: str) -> Path:
 
 
 def require_absent(path: Path, *, force: bool) -> None:
-    """Check that ``path`` may be written; change nothing.
-
-    Raises:
-        SubmissionError: it exists and ``force`` is not given.
-    """
+    """Raise SubmissionError if ``path`` exists and ``force`` is not given."""
     if path.exists() and not force:
         raise SubmissionError(
             f"{path} already exists; give another name, or --force to back up the old one"
@@ -52,9 +43,7 @@ def require_absent(path: Path, *, force: bool) -> None:
 def move_existing(path: Path, *, force: bool) -> Path:
     """Return ``path`` after renaming an existing file, and its record, to <name>-old-<k>.
 
-    Raises:
-        SubmissionError: it exists and ``force`` is not given.
-        StorageError: it cannot be renamed.
+    Raises SubmissionError without ``force``, and StorageError if it cannot be renamed.
     """
     require_absent(path, force=force)
     if path.exists():
@@ -85,10 +74,7 @@ def write_submission_file(
         labels: (n_test,) uint8, 0 to 9.
         resolve_path: maps ``path`` to the file to write; called while no other process can write
             to the folder, because another one may have taken the name in the meantime.
-        runs: names of the runs that predicted the labels.
-        method: ``run``, or how the predictions of several runs were combined.
-        source: of the data that the runs were trained on.
-        score: on held-out rows, or None.
+        runs, method, source, score: of the Origin that is recorded.
 
     Returns:
         The path that was written.
@@ -133,12 +119,8 @@ def write_run_submission(
     Args:
         run: a finished run.
         dataset: the data that it was trained on.
-        path: the CSV file to write.
+        path, resolve_path: as in write_submission_file.
         test: (n_test, 10) float32 probabilities; None takes those in test.npy.
-        resolve_path: as in write_submission_file.
-
-    Returns:
-        The path that was written.
 
     Raises:
         RunError: the run is not finished or damaged.
@@ -148,12 +130,9 @@ def write_run_submission(
     interval = metrics.get("val_accuracy_ci95")
     score = None
     if metrics.get("val_accuracy") is not None and interval:
-        score = Score(
-            float(metrics["val_accuracy"]),
-            (float(interval[0]), float(interval[1])),
-            float(metrics["val_loss"]),
-            int(metrics["n_val"]),
-        )
+        accuracy, loss = float(metrics["val_accuracy"]), float(metrics["val_loss"])
+        low, high = map(float, interval)
+        score = Score(accuracy, (low, high), loss, int(metrics["n_val"]))
     probabilities = run.test() if test is None else test
     return write_submission_file(
         path,

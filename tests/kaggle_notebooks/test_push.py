@@ -14,12 +14,7 @@ from kaggle_digits.kaggle_notebooks import push as push_module
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.entry_point import unpack
-from kaggle_digits.kaggle_notebooks.push import (
-    PACKAGE,
-    is_packed,
-    make_script,
-    pack_source,
-)
+from kaggle_digits.kaggle_notebooks.push import PACKAGE, is_packed, make_script, pack_source
 from tests.kaggle_notebooks.conftest import REQUEST, SETTINGS, Workspace
 from tests.support.kaggle_server import KEY, TOKEN, FakeKaggle, Fault
 from tests.support.kaggle_session import RUN, job
