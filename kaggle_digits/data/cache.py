@@ -24,6 +24,7 @@ FOLDER = ".cache"
 FORMAT = 1
 # A file changed this recently may change again within the resolution of its time stamps.
 SETTLED_SECONDS = 2.0
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError)
 
 
 def load_cached(
@@ -37,41 +38,36 @@ def load_cached(
         DataError: the file is missing, empty or refused by ``parse``.
     """
     folder = path.parent / FOLDER
-    note = folder / f"{path.name}.json"
-    signature = _signature(path)
-    digest = _noted_sha256(note, signature)
-    if digest is not None:
-        cached = _load(folder, path.name, digest)
-        if cached is not None:
-            return cached, digest
+    note, signature = folder / f"{path.name}.json", _signature(path)
+    with contextlib.suppress(*UNREADABLE):
+        recorded = read_json(note)
+        if signature is not None and recorded["signature"] == signature:
+            digest = str(recorded["sha256"])
+            return _load(folder / f"{path.name}.{digest}.{FORMAT}.npy"), digest
 
     content = read_content(path)
     digest = hashlib.sha256(content).hexdigest()
-    cached = _load(folder, path.name, digest)
-    numbers = parse(path, content) if cached is None else cached
+    array = folder / f"{path.name}.{digest}.{FORMAT}.npy"
+    try:
+        numbers = _load(array)
+    except UNREADABLE:
+        numbers = parse(path, content)
+        with contextlib.suppress(StorageError, OSError):
+            with atomic_write(array, durable=False) as part:
+                np.save(part, numbers)
+            for old in set(folder.glob(f"{path.name}.*.npy")) - {array}:
+                old.unlink(missing_ok=True)
     with contextlib.suppress(StorageError, OSError):
-        if cached is None:
-            _save(folder, path.name, digest, numbers)
         if signature is not None and signature == _signature(path):
             write_json(note, {"signature": signature, "sha256": digest}, durable=False)
     return numbers, digest
 
 
-def _load(folder: Path, name: str, digest: str) -> NDArray[np.uint8] | None:
-    try:
-        numbers = np.load(folder / f"{name}.{digest}.{FORMAT}.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return numbers if numbers.dtype == np.uint8 and numbers.ndim == 1 and numbers.size else None
-
-
-def _save(folder: Path, name: str, digest: str, numbers: NDArray[np.uint8]) -> None:
-    target = folder / f"{name}.{digest}.{FORMAT}.npy"
-    with atomic_write(target, durable=False) as part:
-        np.save(part, numbers)
-    for old in folder.glob(f"{name}.*.npy"):
-        if old != target:
-            old.unlink(missing_ok=True)
+def _load(array: Path) -> NDArray[np.uint8]:
+    numbers = np.load(array, allow_pickle=False)
+    if numbers.dtype != np.uint8 or numbers.ndim != 1 or not numbers.size:
+        raise ValueError(f"{array} was not written by this module")
+    return np.asarray(numbers)
 
 
 def _signature(path: Path) -> str | None:
@@ -83,13 +79,3 @@ def _signature(path: Path) -> str | None:
     if time.time() - max(stat.st_mtime, stat.st_ctime) < SETTLED_SECONDS:
         return None
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-
-
-def _noted_sha256(note: Path, signature: str | None) -> str | None:
-    if signature is None:
-        return None
-    try:
-        content = read_json(note)
-        return str(content["sha256"]) if content["signature"] == signature else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

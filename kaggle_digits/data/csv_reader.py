@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ PLAIN = b"0123456789,\r\n"
 LINE_END = re.compile(rb"[\r\n]")
 MISSING = {"", "nan", "na", "n/a", "null", "none", "#n/a", "<na>"}
 MAX_SHOWN = 20
+FETCH_AGAIN = "fetch it again: kd fetch --force"
 
 
 def read_int_csv(
@@ -35,14 +37,11 @@ def read_int_csv(
 
     Args:
         path: the file's name for messages.
-        content: its bytes: UTF-8, with or without BOM, lines ending with LF, CRLF or CR. Empty
-            lines are skipped.
+        content: UTF-8, with or without BOM, lines ending with LF, CRLF or CR; empty ones are
+            skipped.
         columns: the expected column names, in order.
         highest: the largest value allowed in each column; the smallest is 0.
-        dtype: ``np.uint8`` or ``np.uint32``.
-
-    Returns:
-        (rows, columns) array of ``dtype`` with at least one row.
+        dtype: of the result, (rows, columns) with at least one row.
 
     Raises:
         DataError: the header or a cell is wrong; names the file, line (1 is the header), column.
@@ -55,11 +54,9 @@ def read_int_csv(
     if plain and content.find(b",", header_end) >= 0:
         lines = io.BytesIO(content)
         lines.seek(header_end)
-        try:
+        # A faulty file is read again below, to name the line and column.
+        with suppress(ValueError, OverflowError):
             table = np.loadtxt(lines, dtype=dtype, delimiter=",", comments=None, ndmin=2)
-        except (ValueError, OverflowError):
-            pass  # read again below, to name the line and column
-        else:
             if table.shape[1] == len(columns) and (table.max(axis=0) <= highest).all():
                 return table
     return _read_cell_by_cell(path, content, columns, highest, dtype)
@@ -85,19 +82,16 @@ def read_content(path: Path) -> bytes:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from error
     if not content or content.isspace():
-        raise DataError(f"{path} is empty; fetch it again: kd fetch --force")
+        raise DataError(f"{path} is empty; {FETCH_AGAIN}")
     return content
 
 
 def _check_header(path: Path, header: bytes, columns: list[str]) -> None:
     try:
-        line = header.decode("utf-8-sig")
-        found = next(csv.reader([line], strict=True), [])
+        found = next(csv.reader([header.decode("utf-8-sig")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
-        raise DataError(
-            f"{path} is not a UTF-8 CSV file (its first line cannot be read); "
-            "fetch it again: kd fetch --force"
-        ) from None
+        fault = "is not a UTF-8 CSV file (its first line cannot be read)"
+        raise DataError(f"{path} {fault}; {FETCH_AGAIN}") from None
     if found == columns:
         return
     if len(found) != len(columns):
@@ -129,15 +123,13 @@ def _read_cell_by_cell(
         for cells in filter(None, reader):
             line = f"{path}, line {reader.line_num}"
             if len(cells) != len(columns):
-                raise DataError(
-                    f"{line}: {len(cells)} values instead of {len(columns)} "
-                    "(a truncated row?); fetch the file again: kd fetch --force"
-                )
+                fault = f"{len(cells)} values instead of {len(columns)} (a truncated row?)"
+                raise DataError(f"{line}: {fault}; {FETCH_AGAIN}")
             row = []
             for name, cell, top in zip(columns, cells, highest, strict=True):
                 value = cell.strip(" \t")
-                if fault := _fault(value, top):
-                    raise DataError(f"{line}, column {name}: {fault}")
+                if problem := _fault(value, top):
+                    raise DataError(f"{line}, column {name}: {problem}")
                 row.append(int(value.lstrip("0") or "0"))
             rows.append(np.array(row, dtype))
     except csv.Error as error:
@@ -145,7 +137,7 @@ def _read_cell_by_cell(
     finally:
         csv.field_size_limit(default_limit)
     if not rows:
-        raise DataError(f"{path} has a header but no rows; fetch it again: kd fetch --force")
+        raise DataError(f"{path} has a header but no rows; {FETCH_AGAIN}")
     return np.stack(rows)
 
 

@@ -99,9 +99,9 @@ def source_of(folder: Path, train_sha256: str, test_sha256: str) -> Source:
     """Return the source of files with these hashes, ``unknown`` unless it was recorded."""
     hashes = {TRAIN: train_sha256, TEST: test_sha256}
     recorded = read_source(folder)
-    if all(KAGGLE_SHA256[name] == digest for name, digest in hashes.items()):
+    if hashes.items() <= KAGGLE_SHA256.items():
         return Source(KAGGLE, recorded.fetched if recorded else "", hashes)
-    if recorded and all(recorded.sha256.get(name) == digest for name, digest in hashes.items()):
+    if recorded and hashes.items() <= recorded.sha256.items():
         return recorded
     return Source(UNKNOWN, "", hashes)
 

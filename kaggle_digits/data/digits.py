@@ -50,24 +50,15 @@ def read_train(path: Path) -> Digits:
 
 
 def read_test(path: Path) -> Digits:
-    """Read test.csv: 784 columns, ``pixel0`` … ``pixel783``.
-
-    Raises:
-        DataError: the file is missing or not in the competition's form; names line and column.
-    """
+    """Read test.csv likewise: 784 columns, ``pixel0`` … ``pixel783``."""
     numbers, digest = load_cached(path, _parse_test)
     return Digits(numbers.reshape(-1, SIDE, SIDE), None, digest)
 
 
 def _parse_train(path: Path, content: bytes) -> NDArray[np.uint8]:
     """Return all labels, then all pixels, so that both are contiguous views of one array."""
-    highest = [CLASSES - 1] + [255] * PIXELS
-    table = read_int_csv(path, content, TRAIN_COLUMNS, highest, np.uint8)
-    numbers = np.empty(table.size, np.uint8)
-    rows = len(table)
-    numbers[:rows] = table[:, 0]
-    numbers[rows:].reshape(rows, PIXELS)[:] = table[:, 1:]
-    return numbers
+    table = read_int_csv(path, content, TRAIN_COLUMNS, [CLASSES - 1] + [255] * PIXELS, np.uint8)
+    return np.concatenate([table[:, 0], table[:, 1:].ravel()])
 
 
 def _parse_test(path: Path, content: bytes) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ class Split:
             (no validation rows).
         val_fraction: the share of validation rows, in (0, 1); used by ``holdout`` only.
         folds: the number of folds, at least 2; used by ``folds`` only.
-        repeats: how often the split is repeated with other validation rows; at least 1.
+        repeats: how often to split, each time with other validation rows.
         seed: the same data, split and seed give the same rows for every model.
         rows: how many of the labelled rows to use, chosen stratified; None for all.
     """
@@ -39,10 +39,9 @@ class Split:
 
     def __post_init__(self) -> None:
         """Raise UsageError for values that fit no data set."""
-        if not 0 < self.val_fraction < 1:
-            raise UsageError(
-                f"--val-fraction {self.val_fraction} is not between 0 and 1; try --val-fraction 0.1"
-            )
+        fraction = self.val_fraction
+        if not 0 < fraction < 1:
+            raise UsageError(f"--val-fraction {fraction} is not between 0 and 1; try 0.1")
         if self.folds < 2:
             raise UsageError(f"--folds {self.folds} is too few; at least 2, for example --folds 5")
         if self.repeats < 1:
@@ -62,15 +61,14 @@ class FoldIndices:
 
 
 def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
-    """Divide the rows into folds, stratified by label.
+    """Divide the rows into folds, stratified by label: the share of each class is within one row.
 
     Args:
         labels: (n,) uint8.
         split_config: how to divide them.
 
     Returns:
-        One FoldIndices for each model to train; the folds of the first repeat come first. The
-        share of each class in every fold is within one row of exact.
+        One FoldIndices for each model to train; the folds of the first repeat come first.
 
     Raises:
         DataError: a class has too few rows for this split.
@@ -83,18 +81,18 @@ def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
     from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
 
     if split_config.kind == "folds":
-        _check_class_counts(y, split_config.folds, f"--folds {split_config.folds}")
-        splitter = RepeatedStratifiedKFold(
-            n_splits=split_config.folds, n_repeats=repeats, random_state=seed
-        )
+        folds = split_config.folds
+        _check_class_counts(y, folds, f"--folds {folds}")
+        splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
         pairs = list(splitter.split(y, y))
     else:
         fraction = split_config.val_fraction
         _check_holdout(y, fraction)
         # One splitter per repeat, so that the first repeat does not depend on their number.
+        later = [np.random.SeedSequence([seed, i]).generate_state(1)[0] for i in range(1, repeats)]
         splitters = [
-            StratifiedShuffleSplit(1, test_size=fraction, random_state=_repeat_seed(seed, repeat))
-            for repeat in range(repeats)
+            StratifiedShuffleSplit(1, test_size=fraction, random_state=int(repeat_seed))
+            for repeat_seed in (seed, *later)
         ]
         pairs = [next(splitter.split(y, y)) for splitter in splitters]
     return [FoldIndices(np.sort(rows[train]), np.sort(rows[val])) for train, val in pairs]
@@ -102,10 +100,8 @@ def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
 
 def fingerprint(folds: Sequence[FoldIndices]) -> str:
     """Return a short hash of the validation rows, equal for runs with the same split."""
-    digest = hashlib.sha256()
-    for fold in folds:
-        digest.update(fold.val.astype("<i8").tobytes() + b"|")
-    return digest.hexdigest()[:16]
+    val_rows = b"".join(fold.val.astype("<i8").tobytes() + b"|" for fold in folds)
+    return hashlib.sha256(val_rows).hexdigest()[:16]
 
 
 def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
@@ -116,18 +112,9 @@ def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
         raise UsageError(f"--rows {wanted} is more than the {len(labels)} labelled rows")
     from sklearn.utils import resample
 
-    sampled = resample(
-        np.arange(len(labels)),
-        replace=False,
-        n_samples=wanted,
-        stratify=labels,
-        random_state=split_config.seed,
-    )
+    options = {"n_samples": wanted, "stratify": labels, "random_state": split_config.seed}
+    sampled = resample(np.arange(len(labels)), replace=False, **options)
     return np.sort(np.asarray(sampled, np.int64))
-
-
-def _repeat_seed(seed: int, repeat: int) -> int:
-    return seed if repeat == 0 else int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
 
 
 def _check_holdout(labels: NDArray[np.uint8], fraction: float) -> None:

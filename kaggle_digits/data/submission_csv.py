@@ -52,10 +52,10 @@ def read_ids(path: Path) -> NDArray[np.int64]:
 
 
 def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> None:
-    """Write ``ImageId,Label`` rows with CRLF line ends, as in Kaggle's sample.
+    """Write a submission file atomically.
 
     Args:
-        path: the file, written atomically.
+        path: the file.
         ids: (n,) ImageIds in the order of sample_submission.csv.
         labels: (n,) whole numbers 0 to 9.
 
@@ -67,10 +67,9 @@ def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[n
 
 
 def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> str:
-    """Return the text of a submission file; ``path`` is used in messages only.
+    """Return ``ImageId,Label`` rows with CRLF line ends, as in Kaggle's sample.
 
-    Raises:
-        SubmissionError: the labels do not match the ids or are not 0 to 9.
+    Args and errors are those of ``write_submission``; ``path`` is only for messages.
     """
     labels = np.asarray(labels)
     if labels.shape != ids.shape:

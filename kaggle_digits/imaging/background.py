@@ -38,22 +38,22 @@ def ink_mask(colours: FloatArray) -> FloatArray | None:
     """
     difference = colours - _background(colours)
     distance = np.sqrt(np.square(difference).mean(axis=2))
-    background_distance = distance[distance < SAME_PAPER]
+    paper = distance[distance < SAME_PAPER]
     # Standard deviation of normal noise from its median absolute value.
-    noise = 1.4826 * float(np.median(background_distance)) if background_distance.size else 0.0
+    noise = 1.4826 * float(np.median(paper)) if paper.size else 0.0
     lighter = difference @ LUMINANCE
     # Ink is either darker or lighter than the paper; highlights on dark ink and shadows beside
     # light ink are not ink.
-    darker_energy = float(np.square(distance[lighter < 0]).sum())
-    lighter_energy = float(np.square(distance[lighter > 0]).sum())
-    wrong_sign = lighter > 0 if darker_energy > lighter_energy else lighter < 0
+    energy_below, energy_above = (
+        np.square(distance[side]).sum() for side in (lighter < 0, lighter > 0)
+    )
+    wrong_sign = lighter > 0 if energy_below > energy_above else lighter < 0
     distance = np.where(wrong_sign & (np.abs(lighter) > 0.3 * distance), 0, distance)
     count = min(max(MIN_FULL_INK_PIXELS, distance.size // FULL_INK_ONE_IN), distance.size)
     full_ink = float(np.partition(distance.ravel(), -count)[-count:].mean())
     if full_ink < max(MIN_CONTRAST, MIN_SIGMAS * noise):
         return None
-    ink: FloatArray = np.clip(distance / full_ink, 0, 1).astype(np.float32)
-    return ink
+    return np.clip(distance / full_ink, 0, 1).astype(np.float32)
 
 
 def _background(colours: FloatArray) -> FloatArray:
@@ -65,13 +65,10 @@ def _background(colours: FloatArray) -> FloatArray:
     blocks = colours[: rows * block_height, : columns * block_width]
     blocks = blocks.reshape(rows, block_height, columns, block_width, 3)
     values = blocks.mean(axis=(1, 3)).reshape(-1, 3)
-    down, across = np.meshgrid(
-        _block_centres(rows, height, block_height),
-        _block_centres(columns, width, block_width),
-        indexing="ij",
+    terms = _quadratic_terms(
+        _block_centres(rows, height, block_height), _block_centres(columns, width, block_width)
     )
-    terms = _quadratic_terms(down, across)
-    border = (np.maximum(np.abs(down), np.abs(across)) >= 1 - 2 * BORDER).ravel()
+    border = np.abs(terms[:, 1:3]).max(axis=1) >= 1 - 2 * BORDER
     if not border.any():  # a picture of a few pixels
         border[:] = True
     middle = np.median(values[border], axis=0)
@@ -81,12 +78,9 @@ def _background(colours: FloatArray) -> FloatArray:
         paper = _colour_distance(values, surface) < SAME_PAPER
     if not paper.any():
         return np.broadcast_to(middle, colours.shape)
-    coefficients = _fit_surface(terms[paper], values[paper])
-    down, across = np.meshgrid(
-        _block_centres(height, height), _block_centres(width, width), indexing="ij"
-    )
-    background: FloatArray = (_quadratic_terms(down, across) @ coefficients).reshape(colours.shape)
-    return background
+    terms_of_pixels = _quadratic_terms(_block_centres(height, height), _block_centres(width, width))
+    surface = terms_of_pixels @ _fit_surface(terms[paper], values[paper])
+    return np.asarray(surface.reshape(colours.shape), np.float32)
 
 
 def _block_centres(blocks: int, length: int, size: int = 1) -> FloatArray:
@@ -95,16 +89,15 @@ def _block_centres(blocks: int, length: int, size: int = 1) -> FloatArray:
     return np.asarray(2 * centres / length - 1, np.float32)
 
 
-def _quadratic_terms(down: FloatArray, across: FloatArray) -> FloatArray:
-    one = np.ones_like(down)
-    terms = [one, down, across, down * across, down * down, across * across]
-    return np.stack(terms, axis=-1).reshape(-1, len(terms))
+def _quadratic_terms(rows: FloatArray, columns: FloatArray) -> FloatArray:
+    """Return the terms 1, y, x, xy, y², x² of the grid's positions: (rows × columns, 6)."""
+    y, x = np.repeat(rows, len(columns)), np.tile(columns, len(rows))
+    return np.stack([np.ones_like(y), y, x, y * x, y * y, x * x], axis=1)
 
 
 def _colour_distance(values: FloatArray, other: FloatArray) -> FloatArray:
     """(n, 3) → (n,): root mean square difference over the channels."""
-    distance: FloatArray = np.sqrt(np.square(values - other).mean(axis=1))
-    return distance
+    return np.asarray(np.sqrt(np.square(values - other).mean(axis=1)))
 
 
 def _fit_surface(terms: FloatArray, values: FloatArray) -> Any:

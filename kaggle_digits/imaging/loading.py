@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 # Formats of cameras, scanners and drawing programs. Pillow has more; some of them start other
 # programs.
 FORMATS = (
-    *("PNG", "JPEG", "GIF", "BMP", "PPM"),
-    *("WEBP", "TIFF", "DIB", "AVIF", "JPEG2000", "ICO", "TGA"),
+    *("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP"),
+    *("TIFF", "DIB", "AVIF", "JPEG2000", "ICO", "TGA"),
 )
-MULTI_PICTURE = {"MPO"}  # a photograph with its preview or a stereo pair; the first one is used
 # The largest phone photographs are within the limits, because JPEG is decoded at reduced size.
 MAX_BYTES, MAX_PIXELS = 256 << 20, 48 << 20
+TOO_MANY_PIXELS = "{} has too many pixels; make it smaller first"
 # Longest side in pixels on which the digit is searched. If it is found smaller than MIN_DIGIT, its
 # surroundings are searched again at higher resolution.
 SEARCH_SIDE, MIN_DIGIT = 400, 90
@@ -86,29 +86,25 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
         raise
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise DataError(f"{name} is a folder") from None
     except PermissionError:
         raise DataError(f"{name} cannot be read: no permission") from None
     except Image.DecompressionBombError:
-        raise _too_many_pixels(name) from None
-    except IsADirectoryError:
-        raise DataError(f"{name} is a folder") from None
-    except UnidentifiedImageError:
-        reason = "unknown format, empty or damaged"
-        raise DataError(f"{name} is not a readable picture ({reason})") from None
+        raise DataError(TOO_MANY_PIXELS.format(name)) from None
     except Exception as error:  # Pillow's decoders raise many types
         reason = " ".join(str(error).split())[:80] or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            reason = "unknown format, empty or damaged"
         raise DataError(f"{name} is not a readable picture ({reason})") from error
 
 
 def _check_file(source: Path | BinaryIO | bytes, name: str) -> None:
+    size = len(source) if isinstance(source, bytes) else 0
     if isinstance(source, Path):
         if source.exists() and not source.is_file() and not source.is_dir():
-            raise DataError(
-                f"{name} is a device or pipe, not a file; to read a pipe: kd classify -"
-            )
+            raise DataError(f"{name} is a device or pipe, not a file; for a pipe: kd classify -")
         size = source.stat().st_size
-    else:
-        size = len(source) if isinstance(source, bytes) else 0
     if size > MAX_BYTES:
         raise DataError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller first")
 
@@ -117,13 +113,10 @@ def _check_picture(picture: Image, name: str) -> None:
     # 32-bit pixels are converted to floats, with several copies.
     copies = 4 if picture.mode.startswith(("I", "F")) else 1
     if picture.width * picture.height * copies > MAX_PIXELS:
-        raise _too_many_pixels(name)
-    if picture.format not in MULTI_PICTURE and getattr(picture, "is_animated", False):
+        raise DataError(TOO_MANY_PIXELS.format(name))
+    # MPO is a photograph with its preview or a stereo pair; the first one is used.
+    if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise DataError(f"{name} is animated or has several pages; save one of its pictures")
-
-
-def _too_many_pixels(name: str) -> DataError:
-    return DataError(f"{name} has too many pixels; make it smaller first")
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -137,7 +130,7 @@ def list_pictures(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise DataError(f"the folder {error.filename} cannot be read ({error.strerror})")
 
-    formats = {*FORMATS, *MULTI_PICTURE}
+    formats = {*FORMATS, "MPO"}
     extensions = {ext for ext, kind in Image.registered_extensions().items() if kind in formats}
     pictures = []
     for parent, folders, files in os.walk(folder, onerror=fail):
@@ -149,22 +142,24 @@ def list_pictures(folder: Path) -> list[Path]:
 
 def prepare(picture: Image) -> PreparedPicture:
     """Find the digit in a picture and render it as a training image."""
-    small = picture.copy() if max(picture.size) <= SEARCH_SIDE else _shrink(picture)
+    small = picture if max(picture.size) <= SEARCH_SIDE else _shrink(picture)
     colours = _to_rgb(small)
     ink = ink_mask(colours)
     steps = {"picture": colours.mean(axis=2)}
+    no_digit = PreparedPicture(np.zeros((SIDE, SIDE), np.uint8), NO_DIGIT, steps)
     segment = None if ink is None else segment_digit(ink)
     if ink is None or segment is None:
-        return PreparedPicture(np.zeros((SIDE, SIDE), np.uint8), NO_DIGIT, steps)
+        return no_digit
     top, left, bottom, right = segment.box
     size = max(bottom - top, right - left)
     if size <= SPECK < max(small.size) / 10:
-        return PreparedPicture(np.zeros((SIDE, SIDE), np.uint8), NO_DIGIT, steps)
+        return no_digit
     if segment.is_sheet:
-        sheet = picture.crop(_scale_box(segment.box, picture.size, small.size, -SHEET_EDGE))
-        prepared = prepare(sheet)
-        if prepared.note != NO_DIGIT:
-            return prepared
+        sheet = prepare(
+            picture.crop(_scale_box(segment.box, picture.size, small.size, -SHEET_EDGE))
+        )
+        if sheet.note != NO_DIGIT:
+            return sheet
     if max(picture.size) > SEARCH_SIDE and size < MIN_DIGIT:
         closer = prepare(picture.crop(_scale_box(segment.box, picture.size, small.size, MARGIN)))
         if closer.note != NO_DIGIT:
@@ -211,16 +206,15 @@ def _to_rgb(picture: Image) -> FloatArray:
     values: FloatArray = np.asarray(picture.convert(mode), np.float32) / np.float32(255)
     if mode == "RGB":
         return values
-    colours, alpha = values[..., :3], values[..., 3:]
+    colours, alpha = values[..., :3], values[..., 3]
     border = np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])
     if np.median(border) > 0.5:
-        backdrop: Any = np.median(colours[alpha[..., 0] > 0.5], axis=0)
+        backdrop: FloatArray = np.median(colours[alpha > 0.5], axis=0)
     else:
-        drawn = alpha[..., 0] > 0.2
-        brightness = colours[drawn].mean() if drawn.any() else 0.0
-        backdrop = 0.0 if brightness > 0.5 else 1.0
-    composed: FloatArray = colours * alpha + np.float32(backdrop) * (1 - alpha)
-    return composed
+        drawn = colours[alpha > 0.2]
+        is_light = drawn.size > 0 and drawn.mean() > 0.5
+        backdrop = np.full(3, 0 if is_light else 1, np.float32)
+    return colours * alpha[..., None] + backdrop * (1 - alpha[..., None])
 
 
 def _scale_box(

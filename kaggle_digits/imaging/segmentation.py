@@ -31,8 +31,6 @@ SUPERSAMPLING = 4  # strokes are drawn at this resolution, then averaged
 # Stroke width in pixels of the 20 × 20 box: the median and the 99th percentile of train.csv.
 MIN_STROKE, MAX_STROKE = 2.2, 4.2
 CONNECTIVITY = np.ones((3, 3), np.bool_)  # diagonal neighbours are connected
-# Rows and columns.
-Slices = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,12 @@ class DigitSegment:
     several: bool
     is_sheet: bool
 
+    @property
+    def area(self) -> int:
+        """Pixels of the box."""
+        top, left, bottom, right = self.box
+        return (bottom - top) * (right - left)
+
 
 def segment_digit(ink: FloatArray) -> DigitSegment | None:
     """Return the largest connected component of ink and what belongs to it; None without ink.
@@ -62,13 +66,13 @@ def segment_digit(ink: FloatArray) -> DigitSegment | None:
         ink: (h, w) float32, 0 background to 1 full ink.
     """
     segment = _segment(ink, FAINT_INK, INK)
-    if segment is None or segment.is_sheet or not _spans(segment.box, ink.shape):
+    if segment is None or segment.is_sheet or not _spans(segment, ink.shape):
         return segment
     raised = [_segment(ink, faint, max(INK, faint + 0.1)) for faint in RAISED_THRESHOLDS]
-    inside = [s for s in raised if s is not None and not _spans(s.box, ink.shape)]
+    inside = [s for s in raised if s is not None and not _spans(s, ink.shape)]
     for lower, higher in pairwise(inside):
         # While the box shrinks much, remains of lines are still attached to the digit.
-        if _area(higher.box) > STABLE_AREA * _area(lower.box):
+        if higher.area > STABLE_AREA * lower.area:
             return lower
     return inside[-1] if inside else segment
 
@@ -79,34 +83,40 @@ def _segment(ink: FloatArray, faint: float, strong: float) -> DigitSegment | Non
 
     components, _ = ndimage.label(ink > faint, CONNECTIVITY)
     labels = np.unique(components[ink > strong])
-    labels = labels[labels > 0]
-    if not len(labels):
+    if not labels.size:
         return None
-    boxes = {label: (b[0], b[1]) for label, b in enumerate(ndimage.find_objects(components), 1)}
-    sums = ndimage.sum_labels(ink, components, labels).tolist()
-    weights = dict(zip(labels.tolist(), sums, strict=True))
-    candidates = [label for label in weights if not _is_frame(boxes[label], ink.shape)]
-    main = max(candidates or weights, key=lambda label: weights[label])
-    own, several = [main], False
-    for label, weight in weights.items():
-        if label == main or label not in candidates or weight < MIN_INK * weights[main]:
-            continue
-        if _is_other_digit(boxes[label], boxes[main], weight / weights[main]):
-            several = True
-        elif _gap(boxes[label], boxes[main]) <= MAX_GAP * _size(boxes[main]):
-            own.append(label)
-    top, bottom = min(boxes[p][0].start for p in own), max(boxes[p][0].stop for p in own)
-    left, right = min(boxes[p][1].start for p in own), max(boxes[p][1].stop for p in own)
-    mask = np.isin(components, own)
+    slices = ndimage.find_objects(components)
+    # (components, 2) each, for rows and columns.
+    starts = np.array([[side.start for side in slices[label - 1]] for label in labels])
+    stops = np.array([[side.stop for side in slices[label - 1]] for label in labels])
+    sizes = stops - starts
+    weights = ndimage.sum_labels(ink, components, labels)
+    # A frame surrounds the picture.
+    is_frame = ((starts <= 1) & (stops >= np.array(ink.shape) - 1)).all(axis=1)
+    main = int(np.where(is_frame & ~is_frame.all(), -np.inf, weights).argmax())
+    ratios, main_size = weights / weights[main], sizes[main].max()
+    # Pixels between the box of a component and that of the main one; below 1 if they overlap.
+    gaps = np.maximum(starts - stops[main], starts[main] - stops).max(axis=1)
+    is_candidate = ~is_frame & (weights >= MIN_INK * weights[main])
+    is_other_digit = (
+        (gaps > 0)
+        & (ratios >= OTHER_INK)
+        & (sizes.max(axis=1) >= OTHER_HEIGHT * main_size)
+        & (sizes[:, 0] >= OTHER_HEIGHT * sizes[main, 0])
+    )
+    own = is_candidate & ~is_other_digit & (gaps <= MAX_GAP * main_size)
+    own[main] = True
+    (top, left), (bottom, right) = starts[own].min(axis=0).tolist(), stops[own].max(axis=0).tolist()
+    mask = np.isin(components, labels[own])
     # The soft edge of a stroke is below the threshold but belongs to it.
     soft = ndimage.binary_dilation(mask, CONNECTIVITY) & ((components == 0) | mask)
     cropped = np.pad(np.where(soft, ink, 0), 1)[top : bottom + 2, left : right + 2]
-    inner = mask[top:bottom, left:right], ink[top:bottom, left:right]
+    inside = slice(top, bottom), slice(left, right)
     return DigitSegment(
         _normalize_contrast(cropped),
         (top, left, bottom, right),
-        several or right - left > MAX_ASPECT * (bottom - top),
-        _is_sheet(*inner, ink.size),
+        bool((is_candidate & is_other_digit).any()) or right - left > MAX_ASPECT * (bottom - top),
+        _is_sheet(mask[inside], ink[inside], ink.size),
     )
 
 
@@ -119,9 +129,13 @@ def render_like_mnist(ink: FloatArray) -> tuple[NDArray[np.uint8], FloatArray]:
     Args:
         ink: (h, w) float32, 0 to 1, with a margin of at least one pixel.
     """
+    from scipy.ndimage import distance_transform_edt
+
     fine = np.pad(_resize(ink, BOX * SUPERSAMPLING), 2 * SUPERSAMPLING)
-    depth = _signed_distance(fine > INK)
-    inside = depth > 0
+    inside = fine > INK
+    # Distance from the edge of the stroke, positive inside it.
+    inner, outer = distance_transform_edt(inside), distance_transform_edt(~inside)
+    depth = np.where(inside, inner - 0.5, 0.5 - outer).astype(np.float32)
     # The mean depth of a line of width w is w / 4.
     width = 4 * float(depth[inside].mean()) / SUPERSAMPLING if inside.any() else MIN_STROKE
     wanted = min(max(width, MIN_STROKE), MAX_STROKE)
@@ -176,48 +190,10 @@ def _resize(values: FloatArray, longest: int) -> FloatArray:
     return np.clip(np.asarray(resized, np.float32), 0, 1)
 
 
-def _signed_distance(inside: NDArray[np.bool_]) -> FloatArray:
-    """Return each pixel's distance from the edge of a region: positive inside."""
-    from scipy.ndimage import distance_transform_edt
-
-    inner, outer = distance_transform_edt(inside), distance_transform_edt(~inside)
-    return np.asarray(np.where(inside, inner - 0.5, 0.5 - outer), np.float32)
-
-
-def _size(box: Slices) -> int:
-    return max(int(side.stop - side.start) for side in box)
-
-
-def _gap(box: Slices, other: Slices) -> int:
-    """Return the pixels between two boxes, 0 if they overlap."""
-    pairs = zip(box, other, strict=True)
-    return max(max(int(b.start - a.stop), int(a.start - b.stop), 0) for a, b in pairs)
-
-
-def _is_other_digit(box: Slices, main: Slices, ink_ratio: float) -> bool:
-    """Whether a component is a digit of its own: as tall and heavy as the main one, beside it."""
-    if _gap(box, main) <= 0 or ink_ratio < OTHER_INK:
-        return False
-    heights = [int(b[0].stop - b[0].start) for b in (box, main)]
-    return _size(box) >= OTHER_HEIGHT * _size(main) and heights[0] >= OTHER_HEIGHT * heights[1]
-
-
-def _is_frame(box: Slices, shape: tuple[int, ...]) -> bool:
-    """Whether a component surrounds the picture."""
-    return all(
-        side.start <= 1 and side.stop >= length - 1 for side, length in zip(box, shape, strict=True)
-    )
-
-
-def _spans(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
-    """Whether a box reaches from edge to edge of the picture."""
-    top, left, bottom, right = box
+def _spans(segment: DigitSegment, shape: tuple[int, ...]) -> bool:
+    """Whether the box reaches from edge to edge of the picture."""
+    top, left, bottom, right = segment.box
     return (top <= 1 and bottom >= shape[0] - 1) or (left <= 1 and right >= shape[1] - 1)
-
-
-def _area(box: tuple[int, int, int, int]) -> int:
-    top, left, bottom, right = box
-    return (bottom - top) * (right - left)
 
 
 def _is_sheet(mask: NDArray[np.bool_], ink: FloatArray, pixels: int) -> bool:

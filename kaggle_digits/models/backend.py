@@ -46,9 +46,9 @@ def keras() -> Any:
     """
     name = backend_name()
     if name not in BACKENDS:
+        choice = "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
         raise ModelError(
-            f"Keras' backend is {name!r}, which cannot train; choose another: "
-            "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
+            f"Keras' backend is {name!r}, which cannot train; choose another: {choice}"
         )
     try:
         with suppress_native_stderr(), _without_jax() if name == "tensorflow" else nullcontext():
@@ -70,10 +70,9 @@ def keras() -> Any:
                     # Determinism requires a seed; each training sets its own.
                     module.utils.set_random_seed(0)
     except ImportError as error:
-        what = "Keras" if name == "tensorflow" else f"Keras' backend {name}"
-        raise ModelError(
-            f"{what} cannot be imported ({error}); install it: {BACKENDS[name]}"
-        ) from error
+        package = "Keras" if name == "tensorflow" else f"Keras' backend {name}"
+        message = f"{package} cannot be imported ({error}); install it: {BACKENDS[name]}"
+        raise ModelError(message) from error
     # The imports leave half a million permanent objects. Each garbage collection would traverse
     # them for 0.2 s, and Keras collects before each training.
     gc.freeze()
@@ -85,31 +84,23 @@ def reset_session(seed: int) -> None:
     k = keras()
     k.backend.clear_session()
     if backend_name() == "tensorflow":
-        _free_gradient_graphs()
+        from tensorflow.python.framework import ops
+
+        # TensorFlow registers each custom_gradient once per traced graph and never removes it,
+        # which keeps the graph alive: some MB per training.
+        registry = getattr(ops.gradient_registry, "_registry", {})
+        for name in [name for name in registry if name.startswith("CustomGradient-")]:
+            del registry[name]
     with suppress_native_stderr():  # Keras imports TensorFlow here, also under JAX
         k.utils.set_random_seed(seed)
 
 
-def _free_gradient_graphs() -> None:
-    """Remove the custom gradients of earlier trainings from TensorFlow's registry.
-
-    TensorFlow registers each custom_gradient once per traced graph and never removes it, which
-    keeps the graph alive: some MB per training.
-    """
-    from tensorflow.python.framework import ops
-
-    registry = getattr(ops.gradient_registry, "_registry", {})
-    for name in [name for name in registry if name.startswith("CustomGradient-")]:
-        del registry[name]
-
-
 @contextmanager
 def suppress_native_stderr() -> Iterator[None]:
-    """Redirect file descriptor 2 to a temporary file, since TensorFlow may be imported.
+    """Hide what C++ code, such as TensorFlow's on import, writes to file descriptor 2.
 
-    No environment variable silences the start-up messages of TensorFlow 2.21: C++ code writes
-    them straight to the descriptor. If the block fails, the captured text is printed. KD_DEBUG
-    disables the redirection.
+    No environment variable silences TensorFlow 2.21. If the block fails, the text is printed.
+    KD_DEBUG disables the redirection.
     """
     if os.environ.get("KD_DEBUG"):
         yield
@@ -123,9 +114,8 @@ def suppress_native_stderr() -> Iterator[None]:
         try:
             yield
         except BaseException:
-            os.dup2(stderr, 2)
             captured.seek(0)
-            os.write(2, captured.read())
+            os.write(stderr, captured.read())
             raise
         finally:
             os.dup2(stderr, 2)
@@ -134,18 +124,15 @@ def suppress_native_stderr() -> Iterator[None]:
 
 @contextmanager
 def _without_jax() -> Iterator[None]:
-    """Keep TensorFlow from importing JAX, which its LiteRT converter does if it is installed.
-
-    The import would take half a second and 100 MB in each process; this package does not use it.
-    """
-    if "jax" in sys.modules:  # the user has imported it already
-        yield
-        return
-    sys.modules["jax"] = None  # type: ignore[assignment]
+    """Keep TensorFlow's LiteRT converter from importing JAX, which takes 0.5 s and 100 MB."""
+    is_imported = "jax" in sys.modules  # by the user
+    if not is_imported:
+        sys.modules["jax"] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        del sys.modules["jax"]
+        if not is_imported:
+            del sys.modules["jax"]
 
 
 @cache
@@ -174,12 +161,11 @@ def compute_capability() -> tuple[int, int] | None:
     import tensorflow as tf
 
     details = tf.config.experimental.get_device_details(gpu)
-    capability: tuple[int, int] | None = details.get("compute_capability")
-    return capability
+    return details.get("compute_capability")  # type: ignore[no-any-return]
 
 
 def precision() -> str:
-    """Return the dtype that layers compute in during training: float32, bfloat16 or float16.
+    """Return the dtype that layers compute in during training, one of PRECISIONS.
 
     KD_PRECISION decides. By default it is float32 on a CPU, and the fastest supported type on a
     GPU. Weights, predictions and saved models are always float32.
@@ -188,10 +174,10 @@ def precision() -> str:
         UsageError: KD_PRECISION is none of these.
     """
     setting = os.environ.get(PRECISION)
-    if setting:
-        if setting not in PRECISIONS:
-            raise UsageError(f"{PRECISION}={setting} is unknown; one of: {', '.join(PRECISIONS)}")
+    if setting in PRECISIONS:
         return setting
+    if setting:
+        raise UsageError(f"{PRECISION}={setting} is unknown; one of: {', '.join(PRECISIONS)}")
     capability = compute_capability()
     if capability is None or capability < FLOAT16_CAPABILITY:
         return "float32"
@@ -199,10 +185,7 @@ def precision() -> str:
 
 
 def use_jit() -> bool:
-    """Whether XLA compiles training steps.
-
-    JAX is slow without. On a CPU, TensorFlow's own kernels are 4 to 9 times faster than XLA's.
-    """
+    """Whether XLA compiles training steps; on a CPU, TensorFlow is 4 to 9 times faster without."""
     return backend_name() == "jax" or first_gpu() is not None
 
 

@@ -4,15 +4,13 @@ Measured on a 2-core CPU (benchmarks/predicting.py, benchmarks/research.md): wit
 batches of 32, small networks spend more time on passing data and launching kernels than on
 arithmetic. Here the network is traced once and called on batches of hundreds of images; two
 batches in parallel save another 4 to 20 %. The weights are not frozen into the graph, so that the
-predictions follow further training steps. Under JAX the network is a compiled function of weights
-and images, called with two batch sizes only, because each size is compiled anew.
+predictions follow further training steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,53 +23,36 @@ from kaggle_digits.models.backend import keras, predict_batch_size, predict_work
 # The smaller batch size under JAX, so that a single drawing is not padded to 500 images.
 SMALL_BATCH = 16
 
-PredictBatch = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+PredictProba = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-class BatchedPredictor:
-    """Predicts uint8 (n, 28, 28) → float32 (n, 10) with a network whose weights may change.
+def predict_batches(predict_batch: PredictProba, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Call ``predict_batch`` on parallel batches: uint8 (n, 28, 28) → float32 (n, 10)."""
+    predictions = np.empty((len(images), CLASSES), np.float32)
+    size = predict_batch_size()
 
-    The first call traces or compiles the network. The same images and weights give the same bits
-    in each call.
+    def fill(start: int) -> None:
+        predictions[start : start + size] = predict_batch(images[start : start + size])
+
+    with ThreadPoolExecutor(predict_workers()) as pool:
+        list(pool.map(fill, range(0, len(images), size)))
+    return predictions
+
+
+def compile_network(network: Any, traced: Any) -> PredictProba | None:
+    """Return a function of one batch; None if only Keras' predict can run the network.
+
+    Args:
+        network: maps uint8 (n, 28, 28) to (n, 10).
+        traced: the result of ``trace``.
     """
+    if backend_name() == "jax":
+        return _jit(network)
+    if traced is None:
+        return None
+    import tensorflow as tf
 
-    def __init__(self, network: Any) -> None:
-        self._network = network
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, 28, 28) uint8 → (n, 10) float32, equal to ``network.predict`` within 1e-5."""
-        predictions = np.empty((len(images), CLASSES), np.float32)
-        if not len(images):
-            return predictions
-        predict_batch, size = self._predict_batch, predict_batch_size()
-        if predict_batch is None:
-            predicted = self._network.predict(images, batch_size=size, verbose=0)
-            return np.asarray(predicted, np.float32)
-
-        def fill(start: int) -> None:
-            predictions[start : start + size] = predict_batch(images[start : start + size])
-
-        with ThreadPoolExecutor(predict_workers()) as pool:
-            for _ in pool.map(fill, range(0, len(images), size)):
-                pass
-        return predictions
-
-    @cached_property
-    def concrete_function(self) -> Any:
-        """The network as a TensorFlow function of one batch; None if it cannot be traced."""
-        return trace(self._network)
-
-    @cached_property
-    def _predict_batch(self) -> PredictBatch | None:
-        """A function of one batch; None if only Keras' predict can run the network."""
-        if backend_name() == "jax":
-            return _jit(self._network)
-        function = self.concrete_function
-        if function is None:
-            return None
-        import tensorflow as tf
-
-        return lambda images: np.asarray(function(tf.constant(images)).numpy(), np.float32)
+    return lambda images: np.asarray(traced(tf.constant(images)).numpy(), np.float32)
 
 
 def trace(network: Any) -> Any:
@@ -83,17 +64,19 @@ def trace(network: Any) -> Any:
     def predict(images: Any) -> Any:
         return network(images, training=False)
 
+    images = tf.TensorSpec((None, SIDE, SIDE), tf.uint8)
     try:
-        return tf.function(predict).get_concrete_function(
-            tf.TensorSpec((None, SIDE, SIDE), tf.uint8)
-        )
+        return tf.function(predict).get_concrete_function(images)
     except Exception:
         # A layer of the user's that cannot be traced; predict runs it or reports the error.
         return None
 
 
-def _jit(network: Any) -> PredictBatch | None:
-    """Compile a network with JAX; None if that is impossible."""
+def _jit(network: Any) -> PredictProba | None:
+    """Compile a network with JAX; None if that is impossible.
+
+    It is called with two batch sizes only, because JAX compiles each size anew.
+    """
     import jax
 
     def predict(trainable: Any, non_trainable: Any, images: Any) -> Any:
@@ -105,8 +88,8 @@ def _jit(network: Any) -> PredictBatch | None:
         size = SMALL_BATCH if len(images) <= SMALL_BATCH else predict_batch_size()
         padded = np.zeros((size, SIDE, SIDE), np.uint8)
         padded[: len(images)] = images
-        trainable = [variable.value for variable in network.trainable_variables]
-        non_trainable = [variable.value for variable in network.non_trainable_variables]
+        variables = network.trainable_variables, network.non_trainable_variables
+        trainable, non_trainable = ([v.value for v in group] for group in variables)
         return np.asarray(compiled(trainable, non_trainable, padded), np.float32)[: len(images)]
 
     try:

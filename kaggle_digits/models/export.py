@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.models.backend import keras, suppress_native_stderr
-from kaggle_digits.models.batched_predict import trace
+from kaggle_digits.models.batched_predict import PredictProba, trace
 from kaggle_digits.models.litert import LiteRTClassifier, convert
 
-PredictProba = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 # Format → the name of the file or folder that is written.
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "saved_model": "saved_model"}
-# Formats whose converters need a TensorFlow graph.
-TENSORFLOW_FORMATS = ("onnx", "litert")
+MISSING_PACKAGE = "packages for ONNX are missing; install them: pip install 'kaggle-digits[onnx]'"
 
 
 def check_format(kind: str) -> None:
@@ -28,7 +25,7 @@ def check_format(kind: str) -> None:
     if kind not in FILES:
         raise UsageError(f"--format {kind} is unknown; one of: {', '.join(FILES)}")
     backend = backend_name()
-    if backend != "tensorflow" and kind in TENSORFLOW_FORMATS:
+    if backend != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
         raise UsageError(
             f"--format {kind} needs TensorFlow, but Keras' backend is {backend}; put "
             "KERAS_BACKEND=tensorflow before the command (runs of any backend can be exported)"
@@ -54,8 +51,8 @@ def combine_networks(
     for networks, weight, temperature in zip(architectures, weights, own_temperatures, strict=True):
         for number, network in enumerate(networks):  # names must be unique in a Keras model
             network.name = f"{network.name}_{len(networks)}_{number}_{weight:.3f}".replace(".", "_")
-        predictions = [network(images) for network in networks]
-        mean = sum(predictions[1:], predictions[0]) / len(predictions)
+        first, *others = (network(images) for network in networks)
+        mean = sum(others, first) / len(networks)
         total = total + weight * _apply_temperature(mean, temperature)
     output = k.layers.Identity(name="probabilities")(_apply_temperature(total, final_temperature))
     return k.Model(images, output)
@@ -65,8 +62,7 @@ def _apply_temperature(probabilities: Any, temperature: float) -> Any:
     """Return softmax(log p / T) in Keras operations, as kaggle_digits.metrics.calibration does."""
     if temperature == 1:
         return probabilities
-    ops = keras().ops
-    tiny = float(np.finfo(np.float32).tiny)
+    ops, tiny = keras().ops, float(np.finfo(np.float32).tiny)
     return ops.softmax(ops.log(ops.maximum(probabilities, tiny)) / temperature)
 
 
@@ -87,7 +83,7 @@ def write_network(network: Any, kind: str, folder: Path) -> Path:
             else:
                 network.export(path, format="tf_saved_model", verbose=False)
     except ImportError as error:
-        raise _missing_package() from error
+        raise ModelError(MISSING_PACKAGE) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"the network cannot be written as {kind} ({reason})") from error
@@ -107,9 +103,8 @@ def load_exported(kind: str, path: Path) -> PredictProba:
             if kind == "onnx":
                 import onnxruntime
 
-                session = onnxruntime.InferenceSession(
-                    str(path), providers=["CPUExecutionProvider"]
-                )
+                providers = ["CPUExecutionProvider"]
+                session = onnxruntime.InferenceSession(str(path), providers=providers)
                 name = session.get_inputs()[0].name
                 return lambda images: np.asarray(session.run(None, {name: images})[0], np.float32)
             import tensorflow as tf
@@ -117,10 +112,4 @@ def load_exported(kind: str, path: Path) -> PredictProba:
             loaded = tf.saved_model.load(str(path))
             return lambda images: np.asarray(loaded.serve(tf.constant(images)), np.float32)
     except ImportError as error:
-        raise _missing_package() from error
-
-
-def _missing_package() -> ModelError:
-    return ModelError(
-        "packages for ONNX are missing; install them: pip install 'kaggle-digits[onnx]'"
-    )
+        raise ModelError(MISSING_PACKAGE) from error

@@ -27,11 +27,7 @@ class LiteRTClassifier:
     """A converted network. It has one interpreter, so it is not thread-safe."""
 
     def __init__(self, source: Path | bytes) -> None:
-        """Load ``source``: the path of a model.tflite, or its bytes.
-
-        Raises:
-            ModelError: it cannot be read.
-        """
+        """Load a model.tflite from its path or bytes; raise ModelError if it cannot be read."""
         try:
             with suppress_native_stderr():  # the interpreter prints a message when it is created
                 from ai_edge_litert.interpreter import Interpreter
@@ -61,7 +57,6 @@ class LiteRTClassifier:
         return np.array(self._interpreter.get_tensor(self._output["index"]), np.float32)
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
         probabilities = np.empty((len(images), CLASSES), np.float32)
         for start in range(0, len(images), CPU_BATCH_SIZE):
             batch = slice(start, start + CPU_BATCH_SIZE)
@@ -70,18 +65,11 @@ class LiteRTClassifier:
 
 
 def to_litert(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:
-    """Convert a trained model to LiteRT; None if that is impossible.
+    """Return the bytes of model.tflite; None if the model cannot be converted.
 
     Impossible are scikit-learn models, layers that LiteRT does not have, and any model under JAX.
-    The traced function is frozen and converted, in a fifth of the time of Keras' export, which
-    traces the network again.
-
-    Args:
-        classifier: the trained model.
-        images: (n, 28, 28) uint8 to compare predictions on; the first hundred are used.
-
-    Returns:
-        The bytes of model.tflite; its probabilities equal the network's within 1e-4.
+    The probabilities equal the network's within TOLERANCE on the first hundred of ``images``,
+    (n, 28, 28) uint8.
     """
     if not isinstance(classifier, KerasClassifier) or classifier.concrete_function is None:
         return None
@@ -93,28 +81,25 @@ def to_litert(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None
         # LiteRT raises various types for a missing operation. Runs without the file use Keras.
         return None
     expected = classifier.predict_proba(images)
-    is_equal = np.allclose(probabilities, expected, rtol=0, atol=TOLERANCE)
-    return converted if is_equal else None
+    return converted if np.allclose(probabilities, expected, rtol=0, atol=TOLERANCE) else None
 
 
 def convert(function: Any) -> bytes:
     """Convert a concrete TensorFlow function to the bytes of a model.tflite.
 
-    Raises:
-        Exception: LiteRT lacks an operation; the converter raises various types.
+    This takes a fifth of the time of Keras' export, which traces the network again. The converter
+    raises various types if LiteRT lacks an operation.
     """
     with suppress_native_stderr():
         import tensorflow as tf
-        from tensorflow.python.framework.convert_to_constants import (
-            convert_variables_to_constants_v2,
-        )
+        from tensorflow.python.framework import convert_to_constants
 
-        frozen = convert_variables_to_constants_v2(function)
+        frozen = convert_to_constants.convert_variables_to_constants_v2(function)
         return bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert())
 
 
 def load_for_inference(folder: Path) -> ProbabilisticModel:
-    """Load a member's LiteRT model if it has one, otherwise its Keras or scikit-learn model.
+    """Load a member's LiteRT model, or without one its Keras or scikit-learn model.
 
     Raises:
         ModelError: there is no model, or it is damaged.

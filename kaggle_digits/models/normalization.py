@@ -6,15 +6,14 @@ A Keras model includes it as its first layers; a scikit-learn model is saved tog
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
 
-Kind = Literal["unit", "l2", "standard"]
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS = ("unit", "l2", "standard")
 # Keeps a blank image 0 instead of NaN; keras.utils.normalize divides it by 1.
 MIN_NORM = 1e-6
 
@@ -26,8 +25,7 @@ class Normalizer:
     Attributes:
         kind: ``unit`` (÷ 255), ``l2`` (each image to norm 1, as ``tf.keras.utils.normalize`` on
             (n, 784)) or ``standard`` (mean 0, standard deviation 1 over all training pixels).
-        scale: factor for pixel values 0 to 255.
-        offset: added after scaling.
+        scale, offset: for pixel values 0 to 255.
     """
 
     kind: str
@@ -54,11 +52,7 @@ class Normalizer:
 
 
 def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
-    """Fit a normalizer to training images.
-
-    Args:
-        kind: one of KINDS.
-        images: (n, 28, 28) uint8, the training rows only.
+    """Fit a normalizer of one of KINDS to the training rows only: (n, 28, 28) uint8.
 
     Raises:
         UsageError: the kind is unknown.

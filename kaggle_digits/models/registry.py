@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import ModelError, UsageError
-from kaggle_digits.models import baselines, cnn, dense, linear, strong
+from kaggle_digits.models import cnn, dense, strong
 from kaggle_digits.models.backend import suppress_native_stderr
 
 # A function of keyword options that returns a Keras model (28, 28, 1) float32 → 10 logits (or,
@@ -18,8 +18,8 @@ from kaggle_digits.models.backend import suppress_native_stderr
 Builder = Callable[..., Any]
 
 BUILDERS: dict[str, Builder] = {
-    "linear": linear.linear,
-    "softmax": linear.softmax,
+    "linear": dense.linear,
+    "softmax": dense.softmax,
     "mlp": dense.mlp,
     "dense": dense.dense,
     "dense-deep": dense.dense_deep,
@@ -27,8 +27,8 @@ BUILDERS: dict[str, Builder] = {
     "fast": strong.fast,
     "strong": strong.strong,
     "strong-3x3": strong.strong_3x3,
-    "keras-convnet": baselines.keras_convnet,
-    "notebook-convnet": baselines.notebook_convnet,
+    "keras-convnet": cnn.keras_convnet,
+    "notebook-convnet": cnn.notebook_convnet,
 }
 # Trained and read without TensorFlow.
 SKLEARN_MODELS = {"linear", "mlp"}
@@ -36,7 +36,7 @@ REMOVED = {"strong-upright", "strong-evened", "strong-5x5"}
 
 
 def find_builder(model: str) -> Builder:
-    """Return the builder of ``model``.
+    """Return the builder of a registered model or of the user's ``package.module:function``.
 
     Raises:
         UsageError: there is no such model.
@@ -47,21 +47,16 @@ def find_builder(model: str) -> Builder:
     if model in REMOVED:
         raise UsageError(f"model {model} was removed in 0.2; use strong")
     if model not in BUILDERS:
-        raise UsageError(
-            f"no model called {model!r}; one of: {', '.join(BUILDERS)}, "
-            "or your own as package.module:function"
-        )
+        names = f"{', '.join(BUILDERS)}, or your own as package.module:function"
+        raise UsageError(f"no model called {model!r}; one of: {names}")
     return BUILDERS[model]
 
 
 def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) -> Any:
     """Call the builder of ``model`` with ``options``.
 
-    Args:
-        model: a registered name or ``package.module:function``.
-        options: keyword options of the builder.
-        rows: the number of training rows; passed to builders with this parameter.
-        batch_size: passed likewise.
+    Builders with these parameters also get ``rows``, the number of training rows, and
+    ``batch_size``.
 
     Raises:
         UsageError: the model has no such option.
@@ -73,20 +68,15 @@ def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) ->
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in options:
         if name not in parameters and not takes_any:
-            has = [f"--{n}" for n in parameters if n not in context]
-            raise UsageError(
-                f"model {model} has no option --{name}; it has {', '.join(has) or 'none'}"
-            )
-    options = {**options, **{name: n for name, n in context.items() if name in parameters}}
+            has = ", ".join(f"--{n}" for n in parameters if n not in context) or "none"
+            raise UsageError(f"model {model} has no option --{name}; it has {has}")
     try:
-        built = builder(**options)
+        built = builder(**options | {n: v for n, v in context.items() if n in parameters})
     except Exception as error:
         raise ModelError(f"model {model} could not be built: {error}") from error
     if not hasattr(built, "predict_proba") and not hasattr(built, "compute_output_shape"):
-        raise ModelError(
-            f"model {model} returned {type(built).__name__}; expected a Keras model or a "
-            "scikit-learn classifier with predict_proba"
-        )
+        expected = "a Keras model or a scikit-learn classifier with predict_proba"
+        raise ModelError(f"model {model} returned {type(built).__name__}; expected {expected}")
     return built
 
 

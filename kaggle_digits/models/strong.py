@@ -24,18 +24,8 @@ def strong(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.0) -
             two at 5 × 5, units of the dense layer.
         dropout: before the logits.
     """
-    first, large, small, units = widths
-    return keras().Sequential(
-        [
-            *_dct_block(first),
-            *_convolution(large),
-            *_convolution(large, pool=True),
-            *_convolution(small),
-            *_convolution(small),
-            *_dense_block(units),
-            *_logits(dropout),
-        ]
-    )
+    first, *others = widths
+    return keras().Sequential([*_dct_block(first), *_convolutions_and_dense(others, dropout)])
 
 
 def strong_3x3(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.0) -> Any:
@@ -46,19 +36,10 @@ def strong_3x3(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.
             units of the dense layer.
         dropout: before the logits.
     """
-    first, large, small, units = widths
-    return keras().Sequential(
-        [
-            keras().layers.Cropping2D(MARGIN),
-            *_convolution(first, pool=True),
-            *_convolution(large),
-            *_convolution(large, pool=True),
-            *_convolution(small),
-            *_convolution(small),
-            *_dense_block(units),
-            *_logits(dropout),
-        ]
-    )
+    first, *others = widths
+    k = keras()
+    block = [k.layers.Cropping2D(MARGIN), *_convolution(first, pool=True)]
+    return k.Sequential([*block, *_convolutions_and_dense(others, dropout)])
 
 
 def fast(*, widths: Sequence[int] = (20, 48, 96)) -> Any:
@@ -106,10 +87,7 @@ def _convolution(filters: int, *, pool: bool = False) -> list[Any]:
 
 
 def _dense_block(units: int, initializer: str = "he_normal") -> list[Any]:
-    """Dense layer, batch normalization, relu.
-
-    It computes what a convolution as large as the image would, in a quarter of the time.
-    """
+    """Dense layer, batch normalization, relu; four times as fast as an equal convolution."""
     layers = keras().layers
     return [
         layers.Flatten(),
@@ -119,6 +97,15 @@ def _dense_block(units: int, initializer: str = "he_normal") -> list[Any]:
     ]
 
 
-def _logits(dropout: float) -> list[Any]:
+def _convolutions_and_dense(widths: Sequence[int], dropout: float) -> list[Any]:
+    large, small, units = widths
     layers = keras().layers
-    return [layers.Dropout(dropout), layers.Dense(10, name="logits")]
+    return [
+        *_convolution(large),
+        *_convolution(large, pool=True),
+        *_convolution(small),
+        *_convolution(small),
+        *_dense_block(units),
+        layers.Dropout(dropout),
+        layers.Dense(10, name="logits"),
+    ]

@@ -60,11 +60,7 @@ def tta_transforms(tta: int, affine_range: AffineRange | None) -> NDArray[np.flo
 
     The first is the identity; the others are points of the Halton sequence (Halton 1960) and
     their negatives, so that the transforms average to the identity. A smaller number gives the
-    first rows of a larger one.
-
-    Args:
-        tta: the number of copies, one of TTA_LEVELS.
-        affine_range: of the recipe's augmentation; None for shifts by whole pixels.
+    first rows of a larger one. Without ``affine_range``, they are shifts by whole pixels.
     """
     if affine_range is None:
         shifts = np.array(SHIFTS[:tta], np.float64)
@@ -86,18 +82,17 @@ def _halton(index: int, base: int) -> float:
 
 
 def apply_affine(images: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Transform images by one row of ``tta_transforms``, with bilinear interpolation.
+    """Transform (n, 28, 28) uint8 images by a row of ``tta_transforms``, interpolating bilinearly.
 
-    Args:
-        images: (n, 28, 28) uint8; pixels outside are background.
-        transform: (6,) in the order and units of AffineRange.
-
-    Returns:
-        (n, 28, 28) uint8.
+    Pixels outside the images are background.
     """
     if not transform.any():
         return images
-    columns, rows = _source_coordinates(transform)
+    # Where each pixel is read, clipped to the padding.
+    radians = np.deg2rad(transform[0])
+    xx, xy, right, yx, yy, down = affine_coefficients(np, [radians, *transform[1:]])
+    y, x = np.indices((SIDE, SIDE))
+    columns, rows = np.clip([xx * x + xy * y + right, yx * x + yy * y + down], -PAD_BEFORE, SIDE)
     left, top = np.floor(columns).astype(int), np.floor(rows).astype(int)
     corners = [(top + down, left + right) for down in (0, 1) for right in (0, 1)]
     weights = [
@@ -114,15 +109,6 @@ def apply_affine(images: NDArray[np.uint8], transform: NDArray[np.float64]) -> N
         )
         transformed[chunk] = np.rint(interpolated)
     return transformed
-
-
-def _source_coordinates(transform: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(2, 28, 28): the column and row where each pixel is read, clipped to the padding."""
-    radians = np.deg2rad(transform[0])
-    xx, xy, right, yx, yy, down = affine_coefficients(np, [radians, *transform[1:]])
-    rows, columns = np.indices((SIDE, SIDE))
-    sources = [xx * columns + xy * rows + right, yx * columns + yy * rows + down]
-    return np.asarray(np.clip(sources, -PAD_BEFORE, SIDE))
 
 
 def affine_coefficients(ops: Any, transform: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
@@ -151,11 +137,7 @@ def predict_tta(
     tta: int,
     affine_range: AffineRange | None,
 ) -> NDArray[np.float32]:
-    """Return (n, 10) float32 probabilities averaged over ``tta`` copies of each image.
-
-    Raises:
-        UsageError: ``tta`` is not in TTA_LEVELS.
-    """
+    """Return (n, 10) float32 probabilities averaged over ``tta`` copies of each image."""
     return predict_tta_levels(classifier, images, tta, affine_range)[tta]
 
 

@@ -14,7 +14,6 @@ from kaggle_digits.models import backend
 from kaggle_digits.models.backend import CPU_BATCH_SIZE as BATCH
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier
-from kaggle_digits.models.batched_predict import BatchedPredictor
 from kaggle_digits.models.normalization import fit_normalizer
 from kaggle_digits.models.registry import build
 
@@ -46,14 +45,14 @@ def randomize_statistics(made: Any, seed: int = 0) -> None:
 @pytest.mark.parametrize("model", ["dense", "fast", "keras-convnet"])
 def test_predictions_equal_keras_predict_in_every_call(model: str) -> None:
     made = network(model)
-    predictor = BatchedPredictor(made)
-    predictions = predictor(IMAGES)
+    predict = KerasClassifier(made).predict_proba
+    predictions = predict(IMAGES)
     assert predictions.dtype == np.float32
     assert np.abs(predictions - made.predict(IMAGES, verbose=0)).max() <= 1e-5
     assert predictions.std(axis=0).max() > 0.01, "constant predictions would prove nothing"
-    assert np.array_equal(predictor(IMAGES), predictions)
-    assert np.array_equal(BatchedPredictor(made)(IMAGES), predictions)
-    assert predictor(IMAGES[:0]).shape == (0, 10)
+    assert np.array_equal(predict(IMAGES), predictions)
+    assert np.array_equal(KerasClassifier(made).predict_proba(IMAGES), predictions)
+    assert predict(IMAGES[:0]).shape == (0, 10)
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -62,19 +61,19 @@ def test_parallel_batches_keep_their_order(monkeypatch: pytest.MonkeyPatch, thre
     monkeypatch.setattr(backend, "usable_cores", lambda: 2)
     workers = backend.predict_workers()
     assert workers == (2 if threads == "2" and backend_name() == "tensorflow" else 1)
-    predictor = BatchedPredictor(network("fast"))
-    predictions = predictor(IMAGES)
+    predict = KerasClassifier(network("fast")).predict_proba
+    predictions = predict(IMAGES)
     for start in range(0, len(IMAGES), BATCH):
-        expected = predictor(IMAGES[start : start + BATCH])
+        expected = predict(IMAGES[start : start + BATCH])
         assert np.array_equal(predictions[start : start + BATCH], expected)
 
 
 def test_predictions_follow_the_weights() -> None:
     made = network("fast")
-    predictor = BatchedPredictor(made)
-    before = predictor(IMAGES)
+    predict = KerasClassifier(made).predict_proba
+    before = predict(IMAGES)
     randomize_statistics(made, seed=1)
-    after = predictor(IMAGES)
+    after = predict(IMAGES)
     assert np.abs(after - before).max() > 0.01
     assert np.abs(after - made.predict(IMAGES, verbose=0)).max() <= 1e-5
 
