@@ -23,15 +23,12 @@ PLAIN = b"0123456789,\r\n"
 LINE_END = re.compile(rb"[\r\n]")
 MISSING = {"", "nan", "na", "n/a", "null", "none", "#n/a", "<na>"}
 MAX_SHOWN = 20
+Unsigned = type[np.unsignedinteger[Any]]
 FETCH_AGAIN = "fetch it again: kd fetch --force"
 
 
 def read_int_csv(
-    path: Path,
-    content: bytes,
-    columns: list[str],
-    highest: list[int],
-    dtype: type[np.unsignedinteger[Any]],
+    path: Path, content: bytes, columns: dict[str, int], dtype: Unsigned
 ) -> NDArray[Any]:
     """Parse a CSV file whose header is exactly ``columns`` and whose cells are whole numbers.
 
@@ -39,8 +36,7 @@ def read_int_csv(
         path: the file's name for messages.
         content: UTF-8, with or without BOM, lines ending with LF, CRLF or CR; empty ones are
             skipped.
-        columns: the expected column names, in order.
-        highest: the largest value allowed in each column; the smallest is 0.
+        columns: the expected names in order → the largest value allowed; the smallest is 0.
         dtype: of the result, (rows, columns) with at least one row.
 
     Raises:
@@ -49,7 +45,7 @@ def read_int_csv(
     line_end = LINE_END.search(content)
     header_end = line_end.start() if line_end else len(content)
     header = content[:header_end]
-    _check_header(path, header, columns)
+    _check_header(path, header, list(columns))
     plain = content.translate(None, PLAIN) == header.translate(None, PLAIN)
     if plain and content.find(b",", header_end) >= 0:
         lines = io.BytesIO(content)
@@ -57,9 +53,9 @@ def read_int_csv(
         # A faulty file is read again below, to name the line and column.
         with suppress(ValueError, OverflowError):
             table = np.loadtxt(lines, dtype=dtype, delimiter=",", comments=None, ndmin=2)
-            if table.shape[1] == len(columns) and (table.max(axis=0) <= highest).all():
+            if table.shape[1] == len(columns) and (table.max(axis=0) <= [*columns.values()]).all():
                 return table
-    return _read_cell_by_cell(path, content, columns, highest, dtype)
+    return _read_cell_by_cell(path, content, columns, dtype)
 
 
 def read_content(path: Path) -> bytes:
@@ -107,11 +103,7 @@ def _check_header(path: Path, header: bytes, columns: list[str]) -> None:
 
 
 def _read_cell_by_cell(
-    path: Path,
-    content: bytes,
-    columns: list[str],
-    highest: list[int],
-    dtype: type[np.unsignedinteger[Any]],
+    path: Path, content: bytes, columns: dict[str, int], dtype: Unsigned
 ) -> NDArray[Any]:
     """Parse the rows with Python's csv module; raise DataError for the first fault."""
     text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace", newline="")
@@ -126,7 +118,7 @@ def _read_cell_by_cell(
                 fault = f"{len(cells)} values instead of {len(columns)} (a truncated row?)"
                 raise DataError(f"{line}: {fault}; {FETCH_AGAIN}")
             row = []
-            for name, cell, top in zip(columns, cells, highest, strict=True):
+            for (name, top), cell in zip(columns.items(), cells, strict=True):
                 value = cell.strip(" \t")
                 if problem := _fault(value, top):
                     raise DataError(f"{line}, column {name}: {problem}")

@@ -18,6 +18,7 @@ CENTRE = (SIDE - 1) / 2
 CLASSES = 10
 PIXEL_COLUMNS = [f"pixel{i}" for i in range(PIXELS)]
 TRAIN_COLUMNS = ["label", *PIXEL_COLUMNS]
+PIXEL_RANGE = dict.fromkeys(PIXEL_COLUMNS, 255)
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def read_test(path: Path) -> Digits:
 
 def _parse_train(path: Path, content: bytes) -> NDArray[np.uint8]:
     """Return all labels, then all pixels, so that both are contiguous views of one array."""
-    table = read_int_csv(path, content, TRAIN_COLUMNS, [CLASSES - 1] + [255] * PIXELS, np.uint8)
+    table = read_int_csv(path, content, {"label": CLASSES - 1, **PIXEL_RANGE}, np.uint8)
     return np.concatenate([table[:, 0], table[:, 1:].ravel()])
 
 
 def _parse_test(path: Path, content: bytes) -> NDArray[np.uint8]:
-    return read_int_csv(path, content, PIXEL_COLUMNS, [255] * PIXELS, np.uint8).ravel()
+    return read_int_csv(path, content, PIXEL_RANGE, np.uint8).ravel()

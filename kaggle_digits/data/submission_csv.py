@@ -15,6 +15,7 @@ from kaggle_digits.data.digits import CLASSES
 
 COLUMNS = ["ImageId", "Label"]
 HIGHEST_ID = 2**32 - 1
+HIGHEST = {"ImageId": HIGHEST_ID, "Label": CLASSES - 1}
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def read_origin(path: Path) -> Origin | None:
 
 
 def _read(path: Path) -> NDArray[np.uint32]:
-    return read_int_csv(path, read_content(path), COLUMNS, [HIGHEST_ID, CLASSES - 1], np.uint32)
+    return read_int_csv(path, read_content(path), HIGHEST, np.uint32)
 
 
 def _check_ids(path: Path, ids: NDArray[np.int64], expected: NDArray[np.int64]) -> None:

@@ -155,9 +155,8 @@ def prepare(picture: Image) -> PreparedPicture:
     if size <= SPECK < max(small.size) / 10:
         return no_digit
     if segment.is_sheet:
-        sheet = prepare(
-            picture.crop(_scale_box(segment.box, picture.size, small.size, -SHEET_EDGE))
-        )
+        box = _scale_box(segment.box, picture.size, small.size, -SHEET_EDGE)
+        sheet = prepare(picture.crop(box))
         if sheet.note != NO_DIGIT:
             return sheet
     if max(picture.size) > SEARCH_SIDE and size < MIN_DIGIT:
@@ -224,9 +223,6 @@ def _scale_box(
     factor = full[0] / small[0]
     top, left, bottom, right = (factor * position for position in box)
     extra = margin * max(bottom - top, right - left)
-    return (
-        max(0, round(left - extra)),
-        max(0, round(top - extra)),
-        min(full[0], round(right + extra)),
-        min(full[1], round(bottom + extra)),
-    )
+    width, height = full
+    start = max(0, round(left - extra)), max(0, round(top - extra))
+    return *start, min(width, round(right + extra)), min(height, round(bottom + extra))

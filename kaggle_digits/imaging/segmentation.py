@@ -111,9 +111,12 @@ def _segment(ink: FloatArray, faint: float, strong: float) -> DigitSegment | Non
     # The soft edge of a stroke is below the threshold but belongs to it.
     soft = ndimage.binary_dilation(mask, CONNECTIVITY) & ((components == 0) | mask)
     cropped = np.pad(np.where(soft, ink, 0), 1)[top : bottom + 2, left : right + 2]
+    # Make pale stretches of a stroke, as of a pencil, as dark as the rest of it.
+    window = max(3, round(WINDOW * max(cropped.shape)))
+    local_maximum = ndimage.uniform_filter(ndimage.maximum_filter(cropped, window), window)
     inside = slice(top, bottom), slice(left, right)
     return DigitSegment(
-        _normalize_contrast(cropped),
+        np.clip(cropped / np.maximum(local_maximum, FAINT_INK), 0, 1),
         (top, left, bottom, right),
         bool((is_candidate & is_other_digit).any()) or right - left > MAX_ASPECT * (bottom - top),
         _is_sheet(mask[inside], ink[inside], ink.size),
@@ -124,10 +127,8 @@ def render_like_mnist(ink: FloatArray) -> tuple[NDArray[np.uint8], FloatArray]:
     """Return the digit as a 28 × 28 training image, and its strokes at high resolution.
 
     Strokes thinner or thicker than those of the training images get the nearest width that
-    occurs there: the pixels within half that width of the stroke's centre line.
-
-    Args:
-        ink: (h, w) float32, 0 to 1, with a margin of at least one pixel.
+    occurs there: the pixels within half that width of the stroke's centre line. The ink (h, w),
+    0 to 1, needs a margin of at least one pixel.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -148,24 +149,8 @@ def render_like_mnist(ink: FloatArray) -> tuple[NDArray[np.uint8], FloatArray]:
     return center_by_mass(_resize(strokes, BOX)), strokes
 
 
-def _normalize_contrast(ink: FloatArray) -> FloatArray:
-    """Make pale stretches of a stroke, as of a pencil, as dark as the rest of it."""
-    from scipy import ndimage
-
-    window = max(3, round(WINDOW * max(ink.shape)))
-    local_maximum = ndimage.uniform_filter(ndimage.maximum_filter(ink, window), window)
-    return np.clip(ink / np.maximum(local_maximum, FAINT_INK), 0, 1)
-
-
 def center_by_mass(image: FloatArray) -> NDArray[np.uint8]:
-    """Place an image in 28 × 28 by its centre of mass, to whole pixels.
-
-    Args:
-        image: (h, w) float32, 0 to 1, at most 28 × 28.
-
-    Returns:
-        (28, 28) uint8, 0 to 255.
-    """
+    """Place an image in 28 × 28 by its centre of mass, to whole pixels: (h, w) float32 → uint8."""
     positions = np.arange(max(image.shape))
     total = float(image.sum()) or 1.0
     starts = []
@@ -184,7 +169,7 @@ def _resize(values: FloatArray, longest: int) -> FloatArray:
 
     height, width = values.shape
     factor = longest / max(height, width)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
     resampling = Image.Resampling.BOX if factor < 0.5 else Image.Resampling.BICUBIC
     resized = Image.fromarray(values.astype(np.float32)).resize(size, resampling)
     return np.clip(np.asarray(resized, np.float32), 0, 1)

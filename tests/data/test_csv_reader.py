@@ -22,7 +22,9 @@ GOOD = b"label,p0,p1\n1,0,255\n9,7,8\n"
 
 
 def read(content: bytes) -> np.ndarray:
-    table = read_int_csv(Path("train.csv"), content, COLUMNS, HIGHEST, np.uint8)
+    table = read_int_csv(
+        Path("train.csv"), content, dict(zip(COLUMNS, HIGHEST, strict=True)), np.uint8
+    )
     assert table.dtype == np.uint8
     return table
 

@@ -11,20 +11,13 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.digits import PIXEL_COLUMNS, TRAIN_COLUMNS, read_test, read_train
+from tests.support.competition_files import csv_bytes
 
 Table = NDArray[np.uint8]
 
 
-@pytest.fixture
-def table() -> Table:
-    table = np.random.default_rng(0).integers(0, 256, (7, 785), dtype=np.uint8)
-    table[:, 0] %= 10
-    return table
-
-
 def write(path: Path, columns: list[str], table: Table) -> Path:
-    lines = [",".join(columns), *[",".join(map(str, row)) for row in table.tolist()]]
-    path.write_text("\r\n".join(lines) + "\r\n")
+    path.write_bytes(csv_bytes(columns, table))
     return path
 
 

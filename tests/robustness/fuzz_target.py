@@ -28,7 +28,9 @@ def csv_target(folder: Path) -> Target:
             return
         expected = slow_csv.read(data, COLUMNS, HIGHEST)
         try:
-            found = read_int_csv(path, data, COLUMNS, HIGHEST, np.uint8).tolist()
+            found = read_int_csv(
+                path, data, dict(zip(COLUMNS, HIGHEST, strict=True)), np.uint8
+            ).tolist()
         except DataError as error:
             said = str(error)
             assert said.startswith("train.csv") and said.isprintable(), said
