@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,9 @@ import numpy as np
 from kaggle_digits.core.atomic_io import backup_existing
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.training.recipe import Recipe, write_recipe_file
-from kaggle_digits.tuning.objective import to_trial
 from kaggle_digits.tuning.optuna_import import optuna
 from kaggle_digits.tuning.search_space import Dimension, with_values
-from kaggle_digits.tuning.trial import Trial
+from kaggle_digits.tuning.trial import Trial, to_trial
 
 RECIPE = "best.json"
 IMPORTANCE_PLOT, SLICE_PLOT = "importance.png", "slice.png"
@@ -58,7 +58,7 @@ class SearchResult:
         return sum(trial.state in ("finished", "pruned", "failed") for trial in self.trials)
 
 
-def best_trial(trials: list[Trial]) -> Trial | None:
+def best_trial(trials: Iterable[Trial]) -> Trial | None:
     """Return the finished trial with the lowest log loss, the earliest of equal ones."""
     finished = [trial for trial in trials if trial.score]
     return min(finished, key=lambda trial: (trial.log_loss, trial.number), default=None)
@@ -73,6 +73,10 @@ def read_result(
     trials = [trial for trial in map(to_trial, all_trials) if trial.values]
     best = best_trial(trials)
     queued = [trial.number + 1 for trial in all_trials if "fixed_params" in trial.system_attrs]
+    losses = [trial.log_loss for trial in trials if trial.score]
+    importances = {}
+    if len(losses) >= MIN_TRIALS_FOR_IMPORTANCE and len(set(losses)) > 1:
+        importances = optuna.importance.get_param_importances(study, evaluator=_evaluator())
     return SearchResult(
         study.study_name,
         folder,
@@ -81,18 +85,13 @@ def read_result(
         best,
         with_values(recipe, best.values) if best else None,
         max(queued, default=None),
-        _importances(study, trials),
+        {name: float(share) for name, share in importances.items()},
         study,
     )
 
 
-def _importances(study: optuna.Study, trials: list[Trial]) -> dict[str, float]:
-    losses = [trial.log_loss for trial in trials if trial.score]
-    if len(losses) < MIN_TRIALS_FOR_IMPORTANCE or len(set(losses)) < 2:
-        return {}
-    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: float(share) for name, share in importances.items()}
+def _evaluator() -> optuna.importance.BaseImportanceEvaluator:
+    return optuna.importance.FanovaImportanceEvaluator(seed=0)
 
 
 def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
@@ -107,38 +106,30 @@ def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
         RunError: no trial has finished.
         StorageError: a folder cannot be written.
     """
-    if result.recipe is None:
+    best = result.best
+    if result.recipe is None or best is None or best.score is None:
         reasons = [trial.reason for trial in result.trials if trial.reason]
-        if reasons:
-            raise RunError(
-                f"no trial of study {result.name} finished; the last one failed: {reasons[-1]}"
-            )
         raise RunError(
-            f"no trial of study {result.name} has finished yet; run the command again to continue"
+            f"no trial of study {result.name} finished; the last one failed: {reasons[-1]}"
+            if reasons
+            else f"no trial of study {result.name} has finished yet; "
+            "run the command again to continue"
         )
+    low, high = best.score.ci95
+    note = (
+        f"Trial {best.number} of study {result.name}: calibrated log loss {best.log_loss:.4f}, "
+        f"accuracy {100 * best.score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f}) on "
+        f"{best.score.n} out-of-fold rows. {selection_bias_note(result)}"
+    )
     own = result.folder / RECIPE
     earlier = own.read_bytes() if own.is_file() else None
-    write_recipe_file(own, result.recipe, recipe_note(result))
+    write_recipe_file(own, result.recipe, note)
     if path is None:
         return own
     if path.is_file() and path.read_bytes() not in (earlier, own.read_bytes()):
         backup_existing(path)
-    write_recipe_file(path, result.recipe, recipe_note(result))
+    write_recipe_file(path, result.recipe, note)
     return path
-
-
-def recipe_note(result: SearchResult) -> str:
-    """Return the note in the recipe file: its origin, its score and how far to trust it."""
-    best = result.best
-    assert best is not None
-    assert best.score is not None
-    low, high = best.score.ci95
-    return (
-        f"Trial {best.number} of study {result.name}: "
-        f"calibrated log loss {best.score.log_loss:.4f}, "
-        f"accuracy {100 * best.score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f}) on "
-        f"{best.score.n} out-of-fold rows. {selection_bias_note(result)}"
-    )
 
 
 def selection_bias_note(result: SearchResult) -> str:
@@ -150,11 +141,10 @@ def selection_bias_note(result: SearchResult) -> str:
 
 
 def save_plots(result: SearchResult) -> list[Path]:
-    """Save Optuna's plots into the study's folder.
+    """Save Optuna's plots into the study's folder and return their paths.
 
-    Returns:
-        The paths: of the importances, if they are known, and of each setting's values against the
-        log loss. Empty if fewer than two trials have finished.
+    They show the importances, if known, and each setting's values against the log loss. There are
+    none if fewer than two trials have finished.
     """
     if sum(trial.score is not None for trial in result.trials) < 2:
         return []
@@ -165,14 +155,13 @@ def save_plots(result: SearchResult) -> list[Path]:
     from kaggle_digits.plots import style
 
     settings = list(result.importances) or [dimension.name for dimension in result.space]
+    axes: dict[str, Any] = {}
     # Optuna changes matplotlib's style globally.
     with mpl.rc_context({"figure.constrained_layout.use": True}), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        axes: dict[str, Any] = {}
         if result.importances:
-            evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
             axes[IMPORTANCE_PLOT] = plots.plot_param_importances(
-                result.study, evaluator, target_name=LOSS
+                result.study, _evaluator(), target_name=LOSS
             )
         axes[SLICE_PLOT] = plots.plot_slice(result.study, settings, target_name=LOSS)
         for name, each in axes.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -11,33 +12,39 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core import interrupts
-from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.core.errors import ModelError, RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.runs.store import check_name
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.tuning.objective import (
-    EnoughTrials,
-    Objective,
-    count_done,
-    make_pruner,
-    to_trial,
-)
+from kaggle_digits.tuning.objective import cross_validate, make_pruner, make_sampler
 from kaggle_digits.tuning.optuna_import import optuna
 from kaggle_digits.tuning.results import SearchResult, best_trial, read_result
-from kaggle_digits.tuning.sampler import SeededTPESampler
-from kaggle_digits.tuning.search_space import Dimension, current_value
+from kaggle_digits.tuning.search_space import Dimension, current_value, with_values
 from kaggle_digits.tuning.storage import (
     fail_stale_trials,
     open_storage,
     storage_errors,
     study_lock,
+    trial_lock,
 )
-from kaggle_digits.tuning.trial import TrialCallback
+from kaggle_digits.tuning.trial import (
+    METRICS,
+    REASON,
+    STARTED,
+    VALUES,
+    TrialCallback,
+    count_done,
+    to_trial,
+)
 
 # Beside the runs; it is not listed as a run because it has no config.json.
 FOLDER = "tuning"
 SETTINGS = "setting"  # attribute of a study
+
+
+class EnoughTrials(Exception):  # noqa: N818 (a signal, not an error)
+    """As many trials as requested are finished or running."""
 
 
 def search(
@@ -80,49 +87,58 @@ def search(
     if split_config.kind != "folds":
         raise UsageError("a search needs folds, not a hold-out")
     name = check_name(name or _default_name(recipe))
-    folder = study_folder(runs_dir, name)
-    folds = split(dataset.labels, split_config)
+    folder = Path(runs_dir) / FOLDER / name
+    folds, seed = split(dataset.labels, split_config), split_config.seed
     callback = callback or TrialCallback()
+    settings = _settings(dataset, recipe, space, split_config)
     locks = ExitStack()
 
     def done() -> int:
         return count_done(study.get_trials(deepcopy=False))
 
+    def objective(trial: optuna.Trial) -> float:
+        started = time.perf_counter()
+        locks.enter_context(trial_lock(folder, trial.number))
+        trial.set_user_attr(STARTED, value=True)
+        # Another process may have started the last trial at the same moment.
+        if count_done(study.get_trials(deepcopy=False)[: trial.number]) >= trials:
+            raise EnoughTrials
+        # Optuna samples the values when the first one is suggested.
+        study.sampler = make_sampler(seed, trial.number, trials)
+        values = {dimension.name: dimension.suggest(trial) for dimension in space}
+        trial.set_user_attr(VALUES, values)
+        callback.on_trial_begin(trial.number + 1, values, len(folds))
+        try:
+            varied = with_values(recipe, values)
+            score = cross_validate(trial, varied, dataset, folds, seed, callback)
+        except ModelError as error:
+            # PRUNED instead of FAIL, so that the sampler avoids such values.
+            trial.set_user_attr(REASON, str(error))
+            raise optuna.TrialPruned from error
+        seconds = time.perf_counter() - started
+        trial.set_user_attr(METRICS, asdict(score) | {"seconds": seconds})
+        return score.log_loss
+
     def after_trial(study: optuna.Study, frozen: optuna.trial.FrozenTrial) -> None:
         locks.close()
         interrupts.raise_if_interrupted()
-        everyone = [to_trial(each) for each in study.get_trials(deepcopy=False)]
+        everyone = map(to_trial, study.get_trials(deepcopy=False))
         callback.on_trial_end(to_trial(frozen), best_trial(everyone), done())
         fail_stale_trials(study, folder)
+        if done() >= trials:
+            study.stop()
 
-    settings = _settings(dataset, recipe, space, split_config)
     with storage_errors(storage):
         with study_lock(folder):
             study = _create_or_load(name, open_storage(storage, folder), settings)
             _enqueue_recipe(study, recipe, space)
         fail_stale_trials(study, folder)
-        study.sampler = SeededTPESampler(split_config.seed, trials)
         study.pruner = make_pruner(recipe.epochs)
         callback.on_search_begin(name, done(), trials)
         if done() < trials:
-            states = optuna.trial.TrialState
-            enough = optuna.study.MaxTrialsCallback(trials, (states.COMPLETE, states.PRUNED))
+            timeout = None if minutes is None else 60 * minutes
             with locks, suppress(EnoughTrials):
-                study.optimize(
-                    Objective(
-                        trials,
-                        dataset,
-                        recipe,
-                        space,
-                        folds,
-                        split_config.seed,
-                        folder,
-                        locks,
-                        callback,
-                    ),
-                    timeout=None if minutes is None else 60 * minutes,
-                    callbacks=[after_trial, enough],
-                )
+                study.optimize(objective, timeout=timeout, callbacks=[after_trial])
         return read_result(study, folder, recipe, tuple(space))
 
 
@@ -141,18 +157,13 @@ def load_search(
         RunError: there is no such study.
     """
     name = check_name(name or _default_name(recipe))
-    folder = study_folder(runs_dir, name)
+    folder = Path(runs_dir) / FOLDER / name
     with storage_errors(storage):
         try:
             study = optuna.load_study(study_name=name, storage=open_storage(storage, folder))
         except KeyError:
             raise RunError(f"there is no study {name} yet") from None
         return read_result(study, folder, recipe, tuple(space))
-
-
-def study_folder(runs_dir: Path | str, name: str) -> Path:
-    """Return the folder of the study ``name``."""
-    return Path(runs_dir) / FOLDER / name
 
 
 def _default_name(recipe: Recipe) -> str:
@@ -178,14 +189,13 @@ def _create_or_load(name: str, storage: Any, settings: dict[str, Any]) -> optuna
     study = optuna.create_study(
         storage=storage, study_name=name, direction="minimize", load_if_exists=True
     )
-    existing = study.user_attrs.get(SETTINGS)
-    if existing is None and not study.get_trials(deepcopy=False):
+    if SETTINGS not in study.user_attrs:
+        if study.get_trials(deepcopy=False):
+            raise RunError(
+                f"study {name} was not made by kd tune; choose another name for yours: --name"
+            )
         study.set_user_attr(SETTINGS, settings)
-        existing = settings
-    if existing is None:
-        raise RunError(
-            f"study {name} was not made by kd tune; choose another name for yours: --name"
-        )
+    existing = study.user_attrs[SETTINGS]
     different = [key for key, value in settings.items() if existing.get(key) != value]
     if different:
         raise RunError(

@@ -8,15 +8,14 @@ heartbeat.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalStorage
 
 from kaggle_digits.core.atomic_io import file_lock, wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, RunError, StorageError, UsageError
@@ -28,15 +27,14 @@ OLD_DATABASE = "study.db"  # SQLite, the file of older versions
 HEARTBEAT_SECONDS, GRACE_SECONDS = 30, 300
 SECONDS_TO_WAIT = 60  # for a lock of another process
 MAX_RETRIES = 2  # of a trial whose process was killed: it may have run out of memory
+DATABASE_MODULES = ("sqlalchemy.", "sqlite3", "alembic.")
 TRIAL_LOCK, STUDY_LOCK = ".trial-{}.lock", ".study.lock"
 
 
 def open_storage(url: str | None, folder: Path) -> optuna.storages.BaseStorage:
-    """Open the database at ``url``, or the journal in ``folder``.
+    """Open the database at ``url``, in SQLAlchemy's form, or the journal in the study's ``folder``.
 
-    Args:
-        url: of a database, as SQLAlchemy writes it; no message repeats it or its password.
-        folder: of the study.
+    No message repeats the URL or its password.
 
     Raises:
         UsageError: ``url`` is not valid, or the database cannot be reached.
@@ -66,19 +64,25 @@ def open_storage(url: str | None, folder: Path) -> optuna.storages.BaseStorage:
 
 
 class _Journal(JournalFileBackend):
-    """Optuna's journal file, with errors that name the file."""
+    """Optuna's journal file with a lock that ends with its process, and errors that name the file.
+
+    Optuna's own lock of a killed process lasts 30 seconds. A process that was killed or that met a
+    full disk may have written only a part of a line, which is removed before the next one.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file_lock = FileLock(path.with_name(f".{path.name}.lock"))
         with wrap_os_errors(path):
-            super().__init__(str(path), _JournalLock(path))
+            super().__init__(str(path), self._file_lock)  # type: ignore[arg-type]
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         with self._explained():
             yield from super().read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with self._explained():
+        with self._explained(), self._file_lock:
+            self._remove_partial_line()
             super().append_logs(logs)
 
     def damaged(self, error: Exception) -> RunError:
@@ -88,43 +92,8 @@ class _Journal(JournalFileBackend):
             "delete the file to start the search again"
         )
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            with wrap_os_errors(self.path):
-                yield
-        except ValueError as error:  # JSONDecodeError is one
-            raise self.damaged(error) from None
-        except StorageError as error:
-            raise StorageError(f"{error}; finished trials are kept") from error
-
-
-class _JournalLock(JournalFileOpenLock):
-    """A lock that ends with its process: Optuna's own lock of a killed process lasts 30 seconds.
-
-    Optuna locks the file only to append to it. A process that was killed or that met a full disk
-    may have written only a part of a line, which is removed first.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
-        self._path = path
-        self._kernel_lock = FileLock(path.with_name(f".{path.name}.lock"))
-
-    def acquire(self) -> bool:
-        self._kernel_lock.acquire()
-        try:
-            self._remove_partial_line()
-        except BaseException:
-            self._kernel_lock.release()
-            raise
-        return True
-
-    def release(self) -> None:
-        self._kernel_lock.release()
-
     def _remove_partial_line(self) -> None:
-        with self._path.open("rb+") as file:
+        with self.path.open("rb+") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - 1))
             if file.read() in (b"", b"\n"):
@@ -135,6 +104,16 @@ class _JournalLock(JournalFileOpenLock):
             if not content.startswith(b'{"op_code":', end):
                 raise ValueError("its last line is not valid")
             file.truncate(end)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            with wrap_os_errors(self.path):
+                yield
+        except ValueError as error:  # JSONDecodeError is one
+            raise self.damaged(error) from None
+        except StorageError as error:
+            raise StorageError(f"{error}; finished trials are kept") from error
 
 
 @contextmanager
@@ -150,41 +129,36 @@ def storage_errors(url: str | None) -> Iterator[None]:
         while cause is not None:
             if isinstance(cause, RunError | StorageError):
                 raise cause from None
-            if url is not None and _is_database_error(cause):
-                # Without its cause, because a traceback would repeat the URL.
-                raise _database_error(cause, url) from None
+            if url is not None:
+                no_driver = isinstance(cause, ImportError)
+                if no_driver or type(cause).__module__.startswith(DATABASE_MODULES):
+                    # Without its cause, because a traceback would repeat the URL.
+                    raise UsageError(f"--storage: {_database_error(cause, url)}") from None
             cause = cause.__cause__ or cause.__context__
         raise
 
 
-def _is_database_error(error: BaseException) -> bool:
-    modules = ("sqlalchemy.", "sqlite3", "alembic.")
-    return isinstance(error, ImportError) or type(error).__module__.startswith(modules)
-
-
-def _database_error(error: BaseException, url: str) -> UsageError:
+def _database_error(error: BaseException, url: str) -> str:
     reason = " ".join(str(error).split()).replace(url, "***")
     reason = redact(reason, {"KD_TUNE_STORAGE": url}, ())[:200]
     if isinstance(error, ImportError):
-        return UsageError(
-            f"--storage: the driver of this database is not installed ({reason}); "
+        return (
+            f"the driver of this database is not installed ({reason}); "
             "for example pip install 'psycopg[binary]' for postgresql+psycopg://"
         )
-    return UsageError(
-        f"--storage: the database cannot be used ({type(error).__name__}: {reason}); "
+    return (
+        f"the database cannot be used ({type(error).__name__}: {reason}); "
         "give a URL such as sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
     )
 
 
-@contextmanager
-def study_lock(folder: Path) -> Iterator[None]:
+def study_lock(folder: Path) -> AbstractContextManager[None]:
     """Let one process at a time open the study in ``folder`` or repair its trials."""
     busy = RunError(
         f"another process has locked {folder} for {SECONDS_TO_WAIT} s; end it, or name "
         "another study: --name"
     )
-    with file_lock(folder / STUDY_LOCK, busy, timeout=SECONDS_TO_WAIT):
-        yield
+    return file_lock(folder / STUDY_LOCK, busy, timeout=SECONDS_TO_WAIT)
 
 
 @contextmanager
@@ -220,11 +194,10 @@ def fail_stale_trials(study: optuna.Study, folder: Path) -> None:
                         study.tell(trial.number, state=states.FAIL)
                 path.unlink()
         retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
-        trials = study.get_trials(deepcopy=False)
+        trials = study.get_trials()
         retried = {number for trial in trials for number in retry.retry_history(trial)}
         for trial in trials:
             started = trial.params or "fixed_params" in trial.system_attrs
             if trial.state == states.FAIL and started and trial.number not in retried:
-                again = copy.deepcopy(trial)
-                again.user_attrs = {}  # the values and metrics of this attempt
-                retry(study, again)
+                trial.user_attrs = {}  # without the values and metrics of this attempt
+                retry(study, trial)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kaggle_digits.metrics.scores import Score
 from kaggle_digits.training.callbacks import TrainingCallback
 
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
 Value = float | int | str
 State = Literal["finished", "pruned", "failed", "stopped", "running"]
+
+# Attributes of a trial in Optuna's study.
+STARTED, VALUES, METRICS, REASON = "worker", "values", "figures", "reason"
+STATES: dict[str, State] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "stopped"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Trial:
         score: out-of-fold score on all rows, None unless finished. Its log loss is measured after
             temperature scaling, because label smoothing changes the confidence of a model and not
             its predictions.
-        seconds: duration.
+        seconds: duration; NaN while it runs.
         reason: why it failed.
     """
 
@@ -41,6 +48,31 @@ class Trial:
     def log_loss(self) -> float:
         """The calibrated log loss; infinite unless finished."""
         return self.score.log_loss if self.score else math.inf
+
+
+def to_trial(frozen: FrozenTrial) -> Trial:
+    """Convert a trial of Optuna's study."""
+    attributes = frozen.user_attrs
+    reason = attributes.get(REASON, "")
+    state = STATES.get(frozen.state.name, "running")
+    if state == "pruned" and reason:
+        state = "failed"
+    seconds = frozen.duration.total_seconds() if frozen.duration else math.nan
+    score = None
+    if state == "finished":
+        metrics = dict(attributes[METRICS])
+        seconds = metrics.pop("seconds")
+        score = Score(**metrics | {"ci95": tuple(metrics["ci95"])})
+    return Trial(frozen.number + 1, state, attributes.get(VALUES, {}), score, seconds, reason)
+
+
+def count_done(trials: Iterable[FrozenTrial]) -> int:
+    """Return how many trials are complete, pruned, or running in a process."""
+    return sum(
+        trial.state.name in ("COMPLETE", "PRUNED")
+        or (trial.state.name == "RUNNING" and STARTED in trial.user_attrs)
+        for trial in trials
+    )
 
 
 class TrialCallback(TrainingCallback):
