@@ -8,16 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.options import (
-    DATA,
-    OUTPUT_PANEL,
-    RUNS,
-    AsJson,
-    DataDir,
-    RunsDir,
-    Svg,
-    option,
-)
+from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg, option
+from kaggle_digits.cli.options import OUTPUT_PANEL as OUTPUT
 from kaggle_digits.core import interrupts
 from kaggle_digits.core.errors import UsageError
 
@@ -26,16 +18,15 @@ if TYPE_CHECKING:
     from kaggle_digits.tuning.results import SearchResult
     from kaggle_digits.tuning.trial import Trial
 
-SPACE, MEASUREMENT = "What to vary", "How to measure a trial"
+SPACE, MEASURING = "What to vary", "How to measure a trial"
 STATES = ("finished", "running", "pruned", "failed", "stopped")
+COLUMNS = ("trial", "state", "calibrated log loss", "accuracy (95 % interval)", "seconds")
 MAX_ROWS = 15
 
 
 def tune(
     *,
-    recipe: Annotated[
-        str | None, option("Recipe to start from: a name or a file.", panel=SPACE)
-    ] = None,
+    recipe: Annotated[str | None, option("Recipe to vary: a name or file.", panel=SPACE)] = None,
     model: Annotated[str | None, option("Model whose recipe to start from.", panel=SPACE)] = None,
     vary: Annotated[
         list[str] | None,
@@ -45,40 +36,29 @@ def tune(
             panel=SPACE,
         ),
     ] = None,
-    trials: Annotated[int, option("Trials in all; default 30.", panel=MEASUREMENT)] = 30,
+    trials: Annotated[int, option("Trials in all; default 30.", panel=MEASURING)] = 30,
     minutes: Annotated[
-        float | None, option("Start no trial after M minutes.", panel=MEASUREMENT, min=0)
+        float | None, option("Start no trial after M minutes.", panel=MEASURING, min=0)
     ] = None,
-    folds: Annotated[int, option("K-fold cross-validation; default 3.", panel=MEASUREMENT)] = 3,
-    rows: Annotated[
-        int | None, option("Use only N labelled rows, to be faster.", panel=MEASUREMENT)
-    ] = None,
-    epochs: Annotated[
-        int | None, option("Passes over the training rows.", panel=MEASUREMENT)
-    ] = None,
-    seed: Annotated[
-        int, option("Seed of split, weights and search; default 0.", panel=MEASUREMENT)
-    ] = 0,
+    folds: Annotated[int, option("K-fold cross-validation; default 3.", panel=MEASURING)] = 3,
+    rows: Annotated[int | None, option("Use only N labelled rows.", panel=MEASURING)] = None,
+    epochs: Annotated[int | None, option("Passes over the training rows.", panel=MEASURING)] = None,
+    seed: Annotated[int, option("Seed of split, weights, search; default 0.", panel=MEASURING)] = 0,
     name: Annotated[
-        str | None, option("Name of the study; default: the recipe's.", panel=OUTPUT_PANEL)
+        str | None, option("Name of the study; default: the recipe's.", panel=OUTPUT)
     ] = None,
     storage: Annotated[
         str | None,
         option(
             "URL of a database for several machines: postgresql+psycopg://USER:PASSWORD@HOST/NAME. "
             "By default a file in the study's folder.",
-            panel=OUTPUT_PANEL,
+            panel=OUTPUT,
             envvar="KD_TUNE_STORAGE",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        option(
-            "Recipe file to write. By default runs/tuning/STUDY/best.json.",
-            "--output",
-            "-o",
-            panel=OUTPUT_PANEL,
-        ),
+        option("Recipe file; default runs/tuning/STUDY/best.json.", "-o", "--output", panel=OUTPUT),
     ] = None,
     svg: Svg = False,
     data_dir: DataDir = DATA,
@@ -102,16 +82,8 @@ def tune(
     with SearchProgress() as progress:
         try:
             with interrupts.handle_sigint(immediate=False):
-                result = search(
-                    dataset,
-                    base,
-                    space,
-                    split,
-                    trials=trials,
-                    minutes=minutes,
-                    callback=progress,
-                    **study,
-                )
+                options = study | {"trials": trials, "minutes": minutes, "callback": progress}
+                result = search(dataset, base, space, split, **options)
         except KeyboardInterrupt:
             progress.stop()
             if progress.started:
@@ -151,17 +123,39 @@ def _report(
     recipe_file = write_recipe(result, output)
     with style.svg_copies(svg):
         plots = save_plots(result)
-    best = result.best
+    best, recipe = result.best, result.recipe
     assert best is not None
     assert best.score is not None
+    assert recipe is not None
+    # The best trial first and unfinished ones last.
+    trials = sorted(result.trials, key=lambda t: (STATES.index(t.state), t.log_loss, t.number))
     if as_json:
-        console.print_json(_result_to_json(result, recipe_file, plots))
+        console.print_json(
+            {
+                "study": result.name,
+                "trials": [_trial_to_json(trial) for trial in trials],
+                "done": result.done,
+                "best": _trial_to_json(best),
+                "recipe_as_it_was": result.base,
+                "recipe": recipe.to_json(),
+                "recipe_file": str(recipe_file),
+                "importances": result.importances,
+                "picture": str(plots[0]) if plots else None,
+            }
+        )
         return
-    _print_trials(result)
+    _print_trials(result, trials)
+    compared = ""
+    for base in result.trials:
+        if base.number == result.base == best.number:
+            compared = "; this is the original recipe"
+        elif base.number == result.base and base.score:
+            accuracy = console.percent(base.score.accuracy)
+            compared = f"; the original recipe: {base.log_loss:.4f}, {accuracy}"
     console.echo(
-        f"best: trial {best.number}, calibrated log loss {best.score.log_loss:.4f}, "
+        f"best: trial {best.number}, calibrated log loss {best.log_loss:.4f}, "
         f"accuracy {console.percent(best.score.accuracy, best.score.ci95)} (95 % interval) on "
-        f"{best.score.n:,} out-of-fold rows{_compared_with_base(result)}"
+        f"{best.score.n:,} out-of-fold rows{compared}"
     )
     if result.importances:
         shares = [f"{name} {100 * share:.0f} %" for name, share in result.importances.items()]
@@ -170,38 +164,18 @@ def _report(
     for plot in plots:
         console.echo(f"plot: {plot}")
     console.note(selection_bias_note(result))
-    assert result.recipe is not None
-    model = f" --model {result.recipe.model}" if ":" in result.recipe.model else ""  # consent
+    model = f" --model {recipe.model}" if ":" in recipe.model else ""  # consent
     file = shlex.quote(str(recipe_file))
     console.note(f"next: kd train --recipe {file}{model} --seed {next_seed}")
 
 
-def _compared_with_base(result: SearchResult) -> str:
-    base = next((trial for trial in result.trials if trial.number == result.base), None)
-    if base is None or base.score is None or result.best is None:
-        return ""
-    if result.best.number == base.number:
-        return "; this is the original recipe"
-    accuracy = console.percent(base.score.accuracy)
-    return f"; the original recipe: {base.score.log_loss:.4f}, {accuracy}"
-
-
-def _sorted_trials(result: SearchResult) -> list[Trial]:
-    """Return the best trial first and unfinished ones last."""
-    return sorted(
-        result.trials, key=lambda trial: (STATES.index(trial.state), trial.log_loss, trial.number)
-    )
-
-
-def _print_trials(result: SearchResult) -> None:
+def _print_trials(result: SearchResult, trials: list[Trial]) -> None:
     from rich.table import Table
 
     names = [dimension.name for dimension in result.space]
-    titles = ("trial", "state", "calibrated log loss", "accuracy (95 % interval)", "seconds")
     table = Table()
-    for title in (*titles, *names):
+    for title in (*COLUMNS, *names):
         table.add_column(title, overflow="fold")
-    trials = _sorted_trials(result)
     for trial in trials[:MAX_ROWS]:
         score = trial.score
         values = [trial.values.get(name, "–") for name in names]
@@ -216,22 +190,6 @@ def _print_trials(result: SearchResult) -> None:
     console.print_table(table)
     if len(trials) > MAX_ROWS:
         console.note(f"and {len(trials) - MAX_ROWS} more: --json lists all")
-
-
-def _result_to_json(result: SearchResult, recipe_file: Path, plots: list[Path]) -> dict[str, Any]:
-    assert result.best is not None
-    assert result.recipe is not None
-    return {
-        "study": result.name,
-        "trials": [_trial_to_json(trial) for trial in _sorted_trials(result)],
-        "done": result.done,
-        "best": _trial_to_json(result.best),
-        "recipe_as_it_was": result.base,
-        "recipe": result.recipe.to_json(),
-        "recipe_file": str(recipe_file),
-        "importances": result.importances,
-        "picture": str(plots[0]) if plots else None,
-    }
 
 
 def _trial_to_json(trial: Trial) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def git_commit() -> str | None:
     folder = Path(__file__).parent
     if not (folder.parent.parent / ".git").exists():
         return None
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    # Without locks, because a killed git would leave one in the user's repository.
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"]
     return _output(command, folder=folder).strip() or None
 
 

@@ -19,11 +19,7 @@ from kaggle_digits.core.environment import free_memory_mb, usable_cores
 from kaggle_digits.core.errors import RunError, check_at_least
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.scheduler import Message, run_tasks
-from kaggle_digits.executors.worker import (
-    ForwardedCheckpoint,
-    limit_threads,
-    train_one,
-)
+from kaggle_digits.executors.worker import ForwardedCheckpoint, limit_threads, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
 from kaggle_digits.training.executor import Executor, Failed, Fitted
 from kaggle_digits.training.fold import Checkpoint, FoldTask
@@ -51,12 +47,10 @@ class LocalExecutor(Executor):
     gpus: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for values below 1."""
         check_at_least("workers", self.workers, 1)
         check_at_least("threads", self.threads, 1)
 
     def for_resume(self, trained_by: dict[str, Any]) -> LocalExecutor:
-        """Return this executor with as many threads per member as ``trained_by`` says."""
         return replace(self, threads=self.threads or trained_by.get("threads"))
 
     def allocation(self, tasks: Sequence[FoldTask]) -> tuple[int, int]:
@@ -77,7 +71,6 @@ class LocalExecutor(Executor):
         return workers, self.threads or max(1, cores // workers)
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        """Return the entry ``trained_by`` of config.json."""
         workers, threads = self.allocation(tasks)
         return {"executor": "local", "workers": workers, "threads": threads}
 
@@ -89,7 +82,6 @@ class LocalExecutor(Executor):
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[Fitted | Failed]:
-        """Yield the result of every task as it arrives; see Executor.train for the arguments."""
         workers, threads = self.allocation(tasks)
         if workers == 1 and threads == usable_cores():
             yield from super().train(tasks, train, test, checkpoint, callback)
@@ -105,23 +97,26 @@ class _Processes:
     def __init__(self, data: tuple[Digits, Digits], workers: int, threads: int, gpus: int) -> None:
         self._data, self._threads = data, threads
         cards = [str(worker % gpus) if gpus else None for worker in range(workers)]
-        self._processes = [_Process(data, threads, card) for card in cards]
+        self._processes = [_Process(threads, card) for card in cards]
+        for process in self._processes:
+            process.send(data)
 
     def has_room(self) -> bool:
         return any(process.task is None for process in self._processes)
 
     def start(self, task: FoldTask, checkpoint: bytes | None) -> None:
         idle = next(i for i, process in enumerate(self._processes) if process.task is None)
-        if not self._processes[idle].alive():
-            self._processes[idle] = _Process(self._data, self._threads, self._processes[idle].card)
-        self._processes[idle].start(task, checkpoint)
+        process = self._processes[idle]
+        if not process.is_alive():
+            process = self._processes[idle] = _Process(self._threads, process.card)
+            process.send(self._data)
+        process.task = task
+        process.send((task, checkpoint))
 
     def messages(self) -> Iterator[tuple[FoldTask, Message]]:
         busy = {process.connection: process for process in self._processes if process.task}
         for connection in wait(list(busy)):
-            process = busy[connection]  # type: ignore[index]
-            assert process.task is not None
-            yield process.task, process.receive()
+            yield busy[connection].receive()  # type: ignore[index]
 
     def stop(self) -> None:
         for process in self._processes:
@@ -131,37 +126,31 @@ class _Processes:
 class _Process:
     """One worker process, its connection, and the task that it trains."""
 
-    def __init__(self, data: tuple[Digits, Digits], threads: int, card: str | None) -> None:
+    def __init__(self, threads: int, card: str | None) -> None:
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self.connection, other_end = context.Pipe()
         self.card = card
         self.task: FoldTask | None = None
         self._process = context.Process(target=_work, args=(other_end, threads, card), daemon=True)
         self._process.start()
+        self.is_alive = self._process.is_alive
         other_end.close()  # so that the connection closes when the process ends
-        self._data: tuple[Digits, Digits] | None = data
 
-    def start(self, task: FoldTask, checkpoint: bytes | None) -> None:
-        self.task = task
-        with contextlib.suppress(BrokenPipeError):  # receive() reports the death
-            if self._data:
-                self.connection.send(self._data)
-                self._data = None
-            self.connection.send((task, checkpoint))
+    def send(self, content: Any) -> None:
+        with contextlib.suppress(ConnectionError):  # receive() reports the death
+            self.connection.send(content)
 
-    def receive(self) -> Message:
-        """Return its next message; a result ends its task."""
-        assert self.task is not None
+    def receive(self) -> tuple[FoldTask, Message]:
+        """Return its task and its next message; a result ends the task."""
+        task = self.task
+        assert task is not None
         try:
             kind, content = self.connection.recv()
         except (EOFError, OSError):
-            kind, content = "result", Failed(self.task, RunError(self._cause_of_death()), 1)
+            kind, content = "result", Failed(task, RunError(self._cause_of_death()))
         if kind == "result":
             self.task = None
-        return kind, content
-
-    def alive(self) -> bool:
-        return self._process.is_alive()
+        return task, (kind, content)
 
     def end(self) -> None:
         """Kill it, also while it is training."""
@@ -174,9 +163,8 @@ class _Process:
         code = self._process.exitcode
         if code is None or code >= 0:
             return f"its process ended with exit code {code}"
-        name = signal.Signals(-code).name
         memory = " (out of memory? try --workers 1)" if -code == signal.SIGKILL else ""
-        return f"its process was killed by {name}{memory}"
+        return f"its process was killed by {signal.Signals(-code).name}{memory}"
 
 
 def _work(connection: Connection[Any, Any], threads: int, card: str | None) -> None:
@@ -186,11 +174,11 @@ def _work(connection: Connection[Any, Any], threads: int, card: str | None) -> N
         os.environ["CUDA_VISIBLE_DEVICES"] = card
     limit_threads(threads)
     callback = ForwardingCallback(lambda *call: connection.send(("callback", call)))
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionError):
+    with contextlib.suppress(EOFError, ConnectionError):
         train, test = connection.recv()
         while True:
             task, content = connection.recv()
             checkpoint = ForwardedCheckpoint(
-                content, lambda saved: connection.send(("checkpoint", saved))
+                content, lambda new: connection.send(("checkpoint", new))
             )
             connection.send(("result", train_one(task, train, test, checkpoint, callback)))

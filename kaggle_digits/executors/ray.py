@@ -20,11 +20,7 @@ from kaggle_digits.core.environment import versions
 from kaggle_digits.core.errors import ModelError, RunError, UsageError, check_at_least
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.scheduler import Message, run_tasks
-from kaggle_digits.executors.worker import (
-    ForwardedCheckpoint,
-    limit_threads,
-    train_one,
-)
+from kaggle_digits.executors.worker import ForwardedCheckpoint, limit_threads, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
 from kaggle_digits.training.executor import Executor, Failed, Fitted
 from kaggle_digits.training.fold import Checkpoint, FoldTask
@@ -42,6 +38,7 @@ TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 HOW_TO_START = (
     "start one: ray start --head, then on the other machines ray start --address HOST:PORT"
 )
+CONTINUE = "finished members are kept, continue"
 INSTALL_ON_NODES = (
     "install the same version on every node: pip install -c constraints.txt 'kaggle-digits[ray]'"
 )
@@ -65,23 +62,16 @@ class RayExecutor(Executor):
     gpus: float = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for values that are too small."""
         check_at_least("workers", self.workers, 1)
         check_at_least("threads", self.threads, 1)
         check_at_least("gpus", self.gpus, 0)
 
     def for_resume(self, trained_by: dict[str, Any]) -> RayExecutor:
-        """Return this executor with as many threads per member as ``trained_by`` says."""
         return replace(self, threads=self.threads or trained_by.get("threads"))
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        """Return the entry ``trained_by`` of config.json."""
-        return {
-            "executor": "ray",
-            "workers": self.workers,
-            "threads": self.threads or 1,
-            "gpus": self.gpus,
-        }
+        threads = self.threads or 1
+        return {"executor": "ray", "workers": self.workers, "threads": threads, "gpus": self.gpus}
 
     def train(
         self,
@@ -91,12 +81,6 @@ class RayExecutor(Executor):
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[Fitted | Failed]:
-        """Yield the result of every task as it arrives; see Executor.train for the arguments.
-
-        Raises:
-            UsageError: ray is not installed.
-            RunError: the cluster cannot be reached, is gone, or no node can run a task.
-        """
         ray = connect(self.address)
         # Ray prints errors of its nodes to stdout, which is reserved for results.
         stdout = sys.stderr if os.environ.get("KD_DEBUG") else io.StringIO()
@@ -116,41 +100,36 @@ class _RayWorkers:
         self._threads = executor.threads or 1
         # A Ray Client cannot read a task's stream of messages, only its last one.
         self._streams = not executor.address.startswith("ray://")
-        options: dict[str, Any] = {
-            "num_cpus": self._threads,
-            "num_gpus": executor.gpus,
-            "max_calls": 1,  # TensorFlow frees its memory only when its process ends
-            "max_retries": 0,  # run_tasks retries, so that it can report why
-        }
-        if self._streams:
-            options["num_returns"] = "streaming"
-        function = train_streaming if self._streams else train_to_the_end
-        self._remote = ray.remote(**options)(function)
+        self._remote = ray.remote(
+            num_cpus=self._threads,
+            num_gpus=executor.gpus,
+            num_returns="streaming" if self._streams else 1,
+            max_calls=1,  # TensorFlow frees its memory only when its process ends
+            max_retries=0,  # run_tasks retries, so that it can report why
+        )(train_streaming if self._streams else train_to_the_end)
         self._versions = {name: versions()[name] for name in MUST_AGREE}
         self._running: dict[Any, FoldTask] = {}
-        self._without_capacity_since: float | None = None
+        self._last_capacity = time.monotonic()
         if not self._capacity():
             raise RunError(self._no_capacity())
         self._data = [ray.put(digits) for digits in data]
 
     def has_room(self) -> bool:
-        most = self._executor.workers or self._capacity() + PREFETCHED_TASKS
-        return len(self._running) < most
+        limit = self._executor.workers or self._capacity() + PREFETCHED_TASKS
+        return len(self._running) < limit
 
     def start(self, task: FoldTask, checkpoint: bytes | None) -> None:
-        reference = self._remote.remote(
-            task, *self._data, checkpoint, self._threads, self._versions
-        )
-        self._running[reference] = task
+        arguments = (task, *self._data, checkpoint, self._threads, self._versions)
+        self._running[self._remote.remote(*arguments)] = task
 
     def messages(self) -> Iterator[tuple[FoldTask, Message]]:
         """Wait some seconds for a message; RunError if the cluster is gone or without capacity."""
         try:
-            ready, _ = self._ray.wait(
-                list(self._running), num_returns=1, timeout=SECONDS_BETWEEN_CHECKS
-            )
-            if not ready:
-                self._check_capacity()
+            ready, _ = self._ray.wait(list(self._running), timeout=SECONDS_BETWEEN_CHECKS)
+            if ready or self._capacity():
+                self._last_capacity = time.monotonic()
+            elif time.monotonic() - self._last_capacity > SECONDS_WITHOUT_CAPACITY:
+                raise RunError(f"{self._no_capacity()}; {CONTINUE} with: kd train --resume")
         except (self._ray.exceptions.RayError, ConnectionError) as error:
             raise self._lost(error) from error
         for reference in ready:
@@ -160,7 +139,7 @@ class _RayWorkers:
             except ConnectionError as error:
                 raise self._lost(error) from error
             except (self._ray.exceptions.RayError, StopIteration) as error:
-                kind, content = "result", Failed(task, _task_error(error), 1)
+                kind, content = "result", Failed(task, _task_error(error))
             if kind == "result":
                 del self._running[reference]
             if isinstance(content, Fitted) and not self._streams:
@@ -179,25 +158,12 @@ class _RayWorkers:
         """Return how many tasks the live nodes can run at once if nobody else uses them."""
         capacity = 0
         for node in self._ray.nodes():
-            if node.get("Alive"):
-                resources = node.get("Resources", {})
-                tasks = int(resources.get("CPU", 0) // self._threads)
-                if self._executor.gpus:
-                    tasks = min(tasks, int(resources.get("GPU", 0) // self._executor.gpus))
-                capacity += tasks
+            resources = node["Resources"] if node["Alive"] else {}
+            tasks = resources.get("CPU", 0) // self._threads
+            if self._executor.gpus:
+                tasks = min(tasks, resources.get("GPU", 0) // self._executor.gpus)
+            capacity += int(tasks)
         return capacity
-
-    def _check_capacity(self) -> None:
-        now = time.monotonic()
-        if self._capacity():
-            self._without_capacity_since = None
-        elif self._without_capacity_since is None:
-            self._without_capacity_since = now
-        elif now - self._without_capacity_since > SECONDS_WITHOUT_CAPACITY:
-            raise RunError(
-                f"{self._no_capacity()}; finished members are kept, continue with: "
-                "kd train --resume"
-            )
 
     def _no_capacity(self) -> str:
         gpus = f" and {self._executor.gpus:g} GPUs" if self._executor.gpus else ""
@@ -209,8 +175,7 @@ class _RayWorkers:
     def _lost(self, error: Exception) -> RunError:
         return RunError(
             f"lost the connection to the Ray cluster at {self._executor.address} "
-            f"({_first_line(error)}); finished members are kept, continue here or on another "
-            "cluster with: kd train --resume"
+            f"({_first_line(error)}); {CONTINUE} here or on another cluster with: kd train --resume"
         )
 
 
@@ -221,12 +186,11 @@ def _task_error(error: Exception) -> ModelError | RunError:
         return ModelError(f"a node of the Ray cluster has no kaggle-digits; {INSTALL_ON_NODES}")
     name = type(error).__name__
     died = {"WorkerCrashedError": "its process died", "NodeDiedError": "its node died"}
-    return RunError(died.get(name) or f"{name}: {_first_line(error)}")
+    return RunError(died.get(name, f"{name}: {_first_line(error)}"))
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def train_streaming(  # noqa: PLR0917 (Ray passes positional arguments)
@@ -241,9 +205,15 @@ def train_streaming(  # noqa: PLR0917 (Ray passes positional arguments)
 
     ``expected`` are the versions of packages in the process that submitted the task.
     """
-    if mismatch := _version_mismatch(expected):
-        yield "result", Failed(task, ModelError(mismatch), 1)
-        return
+    installed = versions()
+    for package, version in expected.items():
+        if installed.get(package) != version:
+            message = (
+                f"node {platform.node()} has {package} {installed.get(package)}, this machine has "
+                f"{version}, so results would differ; {INSTALL_ON_NODES}"
+            )
+            yield "result", Failed(task, ModelError(message))
+            return
     limit_threads(threads)
     messages: SimpleQueue[Message] = SimpleQueue()
 
@@ -268,17 +238,6 @@ def train_to_the_end(*arguments: Any) -> Message:
     """Train one fold like train_streaming, but return only the last message."""
     *_, last = train_streaming(*arguments)
     return last
-
-
-def _version_mismatch(expected: dict[str, str]) -> str:
-    installed = versions()
-    for package in MUST_AGREE:
-        if installed.get(package) != expected.get(package):
-            return (
-                f"node {platform.node()} has {package} {installed.get(package)}, this machine has "
-                f"{expected.get(package)}, so results would differ; {INSTALL_ON_NODES}"
-            )
-    return ""
 
 
 # ray.init() waits for minutes if no cluster answers and may end the process, so another process
@@ -315,18 +274,16 @@ def connect(address: str) -> Any:
     if ray.is_initialized():
         return ray
     try:
-        attempt = subprocess.run(
+        subprocess.run(
             [sys.executable, "-c", _TRY_TO_CONNECT, address],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=SECONDS_TO_CONNECT,
-            check=False,
+            check=True,
         )
-        output = None if attempt.returncode == 0 else attempt.stdout
-    except subprocess.TimeoutExpired as error:
-        output = error.stdout or b""
-    if output is not None:
-        raise RunError(_connection_error(address, output.decode(errors="replace")))
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        output = (error.stdout or b"").decode(errors="replace")
+        raise RunError(_connection_error(address, output)) from None
     ray.init(address=address, **INIT_OPTIONS)
     return ray
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from kaggle_digits.core.errors import ModelError, UsageError
@@ -49,13 +50,8 @@ def run_tasks(
     """Yield the result of every task as it arrives; closing the iterator stops the workers.
 
     A task whose worker died is tried up to MAX_ATTEMPTS times. A model that cannot be trained
-    fails the same way each time, so its task is not tried again.
-
-    Args:
-        workers: where to train.
-        tasks: what to train.
-        checkpoint: returns the checkpoint of a task by its number.
-        callback: its methods are called for every task, several of which may run at once.
+    fails the same way each time, so its task is not tried again. ``checkpoint`` returns the
+    checkpoint of a task by its number.
     """
     queue, attempts = deque(tasks), Counter[int]()
     running = 0
@@ -74,15 +70,12 @@ def run_tasks(
                     getattr(callback, method)(*arguments)
                 else:
                     running -= 1
-                    result: Fitted | Failed = content
-                    if isinstance(result, Failed):
-                        error, count = result.error, attempts[task.member]
-                        permanent = isinstance(error, ModelError | UsageError)
-                        if not permanent and count < MAX_ATTEMPTS:
-                            callback.on_message(f"retrying member {task.member + 1}: {error}")
-                            queue.append(task)
-                            continue
-                        result = Failed(task, error, count)
-                    yield result
+                    failed, attempt = isinstance(content, Failed), attempts[task.member]
+                    permanent = failed and isinstance(content.error, ModelError | UsageError)
+                    if failed and not permanent and attempt < MAX_ATTEMPTS:
+                        callback.on_message(f"retrying member {task.member + 1}: {content.error}")
+                        queue.append(task)
+                    else:
+                        yield replace(content, attempts=attempt) if failed else content
     finally:
         workers.stop()

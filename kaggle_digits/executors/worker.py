@@ -11,7 +11,7 @@ from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.executor import Failed, Fitted
-from kaggle_digits.training.fold import FoldTask, fit_fold
+from kaggle_digits.training.fold import Checkpoint, FoldTask, fit_fold
 
 # TensorFlow's two thread pools and the libraries behind numpy read these when they are loaded.
 THREAD_VARIABLES = (
@@ -30,11 +30,9 @@ class ForwardedCheckpoint:
     send: Callable[[bytes], object] = lambda content: None
 
     def load(self) -> bytes | None:
-        """Return the bytes to resume from, or None for a fresh start."""
         return self.content
 
     def save(self, content: bytes) -> None:
-        """Send ``content``."""
         self.send(content)
 
 
@@ -51,22 +49,17 @@ def limit_threads(threads: int) -> None:
 
 
 def train_one(
-    task: FoldTask,
-    train: Digits,
-    test: Digits,
-    checkpoint: ForwardedCheckpoint,
-    callback: TrainingCallback,
+    task: FoldTask, train: Digits, test: Digits, checkpoint: Checkpoint, callback: TrainingCallback
 ) -> Fitted | Failed:
     """Train one fold; an exception becomes a result that can be pickled."""
     try:
-        result = fit_fold(task, train, test, checkpoint=checkpoint, callback=callback)
+        return Fitted(task, fit_fold(task, train, test, checkpoint=checkpoint, callback=callback))
     except DigitsError as error:
-        return Failed(task, error, 1)
-    except (BrokenPipeError, ConnectionError):  # the parent process is gone
+        return Failed(task, error)
+    except ConnectionError:  # the parent process is gone
         raise
     except Exception as error:
         if os.environ.get("KD_DEBUG"):
             traceback.print_exc()
         message = " ".join(str(error).split())[:200]
-        return Failed(task, RunError(f"unexpected {type(error).__name__}: {message}"), 1)
-    return Fitted(task, result)
+        return Failed(task, RunError(f"unexpected {type(error).__name__}: {message}"))

@@ -27,7 +27,7 @@ class Failed:
 
     task: FoldTask
     error: DigitsError
-    attempts: int
+    attempts: int = 1
 
 
 class Executor:
@@ -56,7 +56,7 @@ class Executor:
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[Fitted | Failed]:
-        """Yield the outcome of each task when it is known; closing the iterator stops the others.
+        """Yield the result of each task as it arrives; closing the iterator stops the others.
 
         Args:
             tasks: what to train.
@@ -69,11 +69,10 @@ class Executor:
             RunError: nothing can be trained any more; the message says why.
         """
         for task in tasks:
+            own = checkpoint(task.member)
             try:
-                result = fit_fold(
-                    task, train, test, checkpoint=checkpoint(task.member), callback=callback
-                )
+                result = fit_fold(task, train, test, checkpoint=own, callback=callback)
             except (ModelError, UsageError) as error:
-                yield Failed(task, error, 1)
+                yield Failed(task, error)
             else:
                 yield Fitted(task, result)

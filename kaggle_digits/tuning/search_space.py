@@ -19,10 +19,10 @@ from kaggle_digits.tuning.trial import Value
 if TYPE_CHECKING:
     import optuna
 
-WITH_WEIGHT_DECAY = ("adamw", "muon")
 AUGMENTATION = ("rotation", "zoom", "shear", "shift", "elastic")
-INTEGERS = ("batch_size",)
+INTEGERS, TEXTS = ("batch_size",), ("optimizer", "schedule", "normalize", "widths")
 NO_AUGMENTATION = Augmentation(rotation=0, zoom=0, shear=0, shift=0)
+USUAL_AUGMENTATION = Augmentation(elastic=0.5)
 # Learning rates that suit one optimizer or another.
 ANY_LEARNING_RATE = (3e-4, 0.3)
 SIGNIFICANT_DIGITS = 3  # of a suggested number: 0.00312 is as good as 0.0031234897
@@ -85,12 +85,12 @@ def with_values(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
     Raises:
         UsageError: a value is not valid.
     """
-    settings: dict[str, Any] = {n: value for n, value in values.items() if n not in AUGMENTATION}
-    if "widths" in settings:
-        settings["widths"] = _parse_widths(str(settings["widths"]))
-    amounts: dict[str, Any] = {n: value for n, value in values.items() if n in AUGMENTATION}
+    settings: dict[str, Any] = dict(values)
+    amounts = {name: settings.pop(name) for name in AUGMENTATION if name in settings}
     if amounts:
         settings["augment"] = replace(recipe.augment or NO_AUGMENTATION, **amounts)
+    if "widths" in settings:
+        settings["widths"] = _parse_widths(settings["widths"])
     return recipe.with_changes(**settings)
 
 
@@ -107,9 +107,8 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
     """
     parts = [option.partition("=") for option in options]
     names = [name.strip().replace("-", "_") for name, _, _ in parts]
-    ranges = dict(zip(names, (text.strip() for _, _, text in parts), strict=True))
-    has_weight_decay = recipe.optimizer in WITH_WEIGHT_DECAY or "optimizer" in names
-    available = _available(recipe, has_weight_decay=has_weight_decay)
+    varies_optimizer = "optimizer" in names
+    available = _available(recipe, varies_optimizer)
     for name in names:
         if name not in available:
             raise UsageError(
@@ -118,26 +117,22 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
             )
         if names.count(name) > 1:
             raise UsageError(f"--vary {name} is given twice")
-    any_optimizer = "optimizer" in names
-    space = tuple(
-        _parse(name, ranges[name])
-        if ranges.get(name)
-        else _default(recipe, name, any_optimizer=any_optimizer)
-        for name in names or _usual(recipe, available)
-    )
-    for dimension in space:
+    ranges = dict(zip(names, (text.strip() for _, _, text in parts), strict=True))
+    if not ranges:
+        ranges = dict.fromkeys(_usual(recipe, available), "")
+    space = []
+    for name, text in ranges.items():
+        dimension = _parse(name, text) if text else _default(recipe, name, varies_optimizer)
         for value in dimension.choices or (dimension.low, dimension.high):
             try:
-                with_values(
-                    recipe, {dimension.name: int(value) if dimension.name in INTEGERS else value}
-                )
+                with_values(recipe, {name: int(value) if name in INTEGERS else value})
             except UsageError as error:
-                message = str(error).removeprefix("--")
-                raise UsageError(f"--vary {dimension.name}: {message}") from error
-    return space
+                raise UsageError(f"--vary {name}: {str(error).removeprefix('--')}") from error
+        space.append(dimension)
+    return tuple(space)
 
 
-def _available(recipe: Recipe, *, has_weight_decay: bool) -> list[str]:
+def _available(recipe: Recipe, varies_optimizer: bool) -> list[str]:
     """Return the settings that have an effect on the training of ``recipe``."""
     options = [name for name in ("dropout", "widths", "l2") if name in _model_defaults(recipe)]
     if recipe.model == "linear":
@@ -145,46 +140,35 @@ def _available(recipe: Recipe, *, has_weight_decay: bool) -> list[str]:
     if recipe.model in SKLEARN_MODELS:
         return ["learning_rate", "batch_size", *options, "normalize"]
     names = ["learning_rate", "batch_size", "label_smoothing", *options]
-    names += ["weight_decay"] * has_weight_decay
+    if varies_optimizer or recipe.optimizer in ("adamw", "muon"):
+        names.append("weight_decay")
     return [*names, *AUGMENTATION, "optimizer", "schedule", "ema", "normalize"]
 
 
 def _usual(recipe: Recipe, available: Sequence[str]) -> list[str]:
-    if recipe.model == "linear":
-        return ["l2"]
-    names = ["learning_rate", "batch_size"]
-    if recipe.model in SKLEARN_MODELS:
-        return [*names, "l2"]
-    optional = ("label_smoothing", "dropout", "weight_decay")
-    names += [name for name in optional if name in available]
-    return names + [
-        name for name in AUGMENTATION if recipe.augment and getattr(recipe.augment, name)
-    ]
+    """Return the settings to vary by default; of the augmentation, those that the recipe has."""
+    usual = ["learning_rate", "batch_size", "label_smoothing", "dropout", "weight_decay"]
+    usual += ["l2"] if recipe.model in SKLEARN_MODELS else []
+    usual += [name for name in AUGMENTATION if current_value(recipe, name)]
+    return [name for name in available if name in usual]
 
 
-def _default(recipe: Recipe, name: str, *, any_optimizer: bool) -> Dimension:
+def _default(recipe: Recipe, name: str, varies_optimizer: bool) -> Dimension:
     """Return the default range of ``name``, around the value in ``recipe`` if that matters."""
-    if name == "learning_rate":
-        around = _round(recipe.learning_rate / 5), min(_round(recipe.learning_rate * 5), 100.0)
-        low, high = ANY_LEARNING_RATE if any_optimizer else around
-        return Dimension(name, low, high, log=True)
-    if name == "weight_decay":
-        decay = recipe.weight_decay or 1e-3
-        return Dimension(name, _round(decay / 10), min(_round(decay * 10), 100.0), log=True)
     if name in AUGMENTATION:
         # Twice the recipe's amount, or twice the usual one if the recipe has none.
-        amount = getattr(recipe.augment or NO_AUGMENTATION, name)
-        return Dimension(
-            name, 0.0, _round(2 * (amount or getattr(Augmentation(elastic=0.5), name)))
-        )
-    if name == "batch_size":
-        size = recipe.batch_size
-        return Dimension(name, choices=tuple(n for n in (size // 2, size, 2 * size) if n))
+        amount: Any = current_value(recipe, name) or getattr(USUAL_AUGMENTATION, name)
+        return Dimension(name, 0.0, _round(2 * amount))
     if name == "widths":
-        widths = _parse_widths(str(current_value(recipe, name)))
+        widths = _parse_widths(current_value(recipe, name))
         sizes = [[max(1, round(factor * width)) for width in widths] for factor in (0.5, 1, 2)]
         return Dimension(name, choices=tuple("-".join(map(str, size)) for size in sizes))
-    ranges = {
+    rates = ANY_LEARNING_RATE if varies_optimizer else _around(recipe.learning_rate, 5)
+    size = recipe.batch_size
+    dimensions = {
+        "learning_rate": Dimension(name, *rates, log=True),
+        "weight_decay": Dimension(name, *_around(recipe.weight_decay or 1e-3, 10), log=True),
+        "batch_size": Dimension(name, choices=tuple(n for n in (size // 2, size, 2 * size) if n)),
         "dropout": Dimension(name, 0.0, 0.5),
         "label_smoothing": Dimension(name, 0.0, 0.2),
         "ema": Dimension(name, 0.9, 0.999),
@@ -193,27 +177,23 @@ def _default(recipe: Recipe, name: str, *, any_optimizer: bool) -> Dimension:
         "schedule": Dimension(name, choices=get_args(Schedule)),
         "normalize": Dimension(name, choices=tuple(KINDS)),
     }
-    return ranges[name]
+    return dimensions[name]
 
 
 def _parse(name: str, text: str) -> Dimension:
     """Return the dimension of the option NAME=``text``."""
     option = f"--vary {name}={text}"
-    is_text = name in ("optimizer", "schedule", "normalize", "widths")
     if ":" not in text:
         choices = [choice.strip() for choice in text.split(",")]
         if len(set(choices)) < max(2, len(choices)):
             raise UsageError(f"{option}: give two or more different values, {name}=A,B, or a range")
-        if name == "widths":
-            for choice in choices:
-                _parse_widths(choice)
-        if is_text:
+        if name in TEXTS:
             return Dimension(name, choices=tuple(choices))
         return Dimension(name, choices=tuple(_number(name, n, option) for n in choices))
     low_text, high_text, *scale = text.split(":")
-    if is_text or scale not in ([], ["log"]):
-        expected = f"{name}=A,B" if is_text else f"{name}=LOW:HIGH or {name}=LOW:HIGH:log"
-        raise UsageError(f"{option} is not valid; write {expected}")
+    if name in TEXTS or scale not in ([], ["log"]):
+        form = f"{name}=A,B" if name in TEXTS else f"{name}=LOW:HIGH or {name}=LOW:HIGH:log"
+        raise UsageError(f"{option} is not valid; write {form}")
     low, high = _number(name, low_text, option), _number(name, high_text, option)
     if not low < high:
         raise UsageError(f"{option}: {low:g} is not below {high:g}")
@@ -240,11 +220,15 @@ def _model_defaults(recipe: Recipe) -> dict[str, Any]:
     return {n: each.default for n, each in parameters.items() if each.default is not each.empty}
 
 
-def _parse_widths(text: str) -> tuple[int, ...]:
+def _parse_widths(text: Any) -> tuple[int, ...]:
     try:
         return tuple(int(width) for width in text.split("-"))
     except ValueError:
-        raise UsageError(f"--vary widths: {text!r} is not valid, write 128-64") from None
+        raise UsageError(f"{text!r} is not valid, write 128-64") from None
+
+
+def _around(value: float, factor: float) -> tuple[float, float]:
+    return _round(value / factor), min(_round(value * factor), 100.0)
 
 
 def _round(value: float) -> float:

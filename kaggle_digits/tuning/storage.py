@@ -154,27 +154,21 @@ def _database_error(error: BaseException, url: str) -> str:
 
 def study_lock(folder: Path) -> AbstractContextManager[None]:
     """Let one process at a time open the study in ``folder`` or repair its trials."""
-    busy = RunError(
+    message = (
         f"another process has locked {folder} for {SECONDS_TO_WAIT} s; end it, or name "
         "another study: --name"
     )
-    return file_lock(folder / STUDY_LOCK, busy, timeout=SECONDS_TO_WAIT)
+    return file_lock(folder / STUDY_LOCK, RunError(message), timeout=SECONDS_TO_WAIT)
 
 
-@contextmanager
-def trial_lock(folder: Path, number: int) -> Iterator[None]:
-    """Hold the lock of the trial ``number``, which must not be RUNNING when the block ends.
+def trial_lock(folder: Path, number: int) -> AbstractContextManager[Any]:
+    """Lock the trial ``number`` until the returned context ends; then it must not be RUNNING.
 
     fail_stale_trials removes the file.
     """
     path = folder / TRIAL_LOCK.format(number)
-    lock = FileLock(path)
     with study_lock(folder), wrap_os_errors(path):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return FileLock(path).acquire()
 
 
 def fail_stale_trials(study: optuna.Study, folder: Path) -> None:

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 Value = float | int | str
 State = Literal["finished", "pruned", "failed", "stopped", "running"]
 
-# Attributes of a trial in Optuna's study.
-STARTED, VALUES, METRICS, REASON = "worker", "values", "figures", "reason"
 STATES: dict[str, State] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "stopped"}
+
+
+class Attribute:
+    """Names of the attributes of a trial in Optuna's study."""
+
+    STARTED, VALUES, METRICS, REASON = "worker", "values", "figures", "reason"
 
 
 @dataclass(frozen=True)
@@ -53,24 +57,25 @@ class Trial:
 def to_trial(frozen: FrozenTrial) -> Trial:
     """Convert a trial of Optuna's study."""
     attributes = frozen.user_attrs
-    reason = attributes.get(REASON, "")
+    reason = attributes.get(Attribute.REASON, "")
     state = STATES.get(frozen.state.name, "running")
     if state == "pruned" and reason:
         state = "failed"
     seconds = frozen.duration.total_seconds() if frozen.duration else math.nan
     score = None
     if state == "finished":
-        metrics = dict(attributes[METRICS])
-        seconds = metrics.pop("seconds")
-        score = Score(**metrics | {"ci95": tuple(metrics["ci95"])})
-    return Trial(frozen.number + 1, state, attributes.get(VALUES, {}), score, seconds, reason)
+        metrics = attributes[Attribute.METRICS]
+        seconds, (low, high) = metrics["seconds"], metrics["ci95"]
+        score = Score(metrics["accuracy"], (low, high), metrics["log_loss"], metrics["n"])
+    values = attributes.get(Attribute.VALUES, {})
+    return Trial(frozen.number + 1, state, values, score, seconds, reason)
 
 
 def count_done(trials: Iterable[FrozenTrial]) -> int:
     """Return how many trials are complete, pruned, or running in a process."""
     return sum(
         trial.state.name in ("COMPLETE", "PRUNED")
-        or (trial.state.name == "RUNNING" and STARTED in trial.user_attrs)
+        or (trial.state.name == "RUNNING" and Attribute.STARTED in trial.user_attrs)
         for trial in trials
     )
 
