@@ -26,21 +26,13 @@ READABLE_BY_OTHERS = 0o044
 
 @dataclass(frozen=True)
 class Credential:
-    """A credential and where it was found.
+    """A credential and where it was found."""
 
-    Attributes:
-        kind: ``API token``, ``API key`` (username and key, kaggle.json) or ``login`` (OAuth).
-        location: the file or the variables that hold it, as shown to the user.
-        secret: the token or key; empty for a login, whose file kagglesdk reads and renews.
-        username: its owner, if known without asking Kaggle.
-        path: the file that holds it, or None for variables.
-    """
-
-    kind: str
-    location: str
-    secret: str = field(default="", repr=False)
-    username: str | None = None
-    path: Path | None = None
+    kind: str  # TOKEN, API_KEY (username and key, kaggle.json) or LOGIN (OAuth)
+    location: str  # the file or the variables that hold it, as shown to the user
+    secret: str = field(default="", repr=False)  # empty for LOGIN: kagglesdk reads and renews it
+    username: str | None = None  # its owner, if known without asking Kaggle
+    path: Path | None = None  # the file that holds it; None for variables
 
     def __str__(self) -> str:
         owner = f" of {self.username}" if self.username else ""

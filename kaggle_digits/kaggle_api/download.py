@@ -44,8 +44,7 @@ def save_response(
         folder: the existing folder to write it to.
         expected_size: its size in bytes as Kaggle lists it, 0 if unknown.
         max_size: the size in bytes at which the download is aborted.
-        policy: the time-outs.
-        progress: is told of each chunk.
+        policy, progress: those of the session.
 
     Returns:
         The complete file, named as in the URL if that is ``name`` or ``name`` with .zip.

@@ -20,15 +20,7 @@ NEVER_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeout")
 
 
 class KaggleApiError(KaggleError):
-    """A call to Kaggle that failed.
-
-    Attributes:
-        status: the HTTP status, or None if there was no response.
-        retryable: whether the same call may succeed soon.
-        retry_after: seconds that Kaggle asks to wait (Retry-After), or None.
-        not_applied: whether it is certain that the call changed nothing at Kaggle.
-        reason: Kaggle's own message, or "".
-    """
+    """A call to Kaggle that failed."""
 
     def __init__(
         self,
@@ -41,8 +33,11 @@ class KaggleApiError(KaggleError):
         reason: str = "",
     ) -> None:
         super().__init__(message)
-        self.status, self.retryable = status, retryable
-        self.retry_after, self.not_applied, self.reason = retry_after, not_applied, reason
+        self.status = status  # the HTTP status; None if there was no response
+        self.retryable = retryable  # whether the same call may succeed soon
+        self.retry_after = retry_after  # seconds that Kaggle asks to wait (Retry-After)
+        self.not_applied = not_applied  # whether it is certain that nothing changed at Kaggle
+        self.reason = reason  # Kaggle's own message
 
 
 class NotJsonError(Exception):

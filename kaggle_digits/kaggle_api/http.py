@@ -23,40 +23,24 @@ BODY_IS_RESENT = (307, 308)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Time-outs in seconds and the number of attempts.
-
-    Attributes:
-        connect_timeout: to open a connection.
-        read_timeout: between two packets of a response.
-        call_timeout: for one complete call.
-        slow_timeout: after which a download below the minimum speed is aborted.
-        max_attempts: calls in all, the first included.
-        backoff: before the second attempt; doubled before each further one.
-        max_retry_after: the longest Retry-After to wait for; a longer one is an error.
-        poll_interval: between two requests for a submission's status.
-        score_timeout: for a submission to be scored.
-        unlisted_timeout: after which an unconfirmed submission that Kaggle does not list counts as
-            never received; longer than ``call_timeout``, so that no call is still in progress.
-    """
+    """Time-outs and pauses in seconds, and the number of attempts."""
 
     connect_timeout: float = 10.0
-    read_timeout: float = DEFAULT_TIMEOUT
-    call_timeout: float = 3 * DEFAULT_TIMEOUT
-    slow_timeout: float = 2 * DEFAULT_TIMEOUT
-    max_attempts: int = 4
-    backoff: float = 1.0
-    max_retry_after: float = 300.0
-    poll_interval: float = 5.0
-    score_timeout: float = 900.0
+    read_timeout: float = DEFAULT_TIMEOUT  # between two packets of a response
+    call_timeout: float = 3 * DEFAULT_TIMEOUT  # for one complete call
+    slow_timeout: float = 2 * DEFAULT_TIMEOUT  # then a download below the minimum speed is aborted
+    max_attempts: int = 4  # calls in all, the first included
+    backoff: float = 1.0  # before the second attempt; doubled before each further one
+    max_retry_after: float = 300.0  # a longer Retry-After is an error
+    poll_interval: float = 5.0  # between two requests for a submission's status
+    score_timeout: float = 900.0  # for a submission to be scored
+    # Then an unconfirmed submission that Kaggle does not list counts as never received; longer than
+    # call_timeout, so that no call is still in progress.
     unlisted_timeout: float = 4 * DEFAULT_TIMEOUT
 
     @classmethod
     def from_timeout(cls, timeout: float) -> RetryPolicy:
-        """Scale all time-outs with ``timeout``, the read time-out in seconds.
-
-        Raises:
-            UsageError: it is not a positive number.
-        """
+        """Scale all time-outs with ``timeout``, the read time-out: a positive number."""
         if not (math.isfinite(timeout) and timeout > 0):
             raise UsageError(f"--timeout {timeout:g}: seconds above 0 are expected")
         scale = timeout / DEFAULT_TIMEOUT

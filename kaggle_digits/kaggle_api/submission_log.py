@@ -25,29 +25,18 @@ LOCK_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One line of the log.
+    """One line of the log."""
 
-    Attributes:
-        time: when it was sent, ISO 8601 with time zone.
-        file, sha256: the name of the submission file and the hash of its bytes.
-        run: the run or runs it was made from, joined by " + "; empty if unknown.
-        oof_accuracy: out-of-fold or hold-out accuracy on ``n_val`` rows, 0 to 1, or None.
-        ref: Kaggle's number of the submission; None while ``sending``.
-        status: ``sending``, ``pending``, ``complete`` or ``error``.
-        public_score: Kaggle's accuracy on the public part of test.csv, or None.
-        message: the description sent to Kaggle; ends in a tag that identifies the submission.
-    """
-
-    time: str
-    file: str
-    sha256: str
-    run: str
-    oof_accuracy: float | None
-    n_val: int | None
-    ref: int | None
-    status: str
-    public_score: float | None
-    message: str
+    time: str  # when it was sent, ISO 8601 with time zone
+    file: str  # the name of the submission file
+    sha256: str  # the hash of its bytes
+    run: str  # the run or runs it was made from, joined by " + "; empty if unknown
+    oof_accuracy: float | None  # out-of-fold or hold-out accuracy, 0 to 1
+    n_val: int | None  # the number of rows that accuracy was measured on
+    ref: int | None  # Kaggle's number of the submission; None while ``sending``
+    status: str  # one of STATUSES
+    public_score: float | None  # Kaggle's accuracy on the public part of test.csv
+    message: str  # the description sent to Kaggle; ends in a tag that identifies the submission
 
     @property
     def tag(self) -> str | None:

@@ -196,29 +196,32 @@ def _check_same_source(folder: Path, present_source: str, source: str) -> None:
 def _check_contents(paths: dict[str, Path], source: str, staging: Path) -> None:
     """Read the three files; raise DataError unless they have the competition's format."""
     try:
-        read_train(paths[TRAIN])
-        n_test, n_ids = len(read_test(paths[TEST])), len(read_ids(paths[SAMPLE]))
+        rows = _count_rows(paths)
     except DataError as error:
         reason = str(error).replace(f"{staging}/", "")
         raise DataError(
             f"the files of source {source} are not in the competition's format: {reason}"
         ) from error
-    if n_test != n_ids:
+    if rows[TEST] != rows[SAMPLE]:
         raise DataError(
-            f"the files of source {source} do not belong together: {SAMPLE} has {n_ids} rows but "
-            f"{TEST} has {n_test}; nothing was changed"
+            f"the files of source {source} do not belong together: {SAMPLE} has {rows[SAMPLE]} "
+            f"rows but {TEST} has {rows[TEST]}; nothing was changed"
         )
+
+
+def _count_rows(paths: dict[str, Path]) -> dict[str, int]:
+    return {
+        TRAIN: len(read_train(paths[TRAIN])),
+        TEST: len(read_test(paths[TEST])),
+        SAMPLE: len(read_ids(paths[SAMPLE])),
+    }
 
 
 def _report(
     folder: Path, source: str, hashes: dict[str, str], unchanged: dict[str, str]
 ) -> FetchReport:
     paths = {name: folder / name for name in FILES}
-    rows = {
-        TRAIN: len(read_train(paths[TRAIN])),
-        TEST: len(read_test(paths[TEST])),
-        SAMPLE: len(read_ids(paths[SAMPLE])),
-    }
+    rows = _count_rows(paths)
     files = tuple(
         FetchedFile(name, hashes[name], path.stat().st_size, rows[name], name in unchanged)
         for name, path in paths.items()
