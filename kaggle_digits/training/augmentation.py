@@ -52,7 +52,6 @@ class Augmentation:
     elastic_grid: int = 5
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a range in which digits become unrecognizable."""
         for name, limit in LIMITS.items():
             value = getattr(self, name)
             if not 0 <= value < limit:

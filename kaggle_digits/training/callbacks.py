@@ -72,7 +72,6 @@ class ForwardingCallback(TrainingCallback):
         self._forward = forward
 
     def __getattribute__(self, name: str) -> Any:
-        """Replace every event's method by one that calls ``forward``."""
         if not name.startswith("on_"):
             return super().__getattribute__(name)
         return lambda *arguments: self._forward(name, arguments)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,8 @@ from numpy.typing import NDArray
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.models.backend import first_gpu, keras, precision, use_jit
-from kaggle_digits.models.base import KerasClassifier, flat_layers
+from kaggle_digits.models.base import NORMALIZATION_LAYER, KerasClassifier, flat_layers
 from kaggle_digits.training.callbacks import OnStep
-from kaggle_digits.training.mixed_precision import autocast, with_loss_scaling
 from kaggle_digits.training.muon import conv_muon
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.schedules import SCHEDULES
@@ -70,12 +70,14 @@ class KerasTrainer:
         self._model = classifier.logits
         self._precision = precision()
         optimizer = make_optimizer(recipe, self._rate, self._model)
+        if self._precision == "float16":
+            optimizer = k.optimizers.LossScaleOptimizer(optimizer)
         # A batch of convolutions on a CPU takes far longer than a Python call, and with several
         # batches per call Keras traces the graph twice, which takes 2 s.
         convolutional = any(isinstance(x, k.layers.Conv2D) for x in flat_layers(self._model))
         one_step = convolutional and first_gpu() is None
         self._model.compile(
-            optimizer=with_loss_scaling(optimizer, self._precision),
+            optimizer=optimizer,
             loss=loss,
             metrics=["accuracy", log_loss],
             steps_per_execution=1 if one_step else min(STEPS_PER_EXECUTION, self.steps),
@@ -206,6 +208,32 @@ def make_optimizer(recipe: Recipe, learning_rate: Any, model: Any) -> Any:
         logits: list[Any] = next(filter(None, reversed(variables)), [])  # of the last layer
         return conv_muon(learning_rate, weight_decay=recipe.weight_decay, exclude=logits, **average)
     return optimizers.AdamW(learning_rate, weight_decay=recipe.weight_decay, **average)
+
+
+@contextmanager
+def autocast(model: Any, precision: str) -> Iterator[None]:
+    """Compute the hidden layers of ``model``, which returns logits, in ``precision``.
+
+    As in Micikevicius et al. 2018 ("Mixed precision training"): weights are kept in float32, matrix
+    products are computed in 16 bits, and with float16, whose range is short, the loss is scaled up
+    and the gradients down again. Augmentation, normalization, the logits layer, the loss and the
+    metrics stay in float32; batch normalization computes its moments in float32 by itself. Outside
+    the block, the model is an ordinary float32 model.
+    """
+    layers = []
+    if precision != "float32":
+        names = [layer.name for layer in model.layers]
+        after = model.layers[names.index(NORMALIZATION_LAYER) + 1 :]
+        *hidden, _logits = [inner for layer in after for inner in flat_layers(layer)]
+        layers = [layer for layer in hidden if layer.dtype_policy.name == "float32"]
+    policies = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = f"mixed_{precision}"
+        yield
+    finally:
+        for layer, policy in zip(layers, policies, strict=True):
+            layer.dtype_policy = policy
 
 
 def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:

@@ -36,12 +36,10 @@ class FileCheckpoint:
     folder: Path
 
     def load(self) -> bytes | None:
-        """Return the file's content; None if there is no file."""
         path = self.folder / CHECKPOINT_FILE
         return path.read_bytes() if path.is_file() else None
 
     def save(self, content: bytes) -> None:
-        """Replace the file's content."""
         with atomic_write(self.folder / CHECKPOINT_FILE, durable=False) as file:
             file.write_bytes(content)
 

@@ -80,7 +80,6 @@ class Recipe:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a value outside its range."""
         choices = {"optimizer": get_args(Optimizer), "schedule": get_args(Schedule)}
         for name, allowed in {"normalize": KINDS, **choices}.items():
             if (value := getattr(self, name)) not in allowed:
@@ -150,7 +149,6 @@ class EnsembleRecipe:
     folds: int = 5
 
     def __post_init__(self) -> None:
-        """Raise UsageError if there are no recipes."""
         if not self.recipes:
             raise UsageError(f"{DESIGNS} of ensemble recipe {self.name} is empty")
 
@@ -221,7 +219,7 @@ def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleR
         raise UsageError(
             f"there is no recipe file {path}; kd tune writes one, kd recipes lists named recipes"
         ) from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise UsageError(f"recipe file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"recipe file {path} is not text in UTF-8") from error
