@@ -151,16 +151,9 @@ def fit_fold(
         if epoch + 1 == trainer.epochs:
             trainer.finish()
         val = score(trainer.classifier.predict_proba(val_images), val_labels)
-        row = EpochMetrics(
-            task.member,
-            epoch + 1,
-            loss,
-            accuracy,
-            val.log_loss if val else np.nan,
-            val.accuracy if val else np.nan,
-            rate,
-            time.perf_counter() - started,
-        )
+        val_metrics = (val.log_loss, val.accuracy) if val else (np.nan, np.nan)
+        seconds = time.perf_counter() - started
+        row = EpochMetrics(task.member, epoch + 1, loss, accuracy, *val_metrics, rate, seconds)
         history.append(row)
         callback.on_epoch_end(row)
         interrupts.raise_if_interrupted()
