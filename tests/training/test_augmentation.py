@@ -150,8 +150,8 @@ def test_spline_passes_through_the_control_points() -> None:
 
 def test_our_sampling_agrees_with_tensorflow(dataset: Dataset) -> None:
     images = dataset.train.images[:50]
-    bent = moved(images, Augmentation(elastic=1e-6), 3)
-    assert np.allclose(bent, moved(images, Augmentation(), 3), atol=0.05)
+    ours = moved(images, Augmentation(elastic=1e-6), 3)
+    assert np.allclose(ours, moved(images, Augmentation(), 3), atol=0.05)
 
 
 def test_background_enters_at_the_edges() -> None:
@@ -228,14 +228,14 @@ def test_affine_range_of_tta_is_that_of_training() -> None:
     augmentation = Augmentation(rotation=12.0, zoom=0.12, shear=0.05, shift=1.5)
     assert Recipe("strong", augment=augmentation).affine_range == (12.0, 0.12, 0.12, 0.05, 1.5, 1.5)
     assert Recipe("strong").affine_range is None
-    bent = Augmentation(**NOTHING, elastic=1.0)
-    assert Recipe("strong", augment=bent).affine_range is None
+    elastic = Augmentation(**NOTHING, elastic=1.0)
+    assert Recipe("strong", augment=elastic).affine_range is None
 
 
 def test_warp_for_xla_equals_tensorflows(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    how, images = Augmentation(rotation=20), load(sample).train.images[:50]
-    by_tensorflow = augment_images(how, images, 2, seed=3)
+    rotation, images = Augmentation(rotation=20), load(sample).train.images[:50]
+    by_tensorflow = augment_images(rotation, images, 2, seed=3)
     monkeypatch.setattr(augmentation, "use_jit", lambda: True)
-    ours = augment_images(how, images, 2, seed=3)
+    ours = augment_images(rotation, images, 2, seed=3)
     assert np.abs(ours.astype(int) - by_tensorflow).max() <= 1
     assert np.abs(ours.astype(int) - images).mean() > 10

@@ -88,10 +88,10 @@ def test_batchnorm_statistics_fit_the_averaged_weights(
     monkeypatch.setattr(keras_trainer, "BATCHNORM_BATCH_SIZE", 1024)
     trainer.finish()
     k, layers = keras(), flat_layers(logits(trainer))
-    waves, kernel = [x for x in layers if isinstance(x, k.layers.Conv2D)][:2]
+    dct_filters, kernel = [x for x in layers if isinstance(x, k.layers.Conv2D)][:2]
     first, second = [x for x in layers if isinstance(x, k.layers.BatchNormalization)][:2]
     images = dataset.train.images[:, MARGIN:-MARGIN, MARGIN:-MARGIN, None].astype(np.float32) / 255
-    found = k.ops.convert_to_numpy(k.layers.MaxPooling2D()(waves(images)))
+    found = k.ops.convert_to_numpy(k.layers.MaxPooling2D()(dct_filters(images)))
     mean, deviation = found.mean(axis=(0, 1, 2)), found.std(axis=(0, 1, 2))
     assert np.allclose(k.ops.convert_to_numpy(first.moving_mean), mean, atol=0.02)
     seen = k.ops.relu((found - mean) / deviation)  # in training mode: the batch's statistics

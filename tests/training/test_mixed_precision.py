@@ -71,11 +71,11 @@ def test_hidden_layers_compute_in_16_bits_during_an_epoch_and_logits_do_not(
     model = trainer.classifier.logits
     before, seen = trainer.state(), {}
 
-    def look(*_: Any) -> None:
+    def record_dtypes(*_: Any) -> None:
         seen.update({layer.name: layer.compute_dtype for layer in flat_layers(model)})
 
     monkeypatch.setattr("kaggle_digits.training.keras_trainer.PROGRESS_INTERVAL", 0.0)
-    trainer.train_epoch(0, look)
+    trainer.train_epoch(0, record_dtypes)
     assert trainer.state() != before
     by_type = {dtype: [n for n in seen if seen[n] == dtype] for dtype in set(seen.values())}
     assert set(by_type) == {"float16", "float32"}

@@ -90,11 +90,11 @@ def test_ensemble_predict_test_reproduces_test_npy(ensemble: Run, dataset: Datas
 
 
 def test_ensemble_predict_oof_uses_the_saved_weights(ensemble: Run, dataset: Dataset) -> None:
-    parts, expected = split(dataset.labels, FOLDS), np.zeros((len(dataset.train), 10))
-    for place, design in enumerate(ensemble.metrics()["designs"]):
-        for part, rows in enumerate(parts):
-            alone = np.load(ensemble.member_folder(3 * place + part) / "validation.npy")
-            tempered = apply_temperature(alone, design["temperature"])
-            expected[rows.val] += design["weight"] * tempered
-    again = predict_oof(ensemble, dataset, 1)[1]
-    assert np.allclose(again, expected, atol=1e-5)
+    folds, expected = split(dataset.labels, FOLDS), np.zeros((len(dataset.train), 10))
+    for number, design in enumerate(ensemble.metrics()["designs"]):
+        for fold_number, fold in enumerate(folds):
+            folder = ensemble.member_folder(3 * number + fold_number)
+            validation = np.load(folder / "validation.npy")
+            calibrated = apply_temperature(validation, design["temperature"])
+            expected[fold.val] += design["weight"] * calibrated
+    assert np.allclose(predict_oof(ensemble, dataset, 1)[1], expected, atol=1e-5)

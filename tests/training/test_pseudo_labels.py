@@ -42,9 +42,9 @@ def test_only_confident_predictions_become_labels(teacher: Run, dataset: Dataset
     assert set(np.unique(found.labels)) == set(range(UNLABELLED, 10))
     predictions = teacher.test().argmax(axis=1)
     for labels in found.labels:
-        sure = labels != UNLABELLED
-        assert 0.3 < sure.mean() < 1
-        assert (labels[sure] == predictions[sure]).mean() > 0.98
+        confident = labels != UNLABELLED
+        assert 0.3 < confident.mean() < 1
+        assert (labels[confident] == predictions[confident]).mean() > 0.98
     assert 0.9 < MIN_CONFIDENCE < 1
 
 
@@ -54,8 +54,8 @@ def test_labels_of_a_fold_come_from_models_not_trained_on_its_validation_rows(
     found = make_pseudo_labels(teacher, dataset, split(dataset.labels, FOLDS))
     for number in range(3):
         own = np.load(teacher.member_folder(number) / "test.npy").argmax(axis=1)
-        sure = found.labels[number] != UNLABELLED
-        assert (found.labels[number][sure] == own[sure]).all()
+        confident = found.labels[number] != UNLABELLED
+        assert (found.labels[number][confident] == own[confident]).all()
     assert len({labels.tobytes() for labels in found.labels}) == 3
 
 
@@ -82,10 +82,10 @@ def test_test_images_join_only_the_training_rows(
     for fold_, (images, train_labels), fold_labels in zip(
         split(dataset.labels, FOLDS), seen, labels, strict=True
     ):
-        sure = np.flatnonzero(fold_labels >= 0)
+        confident = np.flatnonzero(fold_labels >= 0)
         assert np.array_equal(images[: len(fold_.train)], dataset.train.images[fold_.train])
-        assert np.array_equal(images[len(fold_.train) :], dataset.test.images[sure])
-        assert np.array_equal(train_labels[len(fold_.train) :], fold_labels[sure])
+        assert np.array_equal(images[len(fold_.train) :], dataset.test.images[confident])
+        assert np.array_equal(train_labels[len(fold_.train) :], fold_labels[confident])
     assert config["pseudo"]["rows"] == [int((one >= 0).sum()) for one in labels]
     assert run.metrics()["n_val"] == len(dataset.train)
 

@@ -28,17 +28,19 @@ from tests.support.trainings import DENSE, FOLDS, MLP, TWO, RecordStarts, StopAf
 
 
 @pytest.fixture(scope="module")
-def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def full_run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """An uninterrupted training of three folds."""
     return train(dataset, DENSE, FOLDS, runs_dir=tmp_path_factory.mktemp("runs"))
 
 
-def test_run_folder_has_the_documented_files_and_values(whole: Run, dataset: Dataset) -> None:
-    names = {str(path.relative_to(whole.path)) for path in whole.path.rglob("*") if path.is_file()}
+def test_run_folder_has_the_documented_files_and_values(full_run: Run, dataset: Dataset) -> None:
+    names = {
+        str(path.relative_to(full_run.path)) for path in full_run.path.rglob("*") if path.is_file()
+    }
     assert {"config.json", "metrics.json", "history.csv", "oof.npy", "test.npy"} <= names
     assert {f"members/{k}/model.keras" for k in range(3)} <= names
     assert not [name for name in names if "part" in name or "checkpoint" in name]
-    config, metrics = whole.config(), whole.metrics()
+    config, metrics = full_run.config(), full_run.metrics()
     assert config["model"] == "dense"
     assert config["recipe"]["widths"] == [64]
     assert config["data"]["source"] == "sample"
@@ -49,14 +51,14 @@ def test_run_folder_has_the_documented_files_and_values(whole: Run, dataset: Dat
     assert 0.8 < low < metrics["val_accuracy"] < high < 1
     assert metrics["epochs"] == [3, 3, 3]
     assert "nothing was chosen" in metrics["epoch_choice"]
-    history = whole.history()
+    history = full_run.history()
     assert [row["epoch"] for row in history] == [1, 2, 3] * 3
     assert {row["member"] for row in history} == {0, 1, 2}
     assert history[0]["loss"] > history[2]["loss"] > 0
 
 
-def test_probabilities_have_shape_dtype_and_sum_to_one(whole: Run, dataset: Dataset) -> None:
-    for array, rows in ((whole.oof(), dataset.train), (whole.test(), dataset.test)):
+def test_probabilities_have_shape_dtype_and_sum_to_one(full_run: Run, dataset: Dataset) -> None:
+    for array, rows in ((full_run.oof(), dataset.train), (full_run.test(), dataset.test)):
         assert array.shape == (len(rows), 10)
         assert array.dtype == np.float32
         assert np.allclose(array.sum(axis=1), 1, atol=1e-5)
@@ -74,21 +76,21 @@ def test_same_seed_gives_identical_bits(recipe: Recipe, dataset: Dataset, tmp_pa
 @pytest.mark.parametrize("at", [(0, 1), (1, 2), (2, 3)])
 def test_resume_after_ctrl_c_gives_identical_bits(
     at: tuple[int, int],
-    whole: Run,
+    full_run: Run,
     dataset: Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=whole.name, callback=StopAfter(*at))
-    run = open_run(tmp_path, whole.name)
+        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=full_run.name, callback=StopAfter(*at))
+    run = open_run(tmp_path, full_run.name)
     assert not run.finished
     with pytest.raises(RunError, match="resume it: kd train --resume"):
         run.metrics()
     starts = RecordStarts()
     resumed = resume(dataset, runs_dir=tmp_path, callback=starts)
-    assert identical(resumed, whole)
+    assert identical(resumed, full_run)
     member, epoch = at
     # The last checkpoint is of the epoch before, so the interrupted epoch is repeated.
     assert starts.starts == [(member, epoch - 1), *[(k, 0) for k in range(member + 1, 3)]]
@@ -145,20 +147,20 @@ train(load(sys.argv[1]), DENSE, FOLDS, runs_dir=sys.argv[2], name=sys.argv[3], c
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 exists on POSIX only")
 def test_resume_after_kill_9_gives_identical_bits(
-    whole: Run, dataset: Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    full_run: Run, dataset: Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     from kaggle_digits.sources import fetch
 
     fetch("sample", tmp_path / "data")
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(tmp_path), whole.name]
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(tmp_path), full_run.name]
     killed = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2])
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert identical(resume(dataset, runs_dir=tmp_path), whole)
+    assert identical(resume(dataset, runs_dir=tmp_path), full_run)
 
 
 def test_patience_keeps_the_best_epoch_and_reports_it(dataset: Dataset, tmp_path: Path) -> None:
-    eager = Recipe("dense", widths=(64,), epochs=30, learning_rate=0.05, schedule="constant")
-    run = train(dataset, eager.with_changes(patience=2), Split(), runs_dir=tmp_path)
+    overfitting = Recipe("dense", widths=(64,), epochs=30, learning_rate=0.05, schedule="constant")
+    run = train(dataset, overfitting.with_changes(patience=2), Split(), runs_dir=tmp_path)
     metrics, losses = run.metrics(), [row["val_loss"] for row in run.history()]
     (kept,) = metrics["kept_epochs"]
     assert losses[kept - 1] == min(losses) == pytest.approx(metrics["val_loss"], rel=1e-4)
@@ -201,13 +203,13 @@ def test_diverged_training_is_reported_and_leaves_no_folder(
     assert not list_runs(tmp_path)
 
 
-def test_deleted_member_is_trained_again(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
-    copy = Run(tmp_path / whole.name)
-    shutil.copytree(whole.path, copy.path)
+def test_deleted_member_is_trained_again(full_run: Run, dataset: Dataset, tmp_path: Path) -> None:
+    copy = Run(tmp_path / full_run.name)
+    shutil.copytree(full_run.path, copy.path)
     shutil.rmtree(copy.member_folder(1))
-    resume(dataset, runs_dir=tmp_path, name=whole.name)
+    resume(dataset, runs_dir=tmp_path, name=full_run.name)
     assert (copy.member_folder(1) / "model.keras").is_file()
-    assert identical(copy, whole)
+    assert identical(copy, full_run)
 
 
 def test_resume_rejects_other_data_and_a_missing_run(dataset: Dataset, tmp_path: Path) -> None:
@@ -223,14 +225,16 @@ def test_resume_rejects_other_data_and_a_missing_run(dataset: Dataset, tmp_path:
 
 
 def test_damaged_checkpoint_does_not_change_the_result(
-    whole: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full_run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=whole.name, callback=StopAfter(2, 2))
-    checkpoint = tmp_path / whole.name / "members" / "2" / "checkpoint.npz"
+        train(
+            dataset, DENSE, FOLDS, runs_dir=tmp_path, name=full_run.name, callback=StopAfter(2, 2)
+        )
+    checkpoint = tmp_path / full_run.name / "members" / "2" / "checkpoint.npz"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    assert identical(resume(dataset, runs_dir=tmp_path), whole)
+    assert identical(resume(dataset, runs_dir=tmp_path), full_run)
 
 
 def test_checkpoint_of_another_model_is_reported(
@@ -249,15 +253,15 @@ def test_checkpoint_of_another_model_is_reported(
     assert resume(dataset, runs_dir=tmp_path).finished
 
 
-def test_damaged_member_is_reported(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
-    copy = Run(tmp_path / whole.name)
-    shutil.copytree(whole.path, copy.path)
+def test_damaged_member_is_reported(full_run: Run, dataset: Dataset, tmp_path: Path) -> None:
+    copy = Run(tmp_path / full_run.name)
+    shutil.copytree(full_run.path, copy.path)
     (copy.path / run_module.METRICS_FILE).unlink()
     (copy.member_folder(1) / "validation.npy").write_bytes(b"")
     with pytest.raises(RunError, match="member 1 of run dense-1 is damaged"):
         resume(dataset, runs_dir=tmp_path)
     shutil.rmtree(copy.member_folder(1))
-    assert identical(resume(dataset, runs_dir=tmp_path), whole)
+    assert identical(resume(dataset, runs_dir=tmp_path), full_run)
 
 
 def test_every_recipe_is_trained_on_every_fold(ensemble: Run, dataset: Dataset) -> None:
@@ -273,10 +277,10 @@ def test_every_recipe_is_trained_on_every_fold(ensemble: Run, dataset: Dataset) 
 
 
 def test_ensemble_has_the_folds_of_a_single_recipe(ensemble: Run, dataset: Dataset) -> None:
-    parts = split(dataset.labels, FOLDS)
+    folds = split(dataset.labels, FOLDS)
     oofs = np.full((2, len(dataset.train), 10), np.nan, np.float32)
     for member in range(6):
-        rows = parts[member % 3].val
+        rows = folds[member % 3].val
         oofs[member // 3, rows] = np.load(ensemble.member_folder(member) / "validation.npy")
     accuracies = [design["val_accuracy"] for design in ensemble.metrics()["designs"]]
     measured = [score(oof, dataset.labels) for oof in oofs]
