@@ -136,7 +136,7 @@ def _as_json(evaluation: Evaluation) -> dict[str, Any]:
         "calibration_error": metrics.calibration.error,
         "classes": [asdict(item) for item in metrics.classes],
         "confusion": metrics.confusion.tolist(),
-        "pairs": [{**asdict(pair), "count": pair.count} for pair in metrics.pairs],
+        "pairs": [asdict(pair) for pair in metrics.pairs],
         "mistakes": [{**asdict(item), "line": item.line} for item in errors],
         "doubtful": [{**asdict(item), "line": item.line} for item in unsure],
         "figures": {name: str(path) for name, path in evaluation.figures.items()},

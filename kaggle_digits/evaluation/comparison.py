@@ -16,13 +16,10 @@ from kaggle_digits.runs.run import Probabilities
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run compared with the best.
+    """The score of one run on the rows that all runs held out, compared with the best run.
 
-    Attributes:
-        run: its name.
-        score: on the rows that all runs held out.
-        against_best: McNemar's test; ``gained`` counts rows that only the best predicts correctly,
-            ``lost`` rows that only this run does. None for the best itself.
+    In McNemar's test ``against_best``, ``gained`` counts rows that only the best predicts
+    correctly, ``lost`` rows that only this run does. It is None for the best itself.
     """
 
     run: str
@@ -48,14 +45,11 @@ class TtaScore:
 
 
 def compare_runs(oofs: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -> list[ComparedRun]:
-    """Score runs on the rows that all of them held out.
+    """Score runs on the rows that all held out: highest accuracy, then lowest log loss first.
 
     Args:
         oofs: run → (n_train, 10) float32 out-of-fold probabilities, NaN for rows not held out.
         labels: (n_train,) uint8.
-
-    Returns:
-        Highest accuracy first; of equals, lowest log loss first.
 
     Raises:
         UsageError: fewer than two runs.
@@ -91,18 +85,15 @@ def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
             f"{test.gained:,} row{'s' * (test.gained != 1)} only {best.run} predicts correctly, "
             f"{test.lost:,} only {other.run}"
         )
+        p = f"p = {test.p_value:.2g}"
         if test.gained == test.lost:
-            sentences.append(f"{other.run} and {best.run} have the same accuracy: {rows}")
+            sentence = f"{other.run} and {best.run} have the same accuracy: {rows}"
         elif test.significant:
-            sentences.append(
-                f"{best.run} is significantly better than {other.run}: {rows} "
-                f"(p = {test.p_value:.2g})"
-            )
+            sentence = f"{best.run} is significantly better than {other.run}: {rows} ({p})"
         else:
-            sentences.append(
-                f"{best.run} is ahead of {other.run}, but this may be chance: {rows} "
-                f"(p = {test.p_value:.2g}; below 0.05 would be significant)"
-            )
+            lead = f"{best.run} is ahead of {other.run}, but this may be chance"
+            sentence = f"{lead}: {rows} ({p}; below 0.05 would be significant)"
+        sentences.append(sentence)
     if len(others) > 1:
         sentences.append(
             f"the best of {len(compared)} was chosen on the rows it is evaluated on, so its "
@@ -129,14 +120,9 @@ def compare_tta(
     scores = []
     for views, probabilities in sorted(by_views.items()):
         predicted = probabilities[rows].argmax(axis=1)
-        scores.append(
-            TtaScore(
-                views=views,
-                score=score_or_raise(probabilities[rows], truth),
-                changed=int((predicted != one_view).sum()),
-                mcnemar=mcnemar(one_view == truth, predicted == truth),
-            )
-        )
+        changed = int((predicted != one_view).sum())
+        test = mcnemar(one_view == truth, predicted == truth)
+        scores.append(TtaScore(views, score_or_raise(probabilities[rows], truth), changed, test))
     return tuple(scores)
 
 

@@ -19,11 +19,8 @@ class FileSummary:
     """Facts about train.csv or test.csv.
 
     Attributes:
-        rows: number of images.
-        columns: of the CSV file.
         missing: cells without a value; always 0, since reading refuses a file with one.
-        lowest: smallest pixel value.
-        highest: largest pixel value.
+        lowest, highest: the smallest and the largest pixel value.
         duplicates: rows whose pixels equal those of an earlier row.
         blank: rows whose pixels are all 0.
         bytes: memory of the pixels.
@@ -44,9 +41,6 @@ class Inspection:
     """Facts about a data folder.
 
     Attributes:
-        source: of the files.
-        train: train.csv.
-        test: test.csv.
         classes: labelled rows of each digit, 0 to 9.
         contradictions: different images that occur in train.csv with more than one label.
         test_in_train: rows of test.csv whose pixels also occur in train.csv.
@@ -81,13 +75,7 @@ def inspect(dataset: Dataset) -> Inspection:
 def save_figures(dataset: Dataset, folder: Path, seed: int = 0) -> list[Path]:
     """Save figures of ``dataset`` into ``folder``, which is created, and return their paths.
 
-    Args:
-        dataset: the data.
-        folder: of the figures.
-        seed: of the random digits.
-
-    Raises:
-        StorageError: the folder cannot be written.
+    ``seed`` selects the random digits. Raises StorageError if the folder cannot be written.
     """
     from kaggle_digits.plots import charts, digit_grids, style
 

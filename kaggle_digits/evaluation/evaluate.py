@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +19,7 @@ from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.comparison import TtaScore, compare_tta
 from kaggle_digits.metrics.classification import Metrics, compute_metrics
-from kaggle_digits.metrics.predictions import (
-    Prediction,
-    least_confident_correct,
-    most_confident_errors,
-)
+from kaggle_digits.metrics.predictions import Prediction, notable_predictions
 from kaggle_digits.metrics.scores import predicted_rows
 from kaggle_digits.runs.run import (
     FIRST_LAYER_FILE,
@@ -95,9 +90,14 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     rows = predicted_rows(oof)
     probabilities, labels = oof[rows], dataset.labels[rows]
     metrics = compute_metrics(probabilities, labels)
-    errors = most_confident_errors(probabilities, labels, rows, MOST_SHOWN)
-    unsure = least_confident_correct(probabilities, labels, rows, MOST_SHOWN)
-    history, weights = _history(run), _first_layer(run)
+    errors, unsure = notable_predictions(probabilities, labels, rows, MOST_SHOWN)
+    history = run.history()
+    if history and not set(HISTORY_COLUMNS) <= set(history[0]):
+        raise RunError(
+            f"{run.path / HISTORY_FILE} lacks columns, so it is damaged; delete it and run: "
+            f"kd train --resume --name {run.name}"
+        )
+    weights = _first_layer(run)
 
     folder = run.path / FIGURES
     paths: dict[str, Path] = {}
@@ -107,13 +107,12 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
         paths[name] = folder / f"{name}.png"
         style.save(figure, paths[name])
     # Delete figures of an earlier evaluation that this one did not replace.
-    current = {
-        path.with_suffix(suffix) for path in paths.values() for suffix in style.saved_suffixes()
-    }
+    saved = style.saved_suffixes()
     with wrap_os_errors(folder):
-        for name, suffix in product(report.TITLES, (".png", ".svg")):
-            if (path := folder / f"{name}{suffix}") not in current:
-                path.unlink(missing_ok=True)
+        for name in report.TITLES:
+            for suffix in (".png", ".svg"):
+                if name not in paths or suffix not in saved:
+                    (folder / f"{name}{suffix}").unlink(missing_ok=True)
     page = report.render_report(
         name=run.name,
         config=config,
@@ -138,14 +137,13 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:
     """Read the run's out-of-fold probabilities and check that they belong to ``dataset``.
 
-    Returns:
-        (n_train, 10) float32, NaN for rows never held out; at least one row is not NaN.
+    They are (n_train, 10) float32, NaN for rows never held out; at least one row is not NaN.
 
     Raises:
         RunError: the run is damaged, was trained on other data, or held nothing out.
     """
     config = run.config()
-    trained_on = _section(config, "data").get("train_sha256")
+    trained_on = (config.get("data") or {}).get("train_sha256")
     if trained_on != dataset.train.sha256:
         raise RunError(
             f"run {run.name} was trained on another train.csv (sha256 {str(trained_on)[:12]}…) "
@@ -156,7 +154,7 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
         f"run {run.name} was trained on all labelled rows (--all-rows), so there are no held-out "
         "rows to evaluate it on; train with --val-fraction or --folds and evaluate that run"
     )
-    if _section(config, "split").get("kind") == "all":
+    if (config.get("split") or {}).get("kind") == "all":
         raise nothing_held_out
     oof = run.oof()
     if len(oof) != len(dataset.train):
@@ -184,26 +182,14 @@ def _figures(
     yield "confusion", charts.confusion_matrix(metrics.confusion)
     yield "class-accuracy", charts.class_accuracy(metrics.classes, metrics.score.accuracy)
     if errors:
-        rows = [prediction.row for prediction in errors]
-        yield "worst-mistakes", digit_grids.most_confident_errors(images[rows], errors)
+        yield "worst-mistakes", digit_grids.most_confident_errors(images, errors)
     if unsure:
-        rows = [prediction.row for prediction in unsure]
-        yield "doubtful-right", digit_grids.least_confident_correct(images[rows], unsure)
+        yield "doubtful-right", digit_grids.least_confident_correct(images, unsure)
     yield "reliability", charts.reliability_diagram(metrics.calibration)
     if len({row["epoch"] for row in history}) > 1:
         yield "learning-curves", curves.learning_curves(history)
     if weights is not None:
         yield "first-layer", digit_grids.first_layer_weights(weights)
-
-
-def _history(run: Run) -> list[dict[str, float]]:
-    history = run.history()
-    if history and not set(HISTORY_COLUMNS) <= set(history[0]):
-        raise RunError(
-            f"{run.path / HISTORY_FILE} lacks columns, so it is damaged; delete it and run: "
-            f"kd train --resume --name {run.name}"
-        )
-    return history
 
 
 def _first_layer(run: Run) -> NDArray[np.float32] | None:
@@ -221,8 +207,3 @@ def _first_layer(run: Run) -> NDArray[np.float32] | None:
             "height, width) weights; delete it and evaluate again"
         )
     return np.asarray(weights, np.float32)
-
-
-def _section(config: dict[str, object], name: str) -> dict[str, object]:
-    section = config.get(name)
-    return section if isinstance(section, dict) else {}

@@ -8,9 +8,6 @@ package, does the counting.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +49,8 @@ class LabelErrors:
         run: the run's name.
         rows: number of held-out rows examined.
         errors: least probable label first.
-        table: path of the CSV file.
-        figure: path of the PNG file; None without errors.
+        table: the CSV file.
+        figure: the PNG file; None without errors.
     """
 
     run: str
@@ -109,10 +106,7 @@ def find_label_errors(
 def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities) -> LabelErrors:
     """Find probable label errors; write a table and a figure into the run folder.
 
-    Args:
-        run: a finished run.
-        dataset: the data it was trained on.
-        probabilities: (n_train, 10) float32, its out-of-fold probabilities.
+    ``probabilities`` are the out-of-fold probabilities of the run, (n_train, 10) float32.
 
     Raises:
         UsageError: cleanlab is not installed.
@@ -122,23 +116,16 @@ def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities)
 
     errors = find_label_errors(probabilities, dataset.labels)
     table, figure = run.path / TABLE, run.path / FIGURES / FIGURE
-    write_text(table, _as_csv(errors), durable=False)
+    lines = [",".join(COLUMNS)]
+    for error in errors:
+        p = error.prediction
+        numbers = f"{p.confidence:.6f},{error.label_probability:.6f}"
+        lines.append(f"{p.line},{p.label},{p.predicted},{numbers}")
+    write_text(table, "\n".join(lines) + "\n", durable=False)
     if errors:
         shown = [error.prediction for error in errors[:MOST_SHOWN]]
-        images = dataset.train.images[[prediction.row for prediction in shown]]
-        style.save(digit_grids.label_errors(images, shown, len(errors)), figure)
+        style.save(digit_grids.label_errors(dataset.train.images, shown, len(errors)), figure)
     else:
         figure.unlink(missing_ok=True)  # left by an earlier evaluation
     rows = len(predicted_rows(probabilities))
     return LabelErrors(run.name, rows, errors, table, figure if errors else None)
-
-
-def _as_csv(errors: Sequence[LabelError]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for error in errors:
-        p = error.prediction
-        probabilities = [f"{p.confidence:.6f}", f"{error.label_probability:.6f}"]
-        writer.writerow([p.line, p.label, p.predicted, *probabilities])
-    return text.getvalue()

@@ -1,4 +1,7 @@
-"""Render report.html: one file that explains a run to a newcomer, opens offline and prints."""
+"""Render report.html: one file that explains a run to a newcomer, opens offline and prints.
+
+The run may have been written by another version, so everything that is missing is left out.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits._version import __version__
-from kaggle_digits.evaluation import run_summary
 from kaggle_digits.metrics.classification import Metrics
 from kaggle_digits.metrics.predictions import Prediction
 from kaggle_digits.plots import page
 
-TEMPLATE = "report.html.j2"
 MOST_PAIRS = 8
 # File name of each figure → its title, in the order of the page.
 TITLES = {
@@ -50,7 +51,7 @@ def render_report(
     """
     explanations = _explanations(metrics, training)
     return page.render_page(
-        TEMPLATE,
+        "report.html.j2",
         name=name,
         score=metrics.score,
         wrong=metrics.score.n - metrics.score.correct,
@@ -63,9 +64,9 @@ def render_report(
             for key in TITLES
             if key in figures
         ],
-        facts=run_summary.facts(config, training),
-        validation=run_summary.validation(config, training, views),
-        environment=run_summary.environment(config, training),
+        facts=_facts(config, training),
+        validation=_validation(config, training, views),
+        environment=_environment(config, training),
         version=__version__,
     )
 
@@ -76,6 +77,7 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
         (item for item in metrics.classes if item.recall is not None),
         key=lambda item: item.recall or 0.0,
     )
+    most_confused = "This model made no errors."
     if metrics.pairs:
         pair = metrics.pairs[0]
         most_confused = (
@@ -83,10 +85,8 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
             f"{pair.high}: {pair.low_as_high}; {pair.high} predicted as {pair.low}: "
             f"{pair.high_as_low})."
         )
-    else:
-        most_confused = "This model made no errors."
     error = 100 * metrics.calibration.error
-    epoch_choice = str(training.get("epoch_choice") or "").strip().rstrip(".")
+    epoch_choice = (training.get("epoch_choice") or "").strip().rstrip(".")
     return {
         "confusion": "Each row is a true label, each column a prediction. The grey diagonal counts "
         f"correct predictions, every orange square one kind of error. {most_confused}",
@@ -111,3 +111,129 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
         "pixels it sees. Ink on purple raises its output, ink on orange lowers it, white has no "
         "effect. Strokes and edges were learned; noise remains from the random initial weights.",
     }
+
+
+def _validation(config: Mapping[str, Any], training: Mapping[str, Any], views: int | None) -> str:
+    """Describe the predictions that the accuracy was measured on; it continues "Measured …"."""
+    models = training.get("models_per_row") or 1
+    if models > 1:
+        text = f"on the mean prediction of {models} models that were not trained on the image"
+    elif _section(config, "split").get("kind") == "folds":
+        text = "out of fold: each image was predicted by a model that was not trained on it"
+    else:
+        text = "on held-out images that the model was not trained on"
+    if views is None:
+        return text
+    return f"{text}; each prediction is the mean over {views} view{'s' * (views > 1)} of the image"
+
+
+def _environment(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    seed = config.get("seed")
+    seconds = _duration(training.get("train_seconds"))
+    parts = ("" if seed is None else f"Seed {seed}", seconds and f"trained in {seconds}")
+    return " · ".join(filter(None, (*parts, _hardware(config))))
+
+
+def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (label, text) of everything needed to judge and to reproduce the accuracy."""
+    recipe = _section(config, "recipe")
+    if isinstance(members := recipe.get("designs"), list):  # an ensemble recipe
+        recipe_text = "; ".join(_to_text(member) for member in members)
+    else:
+        recipe_text = _to_text({key: recipe[key] for key in recipe if key != "model"})
+    table = [
+        ("Model", config.get("model")),
+        ("Recipe", recipe_text),
+        ("Validation", _split(config)),
+        ("Models trained", config.get("members")),
+        ("Epochs", _per_member(training.get("epochs"))),
+        ("Epoch used", _per_member(training.get("kept_epochs"))),
+        ("How it was chosen", training.get("epoch_choice")),
+        ("Pseudo-labels", _pseudo_labels(config)),
+        ("Seed", config.get("seed")),
+        ("Training time", _duration(training.get("train_seconds"))),
+        ("Hardware", _hardware(config)),
+        ("Data", _data(config)),
+        ("Versions", _to_text(config.get("versions"))),
+        ("Trained", str(config.get("created", ""))[:16].replace("T", " ")),
+    ]
+    return [(label, str(value)) for label, value in table if value not in (None, "")]
+
+
+def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return config.get(name) or {}
+
+
+def _split(config: Mapping[str, Any]) -> str:
+    split = _section(config, "split")
+    text = split.get("kind") or ""
+    if text == "folds":
+        repeats = split.get("repeats", 1)
+        text = f"{split.get('folds')} folds" + (f" × {repeats} repeats" if repeats != 1 else "")
+    elif text == "holdout" and split.get("val_fraction") is not None:
+        text = f"{100 * split['val_fraction']:g} % held out"
+    rows = split.get("rows")
+    return text if rows is None else f"{text}, of {rows:,} rows"
+
+
+def _hardware(config: Mapping[str, Any]) -> str:
+    machine = _section(config, "machine")
+    parts = [
+        str(machine.get("processor") or ""),
+        f"{machine['cores']} cores" if machine.get("cores") else "",
+        f"{machine['memory_gb']} GB memory" if machine.get("memory_gb") else "",
+        str(machine.get("gpu") or ""),
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _data(config: Mapping[str, Any]) -> str:
+    data = _section(config, "data")
+    if data.get("n_train") is None:
+        return ""
+    digest = (data.get("train_sha256") or "")[:12]
+    source = data.get("source", "unknown")
+    return f"{source}: {data['n_train']:,} labelled images (train.csv sha256 {digest}…)"
+
+
+def _pseudo_labels(config: Mapping[str, Any]) -> str:
+    pseudo = _section(config, "pseudo")
+    if not pseudo:
+        return ""
+    text = f"{_per_member(pseudo.get('rows'))} test images labelled by run {pseudo.get('run')}"
+    if not pseudo.get("held_out_apart"):
+        text += (
+            "; that run held out other rows, so its predictions depend on labels of the validation "
+            "rows, and the accuracy is slightly optimistic"
+        )
+    return text
+
+
+def _per_member(values: list[float] | None) -> str:
+    """Format one value per member: "8" if all are equal, else "8, 9, 7"."""
+    if not values:
+        return ""
+    return str(values[0]) if len(set(values)) == 1 else ", ".join(map(str, values))
+
+
+def _to_text(value: Any) -> str:
+    """Format a setting: mappings as "a 1, b 2", lists as "128-64", the rest with str()."""
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{key.replace('_', ' ')} {_to_text(item)}"
+            for key, item in value.items()
+            if item not in (None, "", [], {})
+        )
+    if isinstance(value, list):
+        return "-".join(_to_text(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.1f} seconds"
+    if seconds < 7200:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.1f} hours"

@@ -30,8 +30,7 @@ class CalibrationCurve:
 
     Attributes:
         counts: (15,) int64, rows in each bin.
-        confidence: (15,) float64, their mean confidence; NaN in an empty bin.
-        accuracy: (15,) float64, their accuracy; NaN in an empty bin.
+        confidence, accuracy: (15,) float64, means over these rows; NaN in an empty bin.
         error: the expected calibration error, 0 (perfect) to 1.
     """
 
@@ -47,16 +46,11 @@ def calibration_curve(
     """Compute the calibration curve and the expected calibration error.
 
     The error is the mean of |accuracy − confidence| over the bins ((m − 1)/15, m/15], weighted by
-    their rows (Guo et al. 2017, equations 2 to 5).
-
-    Args:
-        probabilities: (n, 10), no NaN.
-        labels: (n,) integers 0 to 9.
+    their rows (Guo et al. 2017, equations 2 to 5). ``probabilities`` (n, 10) must not contain NaN.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
-    inner_edges = np.arange(1, BINS) / BINS
-    bins = np.digitize(confidence, inner_edges, right=True)
+    bins = np.digitize(confidence, np.arange(1, BINS) / BINS, right=True)
     counts = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN of an empty bin
         mean_confidence = np.bincount(bins, confidence, BINS) / counts
@@ -72,14 +66,13 @@ def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.inte
     The log loss is clipped as in ``scores.score``, so that one wrong label on which a model is
     certain does not determine the temperature of all other rows.
 
+    T is above 1 for an overconfident model, below 1 for an underconfident one, and exactly 1 if no
+    row has a prediction or no other T has a lower log loss.
+
     Args:
         probabilities: (n, 10) float32 of rows that the model was not trained on; rows of NaN
             (never validated) are left out.
         labels: (n,) integers 0 to 9.
-
-    Returns:
-        T: above 1 for an overconfident model, below 1 for an underconfident one, and exactly 1 if
-        no row has a prediction or no other T has a lower log loss.
 
     Raises:
         RunError: the two differ in length.
@@ -108,13 +101,8 @@ def apply_temperature(
 ) -> NDArray[np.float32]:
     """Return softmax(log p / T): flatter for T > 1, sharper for T < 1, the same argmax.
 
-    Args:
-        probabilities: (n, 10); 0 is allowed.
-        temperature: T > 0.
-
-    Returns:
-        (n, 10) float32, each row summing to 1; for T = 1 a copy with the same values. Rows of NaN
-        stay NaN.
+    Both p, which may be 0, and the result are (n, 10); the result is float32. T = 1 gives a copy
+    with the same values. Rows of NaN stay NaN.
 
     Raises:
         UsageError: T is not a finite number above 0.

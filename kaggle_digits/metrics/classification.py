@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,17 +39,13 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two digits with the number of rows of each predicted as the other."""
+    """Two digits, the number of rows of each predicted as the other, and the sum of both."""
 
     low: int
     high: int
     low_as_high: int
     high_as_low: int
-
-    @property
-    def count(self) -> int:
-        """Errors in both directions."""
-        return self.low_as_high + self.high_as_low
+    count: int
 
 
 @dataclass(frozen=True)
@@ -82,11 +79,11 @@ def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.inte
     """
     from sklearn.metrics import confusion_matrix
 
-    overall = score_or_raise(probabilities, labels)
+    score = score_or_raise(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     confusion = np.asarray(confusion_matrix(labels, predicted, labels=range(CLASSES)), np.int64)
     return Metrics(
-        score=overall,
+        score=score,
         calibration=calibration_curve(probabilities, labels),
         classes=class_metrics(labels, predicted),
         confusion=confusion,
@@ -97,43 +94,26 @@ def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.inte
 def class_metrics(
     labels: NDArray[np.integer], predicted: NDArray[np.integer]
 ) -> tuple[ClassMetrics, ...]:
-    """Compute precision, recall and F1 of each digit with scikit-learn.
-
-    Args:
-        labels: (n,) true labels, integers 0 to 9.
-        predicted: (n,) integers 0 to 9.
-    """
+    """Compute the metrics of each digit from (n,) true and predicted digits, 0 to 9."""
     from sklearn.metrics import precision_recall_fscore_support
 
     table = precision_recall_fscore_support(
         labels, predicted, labels=range(CLASSES), zero_division=np.nan
     )
     metrics = []
-    for digit, (precision, recall, f1, support) in enumerate(zip(*table, strict=True)):
-        right = int(((labels == digit) & (predicted == digit)).sum())
-        metrics.append(
-            ClassMetrics(
-                digit=digit,
-                support=int(support),
-                right=right,
-                precision=_none_if_nan(precision),
-                recall=_none_if_nan(recall),
-                ci95=wilson_interval(right, int(support)) if support else None,
-                f1=_none_if_nan(f1),
-            )
-        )
+    for digit, (*values, rows) in enumerate(zip(*table, strict=True)):
+        precision, recall, f1 = (None if np.isnan(value) else float(value) for value in values)
+        support, right = int(rows), int(((labels == digit) & (predicted == digit)).sum())
+        interval = wilson_interval(right, support) if support else None
+        metrics.append(ClassMetrics(digit, support, right, precision, recall, interval, f1))
     return tuple(metrics)
 
 
 def confused_pairs(confusion: NDArray[np.int64]) -> tuple[ConfusedPair, ...]:
     """Return the pairs of digits with errors in a (10, 10) confusion matrix, most errors first."""
-    pairs = [
-        ConfusedPair(low, high, int(confusion[low, high]), int(confusion[high, low]))
-        for low in range(CLASSES)
-        for high in range(low + 1, CLASSES)
-    ]
-    return tuple(sorted((p for p in pairs if p.count), key=lambda p: (-p.count, p.low, p.high)))
-
-
-def _none_if_nan(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    pairs = []
+    for low, high in combinations(range(CLASSES), 2):
+        low_as_high, high_as_low = int(confusion[low, high]), int(confusion[high, low])
+        if count := low_as_high + high_as_low:
+            pairs.append(ConfusedPair(low, high, low_as_high, high_as_low, count))
+    return tuple(sorted(pairs, key=lambda pair: -pair.count))

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SIGNIFICANCE_LEVEL = 0.05
-
 
 @dataclass(frozen=True)
 class McNemarResult:
@@ -28,16 +26,11 @@ class McNemarResult:
     @property
     def significant(self) -> bool:
         """Whether the p-value is below 0.05."""
-        return self.p_value < SIGNIFICANCE_LEVEL
+        return self.p_value < 0.05
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemarResult:
-    """Compare two models on the same rows.
-
-    Args:
-        first: (n,) bool, whether the first model predicts the row correctly.
-        second: (n,) bool, the same for the second model.
-    """
+    """Compare two models: ``first`` and ``second`` mark the rows each predicts correctly, (n,)."""
     from scipy.stats import binomtest
 
     gained, lost = int((second & ~first).sum()), int((first & ~second).sum())

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FIRST_LINE = 2  # line 1 of train.csv is the header
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -31,8 +29,8 @@ class Prediction:
 
     @property
     def line(self) -> int:
-        """Line of train.csv, counted from 1 as in an editor."""
-        return self.row + FIRST_LINE
+        """Line of train.csv, counted from 1; line 1 is the header."""
+        return self.row + 2
 
     @property
     def confidence_text(self) -> str:
@@ -44,40 +42,30 @@ class Prediction:
         return f"{100 * self.confidence:.1f} %"
 
 
-def most_confident_errors(
+def notable_predictions(
     probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
     limit: int,
-) -> list[Prediction]:
-    """Return the wrong predictions with the highest confidence, highest first.
+) -> tuple[list[Prediction], list[Prediction]]:
+    """Return the most confident errors and the least confident correct predictions.
 
     Args:
         probabilities: (n, 10), no NaN.
         labels: (n,) integers 0 to 9.
         rows: (n,) row of train.csv of each prediction, from 0.
-        limit: return at most this many.
+        limit: return at most this many of each.
     """
     confidence = probabilities.max(axis=1)
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:limit]
-    return predictions_at(probabilities, labels, rows, order)
-
-
-def least_confident_correct(
-    probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    rows: NDArray[np.integer],
-    limit: int,
-) -> list[Prediction]:
-    """Return the correct predictions with the lowest confidence, lowest first.
-
-    The arguments are those of :func:`most_confident_errors`.
-    """
-    confidence = probabilities.max(axis=1)
-    correct = np.flatnonzero(probabilities.argmax(axis=1) == labels)
-    order = correct[np.argsort(confidence[correct], kind="stable")][:limit]
-    return predictions_at(probabilities, labels, rows, order)
+    correct = probabilities.argmax(axis=1) == labels
+    ascending = np.argsort(confidence, kind="stable")
+    descending = np.argsort(-confidence, kind="stable")
+    errors = descending[~correct[descending]][:limit]
+    unsure = ascending[correct[ascending]][:limit]
+    return (
+        predictions_at(probabilities, labels, rows, errors),
+        predictions_at(probabilities, labels, rows, unsure),
+    )
 
 
 def predictions_at(
@@ -89,9 +77,9 @@ def predictions_at(
     """Return the predictions at ``positions`` (indices into the other arrays), in that order."""
     # A stable sort of the negated values: of equal probabilities the first wins, as in argmax.
     ranked = np.argsort(-probabilities[positions], axis=1, kind="stable")
-    return [
-        Prediction(
-            int(rows[i]), int(labels[i]), int(first), float(probabilities[i, first]), int(second)
-        )
-        for i, (first, second) in zip(positions, ranked[:, :2], strict=True)
-    ]
+    predictions = []
+    for i, (first, second) in zip(positions, ranked[:, :2], strict=True):
+        confidence = float(probabilities[i, first])
+        row, label = int(rows[i]), int(labels[i])
+        predictions.append(Prediction(row, label, int(first), confidence, int(second)))
+    return predictions

@@ -39,14 +39,11 @@ class Score:
 
 
 def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Score | None:
-    """Score the rows that have a prediction.
+    """Score the rows that have a prediction; return None if none has.
 
     Args:
         probabilities: (n, 10); rows of NaN (never validated) are left out.
         labels: (n,) integers 0 to 9.
-
-    Returns:
-        The score, or None if no row has a prediction.
 
     Raises:
         RunError: the two differ in length.

@@ -1,4 +1,7 @@
-"""Figures made of digit images: arrays in, Figure out."""
+"""Figures made of digit images: arrays in, Figure out.
+
+Images are (n, 28, 28) uint8, labels (n,) integers 0 to 9. Predictions refer to rows of the images.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +40,7 @@ STEP_NOTES = {
 
 @style.styled
 def first_digits(images: Images, labels: Labels) -> Figure:
-    """Plot the first nine images with their labels.
-
-    Args:
-        images: (n, 28, 28) uint8.
-        labels: (n,) integers 0 to 9.
-    """
+    """Plot the first nine images with their labels."""
     figure = style.new_figure(5.6, 6.4, "The first nine training digits")
     for axes, image, label in zip(_grid(figure, 3, 3), images, labels, strict=False):
         style.show_digit(axes, image)
@@ -52,13 +50,7 @@ def first_digits(images: Images, labels: Labels) -> Figure:
 
 @style.styled
 def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
-    """Plot 100 random images (or all, if there are fewer) with their labels.
-
-    Args:
-        images: (n, 28, 28) uint8.
-        labels: (n,) integers 0 to 9.
-        seed: the same seed gives the same images.
-    """
+    """Plot 100 random images (or all, if there are fewer) with their labels."""
     count = min(GRID_SIDE**2, len(images))
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
     figure = style.new_figure(
@@ -85,12 +77,7 @@ def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
 
 @style.styled
 def mean_digits(images: Images, labels: Labels) -> Figure:
-    """Plot the mean image of each digit.
-
-    Args:
-        images: (n, 28, 28) uint8.
-        labels: (n,) integers 0 to 9.
-    """
+    """Plot the mean image of each digit."""
     figure = style.new_figure(
         8.6,
         4.6,
@@ -112,12 +99,7 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
 
 @style.styled
 def most_confident_errors(images: Images, predictions: Sequence[Prediction]) -> Figure:
-    """Plot wrong predictions, highest confidence first.
-
-    Args:
-        images: (k, 28, 28) uint8, k at least 1.
-        predictions: k, from ``predictions.most_confident_errors``.
-    """
+    """Plot wrong predictions, at least one, from ``predictions.notable_predictions``."""
     return _predictions(
         images,
         predictions,
@@ -130,12 +112,7 @@ def most_confident_errors(images: Images, predictions: Sequence[Prediction]) -> 
 
 @style.styled
 def least_confident_correct(images: Images, predictions: Sequence[Prediction]) -> Figure:
-    """Plot correct predictions, lowest confidence first.
-
-    Args:
-        images: (k, 28, 28) uint8, k at least 1.
-        predictions: k, from ``predictions.least_confident_correct``.
-    """
+    """Plot correct predictions, at least one, from ``predictions.notable_predictions``."""
     return _predictions(
         images,
         predictions,
@@ -148,14 +125,9 @@ def least_confident_correct(images: Images, predictions: Sequence[Prediction]) -
 
 @style.styled
 def label_errors(images: Images, predictions: Sequence[Prediction], total: int) -> Figure:
-    """Plot rows whose label is probably wrong, least probable label first.
-
-    Args:
-        images: (k, 28, 28) uint8, k at least 1.
-        predictions: k, from ``label_errors.find_label_errors``.
-        total: number of label errors found, at least k.
-    """
-    shown = f"The first {len(images)} of {total:,}. " if total > len(images) else ""
+    """Plot rows whose label is probably wrong: one or more of the ``total`` that were found."""
+    count = len(predictions)
+    shown = f"The first {count} of {total:,}. " if total > count else ""
     return _predictions(
         images,
         predictions,
@@ -312,9 +284,9 @@ def _predictions(
     columns = min(PREDICTION_COLUMNS, max(3, len(predictions)))
     lines = -(-len(predictions) // columns)
     figure = style.new_figure(1.75 * columns, 0.9 + 2.15 * lines, title, note)
-    cells = zip(_grid(figure, lines, columns), images, predictions, headings, strict=False)
-    for axes, image, prediction, heading in cells:
-        style.show_digit(axes, image)
+    cells = zip(_grid(figure, lines, columns), predictions, headings, strict=False)
+    for axes, prediction, heading in cells:
+        style.show_digit(axes, images[prediction.row])
         axes.set_title(heading, loc="center", fontsize=10.5, fontweight="bold")
         caption = f"{prediction.confidence_text} · line {prediction.line}"
         axes.set_xlabel(caption, fontsize=8.5, color=style.MUTED_COLOR)

@@ -14,11 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kaggle_digits.metrics.classification import compute_metrics
-from kaggle_digits.metrics.predictions import (
-    Prediction,
-    least_confident_correct,
-    most_confident_errors,
-)
+from kaggle_digits.metrics.predictions import notable_predictions
 from kaggle_digits.plots import charts, curves, digit_grids, style
 from tests.plots.inputs import (
     IMAGES,
@@ -31,19 +27,13 @@ from tests.plots.inputs import (
 )
 
 METRICS = compute_metrics(PROBABILITIES, LABELS)
+ERRORS, UNSURE = notable_predictions(PROBABILITIES, LABELS, np.arange(len(LABELS)), 24)
 PICTURE = RNG.random((20, 30), np.float32)
 PERFECT = 4000 * np.eye(10, dtype=np.int64)
 
 
 def normal(*shape: int) -> np.ndarray:
     return RNG.normal(size=shape).astype(np.float32)
-
-
-def chosen(
-    select: Callable[..., list[Prediction]], limit: int
-) -> tuple[np.ndarray, list[Prediction]]:
-    predictions = select(PROBABILITIES, LABELS, np.arange(len(LABELS)), limit)
-    return IMAGES[[prediction.row for prediction in predictions]], predictions
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
@@ -61,12 +51,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "class accuracy": lambda: charts.class_accuracy(METRICS.classes, METRICS.score.accuracy),
     "run comparison": lambda: run_comparison(["a", "b"]),
     "embedding": lambda: charts.embedding(normal(120, 2), LABELS, "title", "note"),
-    "errors": lambda: digit_grids.most_confident_errors(*chosen(most_confident_errors, 24)),
-    "one error": lambda: digit_grids.most_confident_errors(*chosen(most_confident_errors, 1)),
-    "least confident": lambda: digit_grids.least_confident_correct(
-        *chosen(least_confident_correct, 4)
-    ),
-    "label errors": lambda: digit_grids.label_errors(*chosen(most_confident_errors, 7), 8),
+    "errors": lambda: digit_grids.most_confident_errors(IMAGES, ERRORS),
+    "one error": lambda: digit_grids.most_confident_errors(IMAGES, ERRORS[:1]),
+    "least confident": lambda: digit_grids.least_confident_correct(IMAGES, UNSURE[:4]),
+    "label errors": lambda: digit_grids.label_errors(IMAGES, ERRORS[:7], 8),
     "learning curves": lambda: curves.learning_curves(history(3, 4)),
     "learning curves, one member": lambda: curves.learning_curves(history(1, 4)),
     "weights, dense layer": lambda: digit_grids.first_layer_weights(normal(70, 28, 28)),
