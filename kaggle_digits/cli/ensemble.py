@@ -28,11 +28,7 @@ def ensemble(
     ],
     *,
     method: Annotated[
-        str,
-        option(
-            "mean (default) or vote; weighted or stack fit their weights on out-of-fold "
-            "predictions. Files can only vote."
-        ),
+        str, option("mean (default), vote, weighted or stack (logistic regression); files vote.")
     ] = "mean",
     output: options.Output = None,
     force: options.Force = False,
@@ -117,13 +113,9 @@ def print_ensemble(
         return
     _print_table(runs, combined, method)
     if combined.temperatures is not None:
-        console.note(
-            "T: temperature fitted on out-of-fold predictions; above 1 for an overconfident run"
-        )
+        console.note("T: temperature fitted out of fold; above 1 for an overconfident run")
     if combined.weights_help is False:
-        console.note(
-            "fitted weights do not lower the out-of-fold log loss, so all runs weigh the same"
-        )
+        console.note("weights do not lower the out-of-fold log loss, so all runs weigh the same")
     if combined.score is None:
         console.note("no row was held out by all of these runs, so nothing can be measured")
     else:

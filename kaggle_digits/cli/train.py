@@ -78,6 +78,7 @@ def train(
     from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
 
+    submission_path = partial(submission_files.submission_path, submissions_dir)
     chosen_executor = _make_executor(executor, address, workers, threads, gpus)
     if resume:
         if given.keys() & (RECIPE_OPTIONS | SPLIT_OPTIONS | OTHER_FIXED_OPTIONS):
@@ -101,8 +102,7 @@ def train(
         teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
         dataset = load(data_dir)
         if name is not None:
-            path = submission_files.submission_path(submissions_dir, name)
-            submission_files.move_existing(path, force=force)
+            submission_files.move_existing(submission_path(name), force=force)
         start = partial(
             training.train,
             dataset,
@@ -110,7 +110,7 @@ def train(
             split,
             teacher=teacher,
             force=force,
-            is_taken=lambda free: submission_files.submission_path(submissions_dir, free).exists(),
+            is_taken=lambda free: submission_path(free).exists(),
         )
     with TrainingProgress() as progress:
         events = [callbacks.TensorBoardCallback(runs_dir)] if tensorboard else []
@@ -128,8 +128,8 @@ def train(
                     f"are finished and saved; resume: kd train --resume --name {progress.name}"
                 )
             raise
-    path = submission_files.submission_path(submissions_dir, run.name)
-    _print_run(run, submission_files.write_run_submission(run, dataset, path), as_json=as_json)
+    path = submission_files.write_run_submission(run, dataset, submission_path(run.name))
+    _print_run(run, path, as_json=as_json)
     if failed := run.metrics().get("failed"):  # the other members were combined
         numbers = ", ".join(str(failure["member"] + 1) for failure in failed)
         raise RunError(
