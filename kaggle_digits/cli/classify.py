@@ -60,14 +60,12 @@ def classify(
         values = {key: getattr(prediction, key) for key in KEYS}
         results.append({"file": name, **values, "note": prediction.note})
         if not as_json:
-            text = prediction.note
-            if prediction.digit is not None:
+            digit, note = prediction.digit, prediction.note
+            if digit is not None:
                 confidence = console.percent(prediction.confidence)
-                text = (
-                    f"{prediction.digit} ({confidence} confidence), second choice "
-                    f"{prediction.runner_up}{text and f'; {text}'}"
-                )
-            console.echo(f"{name}: {text}")
+                choice = f"{digit} ({confidence} confidence), second choice {prediction.runner_up}"
+                note = f"{choice}; {note}" if note else choice
+            console.echo(f"{name}: {note}")
         if show:
             _plot_steps(name, prediction, svg=svg)
     if as_json:

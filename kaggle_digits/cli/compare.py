@@ -44,9 +44,10 @@ def compare(
     opened = [store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
     compared = compare_runs({run.name: load_oof(run, dataset) for run in opened}, dataset.labels)
     path = output or opened[0].path / FIGURES / "compare.png"
-    names, scores, tests = zip(*((c.run, c.score, c.against_best) for c in compared), strict=True)
+    names, scores = [item.run for item in compared], [item.score for item in compared]
+    figure = charts.run_comparison(names, scores, [item.against_best for item in compared])
     with style.svg_copies(svg):
-        style.save(charts.run_comparison(names, scores, tests), path)
+        style.save(figure, path)
     lines = conclusions(compared)
     if as_json:
         rows = []
@@ -57,12 +58,12 @@ def compare(
         return
     table: list[list[object]] = []
     for item in compared:
-        score, against_best = item.score, item.against_best
-        accuracy = console.percent(score.accuracy, score.ci95)
-        table.append([item.run, accuracy, f"{score.log_loss:.4f}", None, None, None])
-        if against_best:
-            counts = [f"{against_best.lost:,}", f"{against_best.gained:,}"]
-            table[-1][3:] = [*counts, f"{against_best.p_value:.3g}"]
+        differences: list[object] = [None] * 3
+        if item.against_best:
+            counts = (item.against_best.lost, item.against_best.gained)
+            differences = [*map("{:,}".format, counts), f"{item.against_best.p_value:.3g}"]
+        accuracy = console.percent(item.score.accuracy, item.score.ci95)
+        table.append([item.run, accuracy, f"{item.score.log_loss:.4f}", *differences])
     title = f"The same {compared[0].score.n:,} held-out rows, best first"
     console.show_table(COLUMNS, table, title=title, numeric=COLUMNS[1:])
     for line in lines:
