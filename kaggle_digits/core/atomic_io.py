@@ -71,13 +71,8 @@ def wrap_os_errors(path: Path) -> Iterator[None]:
 def file_lock(path: Path, busy: Exception, *, timeout: float = 0) -> Iterator[None]:
     """Hold a lock file; the operating system releases it if the process is killed.
 
-    Args:
-        path: the lock file; its folder is created if missing.
-        busy: raised if another process holds the lock for ``timeout`` seconds.
-        timeout: seconds to wait.
-
-    Raises:
-        StorageError: the folder is not writable.
+    Its folder is created if missing. ``busy`` is raised if another process holds the lock for
+    ``timeout`` seconds, StorageError if the folder is not writable.
     """
     from filelock import FileLock, Timeout
 
@@ -175,12 +170,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is not JSON in UTF-8, or is nested too deeply.
-    """
+    """Read a JSON file; raise ValueError if it is not JSON in UTF-8 or is nested too deeply."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:

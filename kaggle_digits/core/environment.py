@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -33,14 +32,8 @@ def hardware() -> dict[str, Any]:
 
 
 def gpus() -> tuple[str, ...]:
-    """Return name and memory of each NVIDIA GPU as the driver lists them; import nothing heavy.
-
-    Whether Keras' backend can use them is another question: see kaggle_digits.models.backend.
-    """
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return ()
-    output = _output([command, "--query-gpu=name,memory.total", "--format=csv,noheader"])
+    """Return name and memory of each NVIDIA GPU as the driver lists them."""
+    output = _output(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"])
     return tuple(" ".join(line.split()) for line in output.splitlines() if line.strip())
 
 

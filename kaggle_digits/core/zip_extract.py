@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
+import io
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO
 
 from kaggle_digits.core.atomic_io import atomic_write
 
@@ -28,13 +29,6 @@ DAMAGE_ERRORS = (
 
 class ArchiveError(Exception):
     """An archive that cannot or must not be extracted; the text follows its name: "is damaged"."""
-
-
-class Readable(Protocol):
-    """A binary file opened for reading."""
-
-    def read(self, size: int, /) -> bytes:
-        """Read at most ``size`` bytes; none at the end."""
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
@@ -77,7 +71,7 @@ def extract(
         copy_limited(source, target, max_size=max_size)
 
 
-def copy_limited(source: Readable, target: Path, *, max_size: int) -> None:
+def copy_limited(source: IO[bytes] | io.BufferedIOBase, target: Path, *, max_size: int) -> None:
     """Copy ``source`` to ``target``; the size in the archive's header is not trusted.
 
     Raises:

@@ -97,7 +97,7 @@ def save_response(
                 if seconds > policy.slow_timeout and too_slow:
                     raise KaggleApiError(
                         f"{name} arrives too slowly ({done:,} bytes in {seconds:.0f} s); on a "
-                        f"better connection, run the same command again to resume it"
+                        "better connection, run the same command again to resume it"
                     )
 
     complete = total is None or done == total

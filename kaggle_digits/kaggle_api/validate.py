@@ -119,9 +119,8 @@ def newest_unsent(submissions_dir: Path) -> Path:
             f"no submission in {submissions_dir}; create one with: kd train --model dense"
         )
     sent = {entry.sha256 for entry in read_log(submissions_dir) if entry.status != SENDING}
-    for path in files:
-        if sha256(path) not in sent:
-            return path
+    if unsent := next((path for path in files if sha256(path) not in sent), None):
+        return unsent
     raise SubmissionError(
         f"every submission in {submissions_dir} was submitted already; train another run, or "
         "submit one again: kd submit FILE --force"
