@@ -30,11 +30,9 @@ class DownloadProgress(Progress):
             self._bars.stop()
 
     def note(self, text: str) -> None:
-        """Print one line."""
         console.note(text)
 
     def update(self, name: str, done: int, total: int | None) -> None:
-        """Show that ``done`` of ``total`` bytes of ``name`` were downloaded."""
         if not console.err.is_terminal:
             if name not in self._tasks:
                 self._tasks[name] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import uuid
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -283,11 +283,9 @@ def _load_same_data(manifest: Manifest, data_dir: Path) -> tuple[Dataset | None,
 def _install(
     push: PushRecord, manifest: Manifest, archive: Path, runs_dir: Path, dataset: Dataset | None
 ) -> Run:
-    """Unpack and validate the run beside ``runs_dir``'s runs, then rename it into place."""
-    staging = push_record.record_dir(runs_dir, push.run) / "unpacked"
-    shutil.rmtree(staging, ignore_errors=True)
-    run = Run(staging / push.run)
-    try:
+    """Unpack and validate the run beside its archive, then rename it into ``runs_dir``."""
+    with tempfile.TemporaryDirectory(dir=archive.parent, ignore_cleanup_errors=True) as staging:
+        run = Run(Path(staging) / push.run)
         try:
             unpack(archive, manifest, run.path)
             verify(run, manifest)
@@ -305,13 +303,11 @@ def _install(
             **manifest.environment,
         }
         run.write_config(config)
-        with create_run(runs_dir, push.run, "") as empty, wrap_os_errors(empty.path):
+        with create_run(runs_dir, push.run, "") as installed, wrap_os_errors(installed.path):
             # create_run holds the name while its empty folder is replaced.
-            empty.path.rename(staging / f"empty-{uuid.uuid4().hex[:8]}")
-            run.path.rename(empty.path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return Run(runs_dir / push.run)
+            installed.path.rename(Path(staging) / ".empty")
+            run.path.rename(installed.path)
+    return installed
 
 
 def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:

@@ -265,7 +265,7 @@ def test_killed_pull_leaves_no_partial_run(
     downloads = kaggle.count("blob")
     assert workspace.pull().run.finished
     assert kaggle.count("blob") > downloads
-    assert not any("unpacked" in name for name in listing(workspace.runs))
+    assert not any("downloads" in name for name in listing(workspace.runs))
 
 
 @pytest.mark.parametrize("step", ["write_run_submission", "push_record.write"])
