@@ -120,9 +120,15 @@ def _read_cell_by_cell(
             row = []
             for (name, top), cell in zip(columns.items(), cells, strict=True):
                 value = cell.strip(" \t")
-                if problem := _fault(value, top):
-                    raise DataError(f"{line}, column {name}: {problem}")
-                row.append(int(value.lstrip("0") or "0"))
+                digits = value.lstrip("0") or "0"
+                # Python refuses to convert strings of more than 4,300 digits.
+                is_short = len(digits) <= len(str(top))
+                if not (value.isascii() and value.isdigit() and is_short and int(digits) <= top):
+                    fault = f"{_shown(value)} is not"
+                    if value.lower() in MISSING:
+                        fault = "a value is missing; expected"
+                    raise DataError(f"{line}, column {name}: {fault} an integer from 0 to {top}")
+                row.append(int(digits))
             rows.append(np.array(row, dtype))
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
@@ -131,23 +137,6 @@ def _read_cell_by_cell(
     if not rows:
         raise DataError(f"{path} has a header but no rows; {FETCH_AGAIN}")
     return np.stack(rows)
-
-
-def _fault(value: str, top: int) -> str | None:
-    """Say why ``value`` is not a whole number from 0 to ``top``; None if it is one."""
-    if value.isascii() and value.isdigit():
-        # Python refuses to convert strings of more than 4,300 digits.
-        digits = value.lstrip("0") or "0"
-        is_above = len(digits) > len(str(top)) or int(digits) > top
-        return f"{_shown(value)} is above {top}" if is_above else None
-    if value.lower() in MISSING:
-        return f"a value is missing; expected a whole number from 0 to {top}"
-    try:
-        number = float(value.encode("ascii"))
-    except ValueError:
-        return f"{_shown(value)} is not a whole number from 0 to {top}"
-    kind = "negative" if number < 0 else "not written as a whole number"
-    return f"{_shown(value)} is {kind}; expected a whole number from 0 to {top}"
 
 
 def _shown(value: str) -> str:

@@ -79,8 +79,7 @@ def load(data_dir: Path | str = "data") -> Dataset:
         DataError: a file is missing or not in the competition's form; names file, line, column.
     """
     folder = Path(data_dir)
-    missing = [name for name in FILES if not (folder / name).exists()]
-    if missing:
+    if missing := [name for name in FILES if not (folder / name).exists()]:
         raise DataError(
             f"{', '.join(missing)} not found in {folder}; get the data with: kd fetch "
             "(or kd fetch --source sample, which needs no account)"

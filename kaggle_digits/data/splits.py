@@ -129,7 +129,7 @@ def _check_holdout(labels: NDArray[np.uint8], fraction: float) -> None:
 
 
 def _check_class_counts(labels: NDArray[np.uint8], least: int, option: str) -> None:
-    counts = np.bincount(labels, minlength=CLASSES)
+    counts = np.bincount(labels)
     for digit in np.flatnonzero((counts > 0) & (counts < least)):
         raise DataError(
             f"digit {digit} has only {counts[digit]} labelled rows, fewer than the {least} that "

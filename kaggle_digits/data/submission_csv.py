@@ -119,7 +119,5 @@ def _read(path: Path) -> NDArray[np.uint32]:
 def _check_ids(path: Path, ids: NDArray[np.int64], expected: NDArray[np.int64]) -> None:
     if len(ids) != len(expected):
         raise DataError(f"{path} has {len(ids)} rows; expected {len(expected)}")
-    wrong = np.flatnonzero(ids != expected)
-    if len(wrong):
-        row = int(wrong[0])
+    for row in np.flatnonzero(ids != expected):
         raise DataError(f"{path}, line {row + 2}: ImageId is {ids[row]}; expected {expected[row]}")

@@ -1,10 +1,9 @@
 """A fixed first layer: the basis functions of the discrete cosine transform as filters.
 
-A network's first trained layer nearly always detects blobs, edges and bars. The two-dimensional
-DCT basis functions (Ahmed, Natarajan, Rao 1974, "Discrete cosine transform"), lowest frequencies
-first, are close to the principal components of image patches. The fastest published CIFAR-10
-training also starts with a fixed layer of such components (Jordan 2024, "94% on CIFAR-10 in 3.29
-seconds", section 3.1). No gradient is computed for it, although its images are the largest:
+The two-dimensional DCT basis functions (Ahmed, Natarajan, Rao 1974, "Discrete cosine transform"),
+lowest frequencies first, are close to the principal components of image patches, with which the
+fastest published CIFAR-10 training also starts (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds",
+section 3.1). No gradient is computed for this layer, although its images are the largest:
 benchmarks/research.md has the time this saves.
 """
 
@@ -43,16 +42,10 @@ def dct_filters(count: int) -> NDArray[np.float32]:
 
 
 def dct_layer(filters: int, side: int) -> Any:
-    """Return a Keras convolution with fixed DCT filters and no padding.
-
-    It maps (n, side, side, 1) to (n, side − 4, side − 4, filters).
-
-    Args:
-        filters: an even number, 2 to 50; half of them are negatives.
-        side: of the square images.
+    """Return a Keras layer (n, side, side, 1) → (n, side − 4, side − 4, filters) of DCT filters.
 
     Raises:
-        UsageError: ``filters`` is odd or out of range.
+        UsageError: ``filters`` is not an even number from 2 to 50; half of them are negatives.
     """
     most = 2 * SIZE * SIZE
     if filters % 2 or not 2 <= filters <= most:

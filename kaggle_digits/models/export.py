@@ -33,16 +33,14 @@ def check_format(kind: str) -> None:
 
 
 def combine_networks(
-    architectures: Sequence[Sequence[Any]],
-    weights: Sequence[float],
-    temperatures: Sequence[float],
+    architectures: Sequence[Sequence[Any]], weights: Sequence[float], temperatures: Sequence[float]
 ) -> Any:
     """Combine networks into one: uint8 (n, 28, 28) → probabilities (n, 10).
 
     Args:
         architectures: the networks of each architecture, whose probabilities are averaged.
         weights: of each architecture, summing to 1.
-        temperatures: of each architecture, applied to its average; then one more for the whole.
+        temperatures: of each architecture's average, then one for the whole.
     """
     k = keras()
     images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
@@ -67,7 +65,7 @@ def _apply_temperature(probabilities: Any, temperature: float) -> Any:
 
 
 def write_network(network: Any, kind: str, folder: Path) -> Path:
-    """Write the network into an existing folder; return the file or, for saved_model, folder.
+    """Write the network into an existing folder; return the file or, for saved_model, the folder.
 
     Raises:
         ModelError: a package is missing, or the format lacks an operation of the network.

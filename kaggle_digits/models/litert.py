@@ -10,13 +10,9 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.digits import CLASSES, SIDE
+from kaggle_digits.models import base
 from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
-from kaggle_digits.models.base import (
-    Classifier,
-    KerasClassifier,
-    ProbabilisticModel,
-    load_classifier,
-)
+from kaggle_digits.models.base import Classifier, KerasClassifier, ProbabilisticModel
 
 LITERT_FILE = "model.tflite"
 # Largest difference of a probability from the network's, checked on this many images.
@@ -105,4 +101,4 @@ def load_for_inference(folder: Path) -> ProbabilisticModel:
         ModelError: there is no model, or it is damaged.
     """
     path = folder / LITERT_FILE
-    return LiteRTClassifier(path) if path.is_file() else load_classifier(folder)
+    return LiteRTClassifier(path) if path.is_file() else base.load_classifier(folder)

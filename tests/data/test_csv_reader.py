@@ -54,20 +54,20 @@ def test_equivalent_files_give_equal_tables(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("1,256,0", "line 3, column p0: '256' is above 255"),
-        ("1,0,-1", "line 3, column p1: '-1' is negative"),
-        ("10,0,0", "line 3, column label: '10' is above 9"),
-        ("1,2.5,0", "column p0: '2.5' is not written as a whole number"),
-        ("1,2.0,0", "column p0: '2.0' is not written as a whole number"),
-        ("1,1e1,0", "column p0: '1e1' is not written as a whole number"),
-        ("1,,0", "column p0: a value is missing"),
-        ("1,NaN,0", "column p0: a value is missing"),
-        ("1,seven,0", "column p0: 'seven' is not a whole number"),
-        ("1,0x1F,0", "column p0: '0x1F' is not a whole number"),
-        ("1,true,0", "column p0: 'true' is not a whole number"),
-        ("1,٣,0", "column p0: '٣' is not a whole number"),
+        ("1,256,0", "line 3, column p0: '256' is not an integer from 0 to 255"),
+        ("1,0,-1", "line 3, column p1: '-1' is not an integer from 0 to 255"),
+        ("10,0,0", "line 3, column label: '10' is not an integer from 0 to 9"),
+        ("1,2.5,0", "column p0: '2.5' is not an integer from 0 to 255"),
+        ("1,2.0,0", "column p0: '2.0' is not an integer from 0 to 255"),
+        ("1,1e1,0", "column p0: '1e1' is not an integer from 0 to 255"),
+        ("1,,0", "column p0: a value is missing; expected an integer from 0 to 255"),
+        ("1,NaN,0", "column p0: a value is missing; expected an integer from 0 to 255"),
+        ("1,seven,0", "column p0: 'seven' is not an integer from 0 to 255"),
+        ("1,0x1F,0", "column p0: '0x1F' is not an integer from 0 to 255"),
+        ("1,true,0", "column p0: 'true' is not an integer from 0 to 255"),
+        ("1,٣,0", "column p0: '٣' is not an integer from 0 to 255"),
         ("1,inf,0", "column p0"),
-        ("1,99999999999999999999,0", "is above 255"),
+        ("1,99999999999999999999,0", "'99999999999999999999' is not an integer from 0 to 255"),
         ("1,0", "line 3: 2 values instead of 3"),
         ("1,0,0,0", "line 3: 4 values instead of 3"),
         ("1,\x1b[31m0,0", "column p0"),
@@ -192,12 +192,14 @@ def test_the_comparison_detects_a_lenient_reader(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("digits", [5_000, 200_000])
-def test_number_with_many_digits_is_above_the_maximum(digits: int, tmp_path: Path) -> None:
+def test_number_with_many_digits_is_refused(digits: int, tmp_path: Path) -> None:
     header = FORMS["test.csv"].columns
     cells = ["0"] * 784
     cells[3] = "9" * digits
     (tmp_path / "test.csv").write_text(",".join(header) + "\n" + ",".join(cells) + "\n")
-    with pytest.raises(DataError, match=r"line 2, column pixel3: '99.*…' is above 255"):
+    with pytest.raises(
+        DataError, match=r"line 2, column pixel3: '99.*…' is not an integer from 0 to 255"
+    ):
         FORMS["test.csv"].read(tmp_path / "test.csv")
 
 

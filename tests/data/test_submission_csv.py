@@ -54,7 +54,10 @@ def test_invalid_labels_write_no_file(tmp_path: Path, labels: np.ndarray) -> Non
     [
         (b"ImageId,Label\r\n1,3\r\n2,1\r\n", "has 2 rows; expected 5"),
         (b"ImageId,Label\r\n1,3\r\n3,1\r\n2,4\r\n4,1\r\n5,5\r\n", "ImageId is 3; expected 2"),
-        (b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4\r\n4,1\r\n5,10\r\n", "'10' is above 9"),
+        (
+            b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4\r\n4,1\r\n5,10\r\n",
+            "'10' is not an integer from 0 to 9",
+        ),
         (b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4\r\n4,1\r\n5,\r\n", "a value is missing"),
         (b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4.0\r\n4,1\r\n5,5\r\n", "'4.0'"),
         (b"id,label\r\n1,3\r\n", "instead of ImageId"),
