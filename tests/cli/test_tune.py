@@ -152,7 +152,7 @@ def test_ctrl_c_keeps_finished_trials() -> None:
     )
     assert process.stderr is not None
     lines = [process.stderr.readline() for _ in range(4)]
-    assert lines[0].startswith("study mlp: 5000 trials")
+    assert lines[0].startswith("study mlp: 5,000 trials")
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
