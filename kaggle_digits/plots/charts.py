@@ -48,12 +48,9 @@ def class_balance(counts: NDArray[np.integer]) -> Figure:
 
 @style.styled
 def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
-    """Plot a confusion matrix with colours for errors only.
+    """Plot a (10, 10) confusion matrix, rows true labels, with colours for errors only.
 
     One colour scale for all cells would show 4,000 correct predictions and no error.
-
-    Args:
-        matrix: (10, 10) counts, rows true labels, columns predictions.
     """
     from matplotlib.patches import Rectangle
 
@@ -70,6 +67,8 @@ def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
     # Without the lightest fifth of the colormap, so that a single error is visible.
     colors = np.ma.masked_equal(errors, 0)
     axes.imshow(colors, cmap=style.ERROR_CMAP, vmin=-0.25 * highest, vmax=highest)
+    margin: dict[str, Any] = {"va": "center", "fontsize": 9.5, "color": style.MUTED_COLOR}
+    axes.text(CLASSES - 0.3, -0.75, "correct", **margin)
     for label in range(CLASSES):
         corner = (label - 0.5, label - 0.5)
         axes.add_patch(Rectangle(corner, 1, 1, color=style.DIAGONAL_COLOR, linewidth=0))
@@ -81,8 +80,7 @@ def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
                 axes.text(predicted, label, f"{count:,}", ha="center", va="center", color=color)
         rows = int(matrix[label].sum())
         recall = f"{100 * matrix[label, label] / rows:.1f} %" if rows else "–"
-        _margin_text(axes, label, recall)
-    _margin_text(axes, -0.75, "correct")
+        axes.text(CLASSES - 0.3, label, recall, **margin)
     axes.set_xticks(range(CLASSES), DIGIT_NAMES)
     axes.set_yticks(range(CLASSES), DIGIT_NAMES)
     for axis in (axes.xaxis, axes.yaxis):
@@ -92,11 +90,6 @@ def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
     axes.spines[:].set_visible(False)
     axes.set(xlabel="prediction", ylabel="label")
     return figure
-
-
-def _margin_text(axes: Axes, row: float, text: str) -> None:
-    """Write ``text`` to the right of a row of the confusion matrix."""
-    axes.text(CLASSES - 0.3, row, text, va="center", fontsize=9.5, color=style.MUTED_COLOR)
 
 
 @style.styled
@@ -118,25 +111,20 @@ def reliability_diagram(calibration: CalibrationCurve) -> Figure:
     intervals = [wilson_interval(int(k), int(n)) for k, n in zip(correct, counts, strict=True)]
     low, high = np.array(intervals).T
     upper.plot([0, 100], [0, 100], color=style.MUTED_COLOR, linewidth=1, linestyle=style.DASHED)
-    _annotate(
-        upper,
-        "perfectly calibrated",
-        (1, 1),
-        (2, 5),
-        rotation=45,
-        rotation_mode="anchor",
-        transform_rotates_text=True,
-        color=style.MUTED_COLOR,
-    )
-    upper.errorbar(
-        100 * confidence,
-        100 * accuracy,
-        yerr=100 * np.clip([accuracy - low, high - accuracy], 0, None),
-        fmt="o",
-        color=style.TRAIN_COLOR,
-        markersize=6,
-        linewidth=1.4,
-    )
+    along_line: dict[str, Any] = {
+        "rotation": 45,
+        "rotation_mode": "anchor",
+        "transform_rotates_text": True,
+    }
+    _annotate(upper, "perfectly calibrated", (1, 1), (2, 5), color=style.MUTED_COLOR, **along_line)
+    errors = 100 * np.clip([accuracy - low, high - accuracy], 0, None)
+    line: dict[str, Any] = {
+        "fmt": "o",
+        "color": style.TRAIN_COLOR,
+        "markersize": 6,
+        "linewidth": 1.4,
+    }
+    upper.errorbar(100 * confidence, 100 * accuracy, yerr=errors, **line)
     upper.set(ylabel="accuracy (%)", ylim=(-4, 104))
     upper.grid()
     centers = (np.arange(BINS) + 0.5) * 100 / BINS
@@ -151,12 +139,7 @@ def reliability_diagram(calibration: CalibrationCurve) -> Figure:
 
 @style.styled
 def class_accuracy(classes: Sequence[ClassMetrics], overall: float) -> Figure:
-    """Plot the accuracy on each digit with its 95 % Wilson interval.
-
-    Args:
-        classes: metrics of the digits 0 to 9.
-        overall: accuracy on all rows, 0 to 1.
-    """
+    """Plot the accuracy on each digit with its interval, and the ``overall`` accuracy, 0 to 1."""
     figure = style.new_figure(
         8,
         5,
@@ -174,14 +157,8 @@ def class_accuracy(classes: Sequence[ClassMetrics], overall: float) -> Figure:
         color = style.DIGIT_COLORS[item.digit]
         interval = [100 * bound for bound in item.ci95]
         axes.plot(interval, [item.digit] * 2, color=color, linewidth=3, solid_capstyle="round")
-        axes.plot(
-            100 * item.recall,
-            item.digit,
-            "o",
-            color=color,
-            markeredgecolor=style.TEXT_COLOR,
-            markersize=9,
-        )
+        dot: dict[str, Any] = {"markeredgecolor": style.TEXT_COLOR, "markersize": 9}
+        axes.plot(100 * item.recall, item.digit, "o", color=color, **dot)
     axes.set_yticks(range(CLASSES), DIGIT_NAMES)
     axes.set_ylim(CLASSES - 0.5, -0.5)
     axes.margins(x=0.06)
@@ -199,12 +176,9 @@ def class_accuracy(classes: Sequence[ClassMetrics], overall: float) -> Figure:
 def run_comparison(
     names: Sequence[str], scores: Sequence[Score], tests: Sequence[McNemarResult | None]
 ) -> Figure:
-    """Draw the accuracy of each run, and the rows on which it differs from the best run.
+    """Draw the accuracy of each run, the best first, and the rows where it differs from the best.
 
-    Args:
-        names: of the runs, the best first.
-        scores: of the runs, all on the same rows.
-        tests: McNemar's test of the best run against each; None for the best itself.
+    ``tests`` are McNemar's tests of the best run against each, None for the best itself.
     """
     figure = style.new_figure(
         9.6,
@@ -247,15 +221,9 @@ def run_comparison(
 def embedding(
     points: NDArray[np.floating], labels: NDArray[np.integer], title: str, note: str
 ) -> Figure:
-    """Plot images as points of a plane in the colour of their label.
+    """Plot images as points of a plane, (n, 2), in the colour of their label.
 
     The name of each digit is written at the median of its points.
-
-    Args:
-        points: (n, 2).
-        labels: (n,) integers 0 to 9.
-        title: above the axes.
-        note: below the axes.
     """
     figure = style.new_figure(8.4, 7.6, title, note)
     axes = figure.subplots()
@@ -268,21 +236,12 @@ def embedding(
         linewidth=0,
         alpha=0.7,
     )
+    box = {"boxstyle": "circle,pad=0.25", "facecolor": style.BACKGROUND, "linewidth": 2}
+    font: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 13, "fontweight": "bold"}
     for digit in np.unique(labels):
-        axes.annotate(
-            str(digit),
-            tuple(np.median(points[labels == digit], axis=0)),
-            ha="center",
-            va="center",
-            fontsize=13,
-            fontweight="bold",
-            bbox={
-                "boxstyle": "circle,pad=0.25",
-                "facecolor": style.BACKGROUND,
-                "edgecolor": style.DIGIT_COLORS[digit],
-                "linewidth": 2,
-            },
-        )
+        middle = tuple(np.median(points[labels == digit], axis=0))
+        color = style.DIGIT_COLORS[digit]
+        axes.annotate(str(digit), middle, bbox={**box, "edgecolor": color}, **font)
     low, high = np.quantile(points, [0.001, 0.999], axis=0)  # outliers are cut off
     margin = 0.06 * (high - low)
     axes.set_xlim(low[0] - margin[0], high[0] + margin[0])

@@ -143,12 +143,9 @@ def label_errors(images: Images, predictions: Sequence[Prediction], total: int) 
 def first_layer_weights(
     weights: NDArray[np.float32], title: str = "Weights of the first layer"
 ) -> Figure:
-    """Plot the weights of a first layer as images with a common colour scale, white at 0.
+    """Plot the weights of at most 64 units as images with a common colour scale, white at 0.
 
-    Args:
-        weights: (units, h, w) float32: the weights of each unit for h × w pixels. At most 64 units
-            are drawn.
-        title: above the images.
+    ``weights`` are (units, h, w) float32: the weights of each unit for h × w pixels.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -199,7 +196,7 @@ def augmented_digits(images: Images, copies: Images, recipe: str, amounts: str) 
     Args:
         images: (n, 28, 28) uint8, n from 1 to 10.
         copies: (c, n, 28, 28) uint8, augmented copies.
-        recipe: its name.
+        recipe: name of the recipe.
         amounts: how far images are moved, in words.
     """
     count, lines = len(copies), len(images)
@@ -220,14 +217,8 @@ def augmented_digits(images: Images, copies: Images, recipe: str, amounts: str) 
             left = first + position * SIDE
             mosaic[top : top + SIDE, left : left + SIDE] = copy
             if image.max() > HALF_INK:
-                axes.contour(
-                    np.arange(left, left + SIDE),
-                    np.arange(top, top + SIDE),
-                    image,
-                    levels=[HALF_INK],
-                    colors=style.VAL_COLOR,
-                    linewidths=0.6,
-                )
+                x, y = np.arange(left, left + SIDE), np.arange(top, top + SIDE)
+                axes.contour(x, y, image, [HALF_INK], colors=style.VAL_COLOR, linewidths=0.6)
     style.show_digit(axes, mosaic)
     axes.spines[:].set_visible(False)
     # Frames around every cell, but not across the gap.
