@@ -109,15 +109,8 @@ def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str =
     console.show_table(
         ("", "experiment", "published", "measured", "rows", "reached"),
         [
-            (
-                r.experiment,
-                r.description,
-                r.published,
-                r.measured,
-                r.n and f"{r.n:,}",
-                reached[r.reached],
-            )
-            for r in rows
+            (*row[:4], row.n and f"{row.n:,}", reached[row.reached])
+            for row in rows
         ],
     )
     for row in rows:
@@ -129,9 +122,10 @@ def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str =
 
 
 def _as_json(result: StudyOutput) -> dict[str, Any]:
+    keys = ("experiment", "what", "published", "measured", "n", "reached", "why")
     return {
         "study": result.study.name,
         "seconds": round(result.seconds, 2),
-        "findings": [row.to_json() for row in result.experiments],
+        "findings": [dict(zip(keys, row, strict=True)) for row in result.experiments],
         "pictures": [figure.name for figure in result.figures],
     }

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.inference.embedding import POINTS_FILE, dump_points
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import KerasClassifier
 from kaggle_digits.models.batched_predict import trace
 from kaggle_digits.models.litert import LITERT_FILE, convert
 from kaggle_digits.plots import charts, style
-from kaggle_digits.studies.fit_helpers import fit_and_score, load_model, train_val_split
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, score_of_counts
+from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
+from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, score_labels
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 VAL_FRACTION = 1 / 6
 PUBLISHED = Published(0.96, "over 96 %")
-ENCODER, BOTTLENECK, DECODER = "encoder", "two_numbers", "decoder"
+ENCODER, BOTTLENECK, DECODER = "encoder", "two_numbers", "decoder"  # layers of the network
 RECIPE = Recipe("kaggle_digits.studies.bottleneck:network", epochs=25, learning_rate=2e-3)
 MOMENTUM = 0.9  # the default of 0.99 adapts too slowly for a few hundred steps
 GRID_SIZE = 60  # points per axis at which the decoder is evaluated
@@ -44,13 +43,8 @@ def network() -> Any:
     encoder = k.Sequential([k.layers.Flatten(), *hidden(500), *hidden(100)], name=ENCODER)
     decoder = k.Sequential([*hidden(100), k.layers.Dense(CLASSES)], name=DECODER)
     # Normalized outputs have a known scale, and no image becomes an outlier.
-    bottleneck = k.Sequential(
-        [
-            k.layers.Dense(2),
-            k.layers.BatchNormalization(momentum=MOMENTUM, center=False, scale=False),
-        ],
-        name=BOTTLENECK,
-    )
+    normalize = k.layers.BatchNormalization(momentum=MOMENTUM, center=False, scale=False)
+    bottleneck = k.Sequential([k.layers.Dense(2), normalize], name=BOTTLENECK)
     return k.Sequential([encoder, bottleneck, decoder])
 
 
@@ -70,26 +64,23 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_accuracy(
         "A11",
         "each image stored as two numbers (4 bytes instead of 784), its label decoded from them",
-        score_of_counts(int((decoded == val_labels).sum()), len(val_labels)),
+        score_labels(decoded, val_labels),
         PUBLISHED,
         note,
     )
     # `kd app` shows the position of a drawn digit among these points.
     output.add_file(POINTS_FILE, dump_points(points[:SAVED_POINTS], val_labels[:SAVED_POINTS]))
-    traced = trace(encoder)
-    if traced is not None:
+    if (traced := trace(encoder)) is not None:
         output.add_file(LITERT_FILE, convert(traced))
+    title = "Two numbers per image"
+    explanation = (
+        f"{len(val_labels):,} held-out images; the axes are the outputs of the bottleneck."
+    )
     output.add_figure(
         "plane",
         "Held-out digits in the plane of the bottleneck",
-        "The two outputs of the bottleneck for each image, coloured by label. Each digit has its "
-        "own region; points between two regions are easily confused.",
-        charts.embedding(
-            points,
-            val_labels,
-            "Two numbers per image",
-            f"{len(val_labels):,} held-out images; the axes are the outputs of the bottleneck.",
-        ),
+        "Each digit has its own region; points between two regions are easily confused.",
+        charts.embedding(points, val_labels, title, explanation),
     )
     low, high = np.quantile(points, [0.002, 0.998], axis=0)
     x, y = (np.linspace(low[i], high[i], GRID_SIZE, dtype=np.float32) for i in (0, 1))
@@ -98,8 +89,8 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "walk",
         "Predictions across the plane",
-        "The digit that the decoder predicts at each point of the plane; paler where its "
-        "confidence is lower. At the borders one digit turns into another.",
+        "The digit that the decoder predicts at each point; at the borders one digit turns into "
+        "another.",
         _decision_regions(probabilities, (low[0], high[0], low[1], high[1])),
     )
 
@@ -107,24 +98,13 @@ def run(context: Context, output: StudyOutput) -> None:
 def _split_network(result: FoldResult) -> tuple[Any, Any]:
     """Return a model of images → (n, 2), and a function of (n, 2) → probabilities (n, 10)."""
     k = keras()
-    classifier = load_model(result)
-    assert isinstance(classifier, KerasClassifier)
-    layers = classifier.network.layers
-    body = next(
-        layer
-        for layer in layers
-        if isinstance(layer, k.Sequential)
-        and any(inner.name == BOTTLENECK for inner in layer.layers)
-    )
-    images, *preprocessing = layers[: layers.index(body)]
-    values = images.output
-    for layer in [*preprocessing, body.get_layer(ENCODER), body.get_layer(BOTTLENECK)]:
-        values = layer(values)
+    images, normalize, body, _softmax = load_keras_model(result).network.layers
+    points = body.get_layer(BOTTLENECK)(body.get_layer(ENCODER)(normalize(images.output)))
 
     def decode(points: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(k.ops.convert_to_numpy(k.ops.softmax(body.get_layer(DECODER)(points))))
 
-    return k.Model(images.output, values), decode
+    return k.Model(images.output, points), decode
 
 
 @style.styled
@@ -134,9 +114,8 @@ def _decision_regions(
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Patch
 
-    figure = style.new_figure(
-        8, 6.8, "Decision regions", "Paler: lower confidence. Evaluated on a grid of points."
-    )
+    note = "Paler: lower confidence. Evaluated on a grid of points."
+    figure = style.new_figure(8, 6.8, "Decision regions", note)
     axes = figure.subplots()
     colors = np.array([to_rgb(color) for color in style.DIGIT_COLORS])
     digits = probabilities.argmax(axis=2)
@@ -148,11 +127,4 @@ def _decision_regions(
     return figure
 
 
-STUDY = Study(
-    "bottleneck",
-    "Each digit as two numbers",
-    "A. Beyond the recognition of handwritten digits",
-    ("A10", "A11"),
-    run,
-    cost=60,
-)
+STUDY = Study("bottleneck", "Each digit as two numbers", ("A10", "A11"), run, cost=60)

@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.digits import PIXELS, SIDE
+from kaggle_digits.metrics.scores import Score, score_or_raise
 from kaggle_digits.models.backend import keras
 from kaggle_digits.plots import style
 from kaggle_digits.plots.digit_grids import first_of_each_class
 from kaggle_digits.studies.figures import Line, line_chart
-from kaggle_digits.studies.fit_helpers import (
-    fit_and_score,
-    load_model,
-    score_images,
-    train_val_split,
-)
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, join_notes
+from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
+from kaggle_digits.studies.study import Context, Published, Study, StudyOutput
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 if TYPE_CHECKING:
@@ -72,10 +68,12 @@ def run(context: Context, output: StudyOutput) -> None:
     # The noise level is chosen on a seventh of the validation rows; the rest are for measuring.
     level_rows, rows = np.split(fold.val, [len(fold.val) // 7])
     clean, clean_labels = train.images[rows], labels[rows]
-    result, clean_score = fit_and_score(
-        context, "A7, classifier of clean images", MODEL_RECIPES["dense"], fold
-    )
-    classifier = load_model(result)
+    stage = "A7, classifier of clean images"
+    result, clean_score = fit_and_score(context, stage, MODEL_RECIPES["dense"], fold)
+    classifier = load_keras_model(result)
+
+    def score_images(images: Images, labels: NDArray[np.uint8]) -> Score:
+        return score_or_raise(classifier.predict_proba(images), labels)
 
     level, reason = context.level, "as requested"
     if level is None:
@@ -83,7 +81,7 @@ def run(context: Context, output: StudyOutput) -> None:
 
         def distance(level: float) -> float:
             noisy = noisy_version(train.images[level_rows], level, 1)
-            score = score_images(classifier, noisy, labels[level_rows])
+            score = score_images(noisy, labels[level_rows])
             return abs(score.accuracy - PUBLISHED_NOISY.accuracy)
 
         level = min(SEARCH_LEVELS, key=distance)
@@ -92,33 +90,30 @@ def run(context: Context, output: StudyOutput) -> None:
     noisy = noisy_version(clean, level, 2)
     denoise = _train_auto_encoder(context, train.images[fold.train], level, noisy_version)
     denoised = denoise(noisy)
+    errors = [np.abs(images.astype(np.int16) - clean).mean() for images in (noisy, denoised)]
     output.add_result("A5", "pixel noise added to the images", "figure: three-rows")
     output.add_result(
         "A6",
         "auto-encoder 784-256-128-256-784, noisy images above denoised ones",
-        f"figure: three-rows; mean absolute error {_mean_error(noisy, clean):.1f} of 255 before, "
-        f"{_mean_error(denoised, clean):.1f} after denoising",
+        f"figure: three-rows; mean absolute error {errors[0]:.1f} of 255 before, {errors[1]:.1f} "
+        "after denoising",
         n=len(clean),
     )
     output.add_figure(
         "three-rows",
         "Clean, noisy, denoised",
-        "The first held-out image of each digit, the same image with noise, and the output of the "
-        "auto-encoder. The auto-encoder was not trained on these images.",
+        "Held-out images, the same images with noise, and the outputs of the auto-encoder.",
         _image_rows({"clean": clean, "noisy": noisy, "denoised": denoised}, clean_labels, noise),
     )
-    before = score_images(classifier, noisy, clean_labels)
-    after = score_images(classifier, denoised, clean_labels)
+    before, after = (score_images(images, clean_labels) for images in (noisy, denoised))
     output.add_accuracy(
         "A7",
         "classifier of clean images, on noisy images",
         before,
         PUBLISHED_NOISY,
-        join_notes(
-            f"{noise}, {reason}",
-            f"on clean images {100 * clean_score.accuracy:.2f} %",
-            context.quick_note,
-        ),
+        f"{noise}, {reason}",
+        f"on clean images {100 * clean_score.accuracy:.2f} %",
+        context.quick_note,
     )
     ratio = (1 - before.accuracy) / max(1 - after.accuracy, 1e-9)
     output.add_accuracy(
@@ -126,34 +121,25 @@ def run(context: Context, output: StudyOutput) -> None:
         "the same classifier on the denoised images",
         after,
         PUBLISHED_DENOISED,
-        join_notes(f"{ratio:.1f} times fewer errors than on noisy images", context.quick_note),
+        f"{ratio:.1f} times fewer errors than on noisy images",
+        context.quick_note,
     )
     context.progress("A8: other noise levels")
-    accuracies = []
+    accuracies: list[list[float]] = [[], []]
     for other in CURVE_LEVELS:
         images = noisy_version(clean[:CURVE_ROWS], other, 3)
-        accuracies.append(
-            [
-                100 * score_images(classifier, batch, clean_labels[:CURVE_ROWS]).accuracy
-                for batch in (images, denoise(images))
-            ]
-        )
-    on_noisy, on_denoised = np.transpose(accuracies)
+        for curve, batch in zip(accuracies, (images, denoise(images)), strict=True):
+            curve.append(100 * score_images(batch, clean_labels[:CURVE_ROWS]).accuracy)
+    lines = [
+        Line(CURVE_LEVELS, accuracies[0], style.VAL_COLOR, "o-", "noisy images"),
+        Line(CURVE_LEVELS, accuracies[1], style.TRAIN_COLOR, "s-", "denoised images"),
+    ]
     output.add_figure(
         "noise-levels",
         "Accuracy at each noise level",
-        "Accuracy of the classifier of clean images with and without denoising. The auto-encoder "
-        "was trained at one level: the dashed line.",
-        line_chart(
-            [
-                Line(CURVE_LEVELS, on_noisy, style.VAL_COLOR, "o-", "noisy images"),
-                Line(CURVE_LEVELS, on_denoised, style.TRAIN_COLOR, "s-", "denoised images"),
-            ],
-            "Accuracy by noise level",
-            xlabel="noise level",
-            ylabel="accuracy (%)",
-            marked_x=level,
-        ),
+        "The classifier of clean images; the auto-encoder was trained at one level: the dashed "
+        "line.",
+        line_chart(lines, "Accuracy by noise level", "noise level", "accuracy (%)", marked_x=level),
     )
 
 
@@ -173,11 +159,8 @@ def _train_auto_encoder(
             k.layers.Dense(PIXELS, activation="sigmoid"),
         ]
     )
-    model.compile(
-        optimizer=k.optimizers.Adam(LEARNING_RATE),
-        loss="binary_crossentropy",
-        steps_per_execution=16,
-    )
+    optimizer = k.optimizers.Adam(LEARNING_RATE)
+    model.compile(optimizer, "binary_crossentropy", steps_per_execution=16)
     # A small data set is repeated, each copy with its own noise, to make epochs of useful length.
     images = np.tile(images, (max(1, MIN_ROWS_PER_EPOCH // len(images)), 1, 1))
     targets = images.reshape(len(images), -1).astype(np.float32) / 255
@@ -196,22 +179,16 @@ def _train_auto_encoder(
     return denoise
 
 
-def _mean_error(images: Images, clean: Images) -> float:
-    return float(np.abs(images.astype(np.int16) - clean).mean())
-
-
 @style.styled
 def _image_rows(rows: dict[str, Images], labels: NDArray[np.uint8], noise: str) -> Figure:
     """Draw the first image of each digit, one row for each version of the images."""
-    figure = style.new_figure(
-        9.6, 3.9, "Noise and denoising by an auto-encoder", f"Middle row: {noise}.", squares=True
-    )
+    title = "Noise and denoising by an auto-encoder"
+    figure = style.new_figure(9.6, 3.9, title, f"Middle row: {noise}.", squares=True)
     first = first_of_each_class(labels)
     grid = figure.subplots(len(rows), len(first), squeeze=False)
     for axes_row, (name, images) in zip(grid, rows.items(), strict=True):
         for axes, place in zip(axes_row, first, strict=True):
-            axes.imshow(images[place], cmap=style.DIGIT_CMAP, vmin=0, vmax=255)
-            style.hide_ticks(axes)
+            style.show_digit(axes, images[place])
         axes_row[0].set_ylabel(name)
     return figure
 
@@ -219,7 +196,6 @@ def _image_rows(rows: dict[str, Images], labels: NDArray[np.uint8], noise: str) 
 STUDY = Study(
     "denoise",
     "Noise, and a denoising auto-encoder",
-    "A. Beyond the recognition of handwritten digits",
     ("A5", "A6", "A7", "A8"),
     run,
     cost=90,

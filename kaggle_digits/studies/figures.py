@@ -33,23 +33,18 @@ def digit_grid(
     captions: Sequence[str],
     title: str,
     *,
-    highlighted: NDArray[np.bool_] | None = None,
+    highlighted: Sequence[bool] | NDArray[np.bool_] | None = None,
     max_value: int = 255,
 ) -> Figure:
-    """Draw a square number of images in a square grid.
+    """Draw a square number of images, (n, h, w), in a square grid.
 
-    Args:
-        images: (n, h, w).
-        captions: n texts.
-        title: above the grid.
-        highlighted: (n,) whether the caption is orange; None highlights nothing.
-        max_value: the pixel value of full ink.
+    The captions in ``highlighted``, (n,) booleans, are orange. ``max_value`` is full ink.
     """
     side = int(len(images) ** 0.5)
     figure = style.new_figure(5.6, 6.5, title)
     grid = figure.subplots(side, side)
     if highlighted is None:
-        highlighted = np.zeros(len(images), bool)
+        highlighted = [False] * len(images)
     for axes, image, caption, orange in zip(grid.flat, images, captions, highlighted, strict=True):
         axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=max_value)
         color = style.VAL_COLOR if orange else style.TEXT_COLOR
@@ -62,28 +57,18 @@ def digit_grid(
 def line_chart(
     lines: Sequence[Line],
     title: str,
-    note: str = "",
-    *,
     xlabel: str,
     ylabel: str,
+    *,
+    note: str = "",
     log_scale: bool = False,
     marked_x: float | None = None,
 ) -> Figure:
-    """Draw lines into one chart.
-
-    Args:
-        lines: to draw.
-        title: above the chart.
-        note: below it.
-        xlabel: of the x axis.
-        ylabel: of the y axis.
-        log_scale: make the y axis logarithmic.
-        marked_x: draw a dashed vertical line here.
-    """
+    """Draw lines into one chart; ``marked_x`` is the position of a dashed vertical line."""
     figure = style.new_figure(8, 4.8, title, note)
     axes = figure.subplots()
     if marked_x is not None:
-        axes.axvline(marked_x, color=style.MUTED_COLOR, linewidth=1, linestyle=(0, (4, 3)))
+        axes.axvline(marked_x, color=style.MUTED_COLOR, linewidth=1, linestyle=style.DASHED)
     plot_lines(axes, lines, xlabel, ylabel)
     if log_scale:
         axes.set_yscale("log")
@@ -113,7 +98,7 @@ def add_confusion(
     output.add_figure(
         name,
         f"Confusion matrix: {model}",
-        "Each row is the label, each column the predicted digit. Orange cells are errors; hidden "
-        "layers remove most of them.",
+        "Rows are labels, columns predictions; orange cells are errors, of which hidden layers "
+        "remove most.",
         charts.confusion_matrix(compute_metrics(probabilities, labels).confusion),
     )

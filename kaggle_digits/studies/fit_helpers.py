@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.splits import FoldIndices
-from kaggle_digits.metrics.scores import Score, score
-from kaggle_digits.models.base import Classifier, ProbabilisticModel, load_classifier
+from kaggle_digits.metrics.scores import Score, score_or_raise
+from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.studies.study import Context
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 from kaggle_digits.training.fold import FoldResult, FoldTask, fit_fold
@@ -26,9 +28,8 @@ class _ProgressReporter(TrainingCallback):
         self._context, self._description, self._epochs = context, description, epochs
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
-        self._context.progress(
-            f"{self._description}: epoch {row.epoch} of {self._epochs}", row.epoch, self._epochs
-        )
+        message = f"{self._description}: epoch {row.epoch} of {self._epochs}"
+        self._context.progress(message, row.epoch, self._epochs)
 
 
 def fit_and_score(
@@ -36,11 +37,7 @@ def fit_and_score(
 ) -> tuple[FoldResult, Score]:
     """Train ``recipe`` on a fold's training rows and score it on its validation rows.
 
-    Args:
-        context: with ``quick``, the number of epochs is reduced.
-        description: for the progress display.
-        recipe: the model and its training settings.
-        fold: rows of the context's training digits.
+    With ``context.quick`` the number of epochs is reduced. ``description`` is for the progress.
 
     Raises:
         ModelError: the loss became NaN.
@@ -55,7 +52,7 @@ def fit_and_score(
         replace(test, images=test.images[:0]),
         callback=_ProgressReporter(context, description, recipe.epochs),
     )
-    return result, require_score(result.val_probabilities, context.dataset.labels[fold.val])
+    return result, score_or_raise(result.val_probabilities, context.dataset.labels[fold.val])
 
 
 def train_val_split(
@@ -73,26 +70,23 @@ def train_val_split(
     return FoldIndices(np.asarray(train, np.int64), np.asarray(val, np.int64))
 
 
-def load_model(result: FoldResult) -> Classifier:
-    """Load the classifier that ``fit_and_score`` returned as bytes.
-
-    Raises:
-        ModelError: the bytes cannot be read.
-    """
+def load_keras_model(result: FoldResult) -> KerasClassifier:
+    """Load the Keras model that ``fit_and_score`` returned as bytes."""
     with TemporaryDirectory() as folder:
         (Path(folder) / result.model_file).write_bytes(result.model_bytes)
-        return load_classifier(Path(folder))
+        classifier = load_classifier(Path(folder))
+    assert isinstance(classifier, KerasClassifier)
+    return classifier
 
 
-def score_images(
-    model: ProbabilisticModel, images: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> Score:
-    """Score a model on (n, 28, 28) uint8 images."""
-    return require_score(model.predict_proba(images), labels)
+def fit_mlp(
+    pixels: NDArray[np.float64], labels: NDArray[np.integer], hidden: int, **settings: Any
+) -> Any:
+    """Fit scikit-learn's MLPClassifier with logistic units, without warning about convergence."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
 
-
-def require_score(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> Score:
-    """Score probabilities of which at least one row is not NaN."""
-    result = score(probabilities, labels)
-    assert result is not None
-    return result
+    model = MLPClassifier((hidden,), activation="logistic", **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(pixels, labels)

@@ -11,7 +11,7 @@ from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.studies.figures import Line, add_confusion, line_chart
 from kaggle_digits.studies.fit_helpers import fit_and_score, train_val_split
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, join_notes
+from kaggle_digits.studies.study import Context, Published, Study, StudyOutput
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
@@ -24,8 +24,8 @@ PUBLISHED = Published(0.95, "0.95 or more")
 PIXEL = 406  # row 14, column 14: the middle of the image
 NETWORK = MODEL_RECIPES["dense"].with_changes(widths=(128,), epochs=15)
 SEARCH_GRID = tuple(product((64, 256), (1e-3, 4e-3), (0.0, 0.3)))  # units, learning rate, dropout
-FILTERS = NETWORK.with_changes(widths=(24,), dropout=0.0, l2=5e-4, schedule="constant")
-FILTER_EPOCHS = (1, 5, 25)
+FILTER_UNITS, FILTER_EPOCHS = 24, (1, 5, 25)
+FILTERS = NETWORK.with_changes(widths=(FILTER_UNITS,), dropout=0.0, l2=5e-4, schedule="constant")
 
 
 def run(context: Context, output: StudyOutput) -> None:
@@ -51,38 +51,29 @@ def run(context: Context, output: StudyOutput) -> None:
     )
 
     linear, score = fit_and_score(context, "B2, linear", MODEL_RECIPES["softmax"], fold)
-    note = context.quick_note
-    output.add_accuracy("B2", "linear classifier (softmax)", score, note=note)
-    best, n_trials = _grid_search(context, fold.train)
+    output.add_accuracy("B2", "linear classifier (softmax)", score, "–", context.quick_note)
+    best, settings, n_trials = _grid_search(context, fold.train)
     network, score = fit_and_score(context, "B3, network", best, fold)
-    output.add_accuracy(
-        "B3",
-        f"one hidden layer, the best of {n_trials} settings on rows of the training part: "
-        f"{_units(best)} units, learning rate {best.learning_rate:g}, dropout {best.dropout:g}",
-        score,
-        PUBLISHED,
-        note,
-    )
-    plain, plain_score = fit_and_score(
-        context, "B4, no dropout", best.with_changes(dropout=0.0), fold
-    )
-    _, score = fit_and_score(context, "B4, dropout", best.with_changes(dropout=0.3), fold)
+    description = f"one hidden layer, the best of {n_trials} settings on rows of the training part"
+    output.add_accuracy("B3", f"{description}: {settings}", score, PUBLISHED, context.quick_note)
+    plain_recipe, dropout_recipe = (best.with_changes(dropout=rate) for rate in (0.0, 0.3))
+    plain, plain_score = fit_and_score(context, "B4, no dropout", plain_recipe, fold)
+    _, score = fit_and_score(context, "B4, dropout", dropout_recipe, fold)
     output.add_accuracy(
         "B4",
         "dropout 0.3 instead of none",
         score,
-        note=join_notes(
-            f"without dropout {100 * plain_score.accuracy:.2f} %",
-            f"log loss {score.log_loss:.4f} with dropout, {plain_score.log_loss:.4f} without; "
-            f"training log loss without dropout {plain.history[-1].loss:.4f}",
-            note,
-        ),
+        "–",
+        f"without dropout {100 * plain_score.accuracy:.2f} %",
+        f"log loss {score.log_loss:.4f} with dropout, {plain_score.log_loss:.4f} without; "
+        f"training log loss without dropout {plain.history[-1].loss:.4f}",
+        context.quick_note,
     )
     output.add_figure(
         "losses",
         "Log loss during training",
-        "Both models on the same rows. The linear model soon stops improving; the network "
-        "continues. A growing distance between its two lines is over-fitting.",
+        "The linear model soon stops improving; a growing distance between the two lines of the "
+        "network is over-fitting.",
         _loss_figure({"linear": linear, "network": network}),
     )
     for name, model, result in (
@@ -90,7 +81,7 @@ def run(context: Context, output: StudyOutput) -> None:
         ("network-confusion", "neural network", network),
     ):
         add_confusion(output, name, model, result.val_probabilities, labels[fold.val])
-    _filters(context, output, fold)
+    _add_filters(context, output, fold)
 
 
 def _split(context: Context, rows: Rows) -> FoldIndices:
@@ -100,25 +91,25 @@ def _split(context: Context, rows: Rows) -> FoldIndices:
     return FoldIndices(np.sort(rows[fold.train]), np.sort(rows[fold.val]))
 
 
-def _grid_search(context: Context, rows: Rows) -> tuple[Recipe, int]:
-    """Return the best recipe on a split of ``rows`` and the number of recipes tried."""
+def _grid_search(context: Context, rows: Rows) -> tuple[Recipe, str, int]:
+    """Return the best recipe on a split of ``rows``, its settings, and the number of trials."""
     fold = _split(context, rows)
-    trials: list[tuple[float, float, int, Recipe]] = []
+    trials: list[tuple[float, float, int, Recipe, str]] = []
     for units, learning_rate, dropout in SEARCH_GRID[:2] if context.quick else SEARCH_GRID:
         recipe = NETWORK.with_changes(widths=(units,), learning_rate=learning_rate, dropout=dropout)
-        description = f"B3, {units} units, learning rate {learning_rate:g}"
-        _, score = fit_and_score(context, description, recipe, fold)
-        trials.append((score.accuracy, -score.log_loss, len(trials), recipe))
-    return max(trials)[-1], len(trials)
+        settings = f"{units} units, learning rate {learning_rate:g}, dropout {dropout:g}"
+        _, score = fit_and_score(context, f"B3, {settings}", recipe, fold)
+        trials.append((score.accuracy, -score.log_loss, len(trials), recipe, settings))
+    *_, recipe, settings = max(trials)
+    return recipe, settings, len(trials)
 
 
-def _filters(context: Context, output: StudyOutput, fold: FoldIndices) -> None:
+def _add_filters(context: Context, output: StudyOutput, fold: FoldIndices) -> None:
     """Draw the first layer after different numbers of epochs."""
     epochs = FILTER_EPOCHS[::2] if context.quick else FILTER_EPOCHS
-    units = _units(FILTERS)
     output.add_result(
         "B5",
-        f"the weights of {units} hidden units after {', '.join(map(str, epochs))} epochs",
+        f"the weights of {FILTER_UNITS} hidden units after {', '.join(map(str, epochs))} epochs",
         "figures: " + ", ".join(f"weights-{number}" for number in epochs),
     )
     for number in epochs:
@@ -126,47 +117,32 @@ def _filters(context: Context, output: StudyOutput, fold: FoldIndices) -> None:
         result, score = fit_and_score(context, f"B5, {number} epochs", recipe, fold)
         assert result.first_layer is not None
         done = len(result.history)
-        title = f"Weights of {units} hidden units after {done} epoch{'s' * (done > 1)}"
+        title = f"Weights of {FILTER_UNITS} hidden units after {done} epoch{'s' * (done > 1)}"
         output.add_figure(
             f"weights-{number}",
             title,
-            f"The 784 weights of each unit as an image of 28 × 28. With these weights the network "
-            f"classifies {100 * score.accuracy:.2f} % of the validation rows correctly. After few "
-            "epochs the weights are blots; later each unit responds to certain strokes. A pale "
-            "unit is dead: no image activates it. Weight decay removes the weights of pixels that "
-            "never have ink.",
+            f"Each unit's 784 weights as an image; the network classifies "
+            f"{100 * score.accuracy:.2f} % of the validation rows correctly. A pale unit is dead: "
+            "no image activates it.",
             digit_grids.first_layer_weights(result.first_layer, title),
         )
 
 
-def _units(recipe: Recipe) -> int:
-    assert recipe.widths
-    return recipe.widths[0]
-
-
 def _loss_figure(results: dict[str, FoldResult]) -> Figure:
-    lines = []
-    for (name, result), color in zip(
-        results.items(), (style.VAL_COLOR, style.TRAIN_COLOR), strict=True
-    ):
+    lines, colors = [], (style.VAL_COLOR, style.TRAIN_COLOR)
+    for (name, result), color in zip(results.items(), colors, strict=True):
         epochs = [row.epoch for row in result.history]
         lines += [
             Line(epochs, [row.loss for row in result.history], color, "-", name),
             Line(epochs, [row.val_loss for row in result.history], color, "--"),
         ]
-    return line_chart(
-        lines,
-        "Log loss by epoch",
-        "Solid: training rows. Dashed: validation rows.",
-        xlabel="epoch",
-        ylabel="log loss (nats)",
-    )
+    note = "Solid: training rows. Dashed: validation rows."
+    return line_chart(lines, "Log loss by epoch", "epoch", "log loss (nats)", note=note)
 
 
 STUDY = Study(
     "linear-network",
     "A linear model against a neural network",
-    "B. Handwritten digit recognition app: linear model against neural network",
     ("B1", "B2", "B3", "B4", "B5"),
     run,
     cost=105,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from kaggle_digits.data.splits import Split, split
+from kaggle_digits.metrics.scores import score_or_raise
 from kaggle_digits.plots import curves
 from kaggle_digits.studies.figures import add_confusion
-from kaggle_digits.studies.fit_helpers import fit_and_score, require_score
+from kaggle_digits.studies.fit_helpers import fit_and_score
 from kaggle_digits.studies.study import Context, Published, Study, StudyOutput
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
@@ -57,43 +58,30 @@ def run(context: Context, output: StudyOutput) -> None:
         "folds used for validation"
     )
     for experiment, description, published, recipe in EXPERIMENTS:
-        results = [
-            fit_and_score(
-                context, f"{experiment}, {description}, {number} of {len(folds)}", recipe, fold
-            )[0]
-            for number, fold in enumerate(folds, 1)
-        ]
+        results = []
+        for number, fold in enumerate(folds, 1):
+            stage = f"{experiment}, {description}, {number} of {len(folds)}"
+            results.append(fit_and_score(context, stage, recipe, fold)[0])
         probabilities = np.concatenate([result.val_probabilities for result in results])
-        output.add_accuracy(
-            experiment, description, require_score(probabilities, val_labels), published, note
-        )
+        score = score_or_raise(probabilities, val_labels)
+        output.add_accuracy(experiment, description, score, published, note)
         if recipe is MODEL_RECIPES["linear"]:
             linear, linear_probabilities = description, probabilities
+    history = [
+        {**vars(row), "member": member}
+        for member, result in enumerate(results)
+        for row in result.history
+    ]
     output.add_figure(
         "deep-curves",
         "Learning curves of the deepest network",
-        "Loss and accuracy of the Keras network with three hidden layers, on training and on "
-        "validation rows; one thin line per fold.",
-        curves.learning_curves(
-            [
-                {**vars(row), "member": member}
-                for member, result in enumerate(results)
-                for row in result.history
-            ]
-        ),
+        "Loss and accuracy of the Keras network with three hidden layers; one thin line per fold.",
+        curves.learning_curves(history),
     )
-    for name, model, values in (
-        ("linear-confusion", linear, linear_probabilities),
-        ("deep-confusion", description, probabilities),
-    ):
-        add_confusion(output, name, model, values, val_labels)
+    add_confusion(output, "linear-confusion", linear, linear_probabilities, val_labels)
+    add_confusion(output, "deep-confusion", description, probabilities, val_labels)
 
 
 STUDY = Study(
-    "models",
-    "From logistic regression to hidden layers",
-    "A. Beyond the recognition of handwritten digits",
-    ("A1", "A2", "A3", "A4"),
-    run,
-    cost=270,
+    "models", "From logistic regression to hidden layers", ("A1", "A2", "A3", "A4"), run, cost=270
 )

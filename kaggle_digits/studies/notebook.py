@@ -7,18 +7,12 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits.data.digits import PIXELS
-from kaggle_digits.data.splits import Rows
+from kaggle_digits.metrics.scores import score_or_raise
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import NORMALIZATION_LAYER, KerasClassifier
+from kaggle_digits.models.base import NORMALIZATION_LAYER
 from kaggle_digits.plots import charts, curves
-from kaggle_digits.studies.fit_helpers import (
-    fit_and_score,
-    load_model,
-    require_score,
-    train_val_split,
-)
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, join_notes
-from kaggle_digits.training.fold import FoldResult
+from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
+from kaggle_digits.studies.study import Context, Published, Study, StudyOutput
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
@@ -38,11 +32,7 @@ IMAGES = Recipe("dense", dropout=0.0, normalize="l2", **SETTINGS)
 
 
 def column_network() -> Any:
-    """Build the notebook's network with each column of each image scaled to unit length.
-
-    This is ``tf.keras.utils.normalize(x, axis=1)`` on (n, 28, 28, 1): axis 1 is the rows of an
-    image, so each column is divided by its own length.
-    """
+    """Build the notebook's network with each column of each image scaled to unit length."""
     k = keras()
     return k.Sequential(
         [
@@ -86,21 +76,33 @@ def run(context: Context, output: StudyOutput) -> None:
             f"dense 128-128, 10 epochs, {scaled} scaled to unit length",
             score,
             PUBLISHED,
-            join_notes(
-                context.quick_note,
-                f"log loss {score.log_loss:.4f}",
-                "normalize(x, axis=1) scales columns if x is (n, 28, 28, 1) and images if it is "
-                "(n, 784)",
-            ),
+            context.quick_note,
+            f"log loss {score.log_loss:.4f}",
+            "normalize(x, axis=1) scales columns if x is (n, 28, 28, 1) and images if it is "
+            "(n, 784)",
         )
     output.add_figure(
         "notebook-curves",
         "Learning curves of the notebook's network",
-        "With each image scaled to unit length. The training loss continues to fall when the "
-        "validation loss no longer does: without dropout the network over-fits.",
+        "The training loss falls longer than the validation loss: without dropout the network "
+        "over-fits.",
         curves.learning_curves([vars(row) for row in result.history]),
     )
-    _normalization_mismatch(context, output, result, score.accuracy, fold.val)
+
+    context.progress("C4: held-out images with another normalization")
+    values: Any = train.images[fold.val][..., None].astype(np.float32) / 255
+    for layer in load_keras_model(result).network.layers[1:]:
+        if layer.name != NORMALIZATION_LAYER:
+            values = layer(values)
+    output.add_accuracy(
+        "C4",
+        "the same network; held-out images divided by 255 instead of normalized as in training",
+        score_or_raise(keras().ops.convert_to_numpy(values), labels[fold.val]),
+        "a Kaggle score above 0.82",
+        f"normalized as in training: {100 * score.accuracy:.2f} %; kaggle-digits makes the "
+        "normalization a part of the model, so this cannot happen",
+    )
+
     network = MODEL_RECIPES["cnn"]
     _, score = fit_and_score(context, "C5, convolutional network", network, fold)
     output.add_accuracy(
@@ -108,37 +110,11 @@ def run(context: Context, output: StudyOutput) -> None:
         "convolution, activation, pooling, flattening, fully connected: model cnn",
         score,
         "announced, no value",
-        join_notes(context.quick_note, f"{network.epochs} epochs"),
-    )
-
-
-def _normalization_mismatch(
-    context: Context, output: StudyOutput, result: FoldResult, matched: float, rows: Rows
-) -> None:
-    """Score the network on images that are normalized differently than in training."""
-    context.progress("C4: held-out images with another normalization")
-    images, labels = context.dataset.train.images[rows], context.dataset.labels[rows]
-    classifier = load_model(result)
-    assert isinstance(classifier, KerasClassifier)
-    values: Any = images[..., None].astype(np.float32) / 255
-    for layer in classifier.network.layers[1:]:
-        if layer.name != NORMALIZATION_LAYER:
-            values = layer(values)
-    output.add_accuracy(
-        "C4",
-        "the same network; held-out images divided by 255 instead of normalized as in training",
-        require_score(keras().ops.convert_to_numpy(values), labels),
-        "a Kaggle score above 0.82",
-        f"normalized as in training: {100 * matched:.2f} %; kaggle-digits makes the "
-        "normalization a part of the model, so this cannot happen",
+        context.quick_note,
+        f"{network.epochs} epochs",
     )
 
 
 STUDY = Study(
-    "notebook",
-    "The competition's notebook",
-    "C. Digit Recognizer using the MNIST data set",
-    ("C1", "C2", "C3", "C4", "C5"),
-    run,
-    cost=130,
+    "notebook", "The competition's notebook", ("C1", "C2", "C3", "C4", "C5"), run, cost=130
 )

@@ -26,16 +26,11 @@ from kaggle_digits.studies import (
 from kaggle_digits.studies.study import Context, Study, StudyOutput
 
 TABLE, PAGE, FOLDER = "table.csv", "index.html", "studies"
-COLUMNS = ["study", "experiment", "what", "published", "measured", "rows", "reached", "why"]
+COLUMNS = ("study", "experiment", "what", "published", "measured", "rows", "reached", "why")
 REACHED = {True: "yes", False: "no", None: ""}
 # By name, in the order in which `kd reproduce` runs them.
-STUDIES: dict[str, Study] = {
-    module.STUDY.name: module.STUDY
-    for module in (
-        *(models, denoise, tsne, bottleneck),
-        *(linear_network, notebook, coursera, scikit),
-    )
-}
+MODULES = (models, denoise, tsne, bottleneck, linear_network, notebook, coursera, scikit)
+STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in MODULES}
 
 
 def find_study(name: str) -> Study:
@@ -87,16 +82,15 @@ def _write_results(
     writer.writerow(COLUMNS)
     for result in results:
         for row in result.experiments:
-            values = [row.experiment, row.description, row.published, row.measured, row.n]
-            writer.writerow([result.study.name, *values, REACHED[row.reached], row.note])
+            writer.writerow([result.study.name, *row[:5], REACHED[row.reached], row.note])
     write_text(folder / TABLE, text.getvalue(), durable=False)
     machine = hardware()
     seconds = sum(result.seconds for result in results)
+    packages = ", ".join(f"{package} {version}" for package, version in versions().items())
     environment = (
         f"{len(context.dataset.train):,} labelled rows (source: {context.dataset.source.source}), "
         f"seed {context.seed}, {seconds:,.0f} s on {machine['processor']}, "
-        f"{machine['cores']} cores; "
-        + ", ".join(f"{package} {version}" for package, version in versions().items())
+        f"{machine['cores']} cores; {packages}"
     )
     content = page.render_page(
         "study.html.j2",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.data.dataset import Dataset
@@ -15,9 +18,18 @@ from kaggle_digits.plots import page, style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# The titles of the publications, by the letter with which their experiments begin.
+SOURCES = {
+    "A": "A. Beyond the recognition of handwritten digits",
+    "B": "B. Handwritten digit recognition app: linear model against neural network",
+    "C": "C. Digit Recognizer using the MNIST data set",
+    "D": "D. A neural network in plain Python on the Coursera subset",
+    "E": "E. Handwritten digits with scikit-learn",
+}
 
-def ignore_progress(message: str, done: int = 0, total: int | None = None) -> None:
-    """Do nothing; the default of ``Context.progress``."""
+
+def _ignore_progress(message: str, done: int = 0, total: int | None = None) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,7 @@ class Context:
     rows: int | None = None
     noise: str | None = None
     level: float | None = None
-    progress: Callable[..., None] = ignore_progress
+    progress: Callable[..., None] = _ignore_progress
 
     @property
     def quick_note(self) -> str:
@@ -55,15 +67,14 @@ class Published(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
-class ExperimentResult:
+class ExperimentResult(NamedTuple):
     """The published and the measured value of one experiment.
 
     Attributes:
         experiment: its identifier, such as ``A1``.
         description: what was trained or computed.
-        measured: the measured value with its 95 % interval, or a short text.
         published: the published value as text; "–" if there is none.
+        measured: the measured value with its 95 % interval, or a short text.
         n: number of rows; None if the value is not a proportion of rows.
         reached: whether the published value was reached within the interval; None if there is none.
         note: differences from the publication and their reasons.
@@ -71,23 +82,11 @@ class ExperimentResult:
 
     experiment: str
     description: str
+    published: str
     measured: str
-    published: str = "–"
     n: int | None = None
     reached: bool | None = None
     note: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry of ``findings`` in the output of ``--json``."""
-        return {
-            "experiment": self.experiment,
-            "what": self.description,
-            "published": self.published,
-            "measured": self.measured,
-            "n": self.n,
-            "reached": self.reached,
-            "why": self.note,
-        }
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,7 @@ class Study:
     Attributes:
         name: as in ``kd study NAME``.
         title: the topic.
-        source: the publication.
-        experiments: the identifiers of its experiments, such as ``E1``.
+        experiments: the identifiers of its experiments, such as ``E1``, all of one publication.
         run: performs the experiments and adds their results to the output.
         cost: approximate seconds on two cores with the competition's data, for the progress bar.
         options: the fields of Context that it uses besides dataset, quick and seed.
@@ -106,11 +104,15 @@ class Study:
 
     name: str
     title: str
-    source: str
     experiments: tuple[str, ...]
     run: Callable[[Context, StudyOutput], None]
     cost: int
     options: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The publication."""
+        return SOURCES[self.experiments[0][0]]
 
 
 class StudyOutput:
@@ -129,9 +131,21 @@ class StudyOutput:
         self.figures: list[page.PageFigure] = []
         self.seconds = 0.0
 
-    def add_result(self, experiment: str, description: str, measured: str, **fields: Any) -> None:
-        """Add a result; the arguments are the fields of ExperimentResult."""
-        self.experiments.append(ExperimentResult(experiment, description, measured, **fields))
+    def add_result(
+        self,
+        experiment: str,
+        description: str,
+        measured: str,
+        *notes: str,
+        published: str = "–",
+        n: int | None = None,
+        reached: bool | None = None,
+    ) -> None:
+        """Add a result that is described by a text; empty notes are left out."""
+        note = "; ".join(filter(None, notes))
+        self.experiments.append(
+            ExperimentResult(experiment, description, published, measured, n, reached, note)
+        )
 
     def add_accuracy(
         self,
@@ -139,17 +153,9 @@ class StudyOutput:
         description: str,
         score: Score,
         published: Published | str = "–",
-        note: str = "",
+        *notes: str,
     ) -> None:
-        """Add an accuracy and compare it with the published one.
-
-        Args:
-            experiment: the identifier, such as ``A1``.
-            description: what was trained or computed.
-            score: the measured accuracy.
-            published: a text if no accuracy was published.
-            note: differences from the publication.
-        """
+        """Add an accuracy and compare it with the published one, if it is not only a text."""
         low, high = score.ci95
         reached = None
         if isinstance(published, Published):
@@ -158,18 +164,21 @@ class StudyOutput:
             else:
                 higher = score.accuracy > published.accuracy
                 comparison = f"{'higher' if higher else 'lower'} than published"
-            note = join_notes(comparison, note)
+            notes = (comparison, *notes)
             reached, published = high >= published.accuracy, published.text
         measured = f"{100 * score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})"
-        self.experiments.append(
-            ExperimentResult(experiment, description, measured, published, score.n, reached, note)
+        self.add_result(
+            experiment,
+            description,
+            measured,
+            *notes,
+            published=published,
+            n=score.n,
+            reached=reached,
         )
 
     def add_figure(self, name: str, title: str, explanation: str, figure: Figure) -> None:
-        """Save a figure as ``name``.png and add it to the page.
-
-        ``explanation`` is for readers who see such a figure for the first time.
-        """
+        """Save a figure as ``name``.png and add it, with a short explanation, to the page."""
         path = self._folder / f"{name}.png"
         style.save(figure, path)
         anchor, uri = f"{self.study.name}-{name}", page.png_data_uri(path)
@@ -181,11 +190,7 @@ class StudyOutput:
             temporary.write_bytes(content)
 
 
-def join_notes(*notes: str) -> str:
-    """Join the notes that are not empty."""
-    return "; ".join(filter(None, notes))
-
-
-def score_of_counts(correct: int, n: int) -> Score:
-    """Return a Score without probabilities; its log loss is NaN."""
+def score_labels(predicted: NDArray[np.integer], labels: NDArray[np.integer]) -> Score:
+    """Score predicted labels; without probabilities the log loss is NaN."""
+    correct, n = int((predicted == labels).sum()), len(labels)
     return Score(correct / n, wilson_interval(correct, n), float("nan"), n)

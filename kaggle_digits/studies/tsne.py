@@ -30,31 +30,18 @@ def run(context: Context, output: StudyOutput) -> None:
         "A9",
         f"t-SNE of {len(rows):,} random images after PCA to {COMPONENTS} components",
         f"figure: t-sne; trustworthiness {trust:.4f}",
-        n=len(rows),
-        note=f"trustworthiness (Venna and Kaski 2001): whether the {NEIGHBORS} nearest neighbours "
+        f"trustworthiness (Venna and Kaski 2001): whether the {NEIGHBORS} nearest neighbours "
         "in the figure are also near in pixel space; 1 means always, 0.5 is chance",
+        n=len(rows),
     )
+    note = f"{len(rows):,} random images of train.csv, coloured by label."
     output.add_figure(
         "t-sne",
         "Similar images are close together",
-        "t-SNE does not use the labels: it only keeps neighbours together. The clusters of one "
-        "colour show that digits differ more than handwritings. Distances between clusters have "
-        "no meaning.",
-        charts.embedding(
-            points,
-            labels[rows],
-            "t-SNE of the pixels",
-            f"{len(rows):,} random images of train.csv, coloured by label.",
-        ),
+        "t-SNE keeps neighbours together without knowing the labels; distances between clusters "
+        "have no meaning.",
+        charts.embedding(points, labels[rows], "t-SNE of the pixels", note),
     )
 
 
-STUDY = Study(
-    "neighbours",
-    "t-SNE: similar images",
-    "A. Beyond the recognition of handwritten digits",
-    ("A9",),
-    run,
-    cost=20,
-    options=("rows",),
-)
+STUDY = Study("neighbours", "t-SNE: similar images", ("A9",), run, cost=20, options=("rows",))
