@@ -25,7 +25,6 @@ from kaggle_digits.app.model_cache import ModelCache
 from kaggle_digits.app.uploads import MAX_UPLOAD_BYTES, UploadLimiter
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.imaging.loading import open_picture
-from kaggle_digits.inference.embedding import Embedding
 from kaggle_digits.inference.predictor import finished_runs
 
 PAGE = Path(__file__).parent / "page"
@@ -34,13 +33,6 @@ MAX_POINTS = 1500  # of the embedding that the page draws
 NO_EMBEDDING = "there is no bottleneck study in the runs; run it: kd study bottleneck"
 # Some Windows machines map .js to text/plain, and browsers then refuse to run the scripts.
 mimetypes.add_type("text/javascript", ".js")
-
-
-class Health(BaseModel):
-    """The state of the app and the name of its default run."""
-
-    status: str
-    run: str
 
 
 class RunInfo(BaseModel):
@@ -67,9 +59,7 @@ class ClassifyResponse(BaseModel):
     runner_up: int | None = Field(description="the second most probable digit")
     note: str = Field(description="empty, or a warning about the picture")
     probabilities: list[float] = Field(description="of the digits 0 to 9")
-    image: list[int] = Field(
-        description="the 28 × 28 input of the network, row by row; 255 is full ink"
-    )
+    image: list[int] = Field(description="the 28 × 28 input of the network by rows; 255 is ink")
     plane: tuple[float, float] | None = Field(description="its position among /api/plane")
 
 
@@ -85,41 +75,31 @@ class ErrorResponse(BaseModel):
     detail: str
 
 
-def _error_responses(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
-    return {
-        code: {"model": ErrorResponse, "description": text} for code, text in descriptions.items()
-    }
-
-
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 PICTURE_BODY = {
     "requestBody": {
         "description": f"The bytes of a PNG, JPEG or other picture, at most {MAX_UPLOAD_BYTES:,}.",
         "required": True,
-        "content": {
-            media_type: {"schema": {"type": "string", "format": "binary"}}
-            for media_type in ("image/*", "application/octet-stream")
-        },
+        "content": {"image/*": BINARY, "application/octet-stream": BINARY},
     }
 }
-CLASSIFY_ERRORS = _error_responses(
-    {
-        400: "Not a picture.",
-        403: "Sent by a page of another site, or to an unknown host name.",
-        404: "No such run.",
-        408: "Sent too slowly.",
-        413: "Too large.",
-        503: "Too many uploads at once.",
-    }
-)
+CLASSIFY_ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorResponse, "description": description}
+    for code, description in (
+        (400, "Not a picture."),
+        (403, "Sent by a page of another site, or to an unknown host name."),
+        (404, "No such run."),
+        (408, "Sent too slowly."),
+        (413, "Too large."),
+        (503, "Too many uploads at once."),
+    )
+}
 
 
 def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") -> FastAPI:
-    """Create the app and load its default run.
+    """Create the app and load its default run: ``run``, or the best finished run.
 
-    Args:
-        runs_dir: the folder of the runs.
-        run: the default run; the best finished run if None.
-        host: the address at which the app will be served; accepted as a host name.
+    ``host`` is the address at which the app will be served; it is accepted as a host name.
 
     Raises:
         RunError: there is no such run, or it is not finished.
@@ -156,21 +136,19 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
         return FileResponse(PAGE / "index.html", background=BackgroundTask(cache.warm_up))
 
     @app.get("/healthz")
-    async def healthz() -> Health:
-        """Report that the app is running."""
-        return Health(status="ok", run=cache.default_run)
+    async def healthz() -> dict[str, str]:
+        """Report that the app is running, and the name of its default run."""
+        return {"status": "ok", "run": cache.default_run}
 
     @app.get("/api/runs")
     def runs() -> RunList:
         """List the runs that can classify; includes those trained since the app started."""
-        return RunList(
-            runs=[
-                RunInfo(name=run.name, accuracy=run.metrics().get("val_accuracy"))
-                for run in finished_runs(runs_dir)
-            ],
-            default=cache.default_run,
-            plane=cache.embedding(retry=True) is not None,
-        )
+        infos = [
+            RunInfo(name=run.name, accuracy=run.metrics().get("val_accuracy"))
+            for run in finished_runs(runs_dir)
+        ]
+        has_plane = cache.find_embedding() is not None
+        return RunList(runs=infos, default=cache.default_run, plane=has_plane)
 
     @app.post("/api/classify", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
     async def classify(
@@ -183,13 +161,18 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
             async with large_slot if large else nullcontext(), slots:
                 return await run_in_threadpool(_classify, cache, body, run or cache.default_run)
 
-    @app.get("/api/plane", responses=_error_responses({404: "No bottleneck study in the runs."}))
+    @app.get("/api/plane", responses={404: {"model": ErrorResponse, "description": NO_EMBEDDING}})
     def plane() -> PlanePoints:
-        """Return held-out digits in the two dimensions of the bottleneck study."""
-        embedding = cache.embedding(retry=True)
+        """Return evenly sampled held-out digits in the two dimensions of the bottleneck study."""
+        embedding = cache.find_embedding()
         if embedding is None:
             raise HTTPException(404, NO_EMBEDDING)
-        return PlanePoints(points=_sample_points(embedding))
+        count = len(embedding.points)
+        rows = np.linspace(0, count - 1, min(count, MAX_POINTS)).astype(int)
+        positions = embedding.points[rows].astype(float).round(3).tolist()
+        labels = embedding.labels[rows].tolist()
+        points = [(x, y, label) for (x, y), label in zip(positions, labels, strict=True)]
+        return PlanePoints(points=points)
 
     return app
 
@@ -204,7 +187,9 @@ def _is_large(body: bytes) -> bool:
 
 
 def _classify(cache: ModelCache, body: bytes, run: str) -> ClassifyResponse:
-    prediction = cache.classify(open_picture(body, "the picture"), run)
+    prediction, position = cache.classify(open_picture(body, "the picture"), run), None
+    if cache.embedding is not None and prediction.digit is not None:
+        position = cache.embedding.transform(prediction.image)
     return ClassifyResponse(
         run=run,
         digit=prediction.digit,
@@ -213,15 +198,5 @@ def _classify(cache: ModelCache, body: bytes, run: str) -> ClassifyResponse:
         note=prediction.note,
         probabilities=prediction.probabilities.tolist(),
         image=prediction.image.ravel().tolist(),
-        plane=None if prediction.digit is None else cache.embed(prediction.image),
+        plane=position,
     )
-
-
-def _sample_points(embedding: Embedding) -> list[tuple[float, float, int]]:
-    """Return at most MAX_POINTS evenly spaced points as x, y, label."""
-    count = len(embedding.points)
-    rows = np.linspace(0, count - 1, min(count, MAX_POINTS)).astype(int)
-    return [
-        (round(float(x), 3), round(float(y), 3), int(label))
-        for (x, y), label in zip(embedding.points[rows], embedding.labels[rows], strict=True)
-    ]

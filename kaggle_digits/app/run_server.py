@@ -18,8 +18,6 @@ from kaggle_digits.core.errors import DigitsError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-MAX_PORT = 65535
-
 
 class AddressError(DigitsError):
     """The app cannot be served at this address."""
@@ -32,13 +30,12 @@ def bind(host: str, port: int) -> socket.socket:
         AddressError: the port is in use or not allowed, or this machine has no such address.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise AddressError(
             f"{host} is not an address of this machine ({error}); try: kd app --host 127.0.0.1"
         ) from error
+    family, kind, protocol, _, address = found[0]
     # With an explicit protocol, asyncio sets TCP_NODELAY, which saves 40 ms per response.
     server_socket = socket.socket(family, kind, protocol)
     if os.name == "posix":  # on Windows SO_REUSEADDR would share a port that is in use
@@ -49,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
         server_socket.listen(128)
     except OSError as error:
         server_socket.close()
-        raise _address_error(error, host, port) from error
+        raise AddressError(_bind_problem(error, host, port)) from error
     return server_socket
 
 
@@ -91,12 +88,9 @@ def serve(app: FastAPI, server_socket: socket.socket, on_ready: Callable[[], Non
         server_socket.close()
 
 
-def _address_error(error: OSError, host: str, port: int) -> AddressError:
+def _bind_problem(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        other = port + 1 if port < MAX_PORT else port - 1
-        return AddressError(f"port {port} is in use; choose another: kd app --port {other}")
+        return f"port {port} is in use; take any free one: kd app --port 0"
     if error.errno == errno.EACCES:
-        return AddressError(f"no permission to use port {port}; try: kd app --port 8000")
-    return AddressError(
-        f"cannot serve at {host}, port {port}: {error.strerror}; try: kd app --host 127.0.0.1"
-    )
+        return f"no permission to use port {port}; try: kd app --port 8000"
+    return f"cannot serve at {host}, port {port}: {error.strerror}; try: kd app --host 127.0.0.1"

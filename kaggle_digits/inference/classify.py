@@ -40,12 +40,7 @@ class PicturePrediction:
 
 
 def classify_picture(model: ProbabilisticModel, picture: Image) -> PicturePrediction:
-    """Preprocess a picture as MNIST's images were made and predict its digit.
-
-    Args:
-        model: a Predictor or any classifier of this package.
-        picture: from kaggle_digits.imaging.loading.open_picture.
-    """
+    """Preprocess a picture from ``open_picture`` as MNIST's images were made and predict it."""
     prepared = prepare(picture)
     image, steps = prepared.image, prepared.steps
     if prepared.note == NO_DIGIT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,13 @@ class Embedding:
         labels: NDArray[np.uint8],
         encoder: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     ) -> None:
-        self.points, self.labels, self._encoder = points, labels, encoder
+        self.points, self.labels = points, labels
+        self._encoder, self._lock = encoder, Lock()  # a LiteRT interpreter is not thread-safe
 
     def transform(self, image: NDArray[np.uint8]) -> tuple[float, float]:
-        """Encode one (28, 28) uint8 image, 0 background to 255 ink. Not thread-safe."""
-        ((x, y),) = self._encoder(image[None]).tolist()
+        """Encode one (28, 28) uint8 image, 0 background to 255 ink."""
+        with self._lock:
+            ((x, y),) = self._encoder(image[None]).tolist()
         return x, y
 
 
@@ -43,8 +46,7 @@ def load_embedding(runs_dir: Path) -> Embedding | None:
         with np.load(folder / POINTS_FILE) as arrays:
             points, labels = arrays["points"], arrays["labels"]
         return Embedding(points, labels, LiteRTClassifier(folder / LITERT_FILE))
-    except Exception:
-        # Missing, damaged or of another version: the study rebuilds it in a minute.
+    except Exception:  # also files of another version: the study rebuilds them in a minute
         return None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from kaggle_digits.training.predict import predict_images
 
 
 class Predictor:
-    """A finished run with all its models in memory. Not safe for concurrent threads.
+    """A finished run with all its models in memory; safe for concurrent threads.
 
     Attributes:
         run_name: the name of the run.
@@ -34,35 +36,28 @@ class Predictor:
         self.run_name = run.name
         self.val_accuracy: float | None = metrics.get("val_accuracy")
         self._temperature = float(metrics.get("temperature", 1.0))
-        self._run = run
+        self._run, self._lock = run, Lock()  # a LiteRT interpreter is not thread-safe
         self._models = [load_for_inference(folder) for folder in run.member_folders()]
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return calibrated class probabilities.
+        """Return calibrated class probabilities, (n, 10), of (n, 28, 28) images, 255 is ink.
 
         Models, test-time augmentation and ensemble weights are those that predicted test.csv.
         The temperature fitted on held-out rows is then applied, so that of the predictions with a
         confidence of 90 % about nine in ten are correct.
-
-        Args:
-            images: (n, 28, 28) uint8, 0 background to 255 ink.
-
-        Returns:
-            (n, 10) float32.
         """
-        probabilities = predict_images(self._run, self._models, images)
+        with self._lock:
+            probabilities = predict_images(self._run, self._models, images)
         return apply_temperature(probabilities, self._temperature)
 
 
 def finished_runs(runs_dir: Path) -> list[Run]:
     """List the finished runs in ``runs_dir``, highest validation accuracy first."""
-    ranked = []
-    for run in list_runs(runs_dir):
-        try:
-            ranked.append((-(run.metrics().get("val_accuracy") or 0.0), run.name, run))
-        except RunError:  # unfinished or damaged; `kd runs` reports the details
-            continue
-    return [run for _, _, run in sorted(ranked, key=lambda entry: entry[:2])]
+    accuracies = {}
+    for run in list_runs(runs_dir):  # sorted by name
+        with suppress(RunError):  # unfinished or damaged; `kd runs` reports the details
+            accuracies[run] = run.metrics().get("val_accuracy") or 0.0
+    return sorted(accuracies, key=lambda run: -accuracies[run])
 
 
 def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:
