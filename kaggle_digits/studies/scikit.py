@@ -13,12 +13,7 @@ from kaggle_digits.studies.study import Context, Study, StudyOutput, score_label
 
 TRAIN_ROWS, SHOWN_ROWS = 1000, 50
 PUBLISHED = 0.9159
-SETTINGS: dict[str, Any] = {
-    "alpha": 1e-4,
-    "solver": "sgd",
-    "tol": 1e-4,
-    "learning_rate_init": 0.1,
-}
+SETTINGS: dict[str, Any] = {"alpha": 1e-4, "solver": "sgd", "tol": 1e-4, "learning_rate_init": 0.1}
 
 
 def run(context: Context, output: StudyOutput) -> None:
