@@ -14,7 +14,7 @@ from kaggle_digits.models.batched_predict import trace
 from kaggle_digits.models.litert import LITERT_FILE, convert
 from kaggle_digits.plots import charts, style
 from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, score_labels
+from kaggle_digits.studies.study import Context, Published, StudyOutput, score_labels
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 
@@ -72,15 +72,12 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_file(POINTS_FILE, dump_points(points[:SAVED_POINTS], val_labels[:SAVED_POINTS]))
     if (traced := trace(encoder)) is not None:
         output.add_file(LITERT_FILE, convert(traced))
-    title = "Two numbers per image"
-    explanation = (
-        f"{len(val_labels):,} held-out images; the axes are the outputs of the bottleneck."
-    )
+    note = f"{len(val_labels):,} held-out images; the axes are the outputs of the bottleneck."
     output.add_figure(
         "plane",
         "Held-out digits in the plane of the bottleneck",
         "Each digit has its own region; points between two regions are easily confused.",
-        charts.embedding(points, val_labels, title, explanation),
+        charts.embedding(points, val_labels, "Two numbers per image", note),
     )
     low, high = np.quantile(points, [0.002, 0.998], axis=0)
     x, y = (np.linspace(low[i], high[i], GRID_SIZE, dtype=np.float32) for i in (0, 1))
@@ -125,6 +122,3 @@ def _decision_regions(
     keys = [Patch(color=style.DIGIT_COLORS[digit], label=str(digit)) for digit in np.unique(digits)]
     figure.legend(handles=keys, loc="outside right upper", title="digit")
     return figure
-
-
-STUDY = Study("bottleneck", "Each digit as two numbers", ("A10", "A11"), run, cost=60)

@@ -9,7 +9,7 @@ import numpy as np
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.studies.figures import Line, digit_grid, plot_lines
 from kaggle_digits.studies.fit_helpers import fit_mlp, train_val_split
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput, score_labels
+from kaggle_digits.studies.study import Context, Published, StudyOutput, score_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,8 +145,3 @@ def _sweep_figure(sweeps: dict[str, list[_Trial]], iterations: int) -> Figure:
         plot_lines(axes, lines, xlabel=name, ylabel="accuracy (%)" if first else "")
         axes.set_xticks(x, [f"{trial.value:g}" for trial in trials])
     return figure
-
-
-STUDY = Study(
-    "coursera", "Ten hidden units and regularization", ("D1", "D2", "D3", "D4"), run, cost=125
-)

@@ -18,7 +18,7 @@ from kaggle_digits.plots import style
 from kaggle_digits.plots.digit_grids import first_of_each_class
 from kaggle_digits.studies.figures import Line, line_chart
 from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput
+from kaggle_digits.studies.study import Context, Published, StudyOutput
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 if TYPE_CHECKING:
@@ -185,19 +185,7 @@ def _image_rows(rows: dict[str, Images], labels: NDArray[np.uint8], noise: str) 
     title = "Noise and denoising by an auto-encoder"
     figure = style.new_figure(9.6, 3.9, title, f"Middle row: {noise}.", squares=True)
     first = first_of_each_class(labels)
-    grid = figure.subplots(len(rows), len(first), squeeze=False)
-    for axes_row, (name, images) in zip(grid, rows.items(), strict=True):
-        for axes, place in zip(axes_row, first, strict=True):
-            style.show_digit(axes, images[place])
-        axes_row[0].set_ylabel(name)
+    axes = figure.subplots()
+    style.show_digit(axes, np.vstack([np.hstack(list(images[first])) for images in rows.values()]))
+    axes.set_yticks(SIDE * (np.arange(len(rows)) + 0.5), rows)
     return figure
-
-
-STUDY = Study(
-    "denoise",
-    "Noise, and a denoising auto-encoder",
-    ("A5", "A6", "A7", "A8"),
-    run,
-    cost=90,
-    options=("noise", "level"),
-)

@@ -11,7 +11,7 @@ from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.studies.figures import Line, add_confusion, line_chart
 from kaggle_digits.studies.fit_helpers import fit_and_score, train_val_split
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput
+from kaggle_digits.studies.study import Context, Published, StudyOutput
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
@@ -138,12 +138,3 @@ def _loss_figure(results: dict[str, FoldResult]) -> Figure:
         ]
     note = "Solid: training rows. Dashed: validation rows."
     return line_chart(lines, "Log loss by epoch", "epoch", "log loss (nats)", note=note)
-
-
-STUDY = Study(
-    "linear-network",
-    "A linear model against a neural network",
-    ("B1", "B2", "B3", "B4", "B5"),
-    run,
-    cost=105,
-)

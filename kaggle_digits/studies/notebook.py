@@ -12,7 +12,7 @@ from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import NORMALIZATION_LAYER
 from kaggle_digits.plots import charts, curves
 from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
-from kaggle_digits.studies.study import Context, Published, Study, StudyOutput
+from kaggle_digits.studies.study import Context, Published, StudyOutput
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
@@ -34,15 +34,9 @@ IMAGES = Recipe("dense", dropout=0.0, normalize="l2", **SETTINGS)
 def column_network() -> Any:
     """Build the notebook's network with each column of each image scaled to unit length."""
     k = keras()
-    return k.Sequential(
-        [
-            k.layers.UnitNormalization(axis=1),
-            k.layers.Flatten(),
-            k.layers.Dense(128, activation="relu"),
-            k.layers.Dense(128, activation="relu"),
-            k.layers.Dense(10),
-        ]
-    )
+    hidden = [k.layers.Dense(128, activation="relu") for _ in range(2)]
+    scaled = [k.layers.UnitNormalization(axis=1), k.layers.Flatten()]
+    return k.Sequential([*scaled, *hidden, k.layers.Dense(10)])
 
 
 def run(context: Context, output: StudyOutput) -> None:
@@ -113,8 +107,3 @@ def run(context: Context, output: StudyOutput) -> None:
         context.quick_note,
         f"{network.epochs} epochs",
     )
-
-
-STUDY = Study(
-    "notebook", "The competition's notebook", ("C1", "C2", "C3", "C4", "C5"), run, cost=130
-)

@@ -28,9 +28,33 @@ from kaggle_digits.studies.study import Context, Study, StudyOutput
 TABLE, PAGE, FOLDER = "table.csv", "index.html", "studies"
 COLUMNS = ("study", "experiment", "what", "published", "measured", "rows", "reached", "why")
 REACHED = {True: "yes", False: "no", None: ""}
-# By name, in the order in which `kd reproduce` runs them.
-MODULES = (models, denoise, tsne, bottleneck, linear_network, notebook, coursera, scikit)
-STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in MODULES}
+# In the order in which `kd reproduce` runs them.
+_STUDIES = (
+    Study("models", "From logistic regression to hidden layers", "A", range(1, 5), models.run, 270),
+    Study(
+        "denoise",
+        "Noise, and a denoising auto-encoder",
+        "A",
+        range(5, 9),
+        denoise.run,
+        90,
+        ("noise", "level"),
+    ),
+    Study("neighbours", "t-SNE: similar images", "A", range(9, 10), tsne.run, 20, ("rows",)),
+    Study("bottleneck", "Each digit as two numbers", "A", range(10, 12), bottleneck.run, 60),
+    Study(
+        "linear-network",
+        "A linear model against a neural network",
+        "B",
+        range(1, 6),
+        linear_network.run,
+        105,
+    ),
+    Study("notebook", "The competition's notebook", "C", range(1, 6), notebook.run, 130),
+    Study("coursera", "Ten hidden units and regularization", "D", range(1, 5), coursera.run, 125),
+    Study("scikit", "A small network on scikit-learn's digits", "E", range(1, 4), scikit.run, 3),
+)
+STUDIES = {study.name: study for study in _STUDIES}
 
 
 def find_study(name: str) -> Study:

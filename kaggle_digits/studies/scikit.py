@@ -9,7 +9,7 @@ import numpy as np
 from kaggle_digits.plots import style
 from kaggle_digits.studies.figures import Line, digit_grid, line_chart
 from kaggle_digits.studies.fit_helpers import fit_mlp
-from kaggle_digits.studies.study import Context, Study, StudyOutput, score_labels
+from kaggle_digits.studies.study import Context, StudyOutput, score_labels
 
 TRAIN_ROWS, SHOWN_ROWS = 1000, 50
 PUBLISHED = 0.9159
@@ -76,6 +76,3 @@ def run(context: Context, output: StudyOutput) -> None:
         "little.",
         line_chart([line], "Training loss", "epoch", "log loss (nats)", log_scale=True),
     )
-
-
-STUDY = Study("scikit", "A small network on scikit-learn's digits", ("E1", "E2", "E3"), run, cost=3)

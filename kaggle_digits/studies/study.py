@@ -96,7 +96,8 @@ class Study:
     Attributes:
         name: as in ``kd study NAME``.
         title: the topic.
-        experiments: the identifiers of its experiments, such as ``E1``, all of one publication.
+        letter: of the publication, a key of SOURCES.
+        numbers: of its experiments in the publication.
         run: performs the experiments and adds their results to the output.
         cost: approximate seconds on two cores with the competition's data, for the progress bar.
         options: the fields of Context that it uses besides dataset, quick and seed.
@@ -104,15 +105,21 @@ class Study:
 
     name: str
     title: str
-    experiments: tuple[str, ...]
+    letter: str
+    numbers: range
     run: Callable[[Context, StudyOutput], None]
     cost: int
     options: tuple[str, ...] = ()
 
     @property
+    def experiments(self) -> tuple[str, ...]:
+        """The identifiers of its experiments, such as ``E1``."""
+        return tuple(f"{self.letter}{number}" for number in self.numbers)
+
+    @property
     def source(self) -> str:
         """The publication."""
-        return SOURCES[self.experiments[0][0]]
+        return SOURCES[self.letter]
 
 
 class StudyOutput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kaggle_digits.plots import charts
-from kaggle_digits.studies.study import Context, Study, StudyOutput
+from kaggle_digits.studies.study import Context, StudyOutput
 
 # 5,000 rows show the clusters in half a minute; --rows embeds more.
 ROWS, QUICK_ROWS, COMPONENTS, NEIGHBORS = 5000, 500, 50, 5
@@ -42,6 +42,3 @@ def run(context: Context, output: StudyOutput) -> None:
         "have no meaning.",
         charts.embedding(points, labels[rows], "t-SNE of the pixels", note),
     )
-
-
-STUDY = Study("neighbours", "t-SNE: similar images", ("A9",), run, cost=20, options=("rows",))

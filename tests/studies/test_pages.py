@@ -10,8 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from kaggle_digits.data.dataset import load
 from kaggle_digits.evaluation.evaluate import evaluate
-from kaggle_digits.studies.runner import run_study
-from kaggle_digits.studies.scikit import STUDY
+from kaggle_digits.studies.runner import find_study, run_study
 from kaggle_digits.studies.study import Context
 from tests.support import small_runs
 from tests.support.browser import browser, needs_chromium
@@ -28,10 +27,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     dataset = load(small_runs.write_data(folder / "data"))
     run = small_runs.write_run(folder / "runs", dataset, small_runs.linear_oof(dataset))
-    run_study(STUDY, Context(dataset, quick=True), folder / "runs")
+    run_study(find_study("scikit"), Context(dataset, quick=True), folder / "runs")
     return {
         "report": evaluate(run, dataset).report,
-        "study": folder / "runs" / "studies" / STUDY.name / "index.html",
+        "study": folder / "runs" / "studies" / "scikit" / "index.html",
     }
 
 
