@@ -108,10 +108,7 @@ def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str =
     rows = [row for result in results for row in result.experiments]
     console.show_table(
         ("", "experiment", "published", "measured", "rows", "reached"),
-        [
-            (*row[:4], row.n and f"{row.n:,}", reached[row.reached])
-            for row in rows
-        ],
+        [(*row[:4], row.n and f"{row.n:,}", reached[row.reached]) for row in rows],
     )
     for row in rows:
         if row.reached is False:
