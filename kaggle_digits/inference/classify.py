@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +36,7 @@ class PicturePrediction:
     note: str
     probabilities: NDArray[np.float32]
     image: NDArray[np.uint8]
-    steps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    steps: dict[str, NDArray[np.float32]]
 
 
 def classify_picture(model: ProbabilisticModel, picture: Image) -> PicturePrediction:

@@ -86,8 +86,7 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "walk",
         "Predictions across the plane",
-        "The digit that the decoder predicts at each point; at the borders one digit turns into "
-        "another.",
+        "The digit that the decoder predicts at each point; paler if its confidence is lower.",
         _decision_regions(probabilities, (low[0], high[0], low[1], high[1])),
     )
 

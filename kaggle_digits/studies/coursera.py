@@ -101,8 +101,7 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "sweeps",
         "Over-fitting and under-fitting",
-        "Where the lines diverge, the network over-fits; where both fall, it is regularized too "
-        "strongly.",
+        "If the lines diverge, the network over-fits; if both fall, λ is too high.",
         _sweep_figure(sweeps, iterations),
     )
     chosen = np.random.default_rng(context.seed).choice(len(predictions), 9, replace=False)

@@ -38,14 +38,10 @@ MIN_ROWS_PER_EPOCH = 4096
 
 
 def add_noise(images: Images, level: float, seed: int, kind: str = NORMAL) -> Images:
-    """Add noise to every pixel and clip to 0 to 255.
+    """Add noise of one of NOISES to (n, 28, 28) uint8 images and clip to 0 to 255.
 
-    Args:
-        images: (n, 28, 28) uint8.
-        level: standard deviation of ``normal`` or largest value of ``uniform`` noise, as a
-            fraction of 255; the fraction of pixels that ``salt-and-pepper`` sets to 0 or 255.
-        seed: of the random numbers.
-        kind: one of NOISES.
+    ``level`` is the standard deviation of normal or the largest value of uniform noise, as a
+    fraction of 255, or the fraction of pixels that salt-and-pepper sets to 0 or 255.
     """
     rng = np.random.default_rng(seed)
     if kind == SALT_AND_PEPPER:
@@ -137,8 +133,7 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "noise-levels",
         "Accuracy at each noise level",
-        "The classifier of clean images; the auto-encoder was trained at one level: the dashed "
-        "line.",
+        "The dashed line is the level at which the auto-encoder was trained.",
         line_chart(lines, "Accuracy by noise level", "noise level", "accuracy (%)", marked_x=level),
     )
 

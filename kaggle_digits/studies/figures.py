@@ -98,7 +98,6 @@ def add_confusion(
     output.add_figure(
         name,
         f"Confusion matrix: {model}",
-        "Rows are labels, columns predictions; orange cells are errors, of which hidden layers "
-        "remove most.",
+        "Rows are labels, columns predictions; orange cells are errors.",
         charts.confusion_matrix(compute_metrics(probabilities, labels).confusion),
     )

@@ -72,15 +72,13 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "losses",
         "Log loss during training",
-        "The linear model soon stops improving; a growing distance between the two lines of the "
-        "network is over-fitting.",
+        "A growing distance between the two lines of the network is over-fitting.",
         _loss_figure({"linear": linear, "network": network}),
     )
-    for name, model, result in (
-        ("linear-confusion", "linear", linear),
-        ("network-confusion", "neural network", network),
-    ):
-        add_confusion(output, name, model, result.val_probabilities, labels[fold.val])
+    val_labels = labels[fold.val]
+    add_confusion(output, "linear-confusion", "linear", linear.val_probabilities, val_labels)
+    name = "neural network"
+    add_confusion(output, "network-confusion", name, network.val_probabilities, val_labels)
     _add_filters(context, output, fold)
 
 
@@ -121,9 +119,8 @@ def _add_filters(context: Context, output: StudyOutput, fold: FoldIndices) -> No
         output.add_figure(
             f"weights-{number}",
             title,
-            f"Each unit's 784 weights as an image; the network classifies "
-            f"{100 * score.accuracy:.2f} % of the validation rows correctly. A pale unit is dead: "
-            "no image activates it.",
+            f"The network classifies {100 * score.accuracy:.2f} % of the validation rows "
+            "correctly. A pale unit is dead: no image activates it.",
             digit_grids.first_layer_weights(result.first_layer, title),
         )
 

@@ -78,8 +78,7 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "notebook-curves",
         "Learning curves of the notebook's network",
-        "The training loss falls longer than the validation loss: without dropout the network "
-        "over-fits.",
+        "The training loss falls longer than the validation loss: the network over-fits.",
         curves.learning_curves([vars(row) for row in result.history]),
     )
 

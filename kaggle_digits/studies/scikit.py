@@ -26,8 +26,7 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "sixteen-digits",
         "The data: 8 × 8 pixels, 17 grey levels",
-        "The first sixteen of scikit-learn's digits, which other people wrote than the "
-        "competition's.",
+        "scikit-learn's digits were written by other people than the competition's.",
         digit_grid(images[:16], captions, "Sixteen digits", max_value=16),
     )
     output.add_result("E1", "look at sixteen digits", "figure: sixteen-digits")
@@ -72,7 +71,6 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "learning-curve",
         "Training loss per epoch",
-        "The log loss on the thousand training digits, until ten epochs in a row improve it too "
-        "little.",
+        "Training stops when ten epochs in a row improve the loss too little.",
         line_chart([line], "Training loss", "epoch", "log loss (nats)", log_scale=True),
     )

@@ -38,7 +38,6 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "t-sne",
         "Similar images are close together",
-        "t-SNE keeps neighbours together without knowing the labels; distances between clusters "
-        "have no meaning.",
+        "t-SNE does not use the labels; distances between clusters have no meaning.",
         charts.embedding(points, labels[rows], "t-SNE of the pixels", note),
     )
