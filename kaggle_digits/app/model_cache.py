@@ -7,9 +7,8 @@ from threading import Lock
 
 from PIL import Image
 
-from kaggle_digits.inference.classify import PicturePrediction, classify_picture
 from kaggle_digits.inference.embedding import Embedding, load_embedding
-from kaggle_digits.inference.predictor import load_predictor
+from kaggle_digits.inference.predictor import PicturePrediction, classify_picture, load_predictor
 
 
 class ModelCache:

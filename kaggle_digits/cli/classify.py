@@ -15,7 +15,7 @@ from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.inference.classify import PicturePrediction
+    from kaggle_digits.inference.predictor import PicturePrediction
 
 STDIN, STEPS_SUFFIX = "-", "-steps"
 KEYS = ("digit", "confidence", "runner_up")
@@ -37,8 +37,7 @@ def classify(
     from threadpoolctl import threadpool_limits
 
     from kaggle_digits.imaging.loading import open_picture
-    from kaggle_digits.inference.classify import classify_picture
-    from kaggle_digits.inference.predictor import load_predictor
+    from kaggle_digits.inference.predictor import classify_picture, load_predictor
 
     if svg and not show:
         raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")

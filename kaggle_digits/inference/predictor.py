@@ -1,20 +1,28 @@
-"""Predict images with a finished run, without TensorFlow if its models were converted to LiteRT."""
+"""Predict images and pictures with a finished run, without TensorFlow if it has LiteRT models."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError
+from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.imaging.loading import NO_DIGIT, prepare
 from kaggle_digits.metrics.calibration import apply_temperature
+from kaggle_digits.models.base import ProbabilisticModel
 from kaggle_digits.models.litert import load_for_inference
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training.predict import predict_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Predictor:
@@ -76,3 +84,39 @@ def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:
             "kd fetch --source sample, then kd train --model cnn"
         )
     return Predictor(runs[0])
+
+
+@dataclass(frozen=True)
+class PicturePrediction:
+    """The prediction for one picture.
+
+    Attributes:
+        digit: 0 to 9; None if no digit was found.
+        confidence: the probability of ``digit``, 0 to 1.
+        runner_up: the second most probable digit.
+        note: "" or a warning such as "looks like more than one digit".
+        probabilities: (10,) float32; zeros if no digit was found.
+        image: (28, 28) uint8, the input of the network, 0 background to 255 ink.
+        steps: name → (h, w) float32, 0 to 1: the picture after each preprocessing step.
+    """
+
+    digit: int | None
+    confidence: float | None
+    runner_up: int | None
+    note: str
+    probabilities: NDArray[np.float32]
+    image: NDArray[np.uint8]
+    steps: dict[str, NDArray[np.float32]]
+
+
+def classify_picture(model: ProbabilisticModel, picture: Image) -> PicturePrediction:
+    """Preprocess a picture from ``open_picture`` as MNIST's images were made and predict it."""
+    prepared = prepare(picture)
+    image, steps = prepared.image, prepared.steps
+    if prepared.note == NO_DIGIT:
+        zeros = np.zeros(CLASSES, np.float32)
+        return PicturePrediction(None, None, None, NO_DIGIT, zeros, image, steps)
+    (probabilities,) = model.predict_proba(image[None])
+    second, first = np.argsort(probabilities, kind="stable")[-2:].tolist()
+    confidence = float(probabilities[first])
+    return PicturePrediction(first, confidence, second, prepared.note, probabilities, image, steps)

@@ -15,9 +15,8 @@ from PIL import Image
 from kaggle_digits.app import model_cache
 from kaggle_digits.app.api import PAGE, create_app
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.inference.classify import classify_picture
 from kaggle_digits.inference.embedding import Embedding
-from kaggle_digits.inference.predictor import load_predictor
+from kaggle_digits.inference.predictor import classify_picture, load_predictor
 from tests.support.app_server import Address, get_raw, serve_app
 from tests.support.hostile_requests import TRAVERSAL_PATHS
 from tests.support.pictures import draw_digit, encode

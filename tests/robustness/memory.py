@@ -114,8 +114,7 @@ def pictures(folder: Path) -> Callable[[int], None]:
     from PIL import Image
 
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.inference.classify import classify_picture
-    from kaggle_digits.inference.predictor import load_predictor
+    from kaggle_digits.inference.predictor import classify_picture, load_predictor
 
     for words in (("fetch", "--source", "sample"), ("train", "--model", "dense", "--epochs", "1")):
         done = run_kd(words, folder, environment(folder / "home"))  # no TensorFlow in this process
