@@ -6,7 +6,6 @@ import contextlib
 import errno
 import glob
 import hashlib
-import itertools
 import json
 import os
 import time
@@ -26,16 +25,11 @@ NUMPY_WRITE_ERRORS = ("requested and", "problem writing element")
 def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
-    A killed process leaves at most a hidden ``.<name>.*.part`` file, never a partial ``path``. The
-    next write of the same file an hour later deletes it.
-
-    Args:
-        path: the file to write; its folder is created.
-        durable: also wait for the disk, so that a power failure leaves the old or the new file.
-            Set it to False for files that can be produced again.
-
-    Raises:
-        StorageError: the folder is not writable or the disk is full.
+    Its folder is created. A killed process leaves at most a hidden ``.<name>.*.part`` file, which
+    the next write of the same file an hour later deletes, never a partial ``path``. ``durable``
+    also waits for the disk, so that a power failure leaves the old or the new file; it is not
+    needed for files that can be produced again. Raises StorageError if the folder is not writable
+    or the disk is full.
     """
     with wrap_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,10 +55,9 @@ def wrap_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = _storage_message(error, path)
-        if message is None:
-            raise
-        raise StorageError(message) from error
+        if message := _storage_message(error, path):
+            raise StorageError(message) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -123,15 +116,14 @@ def backup_existing(path: Path) -> Path:
     """Rename ``path`` to the first free name of <name>-old-1, <name>-old-2, … and return it.
 
     An existing file or folder is never replaced, even if several processes do this at once.
-
-    Raises:
-        StorageError: the folder is not writable.
+    Raises StorageError if the folder is not writable.
     """
-    for number in itertools.count(1):
+    number = 1
+    while True:
         backup = path.with_stem(f"{path.stem}-old-{number}")
         if not os.path.lexists(backup) and _rename_if_free(path, backup):
             return backup
-    raise AssertionError("unreachable")
+        number += 1
 
 
 def _rename_if_free(path: Path, target: Path) -> bool:

@@ -48,10 +48,9 @@ def versions() -> dict[str, str]:
     ``backend`` is the name of Keras' backend; its version is one of the others.
     """
     backend = backend_name()
+    packages = [*PACKAGES, "jax"] if backend == "jax" else PACKAGES
     result = {"python": platform.python_version(), "kaggle-digits": __version__, "backend": backend}
-    for package in [*PACKAGES, *(["jax"] if backend == "jax" else [])]:
-        result[package] = _version(package) or "missing"
-    return result
+    return result | {package: _version(package) or "missing" for package in packages}
 
 
 def backend_name() -> str:

@@ -20,15 +20,10 @@ _interrupted = threading.Event()
 def handle_sigint(*, immediate: bool = True) -> Iterator[None]:
     """Record Ctrl-C while the block runs, so that no library can swallow it.
 
-    An exception that leaves the block after Ctrl-C becomes a KeyboardInterrupt. Does nothing in
-    a thread other than the main one, or if the process has its own SIGINT handler.
-
-    Args:
-        immediate: raise KeyboardInterrupt at once. False leaves it to raise_if_interrupted(), so
-            that a database transaction is not aborted; a second Ctrl-C still raises at once.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C was pressed.
+    Ctrl-C raises KeyboardInterrupt at once if ``immediate``. Otherwise raise_if_interrupted() or a
+    second Ctrl-C raises it, so that a database transaction is not aborted. An exception that leaves
+    the block after Ctrl-C becomes a KeyboardInterrupt. Does nothing in a thread other than the
+    main one, or if the process has its own SIGINT handler.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     previous = signal.getsignal(signal.SIGINT)

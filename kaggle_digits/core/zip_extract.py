@@ -34,8 +34,7 @@ class ArchiveError(Exception):
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Open a zip archive whose names all lead into the folder it is extracted to.
 
-    Raises:
-        ArchiveError: it is damaged or contains a link or a name that leads outside.
+    Raises ArchiveError if it is damaged or contains a link or a name that leads outside.
     """
     with damage_as_archive_error():
         archive = zipfile.ZipFile(path)
@@ -56,10 +55,8 @@ def extract(
 ) -> None:
     """Write one file of an archive from ``open_zip`` to ``target``, completely or not at all.
 
-    Raises:
-        ArchiveError: it is damaged, encrypted, larger than ``max_size`` bytes or uses an unusual
-            compression.
-        StorageError: the disk is full or not writable.
+    Raises ArchiveError if it is damaged, encrypted, larger than ``max_size`` bytes or uses an
+    unusual compression; StorageError if the disk is full or not writable.
     """
     if member.flag_bits & ENCRYPTED:
         raise ArchiveError("is encrypted")
@@ -72,11 +69,9 @@ def extract(
 
 
 def copy_limited(source: IO[bytes] | io.BufferedIOBase, target: Path, *, max_size: int) -> None:
-    """Copy ``source`` to ``target``; the size in the archive's header is not trusted.
+    """Copy ``source`` to ``target``; raise ArchiveError if it has more than ``max_size`` bytes.
 
-    Raises:
-        ArchiveError: it has more than ``max_size`` bytes.
-        StorageError: the disk is full or not writable.
+    The size in the archive's header is not trusted.
     """
     size = 0
     with atomic_write(target, durable=False) as part, part.open("wb") as out:

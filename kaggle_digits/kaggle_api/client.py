@@ -63,8 +63,7 @@ class CompetitionClient(KaggleSession):
         request = types.ApiListDataFilesRequest()
         request.competition_name, request.page_size = COMPETITION, PAGE_SIZE
         response = self.call(
-            "listing the competition's files",
-            lambda client: _api(client).list_data_files(request),
+            "listing the competition's files", lambda client: _api(client).list_data_files(request)
         )
         files = [RemoteFile(str(f.name), int(f.total_bytes or 0)) for f in response.files or []]
         if not files:
@@ -130,9 +129,7 @@ class CompetitionClient(KaggleSession):
         request.competition_name, request.blob_file_tokens = COMPETITION, token
         request.submission_description = description
         response = self.call(
-            "submitting",
-            lambda client: _api(client).create_submission(request),
-            idempotent=False,
+            "submitting", lambda client: _api(client).create_submission(request), idempotent=False
         )
         if not response.ref:
             reason = one_line(str(response.message or "")) or "no reason given"
@@ -160,8 +157,7 @@ class CompetitionClient(KaggleSession):
         request = types.ApiListSubmissionsRequest()
         request.competition_name, request.page, request.page_size = COMPETITION, 1, PAGE_SIZE
         response = self.call(
-            "listing your submissions",
-            lambda client: _api(client).list_submissions(request),
+            "listing your submissions", lambda client: _api(client).list_submissions(request)
         )
         return [_submission(one) for one in response.submissions or [] if one is not None]
 

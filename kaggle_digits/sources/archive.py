@@ -24,15 +24,11 @@ MAX_SIZE = 512 << 20
 
 
 def extract_csvs(path: Path, folder: Path) -> None:
-    """Copy or extract train.csv, test.csv and sample_submission.csv from ``path``.
+    """Copy or extract train.csv, test.csv and sample_submission.csv from ``path`` to ``folder``.
 
-    Args:
-        path: a zip with the three files, or a folder that has each as .csv, .csv.zip or .csv.gz.
-        folder: the existing folder to write them to.
-
-    Raises:
-        DataError: a file is missing or damaged, or the archive is not safe to extract.
-        StorageError: the disk is full or not writable.
+    ``path`` is a zip with the three files, or a folder that has each as .csv, .csv.zip or .csv.gz.
+    Raises DataError if a file is missing, damaged or not safe to extract; StorageError if the disk
+    is full or not writable.
     """
     if path.is_dir():
         for name in FILES:
@@ -60,9 +56,7 @@ def extract_csvs(path: Path, folder: Path) -> None:
 def unpack(packed: Path, name: str, target: Path) -> None:
     """Write the CSV ``name`` in ``packed`` (plain, .zip or .gz) to ``target``.
 
-    Raises:
-        DataError: it is damaged, too large or not safe to extract.
-        StorageError: the disk is full or not writable.
+    Raises DataError if it is damaged, too large or not safe to extract.
     """
     with _archive_errors(packed):
         if packed.suffix == ".zip":

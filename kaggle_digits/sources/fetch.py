@@ -80,8 +80,8 @@ def fetch(
 
     Raises:
         UsageError: there is no such source.
-        DataError: the files are missing, damaged or not in the competition's format, or
-            ``data_dir`` has files of another source.
+        DataError: the files are missing, damaged, in the wrong format or of another source than
+            those in ``data_dir``.
         KaggleError: Kaggle or OpenML could not be reached or did not send the files.
         StorageError: the disk is full or not writable.
     """
@@ -135,12 +135,9 @@ def fetch(
 
 @contextmanager
 def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
-    """Yield the staging folder in the data folder.
+    """Yield the staging folder in the data folder, empty at first if ``clear`` or not ``keep``.
 
-    Args:
-        folder: the data folder.
-        keep: keep a partial download if Kaggle fails or Ctrl-C is pressed, and resume it later.
-        clear: begin with an empty folder although ``keep`` is set.
+    ``keep`` leaves a partial download there if Kaggle fails or Ctrl-C is pressed; it is resumed.
     """
     staging = folder / STAGING
     if clear or not keep:
@@ -176,7 +173,7 @@ def _inspect(folder: Path, present: dict[str, str]) -> tuple[str, dict[str, str]
     """
     recorded = read_source(folder)
     source, expected = UNKNOWN, KAGGLE_SHA256
-    if recorded is not None:
+    if recorded:
         source, expected = recorded.source, recorded.sha256
     if all(present.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
         source = KAGGLE

@@ -17,11 +17,8 @@ def download_files(
 ) -> None:
     """Download ``names`` into ``folder``, uncompressed and with the size that Kaggle lists.
 
-    An interrupted download stays in ``folder``; the next call resumes it.
-
-    Raises:
-        KaggleError: Kaggle could not be reached or did not send the files.
-        StorageError: the disk is full or not writable.
+    An interrupted download stays in ``folder``; the next call resumes it. Raises KaggleError if
+    Kaggle could not be reached or did not send the files, StorageError if the disk is full.
     """
     kaggle = CompetitionClient(policy=policy, progress=progress)
     progress.note(f"using the {kaggle.credential}")

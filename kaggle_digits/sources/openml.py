@@ -16,7 +16,7 @@ from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout
-from kaggle_digits.sources.competition_csvs import write_competition_csvs
+from kaggle_digits.sources.sample import write_competition_csvs
 
 NAME, VERSION = "mnist_784", 1
 SEED = 70_000
@@ -31,12 +31,8 @@ ADVICE = "try again later, or use kd fetch --source sample"
 def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     """Download the 70,000 digits and write 42,000 labelled and 28,000 unlabelled ones.
 
-    OpenML is given twice the time-outs and pauses of ``policy``.
-
-    Raises:
-        KaggleError: OpenML cannot be reached.
-        DataError: it sent something else than 28 × 28 digits.
-        StorageError: the disk is full or not writable.
+    OpenML is given twice the time-outs and pauses of ``policy``. Raises KaggleError if it cannot be
+    reached, DataError if it sent something else than 28 × 28 digits.
     """
     policy = policy or RetryPolicy()
     previous_timeout = socket.getdefaulttimeout()  # scikit-learn sets none

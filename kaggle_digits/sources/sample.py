@@ -1,4 +1,4 @@
-"""scikit-learn's bundled digits in the format of the competition: no account, no network."""
+"""Digits of another origin in the format of the competition, such as scikit-learn's sample."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import SIDE
-from kaggle_digits.sources.competition_csvs import write_competition_csvs
+from kaggle_digits.core.atomic_io import atomic_write
+from kaggle_digits.core.errors import DataError
+from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN
+from kaggle_digits.data.digits import PIXEL_COLUMNS, PIXELS, SIDE, TRAIN_COLUMNS
+from kaggle_digits.data.submission_csv import write_submission
 
 SEED = 1797
+# Kaggle's train.csv has 42,000 of the 70,000 rows.
+TRAIN_FRACTION = 0.6
 # As in MNIST, the digit fills a box of 20 × 20 and its centre of mass is the image's centre.
 BOX = 20
 
@@ -45,3 +50,33 @@ def _interpolation_weights(n_from: int, n_to: int) -> NDArray[np.float64]:
     positions = (np.arange(n_to) + 0.5) * n_from / n_to - 0.5
     distance = np.abs(np.clip(positions, 0, n_from - 1)[:, None] - np.arange(n_from))
     return np.asarray(np.maximum(0, 1 - distance), np.float64)
+
+
+def write_competition_csvs(
+    folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], *, seed: int
+) -> None:
+    """Shuffle the digits and write train.csv (60 %), test.csv (40 %) and sample_submission.csv.
+
+    ``images``: (n, 28, 28) or (n, 784) uint8; ``labels``: (n,) uint8, 0 to 9. Raises DataError if
+    their shapes do not match.
+    """
+    pixels = images.reshape(len(images), -1)
+    if pixels.shape != (len(labels), PIXELS) or len(labels) < 2:
+        raise DataError(f"{pixels.shape} pixels for {len(labels)} labels: not 28 × 28 digits")
+    order = np.random.default_rng(seed).permutation(len(labels))
+    n_train = round(TRAIN_FRACTION * len(labels))
+    train, test = order[:n_train], order[n_train:]
+    _write_csv(folder / TRAIN, TRAIN_COLUMNS, np.column_stack([labels[train], pixels[train]]))
+    _write_csv(folder / TEST, PIXEL_COLUMNS, pixels[test])
+    ids = np.arange(1, len(test) + 1)
+    write_submission(folder / SAMPLE, ids, np.zeros(len(test), np.uint8))
+
+
+def _write_csv(path: Path, columns: list[str], values: NDArray[np.uint8]) -> None:
+    """Write (rows, columns) ``values`` with CRLF line ends, like Kaggle's files."""
+    import pandas as pd
+
+    with atomic_write(path, durable=False) as part:
+        pd.DataFrame(values, columns=columns).to_csv(
+            part, index=False, lineterminator="\r\n", encoding="utf-8"
+        )
