@@ -122,8 +122,7 @@ class CompetitionClient(KaggleSession):
     def create_submission(self, token: str, description: str) -> int:
         """Submit uploaded bytes and return the ref; never submit them twice.
 
-        Raises:
-            KaggleApiError: ``not_applied`` tells whether it is certain that nothing was submitted.
+        The error's ``not_applied`` tells whether it is certain that nothing was submitted.
         """
         request = types.ApiCreateSubmissionRequest()
         request.competition_name, request.blob_file_tokens = COMPETITION, token

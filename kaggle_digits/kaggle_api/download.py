@@ -28,23 +28,17 @@ def save_response(
     name: str,
     folder: Path,
     *,
-    expected_size: int,
-    max_size: int | None,
     policy: RetryPolicy,
     progress: Progress,
+    expected_size: int = 0,
+    max_size: int | None = None,
 ) -> Path:
-    """Save the body of ``response``, an open, streaming response of requests.
+    """Save the body of ``response``, an open, streaming response of requests, in ``folder``.
 
     An interrupted download leaves ``<name>.part`` and ``<name>.part.json`` with the ETag. The next
     call resumes it with a Range request if the server still has the same version of the file.
-
-    Args:
-        response: the response.
-        name: the name of the file.
-        folder: the existing folder to write it to.
-        expected_size: its size in bytes as Kaggle lists it, 0 if unknown.
-        max_size: the size in bytes at which the download is aborted.
-        policy, progress: those of the session.
+    ``expected_size`` is the size in bytes as Kaggle lists it, 0 if unknown; a download of more than
+    ``max_size`` bytes is aborted.
 
     Returns:
         The complete file, named as in the URL if that is ``name`` or ``name`` with .zip.
@@ -54,7 +48,6 @@ def save_response(
         KaggleError: the file is larger than ``max_size``.
         NotJsonError: the body is a web page.
         requests.RequestException: the connection broke.
-        StorageError: the disk is full or not writable.
     """
     if "text/html" in response.headers.get("Content-Type", ""):
         response.close()
@@ -75,7 +68,6 @@ def save_response(
     # The length of an encoded body is not the length of the file.
     if length.isdigit() and "Content-Encoding" not in response.headers:
         total = start + int(length)
-
     done, began = start, time.monotonic()
     with wrap_os_errors(part):
         write_json(version_file, version, durable=False)
@@ -99,7 +91,6 @@ def save_response(
                         f"{name} arrives too slowly ({done:,} bytes in {seconds:.0f} s); on a "
                         "better connection, run the same command again to resume it"
                     )
-
     complete = total is None or done == total
     # Only the size of the CSV itself is listed, not that of its zip.
     wrong_size = target.suffix == ".csv" and expected_size and done != expected_size

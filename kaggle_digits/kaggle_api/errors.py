@@ -58,13 +58,7 @@ def one_line(text: str) -> str:
 
 
 def explain(error: Exception, action: str, credential: Credential) -> KaggleApiError:
-    """Translate an exception of kagglesdk or requests into a KaggleApiError.
-
-    Args:
-        error: the exception.
-        action: the failed call, for the message: "listing the files".
-        credential: the credential in use, named if Kaggle does not accept it.
-    """
+    """Translate an exception of kagglesdk or requests while ``action``: "listing the files"."""
     from requests import exceptions
 
     if isinstance(error, exceptions.HTTPError) and error.response is not None:
@@ -113,23 +107,18 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
         )
     elif isinstance(error, exceptions.ConnectionError) and never_sent:
         not_applied = True
-        cause = "connection refused" if "refused" in text else "no connection"
-        if "NameResolution" in text:
-            cause = "its host name cannot be resolved"
+        refused = "connection refused" if "refused" in text else "no connection"
+        cause = "its host name cannot be resolved" if "NameResolution" in text else refused
         message = (
             f"Kaggle cannot be reached ({cause} while {action}); check the network, and "
             "HTTPS_PROXY behind a proxy, then run it again"
         )
     elif is_network_error:
-        message = (
-            f"the connection to Kaggle broke while {action}; check the network and run it again"
-        )
+        message = f"the connection to Kaggle broke while {action}; check the network and try again"
     else:
         retryable = False
-        message = (
-            f"{action} failed: {type(error).__name__}: {one_line(str(error))}; run it again with "
-            "--debug"
-        )
+        reason = f"{type(error).__name__}: {one_line(str(error))}"
+        message = f"{action} failed: {reason}; run it again with --debug"
     return KaggleApiError(message, retryable=retryable, not_applied=not_applied)
 
 

@@ -18,7 +18,6 @@ from kaggle_digits.kaggle_api.errors import CrossHostRedirect
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 30.0
-BODY_IS_RESENT = (307, 308)
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,10 @@ class RetryPolicy:
 
 
 def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
-    """Make ``call`` in a thread that is abandoned after ``seconds``.
+    """Make ``call`` in a thread that is abandoned after ``seconds`` with a TimeoutError.
 
     A socket's time-out limits neither name resolution nor a response that arrives byte by byte.
     An executor of concurrent.futures would wait for the abandoned thread when Python exits.
-
-    Raises:
-        TimeoutError: the call did not return in time.
     """
     result: Future[T] = Future()
 
@@ -96,7 +92,7 @@ class TimeoutAdapter(HTTPAdapter):
         response = super().send(request, *args, **kwargs)
         if response.is_redirect:
             host = _other_host(request.url, response.headers["location"])
-            resends_body = request.body is not None and response.status_code in BODY_IS_RESENT
+            resends_body = request.body is not None and response.status_code in (307, 308)
             if host and (resends_body or not kwargs.get("stream")):
                 response.close()
                 raise CrossHostRedirect(host)
@@ -122,11 +118,9 @@ def mount_timeouts(session: requests.Session, policy: RetryPolicy) -> None:
 
 
 def send_request(method: str, url: str, policy: RetryPolicy, **kwargs: Any) -> requests.Response:
-    """Make one request without credentials; ``kwargs`` as for requests.request.
+    """Make one request without credentials, as requests.request; the status is not checked.
 
-    Raises:
-        requests.RequestException: it failed. The status of the response is not checked.
-        CrossHostRedirect: the response redirects to another host.
+    Raises CrossHostRedirect if the response redirects to another host.
     """
     with requests.Session() as session:
         mount_timeouts(session, policy)

@@ -31,14 +31,8 @@ T = TypeVar("T")
 class KaggleSession:
     """Base of the Kaggle clients; signs in before the first call.
 
-    Every method of a subclass raises KaggleError with one line.
-
-    Args:
-        policy: time-outs, attempts and pauses.
-        progress: receives notes about retries and the progress of downloads.
-
-    Raises:
-        KaggleError: no credential was found; says how to create one.
+    ``progress`` receives notes about retries and the progress of downloads. Every method of a
+    subclass raises KaggleError with one line, also the constructor if there is no credential.
     """
 
     def __init__(
@@ -69,41 +63,21 @@ class KaggleSession:
             idempotent: False for a call that must not be carried out twice; it is retried only
                 if it is certain that Kaggle did nothing.
             attempts: overrides the policy's ``max_attempts``.
-
-        Raises:
-            KaggleApiError: the last attempt failed.
         """
         auth = self._sign_in()
         once = functools.partial(self._call_once, function, auth)
         return self._retry(action, once, idempotent=idempotent, attempts=attempts)
 
     def _download(
-        self,
-        function: Callable[[Any], Any],
-        name: str,
-        folder: Path,
-        *,
-        expected_size: int = 0,
-        max_size: int | None = None,
+        self, function: Callable[[Any], Any], name: str, folder: Path, **sizes: Any
     ) -> Path:
-        """Download a file, resuming an interrupted download.
-
-        Args:
-            function: returns an open, streaming response; is given a kagglesdk client.
-            name, folder, expected_size, max_size: as for save_response.
-        """
+        """Save the streaming response of ``function``; ``sizes`` are those of save_response."""
         auth = self._sign_in()
 
         def download_once() -> Path:
             response = self._call_once(function, auth)
             return save_response(
-                response,
-                name,
-                folder,
-                expected_size=expected_size,
-                max_size=max_size,
-                policy=self.policy,
-                progress=self.progress,
+                response, name, folder, policy=self.policy, progress=self.progress, **sizes
             )
 
         return self._retry(f"downloading {name}", download_once)
@@ -118,8 +92,7 @@ class KaggleSession:
     ) -> T:
         """Call ``function`` until it succeeds or fails for good, with exponential backoff.
 
-        This is our own loop and not urllib3's Retry, because a truncated response or a web page
-        with status 200 is worth another attempt too, and because the user is told of each attempt.
+        Unlike urllib3's Retry, it also repeats a truncated response or a web page of status 200.
         """
         attempts = attempts or self.policy.max_attempts
         attempt = 1
@@ -128,9 +101,8 @@ class KaggleSession:
                 with self._explain_errors(action):
                     return function()
             except KaggleApiError as error:
-                pause = self.policy.backoff * 2 ** (attempt - 1)
-                if error.retry_after is not None:
-                    pause = error.retry_after
+                backoff = self.policy.backoff * 2 ** (attempt - 1)
+                pause = backoff if error.retry_after is None else error.retry_after
                 may_repeat = error.retryable and (idempotent or error.not_applied)
                 if not may_repeat or attempt == attempts or pause > self.policy.max_retry_after:
                     raise
@@ -205,7 +177,6 @@ class KaggleSession:
 
 def _require_json_object(response: Any) -> None:
     """Raise NotJsonError for JSON that is not an object; kagglesdk would accept it as empty."""
-    if "application/json" in response.headers.get("Content-Type", "") and not isinstance(
-        response.json(), dict
-    ):
+    is_json = "application/json" in response.headers.get("Content-Type", "")
+    if is_json and not isinstance(response.json(), dict):
         raise NotJsonError

@@ -51,11 +51,7 @@ class LogEntry:
 
 
 def read_log(submissions_dir: Path) -> list[LogEntry]:
-    """Read all entries, oldest first; none if there is no log yet.
-
-    Raises:
-        SubmissionError: the log is damaged.
-    """
+    """Read all entries, oldest first; none without a log; SubmissionError if it is damaged."""
     path = submissions_dir / LOG_NAME
     try:
         # Spreadsheet programs write a byte order mark.
@@ -73,9 +69,8 @@ def read_log(submissions_dir: Path) -> list[LogEntry]:
 def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[LogEntry]]) -> None:
     """Replace the log's entries by ``change(entries)`` while holding the log's lock.
 
-    Raises:
-        SubmissionError: the log is damaged, or another process has held the lock for a minute.
-        StorageError: the folder is not writable or the disk is full.
+    Raises SubmissionError if the log is damaged or another process has held the lock for a minute,
+    StorageError if the folder is not writable or the disk is full.
     """
     path = submissions_dir / LOG_NAME
     busy = SubmissionError(f"{path} is in use by another kd; try again when that has finished")
@@ -83,7 +78,12 @@ def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[Lo
         before = read_log(submissions_dir)
         after = change(list(before))
         if after != before:
-            write_text(path, _to_csv(after))
+            out = io.StringIO()
+            columns = [field.name for field in fields(LogEntry)]
+            writer = csv.DictWriter(out, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(entry) for entry in after)  # csv writes None as an empty field
+            write_text(path, out.getvalue())
 
 
 def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) -> None:
@@ -104,15 +104,6 @@ def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) ->
 def utc_now() -> str:
     """Return the current time in the format of the log."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _to_csv(entries: list[LogEntry]) -> str:
-    out = io.StringIO()
-    columns = [field.name for field in fields(LogEntry)]
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(entry) for entry in entries)  # csv writes None as an empty field
-    return out.getvalue()
 
 
 def _parse_row(row: dict[str, str]) -> LogEntry:

@@ -38,17 +38,10 @@ def submit(
     message: str | None = None,
     force: bool = False,
 ) -> LogEntry:
-    """Submit a file and log it; the same bytes are submitted only once, unless ``force``.
+    """Submit a file and return its log entry, ``pending``.
 
-    Args:
-        submission: the result of ``validate_submission``.
-        kaggle: the competition.
-        submissions_dir: the folder of log.csv.
-        message: the description; by default the run and its validation accuracy.
-        force: submit bytes that were submitted before.
-
-    Returns:
-        Its log entry, ``pending``.
+    The same bytes are submitted only once, unless ``force``. The description is ``message`` or,
+    by default, the run and its validation accuracy; ``submissions_dir`` has the log.
 
     Raises:
         SubmissionError: these bytes were submitted before, or the file has changed since it was
@@ -148,11 +141,7 @@ def _renew(entry: LogEntry, submissions_dir: Path) -> LogEntry:
 
 
 def _find_unconfirmed(error: KaggleApiError, entry: LogEntry, kaggle: CompetitionClient) -> int:
-    """Return the ref of a submission whose confirmation was lost.
-
-    Raises:
-        KaggleError: Kaggle does not list it.
-    """
+    """Return the ref of a submission whose confirmation was lost; KaggleError if unlisted."""
     for attempt in range(kaggle.policy.max_attempts):
         try:
             submission = _find_listed(entry, kaggle.list_submissions())
@@ -173,9 +162,6 @@ def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> None:
 
     An entry ``sending`` that Kaggle does not list after ``policy.unlisted_timeout`` is removed:
     its process was killed before the call, or the call was lost.
-
-    Raises:
-        KaggleError: Kaggle could not be asked.
     """
     unfinished = [e for e in read_log(submissions_dir) if e.status in (SENDING, PENDING)]
     if not unfinished:
@@ -200,14 +186,10 @@ def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> None:
 def wait_for_score(
     entry: LogEntry, *, kaggle: CompetitionClient, submissions_dir: Path
 ) -> LogEntry:
-    """Poll the entry's status until Kaggle has scored it, and log every change.
+    """Poll the entry until Kaggle has scored it, log every change, and return it ``complete``.
 
-    Returns:
-        The entry, ``complete``, with its public score.
-
-    Raises:
-        KaggleError: Kaggle rejected it (with the reason), could not be reached any more, or took
-            longer than ``policy.score_timeout``.
+    Raises KaggleError if Kaggle rejected it (with the reason), could not be reached any more, or
+    took longer than ``policy.score_timeout``.
     """
     if entry.ref is None:
         raise KaggleError(

@@ -33,19 +33,13 @@ OTHER_REASON = "those are not Kaggle's files, byte for byte"
 
 @dataclass(frozen=True)
 class ValidatedSubmission:
-    """A submission file in the format that Kaggle accepts.
-
-    Attributes:
-        sha256: the hash of its bytes when it was validated.
-        origin: the run or runs it was made from, or None if unknown.
-        warnings: what is unusual but allowed, one line each.
-    """
+    """A submission file in the format that Kaggle accepts."""
 
     path: Path
-    sha256: str
+    sha256: str  # of its bytes when it was validated
     rows: int
-    origin: Origin | None
-    warnings: tuple[str, ...]
+    origin: Origin | None  # the run or runs it was made from; None if unknown
+    warnings: tuple[str, ...]  # what is unusual but allowed, one line each
 
     @property
     def run(self) -> str:
@@ -62,8 +56,7 @@ def validate_submission(path: Path, *, data_dir: Path | str = "data") -> Validat
         DataError: the competition's files are missing or damaged.
     """
     folder = Path(data_dir)
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise DataError(
             f"{', '.join(missing)} not found in {folder}, so {path.name} cannot be checked; "
             "get the data with: kd fetch"
@@ -101,9 +94,8 @@ def find_submission_file(target: str | None, submissions_dir: Path) -> Path:
     if not target.strip("./\\ "):
         raise SubmissionError(f"{target!r} is neither a file nor a run; list runs with: kd runs")
     paths = (Path(target), submissions_dir / target, submissions_dir / f"{target}.csv")
-    for path in paths:
-        if path.is_file():
-            return path
+    if existing := next((path for path in paths if path.is_file()), None):
+        return existing
     available = ", ".join(path.stem for path in _submission_files(submissions_dir)[:8])
     raise SubmissionError(
         f"no file {target} and no {paths[2]}; available: {available or 'none yet'}; create the "
