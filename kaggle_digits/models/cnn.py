@@ -19,33 +19,26 @@ def cnn(*, widths: Sequence[int] = (24, 48, 64, 128), dropout: float = 0.3, l2: 
     k = keras()
     *filters, units = widths
     regularizer = k.regularizers.L2(l2) if l2 else None
+    options = {"padding": "same", "kernel_regularizer": regularizer}
     layers: list[Any] = []
     for depth, count in enumerate(filters):
         layers += [
             # Batch normalization has the bias.
-            k.layers.Conv2D(
-                count,
-                5 if depth == 0 else 3,
-                padding="same",
-                use_bias=False,
-                kernel_regularizer=regularizer,
-            ),
+            k.layers.Conv2D(count, 3 if depth else 5, use_bias=False, **options),
             # Pooling first saves three quarters of the normalization; the result is the same
             # for a positive scale.
             k.layers.MaxPooling2D(),
             k.layers.BatchNormalization(momentum=0.9),  # the default 0.99 needs more than 100 steps
             k.layers.ReLU(),
         ]
-    return k.Sequential(
-        [
-            *layers,
-            k.layers.Flatten(),
-            k.layers.Dropout(dropout),
-            k.layers.Dense(units, activation="relu", kernel_regularizer=regularizer),
-            k.layers.Dropout(dropout),
-            k.layers.Dense(10),
-        ]
-    )
+    layers += [
+        k.layers.Flatten(),
+        k.layers.Dropout(dropout),
+        k.layers.Dense(units, activation="relu", kernel_regularizer=regularizer),
+        k.layers.Dropout(dropout),
+        k.layers.Dense(10),
+    ]
+    return k.Sequential(layers)
 
 
 def keras_convnet(*, dropout: float = 0.5) -> Any:
@@ -80,13 +73,6 @@ def notebook_convnet(*, dropout: float = 0.4) -> Any:
             k.layers.Dropout(dropout),
         ]
 
-    return k.Sequential(
-        [
-            *three(32),
-            *three(64),
-            *convolution(128, 4),
-            k.layers.Flatten(),
-            k.layers.Dropout(dropout),
-            k.layers.Dense(10),
-        ]
-    )
+    convolutions = [*three(32), *three(64), *convolution(128, 4)]
+    classifier = [k.layers.Flatten(), k.layers.Dropout(dropout), k.layers.Dense(10)]
+    return k.Sequential([*convolutions, *classifier])

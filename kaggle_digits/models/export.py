@@ -12,7 +12,7 @@ from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.models.backend import keras, suppress_native_stderr
-from kaggle_digits.models.batched_predict import PredictProba, trace
+from kaggle_digits.models.base import PredictProba, trace
 from kaggle_digits.models.litert import LiteRTClassifier, convert
 
 # Format → the name of the file or folder that is written.

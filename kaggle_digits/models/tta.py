@@ -114,13 +114,9 @@ def apply_affine(images: NDArray[np.uint8], transform: NDArray[np.float64]) -> N
 def affine_coefficients(ops: Any, transform: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
     """Return the map from a pixel of the result to its source, about the image's centre.
 
-    Args:
-        ops: keras.ops or numpy.
-        transform: (6, …) in the order and units of AffineRange, but the rotation in radians.
-
-    Returns:
-        xx, xy, right, yx, yy, down, each (…): the result at (x, y) is the source at
-        (xx x + xy y + right, yx x + yy y + down).
+    ``ops`` is keras.ops or numpy; ``transform`` (6, …) is in the order and units of AffineRange,
+    but the rotation in radians. Returns xx, xy, right, yx, yy, down, each (…): the result at
+    (x, y) is the source at (xx x + xy y + right, yx x + yy y + down).
     """
     width, height, shear = 1 + transform[1], 1 + transform[2], transform[3]
     cos, sin = ops.cos(transform[0]), ops.sin(transform[0])
@@ -136,21 +132,11 @@ def predict_tta(
     images: NDArray[np.uint8],
     tta: int,
     affine_range: AffineRange | None,
-) -> NDArray[np.float32]:
-    """Return (n, 10) float32 probabilities averaged over ``tta`` copies of each image."""
-    return predict_tta_levels(classifier, images, tta, affine_range)[tta]
-
-
-def predict_tta_levels(
-    classifier: ProbabilisticModel,
-    images: NDArray[np.uint8],
-    tta: int,
-    affine_range: AffineRange | None,
 ) -> dict[int, NDArray[np.float32]]:
-    """Return the result of ``predict_tta`` for each level up to ``tta``, in one pass.
+    """Predict in one pass with each level of TTA_LEVELS up to ``tta``.
 
-    Raises:
-        UsageError: ``tta`` is not in TTA_LEVELS.
+    Returns the level → (n, 10) float32 probabilities averaged over that number of copies; raises
+    UsageError if ``tta`` is not a level.
     """
     check_tta(tta)
     total = np.zeros((len(images), CLASSES), np.float64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.inference.embedding import POINTS_FILE, dump_points
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.batched_predict import trace
+from kaggle_digits.models.base import trace
 from kaggle_digits.models.litert import LITERT_FILE, convert
 from kaggle_digits.plots import charts, style
 from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split

@@ -169,8 +169,8 @@ def fit_fold(
         path = classifier.save(Path(folder))
         model_bytes = path.read_bytes()
     return FoldResult(
-        val_probabilities=predict_tta(classifier, val_images, *tta),
-        test_probabilities=predict_tta(classifier, test.images, *tta),
+        val_probabilities=predict_tta(classifier, val_images, *tta)[recipe.views],
+        test_probabilities=predict_tta(classifier, test.images, *tta)[recipe.views],
         history=history,
         kept_epoch=progress.best_epoch if patience else len(history),
         seconds=sum(row.seconds for row in history),

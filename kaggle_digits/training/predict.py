@@ -14,7 +14,7 @@ from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.ensembling.combiners import weighted_mean
 from kaggle_digits.models.base import ProbabilisticModel, load_classifier
-from kaggle_digits.models.tta import check_tta, predict_tta, predict_tta_levels
+from kaggle_digits.models.tta import check_tta, predict_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.recipe import run_recipe
 
@@ -61,7 +61,7 @@ def predict_images(
         number = member // n_folds
         recipe = recipes[number]
         level = recipe.views if tta is None else tta
-        totals[number] += predict_tta(classifier, images, level, recipe.affine_range)
+        totals[number] += predict_tta(classifier, images, level, recipe.affine_range)[level]
     return _combine(run, totals / n_folds)
 
 
@@ -92,7 +92,7 @@ def predict_oof(
         rows = folds[fold].val
         counts[rows] += number == 0
         images, affine_range = dataset.train.images[rows], recipes[number].affine_range
-        levels = predict_tta_levels(load_classifier(folder), images, tta, affine_range)
+        levels = predict_tta(load_classifier(folder), images, tta, affine_range)
         for level, probabilities in levels.items():
             total = totals.setdefault(level, np.zeros(shape, np.float64))
             total[number, rows] += probabilities

@@ -14,7 +14,6 @@ from kaggle_digits.models.tta import (
     AffineRange,
     apply_affine,
     predict_tta,
-    predict_tta_levels,
     tta_transforms,
 )
 
@@ -138,7 +137,7 @@ def test_predictions_are_averaged_over_the_copies(
 ) -> None:
     model = UpperHalfModel()
     images = np.concatenate([upright, np.roll(upright, 6, axis=1)])
-    levels = predict_tta_levels(model, images, 9, affine_range)
+    levels = predict_tta(model, images, 9, affine_range)
     assert list(levels) == [1, 5, 9]
     assert np.array_equal(levels[1], model.predict_proba(images))
     each = [
@@ -147,6 +146,6 @@ def test_predictions_are_averaged_over_the_copies(
     ]
     assert np.allclose(levels[5], np.mean(each, axis=0), atol=1e-6)
     assert not np.allclose(levels[5][1], levels[1][1], atol=1e-3)
-    assert np.array_equal(predict_tta(model, images, 5, affine_range), levels[5])
+    assert np.array_equal(predict_tta(model, images, 5, affine_range)[5], levels[5])
     with pytest.raises(UsageError, match="--tta 3 is not offered; one of: 1, 5, 9"):
         predict_tta(model, images, 3, affine_range)

@@ -53,7 +53,7 @@ def test_tta_of_the_recipe_reproduces_oof_and_test_npy(dataset: Dataset, tmp_pat
     rows = np.flatnonzero(np.isfinite(found[1][:, 0]))
     network = load_classifier(run.member_folder(0))
     for views, probabilities in found.items():
-        expected = predict_tta(network, dataset.train.images[rows], views, None)
+        expected = predict_tta(network, dataset.train.images[rows], views, None)[views]
         assert np.array_equal(probabilities[rows], expected)
     assert not np.allclose(found[1][rows], found[9][rows], atol=1e-4)
     assert np.array_equal(predict_test(run, dataset, 5), run.test())
