@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from typing import Annotated
 
 import typer
@@ -9,8 +10,6 @@ import typer
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import UsageError
-
-WEB_PACKAGES = {"fastapi", "starlette", "pydantic", "uvicorn"}
 
 
 def app(
@@ -29,7 +28,7 @@ def app(
         web_app = create_app(runs_dir, run, host)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in WEB_PACKAGES:
+        if package not in ("fastapi", "starlette", "pydantic", "uvicorn"):
             raise
         raise UsageError(
             f"kd app needs packages that are not installed ({package}): "
@@ -43,8 +42,6 @@ def app(
         if not is_loopback(host):
             console.warn(f"with --host {host}, everybody in your network can use the app")
         if open_browser:
-            import webbrowser
-
             webbrowser.open(address)
 
     serve(web_app, listening, on_ready)

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kaggle_digits.core.errors import StorageError
+from kaggle_digits.kaggle_api.redaction import redact
 
 DEBUG_VARIABLE = "KD_DEBUG"
 MAX_WORD = 24
@@ -77,13 +78,6 @@ def discard(stream: Any) -> None:
 def debugging() -> bool:
     """Return whether --debug was given: show tracebacks and the output of TensorFlow."""
     return bool(os.environ.get(DEBUG_VARIABLE))
-
-
-def redact(text: str) -> str:
-    """Return ``text`` without credentials."""
-    from kaggle_digits.kaggle_api import redaction
-
-    return redaction.redact(text)
 
 
 def safe(text: str) -> str:

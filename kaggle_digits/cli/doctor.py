@@ -18,7 +18,10 @@ import typer
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
+from kaggle_digits.core import environment
 from kaggle_digits.core.errors import DigitsError
+from kaggle_digits.kaggle_api import credentials
+from kaggle_digits.kaggle_api.redaction import redact
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 MARKS = {OK: "✓", WARNING: "!", ERROR: "✗"}
@@ -29,10 +32,7 @@ CUDA_PACKAGES = {
     "tensorflow": (("nvidia-cudnn-cu12",), "tensorflow[and-cuda]"),
     "jax": (("jax-cuda12-plugin", "jax-cuda13-plugin"), "jax[cuda12]"),
 }
-
-
-# A state, its text, and how to fix a warning or an error.
-Finding = tuple[str, str, str]
+Finding = tuple[str, str, str]  # state, text, how to fix a warning or an error
 
 
 def doctor(
@@ -57,10 +57,8 @@ def doctor(
     results = [(name, finding) for name, check in checks.items() if (finding := _run(check))]
     healthy = all(state != ERROR for _, (state, _, _) in results)
     if as_json:
-        findings = [
-            {"name": name, "state": state, "text": text, "remedy": remedy}
-            for name, (state, text, remedy) in results
-        ]
+        keys = ("name", "state", "text", "remedy")
+        findings = [dict(zip(keys, (name, *finding), strict=True)) for name, finding in results]
         console.print_json({"healthy": healthy, "findings": findings})
     else:
         for name, (state, text, remedy) in results:
@@ -76,11 +74,10 @@ def _run(check: Callable[[], Finding | None]) -> Finding | None:
     try:
         return check()
     except DigitsError as error:
-        problem, _, remedy = console.redact(str(error)).partition("; ")
+        problem, _, remedy = redact(str(error)).partition("; ")
         return WARNING, problem, remedy
     except Exception as error:
-        reason = console.redact(f"{type(error).__name__}: {error}")
-        return WARNING, f"check failed ({reason})", ""
+        return WARNING, redact(f"check failed ({type(error).__name__}: {error})"), ""
 
 
 def _check_python() -> Finding:
@@ -100,50 +97,42 @@ def _check_package(name: str) -> Finding:
 def _check_processor() -> Finding:
     import psutil
 
-    from kaggle_digits.core.environment import usable_cores
-
     memory = psutil.virtual_memory()
     total, free = memory.total / 2**30, memory.available / 2**30
-    text = f"{usable_cores()} cores, {total:.1f} GB memory, {free:.1f} GB free"
+    text = f"{environment.usable_cores()} cores, {total:.1f} GB memory, {free:.1f} GB free"
     if memory.available < NEEDED_BYTES:
         return WARNING, text, "training needs about 2 GB: close other programs"
     return OK, text, ""
 
 
 def _check_backend() -> Finding:
-    from kaggle_digits.core.environment import backend_name, is_installed
-
-    name = backend_name()
+    name = environment.backend_name()
     precision = os.environ.get("KD_PRECISION")
     suffix = f"; KD_PRECISION={precision}" if precision else ""
     if name not in CUDA_PACKAGES:
         remedy = "only tensorflow and jax are supported: unset KERAS_BACKEND"
         return WARNING, f"Keras uses {name}{suffix}", remedy
-    if not is_installed(name):
+    if not environment.is_installed(name):
         extra = "kaggle-digits[jax]" if name == "jax" else name
         return ERROR, f"{name} is not installed", f"pip install '{extra}', or unset KERAS_BACKEND"
     return OK, f"Keras uses {name} {metadata.version(name)}{suffix}", ""
 
 
 def _check_gpu() -> Finding:
-    from kaggle_digits.core.environment import backend_name, gpus, is_installed
-
-    names = gpus()
+    names = environment.gpus()
     if not names and shutil.which("nvidia-smi"):
         return WARNING, "nvidia-smi finds no GPU", "check the driver: nvidia-smi"
     if not names:
         return OK, "none found; models are trained on the CPU", ""
     text = "; ".join(names)
-    backend = backend_name()
+    backend = environment.backend_name()
     packages, extra = CUDA_PACKAGES.get(backend, ((), ""))
-    if extra and not any(map(is_installed, packages)):
+    if extra and not any(map(environment.is_installed, packages)):
         return WARNING, text, f"{backend} may lack the CUDA libraries: pip install '{extra}'"
     return OK, text + ("; one of them is used" if len(names) > 1 else ""), ""
 
 
 def _check_credential() -> Finding:
-    from kaggle_digits.kaggle_api import credentials
-
     credential = credentials.find()
     if credential is None:
         remedy = f"to use Kaggle, {credentials.CREDENTIAL_HELP}; without: kd fetch --source sample"
@@ -155,8 +144,6 @@ def _check_credential() -> Finding:
 
 def _check_kaggle(timeout: float, *, offline: bool) -> Finding | None:
     """Connect to Kaggle; return None without a usable credential, which has its own finding."""
-    from kaggle_digits.kaggle_api import credentials
-
     try:
         if credentials.find() is None:
             return None

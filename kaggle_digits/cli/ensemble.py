@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import zip_longest
@@ -15,8 +16,6 @@ from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
     from kaggle_digits.data.dataset import Dataset
     from kaggle_digits.ensembling.ensemble import Ensemble
 
@@ -96,13 +95,8 @@ def print_ensemble(
     weights, gains = combined.weights or nothing, combined.contributions or nothing
     if as_json:
         members = [
-            {
-                "run": run,
-                "temperature": temperature,
-                "weight": weight,
-                "adds": gain and asdict(gain),
-                **(asdict(score) if score else {}),
-            }
+            {"run": run, "temperature": temperature, "weight": weight}
+            | {"adds": gain and asdict(gain), **(asdict(score) if score else {})}
             for run, temperature, weight, gain, score in zip(
                 runs, temperatures, weights, gains, combined.member_scores, strict=True
             )
@@ -160,21 +154,15 @@ def _vote(
     *,
     as_json: bool,
 ) -> None:
-    """Write the majority vote of submission files.
-
-    The file with the best public score decides ties; without scores, the first file.
-    """
+    """Write the majority vote; the best public score, or else the first file, decides ties."""
     from kaggle_digits.core.atomic_io import sha256
     from kaggle_digits.data.submission_csv import read_origin, read_submission
     from kaggle_digits.ensembling.combiners import majority_vote
     from kaggle_digits.kaggle_api.submission_log import read_log
 
     labels = {file: read_submission(file, dataset.ids) for file in files}
-    public_scores = {
-        entry.sha256: entry.public_score
-        for entry in read_log(submissions_dir)
-        if entry.public_score is not None
-    }
+    log = [entry for entry in read_log(submissions_dir) if entry.public_score is not None]
+    public_scores = {entry.sha256: entry.public_score for entry in log}
     scores = {file: public_scores.get(sha256(file)) for file in files}
     ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
     origins = [read_origin(file) for file in files]

@@ -24,8 +24,7 @@ def evaluate(
     run: options.RunName,
     *,
     tta: Annotated[
-        int | None,
-        option("Test-time augmentation: also predict from 1, 5 or 9 shifted views, and compare."),
+        int | None, option("Test-time augmentation: compare up to 1, 5 or 9 shifted views.")
     ] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,

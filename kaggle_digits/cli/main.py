@@ -23,6 +23,7 @@ from kaggle_digits.cli.options import option
 from kaggle_digits.core import interrupts, trust
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
+from kaggle_digits.kaggle_api.redaction import redact
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 GLOBAL_FLAGS = {"--debug": console.DEBUG_VARIABLE, "--trust": trust.VARIABLE}
@@ -99,16 +100,14 @@ class Commands(TyperGroup):
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Set environment variables while the block runs."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = {name: os.environ[name] for name in variables if name in os.environ}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in variables:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 app = typer.Typer(
@@ -162,5 +161,5 @@ def main() -> None:
         app()
     except Exception as error:
         # Messages of other packages contain request headers with the token or proxy passwords.
-        sys.stderr.write(console.redact("".join(traceback.format_exception(error))))
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
         raise SystemExit(1) from None

@@ -32,8 +32,7 @@ PredictorRun = Annotated[
 DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-dir", "KD_DATA_DIR")]
 RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]
 SubmissionsDir = Annotated[
-    Path,
-    _folder("Folder with the submission files.", "--submissions-dir", "KD_SUBMISSIONS_DIR"),
+    Path, _folder("Folder with the submission files.", "--submissions-dir", "KD_SUBMISSIONS_DIR")
 ]
 AsJson = Annotated[bool, option("Print JSON instead of text.", "--json", panel=OUTPUT_PANEL)]
 Svg = Annotated[bool, option("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL)]

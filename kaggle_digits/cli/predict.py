@@ -13,8 +13,7 @@ def predict(
     run: options.RunName,
     *,
     tta: Annotated[
-        int | None,
-        option("Test-time augmentation with 1, 5 or 9 shifted views; default: as in the recipe."),
+        int | None, option("Test-time augmentation: 1, 5 or 9 views; default: as in the recipe.")
     ] = None,
     output: options.Output = None,
     force: options.Force = False,

@@ -177,11 +177,7 @@ def track_folders(folders: Sequence[Path]) -> Iterable[Path]:
 
 
 class StudyProgress(LiveProgress):
-    """The stage of the current study, and the time left for all studies.
-
-    Args:
-        costs: study → its approximate seconds.
-    """
+    """The stage of the current study, and the time left; ``costs``: study → seconds, roughly."""
 
     def __init__(self, costs: Mapping[str, int]) -> None:
         super().__init__(

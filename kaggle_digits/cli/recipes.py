@@ -14,12 +14,8 @@ def recipes(as_json: options.AsJson = False) -> None:
 
     benchmarks = benchmark_results()
     if as_json:
-        console.print_json(
-            {
-                name: {**recipe.to_json(), "measured": benchmarks.get(name)}
-                for name, recipe in RECIPES.items()
-            }
-        )
+        measured = {name: {"measured": benchmarks.get(name)} for name in RECIPES}
+        console.print_json({name: RECIPES[name].to_json() | measured[name] for name in RECIPES})
         return
     rows: list[list[object]] = []
     for name, recipe in RECIPES.items():
@@ -37,10 +33,11 @@ def recipes(as_json: options.AsJson = False) -> None:
         ("recipe", *headings, *RESULTS), rows, numeric=("epochs", "batch\nsize", *RESULTS)
     )
     conditions = {
-        f"{benchmark['machine']}, {benchmark['n_val']:,} validation rows, seed "
-        f"{benchmark['first_seed']}"
-        for benchmark in benchmarks.values()
+        (each["machine"], each["n_val"], each["first_seed"]) for each in benchmarks.values()
     }
-    for condition in sorted(conditions):
-        console.note(f"measured on {condition}; the seconds depend on the machine")
+    for machine, n_val, seed in sorted(conditions):
+        console.note(
+            f"measured on {machine}, {n_val:,} validation rows, seed {seed}; the seconds depend on "
+            "the machine"
+        )
     console.note("all settings: kd recipes --json; train one: kd train --recipe NAME")

@@ -33,11 +33,8 @@ def runs(
     from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.runs.store import list_runs, open_run
 
-    public_scores = {  # the last entry of a run counts
-        entry.run: entry.public_score
-        for entry in read_log(submissions_dir)
-        if entry.public_score is not None
-    }
+    log = read_log(submissions_dir)
+    public_scores = {each.run: each.public_score for each in log if each.public_score is not None}
     if run is not None:
         _print_run(open_run(runs_dir, run), public_scores.get(run), as_json=as_json)
         return

@@ -16,7 +16,6 @@ from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_api.client import CompetitionClient
-    from kaggle_digits.kaggle_api.validate import ValidatedSubmission
 
 
 def submit(
@@ -47,7 +46,13 @@ def submit(
     path = find_submission_file(target, submissions_dir)
     console.note(f"checking {path}")
     checked = validate_submission(path, data_dir=data_dir)
-    _print_check(checked)
+    origin = f"from {checked.run}" if checked.origin else "made by an unknown run"
+    if checked.origin and checked.origin.accuracy is not None:
+        accuracy = console.percent(checked.origin.accuracy)
+        origin += f", validation accuracy {accuracy} on {checked.origin.n_val:,} rows"
+    console.note(f"valid: {checked.rows:,} rows, ids in order, labels 0 to 9; {origin}")
+    for warning in checked.warnings:
+        console.warn(warning)
     if not yes and not is_interactive():
         raise UsageError(f"no terminal to confirm on; nothing was sent: kd submit {path} --yes")
 
@@ -58,9 +63,7 @@ def submit(
         earlier = api.find_duplicate(checked, read_log(submissions_dir))
         api_arguments: dict[str, Any] = {"kaggle": kaggle, "submissions_dir": submissions_dir}
         if earlier is not None and earlier.ref is not None and wait and not force:
-            console.note(
-                f"this file was submitted on {earlier.time[:10]} already (ref {earlier.ref})"
-            )
+            console.note(f"this file was submitted on {earlier.time[:10]} (ref {earlier.ref})")
             entry = earlier
         else:
             if earlier is None or force:
@@ -86,16 +89,6 @@ def submit(
 def is_interactive() -> bool:
     """Return whether the user can be asked a question."""
     return sys.stdin is not None and sys.stdin.isatty()
-
-
-def _print_check(checked: ValidatedSubmission) -> None:
-    origin = f"from {checked.run}" if checked.origin else "made by an unknown run"
-    if checked.origin and checked.origin.accuracy is not None:
-        accuracy = console.percent(checked.origin.accuracy)
-        origin += f", validation accuracy {accuracy} on {checked.origin.n_val:,} rows"
-    console.note(f"valid: {checked.rows:,} rows, ids in order, labels 0 to 9; {origin}")
-    for warning in checked.warnings:
-        console.warn(warning)
 
 
 def _confirm(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:

@@ -35,9 +35,7 @@ def train(
     dropout: Annotated[float | None, option("Dropout rate, from 0 to 1.")] = None,
     l2: Annotated[float | None, option("L2 penalty on the weights.")] = None,
     normalize: Annotated[str | None, option("Pixel normalization: unit, l2 or standard.")] = None,
-    patience: Annotated[
-        int | None, option("Early stopping after N epochs without improvement; keeps the best.")
-    ] = None,
+    patience: Annotated[int | None, option("Early stopping N epochs after the best one.")] = None,
     seed: Annotated[int | None, option("Seed of split, weights and row order; default 0.")] = None,
     pseudo: Annotated[
         str | None, option("Pseudo-labelling: also train on test images this run is sure of.")
@@ -51,8 +49,7 @@ def train(
     address: Annotated[str | None, _device("Ray cluster: auto, host:port or ray://…")] = None,
     workers: Annotated[int | None, _device("Models trained at a time; default: fastest.")] = None,
     threads: Annotated[
-        int | None,
-        _device("CPU threads per model; another number changes the last bits of the result."),
+        int | None, _device("CPU threads per model; changes the last bits of the result.")
     ] = None,
     gpus: Annotated[float | None, _device("GPUs per model on a Ray cluster.")] = None,
     name: Annotated[str | None, _folder("Name of the run; default MODEL-1, MODEL-2, …")] = None,
