@@ -21,30 +21,7 @@ from kaggle_digits.runs.run import Run
 
 N_COMPARED = 1_000
 README = "README.md"
-PACKAGES = {"onnx": "onnxruntime", "litert": "ai-edge-litert", "saved_model": "tensorflow"}
-EXAMPLES = {
-    "onnx": """import numpy as np, onnxruntime
-
-session = onnxruntime.InferenceSession("model.onnx")
-images = np.zeros((1, 28, 28), np.uint8)  # 0 background to 255 ink
-(probabilities,) = session.run(None, {session.get_inputs()[0].name: images})
-print(probabilities.argmax(axis=1))""",
-    "litert": """import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-
-model = Interpreter("model.tflite")
-model.allocate_tensors()
-images = np.zeros((1, 28, 28), np.uint8)  # 0 background to 255 ink
-model.set_tensor(model.get_input_details()[0]["index"], images)
-model.invoke()
-print(model.get_tensor(model.get_output_details()[0]["index"]).argmax(axis=1))""",
-    "saved_model": """import numpy as np, tensorflow as tf
-
-model = tf.saved_model.load("saved_model")
-images = np.zeros((1, 28, 28), np.uint8)  # 0 background to 255 ink
-probabilities = model.serve(images).numpy()
-print(probabilities.argmax(axis=1))""",
-}
+README_TEMPLATE = Path(__file__).with_name("export_readme.md.j2")
 
 
 @dataclass(frozen=True)
@@ -124,20 +101,16 @@ def _single_network(run: Run) -> Any:
 
 
 def _readme(run: Run, kind: str, difference: float) -> str:
+    from jinja2 import Template
+
     accuracy = run.metrics().get("val_accuracy")
     measured = "" if accuracy is None else f", accuracy {100 * accuracy:.2f} % on held-out rows"
-    return f"""# {run.name}, as {kind}
-
-Made by `kd export {run.name} --format {kind}` from a run of {run.config()["model"]}{measured}.
-
-Input: uint8 (n, 28, 28), 0 background to 255 ink, digits prepared as in MNIST (20 × 20 pixels, the
-centre of mass in the middle). Output: float32 (n, 10), the probabilities of 0 to 9. The model
-includes the normalization. On {N_COMPARED:,} images its probabilities differ from Keras by at most
-{difference:.1g}. It predicts each image once; `kd predict` may average several transformed copies.
-
-It needs `pip install numpy {PACKAGES[kind]}`.
-
-```python
-{EXAMPLES[kind]}
-```
-"""
+    text = README_TEMPLATE.read_text(encoding="utf-8")
+    template = Template(text, trim_blocks=True, keep_trailing_newline=True)
+    return template.render(
+        run=run.name,
+        kind=kind,
+        model=run.config()["model"],
+        measured=measured,
+        difference=f"{difference:.1g}",
+    )
