@@ -31,12 +31,11 @@ from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.executors.ray import connect
-from kaggle_digits.executors.worker import ForwardedCheckpoint, train_one
+from kaggle_digits.executors.workers import ForwardedCheckpoint, train_one
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.aggregate import aggregate
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.executor import Fitted
-from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.fold import Fitted, FoldTask
 from kaggle_digits.training.member_store import save_result
 from kaggle_digits.training.recipes import find_recipe
 
@@ -112,7 +111,7 @@ def measure(address: str, dataset: Dataset, options: Any) -> Costs:
 
     def train_alone(task: FoldTask, data: Any) -> tuple[float, float, bytes]:
         started = time.perf_counter()
-        from kaggle_digits.executors.worker import limit_threads
+        from kaggle_digits.executors.workers import limit_threads
         from kaggle_digits.models.backend import keras
 
         limit_threads(1)

@@ -13,7 +13,7 @@ from kaggle_digits.core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
-    from kaggle_digits.training.executor import Executor
+    from kaggle_digits.training.fold import Executor
 
 _split = partial(option, panel="Validation")
 _device = partial(option, panel="Hardware")

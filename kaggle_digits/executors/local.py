@@ -18,11 +18,15 @@ from typing import Any
 from kaggle_digits.core.environment import free_memory_mb, usable_cores
 from kaggle_digits.core.errors import RunError, check_at_least
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.executors.scheduler import Message, run_tasks
-from kaggle_digits.executors.worker import ForwardedCheckpoint, limit_threads, train_one
+from kaggle_digits.executors.workers import (
+    ForwardedCheckpoint,
+    Message,
+    limit_threads,
+    run_tasks,
+    train_one,
+)
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.executor import Executor, Failed, Fitted
-from kaggle_digits.training.fold import Checkpoint, FoldTask
+from kaggle_digits.training.fold import Checkpoint, Executor, Failed, Fitted, FoldTask
 
 # From this many images per training (rows × epochs × members), several processes save more time
 # than they need to start.
@@ -34,12 +38,9 @@ SECONDS_TO_END = 5.0
 
 @dataclass(frozen=True)
 class LocalExecutor(Executor):
-    """This machine.
+    """This machine: ``workers`` members at a time, each with ``threads``, None for the fastest.
 
-    Attributes:
-        workers: members trained at a time; None chooses the fastest number.
-        threads: threads per member; None divides the cores among the workers.
-        gpus: GPUs of this machine; each worker has one to itself.
+    Each worker has one of the ``gpus`` to itself.
     """
 
     workers: int | None = None

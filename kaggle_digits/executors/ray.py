@@ -19,11 +19,15 @@ from typing import Any
 from kaggle_digits.core.environment import versions
 from kaggle_digits.core.errors import ModelError, RunError, UsageError, check_at_least
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.executors.scheduler import Message, run_tasks
-from kaggle_digits.executors.worker import ForwardedCheckpoint, limit_threads, train_one
+from kaggle_digits.executors.workers import (
+    ForwardedCheckpoint,
+    Message,
+    limit_threads,
+    run_tasks,
+    train_one,
+)
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.executor import Executor, Failed, Fitted
-from kaggle_digits.training.fold import Checkpoint, FoldTask
+from kaggle_digits.training.fold import Checkpoint, Executor, Failed, Fitted, FoldTask
 
 SECONDS_TO_CONNECT = 27
 # How often the nodes are counted while no message arrives, and how long the cluster may be unable

@@ -29,8 +29,7 @@ from kaggle_digits.runs.run import (
     Run,
     write_probabilities,
 )
-from kaggle_digits.training.executor import Failed
-from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.fold import Failed, FoldTask
 from kaggle_digits.training.member_store import load_result
 
 
@@ -91,9 +90,8 @@ def aggregate(
 def train_seconds(records: Sequence[dict[str, Any]]) -> float:
     """Return the seconds in which at least one member was trained.
 
-    Args:
-        records: the member.json of each member. If one was written by an older version, without
-            ``ended``, the members' seconds are added up.
+    ``records`` are the members' member.json. If one is of an older version, without ``ended``, the
+    members' seconds are added up.
     """
     if not all("ended" in record for record in records):
         return float(sum(record["seconds"] for record in records))

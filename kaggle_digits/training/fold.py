@@ -1,14 +1,15 @@
-"""Fit one model on one fold: epochs, early stopping, checkpoints, predictions."""
+"""Fit one model on one fold, or with an executor one after another."""
 
 from __future__ import annotations
 
 import io
 import json
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core import interrupts
 from kaggle_digits.core.atomic_io import wrap_os_errors
-from kaggle_digits.core.environment import peak_memory_mb
-from kaggle_digits.core.errors import ModelError
+from kaggle_digits.core.environment import peak_memory_mb, usable_cores
+from kaggle_digits.core.errors import DigitsError, ModelError, UsageError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.scores import score
@@ -42,14 +43,9 @@ Trainer = KerasTrainer | SklearnTrainer
 
 @dataclass(frozen=True)
 class FoldTask:
-    """What fitting one model needs besides the data.
+    """What fitting model number ``member``, from 0, needs besides the data.
 
-    Attributes:
-        member: the number of the model in the run, from 0.
-        recipe: how to train it.
-        fold: its training and validation rows.
-        seed: from ``member_seed``.
-        pseudo_labels: (n_test,) int8 labels of test images to train on as well, -1 for none.
+    ``pseudo_labels`` are (n_test,) int8 labels of test images to train on as well, -1 for none.
     """
 
     member: int
@@ -63,16 +59,9 @@ class FoldTask:
 class FoldResult:
     """A fitted model and its predictions, as arrays and bytes that another process can send.
 
-    Attributes:
-        val_probabilities: (n_val, 10) float32, of the validation rows.
-        test_probabilities: (n_test, 10) float32.
-        history: the metrics of each epoch.
-        kept_epoch: the epoch, from 1, whose weights the model has.
-        seconds: of training and validation, without the predictions of test.csv.
-        model_file, model_bytes: name and content of the model file.
-        litert_bytes: content of model.tflite; None if the model cannot be converted.
-        first_layer: (units, height, width) float32 weights, or None.
-        peak_memory_mb: of the process that fitted it, in MB.
+    Probabilities are (n, 10) float32, weights of the first layer (units, height, width) float32.
+    ``kept_epoch`` counts from 1; ``seconds`` do not include the predictions of test.csv.
+    ``litert_bytes`` is None if the model cannot be converted.
     """
 
     val_probabilities: NDArray[np.float32]
@@ -236,10 +225,7 @@ def _restore(checkpoint: Checkpoint | None, trainer: Trainer, member: int) -> _P
     """Restore ``trainer`` from the checkpoint and return the progress.
 
     Without a checkpoint, or if it is damaged or an untrusted pickle, training starts from the
-    beginning; it ends with the same model.
-
-    Raises:
-        ModelError: the checkpoint is of another model.
+    beginning and ends with the same model. ModelError is raised if it is of another model.
     """
     content = checkpoint.load() if checkpoint else None
     if not content:
@@ -261,3 +247,62 @@ def _restore(checkpoint: Checkpoint | None, trainer: Trainer, member: int) -> _P
             "and resume with: kd train --resume"
         ) from error
     return _Progress(history, best)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A task that succeeded."""
+
+    task: FoldTask
+    result: FoldResult
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A task that failed: the last error and the number of attempts."""
+
+    task: FoldTask
+    error: DigitsError
+    attempts: int = 1
+
+
+class Executor:
+    """Trains one model after another in this process, on all its cores.
+
+    Subclasses train elsewhere, in any order. No executor touches the run folder.
+    """
+
+    def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
+        """Return config.json's ``trained_by``: ``executor``, ``workers``, ``threads`` per model."""
+        return {"executor": "local", "workers": 1, "threads": usable_cores()}
+
+    def for_resume(self, trained_by: dict[str, Any]) -> Executor:
+        """Return an executor with as many threads per model as the run was started with.
+
+        The number of threads decides the order of floating-point sums, and so the last bits of the
+        results. A process cannot change its own, so this executor returns itself.
+        """
+        return self
+
+    def train(
+        self,
+        tasks: Sequence[FoldTask],
+        train: Digits,
+        test: Digits,
+        checkpoint: Callable[[int], Checkpoint],
+        callback: TrainingCallback,
+    ) -> Iterator[Fitted | Failed]:
+        """Yield the result of each task as it arrives; closing the iterator stops the others.
+
+        ``train`` has all labelled rows, ``test`` the rows to predict. ``checkpoint`` returns the
+        checkpoint of a member by its number. ``callback`` receives the events, possibly of several
+        members at the same time. RunError is raised if nothing can be trained any more.
+        """
+        for task in tasks:
+            own = checkpoint(task.member)
+            try:
+                result = fit_fold(task, train, test, checkpoint=own, callback=callback)
+            except (ModelError, UsageError) as error:
+                yield Failed(task, error)
+            else:
+                yield Fitted(task, result)

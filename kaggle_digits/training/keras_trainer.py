@@ -34,12 +34,8 @@ class KerasTrainer:
     """A compiled Keras network and its training rows.
 
     The order of the rows in an epoch depends on the seed and the epoch's number only, so a resumed
-    training sees the same batches.
-
-    Attributes:
-        classifier: the model with its current weights.
-        epochs: the most that it trains for.
-        steps: batches per epoch.
+    training sees the same batches. ``classifier`` is the model with its current weights, ``epochs``
+    the most that it trains for, and ``steps`` the batches per epoch.
     """
 
     def __init__(
@@ -159,10 +155,7 @@ class Batches:
     wakes: they take 2.6, 5.2, 10.3 or 20.6 s instead of 1.5, 3, 6 or 12 s (benchmarks/research.md).
     So under TensorFlow ``fit`` gets a dataset without autotuning.
 
-    Args:
-        images: (n, 28, 28) uint8.
-        targets: (n, …).
-        batch_size: rows per batch; the last one may be smaller.
+    Images are (n, 28, 28) uint8, targets (n, …). The last batch may be smaller.
     """
 
     def __init__(self, images: NDArray[np.uint8], targets: NDArray[Any], batch_size: int) -> None:
@@ -239,9 +232,7 @@ def autocast(model: Any, precision: str) -> Iterator[None]:
 def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
     """Run ``model`` on each batch in training mode, so that its moving statistics are updated.
 
-    Args:
-        model: takes uint8 (n, 28, 28).
-        batches: all of one size, because JAX compiles the model for each size.
+    Batches are uint8 (n, 28, 28), all of one size, because JAX compiles the model for each size.
     """
     if backend_name() != "jax":
         for batch in batches:

@@ -58,12 +58,8 @@ def newton_schulz(matrix: Any, coefficients: tuple[float, float, float], steps: 
     A step of Keras' Newton–Schulz iteration, X ↦ (a + b XXᵀ + c (XXᵀ)²) X, multiplies X by a
     polynomial of XXᵀ. All steps together are one polynomial of the first XXᵀ, so they are computed
     on (n, n) matrices before X is multiplied once: a quarter of the time if m is many times n. The
-    results agree within 1e-6 (2e-5 if m = n).
-
-    Args:
-        matrix: either side may be the longer.
-        coefficients: a, b, c; Jordan et al. 2024.
-        steps: of the iteration, at least 1.
+    results agree within 1e-6 (2e-5 if m = n). Either side may be the longer; ``coefficients`` are
+    a, b, c (Jordan et al. 2024), and ``steps`` is at least 1.
     """
     ops = keras().ops
     tall = matrix.shape[0] > matrix.shape[1]

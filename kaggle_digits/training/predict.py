@@ -27,12 +27,8 @@ def predict_test(
 ) -> NDArray[np.float32]:
     """Predict test.csv with every member of a finished run and return (n_test, 10) float32.
 
-    Args:
-        run: trained on ``dataset``.
-        dataset: the data.
-        tta: level of test-time augmentation, see kaggle_digits.models.tta; None for the recipe's,
-            which reproduces test.npy.
-        each: iterates over the members' folders, possibly showing progress.
+    ``tta`` is the level of test-time augmentation, see kaggle_digits.models.tta; None for the
+    recipe's, which reproduces test.npy.
 
     Raises:
         RunError: the run was trained on other data.
@@ -70,10 +66,9 @@ def predict_oof(
 ) -> dict[int, NDArray[np.float32]]:
     """Predict every member's validation rows at all levels of test-time augmentation up to ``tta``.
 
-    Returns:
-        level → (n_train, 10) float32: the mean over the members that held the row out, NaN if none
-        did. At the recipe's level these are the values of oof.npy, except that the temperatures
-        and weights of an ensemble recipe were fitted on all these rows.
+    Return level → (n_train, 10) float32: the mean over the members that held the row out, NaN if
+    none did. At the recipe's level these are the values of oof.npy, except that the temperatures
+    and weights of an ensemble recipe were fitted on all these rows.
 
     Raises:
         UsageError: there is no such level.

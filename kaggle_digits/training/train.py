@@ -21,8 +21,7 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import create_run, list_runs, open_run
 from kaggle_digits.training.aggregate import aggregate
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.executor import Executor, Failed, Fitted
-from kaggle_digits.training.fold import FoldTask, member_seed
+from kaggle_digits.training.fold import Executor, Failed, Fitted, FoldTask, member_seed
 from kaggle_digits.training.member_store import FileCheckpoint, is_complete, save_result
 from kaggle_digits.training.pseudo_labels import (
     Labels,
@@ -60,8 +59,7 @@ def train(
         executor: where models are trained; None for this process.
         callback: receives the events.
 
-    Returns:
-        The run. If some members failed, ``failed`` in its metrics says which, and why.
+    If some members failed, ``failed`` in the run's metrics says which, and why.
 
     Raises:
         DigitsError: the name is taken, the data do not fit the split, every member failed, or the

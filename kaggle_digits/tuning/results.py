@@ -26,12 +26,9 @@ LOSS = "calibrated log loss (nats)"
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The state of a study.
+    """The state of a study with its files' ``folder`` and the varied settings ``space``.
 
     Attributes:
-        name: of the study.
-        folder: the folder of its files.
-        space: the settings that were varied.
         trials: all trials in the order of their numbers, also those of other processes.
         best: the finished trial with the lowest log loss, or None.
         recipe: the recipe of the best trial, or None.
@@ -39,7 +36,6 @@ class SearchResult:
             the search space.
         importances: setting → share of the log loss's variance that it explains (fANOVA, Hutter et
             al. 2014), largest first; empty after fewer than 4 finished trials.
-        study: Optuna's study.
     """
 
     name: str
@@ -98,9 +94,7 @@ def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
     """Write the recipe of the best trial into the study's folder, and to ``path`` if given.
 
     Another file at ``path`` is renamed first, unless an earlier search of this study wrote it.
-
-    Returns:
-        ``path``, or the file in the study's folder.
+    Return ``path``, or the file in the study's folder.
 
     Raises:
         RunError: no trial has finished.
@@ -141,10 +135,9 @@ def selection_bias_note(result: SearchResult) -> str:
 
 
 def save_plots(result: SearchResult) -> list[Path]:
-    """Save Optuna's plots into the study's folder and return their paths.
+    """Save plots of importances, if known, and of values against log loss; return their paths.
 
-    They show the importances, if known, and each setting's values against the log loss. There are
-    none if fewer than two trials have finished.
+    There are none if fewer than two trials have finished.
     """
     if sum(trial.score is not None for trial in result.trials) < 2:
         return []

@@ -142,12 +142,7 @@ def load_search(
     name: str | None = None,
     storage: str | None = None,
 ) -> SearchResult:
-    """Read an existing study without changing it.
-
-    Raises:
-        UsageError: the storage cannot be reached.
-        RunError: there is no such study.
-    """
+    """Read an existing study without changing it; raise RunError if there is none."""
     name = check_name(name or _default_name(recipe))
     folder = Path(runs_dir) / FOLDER / name
     with storage_errors(storage):

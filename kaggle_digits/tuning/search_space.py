@@ -30,14 +30,10 @@ SIGNIFICANT_DIGITS = 3  # of a suggested number: 0.00312 is as good as 0.0031234
 
 @dataclass(frozen=True)
 class Dimension:
-    """One setting and the values that it may have.
+    """A field of Recipe or Augmentation and the values that it may have.
 
-    Attributes:
-        name: a field of Recipe or of Augmentation.
-        low: the lowest value of a range.
-        high: the highest value of a range, included.
-        log: whether to sample a range on a logarithmic scale.
-        choices: the values, if the setting has no range; widths as ``128-64``.
+    These are ``choices`` (widths as ``128-64``) or, without them, the range from ``low`` to
+    ``high``, both included, sampled on a logarithmic scale if ``log``.
     """
 
     name: str
@@ -80,11 +76,7 @@ def current_value(recipe: Recipe, name: str) -> Value:
 
 
 def with_values(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
-    """Return ``recipe`` with ``values``.
-
-    Raises:
-        UsageError: a value is not valid.
-    """
+    """Return ``recipe`` with ``values``; raise UsageError if one is not valid."""
     settings: dict[str, Any] = dict(values)
     amounts = {name: settings.pop(name) for name in AUGMENTATION if name in settings}
     if amounts:
@@ -97,10 +89,8 @@ def with_values(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
 def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dimension, ...]:
     """Return the settings of ``recipe`` to vary.
 
-    Args:
-        recipe: the recipe to vary.
-        options: ``NAME``, ``NAME=LOW:HIGH``, ``NAME=LOW:HIGH:log`` or ``NAME=A,B,C`` each; none
-            takes the settings that usually matter for such a recipe.
+    Each of ``options`` is ``NAME``, ``NAME=LOW:HIGH``, ``NAME=LOW:HIGH:log`` or ``NAME=A,B,C``;
+    without them, the settings that usually matter for such a recipe are taken.
 
     Raises:
         UsageError: the recipe has no such setting, or a range is not valid.

@@ -33,12 +33,10 @@ class Trial:
         number: counted from 1.
         state: ``finished``; ``pruned``, stopped early because others were better; ``failed`` for
             ``reason``; ``stopped`` by Ctrl-C or because its process was killed; ``running``.
-        values: the value of each setting.
         score: out-of-fold score on all rows, None unless finished. Its log loss is measured after
             temperature scaling, because label smoothing changes the confidence of a model and not
             its predictions.
         seconds: duration; NaN while it runs.
-        reason: why it failed.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Tests of kaggle_digits.training.executor: failed members of a run in this process."""
+"""Tests of kaggle_digits.training.fold: failed members of a run in this process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kaggle_digits.cli.main import app
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
-from kaggle_digits.training import executor
+from kaggle_digits.training import fold
 from kaggle_digits.training.fold import FoldTask, fit_fold
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
@@ -27,7 +27,7 @@ def test_command_names_the_failed_member(
             raise ModelError("the loss is no longer a number")
         return fit_fold(task, *args, **kwargs)
 
-    monkeypatch.setattr(executor, "fit_fold", fail_second_member)
+    monkeypatch.setattr(fold, "fit_fold", fail_second_member)
     folders = ["--data-dir", str(sample), "--runs-dir", str(tmp_path / "r")]
     folders += ["--submissions-dir", str(tmp_path / "s")]
     options = ["--epochs", "1", "--folds", "3", "--name", "a"]
@@ -50,7 +50,7 @@ def test_ensemble_is_scored_on_rows_that_all_architectures_predicted(
             raise ModelError("no")
         return fit_fold(task, *args, **kwargs)
 
-    monkeypatch.setattr(executor, "fit_fold", fail_fourth_member)
+    monkeypatch.setattr(fold, "fit_fold", fail_fourth_member)
     narrow, wide = (Recipe("mlp", widths=(n,), epochs=4, batch_size=100) for n in (16, 24))
     two_folds = Split("folds", folds=2)
     both = EnsembleRecipe("both", (narrow, wide), 2)

@@ -1,4 +1,4 @@
-"""Tests of kaggle_digits.executors.scheduler with workers that do not train."""
+"""Tests of kaggle_digits.executors.workers with workers that do not train."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import pytest
 
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError
 from kaggle_digits.data.splits import FoldIndices
-from kaggle_digits.executors.scheduler import MAX_ATTEMPTS, Message, run_tasks
-from kaggle_digits.executors.worker import ForwardedCheckpoint
-from kaggle_digits.training.executor import Failed, Fitted
-from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.executors.workers import MAX_ATTEMPTS, ForwardedCheckpoint, Message, run_tasks
+from kaggle_digits.training.fold import Failed, Fitted, FoldTask
 from kaggle_digits.training.recipe import Recipe
 from tests.support.recording import RecordingCallback
 
