@@ -136,7 +136,7 @@ def augmentation_layer(augmentation: Augmentation, seed: int) -> Any:
 def augment_images(
     augmentation: Augmentation, images: NDArray[np.uint8], copies: int, seed: int = 0
 ) -> NDArray[np.uint8]:
-    """Augment (n, 28, 28) uint8 images for each of ``copies``, (copies, n, 28, 28) uint8."""
+    """Return (copies, n, 28, 28) uint8: the (n, 28, 28) uint8 images as in that many epochs."""
     layer = augmentation_layer(augmentation, seed)
     values = np.tile(images[..., None].astype(np.float32), (copies, 1, 1, 1))
     moved: NDArray[np.float32] = keras().ops.convert_to_numpy(layer(values, training=True))

@@ -105,12 +105,14 @@ def _readme(run: Run, kind: str, difference: float) -> str:
 
     accuracy = run.metrics().get("val_accuracy")
     measured = "" if accuracy is None else f", accuracy {100 * accuracy:.2f} % on held-out rows"
-    text = README_TEMPLATE.read_text(encoding="utf-8")
-    template = Template(text, trim_blocks=True, keep_trailing_newline=True)
-    return template.render(
+    template = Template(
+        README_TEMPLATE.read_text(encoding="utf-8"), trim_blocks=True, keep_trailing_newline=True
+    )
+    text: str = template.render(
         run=run.name,
         kind=kind,
         model=run.config()["model"],
         measured=measured,
         difference=f"{difference:.1g}",
     )
+    return text
