@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,12 +27,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-MACHINE, SENDING = "Machine", "Sending"
+machine, sending = partial(option, panel="Machine"), partial(option, panel="Sending")
 RunToPull = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[RUN]", help="Default: the newest that was not pulled.", show_default=False
-    ),
+    typer.Argument(metavar="[RUN]", help="Default: the newest not pulled.", show_default=False),
 ]
 
 
@@ -50,36 +49,19 @@ def push(
     seed: Annotated[int | None, option("As for kd train.")] = None,
     epochs: Annotated[int | None, option("Passes over the training rows.")] = None,
     repeats: Annotated[int | None, option("Repeat with R different splits.")] = None,
-    gpu: Annotated[
-        bool, option("Two T4 GPUs.", "--gpu/--no-gpu", panel=MACHINE, show_default=True)
-    ] = True,
+    gpu: Annotated[bool, machine("Two T4 GPUs.", "--gpu/--no-gpu", show_default=True)] = True,
     accelerator: Annotated[
-        str, option("Kaggle's name of another machine; default NvidiaTeslaT4.", panel=MACHINE)
+        str, machine("Kaggle's name of another machine; default NvidiaTeslaT4.")
     ] = "NvidiaTeslaT4",
     internet: Annotated[
-        bool,
-        option(
-            "Let the notebook install packages that Kaggle's image lacks.",
-            "--internet/--no-internet",
-            panel=MACHINE,
-            show_default=True,
-        ),
+        bool, machine("Install missing packages.", "--internet/--no-internet", show_default=True)
     ] = True,
-    hours: Annotated[
-        float, option("Time limit; finished members are kept; default 8.5.", panel=MACHINE)
-    ] = 8.5,
-    slug: Annotated[
-        str | None, option("Name of the notebook; default kd-RUN.", panel=SENDING)
-    ] = None,
-    force: Annotated[
-        bool, option("Push even if the last push was not pulled.", "--force", panel=SENDING)
-    ] = False,
-    dry_run: Annotated[
-        bool, option("Make the script, but do not send it.", "--dry-run", panel=SENDING)
-    ] = False,
+    hours: Annotated[float, machine("Time limit; finished members are kept; default 8.5.")] = 8.5,
+    slug: Annotated[str | None, sending("Name of the notebook; default kd-RUN.")] = None,
+    force: Annotated[bool, sending("Push even if the last was not pulled.", "--force")] = False,
+    dry_run: Annotated[bool, sending("Make the script; do not send it.", "--dry-run")] = False,
     output: Annotated[
-        Path | None,
-        option("Write the script to this file; do not send it.", "--output", "-o", panel=SENDING),
+        Path | None, sending("Write the script to this file; do not send it.", "--output", "-o")
     ] = None,
     timeout: Timeout = DEFAULT_TIMEOUT,
     runs_dir: options.RunsDir = options.RUNS,
@@ -92,11 +74,8 @@ def push(
 
     spec = notebook.prepare(
         recipe,
+        **{"epochs": epochs, "folds": folds, "seed": seed, "repeats": repeats},
         name=name,
-        folds=folds,
-        seed=seed,
-        epochs=epochs,
-        repeats=repeats,
         accelerator=accelerator if gpu else None,
         internet=internet,
         hours=hours,

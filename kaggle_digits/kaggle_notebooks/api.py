@@ -5,12 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kagglesdk.kernels.types.kernels_api_service import (
-    ApiGetKernelRequest,
-    ApiGetKernelSessionStatusRequest,
-    ApiListKernelSessionOutputRequest,
-    ApiSaveKernelRequest,
-)
+from kagglesdk.kernels.types import kernels_api_service as kernels
 
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
@@ -47,13 +42,7 @@ class NotebookClient(KaggleSession):
         return name
 
     def save(
-        self,
-        ref: str,
-        script: str,
-        *,
-        accelerator: str | None,
-        internet: bool,
-        timeout_seconds: int,
+        self, ref: str, script: str, *, accelerator: str | None, internet: bool, seconds: int
     ) -> tuple[str, str, int | None]:
         """Save a version of a private notebook with the competition's data, and start it.
 
@@ -61,7 +50,7 @@ class NotebookClient(KaggleSession):
             ref: ``owner/slug``.
             script: the source of the notebook.
             accelerator: Kaggle's name of the machine; None for one without a GPU.
-            internet, timeout_seconds: of the session.
+            seconds: time limit of the session.
 
         Returns:
             ``owner/slug``, the address, and the version number (None if Kaggle did not tell).
@@ -69,7 +58,7 @@ class NotebookClient(KaggleSession):
         Raises:
             KaggleApiError: ``not_applied`` tells whether certainly nothing was saved.
         """
-        request = ApiSaveKernelRequest()
+        request = kernels.ApiSaveKernelRequest()
         request.slug, request.text = ref, script
         request.new_title = ref.split("/")[1].replace("-", " ")  # Kaggle makes the slug of it
         request.language, request.kernel_type = "python", "script"
@@ -77,7 +66,7 @@ class NotebookClient(KaggleSession):
         request.is_private = True
         request.enable_gpu = accelerator is not None
         request.enable_internet = internet
-        request.session_timeout_seconds = timeout_seconds
+        request.session_timeout_seconds = seconds
         if accelerator:
             request.machine_shape = accelerator
         try:
@@ -87,18 +76,18 @@ class NotebookClient(KaggleSession):
                 idempotent=False,
             )
         except KaggleApiError as error:
-            if error.status not in (400, 403):
-                raise
             if error.status == 400:
                 message = (
                     f"Kaggle rejects the notebook (400: {error.reason or 'no reason given'}); look "
                     "at https://www.kaggle.com/code, or run it again with --debug"
                 )
-            else:
+            elif error.status == 403:
                 message = (
                     "Kaggle does not let this account save a notebook (403): accept the rules at "
                     f"{RULES_PAGE}, verify your phone number at {SETTINGS_PAGE}, and push again"
                 )
+            else:
+                raise
             raise KaggleApiError(message, status=error.status, not_applied=True) from error
         if response.error:
             raise KaggleApiError(
@@ -119,15 +108,15 @@ class NotebookClient(KaggleSession):
 
     def session_state(self, ref: str) -> tuple[str, str]:
         """Return the state of the last session, maybe of an earlier version, and why it failed."""
-        request = ApiGetKernelSessionStatusRequest()
-        response = self._call_kernels(ref, "get_kernel_session_status", request)
+        request = kernels.ApiGetKernelSessionStatusRequest()
+        response = self._read(ref, "get_kernel_session_status", request)
         name = str(getattr(response.status, "name", response.status))
         return STATES.get(name, name.lower()), one_line(str(response.failure_message or ""))
 
     def version(self, ref: str) -> int | None:
         """Return the number of the version that Kaggle shows; None if it does not tell."""
         try:
-            response = self._call_kernels(ref, "get_kernel", ApiGetKernelRequest(), attempts=1)
+            response = self._read(ref, "get_kernel", kernels.ApiGetKernelRequest(), attempts=1)
             return int(response.metadata.current_version_number or 0) or None
         except (KaggleApiError, AttributeError):
             return None
@@ -136,10 +125,10 @@ class NotebookClient(KaggleSession):
         """Return file name → address of the output of the last session that ended, and its log."""
         files: dict[str, str] = {}
         log = ""
-        request = ApiListKernelSessionOutputRequest()
+        request = kernels.ApiListKernelSessionOutputRequest()
         request.page_size = PAGE_SIZE
         for _ in range(MAX_PAGES):
-            response = self._call_kernels(ref, "list_kernel_session_output", request)
+            response = self._read(ref, "list_kernel_session_output", request)
             files |= {str(file.file_name): str(file.url) for file in response.files or []}
             log = log or str(response.log or "")
             if not response.next_page_token:
@@ -150,11 +139,7 @@ class NotebookClient(KaggleSession):
     def download(self, name: str, url: str, folder: Path, *, max_size: int, size: int = 0) -> Path:
         """Download the output file ``name`` to ``folder``, resuming an interrupted download.
 
-        Args:
-            name, url: of the file, from ``output``.
-            folder: an existing folder.
-            max_size: size in bytes at which the download is aborted.
-            size: its size in bytes; 0 if unknown.
+        ``size`` is its size in bytes, 0 if unknown; it is aborted at ``max_size`` bytes.
         """
 
         def start(_: Any) -> Any:
@@ -175,9 +160,7 @@ class NotebookClient(KaggleSession):
                 not_applied=True,
             ) from error
 
-    def _call_kernels(
-        self, ref: str, method: str, request: Any, *, attempts: int | None = None
-    ) -> Any:
+    def _read(self, ref: str, method: str, request: Any, *, attempts: int | None = None) -> Any:
         """Call a method of kagglesdk's KernelsApiClient that reads from the notebook ``ref``."""
         request.user_name, request.kernel_slug = ref.split("/")
 

@@ -62,7 +62,6 @@ class SessionError(Exception):
 
 
 def log(line: str) -> None:
-    """Write one line to the log of the notebook."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -70,13 +69,9 @@ def log(line: str) -> None:
 def main(settings: dict[str, Any], source: str) -> int:
     """Train, and write the manifest and the zipped run folder.
 
-    Args:
-        settings: the fields of JobSpec, ``toolkit`` (its version) and ``source_sha256``.
-        source: the packed toolkit.
-
-    Returns:
-        The exit code: 0 if a member was finished, because Kaggle may delete the output of a
-        session that fails.
+    ``settings`` are the fields of JobSpec, ``toolkit`` (its version) and ``source_sha256``;
+    ``source`` is the packed toolkit. The exit code is 0 if a member was finished, because Kaggle
+    may delete the output of a session that fails.
     """
     start = time.time()
     work = Path(tempfile.mkdtemp(prefix="kd-"))
@@ -100,7 +95,9 @@ def main(settings: dict[str, Any], source: str) -> int:
         manifest |= pack_run(run, output, succeeded=manifest["exit_code"] == 0)
     except OSError as error:
         manifest |= {"state": FAILED, "reason": f"the run could not be packed: {error}"}
-    manifest |= {"versions": package_versions(), "seconds": round(time.time() - start, 1)}
+    versions = {name: installed_version(name) or "missing" for name in (*REQUIRED, *OPTIONAL)}
+    manifest["versions"] = {"python": platform.python_version(), **versions}
+    manifest["seconds"] = round(time.time() - start, 1)
     part = output / f"{MANIFEST}.part"
     part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     part.replace(output / MANIFEST)
@@ -156,8 +153,7 @@ def _train(
 def unpack(source: str, digest: str, folder: Path) -> None:
     """Write the files of the packed toolkit, base64 of xz of JSON {path: text}, to ``folder``.
 
-    Raises:
-        SessionError: the SHA-256 of ``source`` is not ``digest``.
+    ``digest`` is the SHA-256 of ``source``; SessionError if it is not.
     """
     packed = "".join(source.split())
     if hashlib.sha256(packed.encode()).hexdigest() != digest:
@@ -179,11 +175,7 @@ def gpu_names() -> list[str]:
 
 
 def find_data(root: Path) -> Path:
-    """Return the folder below ``root`` that holds the three files of the competition.
-
-    Raises:
-        SessionError: there is none.
-    """
+    """Return the folder below ``root`` that holds FILES; SessionError if there is none."""
     for depth in range(MAX_DEPTH + 1):
         for path in sorted(root.glob("*/" * depth + FILES[0])):
             if all((path.parent / name).is_file() for name in FILES):
@@ -199,11 +191,8 @@ def ensure_packages(
 ) -> list[str]:
     """Install packages that are missing or older than the oldest tested version, if allowed.
 
-    Returns:
-        The packages that are still older than that, with their versions.
-
-    Raises:
-        SessionError: a required package is missing and cannot be installed.
+    Returns the packages that are still older than that, with their versions. SessionError: a
+    required package is missing and cannot be installed.
     """
     outdated: list[str] = []
     for package, oldest in {**required, **optional}.items():
@@ -268,10 +257,8 @@ def run_with_time_limit(
     """Run ``command`` in ``folder`` and copy its output to the log.
 
     It receives SIGINT, as by Ctrl-C, after ``seconds`` or when this process receives SIGTERM or
-    SIGINT, and is killed if it has not ended GRACE_SECONDS later.
-
-    Returns:
-        Its exit code; why it was stopped, or ""; its last lines.
+    SIGINT, and is killed if it has not ended GRACE_SECONDS later. Returns its exit code; why it was
+    stopped, or ""; its last lines.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # the child would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -330,9 +317,8 @@ def _start_timer(seconds: float, function: Callable[[Any], None], argument: Any)
 def pack_run(run: Path, output: Path, *, succeeded: bool) -> dict[str, Any]:
     """Zip the run folder into ``output`` if one of its members is finished.
 
-    Returns:
-        Entries of the manifest: state, members, members_done, archive (name, bytes, sha256) and
-        files (path in the run → bytes, sha256).
+    Returns entries of the manifest: state, members, members_done, archive (name, bytes, sha256)
+    and files (path in the run → bytes, sha256).
     """
     config = run / "config.json"
     members = json.loads(config.read_bytes())["members"] if config.is_file() else None
@@ -358,9 +344,3 @@ def file_info(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that training uses."""
-    versions = {name: installed_version(name) or "missing" for name in (*REQUIRED, *OPTIONAL)}
-    return {"python": platform.python_version(), **versions}

@@ -19,16 +19,8 @@ from kaggle_digits.core.errors import DataError, DigitsError, KaggleError, RunEr
 from kaggle_digits.core.zip_extract import ArchiveError, extract, open_zip
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.kaggle_api.errors import one_line
-from kaggle_digits.kaggle_notebooks import push_record
+from kaggle_digits.kaggle_notebooks import entry_point, push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
-from kaggle_digits.kaggle_notebooks.entry_point import (
-    ARCHIVE,
-    FAILED,
-    FINISHED,
-    LOG_PREFIX,
-    MANIFEST,
-    PARTIAL,
-)
 from kaggle_digits.kaggle_notebooks.push_record import PushRecord, PushStatus, get_status
 from kaggle_digits.runs.run import Probabilities, Run
 from kaggle_digits.runs.store import create_run, is_empty
@@ -56,7 +48,6 @@ class FileInfo:
 
     @classmethod
     def of(cls, path: Path) -> FileInfo:
-        """Read the file at ``path``."""
         return cls(path.stat().st_size, sha256(path))
 
 
@@ -117,11 +108,8 @@ def pull(
 ) -> PullResult:
     """Download the output of a notebook, validate it, and move it into ``runs_dir``.
 
-    A pull that is killed leaves no partial run; the next one resumes the download.
-
-    Returns:
-        The run: finished, or with some of its members (``manifest.state`` partial), which
-        ``kd train --resume`` finishes.
+    A pull that is killed leaves no partial run; the next one resumes the download. Of a run whose
+    ``manifest.state`` is partial, ``kd train --resume`` trains the missing members.
 
     Raises:
         KaggleError: the session has not ended or failed, or its output is not valid.
@@ -144,21 +132,22 @@ def pull(
             downloads.mkdir(exist_ok=True)
         files, log = client.output(push.ref)
         try:
-            manifest = _download_manifest(status, client, files.get(MANIFEST), log, downloads)
+            manifest = _download_manifest(status, client, files, log, downloads)
         except SessionFailedError as error:
             failed = replace(push, state=push_record.FAILED, reason=error.reason)
             push_record.write(runs_dir, failed)
             raise
         size = manifest.archive.bytes if manifest.archive else 0
-        if ARCHIVE not in files or size > MAX_BYTES:
-            raise KaggleError(f"{push.ref} left no {ARCHIVE} of a valid size; look at {push.url}")
+        if entry_point.ARCHIVE not in files or size > MAX_BYTES:
+            archive_name = entry_point.ARCHIVE
+            raise KaggleError(f"{push.ref} left no {archive_name} of a valid size; see {push.url}")
         dataset, reason = _load_same_data(manifest, data_dir)
         if run is None:
-            url = files[ARCHIVE]
-            archive = client.download(ARCHIVE, url, downloads, max_size=size, size=size)
+            url = files[entry_point.ARCHIVE]
+            archive = client.download(entry_point.ARCHIVE, url, downloads, max_size=size, size=size)
             run = _install(push, manifest, archive, runs_dir, dataset)
         written = None
-        if manifest.state == PARTIAL:
+        if manifest.state == entry_point.PARTIAL:
             reason = "some members are not trained yet"
         elif dataset is not None:
             written = write_run_submission(run, dataset, submission)
@@ -168,11 +157,7 @@ def pull(
 
 
 def _run_of_interrupted_pull(push: PushRecord, runs_dir: Path) -> Run | None:
-    """Return the run if an earlier pull of this push was killed after it had moved the run here.
-
-    Raises:
-        RunError: another run of that name exists.
-    """
+    """Return the run if an earlier pull of this push was killed after it had moved the run here."""
     run = Run(runs_dir / push.run)
     if not run.path.is_dir() or is_empty(run.path):
         return None
@@ -191,26 +176,26 @@ def _earlier_version_error(push: PushRecord) -> KaggleError:
 
 
 def _download_manifest(
-    status: PushStatus, client: NotebookClient, url: str | None, log: str, folder: Path
+    status: PushStatus, client: NotebookClient, files: dict[str, str], log: str, folder: Path
 ) -> Manifest:
     """Return the manifest of this push, whose session trained at least one member.
 
-    Raises:
-        SessionFailedError: the session failed.
-        KaggleError: the output is still that of an earlier version, or damaged.
+    SessionFailedError: the session failed. KaggleError: the output is still that of an earlier
+    version, or damaged.
     """
     push, (result, lines) = status.push, _parse_log(log)
     logged_id = result.get("push_id")
-    if logged_id == push.push_id and result.get("state") == FAILED:
+    if logged_id == push.push_id and result.get("state") == entry_point.FAILED:
         raise SessionFailedError(push, str(result.get("reason", "")) or status.failure, lines)
     default = status.failure or f"its session is {status.state}"
+    url = files.get(entry_point.MANIFEST)
     if url is None:
         if logged_id not in (None, push.push_id):
             raise _earlier_version_error(push)
         if status.state == "complete" and not status.failure:
             default = "it left no output of kd; is it another notebook of that name?"
         raise SessionFailedError(push, default, lines)
-    path = client.download(MANIFEST, url, folder, max_size=MAX_MANIFEST_BYTES)
+    path = client.download(entry_point.MANIFEST, url, folder, max_size=MAX_MANIFEST_BYTES)
     try:
         manifest = read_manifest(path.read_bytes())
     finally:
@@ -238,21 +223,17 @@ def _parse_log(log: str) -> tuple[dict[str, Any], list[str]]:
     result: dict[str, Any] = {}
     lines = []
     for line in filter(None, map(str.strip, text.splitlines())):
-        if not line.startswith(LOG_PREFIX):
+        if not line.startswith(entry_point.LOG_PREFIX):
             lines.append(line)
             continue
         with suppress(ValueError):
-            parsed = json.loads(line.removeprefix(LOG_PREFIX))
+            parsed = json.loads(line.removeprefix(entry_point.LOG_PREFIX))
             result = parsed if isinstance(parsed, dict) else result
     return result, lines
 
 
 def read_manifest(content: str | bytes) -> Manifest:
-    """Parse a manifest.
-
-    Raises:
-        KaggleError: a key is missing or has the wrong type.
-    """
+    """Parse a manifest; KaggleError if a key is missing or has the wrong type."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -295,13 +276,8 @@ def _install(
         config = run.config()
         if dataset is not None:
             config["data"]["source"] = dataset.source.source  # on Kaggle it was not known
-        config["remote"] = {
-            "ref": push.ref,
-            "version": push.version,
-            "push_id": push.push_id,
-            "accelerator": push.accelerator,
-            **manifest.environment,
-        }
+        recorded = {key: getattr(push, key) for key in ("ref", "version", "push_id", "accelerator")}
+        config["remote"] = {**recorded, **manifest.environment}
         run.write_config(config)
         with create_run(runs_dir, push.run, "") as installed, wrap_os_errors(installed.path):
             # create_run holds the name while its empty folder is replaced.
@@ -313,10 +289,8 @@ def _install(
 def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
     """Extract the archive into ``folder`` and check each file with the manifest.
 
-    Raises:
-        KaggleError: the archive or a file in it is damaged, has another size or SHA-256, or its
-            path is not one of a run folder.
-        StorageError: the folder cannot be written.
+    KaggleError: the archive or a file in it is damaged, has another size or SHA-256, or its path is
+    not one of a run folder. StorageError: the folder cannot be written.
     """
     if manifest.archive != FileInfo.of(archive):
         raise _invalid(f"{archive.name} is not the one that was packed")
@@ -342,11 +316,7 @@ def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
 
 
 def verify(run: Run, manifest: Manifest) -> None:
-    """Check that every command can work with an unpacked run folder.
-
-    Raises:
-        KaggleError: a file is missing, damaged or contradicts the manifest.
-    """
+    """Raise KaggleError if a file of the run is missing, damaged or contradicts the manifest."""
     try:
         _verify(run, manifest)
     except (OSError, ValueError, KeyError, TypeError, RunError) as error:
@@ -355,7 +325,7 @@ def verify(run: Run, manifest: Manifest) -> None:
 
 
 def _verify(run: Run, manifest: Manifest) -> None:
-    if manifest.state not in (FINISHED, PARTIAL):
+    if manifest.state not in (entry_point.FINISHED, entry_point.PARTIAL):
         raise ValueError(f"its state is {manifest.state!r}")
     config = run.config()
     members, data = config["members"], config["data"]
@@ -376,7 +346,7 @@ def _verify(run: Run, manifest: Manifest) -> None:
         _check_probabilities(f"{folder.name}/test.npy", test, n_test)
         if not any(path.stat().st_size for path in folder.glob("model.*")):
             raise ValueError(f"member {folder.name} has no model")
-    if manifest.state == PARTIAL:
+    if manifest.state == entry_point.PARTIAL:
         return
     if len(done) != members:
         raise ValueError(f"{len(done)} of {members} members are there")
@@ -384,16 +354,14 @@ def _verify(run: Run, manifest: Manifest) -> None:
     validated = ~np.isnan(oof).any(axis=1)
     if len(oof) != n_train:
         raise ValueError(f"oof.npy has {len(oof)} rows instead of {n_train}")
-    _check_probabilities(
-        "the validated part of oof.npy", oof[validated], int(run.metrics()["n_val"])
-    )
+    n_val = int(run.metrics()["n_val"])
+    _check_probabilities("the validated part of oof.npy", oof[validated], n_val)
     _check_probabilities("test.npy", run.test(), n_test)
     if len(run.history()) < members:
         raise ValueError("history.csv lacks members")
 
 
 def _check_probabilities(name: str, values: Probabilities, rows: int) -> None:
-    """Check the number of rows, and that each row sums to 1."""
     if len(values) != rows:
         raise ValueError(f"{name} has {len(values)} rows instead of {rows}")
     if not np.allclose(values.sum(axis=1), 1, atol=1e-2):

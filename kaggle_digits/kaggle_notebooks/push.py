@@ -13,7 +13,7 @@ import re
 import secrets
 import textwrap
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from kaggle_digits.data.splits import Split
 from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
-from kaggle_digits.kaggle_notebooks.push_record import PushRecord
+from kaggle_digits.kaggle_notebooks.push_record import Job, PushRecord
 from kaggle_digits.runs.store import check_name, numbered_names
 from kaggle_digits.runs.submission_files import submission_path
 from kaggle_digits.training.recipe import EnsembleRecipe
@@ -41,17 +41,10 @@ SLUG = re.compile(r"(?=.{5,50}$)[a-z0-9]+(-[a-z0-9]+)*")  # the length is Kaggle
 
 
 @dataclass(frozen=True)
-class JobSpec:
+class JobSpec(Job):
     """What a notebook trains. Its script repeats all of it."""
 
-    push_id: str  # identifies this push; repeated in the manifest
-    run: str
-    recipe: str  # name of a recipe, or of the recipe file
     recipe_text: str | None  # content of the recipe file
-    options: tuple[str, ...]  # further arguments of kd train
-    accelerator: str | None  # Kaggle's name of the machine; None for one without a GPU
-    internet: bool  # whether packages that Kaggle's image lacks may be installed
-    hours: float  # time limit, after which finished members are kept
     slug: str  # name of the notebook
 
 
@@ -59,34 +52,32 @@ def prepare(
     recipe: str,
     *,
     name: str | None = None,
-    folds: int | None = None,
-    seed: int | None = None,
-    epochs: int | None = None,
-    repeats: int | None = None,
     accelerator: str | None,
     internet: bool,
     hours: float,
     slug: str | None = None,
     runs_dir: Path,
     submissions_dir: Path,
+    **options: int | None,
 ) -> JobSpec:
     """Validate the settings of a push without calling Kaggle; the arguments: kd remote push.
+
+    ``options`` are epochs, folds, seed and repeats, as for kd train.
 
     Raises:
         UsageError: the recipe, a setting or a name is not valid.
         RunError: a run or submission of that name exists.
     """
-    found = find_recipe(recipe).with_changes(epochs=epochs)
+    found = find_recipe(recipe).with_changes(epochs=options.get("epochs"))
     own_models = [design.model for design in found.recipes if ":" in design.model]
     if own_models:
         raise UsageError(
             f"model {own_models[0]} is code of your own, which is not sent to Kaggle; choose a "
             "recipe of this toolkit's models: kd recipes"
         )
-    arguments = {"epochs": epochs, "folds": folds, "seed": seed, "repeats": repeats}
-    given = {option: value for option, value in arguments.items() if value is not None}
+    given = {option: value for option, value in options.items() if value is not None}
     split = {option: value for option, value in given.items() if option != "epochs"}
-    if folds is None and isinstance(found, EnsembleRecipe):
+    if "folds" not in split and isinstance(found, EnsembleRecipe):
         split["folds"] = found.folds
     Split(kind="folds" if "folds" in split else "holdout", **split)  # raises UsageError
     if not 0 < hours <= MAX_HOURS:
@@ -132,8 +123,7 @@ def prepare(
 def pack_source() -> tuple[str, str]:
     """Pack the files of this package; the same files give the same text.
 
-    Returns:
-        Base64 of xz of JSON {path: text}, and its hexadecimal SHA-256.
+    Returns base64 of xz of JSON {path: text}, and its hexadecimal SHA-256.
     """
     files = {
         path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes().decode()
@@ -151,11 +141,7 @@ def is_packed(path: Path) -> bool:
 
 
 def make_script(spec: JobSpec) -> str:
-    """Return the script that trains as ``spec`` says.
-
-    Raises:
-        KaggleError: it is longer than Kaggle accepts.
-    """
+    """Return the script that trains ``spec``; KaggleError if it is longer than Kaggle accepts."""
     source, digest = pack_source()
     settings = json.dumps({**asdict(spec), "toolkit": __version__, "source_sha256": digest})
     entry_point = (PACKAGE / "kaggle_notebooks" / "entry_point.py").read_text(encoding="utf-8")
@@ -181,14 +167,9 @@ def make_script(spec: JobSpec) -> str:
 def push(
     spec: JobSpec, script: str, *, client: NotebookClient, runs_dir: Path, force: bool = False
 ) -> PushRecord:
-    """Save the notebook on Kaggle, which starts it at once, and record it.
+    """Save the notebook on Kaggle, which starts it at once, and record it in ``runs_dir``.
 
-    Args:
-        spec: from ``prepare``.
-        script: from ``make_script``.
-        client: Kaggle's notebooks.
-        runs_dir: folder of the record.
-        force: push even if an earlier push of this run was not pulled.
+    ``force``: push even if an earlier push of this run was not pulled.
 
     Raises:
         RunError: the run was pushed and not pulled, or the notebook belongs to another run.
@@ -210,16 +191,10 @@ def push(
                     "it, or name another notebook with --slug"
                 )
         record = PushRecord(
-            run=spec.run,
-            push_id=spec.push_id,
+            **{field.name: getattr(spec, field.name) for field in fields(Job)},
             ref=ref,
             url=f"https://www.kaggle.com/code/{ref}",
             version=None,
-            recipe=spec.recipe,
-            options=spec.options,
-            accelerator=spec.accelerator,
-            internet=spec.internet,
-            hours=spec.hours,
             toolkit=__version__,
             source_sha256=pack_source()[1],
             script_bytes=len(script.encode()),
@@ -233,7 +208,7 @@ def push(
                 script,
                 accelerator=spec.accelerator,
                 internet=spec.internet,
-                timeout_seconds=int(min(3600 * spec.hours + PACKING_SECONDS, 3600 * MAX_HOURS)),
+                seconds=int(min(3600 * spec.hours + PACKING_SECONDS, 3600 * MAX_HOURS)),
             )
         except KaggleApiError as error:
             if not error.not_applied:

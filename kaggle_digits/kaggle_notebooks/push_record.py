@@ -19,19 +19,25 @@ SENDING, PUSHED, PULLED, FAILED = "sending", "pushed", "pulled", "failed"
 
 
 @dataclass(frozen=True)
-class PushRecord:
-    """One push, and the settings of its training."""
+class Job:
+    """The settings of a training on Kaggle."""
 
     run: str
     push_id: str  # sent with the script and repeated in its manifest
-    ref: str  # owner/slug of the notebook
-    url: str  # of its page
-    version: int | None  # of the notebook; None if Kaggle did not tell
     recipe: str  # name of the recipe or of the recipe file
     options: tuple[str, ...]  # further arguments of kd train
     accelerator: str | None  # Kaggle's name of the machine; None for one without a GPU
-    internet: bool
-    hours: float  # time limit of the training
+    internet: bool  # whether packages that Kaggle's image lacks may be installed
+    hours: float  # time limit, after which finished members are kept
+
+
+@dataclass(frozen=True)
+class PushRecord(Job):
+    """One push, and the settings of its training."""
+
+    ref: str  # owner/slug of the notebook
+    url: str  # of its page
+    version: int | None  # of the notebook; None if Kaggle did not tell
     toolkit: str  # version of this package
     source_sha256: str  # of the packed toolkit
     script_bytes: int
@@ -56,11 +62,7 @@ def write(runs_dir: Path, record: PushRecord) -> None:
 
 
 def read(runs_dir: Path, run: str) -> PushRecord | None:
-    """Return the record of ``run``, or None.
-
-    Raises:
-        RunError: it is damaged.
-    """
+    """Return the record of ``run``, or None; RunError if it is damaged."""
     from pydantic import TypeAdapter
 
     path = record_dir(runs_dir, run) / FILE
@@ -83,10 +85,9 @@ def read_all(runs_dir: Path) -> list[PushRecord]:
 
 
 def find(runs_dir: Path, run: str | None) -> PushRecord:
-    """Return the record of ``run``; without a name the newest one that was not pulled.
+    """Return the record of ``run``, or without a name the newest one that was not pulled.
 
-    Raises:
-        RunError: there is none, or it is damaged.
+    RunError: there is none, or it is damaged.
     """
     if run is not None and (record := read(runs_dir, run)) is not None:
         return record
@@ -106,11 +107,7 @@ def find(runs_dir: Path, run: str | None) -> PushRecord:
 
 @contextmanager
 def lock(runs_dir: Path, run: str) -> Iterator[Path]:
-    """Hold the lock of a push and yield its folder.
-
-    Raises:
-        RunError: another process pushes or pulls that run.
-    """
+    """Hold the lock of a push and yield its folder; RunError if another process holds it."""
     folder = record_dir(runs_dir, run)
     busy = RunError(f"another kd pushes or pulls run {run}; wait until it ends")
     with file_lock(folder / ".lock", busy):
@@ -147,8 +144,7 @@ def wait(
 ) -> PushStatus:
     """Poll until the session has ended; call ``on_change`` with each new status.
 
-    Raises:
-        KaggleError: it takes more than twice its time limit, half of which allows for the queue.
+    KaggleError: it takes more than twice its time limit, half of which allows for the queue.
     """
     deadline = time.monotonic() + 2 * 3600 * (push.hours + 1)
     previous = None

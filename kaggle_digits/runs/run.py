@@ -24,13 +24,9 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
 
 Probabilities = NDArray[np.float32]
-CONFIG_FILE = "config.json"
-METRICS_FILE = "metrics.json"
-HISTORY_FILE = "history.csv"
-OOF_FILE = "oof.npy"
-TEST_FILE = "test.npy"
+CONFIG_FILE, METRICS_FILE, HISTORY_FILE = "config.json", "metrics.json", "history.csv"
+OOF_FILE, TEST_FILE, LOCK_FILE = "oof.npy", "test.npy", ".lock"
 FIRST_LAYER_FILE = "first_layer.npy"  # in a member's folder
-LOCK_FILE = ".lock"
 HISTORY_COLUMNS = ["member", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 HISTORY_COLUMNS += ["learning_rate", "seconds"]
 
@@ -58,17 +54,15 @@ class Run:
     def config(self) -> dict[str, Any]:
         """Read config.json: model, recipe, split, seed, data, versions.
 
-        Raises:
-            RunError: as every reader, or the folder has a link that leads outside.
+        RunError: as every reader, or the folder has a link that leads outside.
         """
         return self._read_json(CONFIG_FILE)
 
     def metrics(self) -> dict[str, Any]:
         """Read metrics.json: val_accuracy, val_accuracy_ci95, val_loss, n_val, train_seconds, …
 
-        Raises:
-            RunError: as every reader, the run is not finished, or the folder has a link that
-                leads outside.
+        RunError: as every reader, the run is not finished, or the folder has a link that leads
+        outside.
         """
         if not self.finished:
             raise RunError(
@@ -107,11 +101,7 @@ class Run:
         return [self.member_folder(member) for member in range(int(self.config()["members"]))]
 
     def check_data(self, dataset: Dataset) -> None:
-        """Check that the run was trained on ``dataset``.
-
-        Raises:
-            RunError: the SHA-256 of train.csv or test.csv is not the one in config.json.
-        """
+        """Raise RunError if the SHA-256 of train.csv or test.csv is not that of the training."""
         recorded = self.config().get("data", {})
         for kind, digits in (("train", dataset.train), ("test", dataset.test)):
             if recorded.get(f"{kind}_sha256") != digits.sha256:
@@ -188,8 +178,7 @@ def write_probabilities(path: Path, probabilities: Probabilities) -> None:
 def read_probabilities(path: Path) -> Probabilities:
     """Read a .npy file of (n, 10) float32 probabilities.
 
-    Raises:
-        OSError, ValueError, EOFError: the file is missing or damaged.
+    OSError, ValueError, EOFError: the file is missing or damaged.
     """
     values = np.load(path, allow_pickle=False)
     if values.ndim != 2 or values.shape[1] != CLASSES or values.dtype != np.float32:
@@ -198,10 +187,9 @@ def read_probabilities(path: Path) -> Probabilities:
 
 
 def reject_external_links(folder: Path) -> None:
-    """Check that no symbolic link in ``folder`` leads out of it; ``folder`` itself may be a link.
+    """Raise RunError if a symbolic link in ``folder`` leads out of it and --trust was not given.
 
-    Raises:
-        RunError: one does, and the user did not give --trust.
+    ``folder`` itself may be a link.
     """
     if trust.is_enabled():
         return

@@ -45,8 +45,6 @@ class Schema(BaseModel):
 
 
 class Split(Schema):
-    """How rows were held out."""
-
     kind: Text = None
     repeats: Count = None
     folds: Count = None
@@ -56,8 +54,6 @@ class Split(Schema):
 
 
 class Data(Schema):
-    """The data that the run was trained on."""
-
     source: Text = None
     train_sha256: Text = None
     test_sha256: Text = None
@@ -66,15 +62,11 @@ class Data(Schema):
 
 
 class PseudoLabels(Schema):
-    """The run that predicted the labels of test rows, and the number of rows of each member."""
-
-    run: Text = None
-    rows: Numbers = None
+    run: Text = None  # that predicted the labels of test rows
+    rows: Numbers = None  # of each member
 
 
 class Config(Schema):
-    """config.json."""
-
     name: Text = None
     model: Text = None
     recipe: Mapping = None
@@ -91,25 +83,19 @@ class Config(Schema):
 
 
 class Contribution(Schema):
-    """What an ensemble gains from one architecture."""
-
     right: Number = None
     log_loss: Number = None
 
 
 class Architecture(Schema):
-    """One architecture of an ensemble recipe."""
-
     model: Text = None
     weight: Number = None
     temperature: Number = None
     val_accuracy: Number = None
-    adds: Contribution | None = None
+    adds: Contribution | None = None  # what the ensemble gains from it
 
 
 class FailedMember(Schema):
-    """A member whose training failed."""
-
     member: Count = None
     reason: Text = None
     tries: Count = None
@@ -117,8 +103,6 @@ class FailedMember(Schema):
 
 
 class Metrics(Schema):
-    """metrics.json."""
-
     val_accuracy: Number = None
     val_accuracy_ci95: Interval = None
     val_loss: Number = None

@@ -95,9 +95,7 @@ def create_run(
 def open_run(runs_dir: Path | str, name: str) -> Run:
     """Return the run called ``name``; finished or not.
 
-    Raises:
-        RunError: it does not exist; names those that do.
-        UsageError: the name is not valid.
+    RunError: it does not exist; names those that do. UsageError: the name is not valid.
     """
     path = Path(runs_dir) / check_name(name)
     if (path / CONFIG_FILE).is_file():

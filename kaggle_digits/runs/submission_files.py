@@ -22,7 +22,6 @@ LOCK_FILE, LOCK_SECONDS = ".kd.lock", 60.0
 
 
 def submission_path(submissions_dir: Path | str, name: str) -> Path:
-    """Return the path of the submission called ``name``."""
     return Path(submissions_dir) / f"{name}.csv"
 
 
@@ -72,12 +71,8 @@ def write_submission_file(
         path: the CSV file to write; an existing file is replaced.
         dataset: its ``ids`` are written beside the labels.
         labels: (n_test,) uint8, 0 to 9.
-        resolve_path: maps ``path`` to the file to write; called while no other process can write
-            to the folder, because another one may have taken the name in the meantime.
-        runs, method, source, score: of the Origin that is recorded.
-
-    Returns:
-        The path that was written.
+        resolve_path: maps ``path`` to the file to write, which is returned; called while no other
+            process can write to the folder, because another one may have taken the name.
 
     Raises:
         SubmissionError, StorageError: nothing was written; an existing file is unchanged.
@@ -116,15 +111,8 @@ def write_run_submission(
 ) -> Path:
     """Write the submission of one finished run: the most probable class of each test row.
 
-    Args:
-        run: a finished run.
-        dataset: the data that it was trained on.
-        path, resolve_path: as in write_submission_file.
-        test: (n_test, 10) float32 probabilities; None takes those in test.npy.
-
-    Raises:
-        RunError: the run is not finished or damaged.
-        SubmissionError, StorageError: as in write_submission_file.
+    ``test``: (n_test, 10) float32 probabilities; None takes those in test.npy. The other arguments
+    and errors are those of write_submission_file; RunError: the run is not finished or damaged.
     """
     metrics = run.metrics()
     interval = metrics.get("val_accuracy_ci95")
