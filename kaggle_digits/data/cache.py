@@ -2,7 +2,7 @@
 
 An array is keyed by the SHA-256 of the CSV file. A note beside it holds the size, times and inode
 of the file that was hashed; while they are the same, the file is not read again (as in git's
-index). Loading train.csv and test.csv takes 0.06 s from the cache and 1.1 s without it.
+index). Loading takes 0.06 s instead of 1.1 s.
 """
 
 from __future__ import annotations

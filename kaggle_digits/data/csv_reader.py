@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import DataError
 
 PLAIN = b"0123456789,\r\n"
-LINE_END = re.compile(rb"[\r\n]")
 MISSING = {"", "nan", "na", "n/a", "null", "none", "#n/a", "<na>"}
-MAX_SHOWN = 20
 Unsigned = type[np.unsignedinteger[Any]]
 FETCH_AGAIN = "fetch it again: kd fetch --force"
 
@@ -32,17 +30,14 @@ def read_int_csv(
 ) -> NDArray[Any]:
     """Parse a CSV file whose header is exactly ``columns`` and whose cells are whole numbers.
 
-    Args:
-        path: the file's name for messages.
-        content: UTF-8, with or without BOM, lines ending with LF, CRLF or CR; empty ones are
-            skipped.
-        columns: the expected names in order → the largest value allowed; the smallest is 0.
-        dtype: of the result, (rows, columns) with at least one row.
+    ``content`` is UTF-8, with or without BOM, lines ending with LF, CRLF or CR; empty ones are
+    skipped. ``columns`` are the names in order → the largest value allowed; the smallest is 0.
+    Returns (rows, columns) of ``dtype``, at least one row.
 
     Raises:
         DataError: the header or a cell is wrong; names the file, line (1 is the header), column.
     """
-    line_end = LINE_END.search(content)
+    line_end = re.search(rb"[\r\n]", content)
     header_end = line_end.start() if line_end else len(content)
     header = content[:header_end]
     _check_header(path, header, list(columns))
@@ -59,11 +54,7 @@ def read_int_csv(
 
 
 def read_content(path: Path) -> bytes:
-    """Return the bytes of the file.
-
-    Raises:
-        DataError: it is missing, empty, a folder or not readable.
-    """
+    """Return the bytes of the file; DataError if it is missing, empty, a folder or unreadable."""
     try:
         # Opening a pipe would block.
         if path.exists() and not path.is_file() and not path.is_dir():
@@ -73,10 +64,9 @@ def read_content(path: Path) -> bytes:
         raise DataError(f"{path} is missing; get it with: kd fetch") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder, not a CSV file; move it, then: kd fetch") from None
-    except PermissionError:
-        raise DataError(f"{path} cannot be read: no permission; chmod u+r it") from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+        advice = "; chmod u+r it" if isinstance(error, PermissionError) else ""
+        raise DataError(f"{path} cannot be read ({error.strerror}){advice}") from error
     if not content or content.isspace():
         raise DataError(f"{path} is empty; {FETCH_AGAIN}")
     return content
@@ -90,16 +80,12 @@ def _check_header(path: Path, header: bytes, columns: list[str]) -> None:
         raise DataError(f"{path} {fault}; {FETCH_AGAIN}") from None
     if found == columns:
         return
-    if len(found) != len(columns):
-        fault = f"its header has {len(found)} columns, first {_shown(found[0] if found else '')}"
-    else:
+    fault = f"has {len(found)} columns, first {_shown(found[0] if found else '')}"
+    if len(found) == len(columns):
         name, due = next((a, b) for a, b in zip(found, columns, strict=True) if a != b)
-        if sorted(found) == sorted(columns):
-            fault = f"its columns are in another order, first {_shown(name)}"
-        else:
-            fault = f"its header has {_shown(name)} instead of {due}"
+        fault = f"has {_shown(name)} instead of {due}"
     expected = f"{columns[0]} … {columns[-1]}" if len(columns) > 3 else ",".join(columns)
-    raise DataError(f"{path}: {fault}; expected the {len(columns)} columns {expected}")
+    raise DataError(f"{path}: its header {fault}; expected the {len(columns)} columns {expected}")
 
 
 def _read_cell_by_cell(
@@ -141,5 +127,5 @@ def _read_cell_by_cell(
 
 def _shown(value: str) -> str:
     """Quote a cell for a one-line message: short, without control characters."""
-    short = value if len(value) <= MAX_SHOWN else value[:MAX_SHOWN] + "…"
+    short = value if len(value) <= 20 else value[:20] + "…"
     return f"'{short}'" if short.isprintable() else ascii(short)

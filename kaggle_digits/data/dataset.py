@@ -52,11 +52,7 @@ class Source:
 class Dataset:
     """The contents of a data folder.
 
-    Attributes:
-        train: labelled digits.
-        test: unlabelled digits, in the order of ``ids``.
-        ids: (n_test,) int64, the ImageId of each test row, as in sample_submission.csv.
-        source: where the files came from.
+    ``ids``, (n_test,) int64, are the ImageIds of ``test``, as in sample_submission.csv.
     """
 
     train: Digits
@@ -80,10 +76,8 @@ def load(data_dir: Path | str = "data") -> Dataset:
     """
     folder = Path(data_dir)
     if missing := [name for name in FILES if not (folder / name).exists()]:
-        raise DataError(
-            f"{', '.join(missing)} not found in {folder}; get the data with: kd fetch "
-            "(or kd fetch --source sample, which needs no account)"
-        )
+        advice = "kd fetch (or kd fetch --source sample, which needs no account)"
+        raise DataError(f"{', '.join(missing)} not found in {folder}; get the data with: {advice}")
     train, test = read_train(folder / TRAIN), read_test(folder / TEST)
     ids = read_ids(folder / SAMPLE)
     if len(ids) != len(test):

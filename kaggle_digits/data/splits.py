@@ -63,12 +63,7 @@ class FoldIndices:
 def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
     """Divide the rows into folds, stratified by label: the share of each class is within one row.
 
-    Args:
-        labels: (n,) uint8.
-        split_config: how to divide them.
-
-    Returns:
-        One FoldIndices for each model to train; the folds of the first repeat come first.
+    Returns one FoldIndices for each model to train; the folds of the first repeat come first.
 
     Raises:
         DataError: a class has too few rows for this split.

@@ -15,7 +15,6 @@ from kaggle_digits.data.digits import CLASSES
 
 COLUMNS = ["ImageId", "Label"]
 HIGHEST_ID = 2**32 - 1
-HIGHEST = {"ImageId": HIGHEST_ID, "Label": CLASSES - 1}
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,7 @@ def read_ids(path: Path) -> NDArray[np.int64]:
 def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> None:
     """Write a submission file atomically.
 
-    Args:
-        path: the file.
-        ids: (n,) ImageIds in the order of sample_submission.csv.
-        labels: (n,) whole numbers 0 to 9.
+    ``ids`` (n,) are in the order of sample_submission.csv; ``labels`` (n,) are integers 0 to 9.
 
     Raises:
         SubmissionError: the labels do not match the ids or are not 0 to 9.
@@ -68,10 +64,7 @@ def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[n
 
 
 def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> str:
-    """Return ``ImageId,Label`` rows with CRLF line ends, as in Kaggle's sample.
-
-    Args and errors are those of ``write_submission``; ``path`` is only for messages.
-    """
+    """Return the text for ``write_submission``, with CRLF line ends as in Kaggle's sample."""
     labels = np.asarray(labels)
     if labels.shape != ids.shape:
         raise SubmissionError(f"{path}: {len(labels)} labels for {len(ids)} ids; nothing written")
@@ -113,7 +106,8 @@ def read_origin(path: Path) -> Origin | None:
 
 
 def _read(path: Path) -> NDArray[np.uint32]:
-    return read_int_csv(path, read_content(path), HIGHEST, np.uint32)
+    highest = dict(zip(COLUMNS, (HIGHEST_ID, CLASSES - 1), strict=True))
+    return read_int_csv(path, read_content(path), highest, np.uint32)
 
 
 def _check_ids(path: Path, ids: NDArray[np.int64], expected: NDArray[np.int64]) -> None:

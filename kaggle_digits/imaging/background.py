@@ -30,11 +30,8 @@ def ink_mask(colours: FloatArray) -> FloatArray | None:
     The background is fitted to all pixels that resemble the picture's border: a quadratic surface
     per channel, by least absolute differences.
 
-    Args:
-        colours: (h, w, 3) float32, 0 to 1.
-
-    Returns:
-        (h, w) float32, 0 background to 1 full ink; None if nothing stands out.
+    Takes (h, w, 3) float32, 0 to 1; returns (h, w) float32, 0 background to 1 full ink, or None
+    if nothing stands out.
     """
     difference = colours - _background(colours)
     distance = np.sqrt(np.square(difference).mean(axis=2))
@@ -44,10 +41,8 @@ def ink_mask(colours: FloatArray) -> FloatArray | None:
     lighter = difference @ LUMINANCE
     # Ink is either darker or lighter than the paper; highlights on dark ink and shadows beside
     # light ink are not ink.
-    energy_below, energy_above = (
-        np.square(distance[side]).sum() for side in (lighter < 0, lighter > 0)
-    )
-    wrong_sign = lighter > 0 if energy_below > energy_above else lighter < 0
+    below, above = (np.square(distance[side]).sum() for side in (lighter < 0, lighter > 0))
+    wrong_sign = lighter > 0 if below > above else lighter < 0
     distance = np.where(wrong_sign & (np.abs(lighter) > 0.3 * distance), 0, distance)
     count = min(max(MIN_FULL_INK_PIXELS, distance.size // FULL_INK_ONE_IN), distance.size)
     full_ink = float(np.partition(distance.ravel(), -count)[-count:].mean())
@@ -65,9 +60,8 @@ def _background(colours: FloatArray) -> FloatArray:
     blocks = colours[: rows * block_height, : columns * block_width]
     blocks = blocks.reshape(rows, block_height, columns, block_width, 3)
     values = blocks.mean(axis=(1, 3)).reshape(-1, 3)
-    terms = _quadratic_terms(
-        _block_centres(rows, height, block_height), _block_centres(columns, width, block_width)
-    )
+    y, x = _block_centres(rows, height, block_height), _block_centres(columns, width, block_width)
+    terms = _quadratic_terms(y, x)
     border = np.abs(terms[:, 1:3]).max(axis=1) >= 1 - 2 * BORDER
     if not border.any():  # a picture of a few pixels
         border[:] = True

@@ -11,18 +11,16 @@ import warnings
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.background import FloatArray, ink_mask
 from kaggle_digits.imaging.segmentation import render_like_mnist, segment_digit
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 # Formats of cameras, scanners and drawing programs. Pillow has more; some of them start other
 # programs.
@@ -57,18 +55,12 @@ class PreparedPicture:
     steps: dict[str, FloatArray] = field(default_factory=dict)
 
 
-def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image:
-    """Open a picture file and apply its EXIF orientation.
-
-    Args:
-        source: a path, an open binary file or the file's bytes.
-        name: the picture's name in messages.
+def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image.Image:
+    """Open a picture, the file or its bytes, and apply its EXIF orientation.
 
     Raises:
         DataError: it is missing, damaged, too large, animated, or not a picture.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     # Pillow's warnings about readable files would only confuse the user.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
@@ -109,7 +101,7 @@ def _check_file(source: Path | BinaryIO | bytes, name: str) -> None:
         raise DataError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller first")
 
 
-def _check_picture(picture: Image, name: str) -> None:
+def _check_picture(picture: Image.Image, name: str) -> None:
     # 32-bit pixels are converted to floats, with several copies.
     copies = 4 if picture.mode.startswith(("I", "F")) else 1
     if picture.width * picture.height * copies > MAX_PIXELS:
@@ -125,7 +117,6 @@ def list_pictures(folder: Path) -> list[Path]:
     Raises:
         DataError: a folder cannot be read.
     """
-    from PIL import Image
 
     def fail(error: OSError) -> None:
         raise DataError(f"the folder {error.filename} cannot be read ({error.strerror})")
@@ -140,7 +131,7 @@ def list_pictures(folder: Path) -> list[Path]:
     return sorted(pictures)
 
 
-def prepare(picture: Image) -> PreparedPicture:
+def prepare(picture: Image.Image) -> PreparedPicture:
     """Find the digit in a picture and render it as a training image."""
     small = picture if max(picture.size) <= SEARCH_SIDE else _shrink(picture)
     colours = _to_rgb(small)
@@ -170,9 +161,7 @@ def prepare(picture: Image) -> PreparedPicture:
     return PreparedPicture(image, SEVERAL_DIGITS if segment.several else "", steps)
 
 
-def _shrink(picture: Image) -> Image:
-    from PIL import Image
-
+def _shrink(picture: Image.Image) -> Image.Image:
     factor = SEARCH_SIDE / max(picture.size)
     width, height = (max(1, round(side * factor)) for side in picture.size)
     if picture.mode not in ("L", "RGB", "RGBA", "LA", "F"):
@@ -180,10 +169,8 @@ def _shrink(picture: Image) -> Image:
     return picture.resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
 
 
-def _to_8_bit(picture: Image) -> Image:
+def _to_8_bit(picture: Image.Image) -> Image.Image:
     """Convert a picture of any mode to L, RGB or RGBA."""
-    from PIL import Image
-
     if picture.mode.startswith(("I", "F")):
         values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
         low, high = float(values.min(initial=0)), float(values.max(initial=0))
@@ -198,7 +185,7 @@ def _to_8_bit(picture: Image) -> Image:
     return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
 
 
-def _to_rgb(picture: Image) -> FloatArray:
+def _to_rgb(picture: Image.Image) -> FloatArray:
     """(h, w, 3) float32, 0 to 1; transparent pixels get a colour that contrasts with the ink."""
     picture = _to_8_bit(picture)
     mode = "RGBA" if "A" in picture.mode else "RGB"

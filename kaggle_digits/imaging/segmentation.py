@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from kaggle_digits.data.digits import CENTRE, SIDE
 from kaggle_digits.imaging.background import FloatArray
@@ -59,11 +60,9 @@ class DigitSegment:
 def segment_digit(ink: FloatArray) -> DigitSegment | None:
     """Return the largest connected component of ink and what belongs to it; None without ink.
 
-    The lines of ruled paper connect the digit with the edges of the picture, but are paler. The
-    threshold is raised until the component no longer spans the picture.
-
-    Args:
-        ink: (h, w) float32, 0 background to 1 full ink.
+    The ink is (h, w) float32, 0 background to 1 full ink. The lines of ruled paper connect the
+    digit with the edges of the picture, but are paler: the threshold is raised until the component
+    no longer spans the picture.
     """
     segment = _segment(ink, FAINT_INK, INK)
     if segment is None or segment.is_sheet or not _spans(segment, ink.shape):
@@ -165,8 +164,6 @@ def center_by_mass(image: FloatArray) -> NDArray[np.uint8]:
 
 def _resize(values: FloatArray, longest: int) -> FloatArray:
     """Scale the longer side to ``longest`` pixels, keeping the aspect ratio, with anti-aliasing."""
-    from PIL import Image
-
     height, width = values.shape
     factor = longest / max(height, width)
     size = max(1, round(width * factor)), max(1, round(height * factor))

@@ -85,7 +85,7 @@ def test_wrong_cell_is_reported_with_line_and_column(row: str, words: str) -> No
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("p0,label,p1", "in another order, first 'p0'"),
+        ("p0,label,p1", "has 'p0' instead of label"),
         ("label,p0", "header has 2 columns"),
         ("label,p0,p7", "has 'p7' instead of p1"),
         ("1,0,255", "has '1' instead of label"),
