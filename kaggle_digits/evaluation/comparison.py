@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.metrics.mcnemar import McNemarResult, mcnemar
-from kaggle_digits.metrics.scores import Score, predicted_rows, score_or_raise
+from kaggle_digits.metrics.scores import (
+    McNemarResult,
+    Score,
+    mcnemar,
+    predicted_rows,
+    score_or_raise,
+)
 from kaggle_digits.runs.run import Probabilities
 
 

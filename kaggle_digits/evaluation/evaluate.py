@@ -177,7 +177,7 @@ def _figures(
     weights: NDArray[np.float32] | None,
 ) -> Iterator[tuple[str, Figure]]:
     """Yield the figures that there is something to draw for, one at a time to save memory."""
-    from kaggle_digits.plots import charts, curves, digit_grids
+    from kaggle_digits.plots import charts, digit_grids
 
     yield "confusion", charts.confusion_matrix(metrics.confusion)
     yield "class-accuracy", charts.class_accuracy(metrics.classes, metrics.score.accuracy)
@@ -187,7 +187,7 @@ def _figures(
         yield "doubtful-right", digit_grids.least_confident_correct(images, unsure)
     yield "reliability", charts.reliability_diagram(metrics.calibration)
     if len({row["epoch"] for row in history}) > 1:
-        yield "learning-curves", curves.learning_curves(history)
+        yield "learning-curves", charts.learning_curves(history)
     if weights is not None:
         yield "first-layer", digit_grids.first_layer_weights(weights)
 

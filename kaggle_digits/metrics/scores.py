@@ -1,4 +1,4 @@
-"""Accuracy with its 95 % interval, and log loss, of predicted class probabilities."""
+"""Accuracy with its 95 % interval, and log loss; McNemar's test of two models."""
 
 from __future__ import annotations
 
@@ -91,3 +91,33 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     spread = Z95 * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
     scale = 1 + Z95**2 / n
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+@dataclass(frozen=True)
+class McNemarResult:
+    """Rows on which exactly one of two models is correct.
+
+    Attributes:
+        gained: rows that only the second model predicts correctly.
+        lost: rows that only the first model predicts correctly.
+        p_value: of the exact two-sided McNemar test, a binomial test of ``gained`` in
+            ``gained + lost`` at ½ (McNemar, Psychometrika 12, 1947).
+    """
+
+    gained: int
+    lost: int
+    p_value: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the p-value is below 0.05."""
+        return self.p_value < 0.05
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemarResult:
+    """Compare two models: ``first`` and ``second`` mark the rows each predicts correctly, (n,)."""
+    from scipy.stats import binomtest
+
+    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    return McNemarResult(gained, lost, p_value)

@@ -6,7 +6,7 @@ import numpy as np
 
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.metrics.scores import score_or_raise
-from kaggle_digits.plots import curves
+from kaggle_digits.plots import charts
 from kaggle_digits.studies.figures import add_confusion
 from kaggle_digits.studies.fit_helpers import fit_and_score
 from kaggle_digits.studies.study import Context, Published, StudyOutput
@@ -58,7 +58,7 @@ def run(context: Context, output: StudyOutput) -> None:
         "deep-curves",
         "Learning curves of the deepest network",
         "Loss and accuracy of the Keras network with three hidden layers; one thin line per fold.",
-        curves.learning_curves(history),
+        charts.learning_curves(history),
     )
     add_confusion(output, "linear-confusion", linear, linear_probabilities, val_labels)
     add_confusion(output, "deep-confusion", description, probabilities, val_labels)

@@ -10,7 +10,7 @@ from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.metrics.scores import score_or_raise
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import NORMALIZATION_LAYER
-from kaggle_digits.plots import charts, curves
+from kaggle_digits.plots import charts
 from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
 from kaggle_digits.studies.study import Context, Published, StudyOutput
 from kaggle_digits.training.recipe import Recipe
@@ -79,7 +79,7 @@ def run(context: Context, output: StudyOutput) -> None:
         "notebook-curves",
         "Learning curves of the notebook's network",
         "The training loss falls longer than the validation loss: the network over-fits.",
-        curves.learning_curves([vars(row) for row in result.history]),
+        charts.learning_curves([vars(row) for row in result.history]),
     )
 
     context.progress("C4: held-out images with another normalization")

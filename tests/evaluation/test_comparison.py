@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.evaluation.comparison import best_tta, compare_runs, compare_tta, conclusions
-from kaggle_digits.metrics.mcnemar import McNemarResult, mcnemar
+from kaggle_digits.metrics.scores import McNemarResult, mcnemar
 
 LABELS = np.arange(10, dtype=np.uint8).repeat(20)
 

@@ -1,4 +1,4 @@
-"""Accuracy with its interval, log loss, and rows without a prediction."""
+"""Accuracy with its interval, log loss, rows without a prediction, and McNemar's test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 from kaggle_digits.core.errors import RunError
-from kaggle_digits.metrics.scores import predicted_rows, score, wilson_interval
+from kaggle_digits.metrics.scores import (
+    McNemarResult,
+    mcnemar,
+    predicted_rows,
+    score,
+    wilson_interval,
+)
 
 
 def test_score_agrees_with_scikit_learn() -> None:
@@ -46,3 +52,18 @@ def test_wilson_interval_matches_published_values() -> None:
 def test_score_refuses_another_number_of_labels() -> None:
     with pytest.raises(RunError, match="trained on other data"):
         score(np.zeros((3, 10), np.float32), np.zeros(4, int))
+
+
+def test_only_rows_on_which_one_model_is_correct_count() -> None:
+    rows = np.arange(100)
+    result = mcnemar(rows >= 8, ~np.isin(rows, [50, 51]))
+    assert (result.gained, result.lost) == (8, 2)
+    # Of 10 rows, 8 or more in one direction: (45 + 10 + 1) / 1024, and the same in the other.
+    assert result.p_value == pytest.approx(2 * 56 / 1024)
+    assert not result.significant
+    assert McNemarResult(20, 2, 0.0001).significant
+
+
+def test_equal_models_have_p_value_1() -> None:
+    correct = np.arange(10) > 3
+    assert mcnemar(correct, correct) == McNemarResult(0, 0, 1.0)

@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kaggle_digits.metrics.mcnemar import mcnemar
-from kaggle_digits.metrics.scores import Score, wilson_interval
+from kaggle_digits.metrics.scores import Score, mcnemar, wilson_interval
 from kaggle_digits.plots import charts
 from tests.support import small_runs
 

@@ -9,7 +9,7 @@ import pytest
 
 from kaggle_digits.metrics.calibration import calibration_curve
 from kaggle_digits.plots import charts, style
-from tests.plots.inputs import run_comparison
+from tests.plots.inputs import history, run_comparison
 
 
 def test_confusion_matrix_shows_small_and_large_counts() -> None:
@@ -35,3 +35,15 @@ def test_run_comparison_names_each_run_and_counts_the_rows(tmp_path: Path) -> No
     assert "9   p = 0.0039" in [text.get_text() for text in right.texts]
     style.save(figure, tmp_path / "compare.png")
     assert (tmp_path / "compare.png").stat().st_size > 10_000
+
+
+def test_learning_curves_name_only_recorded_values() -> None:
+    loss, accuracy = charts.learning_curves(history(2, 3)).axes
+    assert loss.get_legend_handles_labels()[1] == ["training", "validation"]
+    assert accuracy.get_legend_handles_labels()[1] == ["validation"]
+
+
+def test_the_mean_curve_ends_with_the_shortest_member() -> None:
+    loss = charts.learning_curves(history(2, 3)).axes[0]
+    mean = loss.lines[2]  # after one line per member
+    assert np.asarray(mean.get_xdata()).tolist() == [1, 2, 3]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from kaggle_digits.metrics.classification import compute_metrics
 from kaggle_digits.metrics.predictions import notable_predictions
-from kaggle_digits.plots import charts, curves, digit_grids, style
+from kaggle_digits.plots import charts, digit_grids, style
 from tests.plots.inputs import (
     IMAGES,
     LABELS,
@@ -55,8 +55,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "one error": lambda: digit_grids.most_confident_errors(IMAGES, ERRORS[:1]),
     "least confident": lambda: digit_grids.least_confident_correct(IMAGES, UNSURE[:4]),
     "label errors": lambda: digit_grids.label_errors(IMAGES, ERRORS[:7], 8),
-    "learning curves": lambda: curves.learning_curves(history(3, 4)),
-    "learning curves, one member": lambda: curves.learning_curves(history(1, 4)),
+    "learning curves": lambda: charts.learning_curves(history(3, 4)),
+    "learning curves, one member": lambda: charts.learning_curves(history(1, 4)),
     "weights, dense layer": lambda: digit_grids.first_layer_weights(normal(70, 28, 28)),
     "weights, filters": lambda: digit_grids.first_layer_weights(normal(5, 3, 3)),
     "weights, diverged": lambda: digit_grids.first_layer_weights(
