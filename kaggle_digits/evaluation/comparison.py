@@ -36,11 +36,8 @@ class ComparedRun:
 class TtaScore:
     """The score with a number of test-time augmentation views, compared with one view.
 
-    Attributes:
-        views: of each image, whose probabilities are averaged.
-        score: on the held-out rows.
-        changed: rows with another prediction than with one view.
-        mcnemar: McNemar's test; ``gained`` counts rows correct only with ``views`` views.
+    ``changed`` rows have another prediction than with one view; in McNemar's test, ``gained``
+    counts rows correct only with ``views`` views.
     """
 
     views: int
@@ -52,9 +49,7 @@ class TtaScore:
 def compare_runs(oofs: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -> list[ComparedRun]:
     """Score runs on the rows that all held out: highest accuracy, then lowest log loss first.
 
-    Args:
-        oofs: run → (n_train, 10) float32 out-of-fold probabilities, NaN for rows not held out.
-        labels: (n_train,) uint8.
+    ``oofs`` are run → (n_train, 10) out-of-fold probabilities, NaN for rows not held out.
 
     Raises:
         UsageError: fewer than two runs.
@@ -112,12 +107,8 @@ def compare_tta(
 ) -> tuple[TtaScore, ...]:
     """Compare each number of views with one view on the same rows, fewest views first.
 
-    Args:
-        by_views: number of views, including 1 → (n, 10), NaN in the same rows for all.
-        labels: (n,) integers 0 to 9.
-
-    Raises:
-        RunError: there is no row with a prediction.
+    ``by_views`` is the number of views, including 1 → (n, 10), NaN in the same rows for all;
+    without any other row RunError is raised.
     """
     rows = predicted_rows(by_views[1])
     truth = labels[rows]

@@ -18,12 +18,9 @@ FIGURES = "figures"
 class FileSummary:
     """Facts about train.csv or test.csv.
 
-    Attributes:
-        missing: cells without a value; always 0, since reading refuses a file with one.
-        lowest, highest: the smallest and the largest pixel value.
-        duplicates: rows whose pixels equal those of an earlier row.
-        blank: rows whose pixels are all 0.
-        bytes: memory of the pixels.
+    ``missing`` cells are always 0, since reading refuses a file with one; ``lowest`` and
+    ``highest`` are pixel values; ``duplicates`` equal an earlier row; ``blank`` rows have only 0;
+    ``bytes`` is the memory of the pixels.
     """
 
     rows: int
@@ -38,12 +35,10 @@ class FileSummary:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Facts about a data folder.
+    """Facts about a data folder; ``classes`` are the labelled rows of each digit, 0 to 9.
 
-    Attributes:
-        classes: labelled rows of each digit, 0 to 9.
-        contradictions: different images that occur in train.csv with more than one label.
-        test_in_train: rows of test.csv whose pixels also occur in train.csv.
+    ``contradictions`` are images that occur in train.csv with more than one label,
+    ``test_in_train`` rows of test.csv whose pixels also occur in train.csv.
     """
 
     source: str

@@ -42,17 +42,10 @@ PredictOof = Callable[[Run, Dataset], dict[int, Probabilities]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The metrics of a run and the files that ``evaluate`` wrote.
+    """The metrics of a run on its held-out rows, and the files that ``evaluate`` wrote.
 
-    Attributes:
-        run: the run's name.
-        metrics: on the held-out rows.
-        most_confident_errors: wrong predictions, highest confidence first, at most 24.
-        least_confident_correct: correct predictions, lowest confidence first, at most 24.
-        figures: name → path of the PNG file.
-        report: path of report.html.
-        tta: the score with each number of views, fewest first; empty for the predictions saved in
-            the run.
+    There are at most 24 of both kinds of predictions. ``tta`` is the score with each number of
+    views, fewest first; empty for the predictions saved in the run.
     """
 
     run: str
@@ -67,11 +60,7 @@ class Evaluation:
 def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) -> Evaluation:
     """Compute the metrics of a finished run; write its figures and report.html.
 
-    Args:
-        run: a finished run with out-of-fold or hold-out predictions.
-        dataset: the data it was trained on.
-        predict_oof: predicts the held-out rows again; the predictions with the most views are
-            evaluated instead of oof.npy. None evaluates oof.npy.
+    If ``predict_oof`` is given, its predictions with the most views replace those of oof.npy.
 
     Raises:
         RunError: the run is unfinished, damaged, was trained on other data, or held nothing out.
@@ -101,9 +90,8 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
 
     folder = run.path / FIGURES
     paths: dict[str, Path] = {}
-    for name, figure in _figures(
-        dataset.train.images, metrics, errors, unsure, history=history, weights=weights
-    ):
+    images = dataset.train.images
+    for name, figure in _figures(images, metrics, errors, unsure, history=history, weights=weights):
         paths[name] = folder / f"{name}.png"
         style.save(figure, paths[name])
     # Delete figures of an earlier evaluation that this one did not replace.
@@ -123,15 +111,8 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
         views=tta[-1].views if tta else None,
     )
     write_text(run.path / REPORT, page, durable=False)
-    return Evaluation(
-        run=run.name,
-        metrics=metrics,
-        most_confident_errors=tuple(errors),
-        least_confident_correct=tuple(unsure),
-        figures=paths,
-        report=run.path / REPORT,
-        tta=tta,
-    )
+    report_path = run.path / REPORT
+    return Evaluation(run.name, metrics, tuple(errors), tuple(unsure), paths, report_path, tta)
 
 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:

@@ -30,12 +30,7 @@ MOST_SHOWN = 48
 
 @dataclass(frozen=True)
 class LabelError:
-    """A row whose label is probably wrong.
-
-    Attributes:
-        prediction: the row, its label, and the prediction.
-        label_probability: predicted probability of the label, 0 to 1.
-    """
+    """A row whose label is probably wrong, and the predicted probability of the label, 0 to 1."""
 
     prediction: Prediction
     label_probability: float
@@ -43,14 +38,10 @@ class LabelError:
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """The label errors of a run and the files that ``write_label_errors`` wrote.
+    """The label errors among the held-out ``rows`` of a run, least probable label first.
 
-    Attributes:
-        run: the run's name.
-        rows: number of held-out rows examined.
-        errors: least probable label first.
-        table: the CSV file.
-        figure: the PNG file; None without errors.
+    ``table`` is the CSV file that ``write_label_errors`` wrote, ``figure`` the PNG file, None
+    without errors.
     """
 
     run: str
@@ -65,13 +56,9 @@ def find_label_errors(
 ) -> tuple[LabelError, ...]:
     """Return the rows whose label is probably wrong, least probable label first.
 
-    Args:
-        probabilities: (n_train, 10) float32 of models that never saw the row; rows of NaN are left
-            out. They are calibrated first, because label smoothing lowers all confidences.
-        labels: (n_train,) uint8.
-
-    Raises:
-        UsageError: cleanlab is not installed.
+    ``probabilities`` (n_train, 10) are of models that never saw the row; rows of NaN are left out.
+    They are calibrated first, because label smoothing lowers all confidences. Raises UsageError if
+    cleanlab is not installed.
     """
     try:
         from cleanlab.filter import find_label_issues
@@ -85,15 +72,9 @@ def find_label_errors(
     # cleanlab expects consecutive classes from 0, and a small run may lack some digits.
     present = np.unique(truth)
     shares = calibrated[:, present] / calibrated[:, present].sum(axis=1, keepdims=True)
-    positions = np.asarray(
-        find_label_issues(
-            np.searchsorted(present, truth),
-            shares,
-            return_indices_ranked_by="self_confidence",
-            n_jobs=1,
-        ),
-        np.int64,
-    )
+    classes = np.searchsorted(present, truth)
+    options = {"return_indices_ranked_by": "self_confidence", "n_jobs": 1}
+    positions = np.asarray(find_label_issues(classes, shares, **options), np.int64)
     predictions = predictions_at(calibrated, truth, rows, positions)
     label_probabilities = calibrated[positions, truth[positions]]
     return tuple(
@@ -106,11 +87,8 @@ def find_label_errors(
 def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities) -> LabelErrors:
     """Find probable label errors; write a table and a figure into the run folder.
 
-    ``probabilities`` are the out-of-fold probabilities of the run, (n_train, 10) float32.
-
-    Raises:
-        UsageError: cleanlab is not installed.
-        StorageError: the run folder cannot be written.
+    ``probabilities`` are the run's out-of-fold ones, (n_train, 10). Raises UsageError if cleanlab
+    is not installed, StorageError if the folder cannot be written.
     """
     from kaggle_digits.plots import digit_grids, style
 

@@ -39,15 +39,9 @@ def render_report(
 ) -> str:
     """Render the page as HTML text.
 
-    Args:
-        name: of the run.
-        config: content of config.json.
-        training: content of metrics.json.
-        metrics: on the held-out rows.
-        errors: wrong predictions, in the order of the figure ``worst-mistakes``.
-        figures: figure name → PNG file.
-        views: number of test-time augmentation views if the rows were predicted again for this
-            page; None for the predictions saved in the run.
+    ``config`` and ``training`` are the contents of config.json and metrics.json; ``errors`` are in
+    the order of the figure ``worst-mistakes``; ``figures`` are name → PNG file. ``views`` is the
+    number of test-time augmentation views, None for the predictions saved in the run.
     """
     explanations = _explanations(metrics, training)
     return page.render_page(
@@ -60,7 +54,7 @@ def render_report(
         pairs=metrics.pairs[:MOST_PAIRS],
         errors=errors,
         figures=[
-            page.PageFigure(key, TITLES[key], explanations[key], page.png_data_uri(figures[key]))
+            page.PageFigure(key, TITLES[key], explanations[key], figures[key])
             for key in TITLES
             if key in figures
         ],
@@ -73,10 +67,7 @@ def render_report(
 
 def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, str]:
     """Explain each figure in a few sentences, with the numbers of this run."""
-    hardest = min(
-        (item for item in metrics.classes if item.recall is not None),
-        key=lambda item: item.recall or 0.0,
-    )
+    hardest = min((c for c in metrics.classes if c.support), key=lambda c: c.recall or 0.0)
     most_confused = "This model made no errors."
     if metrics.pairs:
         pair = metrics.pairs[0]
@@ -87,6 +78,7 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
         )
     error = 100 * metrics.calibration.error
     epoch_choice = (training.get("epoch_choice") or "").strip().rstrip(".")
+    epoch_used = f" Epoch used: {epoch_choice}." if epoch_choice else ""
     return {
         "confusion": "Each row is a true label, each column a prediction. The grey diagonal counts "
         f"correct predictions, every orange square one kind of error. {most_confused}",
@@ -105,8 +97,7 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
         "learning-curves": "Training minimises the loss; the goal is a high validation accuracy. "
         "While both curves improve, the model is still learning. If only the training curve "
         "improves, the model overfits. Training values are averages over the epoch, with the "
-        "weights still changing, so validation can look better at first."
-        + (f" Epoch used: {epoch_choice}." if epoch_choice else ""),
+        f"weights still changing, so validation can look better at first.{epoch_used}",
         "first-layer": "Every square is one unit of the first layer and shows its weights for the "
         "pixels it sees. Ink on purple raises its output, ink on orange lowers it, white has no "
         "effect. Strokes and edges were learned; noise remains from the random initial weights.",

@@ -28,10 +28,8 @@ SMALLEST_FLOAT32 = float(np.finfo(np.float32).tiny)
 class CalibrationCurve:
     """Mean confidence and accuracy in 15 equally wide bins of confidence.
 
-    Attributes:
-        counts: (15,) int64, rows in each bin.
-        confidence, accuracy: (15,) float64, means over these rows; NaN in an empty bin.
-        error: the expected calibration error, 0 (perfect) to 1.
+    ``counts`` are the rows of each bin; the means are NaN in an empty one. ``error`` is the
+    expected calibration error, 0 (perfect) to 1.
     """
 
     counts: NDArray[np.int64]
@@ -63,19 +61,12 @@ def calibration_curve(
 def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """Return the T between 0.2 and 5 that minimises the log loss of softmax(log p / T).
 
-    The log loss is clipped as in ``scores.score``, so that one wrong label on which a model is
-    certain does not determine the temperature of all other rows.
+    It is above 1 for an overconfident model, below 1 for an underconfident one, and exactly 1 if no
+    row has a prediction or no other T has a lower log loss. The log loss is clipped as in
+    ``scores.score``, so that one wrong label on which a model is certain does not determine T.
 
-    T is above 1 for an overconfident model, below 1 for an underconfident one, and exactly 1 if no
-    row has a prediction or no other T has a lower log loss.
-
-    Args:
-        probabilities: (n, 10) float32 of rows that the model was not trained on; rows of NaN
-            (never validated) are left out.
-        labels: (n,) integers 0 to 9.
-
-    Raises:
-        RunError: the two differ in length.
+    ``probabilities`` (n, 10) are of rows that the model was not trained on; rows of NaN are left
+    out. Raises RunError if ``labels``, (n,) integers 0 to 9, differ in length.
     """
     from scipy.optimize import minimize_scalar
 
@@ -101,11 +92,8 @@ def apply_temperature(
 ) -> NDArray[np.float32]:
     """Return softmax(log p / T): flatter for T > 1, sharper for T < 1, the same argmax.
 
-    Both p, which may be 0, and the result are (n, 10); the result is float32. T = 1 gives a copy
-    with the same values. Rows of NaN stay NaN.
-
-    Raises:
-        UsageError: T is not a finite number above 0.
+    Both p, which may be 0, and the result are (n, 10). T = 1 gives a copy with the same values.
+    Rows of NaN stay NaN. Raises UsageError if T is not a finite number above 0.
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise UsageError(f"temperature {temperature} must be a finite number above 0")

@@ -15,17 +15,10 @@ from kaggle_digits.metrics.scores import Score, score_or_raise, wilson_interval
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """Metrics of one digit.
+    """Metrics of one digit: ``right`` of the ``support`` rows with this label are correct.
 
-    Attributes:
-        digit: 0 to 9.
-        support: rows with this label.
-        right: how many of them are predicted correctly.
-        precision: share of the rows predicted as this digit that have this label; None if no row
-            was predicted as it.
-        recall: ``right / support``, the accuracy on this digit; None without rows.
-        ci95: 95 % Wilson interval of the recall; None without rows.
-        f1: harmonic mean of precision and recall; None if neither is defined.
+    Precision, recall (the accuracy on this digit), its 95 % Wilson interval ``ci95`` and F1 are
+    None if they are undefined: without a row predicted as this digit, or with this label.
     """
 
     digit: int
@@ -52,12 +45,8 @@ class ConfusedPair:
 class Metrics:
     """All metrics on held-out rows.
 
-    Attributes:
-        score: accuracy with its interval, log loss, number of rows.
-        calibration: confidence against accuracy.
-        classes: metrics of each digit, 0 to 9.
-        confusion: (10, 10) int64, rows true labels, columns predictions.
-        pairs: digits confused with each other at least once, most errors first.
+    ``classes`` are those of each digit, 0 to 9; ``confusion`` is (10, 10), rows true labels,
+    columns predictions; ``pairs`` are the digits confused at least once, most errors first.
     """
 
     score: Score
@@ -68,27 +57,18 @@ class Metrics:
 
 
 def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Metrics:
-    """Compute all metrics.
+    """Compute all metrics of ``probabilities`` (n, 10), no NaN, and ``labels`` (n,), 0 to 9.
 
-    Args:
-        probabilities: (n, 10), no NaN, at least one row.
-        labels: (n,) integers 0 to 9.
-
-    Raises:
-        RunError: there are no rows, or the two differ in length.
+    Raises RunError if there are no rows, or the two differ in length.
     """
     from sklearn.metrics import confusion_matrix
 
     score = score_or_raise(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     confusion = np.asarray(confusion_matrix(labels, predicted, labels=range(CLASSES)), np.int64)
-    return Metrics(
-        score=score,
-        calibration=calibration_curve(probabilities, labels),
-        classes=class_metrics(labels, predicted),
-        confusion=confusion,
-        pairs=confused_pairs(confusion),
-    )
+    calibration = calibration_curve(probabilities, labels)
+    classes, pairs = class_metrics(labels, predicted), confused_pairs(confusion)
+    return Metrics(score, calibration, classes, confusion, pairs)
 
 
 def class_metrics(

@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction for one row of train.csv.
+    """The prediction for one row of train.csv, counted from 0.
 
-    Attributes:
-        row: index of the row, from 0.
-        label: the label in train.csv, 0 to 9.
-        predicted: the most probable digit.
-        confidence: its probability, 0 to 1.
-        second: the second most probable digit.
+    ``predicted`` is the most probable digit, ``confidence`` its probability, 0 to 1, and ``second``
+    the second most probable digit.
     """
 
     row: int
@@ -50,11 +46,8 @@ def notable_predictions(
 ) -> tuple[list[Prediction], list[Prediction]]:
     """Return the most confident errors and the least confident correct predictions.
 
-    Args:
-        probabilities: (n, 10), no NaN.
-        labels: (n,) integers 0 to 9.
-        rows: (n,) row of train.csv of each prediction, from 0.
-        limit: return at most this many of each.
+    At most ``limit`` of each. ``probabilities`` are (n, 10) without NaN, ``labels`` (n,) 0 to 9;
+    ``rows`` (n,) are the rows of train.csv, from 0.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels

@@ -18,14 +18,7 @@ Z95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracy and log loss on labelled rows.
-
-    Attributes:
-        accuracy: share of rows predicted correctly, 0 to 1.
-        ci95: 95 % Wilson interval of the accuracy.
-        log_loss: mean of −ln(probability of the true label), in nats.
-        n: number of rows scored.
-    """
+    """Accuracy, 0 to 1, with its 95 % Wilson interval, and log loss in nats, of ``n`` rows."""
 
     accuracy: float
     ci95: tuple[float, float]
@@ -41,12 +34,8 @@ class Score:
 def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Score | None:
     """Score the rows that have a prediction; return None if none has.
 
-    Args:
-        probabilities: (n, 10); rows of NaN (never validated) are left out.
-        labels: (n,) integers 0 to 9.
-
-    Raises:
-        RunError: the two differ in length.
+    In ``probabilities`` (n, 10), rows of NaN were never validated. Raises RunError if ``labels``,
+    (n,) integers 0 to 9, differ in length.
     """
     if len(probabilities) != len(labels):
         raise RunError(
@@ -59,12 +48,8 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> S
     predicted, truth = probabilities[rows], labels[rows]
     correct = int((predicted.argmax(axis=1) == truth).sum())
     of_truth = predicted[np.arange(len(rows)), truth].astype(np.float64)
-    return Score(
-        accuracy=correct / len(rows),
-        ci95=wilson_interval(correct, len(rows)),
-        log_loss=float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1)).mean()),
-        n=len(rows),
-    )
+    log_loss = float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1)).mean())
+    return Score(correct / len(rows), wilson_interval(correct, len(rows)), log_loss, len(rows))
 
 
 def score_or_raise(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Score:
@@ -95,13 +80,10 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class McNemarResult:
-    """Rows on which exactly one of two models is correct.
+    """Rows that only the second (``gained``) or only the first (``lost``) model has correct.
 
-    Attributes:
-        gained: rows that only the second model predicts correctly.
-        lost: rows that only the first model predicts correctly.
-        p_value: of the exact two-sided McNemar test, a binomial test of ``gained`` in
-            ``gained + lost`` at ½ (McNemar, Psychometrika 12, 1947).
+    ``p_value`` is that of the exact two-sided McNemar test, a binomial test of ``gained`` in
+    ``gained + lost`` at ½ (McNemar, Psychometrika 12, 1947).
     """
 
     gained: int

@@ -28,12 +28,8 @@ def class_balance(counts: NDArray[np.integer]) -> Figure:
     """Plot the number of images of each digit, (10,) integers, as bars."""
     total = int(counts.sum())
     equal_share = total / CLASSES
-    figure = style.new_figure(
-        8,
-        4.8,
-        "Images of each digit",
-        f"{total:,} labelled images; the dashed line is an equal share of {equal_share:,.0f}.",
-    )
+    note = f"{total:,} labelled images; the dashed line is an equal share of {equal_share:,.0f}."
+    figure = style.new_figure(8, 4.8, "Images of each digit", note)
     axes = figure.subplots()
     axes.bar(DIGIT_NAMES, counts, color=style.DIGIT_COLORS, width=0.75)
     axes.axhline(equal_share, color=style.TEXT_COLOR, linewidth=1, linestyle=style.DASHED)
@@ -56,13 +52,12 @@ def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
     from matplotlib.patches import Rectangle
 
     errors = matrix * (1 - np.eye(CLASSES, dtype=np.int64))
-    figure = style.new_figure(
-        8,
-        7.8,
-        f"{int(errors.sum()):,} errors in {int(matrix.sum()):,} predictions",
+    title = f"{int(errors.sum()):,} errors in {int(matrix.sum()):,} predictions"
+    note = (
         "Each row is a true label, each column a prediction. Grey: correct. Orange: errors, darker "
-        "for more of them; white: no error of this kind.",
+        "for more of them; white: no error of this kind."
     )
+    figure = style.new_figure(8, 7.8, title, note)
     axes = figure.subplots()
     highest = max(1, int(errors.max()))
     # Without the lightest fifth of the colormap, so that a single error is visible.
@@ -96,14 +91,12 @@ def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
 @style.styled
 def reliability_diagram(calibration: CalibrationCurve) -> Figure:
     """Plot accuracy against confidence in 15 bins, and the number of predictions in each."""
-    figure = style.new_figure(
-        7,
-        7.6,
-        "Reliability diagram",
+    note = (
         f"Expected calibration error {calibration.error:.4f} (Guo et al. 2017, {BINS} bins). Above "
         "the dashed line the model is underconfident, below it overconfident. Bars are 95 % "
-        "intervals: bins with few predictions are unreliable.",
+        "intervals: bins with few predictions are unreliable."
     )
+    figure = style.new_figure(7, 7.6, "Reliability diagram", note)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     filled = np.flatnonzero(calibration.counts)
     confidence, accuracy = calibration.confidence[filled], calibration.accuracy[filled]
@@ -112,20 +105,13 @@ def reliability_diagram(calibration: CalibrationCurve) -> Figure:
     intervals = [wilson_interval(int(k), int(n)) for k, n in zip(correct, counts, strict=True)]
     low, high = np.array(intervals).T
     upper.plot([0, 100], [0, 100], color=style.MUTED_COLOR, linewidth=1, linestyle=style.DASHED)
-    along_line: dict[str, Any] = {
-        "rotation": 45,
-        "rotation_mode": "anchor",
-        "transform_rotates_text": True,
-    }
-    _annotate(upper, "perfectly calibrated", (1, 1), (2, 5), color=style.MUTED_COLOR, **along_line)
+    rotated: dict[str, Any] = {"rotation_mode": "anchor", "transform_rotates_text": True}
+    color = style.MUTED_COLOR
+    _annotate(upper, "perfectly calibrated", (1, 1), (2, 5), color=color, rotation=45, **rotated)
     errors = 100 * np.clip([accuracy - low, high - accuracy], 0, None)
-    line: dict[str, Any] = {
-        "fmt": "o",
-        "color": style.TRAIN_COLOR,
-        "markersize": 6,
-        "linewidth": 1.4,
-    }
-    upper.errorbar(100 * confidence, 100 * accuracy, yerr=errors, **line)
+    dots: dict[str, Any] = {"fmt": "o", "markersize": 6, "linewidth": 1.4}
+    x, y = 100 * confidence, 100 * accuracy
+    upper.errorbar(x, y, yerr=errors, color=style.TRAIN_COLOR, **dots)
     upper.set(ylabel="accuracy (%)", ylim=(-4, 104))
     upper.grid()
     centers = (np.arange(BINS) + 0.5) * 100 / BINS
@@ -141,12 +127,8 @@ def reliability_diagram(calibration: CalibrationCurve) -> Figure:
 @style.styled
 def class_accuracy(classes: Sequence[ClassMetrics], overall: float) -> Figure:
     """Plot the accuracy on each digit with its interval, and the ``overall`` accuracy, 0 to 1."""
-    figure = style.new_figure(
-        8,
-        5,
-        "Accuracy on each digit",
-        f"Lines are 95 % Wilson intervals; dashed: all digits together, {100 * overall:.2f} %.",
-    )
+    note = f"Lines are 95 % Wilson intervals; dashed: all digits together, {100 * overall:.2f} %."
+    figure = style.new_figure(8, 5, "Accuracy on each digit", note)
     axes = figure.subplots()
     axes.axvline(100 * overall, color=style.TEXT_COLOR, linewidth=1, linestyle=style.DASHED)
     labels = []
@@ -181,14 +163,13 @@ def run_comparison(
 
     ``tests`` are McNemar's tests of the best run against each, None for the best itself.
     """
-    figure = style.new_figure(
-        9.6,
-        2.3 + 0.55 * len(names),
-        f"{len(names)} runs on the same {scores[0].n:,} held-out rows",
+    title = f"{len(names)} runs on the same {scores[0].n:,} held-out rows"
+    note = (
         "Left: accuracy with its 95 % Wilson interval. Right: rows that only one of the two runs "
         "predicts correctly; p is from McNemar's exact test, below 0.05 the difference is "
-        "significant.",
+        "significant."
     )
+    figure = style.new_figure(9.6, 2.3 + 0.55 * len(names), title, note)
     left, right = figure.subplots(1, 2, sharey=True)
     for row, (score, test) in enumerate(zip(scores, tests, strict=True)):
         low, high = score.ci95
@@ -229,14 +210,10 @@ def embedding(
     figure = style.new_figure(8.4, 7.6, title, note)
     axes = figure.subplots()
     order = np.random.default_rng(0).permutation(len(points))  # no digit covers all others
-    axes.scatter(
-        points[order, 0],
-        points[order, 1],
-        c=np.array(style.DIGIT_COLORS)[labels[order]],
-        s=max(2.0, min(14.0, 40_000 / max(1, len(points)))),
-        linewidth=0,
-        alpha=0.7,
-    )
+    colors = np.array(style.DIGIT_COLORS)[labels[order]]
+    size = max(2.0, min(14.0, 40_000 / max(1, len(points))))
+    x, y = points[order].T
+    axes.scatter(x, y, c=colors, s=size, linewidth=0, alpha=0.7)
     box = {"boxstyle": "circle,pad=0.25", "facecolor": style.BACKGROUND, "linewidth": 2}
     font: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 13, "fontweight": "bold"}
     for digit in np.unique(labels):
@@ -262,9 +239,8 @@ def _annotate(
 def learning_curves(history: History) -> Figure:
     """Plot training and validation loss and accuracy: members thin, their mean bold.
 
-    Args:
-        history: rows of history.csv: member, epoch, loss, accuracy, val_loss, val_accuracy;
-            NaN for a missing value.
+    ``history`` are rows of history.csv: member, epoch, loss, accuracy, val_loss, val_accuracy; NaN
+    for a missing value.
     """
     members = len({row["member"] for row in history})
     note = (
@@ -274,14 +250,10 @@ def learning_curves(history: History) -> Figure:
     )
     figure = style.new_figure(9.6, 4.8, "Learning curves", note)
     panels = figure.subplots(1, 2)
-    for axes, key, label, scale in zip(
-        panels, ("loss", "accuracy"), ("loss (nats)", "accuracy (%)"), (1.0, 100.0), strict=True
-    ):
-        for column, name, color in (
-            (key, "training", style.TRAIN_COLOR),
-            (f"val_{key}", "validation", style.VAL_COLOR),
-        ):
-            _plot(axes, _curves(history, column, scale), name, color)
+    values = (("loss", "loss (nats)", 1.0), ("accuracy", "accuracy (%)", 100.0))
+    for axes, (key, label, scale) in zip(panels, values, strict=True):
+        _plot_curves(axes, _curves(history, key, scale), "training", style.TRAIN_COLOR)
+        _plot_curves(axes, _curves(history, f"val_{key}", scale), "validation", style.VAL_COLOR)
         axes.set(xlabel="epoch", ylabel=label, title=key.capitalize())
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid()
@@ -296,7 +268,7 @@ def learning_curves(history: History) -> Figure:
 def _curves(history: History, column: str, scale: float) -> list[Curve]:
     """Return (epochs, values) of each member that has ``column``; epochs counted from 1."""
     first = min((row["epoch"] for row in history), default=1)
-    curves = []
+    curves: list[Curve] = []
     for member in sorted({row["member"] for row in history}):
         points = sorted(
             (row["epoch"] - first + 1, scale * row[column])
@@ -304,12 +276,11 @@ def _curves(history: History, column: str, scale: float) -> list[Curve]:
             if row["member"] == member and np.isfinite(row.get(column, np.nan))
         )
         if points:
-            epochs, values = np.array(points).T
-            curves.append((epochs, values))
+            curves.append(tuple(np.array(points).T))
     return curves
 
 
-def _plot(axes: Axes, curves: list[Curve], name: str, color: str) -> None:
+def _plot_curves(axes: Axes, curves: list[Curve], name: str, color: str) -> None:
     if len(curves) > 1:
         for epochs, values in curves:
             axes.plot(epochs, values, color=color, linewidth=0.8, alpha=0.45)

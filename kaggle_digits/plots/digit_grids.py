@@ -53,12 +53,8 @@ def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
     """Plot 100 random images (or all, if there are fewer) with their labels."""
     count = min(GRID_SIDE**2, len(images))
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
-    figure = style.new_figure(
-        8,
-        8.7,
-        f"{count} random training digits",
-        f"Drawn with seed {seed}. The number in each corner is the label in train.csv.",
-    )
+    note = f"Drawn with seed {seed}. The number in each corner is the label in train.csv."
+    figure = style.new_figure(8, 8.7, f"{count} random training digits", note)
     axes = figure.subplots()
     # One image of all digits: the layout of a hundred axes takes seconds.
     lines = -(-count // GRID_SIDE)
@@ -78,13 +74,11 @@ def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
 @style.styled
 def mean_digits(images: Images, labels: Labels) -> Figure:
     """Plot the mean image of each digit."""
-    figure = style.new_figure(
-        8.6,
-        4.6,
-        "The mean image of each digit",
+    note = (
         "Every pixel averaged over all training images with this label. Blurred areas are written "
-        "in different ways.",
+        "in different ways."
     )
+    figure = style.new_figure(8.6, 4.6, "The mean image of each digit", note)
     for digit, axes in enumerate(figure.subplots(2, CLASSES // 2).flat):
         rows = labels == digit
         count = int(rows.sum())
@@ -100,27 +94,23 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
 @style.styled
 def most_confident_errors(images: Images, predictions: Sequence[Prediction]) -> Figure:
     """Plot wrong predictions, at least one, from ``predictions.notable_predictions``."""
-    return _predictions(
-        images,
-        predictions,
-        [f"{p.label}, predicted {p.predicted}" for p in predictions],
-        "Most confident errors",
+    headings = [f"{p.label}, predicted {p.predicted}" for p in predictions]
+    note = (
         "Label, wrong prediction, its confidence, and the line in train.csv. A few of these labels "
-        "may be wrong themselves.",
+        "may be wrong themselves."
     )
+    return _predictions(images, predictions, headings, "Most confident errors", note)
 
 
 @style.styled
 def least_confident_correct(images: Images, predictions: Sequence[Prediction]) -> Figure:
     """Plot correct predictions, at least one, from ``predictions.notable_predictions``."""
-    return _predictions(
-        images,
-        predictions,
-        [f"{p.label}, next {p.second}" for p in predictions],
-        "Least confident correct predictions",
+    headings = [f"{p.label}, next {p.second}" for p in predictions]
+    note = (
         "Correct prediction and the second most probable digit, the confidence, and the line in "
-        "train.csv.",
+        "train.csv."
     )
+    return _predictions(images, predictions, headings, "Least confident correct predictions", note)
 
 
 @style.styled
@@ -128,15 +118,14 @@ def label_errors(images: Images, predictions: Sequence[Prediction], total: int) 
     """Plot rows whose label is probably wrong: one or more of the ``total`` that were found."""
     count = len(predictions)
     shown = f"The first {count} of {total:,}. " if total > count else ""
-    return _predictions(
-        images,
-        predictions,
-        [f"label {p.label}, maybe {p.predicted}" for p in predictions],
-        f"{total:,} labels that may be wrong" if total != 1 else "One label that may be wrong",
+    headings = [f"label {p.label}, maybe {p.predicted}" for p in predictions]
+    title = f"{total:,} labels that may be wrong" if total != 1 else "One label that may be wrong"
+    note = (
         f"{shown}Models that never saw the label confidently predict another digit. Some of these "
         "digits are only badly written: look before you change a label. The line is that in "
-        "train.csv.",
+        "train.csv."
     )
+    return _predictions(images, predictions, headings, title, note)
 
 
 @style.styled
@@ -155,14 +144,11 @@ def first_layer_weights(
     columns = min(8, len(shown))
     lines = -(-len(shown) // columns)
     count = f"The first {len(shown)} of {total} units" if total > len(shown) else f"{total} units"
-    figure = style.new_figure(
-        8.6,
-        1.0 + 0.95 * lines,
-        title,
+    note = (
         f"{count}, each with {height} × {width} weights. Ink on purple raises the unit's output, "
-        "ink on orange lowers it.",
-        squares=True,
+        "ink on orange lowers it."
     )
+    figure = style.new_figure(8.6, 1.0 + 0.95 * lines, title, note, squares=True)
     # The colour scale ignores infinite or NaN weights of a diverged training, and a few weights far
     # larger than the rest, which would leave all others pale.
     sizes = np.abs(shown[np.isfinite(shown)])
@@ -172,14 +158,9 @@ def first_layer_weights(
         axes.set_axis_on()
         axes.imshow(unit, cmap=style.DIVERGING_CMAP, vmin=-limit, vmax=limit)
         style.hide_ticks(axes)
-    figure.colorbar(
-        ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP),
-        ax=grid,
-        label="weight",
-        extend="both",
-        shrink=min(1.0, 4 / lines),
-        aspect=25,
-    )
+    scale = ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP)
+    shrink = min(1.0, 4 / lines)
+    figure.colorbar(scale, ax=grid, label="weight", extend="both", shrink=shrink, aspect=25)
     return figure
 
 
@@ -193,20 +174,16 @@ def first_of_each_class(labels: Labels) -> NDArray[np.intp]:
 def augmented_digits(images: Images, copies: Images, recipe: str, amounts: str) -> Figure:
     """Plot each image beside its augmented copies, with its outline over the copies.
 
-    Args:
-        images: (n, 28, 28) uint8, n from 1 to 10.
-        copies: (c, n, 28, 28) uint8, augmented copies.
-        recipe: name of the recipe.
-        amounts: how far images are moved, in words.
+    There are 1 to 10 images; ``copies`` are (c, n, 28, 28) uint8. ``amounts`` describes in words
+    how far images are moved.
     """
     count, lines = len(copies), len(images)
-    figure = style.new_figure(
-        0.35 + 0.82 * (count + 1),
-        1.75 + 0.76 * lines,
-        f"Augmentation of recipe {recipe}",
+    width, height = 0.35 + 0.82 * (count + 1), 1.75 + 0.76 * lines
+    note = (
         "The network is trained on copies like these, drawn anew for each image and epoch: "
-        "uniformly within ±, normally with σ. The orange line is the outline of the original.",
+        "uniformly within ±, normally with σ. The orange line is the outline of the original."
     )
+    figure = style.new_figure(width, height, f"Augmentation of recipe {recipe}", note)
     axes = figure.subplots()
     first = SIDE + GAP
     mosaic = np.zeros((lines * SIDE, first + count * SIDE), np.uint8)
@@ -239,10 +216,8 @@ def preprocessing_steps(
 ) -> Figure:
     """Plot each step of the preprocessing of a picture, and the predicted probabilities.
 
-    Args:
-        name: of the picture.
-        pictures: step → (h, w) float32, 0 to 1: first the input, then ink, 0 for background.
-        probabilities: (10,) float32; all 0 if no digit was found.
+    ``pictures`` are step → (h, w) float32, 0 to 1: first the input, then ink, 0 for background.
+    ``probabilities``, (10,) float32, are all 0 if no digit was found.
     """
     figure = style.new_figure(2.1 * (len(pictures) + 1.2), 2.9, f"How {name} is read", squares=True)
     ratios = [1.0] * len(pictures) + [1.25]
@@ -265,11 +240,7 @@ def preprocessing_steps(
 
 
 def _predictions(
-    images: Images,
-    predictions: Sequence[Prediction],
-    headings: Sequence[str],
-    title: str,
-    note: str,
+    images: Images, predictions: Sequence[Prediction], headings: list[str], title: str, note: str
 ) -> Figure:
     """Plot images under their headings, each with its confidence and line of train.csv."""
     columns = min(PREDICTION_COLUMNS, max(3, len(predictions)))

@@ -10,28 +10,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure on a page.
-
-    Attributes:
-        name: of its file without suffix; also its anchor.
-        title: heading above it.
-        explanation: one or two sentences for someone who sees such a figure for the first time.
-        uri: the PNG file as a data URI.
-    """
+    """A PNG file on a page, its anchor, its heading, and an explanation for a newcomer."""
 
     name: str
     title: str
     explanation: str
-    uri: str
+    path: Path
 
 
 def render_page(template: str, package: str = "evaluation", **values: Any) -> str:
-    """Render a template to HTML text; all values are escaped.
+    """Render a template in the folder of ``package`` to HTML text; all values are escaped.
 
-    Args:
-        template: file name in the folder of ``package``.
-        package: ``evaluation`` or ``studies``; included templates come from ``plots``.
-        values: variables of the template.
+    Included templates come from the folder of ``plots``.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -45,9 +35,9 @@ def render_page(template: str, package: str = "evaluation", **values: Any) -> st
     )
     environment.filters["percent"] = lambda x: "–" if x is None else f"{100 * x:.2f} %"
     environment.filters["share"] = lambda x: "–" if x is None else f"{x:.4f}"
+    environment.filters["data_uri"] = _data_uri
     return environment.get_template(template).render(**values)
 
 
-def png_data_uri(path: Path) -> str:
-    """Return a PNG file as a data URI."""
+def _data_uri(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -24,16 +24,8 @@ if TYPE_CHECKING:
 # DIGIT_COLORS[d] is the colour of digit d. Distinguishable with colour blindness: M. A. Petroff,
 # "Accessible Color Sequences for Data Visualization", arXiv:2107.02270.
 DIGIT_COLORS = (
-    "#3f90da",
-    "#ffa90e",
-    "#bd1f01",
-    "#94a4a2",
-    "#832db6",
-    "#a96b59",
-    "#e76300",
-    "#b9ac70",
-    "#717581",
-    "#92dadd",
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 TEXT_COLOR, MUTED_COLOR, GRID_COLOR, BACKGROUND = "#1b1f24", "#59636e", "#d8dde3", "#ffffff"
 DIAGONAL_COLOR = "#e9ecef"
@@ -95,14 +87,9 @@ def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 def new_figure(
     width: float, height: float, title: str, note: str = "", *, squares: bool = False
 ) -> Figure:
-    """Create an empty figure with a title above and a note below.
+    """Create an empty figure of width × height inches with a title above and a note below.
 
-    Args:
-        width: inches.
-        height: inches.
-        title: above the axes.
-        note: below the axes, wrapped to the width of the figure.
-        squares: place axes with square images close together.
+    The note is wrapped to the width. ``squares`` places axes with square images close together.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -165,8 +152,6 @@ def save(figure: Figure, path: Path) -> None:
         raise UsageError(f"{path} must end in {', '.join(SUFFIXES)}")
     for suffix in saved_suffixes() if path.suffix == ".png" else (path.suffix,):
         metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(suffix)
-        with (
-            mpl.rc_context(RC_PARAMS),
-            atomic_write(path.with_suffix(suffix), durable=False) as part,
-        ):
+        target = path.with_suffix(suffix)
+        with mpl.rc_context(RC_PARAMS), atomic_write(target, durable=False) as part:
             figure.savefig(part, dpi=DPI, metadata=metadata)

@@ -36,14 +36,9 @@ def _ignore_progress(message: str, done: int = 0, total: int | None = None) -> N
 class Context:
     """The data and settings of a study.
 
-    Attributes:
-        dataset: the competition's data or the sample.
-        quick: train for fewer epochs and on fewer rows, for a rough result.
-        seed: of splits and initial weights, unless the publication names one.
-        rows: number of images for t-SNE; None for the default.
-        noise: one of denoise.NOISES; None for normal noise.
-        level: strength of the noise; None for the level that best matches the publication.
-        progress: called with a message and optionally the steps done and their total.
+    ``quick`` trains for fewer epochs on fewer rows. ``rows`` is the number of
+    images for t-SNE, ``noise`` one of denoise.NOISES, ``level`` the strength of the noise; None is
+    the default. ``progress`` takes a message and optionally the steps done and their total.
     """
 
     dataset: Dataset
@@ -68,16 +63,11 @@ class Published(NamedTuple):
 
 
 class ExperimentResult(NamedTuple):
-    """The published and the measured value of one experiment.
+    """The published and the measured value of one experiment, such as ``A1``.
 
-    Attributes:
-        experiment: its identifier, such as ``A1``.
-        description: what was trained or computed.
-        published: the published value as text; "–" if there is none.
-        measured: the measured value with its 95 % interval, or a short text.
-        n: number of rows; None if the value is not a proportion of rows.
-        reached: whether the published value was reached within the interval; None if there is none.
-        note: differences from the publication and their reasons.
+    ``n`` is the number of rows, None if the value is not a proportion; ``reached`` whether the
+    published value was reached within the 95 % interval, None if there is none. ``note`` explains
+    differences from the publication.
     """
 
     experiment: str
@@ -91,16 +81,11 @@ class ExperimentResult(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """A group of published experiments.
+    """A group of published experiments, which ``run`` repeats.
 
-    Attributes:
-        name: as in ``kd study NAME``.
-        title: the topic.
-        letter: of the publication, a key of SOURCES.
-        numbers: of its experiments in the publication.
-        run: performs the experiments and adds their results to the output.
-        cost: approximate seconds on two cores with the competition's data, for the progress bar.
-        options: the fields of Context that it uses besides dataset, quick and seed.
+    ``letter`` is that of the publication in SOURCES, ``numbers`` are those of the experiments in
+    it. ``cost`` is in seconds on two cores with the competition's data, for the progress bar;
+    ``options`` are the fields of Context that it uses besides dataset, quick and seed.
     """
 
     name: str
@@ -123,14 +108,7 @@ class Study:
 
 
 class StudyOutput:
-    """Collects the results of a study and writes its figures and files into ``folder``.
-
-    Attributes:
-        study: the study.
-        experiments: at least one result per experiment.
-        figures: in the order of the page.
-        seconds: the duration of the study.
-    """
+    """Collects the results of a study and writes its figures and files into ``folder``."""
 
     def __init__(self, study: Study, folder: Path) -> None:
         self.study, self._folder = study, folder
@@ -149,10 +127,8 @@ class StudyOutput:
         reached: bool | None = None,
     ) -> None:
         """Add a result that is described by a text; empty notes are left out."""
-        note = "; ".join(filter(None, notes))
-        self.experiments.append(
-            ExperimentResult(experiment, description, published, measured, n, reached, note)
-        )
+        row = (experiment, description, published, measured, n, reached)
+        self.experiments.append(ExperimentResult(*row, "; ".join(filter(None, notes))))
 
     def add_accuracy(
         self,
@@ -166,30 +142,22 @@ class StudyOutput:
         low, high = score.ci95
         reached = None
         if isinstance(published, Published):
-            if low <= published.accuracy <= high:
-                comparison = "the published value is within the 95 % interval"
-            else:
+            comparison = "the published value is within the 95 % interval"
+            if not low <= published.accuracy <= high:
                 higher = score.accuracy > published.accuracy
                 comparison = f"{'higher' if higher else 'lower'} than published"
             notes = (comparison, *notes)
             reached, published = high >= published.accuracy, published.text
         measured = f"{100 * score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})"
-        self.add_result(
-            experiment,
-            description,
-            measured,
-            *notes,
-            published=published,
-            n=score.n,
-            reached=reached,
-        )
+        row = (experiment, description, measured, *notes)
+        self.add_result(*row, published=published, n=score.n, reached=reached)
 
     def add_figure(self, name: str, title: str, explanation: str, figure: Figure) -> None:
         """Save a figure as ``name``.png and add it, with a short explanation, to the page."""
         path = self._folder / f"{name}.png"
         style.save(figure, path)
-        anchor, uri = f"{self.study.name}-{name}", page.png_data_uri(path)
-        self.figures.append(page.PageFigure(anchor, title, explanation, uri))
+        anchor = f"{self.study.name}-{name}"
+        self.figures.append(page.PageFigure(anchor, title, explanation, path))
 
     def add_file(self, name: str, content: bytes) -> None:
         """Save a file for other commands."""
