@@ -50,10 +50,8 @@ def find(environ: Mapping[str, str] | None = None) -> Credential | None:
     """Return the credential that Kaggle's own client would use; None if there is none.
 
     The order is the client's: access token, then kaggle.json overridden by KAGGLE_USERNAME and
-    KAGGLE_KEY, then the login saved by ``kaggle auth login``.
-
-    Raises:
-        KaggleError: a credential file exists but cannot be read or has the wrong format.
+    KAGGLE_KEY, then the login saved by ``kaggle auth login``. Raises KaggleError if a credential
+    file cannot be read or has the wrong format.
     """
     env = os.environ if environ is None else environ
     return _find_token(env) or _find_api_key(env) or _find_login()
@@ -113,11 +111,8 @@ def _token_in_file(path: Path, location: str) -> Credential | None:
 def _find_api_key(env: Mapping[str, str]) -> Credential | None:
     path = config_folder(env) / "kaggle.json"
     location = _display(path)
-    variables: dict[str, object] = {
-        name: env[variable]
-        for name, variable in (("username", "KAGGLE_USERNAME"), ("key", "KAGGLE_KEY"))
-        if variable in env
-    }
+    names = [name for name in ("username", "key") if f"KAGGLE_{name.upper()}" in env]
+    variables: dict[str, object] = {name: env[f"KAGGLE_{name.upper()}"] for name in names}
     content = variables
     if len(variables) == 2:
         location = "the variables KAGGLE_USERNAME and KAGGLE_KEY"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -68,9 +69,8 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     never_sent = any(name in text for name in NEVER_SENT)
     bad_proxy = isinstance(error, exceptions.ProxyError) and (never_sent or "Tunnel" in text)
     retryable, not_applied = True, False
-    if isinstance(error, exceptions.JSONDecodeError) or (
-        isinstance(error, NOT_JSON_ERRORS) and not is_network_error
-    ):
+    not_json = isinstance(error, NOT_JSON_ERRORS) and not is_network_error
+    if not_json or isinstance(error, exceptions.JSONDecodeError):
         message = (
             f"the response to {action} is not from Kaggle (a web page or incomplete data instead "
             "of JSON), which a proxy, a login page of your network or an outage may cause: "
@@ -124,12 +124,10 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
 
 def _explain_response(response: Any, action: str, credential: Credential) -> KaggleApiError:
     status, reason = int(response.status_code), ""
-    try:
+    with contextlib.suppress(ValueError, AttributeError, TypeError, RuntimeError):
         body = json.loads(response.text)
         reason = one_line(str(body.get("message") or body.get("error") or ""))
         status = max(status, int(body.get("code") or 0))
-    except (ValueError, AttributeError, TypeError, RuntimeError):
-        pass
     detail = f"{status}: {reason}" if reason else str(status)
     retry_after = _retry_after(response.headers.get("Retry-After"))
     wait = f"{retry_after:.0f} seconds" if retry_after else "a few minutes"
@@ -175,10 +173,8 @@ def _retry_after(value: str | None) -> float | None:
 
     if not value:
         return None
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
     try:
         return Retry().parse_retry_after(value)
     except (InvalidHeader, ValueError, OverflowError):

@@ -28,11 +28,9 @@ PATH_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN", "RAY_AUTH_TOKEN_PAT
 URL_VARIABLES = ("KD_TUNE_STORAGE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY")
 URL_OPTION = "--storage"
 URL_PARAMETERS = ("password", "passwd", "token", "sslpassword")
+KAGGLE_FILES = ("access_token", "access_token.txt", "kaggle.json", "credentials.json")
 HOME_FILES = (
-    ".kaggle/access_token",
-    ".kaggle/access_token.txt",
-    ".kaggle/kaggle.json",
-    ".kaggle/credentials.json",
+    *(f".kaggle/{name}" for name in KAGGLE_FILES),
     ".config/kaggle/kaggle.json",
     ".ray/auth_token",
 )

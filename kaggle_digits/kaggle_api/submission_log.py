@@ -54,8 +54,7 @@ def read_log(submissions_dir: Path) -> list[LogEntry]:
     """Read all entries, oldest first; none without a log; SubmissionError if it is damaged."""
     path = submissions_dir / LOG_NAME
     try:
-        # Spreadsheet programs write a byte order mark.
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a BOM
             return [_parse_row(row) for row in csv.DictReader(file)]
     except FileNotFoundError:
         return []

@@ -14,19 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError
+from kaggle_digits.kaggle_api import submission_log as log
 from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteSubmission
 from kaggle_digits.kaggle_api.errors import SUBMISSIONS_PAGE, KaggleApiError, one_line
-from kaggle_digits.kaggle_api.submission_log import (
-    COMPLETE,
-    ERROR,
-    PENDING,
-    SENDING,
-    LogEntry,
-    read_log,
-    replace_entry,
-    update_log,
-    utc_now,
-)
+from kaggle_digits.kaggle_api.submission_log import LogEntry
 from kaggle_digits.kaggle_api.validate import ValidatedSubmission
 
 
@@ -59,18 +50,18 @@ def submit(
         token = kaggle.upload(submission.path.name, content)
         entry = _renew(entry, submissions_dir)
     except BaseException:
-        replace_entry(submissions_dir, entry, None)  # nothing was submitted
+        log.replace_entry(submissions_dir, entry, None)  # nothing was submitted
         raise
     try:
         ref = kaggle.create_submission(token, entry.message)
     except KaggleApiError as error:
         if error.not_applied:
-            replace_entry(submissions_dir, entry, None)
+            log.replace_entry(submissions_dir, entry, None)
             raise
         ref = _find_unconfirmed(error, entry, kaggle)
-    pending = replace(entry, ref=ref, status=PENDING)
+    pending = replace(entry, ref=ref, status=log.PENDING)
     try:
-        replace_entry(submissions_dir, entry, pending)
+        log.replace_entry(submissions_dir, entry, pending)
     except (StorageError, SubmissionError) as error:
         raise type(error)(
             f"{entry.file} was submitted (ref {ref}), but this cannot be logged: {error} (the next "
@@ -91,14 +82,14 @@ def _log_sending(
     path, origin = submission.path, submission.origin
     tag = f"[kd {submission.sha256[:8]}{secrets.token_hex(4)}]"
     entry = LogEntry(
-        time=utc_now(),
+        time=log.utc_now(),
         file=path.name,
         sha256=submission.sha256,
         run=submission.run,
         oof_accuracy=origin.accuracy if origin else None,
         n_val=origin.n_val if origin else None,
         ref=None,
-        status=SENDING,
+        status=log.SENDING,
         public_score=None,
         message=f"{one_line(message or default_description(submission))} {tag}",
     )
@@ -107,7 +98,7 @@ def _log_sending(
         duplicate = find_duplicate(submission, entries)
         if duplicate is None or force:
             return [*entries, entry]
-        if duplicate.status == SENDING:
+        if duplicate.status == log.SENDING:
             seconds = max(1, round(kaggle.policy.unlisted_timeout - duplicate.age))
             raise SubmissionError(
                 f"{path} is being submitted, or was and Kaggle does not list it yet; run it again "
@@ -120,13 +111,13 @@ def _log_sending(
             f"{duplicate.ref}, {state}); submit them again with --force"
         )
 
-    update_log(submissions_dir, add)
+    log.update_log(submissions_dir, add)
     return entry
 
 
 def _renew(entry: LogEntry, submissions_dir: Path) -> LogEntry:
     """Set the entry's time to now, unless another process has removed it as abandoned."""
-    renewed = replace(entry, time=utc_now())
+    renewed = replace(entry, time=log.utc_now())
 
     def renew(entries: list[LogEntry]) -> list[LogEntry]:
         if entry not in entries:
@@ -136,7 +127,7 @@ def _renew(entry: LogEntry, submissions_dir: Path) -> LogEntry:
             )
         return [renewed if one == entry else one for one in entries]
 
-    update_log(submissions_dir, renew)
+    log.update_log(submissions_dir, renew)
     return renewed
 
 
@@ -163,7 +154,8 @@ def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> None:
     An entry ``sending`` that Kaggle does not list after ``policy.unlisted_timeout`` is removed:
     its process was killed before the call, or the call was lost.
     """
-    unfinished = [e for e in read_log(submissions_dir) if e.status in (SENDING, PENDING)]
+    entries = log.read_log(submissions_dir)
+    unfinished = [e for e in entries if e.status in (log.SENDING, log.PENDING)]
     if not unfinished:
         return
     listed = kaggle.list_submissions()
@@ -174,13 +166,13 @@ def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> None:
             return _updated(entry, submission)
         # The absolute value, because the clock may have been set back since.
         is_recent = abs(entry.age) < kaggle.policy.unlisted_timeout
-        return entry if entry.status == PENDING or is_recent else None
+        return entry if entry.status == log.PENDING or is_recent else None
 
     def change(entries: list[LogEntry]) -> list[LogEntry]:
         updated = [update(entry) if entry in unfinished else entry for entry in entries]
         return [entry for entry in updated if entry is not None]
 
-    update_log(submissions_dir, change)
+    log.update_log(submissions_dir, change)
 
 
 def wait_for_score(
@@ -207,11 +199,11 @@ def wait_for_score(
             ) from error
         updated = _updated(entry, submission)
         if updated != entry:
-            replace_entry(submissions_dir, entry, updated)
+            log.replace_entry(submissions_dir, entry, updated)
             entry = updated
-        if entry.status == COMPLETE:
+        if entry.status == log.COMPLETE:
             return entry
-        if entry.status == ERROR:
+        if entry.status == log.ERROR:
             reason = submission.error or "no reason given"
             raise KaggleError(
                 f"Kaggle rejected {entry.file} (ref {entry.ref}): {reason}; see {SUBMISSIONS_PAGE}"
@@ -226,7 +218,7 @@ def wait_for_score(
 
 def find_duplicate(submission: ValidatedSubmission, entries: list[LogEntry]) -> LogEntry | None:
     """Return the last entry with the same bytes that Kaggle has not rejected."""
-    same = [e for e in entries if e.sha256 == submission.sha256 and e.status != ERROR]
+    same = [e for e in entries if e.sha256 == submission.sha256 and e.status != log.ERROR]
     return same[-1] if same else None
 
 
@@ -251,5 +243,5 @@ def _find_listed(entry: LogEntry, listed: list[RemoteSubmission]) -> RemoteSubmi
 
 
 def _updated(entry: LogEntry, submission: RemoteSubmission) -> LogEntry:
-    status = {"COMPLETE": COMPLETE, "ERROR": ERROR}.get(submission.status, PENDING)
+    status = {"COMPLETE": log.COMPLETE, "ERROR": log.ERROR}.get(submission.status, log.PENDING)
     return replace(entry, ref=submission.ref, status=status, public_score=submission.public_score)

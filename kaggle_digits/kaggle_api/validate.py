@@ -9,24 +9,14 @@ import numpy as np
 
 from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.errors import DataError, SubmissionError
-from kaggle_digits.data.dataset import (
-    FILES,
-    KAGGLE,
-    OPENML,
-    SAMPLE,
-    SAMPLE_SOURCE,
-    TEST,
-    TRAIN,
-    UNKNOWN,
-    source_of,
-)
+from kaggle_digits.data import dataset
 from kaggle_digits.data.submission_csv import Origin, read_ids, read_origin, read_submission
 from kaggle_digits.kaggle_api.submission_log import LOG_NAME, SENDING, read_log
 
 REASONS = {
-    OPENML: "openml's rows contain the competition's own test images, so its score means nothing",
-    SAMPLE_SOURCE: "the sample is not the competition's data",
-    UNKNOWN: "the source of those files is unknown, or they were changed since",
+    dataset.OPENML: "openml has the competition's own test images, so the score means nothing",
+    dataset.SAMPLE_SOURCE: "the sample is not the competition's data",
+    dataset.UNKNOWN: "the source of those files is unknown, or they were changed since",
 }
 OTHER_REASON = "those are not Kaggle's files, byte for byte"
 
@@ -56,19 +46,20 @@ def validate_submission(path: Path, *, data_dir: Path | str = "data") -> Validat
         DataError: the competition's files are missing or damaged.
     """
     folder = Path(data_dir)
-    if missing := [name for name in FILES if not (folder / name).is_file()]:
+    if missing := [name for name in dataset.FILES if not (folder / name).is_file()]:
         raise DataError(
             f"{', '.join(missing)} not found in {folder}, so {path.name} cannot be checked; "
             "get the data with: kd fetch"
         )
     origin = read_origin(path)
-    if origin is not None and origin.source != KAGGLE:
+    if origin is not None and origin.source != dataset.KAGGLE:
         raise SubmissionError(
             f"{path} was made from data of source {origin.source} and cannot be submitted: "
             f"{REASONS.get(origin.source, OTHER_REASON)}; get the competition's data (kd fetch "
             "--force) and train again"
         )
-    source = source_of(folder, sha256(folder / TRAIN), sha256(folder / TEST))
+    train_sha256, test_sha256 = (sha256(folder / name) for name in (dataset.TRAIN, dataset.TEST))
+    source = dataset.source_of(folder, train_sha256, test_sha256)
     if not source.is_competition:
         raise SubmissionError(
             f"{folder} contains data of source {source.source}, so {path.name} cannot be checked "
@@ -76,7 +67,7 @@ def validate_submission(path: Path, *, data_dir: Path | str = "data") -> Validat
             "with: kd fetch --force"
         )
     digest = sha256(path) if path.is_file() else ""
-    labels = read_submission(path, read_ids(folder / SAMPLE))
+    labels = read_submission(path, read_ids(folder / dataset.SAMPLE))
     warnings = []
     if origin is None:
         warnings.append(f"it is not known which run {path.name} was made from")

@@ -66,13 +66,13 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     write_competition_csvs(folder, values.astype(np.uint8), digits.astype(np.uint8), seed=SEED)
 
 
-def _fetch_openml(folder: Path, policy: RetryPolicy) -> tuple[Any, Any]:
+def _fetch_openml(folder: Path, policy: RetryPolicy) -> Any:
     from sklearn.datasets import fetch_openml
 
     # Each warning is followed by an error. The filter is not undone, because this thread may be
     # abandoned.
     warnings.filterwarnings("ignore", module=r"sklearn\.datasets")
-    pixels, labels = fetch_openml(
+    return fetch_openml(
         NAME,
         version=VERSION,
         as_frame=False,
@@ -85,4 +85,3 @@ def _fetch_openml(folder: Path, policy: RetryPolicy) -> tuple[Any, Any]:
         # scikit-learn 1.9 rejects, and the pixels as 8 bytes each.
         read_csv_kwargs={"dtype": dict.fromkeys(range(PIXELS), "float32") | {PIXELS: str}},
     )
-    return pixels, labels
