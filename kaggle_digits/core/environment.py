@@ -44,10 +44,7 @@ def is_installed(package: str) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and its main dependencies; import none.
-
-    ``backend`` is the name of Keras' backend; its version is one of the others.
-    """
+    """Return the versions of Python and the main packages and the name of Keras' backend."""
     backend = backend_name()
     packages = [*PACKAGES, "jax"] if backend == "jax" else PACKAGES
     result = {"python": platform.python_version(), "kaggle-digits": __version__, "backend": backend}

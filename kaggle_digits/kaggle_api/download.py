@@ -19,8 +19,7 @@ from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError
 from kaggle_digits.kaggle_api.http import RetryPolicy, send_request
 
 CHUNK_SIZE = 1 << 18
-# At this speed train.csv takes five hours, so a slower download is aborted.
-MIN_BYTES_PER_SECOND = 4096
+MIN_BYTES_PER_SECOND = 4096  # at this speed train.csv takes five hours
 
 
 def save_response(

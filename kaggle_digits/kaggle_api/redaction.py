@@ -1,8 +1,4 @@
-"""Redact credentials from everything that is printed.
-
-Our own messages contain no secrets; exceptions of other packages may contain an HTTP header or the
-address of a proxy with its password.
-"""
+"""Redact credentials in all output: errors of other packages may contain headers or URLs."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ in and prints when it is imported, and hides why a submission failed.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -47,26 +46,13 @@ class KaggleSession:
         """Return the owner of the credential once Kaggle has accepted it; None if unknown."""
         return self._sign_in().get("username") or None
 
-    def call(
-        self,
-        action: str,
-        function: Callable[[Any], T],
-        *,
-        idempotent: bool = True,
-        attempts: int | None = None,
-    ) -> T:
+    def call(self, action: str, function: Callable[[Any], T], **options: Any) -> T:
         """Call ``function`` with a kagglesdk client; retry it if that may help.
 
-        Args:
-            action: the call, for messages: "listing the files".
-            function: makes one call of the client and returns its response.
-            idempotent: False for a call that must not be carried out twice; it is retried only
-                if it is certain that Kaggle did nothing.
-            attempts: overrides the policy's ``max_attempts``.
+        ``action`` describes it in messages: "listing the files". ``options`` are those of _retry.
         """
         auth = self._sign_in()
-        once = functools.partial(self._call_once, function, auth)
-        return self._retry(action, once, idempotent=idempotent, attempts=attempts)
+        return self._retry(action, lambda: self._call_once(function, auth), **options)
 
     def _download(
         self, function: Callable[[Any], Any], name: str, folder: Path, **sizes: Any
@@ -92,7 +78,9 @@ class KaggleSession:
     ) -> T:
         """Call ``function`` until it succeeds or fails for good, with exponential backoff.
 
-        Unlike urllib3's Retry, it also repeats a truncated response or a web page of status 200.
+        A call that is not ``idempotent`` must not be carried out twice: it is repeated only if it
+        is certain that Kaggle did nothing. ``attempts`` overrides the policy's ``max_attempts``.
+        Unlike urllib3's Retry, a truncated response or a web page of status 200 is repeated too.
         """
         attempts = attempts or self.policy.max_attempts
         attempt = 1

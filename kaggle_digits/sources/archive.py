@@ -19,8 +19,7 @@ from kaggle_digits.core.zip_extract import (
 from kaggle_digits.data.dataset import FILES
 
 DOWNLOAD_PAGE = "https://www.kaggle.com/competitions/digit-recognizer/data"
-# train.csv has 77 MB; a file that unpacks to more than this is not the competition's.
-MAX_SIZE = 512 << 20
+MAX_SIZE = 512 << 20  # bytes of one uncompressed file; train.csv has 77 MB
 
 
 def extract_csvs(path: Path, folder: Path) -> None:

@@ -21,10 +21,8 @@ from kaggle_digits.sources.sample import write_competition_csvs
 NAME, VERSION = "mnist_784", 1
 SEED = 70_000
 RETRIES = 3
-# OpenML is slower than Kaggle.
-READ_TIMEOUT_FACTOR = 2
-# Times the read time-out of 30 s: one hour for the whole download of 15 MB.
-TOTAL_TIMEOUT_FACTOR = 120
+READ_TIMEOUT_FACTOR = 2  # OpenML is slower than Kaggle
+TOTAL_TIMEOUT_FACTOR = 120  # times the read time-out of 30 s: one hour to download 15 MB
 ADVICE = "try again later, or use kd fetch --source sample"
 
 

@@ -14,8 +14,7 @@ from kaggle_digits.data.digits import PIXEL_COLUMNS, PIXELS, SIDE, TRAIN_COLUMNS
 from kaggle_digits.data.submission_csv import write_submission
 
 SEED = 1797
-# Kaggle's train.csv has 42,000 of the 70,000 rows.
-TRAIN_FRACTION = 0.6
+TRAIN_FRACTION = 0.6  # Kaggle's train.csv has 42,000 of the 70,000 rows
 # As in MNIST, the digit fills a box of 20 × 20 and its centre of mass is the image's centre.
 BOX = 20
 
