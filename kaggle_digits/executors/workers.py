@@ -27,9 +27,8 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
 )
 
-# A message of a worker, (kind, content):
-# ("callback", (name of a callback's method, its arguments)), ("checkpoint", bytes), and last
-# ("result", Fitted or Failed).
+# (kind, content) of a worker's message: ("callback", (name of a callback's method, its arguments)),
+# ("checkpoint", bytes), and last ("result", Fitted or Failed).
 Message = tuple[str, Any]
 
 
@@ -45,8 +44,7 @@ class Workers(Protocol):
     def messages(self) -> Iterable[tuple[FoldTask, Message]]:
         """Wait for messages and yield them; a worker that died yields a result too.
 
-        Raises:
-            RunError: no task can be trained by these workers any more.
+        RunError is raised if these workers cannot train any task any more.
         """
 
     def stop(self) -> None:

@@ -44,10 +44,8 @@ def aggregate(
 
     The members of one recipe are averaged; several recipes are combined as in
     kaggle_digits.ensembling.ensemble. ``tasks`` has one task per member, in order, and as many for
-    each recipe. All members are complete but the failed ones, which are left out.
-
-    Raises:
-        RunError: a member's files are damaged; the message says which to delete.
+    each recipe. All members are complete but the failed ones, which are left out. RunError is
+    raised if a member's files are damaged.
     """
     n_folds = len(tasks) // n_recipes
     failed = {failure.task.member for failure in failures}
@@ -153,6 +151,7 @@ def _combine(
     ensemble = combine(oofs, [mean.test for mean in means], dataset.labels, method)
     assert ensemble.temperatures is not None
     weights = ensemble.weights or [1 / len(means)] * len(means)
+    settings = zip(first_tasks, oofs, ensemble.temperatures, weights, strict=True)
     designs: list[dict[str, Any]] = [
         {
             "model": task.recipe.model,
@@ -160,9 +159,7 @@ def _combine(
             "temperature": temperature,
             "weight": weight,
         }
-        for task, oof, temperature, weight in zip(
-            first_tasks, oofs, ensemble.temperatures, weights, strict=True
-        )
+        for task, oof, temperature, weight in settings
     ]
     for design, contribution in zip(designs, ensemble.contributions or [], strict=False):
         design["adds"] = asdict(contribution)

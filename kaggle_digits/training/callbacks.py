@@ -129,9 +129,8 @@ class TensorBoardCallback(TrainingCallback):
             for tag, value in asdict(row).items()
             if tag not in ("member", "epoch") and not math.isnan(value)
         ]
-        event = self._event(
-            wall_time=time.time(), step=row.epoch, summary=self._summary(value=values)
-        )
+        summary = self._summary(value=values)
+        event = self._event(wall_time=time.time(), step=row.epoch, summary=summary)
         self._writers[row.member].add_event(event)
         self._writers[row.member].flush()
 

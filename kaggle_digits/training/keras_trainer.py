@@ -128,9 +128,8 @@ class KerasTrainer:
     def restore(self, state: bytes) -> None:
         """Set all variables to those of ``state``.
 
-        Raises:
-            ValueError: it belongs to another model, backend or precision. Training on another
-                backend or in another precision would give other results.
+        ValueError is raised if it is of another model, backend or precision, because the results
+        would differ.
         """
         with np.load(io.BytesIO(state)) as arrays:
             current = self._backend_and_precision()

@@ -76,8 +76,7 @@ def is_complete(folder: Path) -> bool:
 def load_result(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, Probabilities]:
     """Return member.json and the probabilities of the validation rows and of test.csv.
 
-    Raises:
-        RunError: a file is missing or damaged.
+    RunError is raised if a file is missing or damaged.
     """
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))

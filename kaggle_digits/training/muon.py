@@ -13,7 +13,6 @@ from typing import Any
 
 from kaggle_digits.models.backend import keras
 
-KERNEL_DIMENSIONS = 4
 # Keras' value; avoids dividing a zero gradient by 0.
 NORM_EPSILON = 1e-7
 
@@ -35,7 +34,7 @@ def conv_muon(
         def _should_use_adamw(self, variable: Any) -> bool:
             if id(variable) in excluded:
                 return True
-            if len(variable.shape) == KERNEL_DIMENSIONS:
+            if len(variable.shape) == 4:  # a convolution kernel
                 return bool(variable.shape[2] == 1)
             return bool(super()._should_use_adamw(variable))
 

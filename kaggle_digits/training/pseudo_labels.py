@@ -44,8 +44,7 @@ def make_pseudo_labels(
 ) -> PseudoLabels:
     """Return the confident predictions of ``teacher``, for each of the folds to be trained.
 
-    Raises:
-        RunError: the run is unfinished, damaged, or was trained on other data.
+    RunError is raised if the run is unfinished, damaged, or was trained on other data.
     """
     teacher.metrics()
     teacher.check_data(dataset)

@@ -185,8 +185,7 @@ def run_recipe(run: Run) -> Recipe | EnsembleRecipe:
 def recipe_from_json(content: Any) -> Recipe | EnsembleRecipe:
     """Return the recipe of which ``content`` is the JSON; missing settings have their defaults.
 
-    Raises:
-        UsageError: a setting is unknown, missing, of the wrong type or outside its range.
+    UsageError is raised if a setting is unknown, missing, of the wrong type or outside its range.
     """
     from pydantic import ValidationError
 

@@ -17,8 +17,6 @@ Schedule = Literal["onecycle", "exponential", "constant"]
 
 # onecycle: fraction of all steps in the warm-up, and the first rate as a fraction of the peak.
 WARMUP_FRACTION, INITIAL_FRACTION = 0.2, 1 / 25
-# exponential: factor applied after each epoch.
-DECAY_PER_EPOCH = 0.95
 # Growth of scikit-learn's batches: (fraction of the epochs done, factor), latest first.
 BATCH_SIZE_FACTORS = [(0.9, 64), (0.75, 16), (0.5, 4), (0.0, 1)]
 
@@ -48,9 +46,8 @@ def onecycle(peak: float, epochs: int, steps_per_epoch: int) -> Any:
 
 def exponential(peak: float, epochs: int, steps_per_epoch: int) -> Any:
     """Multiply the rate by 0.95 after each epoch: peak · 0.95^epoch."""
-    return keras().optimizers.schedules.ExponentialDecay(
-        peak, steps_per_epoch, DECAY_PER_EPOCH, staircase=True
-    )
+    schedules = keras().optimizers.schedules
+    return schedules.ExponentialDecay(peak, steps_per_epoch, 0.95, staircase=True)
 
 
 def constant(peak: float, epochs: int, steps_per_epoch: int) -> float:

@@ -58,11 +58,9 @@ class SklearnTrainer:
         return io.dumps_state(self.classifier.estimator)
 
     def restore(self, state: bytes) -> None:
-        """Go back to the estimator of ``state``.
+        """Go back to the estimator of ``state``; raise ValueError if it is of another model.
 
-        Raises:
-            ValueError: it is the state of another model.
-            UntrustedError: it is a pickle of another process.
+        UntrustedError is raised if it is a pickle of another process.
         """
         estimator = io.loads_state(state)
         if type(estimator) is not type(self.classifier.estimator):
@@ -74,15 +72,11 @@ class PartialFitTrainer(SklearnTrainer):
     """MLPClassifier, whose ``partial_fit`` is called once per epoch."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        classifier: SklearnClassifier,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.uint8],
+        self, recipe: Recipe, classifier: SklearnClassifier, *rows: NDArray[np.uint8]
     ) -> None:
-        super().__init__(recipe, classifier, images, labels)
+        super().__init__(recipe, classifier, *rows)
         self.epochs = recipe.epochs
-        self._classes = np.unique(labels)
+        self._classes = np.unique(self._labels)
         self._alpha = classifier.estimator.alpha / recipe.batch_size
         classifier.estimator.set_params(learning_rate_init=recipe.learning_rate)
 

@@ -34,16 +34,14 @@ def cross_validate(  # noqa: PLR0917
 ) -> Score:
     """Train ``recipe`` on every fold; return the out-of-fold score with the calibrated log loss.
 
-    Raises:
-        optuna.TrialPruned: other trials were better.
-        ModelError: the model cannot be trained.
+    TrialPruned is raised if other trials were better, ModelError if the model cannot be trained.
     """
     pruning = _PruningCallback(trial, recipe.epochs)
+    callbacks = CallbackList(callback, pruning)
     no_test_rows = replace(dataset.test, images=dataset.test.images[:0])
     probabilities = np.full((len(dataset.labels), 10), np.nan, np.float32)
     for number, fold in enumerate(folds):
         task = FoldTask(number, recipe, fold, member_seed(seed, number))
-        callbacks = CallbackList(callback, pruning)
         result = fit_fold(task, dataset.train, no_test_rows, callback=callbacks)
         probabilities[fold.val] = result.val_probabilities
         callback.on_member_end(number, result.seconds)

@@ -103,12 +103,10 @@ def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
     best = result.best
     if result.recipe is None or best is None or best.score is None:
         reasons = [trial.reason for trial in result.trials if trial.reason]
-        raise RunError(
-            f"no trial of study {result.name} finished; the last one failed: {reasons[-1]}"
-            if reasons
-            else f"no trial of study {result.name} has finished yet; "
-            "run the command again to continue"
-        )
+        none = f"no trial of study {result.name}"
+        if reasons:
+            raise RunError(f"{none} finished; the last one failed: {reasons[-1]}")
+        raise RunError(f"{none} has finished yet; run the command again to continue")
     low, high = best.score.ci95
     note = (
         f"Trial {best.number} of study {result.name}: calibrated log loss {best.log_loss:.4f}, "
