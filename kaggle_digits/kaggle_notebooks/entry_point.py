@@ -151,10 +151,7 @@ def _train(
 
 
 def unpack(source: str, digest: str, folder: Path) -> None:
-    """Write the files of the packed toolkit, base64 of xz of JSON {path: text}, to ``folder``.
-
-    ``digest`` is the SHA-256 of ``source``; SessionError if it is not.
-    """
+    """Check the SHA-256 of a packed toolkit, base64 of xz of JSON {path: text}, and unpack it."""
     packed = "".join(source.split())
     if hashlib.sha256(packed.encode()).hexdigest() != digest:
         raise SessionError("the toolkit in this script was changed on its way; push it again")

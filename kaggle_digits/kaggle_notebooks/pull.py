@@ -22,13 +22,9 @@ from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_notebooks import entry_point, push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import PushRecord, PushStatus, get_status
+from kaggle_digits.runs import submission_files
 from kaggle_digits.runs.run import Probabilities, Run
 from kaggle_digits.runs.store import create_run, is_empty
-from kaggle_digits.runs.submission_files import (
-    require_absent,
-    submission_path,
-    write_run_submission,
-)
 from kaggle_digits.training.member_store import is_complete, load_result
 
 # Part of a path in a run folder: not hidden, no .., no drive, valid on every file system.
@@ -115,11 +111,11 @@ def pull(
         KaggleError: the session has not ended or failed, or its output is not valid.
         RunError, SubmissionError: a run or submission of that name exists.
     """
-    submission = submission_path(submissions_dir, push.run)
+    submission = submission_files.submission_path(submissions_dir, push.run)
     with push_record.lock(runs_dir, push.run) as folder:
         run = _run_of_interrupted_pull(push, runs_dir)
         if run is None:
-            require_absent(submission, force=False)
+            submission_files.require_absent(submission, force=False)
         status = get_status(push, client)
         if status.stale:
             raise _earlier_version_error(push)
@@ -150,7 +146,7 @@ def pull(
         if manifest.state == entry_point.PARTIAL:
             reason = "some members are not trained yet"
         elif dataset is not None:
-            written = write_run_submission(run, dataset, submission)
+            written = submission_files.write_run_submission(run, dataset, submission)
         push_record.write(runs_dir, replace(push, state=push_record.PULLED, reason=manifest.reason))
         shutil.rmtree(downloads, ignore_errors=True)
     return PullResult(run, written, reason, manifest)
@@ -178,11 +174,7 @@ def _earlier_version_error(push: PushRecord) -> KaggleError:
 def _download_manifest(
     status: PushStatus, client: NotebookClient, files: dict[str, str], log: str, folder: Path
 ) -> Manifest:
-    """Return the manifest of this push, whose session trained at least one member.
-
-    SessionFailedError: the session failed. KaggleError: the output is still that of an earlier
-    version, or damaged.
-    """
+    """Return the manifest of this push; SessionFailedError if its session trained no member."""
     push, (result, lines) = status.push, _parse_log(log)
     logged_id = result.get("push_id")
     if logged_id == push.push_id and result.get("state") == entry_point.FAILED:

@@ -85,10 +85,7 @@ def read_all(runs_dir: Path) -> list[PushRecord]:
 
 
 def find(runs_dir: Path, run: str | None) -> PushRecord:
-    """Return the record of ``run``, or without a name the newest one that was not pulled.
-
-    RunError: there is none, or it is damaged.
-    """
+    """Return the record of ``run``, or of the newest not pulled; RunError if there is none."""
     if run is not None and (record := read(runs_dir, run)) is not None:
         return record
     records = read_all(runs_dir)

@@ -81,10 +81,7 @@ class Run:
             return read_probabilities(self.path / TEST_FILE)
 
     def history(self) -> list[dict[str, float]]:
-        """Read history.csv: HISTORY_COLUMNS → float for each epoch of each member, in order.
-
-        A missing value is NaN.
-        """
+        """Read history.csv: HISTORY_COLUMNS → float or NaN, for each epoch of each member."""
         path = self.path / HISTORY_FILE
         with self._explain_errors(HISTORY_FILE), path.open(newline="", encoding="utf-8") as file:
             return [
@@ -123,8 +120,7 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Hold the lock of the run; the operating system releases it if the process is killed.
 
-        Raises:
-            RunLockedError: another process holds it, or renamed the folder in the meantime.
+        RunLockedError: another process holds it, or renamed the folder in the meantime.
         """
         locked = RunLockedError(
             f"run {self.name} is being trained by another process; wait until it has ended, "
@@ -176,10 +172,7 @@ def write_probabilities(path: Path, probabilities: Probabilities) -> None:
 
 
 def read_probabilities(path: Path) -> Probabilities:
-    """Read a .npy file of (n, 10) float32 probabilities.
-
-    OSError, ValueError, EOFError: the file is missing or damaged.
-    """
+    """Read (n, 10) float32 probabilities; OSError, ValueError or EOFError if they are damaged."""
     values = np.load(path, allow_pickle=False)
     if values.ndim != 2 or values.shape[1] != CLASSES or values.dtype != np.float32:
         raise ValueError(f"{path} holds {values.dtype} {values.shape}, not float32 (n, {CLASSES})")

@@ -51,9 +51,8 @@ def create_run(
     A folder that is still empty when the block fails is removed.
 
     Args:
-        runs_dir: the folder of all runs; created if missing.
+        runs_dir: created if missing.
         name: name of the run; None takes the first free one of ``prefix``-1, -2, …
-        prefix: used without ``name``.
         force: rename an existing run of that name to ``<name>-old-<k>`` first.
         is_taken: whether to skip a name that no run has; used without ``name``.
 

@@ -268,7 +268,7 @@ def test_killed_pull_leaves_no_partial_run(
     assert not any("downloads" in name for name in listing(workspace.runs))
 
 
-@pytest.mark.parametrize("step", ["write_run_submission", "push_record.write"])
+@pytest.mark.parametrize("step", ["submission_files.write_run_submission", "push_record.write"])
 def test_pull_killed_after_it_moved_the_run_is_completed_by_the_next(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
