@@ -81,10 +81,8 @@ def load(data_dir: Path | str = "data") -> Dataset:
     train, test = read_train(folder / TRAIN), read_test(folder / TEST)
     ids = read_ids(folder / SAMPLE)
     if len(ids) != len(test):
-        raise DataError(
-            f"{folder / SAMPLE} has {len(ids)} rows but {folder / TEST} has {len(test)}; "
-            "they are from different data sets: kd fetch --force"
-        )
+        fault = f"{folder / SAMPLE} has {len(ids)} rows but {folder / TEST} has {len(test)}"
+        raise DataError(f"{fault}; they are from different data sets: kd fetch --force")
     return Dataset(train, test, ids, source_of(folder, train.sha256, test.sha256))
 
 

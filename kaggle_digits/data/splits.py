@@ -117,16 +117,13 @@ def _check_holdout(labels: NDArray[np.uint8], fraction: float) -> None:
     classes = len(np.unique(labels))
     validation_rows = int(np.ceil(fraction * len(labels)))
     if min(validation_rows, len(labels) - validation_rows) < classes:
-        raise DataError(
-            f"--val-fraction {fraction} of {len(labels)} rows leaves a part with fewer rows than "
-            f"the {classes} classes; use more rows or a fraction nearer 0.5"
-        )
+        fault = f"leaves a part with fewer rows than the {classes} classes"
+        advice = "use more rows or a fraction nearer 0.5"
+        raise DataError(f"--val-fraction {fraction} of {len(labels)} rows {fault}; {advice}")
 
 
 def _check_class_counts(labels: NDArray[np.uint8], least: int, option: str) -> None:
     counts = np.bincount(labels)
     for digit in np.flatnonzero((counts > 0) & (counts < least)):
-        raise DataError(
-            f"digit {digit} has only {counts[digit]} labelled rows, fewer than the {least} that "
-            f"{option} needs; use fewer folds or more rows"
-        )
+        need = f"fewer than the {least} that {option} needs; use fewer folds or more rows"
+        raise DataError(f"digit {digit} has only {counts[digit]} labelled rows, {need}")

@@ -112,11 +112,7 @@ def _check_picture(picture: Image.Image, name: str) -> None:
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """List the picture files in a folder and its subfolders, sorted, without hidden ones.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
+    """List the visible pictures in a folder and its subfolders, sorted; DataError if unreadable."""
 
     def fail(error: OSError) -> None:
         raise DataError(f"the folder {error.filename} cannot be read ({error.strerror})")

@@ -47,9 +47,7 @@ def keras() -> Any:
     name = backend_name()
     if name not in BACKENDS:
         choice = "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
-        raise ModelError(
-            f"Keras' backend is {name!r}, which cannot train; choose another: {choice}"
-        )
+        raise ModelError(f"Keras' backend {name!r} cannot train; choose another: {choice}")
     try:
         with suppress_native_stderr(), _without_jax() if name == "tensorflow" else nullcontext():
             importlib.import_module(name)
@@ -167,11 +165,8 @@ def compute_capability() -> tuple[int, int] | None:
 def precision() -> str:
     """Return the dtype that layers compute in during training, one of PRECISIONS.
 
-    KD_PRECISION decides. By default it is float32 on a CPU, and the fastest supported type on a
-    GPU. Weights, predictions and saved models are always float32.
-
-    Raises:
-        UsageError: KD_PRECISION is none of these.
+    KD_PRECISION decides; UsageError for an unknown value. By default it is float32 on a CPU, and
+    the fastest supported type on a GPU. Weights, predictions and saved models are always float32.
     """
     setting = os.environ.get(PRECISION)
     if setting in PRECISIONS:

@@ -50,9 +50,8 @@ class Classifier(ProbabilisticModel, Protocol):
 class KerasClassifier:
     """A Keras network: uint8 (n, 28, 28) → probabilities (n, 10).
 
-    Attributes:
-        network: the whole model as it is saved: normalization, layers, softmax.
-        logits: the same layers without the softmax, for training; None for a loaded model.
+    ``network`` is the whole model as it is saved: normalization, layers, softmax. ``logits`` are
+    the same layers without the softmax, for training; None for a loaded model.
     """
 
     network: Any
@@ -204,10 +203,9 @@ def load_classifier(folder: Path) -> Classifier:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:120]
-        raise ModelError(
-            f"{path} cannot be read ({reason}); delete the folder {folder} and continue with: "
-            f"kd train --resume --name {folder.parent.parent.name}"
-        ) from error
+        command = f"kd train --resume --name {folder.parent.parent.name}"
+        advice = f"delete the folder {folder} and continue with: {command}"
+        raise ModelError(f"{path} cannot be read ({reason}); {advice}") from error
 
 
 def trace(network: Any) -> Any:

@@ -26,10 +26,8 @@ def check_format(kind: str) -> None:
         raise UsageError(f"--format {kind} is unknown; one of: {', '.join(FILES)}")
     backend = backend_name()
     if backend != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
-        raise UsageError(
-            f"--format {kind} needs TensorFlow, but Keras' backend is {backend}; put "
-            "KERAS_BACKEND=tensorflow before the command (runs of any backend can be exported)"
-        )
+        advice = "put KERAS_BACKEND=tensorflow before the command (it reads runs of any backend)"
+        raise UsageError(f"--format {kind} needs TensorFlow, not {backend}; {advice}")
 
 
 def combine_networks(
@@ -37,10 +35,8 @@ def combine_networks(
 ) -> Any:
     """Combine networks into one: uint8 (n, 28, 28) → probabilities (n, 10).
 
-    Args:
-        architectures: the networks of each architecture, whose probabilities are averaged.
-        weights: of each architecture, summing to 1.
-        temperatures: of each architecture's average, then one for the whole.
+    The probabilities of an architecture's networks are averaged. The weights of the architectures
+    sum to 1. The temperatures are those of each average, then one for the whole.
     """
     k = keras()
     images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
@@ -67,8 +63,7 @@ def _apply_temperature(probabilities: Any, temperature: float) -> Any:
 def write_network(network: Any, kind: str, folder: Path) -> Path:
     """Write the network into an existing folder; return the file or, for saved_model, the folder.
 
-    Raises:
-        ModelError: a package is missing, or the format lacks an operation of the network.
+    Raises ModelError if a package is missing or the format lacks an operation of the network.
     """
     path = folder / FILES[kind]
     try:
@@ -89,11 +84,7 @@ def write_network(network: Any, kind: str, folder: Path) -> Path:
 
 
 def load_exported(kind: str, path: Path) -> PredictProba:
-    """Load a written network with the runtime of its format.
-
-    Raises:
-        ModelError: a package is missing or the file cannot be read.
-    """
+    """Load a written network with the runtime of its format; ModelError if that is missing."""
     try:
         with suppress_native_stderr():
             if kind == "litert":

@@ -2,8 +2,7 @@
 
 - scikit-learn models: skops' format (skops.readthedocs.io), JSON and arrays, from which only types
   known to be harmless are created: skops' own list and two plain classes more.
-- Other estimators, such as forests or classes of the user's own: a pickle, which runs code while
-  it is read. It is read only with ``--trust``.
+- Other estimators, such as forests: a pickle, which runs code while it is read; only with --trust.
 - Keras models: Keras' safe mode does not run code in a file; ``check_keras_file`` also refuses
   additional files, which Keras would unpack, and weights that link to other files.
 """
@@ -46,11 +45,7 @@ def dumps(model: dict[str, Any]) -> tuple[str, bytes]:
 
 
 def loads_skops(content: bytes) -> Any:
-    """Return the object in a skops file.
-
-    Raises:
-        Exception: the file is damaged, too large, or has types that are not known to be harmless.
-    """
+    """Return the object in a skops file; any exception if it is damaged, too large or unsafe."""
     from skops.io import loads
 
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -64,9 +59,7 @@ def loads_skops(content: bytes) -> Any:
 def loads_pickle(content: bytes, name: str) -> Any:
     """Return the object in the pickle called ``name``; this can run any code.
 
-    Raises:
-        UntrustedError: the user did not type --trust.
-        Exception: the file is damaged.
+    Raises UntrustedError without --trust, and any exception if the file is damaged.
     """
     if not trust.is_enabled():
         raise UntrustedError(f"{name} is a pickle, which runs code while it is read; {trust.HINT}")
@@ -86,9 +79,8 @@ def dumps_state(estimator: Any) -> bytes:
 def loads_state(content: bytes) -> Any:
     """Return the estimator that ``dumps_state`` got; a pickle only if this process made it.
 
-    Raises:
-        UntrustedError: it is a pickle of another process, and the user did not type --trust.
-        Exception: it is damaged.
+    Raises UntrustedError for a pickle of another process without --trust, and any exception if
+    it is damaged.
     """
     if not content.startswith(PICKLE_PREFIX):
         return loads_skops(content)["state"]
@@ -101,9 +93,8 @@ def loads_state(content: bytes) -> Any:
 def check_keras_file(path: Path) -> None:
     """Check that a model.keras holds a model and nothing else.
 
-    Raises:
-        ValueError: it has other files, unpacks to too much, or its weights link to other files.
-        Exception: it is damaged.
+    Raises ValueError for other files, too large ones and weights that link to other files, and any
+    exception if it is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -121,12 +112,10 @@ def check_keras_file(path: Path) -> None:
 
 def _check_hdf5_group(group: Any, h5py: Any) -> None:
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError("its weights link to another file")  # noqa: TRY004
-        item = group[name]
-        if isinstance(item, h5py.Group):
-            _check_hdf5_group(item, h5py)
-        elif item.external or item.is_virtual:
+        is_link = not isinstance(group.get(name, getlink=True), h5py.HardLink)
+        if not is_link and isinstance(group[name], h5py.Group):
+            _check_hdf5_group(group[name], h5py)
+        elif is_link or group[name].external or group[name].is_virtual:
             raise ValueError("its weights link to another file")
 
 

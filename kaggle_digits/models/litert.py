@@ -34,10 +34,9 @@ class LiteRTClassifier:
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             name = source if isinstance(source, Path) else LITERT_FILE
-            reason = " ".join(str(error).split())[:100]
-            raise ModelError(
-                f"{name} cannot be read ({reason}); delete it to use the Keras model beside it"
-            ) from error
+            fault = f"cannot be read ({' '.join(str(error).split())[:100]})"
+            advice = "delete it to use the Keras model beside it"
+            raise ModelError(f"{name} {fault}; {advice}") from error
         (self._input,) = self._interpreter.get_input_details()
         (self._output,) = self._interpreter.get_output_details()
         self._batch_size = int(self._input["shape"][0])
@@ -95,10 +94,6 @@ def convert(function: Any) -> bytes:
 
 
 def load_for_inference(folder: Path) -> ProbabilisticModel:
-    """Load a member's LiteRT model, or without one its Keras or scikit-learn model.
-
-    Raises:
-        ModelError: there is no model, or it is damaged.
-    """
+    """Load a member's LiteRT model, otherwise as ``base.load_classifier`` does."""
     path = folder / LITERT_FILE
     return LiteRTClassifier(path) if path.is_file() else base.load_classifier(folder)

@@ -52,11 +52,7 @@ class Normalizer:
 
 
 def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
-    """Fit a normalizer of one of KINDS to the training rows only: (n, 28, 28) uint8.
-
-    Raises:
-        UsageError: the kind is unknown.
-    """
+    """Fit a normalizer of one of KINDS (or UsageError) to training rows (n, 28, 28) uint8."""
     if kind not in KINDS:
         raise UsageError(f"--normalize {kind} is unknown; one of: {', '.join(KINDS)}")
     if kind != "standard":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import ModelError, UsageError
-from kaggle_digits.models import cnn, dense, strong
+from kaggle_digits.models import simple, strong
 from kaggle_digits.models.backend import suppress_native_stderr
 
 # A function of keyword options that returns a Keras model (28, 28, 1) float32 → 10 logits (or,
@@ -18,17 +18,17 @@ from kaggle_digits.models.backend import suppress_native_stderr
 Builder = Callable[..., Any]
 
 BUILDERS: dict[str, Builder] = {
-    "linear": dense.linear,
-    "softmax": dense.softmax,
-    "mlp": dense.mlp,
-    "dense": dense.dense,
-    "dense-deep": dense.dense_deep,
-    "cnn": cnn.cnn,
+    "linear": simple.linear,
+    "softmax": simple.softmax,
+    "mlp": simple.mlp,
+    "dense": simple.dense,
+    "dense-deep": simple.dense_deep,
+    "cnn": simple.cnn,
     "fast": strong.fast,
     "strong": strong.strong,
     "strong-3x3": strong.strong_3x3,
-    "keras-convnet": cnn.keras_convnet,
-    "notebook-convnet": cnn.notebook_convnet,
+    "keras-convnet": simple.keras_convnet,
+    "notebook-convnet": simple.notebook_convnet,
 }
 # Trained and read without TensorFlow.
 SKLEARN_MODELS = {"linear", "mlp"}
@@ -38,9 +38,7 @@ REMOVED = {"strong-upright", "strong-evened", "strong-5x5"}
 def find_builder(model: str) -> Builder:
     """Return the builder of a registered model or of the user's ``package.module:function``.
 
-    Raises:
-        UsageError: there is no such model.
-        ModelError: the user's module cannot be imported.
+    Raises UsageError for an unknown model, ModelError if the user's module cannot be imported.
     """
     if ":" in model:
         return _import_builder(model)
@@ -53,10 +51,7 @@ def find_builder(model: str) -> Builder:
 
 
 def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) -> Any:
-    """Call the builder of ``model`` with ``options``.
-
-    Builders with these parameters also get ``rows``, the number of training rows, and
-    ``batch_size``.
+    """Call the builder with ``options``, and with ``rows`` and ``batch_size`` if it takes them.
 
     Raises:
         UsageError: the model has no such option.

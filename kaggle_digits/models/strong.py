@@ -23,10 +23,8 @@ DCT_SIZE = 5
 def strong(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.0) -> Any:
     """Fixed 5 × 5 DCT filters, two pairs of 3 × 3 convolutions, a dense layer.
 
-    Args:
-        widths: DCT filters (an even number), filters of the two convolutions at 10 × 10, of the
-            two at 5 × 5, units of the dense layer.
-        dropout: before the logits.
+    ``widths``: DCT filters (an even number), filters of the two convolutions at 10 × 10, of the two
+    at 5 × 5, units of the dense layer. The dropout is before the logits.
     """
     first, *others = widths
     return keras().Sequential([*_dct_block(first), *_convolutions_and_dense(others, dropout)])
@@ -35,10 +33,8 @@ def strong(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.0) -
 def strong_3x3(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.0) -> Any:
     """Like ``strong``, with a trained 3 × 3 convolution first and padded borders; slower.
 
-    Args:
-        widths: filters of the convolution at 24 × 24, of the two at 12 × 12, of the two at 6 × 6,
-            units of the dense layer.
-        dropout: before the logits.
+    ``widths``: filters of the convolution at 24 × 24, of the two at 12 × 12, of the two at 6 × 6,
+    units of the dense layer.
     """
     first, *others = widths
     k = keras()
@@ -49,9 +45,8 @@ def strong_3x3(*, widths: Sequence[int] = (24, 48, 96, 128), dropout: float = 0.
 def fast(*, widths: Sequence[int] = (20, 48, 96)) -> Any:
     """Fixed DCT filters, one convolution, one dense layer.
 
-    Args:
-        widths: 5 × 5 DCT filters (an even number), filters of the 3 × 3 convolution, units of the
-            dense layer.
+    ``widths``: 5 × 5 DCT filters (an even number), filters of the 3 × 3 convolution, units of the
+    dense layer.
     """
     first, second, units = widths
     k = keras()
@@ -69,11 +64,8 @@ def dct_filters(count: int) -> NDArray[np.float32]:
     seconds", section 3.1). A relu keeps the positive part of a filter's response; the negated
     filter keeps the rest.
 
-    Args:
-        count: 1 to 25.
-
-    Returns:
-        (5, 5, 1, 2 × count) float32, each filter of Euclidean norm 1: a kernel for Conv2D.
+    Returns (5, 5, 1, 2 × count) float32, each filter of Euclidean norm 1: a kernel for Conv2D.
+    The count is 1 to 25.
     """
     centres = np.arange(DCT_SIZE) + 0.5
     cosines = np.cos(np.pi * np.outer(np.arange(DCT_SIZE), centres) / DCT_SIZE)

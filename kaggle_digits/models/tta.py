@@ -24,11 +24,8 @@ TTA_LEVELS = (1, 5, 9)
 class AffineRange(NamedTuple):
     """The largest amounts of an affine transform; a transform has values from −x to x.
 
-    Attributes:
-        rotation: degrees.
-        width, height: relative change of the size.
-        shear: horizontal pixels per vertical pixel.
-        right, down: translation in pixels.
+    The rotation is in degrees, width and height are relative changes of the size, shear is in
+    horizontal pixels per vertical pixel, right and down are translations in pixels.
     """
 
     rotation: float
