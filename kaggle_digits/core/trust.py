@@ -1,7 +1,6 @@
-"""Consent to run code that comes with a run folder or a recipe file.
+"""Consent (``--trust`` or KD_TRUST=1) to run code that comes with a run folder or a recipe file.
 
-A pickle runs code while it is read, and so does a model named ``package.module:function`` while it
-is built. Code from files runs only if the user types ``--trust`` (KD_TRUST=1).
+A pickle runs code while it is read, and so does a model named ``package.module:function``.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ CREDENTIAL_HELP = (
     "~/.kaggle/access_token, or set the variable KAGGLE_API_TOKEN"
 )
 TOKEN, API_KEY, LOGIN = "API token", "API key", "login"
-READABLE_BY_OTHERS = 0o044
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Credential:
         """Whether other users of this computer may read the file."""
         if self.path is None or os.name != "posix":
             return False
-        return bool(self.path.stat().st_mode & READABLE_BY_OTHERS)
+        return bool(self.path.stat().st_mode & 0o044)
 
 
 def find(environ: Mapping[str, str] | None = None) -> Credential | None:

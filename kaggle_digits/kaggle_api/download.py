@@ -36,15 +36,12 @@ def save_response(
 
     An interrupted download leaves ``<name>.part`` and ``<name>.part.json`` with the ETag. The next
     call resumes it with a Range request if the server still has the same version of the file.
-    ``expected_size`` is the size in bytes as Kaggle lists it, 0 if unknown; a download of more than
-    ``max_size`` bytes is aborted.
-
-    Returns:
-        The complete file, named as in the URL if that is ``name`` or ``name`` with .zip.
+    ``expected_size`` is the size in bytes as Kaggle lists it, 0 if unknown. Returns the complete
+    file, named as in the URL if that is ``name`` or ``name`` with .zip.
 
     Raises:
         KaggleApiError: the body is incomplete, has the wrong size or is too slow.
-        KaggleError: the file is larger than ``max_size``.
+        KaggleError: the file has more than ``max_size`` bytes.
         NotJsonError: the body is a web page.
         requests.RequestException: the connection broke.
     """

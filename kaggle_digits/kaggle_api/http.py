@@ -75,7 +75,7 @@ def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
 
 
 class TimeoutAdapter(HTTPAdapter):
-    """Apply time-outs to every request and check where a redirect leads.
+    """Apply time-outs to every request; raise CrossHostRedirect for a call sent to another host.
 
     requests removes the Authorization header if a redirect leads to another host, but kagglesdk
     also sends tokens in request bodies. So only file downloads (``stream=True``) may be redirected
@@ -87,7 +87,6 @@ class TimeoutAdapter(HTTPAdapter):
         self._timeout = (policy.connect_timeout, policy.read_timeout)
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Send ``request``; raise CrossHostRedirect for a call redirected to another host."""
         kwargs["timeout"] = self._timeout
         response = super().send(request, *args, **kwargs)
         if response.is_redirect:

@@ -1,7 +1,7 @@
 """A signed-in session with Kaggle: time-outs, retries and explained errors for every call.
 
-kagglesdk, the library below the kaggle command, makes the calls. The kaggle package itself signs
-in and prints when it is imported, and hides why a submission failed.
+kagglesdk makes the calls. The kaggle package above it signs in and prints when it is imported, and
+hides why a submission failed.
 """
 
 from __future__ import annotations

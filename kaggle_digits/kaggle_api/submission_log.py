@@ -20,7 +20,6 @@ SENDING, PENDING, COMPLETE, ERROR = "sending", "pending", "complete", "error"
 STATUSES = (SENDING, PENDING, COMPLETE, ERROR)
 NUMBERS = {"oof_accuracy": float, "n_val": int, "ref": int, "public_score": float}
 TAG = re.compile(r"\[kd ([0-9a-f]+)\]$")
-LOCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[Lo
     """
     path = submissions_dir / LOG_NAME
     busy = SubmissionError(f"{path} is in use by another kd; try again when that has finished")
-    with file_lock(submissions_dir / f".{LOG_NAME}.lock", busy, timeout=LOCK_SECONDS):
+    with file_lock(submissions_dir / f".{LOG_NAME}.lock", busy, timeout=60):
         before = read_log(submissions_dir)
         after = change(list(before))
         if after != before:

@@ -35,8 +35,7 @@ def submit(
     by default, the run and its validation accuracy; ``submissions_dir`` has the log.
 
     Raises:
-        SubmissionError: these bytes were submitted before, or the file has changed since it was
-            validated.
+        SubmissionError: these bytes were submitted before, or the file has changed since.
         KaggleError: Kaggle rejected it, or it is not known whether it arrived; then the log keeps
             an entry ``sending`` that ``reconcile`` resolves.
         StorageError: the log cannot be written; nothing was submitted.

@@ -40,10 +40,8 @@ class ValidatedSubmission:
 def validate_submission(path: Path, *, data_dir: Path | str = "data") -> ValidatedSubmission:
     """Check a submission file as far as possible without asking Kaggle.
 
-    Raises:
-        SubmissionError: it does not have the format of sample_submission.csv, or was not made
-            from the competition's own files; says why.
-        DataError: the competition's files are missing or damaged.
+    Raises SubmissionError if it does not have the format of sample_submission.csv or was not made
+    from the competition's own files, DataError if those are missing or damaged.
     """
     folder = Path(data_dir)
     if missing := [name for name in dataset.FILES if not (folder / name).is_file()]:

@@ -34,8 +34,6 @@ from kaggle_digits.sources.archive import extract_csvs
 from kaggle_digits.sources.openml import write_openml
 from kaggle_digits.sources.sample import write_sample
 
-STAGING = ".fetch"
-
 
 @dataclass(frozen=True)
 class FetchedFile:
@@ -80,8 +78,7 @@ def fetch(
 
     Raises:
         UsageError: there is no such source.
-        DataError: the files are missing, damaged, in the wrong format or of another source than
-            those in ``data_dir``.
+        DataError: the files are missing, damaged or of another source than those in ``data_dir``.
         KaggleError: Kaggle or OpenML could not be reached or did not send the files.
         StorageError: the disk is full or not writable.
     """
@@ -123,8 +120,7 @@ def fetch(
                 unchanged = {n: digest for n, digest in hashes.items() if present.get(n) == digest}
                 paths = {n: (folder if n in unchanged else staging) / n for n in FILES}
                 _check_contents(paths, source, staging)
-                # The record is written first: if the process is killed between the moves, the
-                # files not yet moved count as damaged and are fetched again.
+                # Written first, so that a kill between the moves makes the next fetch repeat them.
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 write_source(folder, Source(source, now, hashes))
                 for name, new_path in paths.items():
@@ -139,7 +135,7 @@ def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
 
     ``keep`` leaves a partial download there if Kaggle fails or Ctrl-C is pressed; it is resumed.
     """
-    staging = folder / STAGING
+    staging = folder / ".fetch"
     if clear or not keep:
         shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(exist_ok=True)
@@ -227,18 +223,16 @@ def _report(
 
 
 def _warnings(source: str, hashes: dict[str, str]) -> list[str]:
-    if source == KAGGLE:
-        return [
-            f"{name} is not the file Kaggle served before (sha256 {digest[:12]}…, "
-            f"was {KAGGLE_SHA256[name][:12]}…): Kaggle may have published a new version"
-            for name, digest in hashes.items()
-            if digest != KAGGLE_SHA256[name]
-        ]
-    if source == OPENML:
-        return [
-            "openml's rows contain the competition's test images: "
-            "a run trained on them cannot be submitted"
-        ]
     if source == SAMPLE_SOURCE:
         return []
-    return ["these are not Kaggle's files: a run trained on them cannot be submitted"]
+    if source != KAGGLE:
+        reason = "these are not Kaggle's files"
+        if source == OPENML:
+            reason = "openml's rows contain the competition's test images"
+        return [f"{reason}: a run trained on them cannot be submitted"]
+    return [
+        f"{name} is not the file Kaggle served before (sha256 {digest[:12]}…, "
+        f"was {KAGGLE_SHA256[name][:12]}…): Kaggle may have published a new version"
+        for name, digest in hashes.items()
+        if digest != KAGGLE_SHA256[name]
+    ]
