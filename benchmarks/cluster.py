@@ -33,10 +33,9 @@ from kaggle_digits.data.splits import Split, split
 from kaggle_digits.executors.ray import connect
 from kaggle_digits.executors.workers import ForwardedCheckpoint, train_one
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.aggregate import aggregate
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Fitted, FoldTask
-from kaggle_digits.training.member_store import save_result
+from kaggle_digits.training.members import aggregate, save_result
 from kaggle_digits.training.recipes import find_recipe
 
 PARTS = ("overhead", "costs")

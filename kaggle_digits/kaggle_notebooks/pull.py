@@ -25,7 +25,7 @@ from kaggle_digits.kaggle_notebooks.push_record import PushRecord, PushStatus, g
 from kaggle_digits.runs import submission_files
 from kaggle_digits.runs.run import Probabilities, Run
 from kaggle_digits.runs.store import create_run, is_empty
-from kaggle_digits.training.member_store import is_complete, load_result
+from kaggle_digits.training.members import is_complete, load_result
 
 # Part of a path in a run folder: not hidden, no .., no drive, valid on every file system.
 PATH_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

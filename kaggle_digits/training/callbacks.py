@@ -81,12 +81,11 @@ class CallbackList(ForwardingCallback):
     """Call several callbacks in order."""
 
     def __init__(self, *callbacks: TrainingCallback) -> None:
-        self._callbacks = callbacks
-        super().__init__(self._call_all)
+        def call_all(name: str, arguments: tuple[Any, ...]) -> None:
+            for callback in callbacks:
+                getattr(callback, name)(*arguments)
 
-    def _call_all(self, name: str, arguments: tuple[Any, ...]) -> None:
-        for callback in self._callbacks:
-            getattr(callback, name)(*arguments)
+        super().__init__(call_all)
 
 
 class TensorBoardCallback(TrainingCallback):

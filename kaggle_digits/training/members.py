@@ -1,25 +1,31 @@
-"""Aggregate the members of a run: oof.npy, test.npy, history.csv and metrics.json."""
+"""The members of a run: save and load each in runs/<name>/members/<k>, and aggregate them."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
+from kaggle_digits.core.atomic_io import atomic_write, wrap_os_errors, write_json, write_text
+from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.ensembling.ensemble import combine
 from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import predicted_rows, score
+from kaggle_digits.models.litert import LITERT_FILE
 from kaggle_digits.runs.run import (
+    FIRST_LAYER_FILE,
     HISTORY_COLUMNS,
     HISTORY_FILE,
     METRICS_FILE,
@@ -27,10 +33,74 @@ from kaggle_digits.runs.run import (
     TEST_FILE,
     Probabilities,
     Run,
+    read_probabilities,
     write_probabilities,
 )
-from kaggle_digits.training.fold import Failed, FoldTask
-from kaggle_digits.training.member_store import load_result
+from kaggle_digits.training.fold import Failed, FoldResult, FoldTask
+
+VALIDATION_FILE = "validation.npy"
+RECORD_FILE = "member.json"
+CHECKPOINT_FILE = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class FileCheckpoint:
+    """The checkpoint in a member's folder, replaced atomically."""
+
+    folder: Path
+
+    def load(self) -> bytes | None:
+        path = self.folder / CHECKPOINT_FILE
+        return path.read_bytes() if path.is_file() else None
+
+    def save(self, content: bytes) -> None:
+        with atomic_write(self.folder / CHECKPOINT_FILE, durable=False) as file:
+            file.write_bytes(content)
+
+
+def save_result(folder: Path, result: FoldResult) -> None:
+    """Write a result into its folder; member.json, written last, marks it as complete."""
+    write_probabilities(folder / VALIDATION_FILE, result.val_probabilities)
+    write_probabilities(folder / TEST_FILE, result.test_probabilities)
+    with atomic_write(folder / result.model_file) as file:
+        file.write_bytes(result.model_bytes)
+    if result.litert_bytes is not None:
+        with atomic_write(folder / LITERT_FILE) as file:
+            file.write_bytes(result.litert_bytes)
+    if result.first_layer is not None:
+        with atomic_write(folder / FIRST_LAYER_FILE) as file:
+            np.save(file, result.first_layer)
+    rows = [asdict(row) for row in result.history]
+    record = {
+        "kept_epoch": result.kept_epoch,
+        "seconds": result.seconds,
+        "ended": time.time(),
+        "peak_memory_mb": result.peak_memory_mb,
+        "history": [{k: None if math.isnan(v) else v for k, v in row.items()} for row in rows],
+    }
+    write_json(folder / RECORD_FILE, record)
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the folder holds a complete result."""
+    return (folder / RECORD_FILE).is_file()
+
+
+def load_result(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, Probabilities]:
+    """Return member.json and the probabilities of the validation rows and of test.csv.
+
+    RunError is raised if a file is missing or damaged.
+    """
+    try:
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        validation = read_probabilities(folder / VALIDATION_FILE)
+        return record, validation, read_probabilities(folder / TEST_FILE)
+    except (OSError, ValueError, EOFError) as error:
+        raise RunError(
+            f"member {folder.name} of run {run.name} is damaged ({error}); delete {folder} "
+            f"and run: kd train --resume --name {run.name}"
+        ) from error
 
 
 def aggregate(
@@ -61,7 +131,12 @@ def aggregate(
         (run.path / METRICS_FILE).unlink(missing_ok=True)
     write_probabilities(run.path / OOF_FILE, oof)
     write_probabilities(run.path / TEST_FILE, test)
-    write_text(run.path / HISTORY_FILE, _history_csv(records))
+    history = io.StringIO()
+    writer = csv.DictWriter(history, HISTORY_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerows(record["history"])  # None is written as an empty cell
+    write_text(run.path / HISTORY_FILE, history.getvalue())
     result = score(oof, dataset.labels)
     run.write_metrics(
         {
@@ -181,12 +256,3 @@ def _epoch_choice(task: FoldTask) -> str:
         f"best validation loss, stopped after {task.recipe.patience} epochs without a better "
         "one: chosen on the same rows that the accuracy is reported on, so it is a little too high"
     )
-
-
-def _history_csv(records: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerows(record["history"])  # None is written as an empty cell
-    return text.getvalue()

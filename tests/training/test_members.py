@@ -1,4 +1,4 @@
-"""Aggregation: the training time of all members."""
+"""Tests of kaggle_digits.training.members: the training time of all members."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
-from kaggle_digits.training.aggregate import train_seconds
+from kaggle_digits.training.members import train_seconds
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
 
