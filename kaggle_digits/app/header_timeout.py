@@ -24,12 +24,10 @@ class HeaderTimeoutProtocol(H11Protocol):
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer when a client connects."""
         super().connection_made(transport)
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer when the connection is closed."""
         self._stop_timer()
         super().connection_lost(exc)
 

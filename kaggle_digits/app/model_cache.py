@@ -12,13 +12,7 @@ from kaggle_digits.inference.predictor import PicturePrediction, classify_pictur
 
 
 class ModelCache:
-    """The embedding of one folder of runs, and its finished runs, loaded when first used.
-
-    Attributes:
-        runs_dir: the folder of the runs.
-        default_run: the name of the run that is used unless another is requested.
-        embedding: that of the bottleneck study; None if it is missing.
-    """
+    """The embedding of one folder of runs, and its finished runs, loaded when first used."""
 
     def __init__(self, runs_dir: Path, run: str | None = None) -> None:
         """Load ``run``, or the best finished run, as the default.

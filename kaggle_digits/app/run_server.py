@@ -6,17 +6,14 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import uvicorn
+from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
 from kaggle_digits.app.header_timeout import HeaderTimeoutProtocol
 from kaggle_digits.app.middleware import LOOPBACK_OF_WILDCARD
 from kaggle_digits.core.errors import DigitsError
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 
 class AddressError(DigitsError):

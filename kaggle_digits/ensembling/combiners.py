@@ -38,10 +38,8 @@ def weighted_mean(
 ) -> Probabilities:
     """Return the weighted mean over runs: (runs, n, 10) → (n, 10) float32.
 
-    Args:
-        probabilities: (runs, n, 10).
-        weights: (runs,) at least 0 and summing to 1.
-        temperatures: (runs,) above 0, applied to the runs first.
+    ``weights``, (runs,), are at least 0 and sum to 1; ``temperatures``, (runs,) above 0, are
+    applied to the runs first.
     """
     if temperatures is not None:
         probabilities = apply_temperatures(probabilities, temperatures)
@@ -86,9 +84,7 @@ def fit_weights(
 ) -> NDArray[np.float64]:
     """Return the weights, (runs,) summing to 1, that minimise the log loss of the weighted mean.
 
-    Args:
-        probabilities: (runs, n, 10) out-of-fold probabilities.
-        labels: (n,) uint8.
+    ``probabilities`` are (runs, n, 10) out-of-fold probabilities.
     """
     from scipy.optimize import minimize
     from scipy.special import softmax
@@ -111,9 +107,8 @@ def fit_weights(
 def fit_stack(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Combiner:
     """Fit a logistic regression on the runs' log-probabilities (stacking, Wolpert 1992).
 
-    Args:
-        probabilities: (runs, n, 10) out-of-fold probabilities.
-        labels: (n,) uint8. Digits that do not occur get probability 0.
+    ``probabilities`` are (runs, n, 10) out-of-fold probabilities. Digits that do not occur in
+    ``labels``, (n,) uint8, get probability 0.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits

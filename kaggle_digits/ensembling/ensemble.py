@@ -37,9 +37,8 @@ FITTED = ("weighted", "stack")
 class Contribution:
     """Metrics of an ensemble minus those of the ensemble without one of its runs.
 
-    Attributes:
-        right: difference in rows predicted correctly; above 0 if the run helps.
-        log_loss: difference in nats per row; below 0 if the run helps.
+    If the run helps, ``right``, the difference in rows predicted correctly, is above 0, and
+    ``log_loss``, in nats per row, is below 0.
     """
 
     right: int
@@ -77,10 +76,8 @@ class Ensemble:
 class Fold(NamedTuple):
     """One fold of the cross-validation over the common rows.
 
-    Attributes:
-        probabilities: (runs, n, 10) float32 out-of-fold probabilities of the runs, after
-            temperatures fitted without the validation rows if the method is calibrated.
-        validation: (n,) bool, the rows that nothing is fitted on in this fold.
+    ``probabilities`` are (runs, n, 10) out-of-fold, after temperatures fitted without the
+    ``validation`` rows, an (n,) mask, if the method is calibrated.
     """
 
     probabilities: NDArray[np.float32]
@@ -88,23 +85,26 @@ class Fold(NamedTuple):
 
 
 def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -> Ensemble:
-    """Combine finished runs.
+    """Combine at least two finished runs by one of METHODS.
 
-    Args:
-        runs: at least two, trained on the same data; in a tied vote the first run decides.
-        labels: (n_train,) uint8.
-        method: ``mean`` of probabilities after temperature, ``vote``, ``weighted`` mean after
-            temperature, or ``stack`` (logistic regression on log-probabilities).
+    ``mean`` and ``weighted`` average probabilities after temperature; ``stack`` is a logistic
+    regression on log-probabilities; in a tied ``vote`` the first run decides.
 
     Raises:
         UsageError: fewer than two runs or an unknown method.
         RunError: the runs were trained on different data or, for ``weighted`` and ``stack``, with
-            different splits.
+            different or unrecorded splits.
     """
     check_method(method)
     if len(runs) < 2:
         raise UsageError("an ensemble needs at least two runs: kd ensemble RUN RUN")
     first, config = runs[0], runs[0].config()
+    for run in runs:
+        if method in FITTED and "split_fingerprint" not in run.config():
+            raise RunError(
+                f"run {run.name} does not record which rows it held out, so --method {method} "
+                "cannot be fitted on it; train it again, or use --method mean"
+            )
     for run in runs[1:]:
         other = run.config()
         for file in ("train", "test"):
@@ -134,16 +134,10 @@ def combine(
     labels: NDArray[np.uint8],
     method: str,
 ) -> Ensemble:
-    """Combine the probabilities of runs.
+    """Combine the probabilities of runs by a method as in ``ensemble_runs``.
 
-    Args:
-        oofs: (n_train, 10) float32 per run, NaN for rows never validated.
-        tests: (n_test, 10) float32 per run.
-        labels: (n_train,) uint8.
-        method: as in ``ensemble_runs``.
-
-    Raises:
-        RunError: too few rows were predicted by every run to fit ``weighted`` or ``stack``.
+    Per run, ``oofs`` are (n_train, 10), NaN for rows never validated, and ``tests`` (n_test, 10).
+    Raises RunError if every run predicted too few rows to fit ``weighted`` or ``stack``.
     """
     oof, test = np.stack(oofs), np.stack(tests)
     rows = predicted_rows(oof.transpose(1, 0, 2).reshape(len(labels), -1))
@@ -202,12 +196,9 @@ def make_folds(
 
     scikit-learn's StratifiedKFold is not used because it refuses fewer rows of a digit than folds.
 
-    Args:
-        stacked: (runs, n_train, 10) out-of-fold probabilities, NaN for rows never validated.
-        labels: (n_train,) uint8.
-        rows: (n,) indices of the rows that every run predicted; no rows give no folds.
-        calibrated: whether to apply to each run a temperature, fitted on all rows that it
-            predicted except the fold's validation rows.
+    ``stacked`` are (runs, n_train, 10), NaN for rows never validated; ``rows`` are those that every
+    run predicted. If ``calibrated``, each run gets a temperature, fitted on all rows that it
+    predicted except the fold's validation rows.
     """
     order = np.random.default_rng(0).permutation(len(rows))
     order = order[np.argsort(labels[rows][order], kind="stable")]
@@ -230,11 +221,9 @@ def _cross_validate(
 ) -> tuple[Probabilities, Fitter]:
     """Cross-validate an ensemble of the runs at the positions ``members``.
 
-    The fitted weights of method ``weighted`` are used only if they have a lower cross-validated log
-    loss than equal weights. This choice between two is made on the rows it is evaluated on.
-
-    Returns:
-        (n, 10) float32 probabilities of the common rows and the fitter that made them.
+    Returns the (n, 10) probabilities of the common rows and the fitter that made them. The fitted
+    weights of method ``weighted`` are used only if they have a lower cross-validated log loss than
+    equal weights. This choice between two is made on the rows it is evaluated on.
     """
 
     def predict(fitter: Fitter) -> Probabilities:

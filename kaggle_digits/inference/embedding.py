@@ -16,12 +16,7 @@ FOLDER, POINTS_FILE = Path("studies", "bottleneck"), "points.npz"
 
 
 class Embedding:
-    """The encoder of a bottleneck network, and held-out digits that it encoded.
-
-    Attributes:
-        points: (n, 2) float32.
-        labels: (n,) uint8, the digit of each point.
-    """
+    """The encoder of a bottleneck network, and held-out ``points`` (n, 2) that it encoded."""
 
     def __init__(
         self,

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import CLASSES
@@ -21,17 +21,9 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training.predict import predict_images
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 
 class Predictor:
-    """A finished run with all its models in memory; safe for concurrent threads.
-
-    Attributes:
-        run_name: the name of the run.
-        val_accuracy: its accuracy on held-out rows, 0 to 1; None if no rows were held out.
-    """
+    """A finished run with all its models in memory; safe for concurrent threads."""
 
     def __init__(self, run: Run) -> None:
         """Load every model of ``run``.
@@ -90,14 +82,10 @@ def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:
 class PicturePrediction:
     """The prediction for one picture.
 
-    Attributes:
-        digit: 0 to 9; None if no digit was found.
-        confidence: the probability of ``digit``, 0 to 1.
-        runner_up: the second most probable digit.
-        note: "" or a warning such as "looks like more than one digit".
-        probabilities: (10,) float32; zeros if no digit was found.
-        image: (28, 28) uint8, the input of the network, 0 background to 255 ink.
-        steps: name → (h, w) float32, 0 to 1: the picture after each preprocessing step.
+    If no digit was found, ``digit``, its probability ``confidence`` and the second most probable
+    digit ``runner_up`` are None, and the (10,) ``probabilities`` are zeros. ``note`` is "" or a
+    warning. ``image`` is the (28, 28) input of the network, 255 is ink; ``steps`` are name → (h, w)
+    float32, 0 to 1: the picture after each preprocessing step.
     """
 
     digit: int | None

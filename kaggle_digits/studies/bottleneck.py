@@ -35,10 +35,8 @@ def network() -> Any:
     k = keras()
 
     def hidden(units: int) -> list[Any]:
-        return [
-            k.layers.Dense(units, activation="relu"),
-            k.layers.BatchNormalization(momentum=MOMENTUM),
-        ]
+        dense = k.layers.Dense(units, activation="relu")
+        return [dense, k.layers.BatchNormalization(momentum=MOMENTUM)]
 
     encoder = k.Sequential([k.layers.Flatten(), *hidden(500), *hidden(100)], name=ENCODER)
     decoder = k.Sequential([*hidden(100), k.layers.Dense(CLASSES)], name=DECODER)
@@ -61,13 +59,8 @@ def run(context: Context, output: StudyOutput) -> None:
     val_labels = labels[fold.val]
     stored = points.astype(np.float16)  # two numbers in four bytes
     decoded = decode(stored.astype(np.float32)).argmax(axis=1)
-    output.add_accuracy(
-        "A11",
-        "each image stored as two numbers (4 bytes instead of 784), its label decoded from them",
-        score_labels(decoded, val_labels),
-        PUBLISHED,
-        note,
-    )
+    what = "each image stored as two numbers (4 bytes instead of 784), its label decoded from them"
+    output.add_accuracy("A11", what, score_labels(decoded, val_labels), PUBLISHED, note)
     # `kd app` shows the position of a drawn digit among these points.
     output.add_file(POINTS_FILE, dump_points(points[:SAVED_POINTS], val_labels[:SAVED_POINTS]))
     if (traced := trace(encoder)) is not None:

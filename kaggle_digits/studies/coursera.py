@@ -59,18 +59,16 @@ def run(context: Context, output: StudyOutput) -> None:
 
     model = fit()
     predictions = model.predict(test_pixels)
+    note = (
+        "L-BFGS instead of conjugate gradients, softmax instead of ten sigmoids, the "
+        "competition's digits cropped to 20 × 20"
+    )
     for part, score, published in (
         ("training", score_labels(model.predict(train_pixels), train_labels), PUBLISHED_TRAIN),
         ("held-out", score_labels(predictions, test_labels), PUBLISHED_TEST),
     ):
-        output.add_accuracy(
-            "D2",
-            f"{HIDDEN} hidden units, λ = {LAMBDA:g}: {part} rows",
-            score,
-            published,
-            "L-BFGS instead of conjugate gradients, softmax instead of ten sigmoids, the "
-            "competition's digits cropped to 20 × 20",
-        )
+        description = f"{HIDDEN} hidden units, λ = {LAMBDA:g}: {part} rows"
+        output.add_accuracy("D2", description, score, published, note)
 
     def trial(value: float, **settings: Any) -> _Trial:
         model = fit(**settings)
@@ -110,26 +108,21 @@ def run(context: Context, output: StudyOutput) -> None:
         f"predicted {digit}" if digit == label else f"predicted {digit}, label {label}"
         for digit, label in zip(predicted, chosen_labels, strict=True)
     ]
+    shown, wrong = cropped[fold.val][chosen], predicted != chosen_labels
+    title = "Predictions for nine held-out digits"
     output.add_figure(
         "nine-answers",
         "Nine random digits and their predictions",
         "Random held-out rows; errors are orange.",
-        digit_grid(
-            cropped[fold.val][chosen],
-            captions,
-            "Predictions for nine held-out digits",
-            highlighted=predicted != chosen_labels,
-        ),
+        digit_grid(shown, captions, title, highlighted=wrong),
     )
     output.add_result("D4", "random digits with their predictions", "figure: nine-answers")
 
 
 @style.styled
 def _sweep_figure(sweeps: dict[str, list[_Trial]], iterations: int) -> Figure:
-    note = (
-        f"Settings that are not varied: {HIDDEN} hidden units, λ = {LAMBDA:g}, {iterations} "
-        "iterations of L-BFGS."
-    )
+    fixed = f"{HIDDEN} hidden units, λ = {LAMBDA:g}, {iterations} iterations of L-BFGS"
+    note = f"Settings that are not varied: {fixed}."
     figure = style.new_figure(11, 4.4, "Effect of each setting", note)
     grid = figure.subplots(1, 3, sharey=True)
     for axes, (name, trials) in zip(grid, sweeps.items(), strict=True):

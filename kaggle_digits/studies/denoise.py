@@ -102,24 +102,14 @@ def run(context: Context, output: StudyOutput) -> None:
         _image_rows({"clean": clean, "noisy": noisy, "denoised": denoised}, clean_labels, noise),
     )
     before, after = (score_images(images, clean_labels) for images in (noisy, denoised))
-    output.add_accuracy(
-        "A7",
-        "classifier of clean images, on noisy images",
-        before,
-        PUBLISHED_NOISY,
-        f"{noise}, {reason}",
-        f"on clean images {100 * clean_score.accuracy:.2f} %",
-        context.quick_note,
-    )
+    description = "classifier of clean images, on noisy images"
+    on_clean = f"on clean images {100 * clean_score.accuracy:.2f} %"
+    notes = [f"{noise}, {reason}", on_clean, context.quick_note]
+    output.add_accuracy("A7", description, before, PUBLISHED_NOISY, *notes)
+    description = "the same classifier on the denoised images"
     ratio = (1 - before.accuracy) / max(1 - after.accuracy, 1e-9)
-    output.add_accuracy(
-        "A8",
-        "the same classifier on the denoised images",
-        after,
-        PUBLISHED_DENOISED,
-        f"{ratio:.1f} times fewer errors than on noisy images",
-        context.quick_note,
-    )
+    notes = [f"{ratio:.1f} times fewer errors than on noisy images", context.quick_note]
+    output.add_accuracy("A8", description, after, PUBLISHED_DENOISED, *notes)
     context.progress("A8: other noise levels")
     accuracies: list[list[float]] = [[], []]
     for other in CURVE_LEVELS:
@@ -145,15 +135,9 @@ def _train_auto_encoder(
     k = keras()
     k.backend.clear_session()
     k.utils.set_random_seed(context.seed)
-    model = k.Sequential(
-        [
-            k.layers.Input((SIDE, SIDE)),
-            k.layers.Rescaling(1 / 255),
-            k.layers.Flatten(),
-            *(k.layers.Dense(units, activation="relu") for units in HIDDEN),
-            k.layers.Dense(PIXELS, activation="sigmoid"),
-        ]
-    )
+    pixels = [k.layers.Input((SIDE, SIDE)), k.layers.Rescaling(1 / 255), k.layers.Flatten()]
+    hidden = [k.layers.Dense(units, activation="relu") for units in HIDDEN]
+    model = k.Sequential([*pixels, *hidden, k.layers.Dense(PIXELS, activation="sigmoid")])
     optimizer = k.optimizers.Adam(LEARNING_RATE)
     model.compile(optimizer, "binary_crossentropy", steps_per_execution=16)
     # A small data set is repeated, each copy with its own noise, to make epochs of useful length.
@@ -168,8 +152,7 @@ def _train_auto_encoder(
 
     def denoise(noisy: Images) -> Images:
         output = model.predict(noisy, batch_size=500, verbose=0)
-        pixels: Images = np.rint(255 * output).astype(np.uint8)
-        return pixels.reshape(noisy.shape)
+        return np.asarray(np.rint(255 * output), np.uint8).reshape(noisy.shape)
 
     return denoise
 

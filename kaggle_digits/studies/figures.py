@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from kaggle_digits.metrics.classification import compute_metrics
 from kaggle_digits.plots import charts, style
+from kaggle_digits.plots.digit_grids import Labels
+from kaggle_digits.runs.run import Probabilities
 from kaggle_digits.studies.study import StudyOutput
 
 if TYPE_CHECKING:
@@ -88,16 +90,9 @@ def plot_lines(axes: Axes, lines: Sequence[Line], xlabel: str, ylabel: str) -> N
 
 
 def add_confusion(
-    output: StudyOutput,
-    name: str,
-    model: str,
-    probabilities: NDArray[np.float32],
-    labels: NDArray[np.uint8],
+    output: StudyOutput, name: str, model: str, probabilities: Probabilities, labels: Labels
 ) -> None:
     """Add the confusion matrix of a model."""
-    output.add_figure(
-        name,
-        f"Confusion matrix: {model}",
-        "Rows are labels, columns predictions; orange cells are errors.",
-        charts.confusion_matrix(compute_metrics(probabilities, labels).confusion),
-    )
+    figure = charts.confusion_matrix(compute_metrics(probabilities, labels).confusion)
+    explanation = "Rows are labels, columns predictions; orange cells are errors."
+    output.add_figure(name, f"Confusion matrix: {model}", explanation, figure)

@@ -37,21 +37,15 @@ def fit_and_score(
 ) -> tuple[FoldResult, Score]:
     """Train ``recipe`` on a fold's training rows and score it on its validation rows.
 
-    With ``context.quick`` the number of epochs is reduced. ``description`` is for the progress.
-
-    Raises:
-        ModelError: the loss became NaN.
+    ``description`` is for the progress. Raises ModelError if the loss became NaN.
     """
     train, test = context.dataset.train, context.dataset.test
     if context.quick:
         epochs = min(recipe.epochs, max(QUICK_EPOCHS, QUICK_ROWS // len(fold.train)))
         recipe = recipe.with_changes(epochs=epochs)
-    result = fit_fold(
-        FoldTask(0, recipe, fold, context.seed),
-        train,
-        replace(test, images=test.images[:0]),
-        callback=_ProgressReporter(context, description, recipe.epochs),
-    )
+    task, no_test = FoldTask(0, recipe, fold, context.seed), replace(test, images=test.images[:0])
+    reporter = _ProgressReporter(context, description, recipe.epochs)
+    result = fit_fold(task, train, no_test, callback=reporter)
     return result, score_or_raise(result.val_probabilities, context.dataset.labels[fold.val])
 
 
@@ -61,12 +55,8 @@ def train_val_split(
     """Split rows with scikit-learn's train_test_split, as the publications do."""
     from sklearn.model_selection import train_test_split
 
-    train, val = train_test_split(
-        np.arange(len(labels)),
-        test_size=val_fraction,
-        random_state=seed,
-        stratify=labels if stratify else None,
-    )
+    rows, groups = np.arange(len(labels)), labels if stratify else None
+    train, val = train_test_split(rows, test_size=val_fraction, random_state=seed, stratify=groups)
     return FoldIndices(np.asarray(train, np.int64), np.asarray(val, np.int64))
 
 

@@ -59,16 +59,13 @@ def run(context: Context, output: StudyOutput) -> None:
     plain_recipe, dropout_recipe = (best.with_changes(dropout=rate) for rate in (0.0, 0.3))
     plain, plain_score = fit_and_score(context, "B4, no dropout", plain_recipe, fold)
     _, score = fit_and_score(context, "B4, dropout", dropout_recipe, fold)
-    output.add_accuracy(
-        "B4",
-        "dropout 0.3 instead of none",
-        score,
-        "–",
+    notes = (
         f"without dropout {100 * plain_score.accuracy:.2f} %",
         f"log loss {score.log_loss:.4f} with dropout, {plain_score.log_loss:.4f} without; "
         f"training log loss without dropout {plain.history[-1].loss:.4f}",
         context.quick_note,
     )
+    output.add_accuracy("B4", "dropout 0.3 instead of none", score, "–", *notes)
     output.add_figure(
         "losses",
         "Log loss during training",

@@ -63,18 +63,14 @@ def run(context: Context, output: StudyOutput) -> None:
         f"{len(fold.train):,} training rows, {len(fold.val):,} validation rows",
         n=len(fold.val),
     )
+    axis_note = (
+        "normalize(x, axis=1) scales columns if x is (n, 28, 28, 1) and images if it is (n, 784)"
+    )
     for recipe, scaled in ((COLUMNS, "each column"), (IMAGES, "each image")):
         result, score = fit_and_score(context, f"C3, {scaled} normalized", recipe, fold)
-        output.add_accuracy(
-            "C3",
-            f"dense 128-128, 10 epochs, {scaled} scaled to unit length",
-            score,
-            PUBLISHED,
-            context.quick_note,
-            f"log loss {score.log_loss:.4f}",
-            "normalize(x, axis=1) scales columns if x is (n, 28, 28, 1) and images if it is "
-            "(n, 784)",
-        )
+        description = f"dense 128-128, 10 epochs, {scaled} scaled to unit length"
+        notes = [context.quick_note, f"log loss {score.log_loss:.4f}", axis_note]
+        output.add_accuracy("C3", description, score, PUBLISHED, *notes)
     output.add_figure(
         "notebook-curves",
         "Learning curves of the notebook's network",
@@ -98,11 +94,6 @@ def run(context: Context, output: StudyOutput) -> None:
 
     network = MODEL_RECIPES["cnn"]
     _, score = fit_and_score(context, "C5, convolutional network", network, fold)
-    output.add_accuracy(
-        "C5",
-        "convolution, activation, pooling, flattening, fully connected: model cnn",
-        score,
-        "announced, no value",
-        context.quick_note,
-        f"{network.epochs} epochs",
-    )
+    description = "convolution, activation, pooling, flattening, fully connected: model cnn"
+    notes = [context.quick_note, f"{network.epochs} epochs"]
+    output.add_accuracy("C5", description, score, "announced, no value", *notes)

@@ -58,11 +58,7 @@ STUDIES = {study.name: study for study in _STUDIES}
 
 
 def find_study(name: str) -> Study:
-    """Return the study called ``name``.
-
-    Raises:
-        UsageError: there is no such study.
-    """
+    """Return the study called ``name``; raise UsageError if there is none."""
     if name not in STUDIES:
         raise UsageError(f"no study called {name!r}; one of: {', '.join(STUDIES)}")
     return STUDIES[name]
