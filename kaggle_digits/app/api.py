@@ -99,12 +99,8 @@ CLASSIFY_ERRORS: dict[int | str, dict[str, Any]] = {
 def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") -> FastAPI:
     """Create the app and load its default run: ``run``, or the best finished run.
 
-    ``host`` is the address at which the app will be served; it is accepted as a host name.
-
-    Raises:
-        RunError: there is no such run, or it is not finished.
-        UsageError: ``run`` is not a valid name.
-        ModelError: a model file is missing or damaged.
+    ``host`` is the address at which the app will be served; it is accepted as a host name. Raises
+    the errors of ModelCache.
     """
     cache = ModelCache(runs_dir, run)
     # More predictions at once than processors would only slow each other down.

@@ -15,14 +15,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.ensembling.combiners import (
-    FITTERS,
-    METHODS,
-    Fitter,
-    apply_temperatures,
-    fit_weights,
-    weighted_mean,
-)
+from kaggle_digits.ensembling import combiners
+from kaggle_digits.ensembling.combiners import FITTERS, METHODS
 from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import Score, predicted_rows, score, score_or_raise
 from kaggle_digits.runs.run import Probabilities, Run
@@ -50,17 +44,15 @@ class Ensemble:
     """The combined probabilities of several runs and their metrics.
 
     Attributes:
-        test: (n_test, 10) float32 probabilities (for ``vote``: shares of votes).
-        oof: (n_train, 10) float32 cross-validated probabilities, NaN unless every run has a
-            prediction.
-        score: of ``oof``; None without common rows.
+        test: (n_test, 10) probabilities (for ``vote``: shares of votes).
+        oof: (n_train, 10) cross-validated, NaN unless every run has a prediction.
+        score: of ``oof``; None, like ``contributions``, without common rows.
         member_scores: of each run's own probabilities on the common rows.
-        contributions: of each run, cross-validated on the same rows; None without common rows.
-        temperatures: (runs,) of ``mean`` and ``weighted``, each fitted on all out-of-fold rows of
-            its run, 1 if it has none; None for the other methods.
-        weights: (runs,) of ``weighted``, summing to 1; None for the other methods.
-        weights_help: whether fitted weights have a lower cross-validated log loss than equal ones;
-            if not, ``weights`` are equal. None for other methods than ``weighted``.
+        temperatures: of ``mean`` and ``weighted``, each fitted on all out-of-fold rows of its run,
+            1 if it has none; None for the other methods.
+        weights: of ``weighted``, summing to 1; None for the other methods.
+        weights_help: of ``weighted``: whether fitted weights have a lower cross-validated log loss
+            than equal ones; if not, ``weights`` are equal.
     """
 
     test: Probabilities
@@ -160,14 +152,14 @@ def combine(
     common, temperatures = oof[:, rows], None
     if calibrated:
         temperatures = [fit_temperature(run, labels) for run in oofs]
-        common = apply_temperatures(common, temperatures)
-        test = apply_temperatures(test, temperatures)
+        common = combiners.apply_temperatures(common, temperatures)
+        test = combiners.apply_temperatures(test, temperatures)
     weights, weights_help = None, None
     if method == "weighted":
         weights_help = fitter is FITTERS["weighted"]
         equal = np.full(len(oofs), 1 / len(oofs))
-        weights = fit_weights(common, truth) if weights_help else equal
-        combined_test = weighted_mean(test, weights)
+        weights = combiners.fit_weights(common, truth) if weights_help else equal
+        combined_test = combiners.weighted_mean(test, weights)
     else:
         combined_test = fitter(common, truth)(test)
 
@@ -211,14 +203,14 @@ def make_folds(
             fit_on = np.ones(len(labels), bool)
             fit_on[rows[validation]] = False
             temperatures = [fit_temperature(run[fit_on], labels[fit_on]) for run in stacked]
-            probabilities = apply_temperatures(probabilities, temperatures)
+            probabilities = combiners.apply_temperatures(probabilities, temperatures)
         folds.append(Fold(probabilities, validation))
     return folds
 
 
 def _cross_validate(
     method: str, folds: Sequence[Fold], labels: NDArray[np.uint8], members: Sequence[int]
-) -> tuple[Probabilities, Fitter]:
+) -> tuple[Probabilities, combiners.Fitter]:
     """Cross-validate an ensemble of the runs at the positions ``members``.
 
     Returns the (n, 10) probabilities of the common rows and the fitter that made them. The fitted
@@ -226,7 +218,7 @@ def _cross_validate(
     equal weights. This choice between two is made on the rows it is evaluated on.
     """
 
-    def predict(fitter: Fitter) -> Probabilities:
+    def predict(fitter: combiners.Fitter) -> Probabilities:
         combined = np.empty((len(labels), CLASSES), np.float32)
         for fold in folds:
             probabilities, validation = fold.probabilities[list(members)], fold.validation

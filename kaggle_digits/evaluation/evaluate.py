@@ -1,7 +1,7 @@
 """Evaluate a finished run on its held-out rows: metrics, figures and report.html.
 
-This reads the predictions saved in the run, so it does not need TensorFlow. A caller that wants
-other predictions, with test-time augmentation for instance, passes a function that makes them.
+This reads the predictions saved in the run, so it does not need TensorFlow. For other predictions,
+such as with test-time augmentation, the caller passes a function.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def render_report(
         pairs=metrics.pairs[:MOST_PAIRS],
         errors=errors,
         figures=[
-            page.PageFigure(key, TITLES[key], explanations[key], figures[key])
-            for key in TITLES
+            page.PageFigure(key, title, explanations[key], figures[key])
+            for key, title in TITLES.items()
             if key in figures
         ],
         facts=_facts(config, training),
@@ -128,10 +128,9 @@ def _environment(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
 def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (label, text) of everything needed to judge and to reproduce the accuracy."""
     recipe = _section(config, "recipe")
+    recipe_text = _to_text({key: recipe[key] for key in recipe if key != "model"})
     if isinstance(members := recipe.get("designs"), list):  # an ensemble recipe
         recipe_text = "; ".join(_to_text(member) for member in members)
-    else:
-        recipe_text = _to_text({key: recipe[key] for key in recipe if key != "model"})
     table = [
         ("Model", config.get("model")),
         ("Recipe", recipe_text),
@@ -192,12 +191,12 @@ def _pseudo_labels(config: Mapping[str, Any]) -> str:
     if not pseudo:
         return ""
     text = f"{_per_member(pseudo.get('rows'))} test images labelled by run {pseudo.get('run')}"
-    if not pseudo.get("held_out_apart"):
-        text += (
-            "; that run held out other rows, so its predictions depend on labels of the validation "
-            "rows, and the accuracy is slightly optimistic"
-        )
-    return text
+    if pseudo.get("held_out_apart"):
+        return text
+    return (
+        f"{text}; that run held out other rows, so its predictions depend on labels of the "
+        "validation rows, and the accuracy is slightly optimistic"
+    )
 
 
 def _per_member(values: list[float] | None) -> str:

@@ -26,12 +26,7 @@ class Predictor:
     """A finished run with all its models in memory; safe for concurrent threads."""
 
     def __init__(self, run: Run) -> None:
-        """Load every model of ``run``.
-
-        Raises:
-            RunError: the run is not finished.
-            ModelError: a model file is missing or damaged.
-        """
+        """Load every model of ``run``; raise the errors of ``load_predictor``."""
         metrics = run.metrics()
         self.run_name = run.name
         self.val_accuracy: float | None = metrics.get("val_accuracy")
@@ -42,9 +37,8 @@ class Predictor:
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return calibrated class probabilities, (n, 10), of (n, 28, 28) images, 255 is ink.
 
-        Models, test-time augmentation and ensemble weights are those that predicted test.csv.
-        The temperature fitted on held-out rows is then applied, so that of the predictions with a
-        confidence of 90 % about nine in ten are correct.
+        Models, test-time augmentation and ensemble weights are those that predicted test.csv. The
+        temperature is applied, so that a confidence of 90 % is correct about nine times in ten.
         """
         with self._lock:
             probabilities = predict_images(self._run, self._models, images)

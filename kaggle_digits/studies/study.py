@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,10 +28,6 @@ SOURCES = {
 }
 
 
-def _ignore_progress(message: str, done: int = 0, total: int | None = None) -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Context:
     """The data and settings of a study.
@@ -47,7 +43,7 @@ class Context:
     rows: int | None = None
     noise: str | None = None
     level: float | None = None
-    progress: Callable[..., None] = _ignore_progress
+    progress: Callable[..., None] = field(default=lambda *_args: None)
 
     @property
     def quick_note(self) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -183,6 +186,13 @@ def test_a_single_run_or_an_unknown_method_is_a_usage_error() -> None:
         ensemble_runs([], np.zeros(3, np.uint8), "mean")
     with pytest.raises(UsageError, match="--method best is unknown; choose one of: mean, vote"):
         ensemble_runs([], np.zeros(3, np.uint8), "best")
+
+
+@pytest.mark.parametrize("method", ["weighted", "stack"])
+def test_fitted_methods_need_runs_that_record_their_split(method: str) -> None:
+    early: Any = SimpleNamespace(name="early", config=lambda: {"data": {}})
+    with pytest.raises(RunError, match="run early does not record which rows it held out"):
+        ensemble_runs([early, early], LABELS, method)
 
 
 def test_every_row_is_validated_once_in_stratified_folds() -> None:
