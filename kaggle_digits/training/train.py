@@ -46,9 +46,9 @@ def train(
 ) -> Run:
     """Train one model per fold (and per recipe of an ensemble) and write a finished run folder.
 
+    If some members failed, ``failed`` in the run's metrics says which, and why.
+
     Args:
-        dataset: from kaggle_digits.data.dataset.load.
-        recipe: how to train.
         split_config: which rows are held out.
         teacher: a finished run whose confident predictions of test images become pseudo-labels.
         runs_dir: where the run folder is created.
@@ -56,9 +56,6 @@ def train(
         force: rename an existing run of that name first.
         is_taken: whether to skip a name that no run has; used without ``name``.
         executor: where models are trained; None for this process.
-        callback: receives the events.
-
-    If some members failed, ``failed`` in the run's metrics says which, and why.
 
     Raises:
         DigitsError: the name is taken, the data do not fit the split, every member failed, or the

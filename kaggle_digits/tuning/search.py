@@ -58,7 +58,6 @@ def search(
     same trials, also after an interruption; with several, values depend on who finishes first.
 
     Args:
-        dataset: from kaggle_digits.data.dataset.load.
         recipe: the recipe to vary; its own values are the first trial.
         space: from make_search_space.
         split_config: the folds on which every trial is trained.
@@ -67,7 +66,6 @@ def search(
         runs_dir: the study's folder is ``tuning/<name>`` in it.
         name: of the study; by default the recipe's.
         storage: URL of a database that several machines share; by default a file in the folder.
-        callback: its methods are called as the search proceeds.
 
     Raises:
         UsageError: a value is not valid, or the storage cannot be reached.

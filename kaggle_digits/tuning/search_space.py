@@ -109,7 +109,11 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
             raise UsageError(f"--vary {name} is given twice")
     ranges = dict(zip(names, (text.strip() for _, _, text in parts), strict=True))
     if not ranges:
-        ranges = dict.fromkeys(_usual(recipe, available), "")
+        # Of the augmentation, only those that the recipe has.
+        usual = ["learning_rate", "batch_size", "label_smoothing", "dropout", "weight_decay"]
+        usual += ["l2"] if recipe.model in SKLEARN_MODELS else []
+        usual += [name for name in AUGMENTATION if current_value(recipe, name)]
+        ranges = {name: "" for name in available if name in usual}
     space = []
     for name, text in ranges.items():
         dimension = _parse(name, text) if text else _default(recipe, name, varies_optimizer)
@@ -133,14 +137,6 @@ def _available(recipe: Recipe, varies_optimizer: bool) -> list[str]:
     if varies_optimizer or recipe.optimizer in ("adamw", "muon"):
         names.append("weight_decay")
     return [*names, *AUGMENTATION, "optimizer", "schedule", "ema", "normalize"]
-
-
-def _usual(recipe: Recipe, available: Sequence[str]) -> list[str]:
-    """Return the settings to vary by default; of the augmentation, those that the recipe has."""
-    usual = ["learning_rate", "batch_size", "label_smoothing", "dropout", "weight_decay"]
-    usual += ["l2"] if recipe.model in SKLEARN_MODELS else []
-    usual += [name for name in AUGMENTATION if current_value(recipe, name)]
-    return [name for name in available if name in usual]
 
 
 def _default(recipe: Recipe, name: str, varies_optimizer: bool) -> Dimension:
