@@ -32,10 +32,8 @@ def load_cached(
 ) -> tuple[NDArray[np.uint8], str]:
     """Return ``parse(path, content)`` for the file at ``path``, and the file's SHA-256.
 
-    The array is one-dimensional. If the cache folder cannot be written, nothing is cached.
-
-    Raises:
-        DataError: the file is missing, empty or refused by ``parse``.
+    The array is one-dimensional. If the cache folder cannot be written, nothing is cached. Raises
+    DataError if the file is missing, empty or refused by ``parse``.
     """
     folder = path.parent / FOLDER
     note, signature = folder / f"{path.name}.json", _signature(path)

@@ -25,10 +25,8 @@ PIXEL_RANGE = dict.fromkeys(PIXEL_COLUMNS, 255)
 class Digits:
     """Images with their labels, if known.
 
-    Attributes:
-        images: (n, 28, 28) uint8, 0 background to 255 ink.
-        labels: (n,) uint8, 0 to 9, or None for unlabelled images.
-        sha256: of the CSV file's bytes.
+    The images are (n, 28, 28) uint8, 0 background to 255 ink; the labels (n,) uint8, 0 to 9. The
+    hash is that of the CSV file's bytes.
     """
 
     images: NDArray[np.uint8]

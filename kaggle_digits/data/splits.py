@@ -70,7 +70,7 @@ def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
     """
     rows = _sample_rows(labels, split_config)
     y = labels[rows]
-    seed, repeats = split_config.seed, split_config.repeats
+    seed, repeats, fraction = split_config.seed, split_config.repeats, split_config.val_fraction
     if split_config.kind == "all":
         return [FoldIndices(rows, rows[:0]) for _ in range(repeats)]
     from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
@@ -81,15 +81,13 @@ def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
         splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
         pairs = list(splitter.split(y, y))
     else:
-        fraction = split_config.val_fraction
         _check_holdout(y, fraction)
         # One splitter per repeat, so that the first repeat does not depend on their number.
         later = [np.random.SeedSequence([seed, i]).generate_state(1)[0] for i in range(1, repeats)]
-        splitters = [
-            StratifiedShuffleSplit(1, test_size=fraction, random_state=int(repeat_seed))
-            for repeat_seed in (seed, *later)
-        ]
-        pairs = [next(splitter.split(y, y)) for splitter in splitters]
+        pairs = []
+        for repeat_seed in (seed, *later):
+            splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=int(repeat_seed))
+            pairs += splitter.split(y, y)
     return [FoldIndices(np.sort(rows[train]), np.sort(rows[val])) for train, val in pairs]
 
 

@@ -41,11 +41,7 @@ class Origin:
 
 
 def read_ids(path: Path) -> NDArray[np.int64]:
-    """Read the ImageId column of sample_submission.csv: (n,) int64, 1 to n in order.
-
-    Raises:
-        DataError: the file is missing or not in the competition's form.
-    """
+    """Read the ImageIds of sample_submission.csv, (n,) int64; DataError if they are not 1 to n."""
     ids = _read(path)[:, 0].astype(np.int64)
     _check_ids(path, ids, np.arange(1, len(ids) + 1))
     return ids

@@ -44,10 +44,8 @@ NO_DIGIT, SEVERAL_DIGITS = "no digit found", "looks like more than one digit"
 class PreparedPicture:
     """A picture as input for a model.
 
-    Attributes:
-        image: (28, 28) uint8, 0 background to 255 ink; blank if no digit was found.
-        note: "", NO_DIGIT or SEVERAL_DIGITS.
-        steps: name → (h, w) float32, 0 to 1: the picture after each step.
+    The image is (28, 28) uint8, 0 background to 255 ink; blank if no digit was found. The note is
+    "", NO_DIGIT or SEVERAL_DIGITS. The picture after each step is (h, w) float32, 0 to 1.
     """
 
     image: NDArray[np.uint8]
@@ -134,8 +132,7 @@ def prepare(picture: Image.Image) -> PreparedPicture:
     ink = ink_mask(colours)
     steps = {"picture": colours.mean(axis=2)}
     no_digit = PreparedPicture(np.zeros((SIDE, SIDE), np.uint8), NO_DIGIT, steps)
-    segment = None if ink is None else segment_digit(ink)
-    if ink is None or segment is None:
+    if ink is None or (segment := segment_digit(ink)) is None:
         return no_digit
     top, left, bottom, right = segment.box
     size = max(bottom - top, right - left)

@@ -38,11 +38,9 @@ CONNECTIVITY = np.ones((3, 3), np.bool_)  # diagonal neighbours are connected
 class DigitSegment:
     """The ink of one digit.
 
-    Attributes:
-        ink: (h, w) float32, 0 to 1, cropped with a margin of one pixel, without other ink.
-        box: top, left, bottom, right in the picture, without the margin.
-        several: whether there seems to be another digit beside it.
-        is_sheet: whether it is a sheet of paper with something on it.
+    The ink is (h, w) float32, 0 to 1, cropped with a margin of one pixel, without other ink. The
+    box is top, left, bottom, right in the picture, without the margin. ``several``: there seems to
+    be another digit beside it. ``is_sheet``: it is a sheet of paper with something on it.
     """
 
     ink: FloatArray
@@ -185,7 +183,7 @@ def _is_sheet(mask: NDArray[np.bool_], ink: FloatArray, pixels: int) -> bool:
     if mask.size < SHEET_AREA * pixels:
         return False
     filled = ndimage.binary_fill_holes(mask)
-    inside = ndimage.binary_erosion(filled, CONNECTIVITY, 3)
-    if filled.mean() <= SHEET_FILL or not inside.any():
+    inside = ink[ndimage.binary_erosion(filled, CONNECTIVITY, 3)]
+    if filled.mean() <= SHEET_FILL or not inside.size:
         return False
-    return bool(ink[inside].min() < SHEET_CONTRAST * np.median(ink[inside]))
+    return bool(inside.min() < SHEET_CONTRAST * np.median(inside))

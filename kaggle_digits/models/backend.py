@@ -39,11 +39,7 @@ CPU_BATCH_SIZE, GPU_BATCH_SIZE = 500, 4_000
 
 @cache
 def keras() -> Any:
-    """Return the keras module with its backend imported silently; deterministic on a CPU.
-
-    Raises:
-        ModelError: Keras or its backend cannot be imported.
-    """
+    """Import Keras and its backend silently, deterministic on a CPU; ModelError if impossible."""
     name = backend_name()
     if name not in BACKENDS:
         choice = "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"

@@ -176,11 +176,7 @@ class SklearnClassifier:
 
 
 def load_classifier(folder: Path) -> Classifier:
-    """Load the model in a member's folder.
-
-    Raises:
-        ModelError: there is no model, it is damaged, or it could execute untrusted code.
-    """
+    """Load the model in a member's folder; ModelError if it is missing, damaged or not trusted."""
     names = (KERAS_FILE, SKOPS_FILE, JOBLIB_FILE)
     path = next((folder / name for name in names if (folder / name).exists()), None)
     if path is None:

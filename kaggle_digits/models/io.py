@@ -126,9 +126,7 @@ def _dumps_skops(value: dict[str, Any], compression: int = zipfile.ZIP_DEFLATED)
 
         content = bytes(dumps(value, compression=compression, compresslevel=1))
         return content if set(get_untrusted_types(data=content)) <= set(HARMLESS_TYPES) else None
-    except Exception:
-        # skops is missing (on Kaggle), or the estimator is of a type that it cannot write, for
-        # which it raises various exceptions.
+    except Exception:  # skops is missing (on Kaggle), or cannot write this type
         return None
 
 

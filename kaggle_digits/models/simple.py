@@ -73,10 +73,9 @@ def cnn(*, widths: Sequence[int] = (24, 48, 64, 128), dropout: float = 0.3, l2: 
     layers: list[Any] = []
     for depth, count in enumerate(filters):
         layers += [
-            # Batch normalization has the bias.
+            # Batch normalization has the bias. Pooling first saves three quarters of it; the
+            # result is the same for a positive scale.
             k.layers.Conv2D(count, 3 if depth else 5, use_bias=False, **options),
-            # Pooling first saves three quarters of the normalization; the result is the same
-            # for a positive scale.
             k.layers.MaxPooling2D(),
             k.layers.BatchNormalization(momentum=0.9),  # the default 0.99 needs more than 100 steps
             k.layers.ReLU(),
