@@ -30,10 +30,7 @@ def app(
         package = (error.name or "").partition(".")[0]
         if package not in ("fastapi", "starlette", "pydantic", "uvicorn"):
             raise
-        raise UsageError(
-            f"kd app needs packages that are not installed ({package}): "
-            "pip install 'kaggle-digits[web]'"
-        ) from error
+        raise UsageError(f"kd app needs {package}: pip install 'kaggle-digits[web]'") from error
     listening = bind(host, port)
     address = server_url(listening)
 

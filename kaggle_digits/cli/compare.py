@@ -18,9 +18,7 @@ COLUMNS = (
 
 
 def compare(
-    runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN…", help="Two or more finished runs.")
-    ],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="Two runs or more.")],
     *,
     output: Annotated[
         Path | None, option("Figure file; default figures/compare.png of RUN.", "-o", "--output")

@@ -46,10 +46,7 @@ def make_streams_usable() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            devnull = os.open(os.devnull, os.O_RDWR)
-            if devnull != descriptor:
-                os.dup2(devnull, descriptor)
-                os.close(devnull)
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this descriptor
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115

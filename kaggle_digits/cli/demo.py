@@ -39,10 +39,7 @@ def demo(
         run = train(dataset, RECIPES["dense"], Split(), runs_dir=runs_dir, callback=progress)
     metrics = run.metrics()
     accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
-    console.echo(
-        f"  {accuracy} of the {metrics['n_val']} held-out images classified correctly "
-        "(95 % interval)"
-    )
+    console.echo(f"  accuracy {accuracy} on {metrics['n_val']} held-out images (95 % interval)")
 
     console.echo("[3/5] evaluate: metrics, figures and a report of the errors")
     evaluation = evaluate(run, dataset)

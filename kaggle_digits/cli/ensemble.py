@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 def ensemble(
     runs: Annotated[
-        list[str],
-        typer.Argument(metavar="RUN RUN…", help="Finished runs, or submission files (*.csv)."),
+        list[str], typer.Argument(metavar="RUN RUN…", help="Runs, or submission files (*.csv).")
     ],
     *,
     method: Annotated[

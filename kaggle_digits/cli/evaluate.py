@@ -66,18 +66,12 @@ def _print_metrics(evaluation: Evaluation) -> None:
         f"on {score.n:,} held-out rows, log loss {score.log_loss:.4f}, "
         f"calibration error {metrics.calibration.error:.4f}"
     )
-    rows = [
-        (
-            item.digit,
-            f"{item.support:,}",
-            f"{item.right:,}",
-            console.number(item.precision, ".4f"),
-            console.number(item.recall, ".4f"),
-            f"{item.ci95[0]:.4f}–{item.ci95[1]:.4f}" if item.ci95 else None,
-            console.number(item.f1, ".4f"),
-        )
-        for item in metrics.classes
-    ]
+    rows: list[list[object]] = []
+    for item in metrics.classes:
+        interval = f"{item.ci95[0]:.4f}–{item.ci95[1]:.4f}" if item.ci95 else None
+        precision, recall = (console.number(x, ".4f") for x in (item.precision, item.recall))
+        rows.append([item.digit, f"{item.support:,}", f"{item.right:,}", precision, recall])
+        rows[-1] += [interval, console.number(item.f1, ".4f")]
     console.show_table(CLASS_COLUMNS, rows, numeric=CLASS_COLUMNS)
     if metrics.pairs:
         pairs = (f"{p.low} and {p.high} ({p.count})" for p in metrics.pairs[:MAX_PAIRS])

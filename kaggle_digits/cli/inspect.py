@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    recipe: Annotated[
-        str | None, option("Also plot examples of this recipe's augmentation.", metavar="NAME")
-    ] = None,
+    recipe: Annotated[str | None, option("Also plot its augmentation.", metavar="NAME")] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,

@@ -134,9 +134,7 @@ def _root(
     version: Annotated[
         bool, option("Print the version.", "--version", callback=_print_version, is_eager=True)
     ] = False,
-    debug: Annotated[
-        bool, option("Show tracebacks and all output of other packages.", "--debug")
-    ] = False,
+    debug: Annotated[bool, option("Show tracebacks and output of packages.", "--debug")] = False,
     trust_all: Annotated[
         bool, option("Allow a run or recipe made elsewhere to execute its own code.", "--trust")
     ] = False,

@@ -26,9 +26,7 @@ def _folder(help_text: str, name: str, variable: str) -> Any:
 
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run; see kd runs.")]
-PredictorRun = Annotated[
-    str | None, option("Run to predict with; default: the most accurate.", metavar="NAME")
-]
+PredictorRun = Annotated[str | None, option("Default: the most accurate run.", metavar="NAME")]
 DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-dir", "KD_DATA_DIR")]
 RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]
 SubmissionsDir = Annotated[
@@ -37,6 +35,4 @@ SubmissionsDir = Annotated[
 AsJson = Annotated[bool, option("Print JSON instead of text.", "--json", panel=OUTPUT_PANEL)]
 Svg = Annotated[bool, option("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL)]
 Output = Annotated[Path | None, option("CSV file to write.", "-o", "--output", panel=OUTPUT_PANEL)]
-Force = Annotated[
-    bool, option("If the output file exists, rename it first.", "--force", panel=OUTPUT_PANEL)
-]
+Force = Annotated[bool, option("Rename an existing output first.", "--force", panel=OUTPUT_PANEL)]

@@ -144,10 +144,8 @@ class SearchProgress(ProgressLine, TrialCallback):
             self.update(self._task, metrics=text)
         if not self.disable:
             return
-        result = {
-            "pruned": "pruned: others were better at this epoch",
-            "failed": f"failed: {trial.reason}",
-        }.get(trial.state, trial.state)
+        reasons = {"pruned": "pruned: others were better", "failed": f"failed: {trial.reason}"}
+        result = reasons.get(trial.state, trial.state)
         if trial.score:
             accuracy = trial.score.accuracy
             result = f"calibrated log loss {trial.log_loss:.4f}, accuracy {accuracy:.4f}"

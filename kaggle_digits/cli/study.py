@@ -19,16 +19,12 @@ Seed = Annotated[int, option("Random seed, if the publication names none; defaul
 
 
 def study(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The study; without it, list all studies.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Default: list all.")] = None,
     *,
     quick: Quick = False,
     seed: Seed = 0,
     rows: Annotated[int | None, option("neighbours only: number of images.", min=50)] = None,
-    noise: Annotated[
-        str | None, option("denoise only: normal, uniform or salt-and-pepper.")
-    ] = None,
+    noise: Annotated[str | None, option("denoise only: normal, uniform, salt-and-pepper.")] = None,
     level: Annotated[float | None, option("denoise only: noise level.", min=0.01, max=5)] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,

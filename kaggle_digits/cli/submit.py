@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def submit(
     target: Annotated[
-        str | None,
-        typer.Argument(metavar="FILE|RUN", help="Default: the newest file not yet submitted."),
+        str | None, typer.Argument(metavar="FILE|RUN", help="Default: the newest unsubmitted file.")
     ] = None,
     *,
     message: Annotated[
@@ -106,8 +105,7 @@ def _confirm(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:
             console.note(f"submissions left today: {limits.remaining}")
             if limits.remaining <= 0:
                 raise KaggleError(
-                    f"no submission is left today ({limits.today} made); try again after 00:00 "
-                    "UTC, when Kaggle resets the count"
+                    f"no submission is left today ({limits.today} made); try again after 00:00 UTC"
                 )
     if not yes and not typer.confirm(f"Submit {path} to Kaggle?", default=True, err=True):
         raise SubmissionError(f"{path} was not submitted: you did not confirm")

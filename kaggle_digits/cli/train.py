@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
-from kaggle_digits.core import interrupts
+from kaggle_digits.core import environment, interrupts
 from kaggle_digits.core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def train(
     normalize: Annotated[str | None, option("Pixel normalization: unit, l2 or standard.")] = None,
     patience: Annotated[int | None, option("Early stopping N epochs after the best one.")] = None,
     seed: Annotated[int | None, option("Seed of split, weights and row order; default 0.")] = None,
-    pseudo: Annotated[
-        str | None, option("Pseudo-labelling: also train on test images this run is sure of.")
-    ] = None,
+    pseudo: Annotated[str | None, option("Pseudo-labelling: run that labels test images.")] = None,
     val_fraction: Annotated[float | None, _split("Share of rows to hold out; default 0.1.")] = None,
     folds: Annotated[int | None, _split("K-fold cross-validation: train K models.")] = None,
     all_rows: Annotated[bool, _split("Train on all rows; no validation.", "--all-rows")] = False,
@@ -155,7 +153,6 @@ def _make_executor(
         raise UsageError("--address needs --executor ray")
     if gpus is not None:
         raise UsageError("--gpus needs --executor ray; a local worker uses one whole GPU")
-    from kaggle_digits.core import environment
     from kaggle_digits.executors.local import LocalExecutor
 
     return LocalExecutor(workers, threads, len(environment.gpus()))
@@ -167,9 +164,7 @@ def _parse_widths(text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(map(int, text.split(",")))
     except ValueError:
-        raise UsageError(
-            f"--widths {text!r} is not a list of whole numbers such as 128,128"
-        ) from None
+        raise UsageError(f"--widths {text!r} is not a list of whole numbers (128,128)") from None
 
 
 def _print_run(run: Run, submission: Path, *, as_json: bool) -> None:
