@@ -140,22 +140,15 @@ def show_table(
 ) -> None:
     """Print a table to stdout: None as a dash, the columns in ``numeric`` aligned right."""
     cells = [[cell(value) for value in row] for row in rows]
-    table = Table(
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        title=title and cell(title),
-        title_justify="left",
-    )
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    table.title = title and cell(title)
     for index, column in enumerate(columns):
         words = " ".join([column, *(row[index] for row in cells)]).split()
-        table.add_column(
-            column,
-            justify="right" if column in numeric else "left",
-            overflow="fold",
-            # Wrap between words only, except in long hashes and paths.
-            min_width=min(max(map(len, words), default=1), MAX_WORD),
-        )
+        # Wrap between words only, except in long hashes and paths.
+        width = min(max(map(len, words), default=1), MAX_WORD)
+        table.add_column(column, overflow="fold", min_width=width)
+        if column in numeric:
+            table.columns[index].justify = "right"
     for row in cells:
         table.add_row(*row)
     print_table(table)

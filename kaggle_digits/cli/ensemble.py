@@ -46,16 +46,12 @@ def ensemble(
         raise UsageError("an ensemble needs at least two different runs: kd ensemble RUN RUN")
     if output is not None:
         submission_files.require_absent(output, force=force)
-
-    def resolve_path(path: Path) -> Path:
-        if output is None:
-            return submission_files.next_free_path(submissions_dir, "ensemble")
-        return submission_files.move_existing(path, force=force)
-
+    free_path = partial(submission_files.next_free_path, submissions_dir, "ensemble")
+    move_existing = partial(submission_files.move_existing, force=force)
     write = partial(
         submission_files.write_submission_file,
-        output or submission_files.next_free_path(submissions_dir, "ensemble"),
-        resolve_path=resolve_path,
+        output or free_path(),
+        resolve_path=move_existing if output else lambda _: free_path(),
         method=method,
     )
     if any(name.endswith(".csv") for name in runs):

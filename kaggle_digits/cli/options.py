@@ -12,10 +12,9 @@ OUTPUT_PANEL = "Folders and output"
 
 
 def option(help_text: str, *names: str, panel: str | None = None, **settings: Any) -> Any:
-    """Return a typer.Option whose default is not shown; ``help_text`` names it if it matters.
+    """Return a typer.Option whose default is not shown; its name is that of the parameter.
 
-    Without ``names`` the option is called like the parameter. Flags need a name, because typer
-    would add --no-FLAG.
+    Flags need ``names``, because typer would add --no-FLAG.
     """
     settings = {"show_default": False, **settings}
     return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)

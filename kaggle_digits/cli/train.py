@@ -98,15 +98,8 @@ def train(
         dataset = load(data_dir)
         if name is not None:
             submission_files.move_existing(submission_path(name), force=force)
-        start = partial(
-            training.train,
-            dataset,
-            chosen,
-            split,
-            teacher=teacher,
-            force=force,
-            is_taken=lambda free: submission_path(free).exists(),
-        )
+        start = partial(training.train, dataset, chosen, split, teacher=teacher, force=force)
+        start = partial(start, is_taken=lambda free: submission_path(free).exists())
     with TrainingProgress() as progress:
         events = [callbacks.TensorBoardCallback(runs_dir)] if tensorboard else []
         callback = callbacks.CallbackList(progress, *events)
