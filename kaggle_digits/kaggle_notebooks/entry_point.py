@@ -41,18 +41,13 @@ FILES = ("train.csv", "test.csv", "sample_submission.csv")
 MAX_DEPTH = 4
 TAIL_LINES, GRACE_SECONDS, PIP_SECONDS = 30, 120.0, 900.0
 MIN_PYTHON = (3, 11)
-REQUIREMENT = r"(\S+)>=(\S+)"
 # Package → the oldest version that was tested; Keras 3.12 has Muon.
-REQUIRED = dict(
-    re.findall(
-        REQUIREMENT,
-        "filelock>=3.12 joblib>=1.3 keras>=3.12 numpy>=1.26 pandas>=2.0 psutil>=5.9 pydantic>=2.9 "
-        "rich>=13 scikit-learn>=1.2 scipy>=1.11 tensorflow>=2.18 threadpoolctl>=3 typer>=0.15",
-    )
-)
+REQUIRED = {"filelock": "3.12", "joblib": "1.3", "keras": "3.12", "numpy": "1.26", "pandas": "2.0"}
+REQUIRED |= {"psutil": "5.9", "pydantic": "2.9", "rich": "13", "scikit-learn": "1.2"}
+REQUIRED |= {"scipy": "1.11", "tensorflow": "2.18", "threadpoolctl": "3", "typer": "0.15"}
 # Without litert, classifying with the run is slower; without skops, scikit-learn models are saved
 # as pickles, which need --trust.
-OPTIONAL = dict(re.findall(REQUIREMENT, "ai-edge-litert>=2 skops>=0.13"))
+OPTIONAL = {"ai-edge-litert": "2", "skops": "0.13"}
 MODULES = {"scikit-learn": "sklearn"}  # of packages whose module has another name
 NEVER_REPLACED = ("tensorflow", "numpy")  # the versions in Kaggle's image match its GPU drivers
 
@@ -186,10 +181,9 @@ def find_data(root: Path) -> Path:
 def ensure_packages(
     required: dict[str, str], optional: dict[str, str], *, internet: bool
 ) -> list[str]:
-    """Install packages that are missing or older than the oldest tested version, if allowed.
+    """Install missing and too old packages, if allowed; return those that are still too old.
 
-    Returns the packages that are still older than that, with their versions. SessionError: a
-    required package is missing and cannot be installed.
+    SessionError: a required package is missing and cannot be installed.
     """
     outdated: list[str] = []
     for package, oldest in {**required, **optional}.items():
