@@ -100,7 +100,7 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
     """Create the app and load its default run: ``run``, or the best finished run.
 
     ``host`` is the address at which the app will be served; it is accepted as a host name. Raises
-    the errors of ModelCache.
+    the errors of ``load_predictor``.
     """
     cache = ModelCache(runs_dir, run)
     # More predictions at once than processors would only slow each other down.

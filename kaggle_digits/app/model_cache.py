@@ -15,13 +15,7 @@ class ModelCache:
     """The embedding of one folder of runs, and its finished runs, loaded when first used."""
 
     def __init__(self, runs_dir: Path, run: str | None = None) -> None:
-        """Load ``run``, or the best finished run, as the default.
-
-        Raises:
-            RunError: there is no such run, or it is not finished.
-            UsageError: ``run`` is not a valid name.
-            ModelError: a model file is missing or damaged.
-        """
+        """Load ``run``, or the best finished run, as the default; raise as ``load_predictor``."""
         self.runs_dir = runs_dir
         predictor = load_predictor(runs_dir, run)
         self.default_run = predictor.run_name

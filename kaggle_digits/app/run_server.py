@@ -23,8 +23,7 @@ class AddressError(DigitsError):
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket that listens at ``host`` and ``port``; port 0 takes any free port.
 
-    Raises:
-        AddressError: the port is in use or not allowed, or this machine has no such address.
+    Raises AddressError if the port is in use or not allowed, or no address of this machine.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

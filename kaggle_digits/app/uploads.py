@@ -27,8 +27,7 @@ class UploadLimiter:
     async def body(self, request: Request) -> AsyncIterator[bytes]:
         """Yield the body of ``request``; it counts towards the total until the block ends.
 
-        Raises:
-            HTTPException: 413 too large, 408 too slow, 503 too many uploads at once.
+        Raises HTTPException: 413 too large, 408 too slow, 503 too many uploads at once.
         """
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > MAX_UPLOAD_BYTES:

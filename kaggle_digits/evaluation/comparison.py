@@ -50,10 +50,7 @@ def compare_runs(oofs: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -
     """Score runs on the rows that all held out: highest accuracy, then lowest log loss first.
 
     ``oofs`` are run → (n_train, 10) out-of-fold probabilities, NaN for rows not held out.
-
-    Raises:
-        UsageError: fewer than two runs.
-        RunError: no row was held out by all runs.
+    Raises UsageError for fewer than two runs, RunError if no row was held out by all.
     """
     if len(oofs) < 2:
         raise UsageError("a comparison needs at least two runs: kd compare RUN RUN")

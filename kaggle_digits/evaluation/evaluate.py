@@ -118,10 +118,8 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:
     """Read the run's out-of-fold probabilities and check that they belong to ``dataset``.
 
-    They are (n_train, 10) float32, NaN for rows never held out; at least one row is not NaN.
-
-    Raises:
-        RunError: the run is damaged, was trained on other data, or held nothing out.
+    They are (n_train, 10) float32, NaN for rows never held out; at least one row is not NaN. Raises
+    RunError if the run is damaged, was trained on other data, or held nothing out.
     """
     config = run.config()
     trained_on = (config.get("data") or {}).get("train_sha256")

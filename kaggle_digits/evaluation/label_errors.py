@@ -24,7 +24,6 @@ from kaggle_digits.metrics.scores import predicted_rows
 from kaggle_digits.runs.run import Probabilities, Run
 
 TABLE, FIGURE = "label-errors.csv", "label-errors.png"
-COLUMNS = ["line", "label", "suggested", "confidence", "label_probability"]
 MOST_SHOWN = 48
 
 
@@ -94,7 +93,7 @@ def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities)
 
     errors = find_label_errors(probabilities, dataset.labels)
     table, figure = run.path / TABLE, run.path / FIGURES / FIGURE
-    lines = [",".join(COLUMNS)]
+    lines = ["line,label,suggested,confidence,label_probability"]
     for error in errors:
         p = error.prediction
         numbers = f"{p.confidence:.6f},{error.label_probability:.6f}"

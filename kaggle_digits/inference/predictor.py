@@ -59,6 +59,7 @@ def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:
 
     Raises:
         RunError: there is no such run, or it is not finished.
+        UsageError: ``name`` is not a valid name.
         ModelError: a model file is missing or damaged.
     """
     if name is not None:

@@ -140,11 +140,8 @@ def saved_suffixes() -> tuple[str, ...]:
 def save(figure: Figure, path: Path) -> None:
     """Write ``figure`` atomically to ``path``; its suffix selects PNG, SVG or PDF.
 
-    The same figure gives the same bytes: the files contain no date and no version.
-
-    Raises:
-        UsageError: the suffix is none of these.
-        StorageError: the folder is not writable or the disk is full.
+    The same figure gives the same bytes: the files contain no date and no version. Raises
+    UsageError for another suffix, StorageError if the folder is not writable or the disk is full.
     """
     import matplotlib as mpl
 

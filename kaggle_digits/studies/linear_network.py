@@ -36,13 +36,10 @@ def run(context: Context, output: StudyOutput) -> None:
 
     column = train.images.reshape(len(train), -1)[rows, PIXEL]
     inked = column[column > 0]
-    output.add_result(
-        "B1",
-        f"one column: pixel{PIXEL}, in the middle of the image",
-        f"{len(inked):,} of {len(rows):,} rows are not zero; the first of them: "
-        f"{', '.join(map(str, inked[:8]))}",
-        n=len(rows),
-    )
+    first = ", ".join(map(str, inked[:8]))
+    description = f"one column: pixel{PIXEL}, in the middle of the image"
+    measured = f"{len(inked):,} of {len(rows):,} rows are not zero; the first of them: {first}"
+    output.add_result("B1", description, measured, n=len(rows))
     output.add_figure(
         "first-nine",
         "The first nine images",
@@ -102,11 +99,10 @@ def _grid_search(context: Context, rows: Rows) -> tuple[Recipe, str, int]:
 def _add_filters(context: Context, output: StudyOutput, fold: FoldIndices) -> None:
     """Draw the first layer after different numbers of epochs."""
     epochs = FILTER_EPOCHS[::2] if context.quick else FILTER_EPOCHS
-    output.add_result(
-        "B5",
-        f"the weights of {FILTER_UNITS} hidden units after {', '.join(map(str, epochs))} epochs",
-        "figures: " + ", ".join(f"weights-{number}" for number in epochs),
-    )
+    numbers = ", ".join(map(str, epochs))
+    description = f"the weights of {FILTER_UNITS} hidden units after {numbers} epochs"
+    figures = ", ".join(f"weights-{number}" for number in epochs)
+    output.add_result("B5", description, f"figures: {figures}")
     for number in epochs:
         recipe = FILTERS.with_changes(epochs=number)
         result, score = fit_and_score(context, f"B5, {number} epochs", recipe, fold)

@@ -50,19 +50,12 @@ def run(context: Context, output: StudyOutput) -> None:
         "images per digit",
         n=len(train),
     )
-    output.add_figure(
-        "class-balance",
-        "Images of each digit",
-        "The digits are almost equally frequent.",
-        charts.class_balance(counts),
-    )
+    title, explanation = "Images of each digit", "The digits are almost equally frequent."
+    output.add_figure("class-balance", title, explanation, charts.class_balance(counts))
     fold = train_val_split(labels, VAL_FRACTION, RANDOM_STATE)
-    output.add_result(
-        "C2",
-        "reshape to (n, 28, 28, 1); split 70 / 30 with random_state 42",
-        f"{len(fold.train):,} training rows, {len(fold.val):,} validation rows",
-        n=len(fold.val),
-    )
+    description = "reshape to (n, 28, 28, 1); split 70 / 30 with random_state 42"
+    counted = f"{len(fold.train):,} training rows, {len(fold.val):,} validation rows"
+    output.add_result("C2", description, counted, n=len(fold.val))
     axis_note = (
         "normalize(x, axis=1) scales columns if x is (n, 28, 28, 1) and images if it is (n, 784)"
     )

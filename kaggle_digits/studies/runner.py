@@ -67,8 +67,7 @@ def find_study(name: str) -> Study:
 def run_study(study: Study, context: Context, runs_dir: Path) -> StudyOutput:
     """Run one study; write its figures, table and page into runs_dir/studies/<name>.
 
-    Raises:
-        DigitsError: a training fails or the folder cannot be written.
+    Raises DigitsError if a training fails or the folder cannot be written.
     """
     start = time.perf_counter()
     folder = runs_dir / FOLDER / study.name
@@ -84,8 +83,7 @@ def run_studies(
 ) -> Iterator[StudyOutput]:
     """Run each study; write the table and the page of all into runs_dir/studies.
 
-    Raises:
-        DigitsError: as run_study(); the results of earlier studies are kept.
+    Raises DigitsError as run_study(); the results of earlier studies are kept.
     """
     results: list[StudyOutput] = []
     for study in studies:
