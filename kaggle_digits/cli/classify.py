@@ -88,9 +88,7 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
         elif Path(name).is_dir():
             paths = [path for path in list_pictures(Path(name)) if STEPS_SUFFIX not in path.stem]
             if not paths:
-                raise DataError(
-                    f"no picture in {name}; put PNG, JPEG, GIF, BMP, TIFF or WebP files there"
-                )
+                raise DataError(f"no picture in {name}; add PNG, JPEG, GIF, BMP, TIFF or WebP")
             yield from ((str(path), path) for path in paths)
         else:
             yield name, Path(name)

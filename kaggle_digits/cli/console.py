@@ -38,9 +38,8 @@ err = _Console(stderr=True, highlight=False, soft_wrap=True)
 def make_streams_usable() -> None:
     """Open closed standard streams on /dev/null and make ASCII streams replace other characters.
 
-    Call it once, before anything is printed. The operating system would give the number of a
-    closed descriptor to the next file that is opened, and TensorFlow, whose C++ code writes to
-    descriptor 2, would write into that file.
+    The next file that is opened would get the number of a closed descriptor, and the C++ code of
+    TensorFlow, which writes to descriptor 2, would write into that file.
     """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:

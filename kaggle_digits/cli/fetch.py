@@ -45,9 +45,8 @@ def fetch(
         console.print_json({**origin, "files": files, "warnings": list(report.warnings)})
         return
     for file in report.files:
+        size = f"{file.rows:,} rows, {file.size / 1e6:.1f} MB"
         status = "already there" if file.unchanged else "new"
-        console.echo(
-            f"{file.name}: {file.rows:,} rows, {file.size / 1e6:.1f} MB, checked ({status})"
-        )
+        console.echo(f"{file.name}: {size}, checked ({status})")
     console.echo(f"source: {report.source}, in {report.folder}")
     console.note("next: kd inspect, or kd train --model dense")

@@ -36,12 +36,10 @@ def predict(
     if output is not None:
         submission_files.require_absent(output, force=force)
     probabilities = predict_test(opened, dataset, tta, each=track_folders)
+    resolve_path = partial(submission_files.move_existing, force=force) if output else None
+    path = output or submission_files.submission_path(submissions_dir, run)
     path = submission_files.write_run_submission(
-        opened,
-        dataset,
-        output or submission_files.submission_path(submissions_dir, run),
-        test=probabilities,
-        resolve_path=partial(submission_files.move_existing, force=force) if output else None,
+        opened, dataset, path, test=probabilities, resolve_path=resolve_path
     )
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
     views = max(recipe.views for recipe in run_recipe(opened).recipes) if tta is None else tta

@@ -158,14 +158,10 @@ class SearchProgress(ProgressLine, TrialCallback):
 
     def _draw(self, fold: int, epoch: int, epochs: int) -> None:
         share = (fold + epoch / epochs) / max(1, self._folds)
-        self.update(
-            self._task,
-            completed=min(self._done + share, self._trials),
-            description=(
-                f"trial {self._number} of {self._trials}, fold {fold + 1}/{self._folds}, "
-                f"epoch {min(epoch + 1, epochs)}/{epochs}"
-            ),
-        )
+        completed = min(self._done + share, self._trials)
+        which = f"trial {self._number} of {self._trials}, fold {fold + 1}/{self._folds}, "
+        description = f"{which}epoch {min(epoch + 1, epochs)}/{epochs}"
+        self.update(self._task, completed=completed, description=description)
 
 
 def track_folders(folders: Sequence[Path]) -> Iterable[Path]:
@@ -178,12 +174,9 @@ class StudyProgress(LiveProgress):
     """The stage of the current study, and the time left; ``costs``: study → seconds, roughly."""
 
     def __init__(self, costs: Mapping[str, int]) -> None:
-        super().__init__(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        )
+        time_left = TimeRemainingColumn(compact=True, elapsed_when_finished=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20))
+        super().__init__(*columns, time_left)
         self._costs = costs
         self._all = self.add_task("all studies", total=sum(costs.values()), visible=len(costs) > 1)
         self._current = self.add_task("reading the data", total=None)

@@ -90,10 +90,8 @@ def train(
             raise UsageError("choose one of --val-fraction, --folds and --all-rows")
         if isinstance(chosen, EnsembleRecipe) and val_fraction is None and not all_rows:
             given.setdefault("folds", chosen.folds)
-        split = Split(
-            "all" if all_rows else "folds" if "folds" in given else "holdout",
-            **{key: given[key] for key in SPLIT_OPTIONS & given.keys()},
-        )
+        sizes = {key: given[key] for key in SPLIT_OPTIONS & given.keys()}
+        split = Split("all" if all_rows else "folds" if "folds" in sizes else "holdout", **sizes)
         teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
         dataset = load(data_dir)
         if name is not None:
