@@ -245,7 +245,7 @@ def test_submission_that_cannot_be_logged_is_reported(
         raise StorageError("no space left; free some")
 
     with monkeypatch.context() as patch:
-        patch.setattr("kaggle_digits.kaggle_api.submit.replace_entry", full)
+        patch.setattr("kaggle_digits.kaggle_api.submission_log.replace_entry", full)
         with pytest.raises(StorageError, match=rf"was submitted \(ref {FIRST_REF}\), but"):
             submit(checked, kaggle=client, submissions_dir=submissions_dir)
     with pytest.raises(SubmissionError, match=f"ref {FIRST_REF}"):
