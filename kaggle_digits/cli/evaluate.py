@@ -24,7 +24,7 @@ def evaluate(
     run: options.RunName,
     *,
     tta: Annotated[
-        int | None, option("Test-time augmentation: compare up to 1, 5 or 9 shifted views.")
+        int | None, option("Test-time augmentation: compare up to 1, 5 or 9 transformed views.")
     ] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,

@@ -252,7 +252,7 @@ def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
 
 
 def _undo_averaging_callback() -> Any:
-    """Keras' fit() ends by assigning the averaged weights; training goes on with the others."""
+    """Undo Keras' assignment of the averaged weights at the end of fit(), to train further."""
 
     class UndoAveraging(keras().callbacks.Callback):  # type: ignore[misc]
         weights: list[Any]

@@ -28,13 +28,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Case:
-    """A call that fails several times in a row; if ``mends``, retries must succeed."""
+    """A call that fails several times in a row; a ``recoverable`` one must succeed on a retry."""
 
     call: Call
     label: str
     fault: Fault
     times: int
-    mends: bool
+    recoverable: bool
 
     def __str__(self) -> str:
         often = "always" if self.times == ALWAYS else f"{self.times}×"
@@ -118,7 +118,7 @@ def cases(seed: int, elsewhere: str) -> Iterator[Case]:
             both = call.name in ONCE_ONLY or call.name in ("blob", "upload")
             often = (1, ALWAYS) if both else (rng.choice((1, ALWAYS)),)
             for times in (1,) if fault.kind == "gone" else often:
-                mends = (
+                recoverable = (
                     times == 1
                     and label in PASSING
                     and call.name not in ONCE_ONLY
@@ -127,4 +127,4 @@ def cases(seed: int, elsewhere: str) -> Iterator[Case]:
                     # A notebook's manifest has no known size: a truncated one is damaged.
                     and not (call.command == PULL and label in ("half a JSON", SHORT))
                 )
-                yield Case(call, label, fault, times, mends)
+                yield Case(call, label, fault, times, recoverable)

@@ -99,7 +99,7 @@ def attempt(case: Case, folder: Path, runners: Runners, left: Session) -> Verdic
         _prepare(case, place)
         kaggle.fail(case.call.name, case.fault, times=case.times)
         ended = place.kd(*COMMANDS[case.call.command])
-        found = judged(ended, mends=case.mends)
+        found = check_result(ended, recoverable=case.recoverable)
         found.broken += _true(case.call.command, ended, place)
         found.strangers += kaggle.foreign_requests
         kaggle.clear_faults()
@@ -110,8 +110,8 @@ def attempt(case: Case, folder: Path, runners: Runners, left: Session) -> Verdic
         return found
 
 
-def judged(ended: Ended, *, mends: bool = False) -> Verdict:
-    """Yield violations of what must hold for every command."""
+def check_result(ended: Ended, *, recoverable: bool = False) -> Verdict:
+    """Return the violations of what must hold for every command."""
     lines = [line for line in ended.err.splitlines() if line.startswith("error:")]
     shown = lines or ended.out.strip().splitlines() or [""]
     found = Verdict(ended.code, ended.seconds, shown[-1])
@@ -130,8 +130,8 @@ def judged(ended: Ended, *, mends: bool = False) -> Verdict:
         found.broken.append("no next step")
     if ended.code and ended.out:
         found.broken.append("unexpected output on stdout")
-    if mends and ended.code:
-        found.broken.append("not waited out")
+    if recoverable and ended.code:
+        found.broken.append("not retried successfully")
     return found
 
 
@@ -244,7 +244,7 @@ def _openml(case: Case, folder: Path, runners: Runners) -> Verdict:
         place.openml = server.url
         server.fail(case.call.name, case.fault, times=case.times)
         ended = place.kd(*COMMANDS[OPENML])
-        found = judged(ended)
+        found = check_result(ended)
         found.broken += _files(place, None, finished=ended.code == 0)
         names = {path.name for path in (folder / "data").glob("*.csv")}
         if len(names) not in (0, 3):

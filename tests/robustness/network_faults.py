@@ -24,7 +24,7 @@ from tests.robustness.network_checks import (
     Place,
     Verdict,
     attempt,
-    judged,
+    check_result,
 )
 from tests.robustness.report import Row
 from tests.robustness.runners import Runners
@@ -188,7 +188,7 @@ def odd(work: Path, runners: Runners) -> Iterator[Verdict]:
                     submission(place.submissions / "dense-1.csv")
                 prepare(place)
                 earlier = len(kaggle.submissions)
-                found = judged(place.kd(*words))
+                found = check_result(place.kd(*words))
                 if due is not None and (found.code == 0) != due:
                     found.broken.append(f"exit code {found.code}")
                 confirmed = [e for e in read_log(place.submissions) if e.ref]
