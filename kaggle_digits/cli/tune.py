@@ -117,6 +117,7 @@ def _report(
     result: SearchResult, output: Path | None, next_seed: int, *, svg: bool, as_json: bool
 ) -> None:
     """Write the recipe and the plots, and print the result."""
+    from kaggle_digits.models.registry import is_user_code
     from kaggle_digits.plots import style
     from kaggle_digits.tuning.results import save_plots, selection_bias_note, write_recipe
 
@@ -164,7 +165,7 @@ def _report(
     for plot in plots:
         console.echo(f"plot: {plot}")
     console.note(selection_bias_note(result))
-    model = f" --model {recipe.model}" if ":" in recipe.model else ""  # consent
+    model = f" --model {recipe.model}" if is_user_code(recipe.model) else ""  # consent
     file = shlex.quote(str(recipe_file))
     console.note(f"next: kd train --recipe {file}{model} --seed {next_seed}")
 

@@ -314,20 +314,25 @@ def pack_run(run: Path, output: Path, *, succeeded: bool) -> dict[str, Any]:
     config = run / "config.json"
     members = json.loads(config.read_bytes())["members"] if config.is_file() else None
     done = len(list(run.glob("members/*/member.json")))
-    found: dict[str, Any] = {"members": members, "members_done": done, "files": {}, "archive": None}
+    entries: dict[str, Any] = {
+        "members": members,
+        "members_done": done,
+        "files": {},
+        "archive": None,
+    }
     if not done or members is None:
-        return {**found, "state": FAILED}
+        return {**entries, "state": FAILED}
     part = output / f"{ARCHIVE}.part"
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(run.rglob("*")):
             name = path.relative_to(run).as_posix()
             if path.is_file() and not any(word.startswith(".") for word in name.split("/")):
                 archive.write(path, name)
-                found["files"][name] = file_info(path)
+                entries["files"][name] = file_info(path)
     part.replace(output / ARCHIVE)
-    found["archive"] = {"name": ARCHIVE, **file_info(output / ARCHIVE)}
+    entries["archive"] = {"name": ARCHIVE, **file_info(output / ARCHIVE)}
     finished = succeeded and (run / "metrics.json").is_file()
-    return {**found, "state": FINISHED if finished else PARTIAL}
+    return {**entries, "state": FINISHED if finished else PARTIAL}
 
 
 def file_info(path: Path) -> dict[str, Any]:

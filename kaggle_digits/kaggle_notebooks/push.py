@@ -26,6 +26,7 @@ from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import Job, PushRecord
+from kaggle_digits.models.registry import is_user_code
 from kaggle_digits.runs.store import check_name, numbered_names
 from kaggle_digits.runs.submission_files import submission_path
 from kaggle_digits.training.recipe import EnsembleRecipe
@@ -68,17 +69,17 @@ def prepare(
         UsageError: the recipe, a setting or a name is not valid.
         RunError: a run or submission of that name exists.
     """
-    found = find_recipe(recipe).with_changes(epochs=options.get("epochs"))
-    own_models = [design.model for design in found.recipes if ":" in design.model]
+    chosen = find_recipe(recipe).with_changes(epochs=options.get("epochs"))
+    own_models = [design.model for design in chosen.recipes if is_user_code(design.model)]
     if own_models:
         raise UsageError(
             f"model {own_models[0]} is code of your own, which is not sent to Kaggle; choose a "
             "recipe of this toolkit's models: kd recipes"
         )
-    given = {option: value for option, value in options.items() if value is not None}
-    split = {option: value for option, value in given.items() if option != "epochs"}
-    if "folds" not in split and isinstance(found, EnsembleRecipe):
-        split["folds"] = found.folds
+    settings = {option: value for option, value in options.items() if value is not None}
+    split = {option: value for option, value in settings.items() if option != "epochs"}
+    if "folds" not in split and isinstance(chosen, EnsembleRecipe):
+        split["folds"] = chosen.folds
     Split(kind="folds" if "folds" in split else "holdout", **split)  # raises UsageError
     if not 0 < hours <= MAX_HOURS:
         raise UsageError(f"--hours {hours:g} is not between 0 and {MAX_HOURS:g}")
@@ -90,7 +91,7 @@ def prepare(
     if name is None:
         run = next(
             free
-            for free in numbered_names(found.name[:40])
+            for free in numbered_names(chosen.name[:40])
             if not existing(free) and push_record.read(runs_dir, free) is None
         )
     else:
@@ -111,7 +112,9 @@ def prepare(
         run=run,
         recipe=recipe if text is None else Path(recipe).name,
         recipe_text=text,
-        options=tuple(word for option in given for word in (f"--{option}", str(given[option]))),
+        options=tuple(
+            word for option in settings for word in (f"--{option}", str(settings[option]))
+        ),
         accelerator=accelerator,
         internet=internet,
         hours=hours,

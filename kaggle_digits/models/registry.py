@@ -35,12 +35,17 @@ SKLEARN_MODELS = {"linear", "mlp"}
 REMOVED = {"strong-upright", "strong-evened", "strong-5x5"}
 
 
+def is_user_code(model: str) -> bool:
+    """Whether ``model`` names a function of the user's, as ``package.module:function``."""
+    return ":" in model
+
+
 def find_builder(model: str) -> Builder:
     """Return the builder of a registered model or of the user's ``package.module:function``.
 
     Raises UsageError for an unknown model, ModelError if the user's module cannot be imported.
     """
-    if ":" in model:
+    if is_user_code(model):
         return _import_builder(model)
     if model in REMOVED:
         raise UsageError(f"model {model} was removed in 0.2; use strong")

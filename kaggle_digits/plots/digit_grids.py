@@ -180,7 +180,7 @@ def augmented_digits(images: Images, copies: Images, recipe: str, amounts: str) 
     count, lines = len(copies), len(images)
     width, height = 0.35 + 0.82 * (count + 1), 1.75 + 0.76 * lines
     note = (
-        "The network is trained on copies like these, drawn anew for each image and epoch: "
+        "The network is trained on copies like these, drawn again for each image and epoch: "
         "uniformly within ±, normally with σ. The orange line is the outline of the original."
     )
     figure = style.new_figure(width, height, f"Augmentation of recipe {recipe}", note)

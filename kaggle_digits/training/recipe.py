@@ -16,7 +16,7 @@ from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least
 from kaggle_digits.models.normalization import KINDS
-from kaggle_digits.models.registry import find_builder
+from kaggle_digits.models.registry import find_builder, is_user_code
 from kaggle_digits.models.tta import AffineRange, check_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.augmentation import Augmentation
@@ -169,7 +169,7 @@ class EnsembleRecipe:
 
 def runs_user_code(recipe: Recipe | EnsembleRecipe) -> bool:
     """Whether training calls a function that the recipe names, ``package.module:function``."""
-    return any(":" in one.model for one in recipe.recipes)
+    return any(is_user_code(one.model) for one in recipe.recipes)
 
 
 def run_recipe(run: Run) -> Recipe | EnsembleRecipe:
