@@ -8,6 +8,7 @@ import os
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,12 +21,17 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from kaggle_digits._version import __version__
+from kaggle_digits.app.limits import MAX_UPLOAD_BYTES, UploadLimiter
 from kaggle_digits.app.middleware import SecurityMiddleware
-from kaggle_digits.app.model_cache import ModelCache
-from kaggle_digits.app.uploads import MAX_UPLOAD_BYTES, UploadLimiter
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.imaging.loading import open_picture
-from kaggle_digits.inference.predictor import finished_runs
+from kaggle_digits.inference.embedding import Embedding, load_embedding
+from kaggle_digits.inference.predictor import (
+    PicturePrediction,
+    classify_picture,
+    finished_runs,
+    load_predictor,
+)
 
 PAGE = Path(__file__).parent / "page"
 LARGE_PICTURE = 4_000_000  # pixels
@@ -94,6 +100,38 @@ CLASSIFY_ERRORS: dict[int | str, dict[str, Any]] = {
         (503, "Too many uploads at once."),
     )
 }
+
+
+class ModelCache:
+    """The embedding of one folder of runs, and its finished runs, loaded when first used."""
+
+    def __init__(self, runs_dir: Path, run: str | None = None) -> None:
+        """Load ``run``, or the best finished run, as the default; raise as ``load_predictor``."""
+        self.runs_dir = runs_dir
+        predictor = load_predictor(runs_dir, run)
+        self.default_run = predictor.run_name
+        self._predictors = {self.default_run: predictor}
+        self._lock = Lock()
+        self.embedding = load_embedding(runs_dir)
+
+    def classify(self, picture: Image.Image, run: str) -> PicturePrediction:
+        """Classify ``picture`` with ``run``; raise as for the default run."""
+        if run not in self._predictors:
+            with self._lock:  # two clients that choose the same run at once cause a single load
+                if run not in self._predictors:
+                    self._predictors[run] = load_predictor(self.runs_dir, run)
+        return classify_picture(self._predictors[run], picture)
+
+    def warm_up(self) -> None:
+        """Classify a small picture, so that the first request is as fast as later ones."""
+        picture = Image.new("L", (28, 28), 0)
+        picture.paste(255, (12, 5, 16, 23))
+        self.classify(picture, self.default_run)
+
+    def find_embedding(self) -> Embedding | None:
+        """Return the embedding; if it was missing, look for it again."""
+        self.embedding = self.embedding or load_embedding(self.runs_dir)
+        return self.embedding
 
 
 def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") -> FastAPI:

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
-from kaggle_digits.app.header_timeout import HeaderTimeoutProtocol
+from kaggle_digits.app.limits import HeaderTimeoutProtocol
 from kaggle_digits.app.middleware import LOOPBACK_OF_WILDCARD
 from kaggle_digits.core.errors import DigitsError
 

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
 
-from kaggle_digits.app import model_cache
+from kaggle_digits.app import api
 from kaggle_digits.inference.embedding import Embedding
 from kaggle_digits.runs.run import METRICS_FILE, Run
 from tests.support.app_server import Address, serve_app
@@ -60,7 +60,7 @@ def embedding() -> Embedding:
 def url(runs_dir: Path, embedding: Embedding) -> Iterator[str]:
     """The URL of the running app, which has an embedding."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_cache, "load_embedding", lambda folder: embedding)
+        patch.setattr(api, "load_embedding", lambda folder: embedding)
         with serve_app(runs_dir) as app_url:
             yield app_url
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from kaggle_digits.app import model_cache
+from kaggle_digits.app import api
 from kaggle_digits.app.api import PAGE, create_app
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.inference.embedding import Embedding
@@ -141,12 +141,12 @@ def test_embedding_is_found_after_the_start(
     runs_dir: Path, embedding: Embedding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = encode(draw_digit(1))
-    monkeypatch.setattr(model_cache, "load_embedding", lambda folder: None)
+    monkeypatch.setattr(api, "load_embedding", lambda folder: None)
     with serve_app(runs_dir) as url, httpx.Client(base_url=url) as client:
         assert_error(client.get("/api/plane"), 404, "kd study bottleneck")
         assert client.get("/api/runs").json()["plane"] is False
         assert client.post(CLASSIFY, content=picture).json()["plane"] is None
-        monkeypatch.setattr(model_cache, "load_embedding", lambda folder: embedding)
+        monkeypatch.setattr(api, "load_embedding", lambda folder: embedding)
         assert client.get("/api/plane").status_code == 200
         assert client.post(CLASSIFY, content=picture).json()["plane"] is not None
 

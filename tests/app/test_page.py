@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from kaggle_digits.app import model_cache
+from kaggle_digits.app import api
 from tests.support.app_server import serve_app
 from tests.support.browser import needs_chromium
 from tests.support.page_actions import (
@@ -293,7 +293,7 @@ def test_embedding_follows_the_drawing(open_page: OpenPage) -> None:
 def test_page_without_embedding(
     open_page: OpenPage, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_cache, "load_embedding", lambda folder: None)
+    monkeypatch.setattr(api, "load_embedding", lambda folder: None)
     with serve_app(runs_dir) as address:
         page = open_page(at=address)
         draw(page, DIGITS[2])

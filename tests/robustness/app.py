@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from kaggle_digits.app.header_timeout import HEADER_TIMEOUT
+from kaggle_digits.app.limits import HEADER_TIMEOUT
 from kaggle_digits.imaging.loading import MAX_PIXELS
 from tests.robustness.hostile_uploads import uploads
 from tests.robustness.report import Row

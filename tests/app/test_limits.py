@@ -1,4 +1,4 @@
-"""Limits of uploads: size, time, total memory."""
+"""Limits of requests: time for the header; size, time and total memory of uploads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import time
 import httpx
 import pytest
 
-from kaggle_digits.app import uploads
-from kaggle_digits.app.uploads import MAX_UPLOAD_BYTES, UploadLimiter
+from kaggle_digits.app import limits
+from kaggle_digits.app.limits import MAX_UPLOAD_BYTES, UploadLimiter
 from tests.app.test_api import CLASSIFY, assert_error
 from tests.support.app_server import Address, get_raw
 from tests.support.hostile_requests import animated_picture, not_pictures
@@ -23,6 +23,35 @@ def classify_header(address: Address, *lines: str) -> bytes:
     host, port = address
     header = "".join(f"{line}\r\n" for line in lines)
     return f"POST {CLASSIFY} HTTP/1.1\r\nHost: {host}:{port}\r\n{header}\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"POST /api/classify HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nHo",
+    ],
+)
+def test_incomplete_header_is_disconnected(
+    address: Address, monkeypatch: pytest.MonkeyPatch, header: bytes
+) -> None:
+    monkeypatch.setattr(limits, "HEADER_TIMEOUT", 0.5)
+    with socket.create_connection(address, 10) as connection:
+        connection.sendall(header)
+        start = time.monotonic()
+        disconnected = False
+        while time.monotonic() - start < 5 and not disconnected:
+            try:
+                connection.send(b"a")
+                connection.settimeout(0.1)
+                disconnected = connection.recv(1000) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                disconnected = True
+        assert disconnected
+        assert time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize("body", [b"", b"GIF89a", b"hello", b"<svg xmlns='x'/>"])
@@ -60,7 +89,7 @@ def test_undeclared_size_is_rejected_at_the_limit(address: Address) -> None:
 
 
 def test_slow_body_times_out(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "UPLOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr(limits, "UPLOAD_TIMEOUT", 0.3)
     with socket.create_connection(address, 10) as connection:
         connection.sendall(classify_header(address, "Content-Length: 1000") + b"a few")
         response = connection.recv(9999)
@@ -81,7 +110,7 @@ def test_client_that_disconnects_is_not_logged(
 def test_total_of_all_uploads_is_limited(
     client: httpx.Client, address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "MAX_TOTAL_BYTES", 150_000)
+    monkeypatch.setattr(limits, "MAX_TOTAL_BYTES", 150_000)
     with socket.create_connection(address, 10) as connection:
         header = classify_header(address, "Content-Length: 1000000")
         connection.sendall(header + bytes(149_000))

@@ -1,0 +1,111 @@
+"""Limit what a client can use up: time for a request; size, time and total memory of uploads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import h11
+from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_TIMEOUT = 10.0  # seconds
+MAX_UPLOAD_BYTES = 10_000_000
+MAX_TOTAL_BYTES = 10 * MAX_UPLOAD_BYTES  # of all uploads that are being received or processed
+UPLOAD_TIMEOUT = 30.0  # seconds
+TOO_LARGE = f"the picture is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB; send a smaller one"
+TOO_SLOW = f"the upload took longer than {UPLOAD_TIMEOUT:.0f} seconds; send a smaller picture"
+TOO_MANY = "too many pictures are being uploaded at once; try again in a second"
+
+
+class HeaderTimeoutProtocol(H11Protocol):
+    """uvicorn's protocol with a limit of HEADER_TIMEOUT for the header of each request.
+
+    uvicorn waits for the rest of a request for ever: a few hundred clients that send one byte a
+    minute (a "slow loris" attack) would use up the file descriptors of the process. The limit also
+    applies to the rest of a body whose request was already answered; UploadLimiter limits others.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the timer once the header is complete."""
+        super().data_received(data)
+        if not self._is_incomplete():
+            self._stop_timer()
+        elif self._timer is None:
+            self._start_timer()
+
+    def on_response_complete(self) -> None:
+        """Start the timer for the next request, or for a body that is still being sent."""
+        super().on_response_complete()
+        if self._timer is None and self._is_incomplete():
+            self._start_timer()
+
+    def _is_incomplete(self) -> bool:
+        """Return whether the server can do nothing until the client sends more."""
+        state = self.conn.their_state
+        answered = self.cycle is not None and self.cycle.response_complete
+        return state is h11.IDLE or (state is h11.SEND_BODY and answered)
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(HEADER_TIMEOUT, self._disconnect)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _disconnect(self) -> None:
+        self._timer = None
+        if self._is_incomplete():
+            # close() would wait until the client has read everything.
+            self.transport.abort()
+
+
+class UploadLimiter:
+    """Limits the memory that the uploads of one server use together."""
+
+    def __init__(self) -> None:
+        self._total_bytes = 0
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield the body of ``request``; it counts towards the total until the block ends.
+
+        Raises HTTPException: 413 too large, 408 too slow, 503 too many uploads at once.
+        """
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > MAX_UPLOAD_BYTES:
+            raise HTTPException(413, TOO_LARGE)
+        body = bytearray()
+        try:
+            await self._receive(request, body)
+            yield bytes(body)
+        finally:
+            self._total_bytes -= len(body)
+
+    async def _receive(self, request: Request, body: bytearray) -> None:
+        try:
+            async with asyncio.timeout(UPLOAD_TIMEOUT):
+                async for chunk in request.stream():
+                    if self._total_bytes + len(chunk) > MAX_TOTAL_BYTES:
+                        raise HTTPException(503, TOO_MANY, {"Retry-After": "1"})
+                    self._total_bytes += len(chunk)
+                    body += chunk
+                    if len(body) > MAX_UPLOAD_BYTES:
+                        raise HTTPException(413, TOO_LARGE)
+        except TimeoutError:
+            raise HTTPException(408, TOO_SLOW) from None
+        except ClientDisconnect:  # not an error of the server: nothing to log
+            raise HTTPException(400, "the client disconnected") from None
