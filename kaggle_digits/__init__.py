@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from kaggle_digits.metrics.scores import Score as Score
     from kaggle_digits.metrics.scores import score as score
     from kaggle_digits.runs.run import Run as Run
-    from kaggle_digits.runs.store import list_runs as list_runs
-    from kaggle_digits.runs.store import open_run as open_run
+    from kaggle_digits.runs.run import list_runs as list_runs
+    from kaggle_digits.runs.run import open_run as open_run
     from kaggle_digits.sources import fetch as fetch
     from kaggle_digits.training.augmentation import Augmentation as Augmentation
     from kaggle_digits.training.predict import predict_test as predict_test
@@ -73,9 +73,9 @@ _MODULE_OF = {
     "fetch": "sources.fetch",
     "find_recipe": "training.recipes",
     "inspect": "evaluation.data_inspection",
-    "list_runs": "runs.store",
+    "list_runs": "runs.run",
     "load": "data.dataset",
-    "open_run": "runs.store",
+    "open_run": "runs.run",
     "predict_test": "training.predict",
     "read_submission": "data.submission_csv",
     "resume": "training.train",

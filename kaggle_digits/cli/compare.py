@@ -34,12 +34,12 @@ def compare(
     from kaggle_digits.evaluation.comparison import compare_runs, conclusions
     from kaggle_digits.evaluation.evaluate import FIGURES, load_oof
     from kaggle_digits.plots import charts, style
-    from kaggle_digits.runs import store
+    from kaggle_digits.runs.run import open_run
 
     if output is not None and output.exists():
         raise UsageError(f"{output} already exists; choose another file with --output")
     dataset = load(data_dir)
-    opened = [store.open_run(runs_dir, name) for name in dict.fromkeys(runs)]
+    opened = [open_run(runs_dir, name) for name in dict.fromkeys(runs)]
     compared = compare_runs({run.name: load_oof(run, dataset) for run in opened}, dataset.labels)
     path = output or opened[0].path / FIGURES / "compare.png"
     names, scores = [item.run for item in compared], [item.score for item in compared]

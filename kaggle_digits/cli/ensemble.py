@@ -39,7 +39,7 @@ def ensemble(
     from kaggle_digits.data.dataset import load
     from kaggle_digits.ensembling.ensemble import check_method, ensemble_runs
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.store import open_run
+    from kaggle_digits.runs.run import open_run
 
     check_method(method)
     if len(runs) < 2 or len(set(runs)) < len(runs):

@@ -35,9 +35,9 @@ def evaluate(
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.evaluate import evaluate as evaluate_run
     from kaggle_digits.plots import style
-    from kaggle_digits.runs import store
+    from kaggle_digits.runs.run import open_run
 
-    opened = store.open_run(runs_dir, run)
+    opened = open_run(runs_dir, run)
     predict = None
     if tta is not None:
         from kaggle_digits.cli.progress import track_folders

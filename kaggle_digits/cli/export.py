@@ -24,7 +24,7 @@ def export(
     from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.dataset import load
     from kaggle_digits.models.export import check_format
-    from kaggle_digits.runs.store import open_run
+    from kaggle_digits.runs.run import open_run
     from kaggle_digits.training.export import export_run
 
     check_format(format_name)

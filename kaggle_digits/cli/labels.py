@@ -20,9 +20,9 @@ def labels(
     from kaggle_digits.evaluation.evaluate import load_oof
     from kaggle_digits.evaluation.label_errors import write_label_errors
     from kaggle_digits.plots import style
-    from kaggle_digits.runs import store
+    from kaggle_digits.runs.run import open_run
 
-    opened = store.open_run(runs_dir, run)
+    opened = open_run(runs_dir, run)
     dataset = load(data_dir)
     with style.svg_copies(svg):
         result = write_label_errors(opened, dataset, load_oof(opened, dataset))

@@ -26,7 +26,7 @@ def predict(
     from kaggle_digits.cli.progress import track_folders
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.store import open_run
+    from kaggle_digits.runs.run import open_run
     from kaggle_digits.training.predict import predict_test
     from kaggle_digits.training.recipe import run_recipe
 

@@ -31,7 +31,7 @@ def runs(
 ) -> None:
     """List the runs, most accurate first, or show one of them."""
     from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.runs.store import list_runs, open_run
+    from kaggle_digits.runs.run import list_runs, open_run
 
     log = read_log(submissions_dir)
     public_scores = {each.run: each.public_score for each in log if each.public_score is not None}

@@ -67,7 +67,7 @@ def train(
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.store import list_runs, open_run
+    from kaggle_digits.runs.run import list_runs, open_run
     from kaggle_digits.training import callbacks
     from kaggle_digits.training import train as training
     from kaggle_digits.training.recipe import EnsembleRecipe

@@ -27,7 +27,7 @@ from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import Job, PushRecord
 from kaggle_digits.models.registry import is_user_code
-from kaggle_digits.runs.store import check_name, numbered_names
+from kaggle_digits.runs.run import check_name, numbered_names
 from kaggle_digits.runs.submission_files import submission_path
 from kaggle_digits.training.recipe import EnsembleRecipe
 from kaggle_digits.training.recipes import RECIPES, find_recipe

@@ -11,7 +11,7 @@ from pathlib import Path
 from kaggle_digits.core.atomic_io import file_lock, write_json
 from kaggle_digits.core.errors import KaggleError, RunError
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
-from kaggle_digits.runs.store import check_name
+from kaggle_digits.runs.run import check_name
 
 # One level deeper than RUNS_DIR/*/config.json, so that it is never taken for a run.
 FOLDER, FILE = ".remote", "push.json"

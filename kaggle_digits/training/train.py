@@ -17,8 +17,7 @@ from kaggle_digits.core.environment import git_commit, hardware, versions
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
-from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.store import create_run, list_runs, open_run
+from kaggle_digits.runs.run import Run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Executor, Failed, Fitted, FoldTask, member_seed
 from kaggle_digits.training.members import FileCheckpoint, aggregate, is_complete, save_result

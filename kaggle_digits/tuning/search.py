@@ -15,7 +15,7 @@ from kaggle_digits.core import interrupts
 from kaggle_digits.core.errors import ModelError, RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
-from kaggle_digits.runs.store import check_name
+from kaggle_digits.runs.run import check_name
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning.objective import cross_validate, make_pruner, make_sampler
 from kaggle_digits.tuning.optuna_import import optuna

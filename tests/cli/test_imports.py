@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from kaggle_digits.data.dataset import Dataset, load
-from kaggle_digits.runs.run import Run, write_probabilities
-from kaggle_digits.runs.store import create_run
+from kaggle_digits.runs.run import Run, create_run, write_probabilities
 from kaggle_digits.sources import fetch
 from tests.support.competition_files import data_folder, submission
 

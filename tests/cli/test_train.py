@@ -16,7 +16,7 @@ import pytest
 
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
-from kaggle_digits.runs.store import open_run
+from kaggle_digits.runs.run import open_run
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.recipes import RECIPES
 from tests.support.commands import QUICK, assert_error, kd

@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN, Dataset
 from kaggle_digits.data.digits import PIXEL_COLUMNS, TRAIN_COLUMNS
 from kaggle_digits.runs import run as run_module
-from kaggle_digits.runs import store
+from kaggle_digits.runs.run import create_run
 
 N_TRAIN, N_TEST, FOLDS = 300, 60, 3
 
@@ -55,7 +55,7 @@ def write_run(
     runs_dir: Path, dataset: Dataset, oof: NDArray[np.float32], name: str = "small", **config: Any
 ) -> run_module.Run:
     """Write a finished run folder; ``config`` overrides keys of config.json."""
-    with store.create_run(runs_dir, name, "small") as run:
+    with create_run(runs_dir, name, "small") as run:
         _write_files(run, dataset, oof, config)
     return run
 

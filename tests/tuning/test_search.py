@@ -12,7 +12,7 @@ import pytest
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
-from kaggle_digits.runs.store import list_runs
+from kaggle_digits.runs.run import list_runs
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning.results import SearchResult, write_recipe
 from kaggle_digits.tuning.search import load_search, search
