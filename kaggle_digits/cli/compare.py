@@ -11,10 +11,10 @@ import typer
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 
-COLUMNS = (
-    *("run", "accuracy\n(95 % interval)", "log\nloss"),
-    *("only it\ncorrect", "only the\nbest correct", "p\n(McNemar)"),
-)
+COLUMNS = {
+    **{"run": "", "accuracy\n(95 % interval)": ">", "log\nloss": ".4f"},
+    **{"only it\ncorrect": ",", "only the\nbest correct": ",", "p\n(McNemar)": ".3g"},
+}
 
 
 def compare(
@@ -56,14 +56,12 @@ def compare(
         return
     table: list[list[object]] = []
     for item in compared:
-        differences: list[object] = [None] * 3
-        if item.against_best:
-            counts = (item.against_best.lost, item.against_best.gained)
-            differences = [*map("{:,}".format, counts), f"{item.against_best.p_value:.3g}"]
-        accuracy = console.percent(item.score.accuracy, item.score.ci95)
-        table.append([item.run, accuracy, f"{item.score.log_loss:.4f}", *differences])
+        score, test = item.score, item.against_best
+        differences = (test.lost, test.gained, test.p_value) if test else (None,) * 3
+        accuracy = console.percent(score.accuracy, score.ci95)
+        table.append([item.run, accuracy, score.log_loss, *differences])
     title = f"The same {compared[0].score.n:,} held-out rows, best first"
-    console.show_table(COLUMNS, table, title=title, numeric=COLUMNS[1:])
+    console.show_table(COLUMNS, table, title)
     for line in lines:
         console.echo(line)
     console.echo(f"figure: {path}")

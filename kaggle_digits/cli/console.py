@@ -10,11 +10,11 @@ import io
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -131,30 +131,30 @@ def echo(text: str) -> None:
 
 
 def show_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    title: str | None = None,
-    numeric: Collection[str] = (),
+    columns: Mapping[str, str], rows: Iterable[Sequence[object]], title: str | None = None
 ) -> None:
-    """Print a table to stdout: None as a dash, the columns in ``numeric`` aligned right."""
-    cells = [[cell(value) for value in row] for row in rows]
+    """Print a table to stdout; if stdout is not a terminal, do not wrap its cells.
+
+    ``columns`` are heading → format specification of its numbers, such as ",". Columns with one
+    are aligned right; with "" numbers are written in full and aligned left. None becomes a dash.
+    """
+    cells = [
+        [
+            cell(format(value, form) if isinstance(value, int | float) else value)
+            for value, form in zip(row, columns.values(), strict=True)
+        ]
+        for row in rows
+    ]
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left")
     table.title = title and cell(title)
-    for index, column in enumerate(columns):
+    for index, (column, form) in enumerate(columns.items()):
         words = " ".join([column, *(row[index] for row in cells)]).split()
         # Wrap between words only, except in long hashes and paths.
         width = min(max(map(len, words), default=1), MAX_WORD)
-        table.add_column(column, overflow="fold", min_width=width)
-        if column in numeric:
-            table.columns[index].justify = "right"
+        justify: JustifyMethod = "right" if form else "left"
+        table.add_column(column, justify=justify, overflow="fold", min_width=width)
     for row in cells:
         table.add_row(*row)
-    print_table(table)
-
-
-def print_table(table: Table) -> None:
-    """Print a rich table to stdout; if stdout is not a terminal, do not wrap its cells."""
     if not sys.stdout.isatty():
         out.width = 200
     with _writing_results():
@@ -168,11 +168,6 @@ def print_json(value: Any) -> None:
     escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     with _writing_results():
         sys.stdout.write("".join(escaped) + "\n")
-
-
-def number(value: float | None, form: str = ",") -> str | None:
-    """Format ``value`` by the format specification ``form``; None stays None."""
-    return None if value is None else format(value, form)
 
 
 def percent(accuracy: float | None, interval: Sequence[float] | None = None) -> str:

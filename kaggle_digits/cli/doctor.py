@@ -17,7 +17,6 @@ import typer
 
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
 from kaggle_digits.core import environment
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.kaggle_api import credentials
@@ -37,7 +36,7 @@ Finding = tuple[str, str, str]  # state, text, how to fix a warning or an error
 
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not connect to Kaggle.")] = False,
-    timeout: Timeout = DEFAULT_TIMEOUT,
+    timeout: options.Timeout = options.TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,
 ) -> None:
@@ -151,6 +150,7 @@ def _check_kaggle(timeout: float, *, offline: bool) -> Finding | None:
         return None
     if offline:
         return OK, "not checked (--offline)", ""
+    from kaggle_digits.cli.progress import DownloadProgress
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.http import RetryPolicy
 

@@ -123,22 +123,22 @@ def print_ensemble(
 def _print_table(runs: Sequence[str], combined: Ensemble, method: str) -> None:
     """Print a row for each run and one for the ensemble, with the columns the method has."""
     scores = [*combined.member_scores, combined.score]
-    columns: dict[str, list[object]] = {
-        "": [*runs, f"ensemble ({method})"],
-        "accuracy\n(95 % interval)": [s and console.percent(s.accuracy, s.ci95) for s in scores],
-        "rows": [f"{score.n:,}" if score else 0 for score in scores],
-        "log\nloss": [score and f"{score.log_loss:.4f}" for score in scores],
+    accuracies = [score and console.percent(score.accuracy, score.ci95) for score in scores]
+    columns: dict[tuple[str, str], Sequence[object]] = {  # (heading, format) → values
+        ("", ""): [*runs, f"ensemble ({method})"],
+        ("accuracy\n(95 % interval)", ">"): accuracies,
+        ("rows", ","): [score.n if score else 0 for score in scores],
+        ("log\nloss", ".4f"): [score and score.log_loss for score in scores],
     }
     if combined.temperatures is not None:
-        columns["T"] = [f"{temperature:.2f}" for temperature in combined.temperatures]
+        columns["T", ".2f"] = combined.temperatures
     if combined.weights is not None:
-        columns["weight"] = [f"{weight:.3f}" for weight in combined.weights]
+        columns["weight", ".3f"] = combined.weights
     if combined.contributions is not None:
         gains = combined.contributions
-        columns["adds\ncorrect"] = [console.signed(gain.right, ".0f") for gain in gains]
-        columns["adds\nlog loss"] = [console.signed(gain.log_loss, ".4f") for gain in gains]
-    rows = zip_longest(*columns.values(), fillvalue="")
-    console.show_table(list(columns), list(rows), numeric=list(columns)[1:])
+        columns["adds\ncorrect", ">"] = [console.signed(gain.right, ".0f") for gain in gains]
+        columns["adds\nlog loss", ">"] = [console.signed(gain.log_loss, ".4f") for gain in gains]
+    console.show_table(dict(columns.keys()), zip_longest(*columns.values(), fillvalue=""))
 
 
 def _vote(
@@ -174,7 +174,8 @@ def _vote(
         console.print_json({"submission": str(path), "method": "vote", "members": members})
         return
     for file in ordered:
-        console.echo(f"{file}: public score {console.number(scores[file], '.5f') or 'unknown'}")
+        score = scores[file]
+        console.echo(f"{file}: public score {'unknown' if score is None else f'{score:.5f}'}")
     console.echo(
         f"{path}: majority of {len(files)} files, written and checked; the first file above "
         "decides ties"

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from kaggle_digits.evaluation.evaluate import Evaluation
 
 MAX_PAIRS = 5
-CLASS_COLUMNS = ("digit", "images", "correct", "precision", "recall", "95 % interval", "F1")
-TTA_COLUMNS = (
-    *("views", "accuracy\n(95 % interval)", "log\nloss"),
-    *("changed", "now\ncorrect", "now\nwrong", "p\n(McNemar)"),
-)
+CLASS_COLUMNS = {
+    **{"digit": ">", "images": ",", "correct": ",", "precision": ".4f", "recall": ".4f"},
+    **{"95 % interval": ">", "F1": ".4f"},
+}
+TTA_COLUMNS = {
+    **{"views": ">", "accuracy\n(95 % interval)": ">", "log\nloss": ".4f"},
+    **{"changed": ",", "now\ncorrect": ",", "now\nwrong": ",", "p\n(McNemar)": ".3g"},
+}
 
 
 def evaluate(
@@ -69,10 +72,9 @@ def _print_metrics(evaluation: Evaluation) -> None:
     rows: list[list[object]] = []
     for item in metrics.classes:
         interval = f"{item.ci95[0]:.4f}–{item.ci95[1]:.4f}" if item.ci95 else None
-        precision, recall = (console.number(x, ".4f") for x in (item.precision, item.recall))
-        rows.append([item.digit, f"{item.support:,}", f"{item.right:,}", precision, recall])
-        rows[-1] += [interval, console.number(item.f1, ".4f")]
-    console.show_table(CLASS_COLUMNS, rows, numeric=CLASS_COLUMNS)
+        counts = (item.support, item.right)
+        rows.append([item.digit, *counts, item.precision, item.recall, interval, item.f1])
+    console.show_table(CLASS_COLUMNS, rows)
     if metrics.pairs:
         pairs = (f"{p.low} and {p.high} ({p.count})" for p in metrics.pairs[:MAX_PAIRS])
         console.echo(f"most confused: {', '.join(pairs)}")
@@ -90,14 +92,11 @@ def _print_tta(evaluation: Evaluation) -> None:
     rows: list[list[object]] = []
     for item in evaluation.tta:
         score, test = item.score, item.mcnemar
-        changes: list[object] = [None] * 4
-        if item.views > 1:
-            counts = (item.changed, test.gained, test.lost)
-            changes = [*(f"{count:,}" for count in counts), f"{test.p_value:.3g}"]
+        changes = (item.changed, test.gained, test.lost, test.p_value)
         accuracy = console.percent(score.accuracy, score.ci95)
-        rows.append([item.views, accuracy, f"{score.log_loss:.4f}", *changes])
-    title = "The same rows, predicted from more views of each image"
-    console.show_table(TTA_COLUMNS, rows, title=title, numeric=TTA_COLUMNS)
+        more = changes if item.views > 1 else (None,) * 4
+        rows.append([item.views, accuracy, score.log_loss, *more])
+    console.show_table(TTA_COLUMNS, rows, "The same rows, predicted from more views of each image")
     best = best_tta(evaluation.tta)
     significance = ""
     if best.views > 1:

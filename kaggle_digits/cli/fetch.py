@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
 from kaggle_digits.cli.options import option
 
 
@@ -23,11 +22,12 @@ def fetch(
         ),
     ] = "kaggle",
     force: Annotated[bool, option("Replace files, also of another source.", "--force")] = False,
-    timeout: Timeout = DEFAULT_TIMEOUT,
+    timeout: options.Timeout = options.TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,
 ) -> None:
     """Download train.csv, test.csv and sample_submission.csv, and check them."""
+    from kaggle_digits.cli.progress import DownloadProgress
     from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.sources import fetch as fetch_files
 

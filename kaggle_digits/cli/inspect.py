@@ -49,24 +49,22 @@ def inspect(
 
 def _print_inspection(inspection: Inspection) -> None:
     train, test = inspection.train, inspection.test
-    columns = ("", "train.csv", "test.csv")
+    columns = {"": "", "train.csv": ",", "test.csv": ","}
     rows = (
-        ("rows", f"{train.rows:,}", f"{test.rows:,}"),
-        ("columns", f"{train.columns:,}", f"{test.columns:,}"),
+        ("rows", train.rows, test.rows),
+        ("columns", train.columns, test.columns),
         ("missing values", train.missing, test.missing),
         ("pixel values", f"{train.lowest}–{train.highest}", f"{test.lowest}–{test.highest}"),
-        ("blank images", f"{train.blank:,}", f"{test.blank:,}"),
-        ("duplicate rows", f"{train.duplicates:,}", f"{test.duplicates:,}"),
-        ("images with two labels", f"{inspection.contradictions:,}", None),
-        ("rows also in train.csv", None, f"{inspection.test_in_train:,}"),
+        ("blank images", train.blank, test.blank),
+        ("duplicate rows", train.duplicates, test.duplicates),
+        ("images with two labels", inspection.contradictions, None),
+        ("rows also in train.csv", None, inspection.test_in_train),
         ("memory of the pixels", f"{train.bytes / 1e6:.1f} MB", f"{test.bytes / 1e6:.1f} MB"),
     )
-    title = f"Data from {inspection.source}"
-    console.show_table(columns, rows, title=title, numeric=columns[1:])
-    columns = ("digit", "images", "share")
+    console.show_table(columns, rows, f"Data from {inspection.source}")
+    columns = {"digit": ">", "images": ",", "share": ">"}
     classes = [
-        (digit, f"{count:,}", f"{100 * count / train.rows:.2f} %")
+        (digit, count, console.percent(count / train.rows))
         for digit, count in enumerate(inspection.classes)
     ]
-    title = "Images of each digit in train.csv"
-    console.show_table(columns, classes, title=title, numeric=columns)
+    console.show_table(columns, classes, "Images of each digit in train.csv")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 DATA, RUNS, SUBMISSIONS = Path("data"), Path("runs"), Path("submissions")
+TIMEOUT = 30.0
 OUTPUT_PANEL = "Folders and output"
 
 
@@ -35,3 +36,12 @@ AsJson = Annotated[bool, option("Print JSON instead of text.", "--json", panel=O
 Svg = Annotated[bool, option("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL)]
 Output = Annotated[Path | None, option("CSV file to write.", "-o", "--output", panel=OUTPUT_PANEL)]
 Force = Annotated[bool, option("Rename an existing output first.", "--force", panel=OUTPUT_PANEL)]
+Timeout = Annotated[
+    float,
+    option(
+        "Seconds to wait for a response of Kaggle; pauses between attempts scale with it.",
+        "--timeout",
+        envvar="KD_KAGGLE_TIMEOUT",
+        show_default=True,
+    ),
+]

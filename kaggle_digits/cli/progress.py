@@ -8,24 +8,37 @@ from pathlib import Path
 
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
     track,
 )
 
 from kaggle_digits.cli import console
+from kaggle_digits.core import progress as core_progress
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 from kaggle_digits.tuning.trial import Trial, TrialCallback, Value
 
 
 class LiveProgress(Progress):
-    """A rich progress display on stderr; hidden if stderr is not a terminal."""
+    """A rich display on stderr, hidden if that is no terminal.
 
-    def __init__(self, *columns: ProgressColumn) -> None:
-        super().__init__(*columns, console=console.err, disable=not console.err.is_terminal)
+    ``redirect`` prints the output of other packages above the display.
+    """
+
+    def __init__(self, *columns: str | ProgressColumn, redirect: bool = True) -> None:
+        super().__init__(
+            *columns,
+            console=console.err,
+            redirect_stdout=redirect,
+            redirect_stderr=redirect,
+            disable=not console.err.is_terminal,
+        )
 
 
 class ProgressLine(LiveProgress):
@@ -162,6 +175,38 @@ class SearchProgress(ProgressLine, TrialCallback):
         which = f"trial {self._number} of {self._trials}, fold {fold + 1}/{self._folds}, "
         description = f"{which}epoch {min(epoch + 1, epochs)}/{epochs}"
         self.update(self._task, completed=completed, description=description)
+
+
+class DownloadProgress(core_progress.Progress):
+    """Show downloads on stderr: a bar for each file on a terminal, otherwise one line."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, TaskID] = {}
+        self._bars = LiveProgress(
+            "{task.description}",
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            redirect=False,  # the kaggle client's output is suppressed
+        )
+
+    def __enter__(self) -> DownloadProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def note(self, text: str) -> None:
+        console.note(text)
+
+    def update(self, name: str, done: int, total: int | None) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(console.safe(name), total=total)
+            self._bars.start()  # not earlier, because a command may ask the user before
+            if self._bars.disable:
+                console.note(f"downloading {name}" + (f" ({total / 1e6:.1f} MB)" if total else ""))
+        self._bars.update(self._tasks[name], completed=done, total=total)
 
 
 def track_folders(folders: Sequence[Path]) -> Iterable[Path]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from kaggle_digits.cli import console, options
 
-SETTINGS = ("model", "epochs", "batch_size")
-RESULTS = ("accuracy\n(95 % interval)", "seconds")
+COLUMNS = {
+    **{"recipe": "", "model": "", "epochs": ">", "batch\nsize": ">"},
+    **{"accuracy\n(95 % interval)": ">", "seconds": ".0f"},
+}
 
 
 def recipes(as_json: options.AsJson = False) -> None:
@@ -24,14 +26,11 @@ def recipes(as_json: options.AsJson = False) -> None:
         results: list[object] = [None, None]
         if benchmark:
             accuracy = console.percent(benchmark["first"], benchmark["first_ci95"])
-            results = [accuracy, f"{benchmark['seconds']:.0f}"]
+            results = [accuracy, benchmark["seconds"]]
         for each in recipe.recipes:  # an ensemble has a row for each of its models
-            rows.append([*first, *(getattr(each, name) for name in SETTINGS), *results])
+            rows.append([*first, each.model, each.epochs, each.batch_size, *results])
             first, results = [""], ["", ""]
-    headings = [setting.replace("_", "\n") for setting in SETTINGS]
-    console.show_table(
-        ("recipe", *headings, *RESULTS), rows, numeric=("epochs", "batch\nsize", *RESULTS)
-    )
+    console.show_table(COLUMNS, rows)
     conditions = {
         (each["machine"], each["n_val"], each["first_seed"]) for each in benchmarks.values()
     }

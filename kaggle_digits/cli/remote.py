@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import KaggleError
 
@@ -63,7 +62,7 @@ def push(
     output: Annotated[
         Path | None, sending("Write the script to this file; do not send it.", "--output", "-o")
     ] = None,
-    timeout: Timeout = DEFAULT_TIMEOUT,
+    timeout: options.Timeout = options.TIMEOUT,
     runs_dir: options.RunsDir = options.RUNS,
     submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
     as_json: options.AsJson = False,
@@ -113,7 +112,7 @@ def status(
     run: RunToPull = None,
     *,
     wait: Annotated[bool, option("Wait until it has ended.", "--wait")] = False,
-    timeout: Timeout = DEFAULT_TIMEOUT,
+    timeout: options.Timeout = options.TIMEOUT,
     runs_dir: options.RunsDir = options.RUNS,
     as_json: options.AsJson = False,
 ) -> None:
@@ -144,7 +143,7 @@ def status(
 def pull(
     run: RunToPull = None,
     *,
-    timeout: Timeout = DEFAULT_TIMEOUT,
+    timeout: options.Timeout = options.TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     runs_dir: options.RunsDir = options.RUNS,
     submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
@@ -187,6 +186,7 @@ def pull(
 @contextmanager
 def _notebook_client(timeout: float) -> Iterator[NotebookClient]:
     """Yield a client whose downloads are shown, and name its credential."""
+    from kaggle_digits.cli.progress import DownloadProgress
     from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
 

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
 
 METRICS = ("val_accuracy", "val_accuracy_ci95", "n_val", "val_loss")
-NUMERIC = ("rows", "log\nloss", "time\n(s)", "public\nscore")
-COLUMNS = (
-    *("run", "model", "held\nout", "accuracy\n(95 % interval)", "rows", "log\nloss", "time\n(s)"),
-    *("data", "public\nscore"),
-)
+COLUMNS = {
+    **{"run": "", "model": "", "held\nout": "", "accuracy\n(95 % interval)": "", "rows": ","},
+    **{"log\nloss": ".4f", "time\n(s)": ".0f", "data": "", "public\nscore": ".5f"},
+}
 
 
 def runs(
@@ -42,7 +41,7 @@ def runs(
     if as_json:
         console.print_json({"runs": rows})
     elif rows:
-        console.show_table(COLUMNS, map(_cells, rows), numeric=NUMERIC)
+        console.show_table(COLUMNS, map(_cells, rows))
     else:
         console.note(f"no runs in {runs_dir} yet; make one: kd train --model dense")
 
@@ -54,7 +53,7 @@ def _print_run(run: Run, public_score: float | None, *, as_json: bool) -> None:
         console.print_json({"config": config, "metrics": metrics, "public_score": public_score})
         return
     values = {**_flatten(config), **_flatten(metrics), "public_score": public_score}
-    console.show_table(("setting or metric", "value"), values.items(), title=str(run.path))
+    console.show_table({"setting or metric": "", "value": ""}, values.items(), str(run.path))
 
 
 def _summarize(run: Run, public_scores: Mapping[str, float]) -> dict[str, Any]:
@@ -81,13 +80,9 @@ def _summarize(run: Run, public_scores: Mapping[str, float]) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> list[object]:
     if "problem" in row:
         return [row["run"], row.get("model"), row["problem"], *[""] * (len(COLUMNS) - 3)]
-    return [
-        *(row["run"], row["model"], row["held_out"]),
-        console.percent(row["val_accuracy"], row["val_accuracy_ci95"]),
-        *(f"{row['n_val']:,}", console.number(row["val_loss"], ".4f")),
-        *(f"{row['train_seconds']:.0f}", row["source"]),
-        console.number(row["public_score"], ".5f"),
-    ]
+    accuracy = console.percent(row["val_accuracy"], row["val_accuracy_ci95"])
+    values = (row[key] for key in ("n_val", "val_loss", "train_seconds", "source", "public_score"))
+    return [row["run"], row["model"], row["held_out"], accuracy, *values]
 
 
 def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:

@@ -53,7 +53,7 @@ def study(
         console.print_json({"studies": studies})
     else:
         topics = [(each.name, each.title, ", ".join(each.experiments)) for each in STUDIES.values()]
-        console.show_table(("study", "topic", "experiments"), topics)
+        console.show_table({"study": "", "topic": "", "experiments": ""}, topics)
         console.note("repeat one: kd study NAME; all of them: kd reproduce")
 
 
@@ -102,10 +102,9 @@ def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str =
 
     reached = {True: "yes", False: "no", None: None}
     rows = [row for result in results for row in result.experiments]
-    console.show_table(
-        ("", "experiment", "published", "measured", "rows", "reached"),
-        [(*row[:4], row.n and f"{row.n:,}", reached[row.reached]) for row in rows],
-    )
+    columns = dict.fromkeys(("", "experiment", "published", "measured"), "")
+    columns |= {"rows": ",", "reached": ""}
+    console.show_table(columns, [(*row[:5], reached[row.reached]) for row in rows])
     for row in rows:
         if row.reached is False:
             console.echo(f"{row.experiment}, {row.description}: not reached; {row.note}")

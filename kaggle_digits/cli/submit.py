@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.kaggle_options import DEFAULT_TIMEOUT, DownloadProgress, Timeout
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
@@ -29,12 +28,13 @@ def submit(
     wait: Annotated[bool, option("Wait for the public score.", "--wait")] = False,
     yes: Annotated[bool, option("Submit without asking.", "--yes", "-y")] = False,
     force: Annotated[bool, option("Submit a file that was submitted before.", "--force")] = False,
-    timeout: Timeout = DEFAULT_TIMEOUT,
+    timeout: options.Timeout = options.TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
     as_json: options.AsJson = False,
 ) -> None:
     """Check a submission, send it to Kaggle exactly once, and log it."""
+    from kaggle_digits.cli.progress import DownloadProgress
     from kaggle_digits.kaggle_api import submit as api
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.http import RetryPolicy

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from kaggle_digits.cli import console
-from kaggle_digits.cli.options import DATA, RUNS, AsJson, DataDir, RunsDir, Svg, option
-from kaggle_digits.cli.options import OUTPUT_PANEL as OUTPUT
+from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
 from kaggle_digits.core import interrupts
 from kaggle_digits.core.errors import UsageError
 
@@ -18,52 +18,49 @@ if TYPE_CHECKING:
     from kaggle_digits.tuning.results import SearchResult
     from kaggle_digits.tuning.trial import Trial
 
-SPACE, MEASURING = "What to vary", "How to measure a trial"
 STATES = ("finished", "running", "pruned", "failed", "stopped")
-COLUMNS = ("trial", "state", "calibrated log loss", "accuracy (95 % interval)", "seconds")
+ACCURACY, LOG_LOSS = "accuracy\n(95 % interval)", "calibrated\nlog loss"
+COLUMNS = {"trial": "", "state": "", LOG_LOSS: ".4f", ACCURACY: ">", "seconds": ".1f"}
 MAX_ROWS = 15
+
+_space = partial(option, panel="What to vary")
+_measuring = partial(option, panel="How to measure a trial")
+_output = partial(option, panel=options.OUTPUT_PANEL)
 
 
 def tune(
     *,
-    recipe: Annotated[str | None, option("Recipe to vary: a name or file.", panel=SPACE)] = None,
-    model: Annotated[str | None, option("Model whose recipe to start from.", panel=SPACE)] = None,
+    recipe: Annotated[str | None, _space("Recipe to vary: a name or file.")] = None,
+    model: Annotated[str | None, _space("Model whose recipe to start from.")] = None,
     vary: Annotated[
         list[str] | None,
-        option(
+        _space(
             "Setting to vary: dropout, learning_rate=0.001:0.03:log or optimizer=adamw,muon. "
-            "Repeat it for more settings. By default those that usually matter.",
-            panel=SPACE,
+            "Repeat it for more settings. By default those that usually matter."
         ),
     ] = None,
-    trials: Annotated[int, option("Trials in all; default 30.", panel=MEASURING)] = 30,
-    minutes: Annotated[
-        float | None, option("Start no trial after M minutes.", panel=MEASURING, min=0)
-    ] = None,
-    folds: Annotated[int, option("K-fold cross-validation; default 3.", panel=MEASURING)] = 3,
-    rows: Annotated[int | None, option("Use only N labelled rows.", panel=MEASURING)] = None,
-    epochs: Annotated[int | None, option("Passes over the training rows.", panel=MEASURING)] = None,
-    seed: Annotated[int, option("Seed of split, weights, search; default 0.", panel=MEASURING)] = 0,
-    name: Annotated[
-        str | None, option("Name of the study; default: the recipe's.", panel=OUTPUT)
-    ] = None,
+    trials: Annotated[int, _measuring("Trials in all; default 30.")] = 30,
+    minutes: Annotated[float | None, _measuring("Start no trial after M minutes.", min=0)] = None,
+    folds: Annotated[int, _measuring("K-fold cross-validation; default 3.")] = 3,
+    rows: Annotated[int | None, _measuring("Use only N labelled rows.")] = None,
+    epochs: Annotated[int | None, _measuring("Passes over the training rows.")] = None,
+    seed: Annotated[int, _measuring("Seed of split, weights, search; default 0.")] = 0,
+    name: Annotated[str | None, _output("Name of the study; default: the recipe's.")] = None,
     storage: Annotated[
         str | None,
-        option(
+        _output(
             "URL of a database for several machines: postgresql+psycopg://USER:PASSWORD@HOST/NAME. "
             "By default a file in the study's folder.",
-            panel=OUTPUT,
             envvar="KD_TUNE_STORAGE",
         ),
     ] = None,
     output: Annotated[
-        Path | None,
-        option("Recipe file; default runs/tuning/STUDY/best.json.", "-o", "--output", panel=OUTPUT),
+        Path | None, _output("Recipe file; default runs/tuning/STUDY/best.json.", "-o", "--output")
     ] = None,
-    svg: Svg = False,
-    data_dir: DataDir = DATA,
-    runs_dir: RunsDir = RUNS,
-    as_json: AsJson = False,
+    svg: options.Svg = False,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    as_json: options.AsJson = False,
 ) -> None:
     """Search for better settings of a recipe. Run the same command again to continue."""
     from kaggle_digits.cli.progress import SearchProgress
@@ -79,11 +76,11 @@ def tune(
         raise UsageError(f"-o {output} is a folder; name a file, such as {output / 'best.json'}")
     dataset = load(data_dir)
     study: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
+    limits: dict[str, Any] = {"trials": trials, "minutes": minutes}
     with SearchProgress() as progress:
         try:
             with interrupts.handle_sigint(immediate=False):
-                options = study | {"trials": trials, "minutes": minutes, "callback": progress}
-                result = search(dataset, base, space, split, **options)
+                result = search(dataset, base, space, split, callback=progress, **study, **limits)
         except KeyboardInterrupt:
             progress.stop()
             if progress.started:
@@ -171,24 +168,17 @@ def _report(
 
 
 def _print_trials(result: SearchResult, trials: list[Trial]) -> None:
-    from rich.table import Table
-
     names = [dimension.name for dimension in result.space]
-    table = Table()
-    for title in (*COLUMNS, *names):
-        table.add_column(title, overflow="fold")
+    rows: list[list[object]] = []
     for trial in trials[:MAX_ROWS]:
-        score = trial.score
-        values = [trial.values.get(name, "–") for name in names]
-        table.add_row(
-            f"{trial.number}{' (original)' * (trial.number == result.base)}",
-            trial.state,
-            f"{score.log_loss:.4f}" if score else "–",
-            console.percent(score.accuracy, score.ci95) if score else "–",
-            "–" if math.isnan(trial.seconds) else f"{trial.seconds:.1f}",
-            *[console.safe(v if isinstance(v, str) else f"{v:g}") for v in values],
-        )
-    console.print_table(table)
+        name = f"{trial.number}{' (original)' * (trial.number == result.base)}"
+        measured: tuple[object, object] = (None, None)
+        if trial.score:
+            accuracy = console.percent(trial.score.accuracy, trial.score.ci95)
+            measured = (trial.score.log_loss, accuracy)
+        seconds = None if math.isnan(trial.seconds) else trial.seconds
+        rows.append([name, trial.state, *measured, seconds, *map(trial.values.get, names)])
+    console.show_table(COLUMNS | dict.fromkeys(names, "g"), rows)
     if len(trials) > MAX_ROWS:
         console.note(f"and {len(trials) - MAX_ROWS} more: --json lists all")
 

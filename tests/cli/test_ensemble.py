@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,10 @@ def combined(
 
 
 @pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+def narrow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A terminal of 100 columns."""
-    monkeypatch.setattr(console, "print_table", lambda table: Console(width=100).print(table))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(console, "out", Console(width=100, color_system=None))
 
 
 @pytest.mark.usefixtures("narrow")

@@ -51,8 +51,8 @@ def test_search_prints_a_table_and_writes_plots_and_a_recipe() -> None:
     words = [*QUICK[:-2], "--vary", "learning_rate", "--vary", "widths=4,500"]
     result = kd("tune", *words, "--trials", "6")
     assert result.exit_code == 0, result.output
-    assert re.search(r"│ 1 \(original\) +│ finished │", result.stdout)
-    losses = [float(x) for x in re.findall(r"│ finished │ (\d\.\d{4})", result.stdout)]
+    assert re.search(r"^1 \(original\) +finished ", result.stdout, re.MULTILINE)
+    losses = [float(x) for x in re.findall(r" finished +(\d\.\d{4})", result.stdout)]
     assert len(losses) >= 4
     assert losses == sorted(losses)
     assert re.search(r"accuracy .+ \(95 % interval\) on 150 out-of-fold rows", result.stdout)
