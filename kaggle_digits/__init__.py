@@ -51,48 +51,34 @@ if TYPE_CHECKING:
 
 from kaggle_digits._version import __version__ as __version__
 
-_MODULE_OF = {
-    "Augmentation": "training.augmentation",
-    "DataError": "core.errors",
-    "Dataset": "data.dataset",
-    "DigitsError": "core.errors",
-    "Ensemble": "ensembling.ensemble",
-    "KaggleError": "core.errors",
-    "ModelError": "core.errors",
-    "RECIPES": "training.recipes",
-    "Recipe": "training.recipe",
-    "Run": "runs.run",
-    "RunError": "core.errors",
-    "Score": "metrics.scores",
-    "Split": "data.splits",
-    "StorageError": "core.errors",
-    "SubmissionError": "core.errors",
-    "UsageError": "core.errors",
-    "ensemble_runs": "ensembling.ensemble",
-    "evaluate": "evaluation.evaluate",
-    "fetch": "sources.fetch",
-    "find_recipe": "training.recipes",
-    "inspect": "evaluation.data_inspection",
-    "list_runs": "runs.run",
-    "load": "data.dataset",
-    "open_run": "runs.run",
-    "predict_test": "training.predict",
-    "read_submission": "data.submission_csv",
-    "resume": "training.train",
-    "score": "metrics.scores",
-    "split": "data.splits",
-    "train": "training.train",
-    "write_submission": "data.submission_csv",
+# Module → the names that this package takes from it.
+_NAMES = {
+    "core.errors": "DataError DigitsError KaggleError ModelError RunError "
+    "StorageError SubmissionError UsageError",
+    "data.dataset": "Dataset load",
+    "data.splits": "Split split",
+    "data.submission_csv": "read_submission write_submission",
+    "ensembling.ensemble": "Ensemble ensemble_runs",
+    "evaluation.data_inspection": "inspect",
+    "evaluation.evaluate": "evaluate",
+    "metrics.scores": "Score score",
+    "runs.run": "Run list_runs open_run",
+    "sources.fetch": "fetch",
+    "training.augmentation": "Augmentation",
+    "training.predict": "predict_test",
+    "training.recipe": "Recipe",
+    "training.recipes": "RECIPES find_recipe",
+    "training.train": "resume train",
 }
-_RENAMED = {"predict_again": "predict_test"}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
 __all__ = ["__version__", *_MODULE_OF]  # noqa: PLE0604 (they are strings)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _RENAMED:
-        message = f"kaggle_digits.{name} is deprecated; use kaggle_digits.{_RENAMED[name]}"
+    if name == "predict_again":
+        message = "kaggle_digits.predict_again is deprecated; use kaggle_digits.predict_test"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-        name = _RENAMED[name]
+        name = "predict_test"
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -73,13 +73,8 @@ class SecurityMiddleware:
             _ = parts.port  # raises ValueError if it is not a port
             if parts.netloc != host or "@" in host or not name:
                 return False
-        except ValueError:
-            return False
-        if name in self._names:
-            return True
-        try:
-            return self._any_address and bool(ip_address(name))
-        except ValueError:
+            return name in self._names or (self._any_address and bool(ip_address(name)))
+        except ValueError:  # not a valid header, or another name than a numeric address
             return False
 
 

@@ -29,9 +29,8 @@ def labels(
     if as_json:
         rows = []
         for item in result.errors:
-            p = item.prediction
-            digits = {"line": p.line, "label": p.label, "suggested": p.predicted}
-            shares = {"confidence": p.confidence, "label_probability": item.label_probability}
+            digits = {"line": item.line, "label": item.label, "suggested": item.predicted}
+            shares = {"confidence": item.confidence, "label_probability": item.label_probability}
             rows.append({**digits, **shares})
         paths = {"table": str(result.table), "picture": result.figure and str(result.figure)}
         console.print_json({"run": result.run, "n": result.rows, "label_errors": rows, **paths})
@@ -42,8 +41,8 @@ def labels(
     )
     for item in result.errors[:MAX_LINES]:
         console.echo(
-            f"line {item.prediction.line}: labelled {item.prediction.label}, predicted "
-            f"{item.prediction.predicted} ({item.prediction.confidence_text} confidence)"
+            f"line {item.line}: labelled {item.label}, predicted {item.predicted} "
+            f"({item.confidence_text} confidence)"
         )
     console.echo(f"table:  {result.table}")
     if result.figure:

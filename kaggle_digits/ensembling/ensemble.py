@@ -92,13 +92,12 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
         raise UsageError("an ensemble needs at least two runs: kd ensemble RUN RUN")
     first, config = runs[0], runs[0].config()
     for run in runs:
-        if method in FITTED and "split_fingerprint" not in run.config():
+        other = run.config()
+        if method in FITTED and "split_fingerprint" not in other:
             raise RunError(
                 f"run {run.name} does not record which rows it held out, so --method {method} "
                 "cannot be fitted on it; train it again, or use --method mean"
             )
-    for run in runs[1:]:
-        other = run.config()
         for file in ("train", "test"):
             if other["data"][f"{file}_sha256"] != config["data"][f"{file}_sha256"]:
                 raise RunError(

@@ -88,7 +88,13 @@ def save_figures(dataset: Dataset, folder: Path, seed: int = 0) -> list[Path]:
 
 def _summarize(digits: Digits, columns: int, distinct: int) -> FileSummary:
     images = digits.images
-    rows, lowest, highest = len(images), int(images.min()), int(images.max())
-    missing, duplicates = 0, rows - distinct
-    blank, size = int((images.max(axis=(1, 2)) == 0).sum()), images.nbytes
-    return FileSummary(rows, columns, missing, lowest, highest, duplicates, blank, size)
+    return FileSummary(
+        rows=len(images),
+        columns=columns,
+        missing=0,
+        lowest=int(images.min()),
+        highest=int(images.max()),
+        duplicates=len(images) - distinct,
+        blank=int((images.max(axis=(1, 2)) == 0).sum()),
+        bytes=images.nbytes,
+    )

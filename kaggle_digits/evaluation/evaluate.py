@@ -18,8 +18,12 @@ from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.comparison import TtaScore, compare_tta
-from kaggle_digits.metrics.classification import Metrics, compute_metrics
-from kaggle_digits.metrics.predictions import Prediction, notable_predictions
+from kaggle_digits.metrics.classification import (
+    Metrics,
+    Prediction,
+    compute_metrics,
+    notable_predictions,
+)
 from kaggle_digits.metrics.scores import predicted_rows
 from kaggle_digits.runs.run import (
     FIRST_LAYER_FILE,
@@ -69,7 +73,7 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     from kaggle_digits.evaluation import report
     from kaggle_digits.plots import style
 
-    config, training = run.config(), run.metrics()
+    run.metrics()  # raises RunError if the run is not finished
     oof = load_oof(run, dataset)
     tta: tuple[TtaScore, ...] = ()
     if predict_oof is not None:
@@ -101,18 +105,11 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
             for suffix in (".png", ".svg"):
                 if name not in paths or suffix not in saved:
                     (folder / f"{name}{suffix}").unlink(missing_ok=True)
-    page = report.render_report(
-        name=run.name,
-        config=config,
-        training=training,
-        metrics=metrics,
-        errors=errors,
-        figures=paths,
-        views=tta[-1].views if tta else None,
+    evaluation = Evaluation(
+        run.name, metrics, tuple(errors), tuple(unsure), paths, run.path / REPORT, tta
     )
-    write_text(run.path / REPORT, page, durable=False)
-    report_path = run.path / REPORT
-    return Evaluation(run.name, metrics, tuple(errors), tuple(unsure), paths, report_path, tta)
+    write_text(evaluation.report, report.render_report(run, evaluation), durable=False)
+    return evaluation
 
 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:

@@ -19,7 +19,7 @@ from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.evaluate import FIGURES
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
-from kaggle_digits.metrics.predictions import Prediction, predictions_at
+from kaggle_digits.metrics.classification import Prediction, predictions_at
 from kaggle_digits.metrics.scores import predicted_rows
 from kaggle_digits.runs.run import Probabilities, Run
 
@@ -28,10 +28,9 @@ MOST_SHOWN = 48
 
 
 @dataclass(frozen=True)
-class LabelError:
+class LabelError(Prediction):
     """A row whose label is probably wrong, and the predicted probability of the label, 0 to 1."""
 
-    prediction: Prediction
     label_probability: float
 
 
@@ -77,7 +76,7 @@ def find_label_errors(
     predictions = predictions_at(calibrated, truth, rows, positions)
     label_probabilities = calibrated[positions, truth[positions]]
     return tuple(
-        LabelError(prediction, float(probability))
+        LabelError(**vars(prediction), label_probability=float(probability))
         for prediction, probability in zip(predictions, label_probabilities, strict=True)
         if prediction.predicted != prediction.label
     )
@@ -95,12 +94,11 @@ def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities)
     table, figure = run.path / TABLE, run.path / FIGURES / FIGURE
     lines = ["line,label,suggested,confidence,label_probability"]
     for error in errors:
-        p = error.prediction
-        numbers = f"{p.confidence:.6f},{error.label_probability:.6f}"
-        lines.append(f"{p.line},{p.label},{p.predicted},{numbers}")
+        numbers = f"{error.confidence:.6f},{error.label_probability:.6f}"
+        lines.append(f"{error.line},{error.label},{error.predicted},{numbers}")
     write_text(table, "\n".join(lines) + "\n", durable=False)
     if errors:
-        shown = [error.prediction for error in errors[:MOST_SHOWN]]
+        shown = errors[:MOST_SHOWN]
         style.save(digit_grids.label_errors(dataset.train.images, shown, len(errors)), figure)
     else:
         figure.unlink(missing_ok=True)  # left by an earlier evaluation

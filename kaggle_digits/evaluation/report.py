@@ -5,14 +5,16 @@ The run may have been written by another version, so everything that is missing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits._version import __version__
 from kaggle_digits.metrics.classification import Metrics
-from kaggle_digits.metrics.predictions import Prediction
 from kaggle_digits.plots import page
+from kaggle_digits.runs.run import Run
+
+if TYPE_CHECKING:
+    from kaggle_digits.evaluation.evaluate import Evaluation
 
 MOST_PAIRS = 8
 # File name of each figure → its title, in the order of the page.
@@ -27,39 +29,26 @@ TITLES = {
 }
 
 
-def render_report(
-    *,
-    name: str,
-    config: Mapping[str, Any],
-    training: Mapping[str, Any],
-    metrics: Metrics,
-    errors: Sequence[Prediction],
-    figures: Mapping[str, Path],
-    views: int | None = None,
-) -> str:
-    """Render the page as HTML text.
-
-    ``config`` and ``training`` are the contents of config.json and metrics.json; ``errors`` are in
-    the order of the figure ``worst-mistakes``; ``figures`` are name → PNG file. ``views`` is the
-    number of test-time augmentation views, None for the predictions saved in the run.
-    """
+def render_report(run: Run, evaluation: Evaluation) -> str:
+    """Render the page about the evaluation of a run, whose figures are saved, as HTML text."""
+    config, training, metrics = run.config(), run.metrics(), evaluation.metrics
     explanations = _explanations(metrics, training)
     return page.render_page(
         "report.html.j2",
-        name=name,
+        name=run.name,
         score=metrics.score,
         wrong=metrics.score.n - metrics.score.correct,
         calibration=metrics.calibration,
         classes=metrics.classes,
         pairs=metrics.pairs[:MOST_PAIRS],
-        errors=errors,
+        errors=evaluation.most_confident_errors,
         figures=[
-            page.PageFigure(key, title, explanations[key], figures[key])
+            page.PageFigure(key, title, explanations[key], evaluation.figures[key])
             for key, title in TITLES.items()
-            if key in figures
+            if key in evaluation.figures
         ],
         facts=_facts(config, training),
-        validation=_validation(config, training, views),
+        validation=_validation(config, training, evaluation),
         environment=_environment(config, training),
         version=__version__,
     )
@@ -104,17 +93,20 @@ def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, st
     }
 
 
-def _validation(config: Mapping[str, Any], training: Mapping[str, Any], views: int | None) -> str:
+def _validation(
+    config: Mapping[str, Any], training: Mapping[str, Any], evaluation: Evaluation
+) -> str:
     """Describe the predictions that the accuracy was measured on; it continues "Measured …"."""
     models = training.get("models_per_row") or 1
     if models > 1:
         text = f"on the mean prediction of {models} models that were not trained on the image"
-    elif _section(config, "split").get("kind") == "folds":
+    elif (config.get("split") or {}).get("kind") == "folds":
         text = "out of fold: each image was predicted by a model that was not trained on it"
     else:
         text = "on held-out images that the model was not trained on"
-    if views is None:
+    if not evaluation.tta:
         return text
+    views = evaluation.tta[-1].views
     return f"{text}; each prediction is the mean over {views} view{'s' * (views > 1)} of the image"
 
 
@@ -127,7 +119,7 @@ def _environment(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
 
 def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (label, text) of everything needed to judge and to reproduce the accuracy."""
-    recipe = _section(config, "recipe")
+    recipe = config.get("recipe") or {}
     recipe_text = _to_text({key: recipe[key] for key in recipe if key != "model"})
     if isinstance(members := recipe.get("designs"), list):  # an ensemble recipe
         recipe_text = "; ".join(_to_text(member) for member in members)
@@ -150,12 +142,8 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple
     return [(label, str(value)) for label, value in table if value not in (None, "")]
 
 
-def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return config.get(name) or {}
-
-
 def _split(config: Mapping[str, Any]) -> str:
-    split = _section(config, "split")
+    split = config.get("split") or {}
     text = split.get("kind") or ""
     if text == "folds":
         repeats = split.get("repeats", 1)
@@ -167,7 +155,7 @@ def _split(config: Mapping[str, Any]) -> str:
 
 
 def _hardware(config: Mapping[str, Any]) -> str:
-    machine = _section(config, "machine")
+    machine = config.get("machine") or {}
     parts = [
         str(machine.get("processor") or ""),
         f"{machine['cores']} cores" if machine.get("cores") else "",
@@ -178,7 +166,7 @@ def _hardware(config: Mapping[str, Any]) -> str:
 
 
 def _data(config: Mapping[str, Any]) -> str:
-    data = _section(config, "data")
+    data = config.get("data") or {}
     if data.get("n_train") is None:
         return ""
     digest = (data.get("train_sha256") or "")[:12]
@@ -187,7 +175,7 @@ def _data(config: Mapping[str, Any]) -> str:
 
 
 def _pseudo_labels(config: Mapping[str, Any]) -> str:
-    pseudo = _section(config, "pseudo")
+    pseudo = config.get("pseudo") or {}
     if not pseudo:
         return ""
     text = f"{_per_member(pseudo.get('rows'))} test images labelled by run {pseudo.get('run')}"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES, SIDE
-from kaggle_digits.metrics.predictions import Prediction
+from kaggle_digits.metrics.classification import Prediction
 from kaggle_digits.plots import style
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
 
 @style.styled
 def most_confident_errors(images: Images, predictions: Sequence[Prediction]) -> Figure:
-    """Plot wrong predictions, at least one, from ``predictions.notable_predictions``."""
+    """Plot wrong predictions, at least one, from ``notable_predictions``."""
     headings = [f"{p.label}, predicted {p.predicted}" for p in predictions]
     note = (
         "Label, wrong prediction, its confidence, and the line in train.csv. A few of these labels "
@@ -104,7 +104,7 @@ def most_confident_errors(images: Images, predictions: Sequence[Prediction]) -> 
 
 @style.styled
 def least_confident_correct(images: Images, predictions: Sequence[Prediction]) -> Figure:
-    """Plot correct predictions, at least one, from ``predictions.notable_predictions``."""
+    """Plot correct predictions, at least one, from ``notable_predictions``."""
     headings = [f"{p.label}, next {p.second}" for p in predictions]
     note = (
         "Correct prediction and the second most probable digit, the confidence, and the line in "

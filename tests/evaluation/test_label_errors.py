@@ -30,21 +30,21 @@ def labels_with_errors() -> NDArray[np.uint8]:
 def test_planted_errors_are_found_with_the_correct_suggestion() -> None:
     labels = labels_with_errors()
     errors = find_label_errors(noisy_probs(TRUTH, 0.6, seed=1), labels)
-    rows = [error.prediction.row for error in errors]
+    rows = [error.row for error in errors]
     assert len(set(rows) & set(PLANTED.tolist())) >= 0.8 * len(PLANTED)
     assert len(rows) <= 1.2 * len(PLANTED)
     for error in errors:
-        assert error.prediction.label == labels[error.prediction.row] != error.prediction.predicted
+        assert error.label == labels[error.row] != error.predicted
     probabilities = [error.label_probability for error in errors]
     assert probabilities == sorted(probabilities)
-    correct = [e for e in errors if e.prediction.predicted == TRUTH[e.prediction.row]]
+    correct = [e for e in errors if e.predicted == TRUTH[e.row]]
     assert len(correct) >= 0.9 * len(errors)
 
 
 def test_rows_that_were_not_held_out_are_ignored() -> None:
     oof = noisy_probs(TRUTH, 0.6, seed=1)
     oof[:1000] = np.nan
-    rows = [error.prediction.row for error in find_label_errors(oof, labels_with_errors())]
+    rows = [error.row for error in find_label_errors(oof, labels_with_errors())]
     assert rows
     assert min(rows) >= 1000
 
@@ -60,7 +60,7 @@ def test_table_and_figure_are_written(run: Run, dataset: Dataset) -> None:
     wrong = replace(dataset, train=replace(dataset.train, labels=labels))
     perfect = 0.001 + 0.99 * np.eye(10, dtype=np.float32)[dataset.labels]
     result = write_label_errors(run, wrong, perfect)
-    assert sorted(error.prediction.row for error in result.errors) == [7, 8]
+    assert sorted(error.row for error in result.errors) == [7, 8]
     with result.table.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert sorted(int(line["line"]) for line in lines) == [9, 10]

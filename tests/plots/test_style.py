@@ -13,8 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kaggle_digits.metrics.classification import compute_metrics
-from kaggle_digits.metrics.predictions import notable_predictions
+from kaggle_digits.metrics.classification import compute_metrics, notable_predictions
 from kaggle_digits.plots import charts, digit_grids, style
 from tests.plots.inputs import (
     IMAGES,
