@@ -70,7 +70,8 @@ def ensemble(
         labels=combined.test.argmax(axis=1).astype("uint8"),
         runs=runs,
         source=_common(run.config()["data"]["source"] for run in opened),
-        score=combined.score,
+        accuracy=combined.score.accuracy if combined.score else None,
+        n_val=combined.score.n if combined.score else 0,
     )
     print_ensemble(runs, combined, method, path, as_json=as_json)
 
@@ -167,7 +168,8 @@ def _vote(
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
         source=_common(origin.source if origin else "unknown" for origin in origins),
-        score=None,
+        accuracy=None,
+        n_val=0,
     )
     if as_json:
         members = [{"file": str(file), "public_score": scores[file]} for file in ordered]

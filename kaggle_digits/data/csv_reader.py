@@ -32,10 +32,8 @@ def read_int_csv(
 
     ``content`` is UTF-8, with or without BOM, lines ending with LF, CRLF or CR; empty ones are
     skipped. ``columns`` are the names in order → the largest value allowed; the smallest is 0.
-    Returns (rows, columns) of ``dtype``, at least one row.
-
-    Raises:
-        DataError: the header or a cell is wrong; names the file, line (1 is the header), column.
+    Returns (rows, columns) of ``dtype``, at least one row. Raises DataError if the header or a cell
+    is wrong; it names the file, line (1 is the header) and column.
     """
     line_end = re.search(rb"[\r\n]", content)
     header_end = line_end.start() if line_end else len(content)

@@ -30,17 +30,13 @@ KAGGLE, SAMPLE_SOURCE, OPENML, UNKNOWN = "kaggle", "sample", "openml", "unknown"
 class Source:
     """Where the files in a data folder came from, as recorded in source.json.
 
-    Attributes:
-        source: ``kaggle`` (downloaded from Kaggle, or equal to Kaggle's files byte for byte),
-            ``sample``, ``openml``, a path, or ``unknown`` if nothing is recorded or the files
-            have changed.
-        fetched: when, ISO 8601 with time zone.
-        sha256: file name -> hash of its bytes when they were fetched.
+    ``source`` is ``kaggle`` (downloaded from Kaggle, or equal to Kaggle's files byte for byte),
+    ``sample``, ``openml``, a path, or ``unknown`` if nothing is recorded or the files have changed.
     """
 
     source: str
-    fetched: str = ""
-    sha256: dict[str, str] = field(default_factory=dict)
+    fetched: str = ""  # when, ISO 8601 with time zone
+    sha256: dict[str, str] = field(default_factory=dict)  # file name → hash of its bytes
 
     @property
     def is_competition(self) -> bool:
@@ -71,8 +67,7 @@ class Dataset:
 def load(data_dir: Path | str = "data") -> Dataset:
     """Read and check the three files in ``data_dir``.
 
-    Raises:
-        DataError: a file is missing or not in the competition's form; names file, line, column.
+    Raises DataError, which names file, line and column, if one is missing or has the wrong form.
     """
     folder = Path(data_dir)
     if missing := [name for name in FILES if not (folder / name).exists()]:

@@ -19,25 +19,15 @@ HIGHEST_ID = 2**32 - 1
 
 @dataclass(frozen=True)
 class Origin:
-    """How a submission was made; stored beside it as <name>.json.
+    """How a submission was made; stored beside it as <name>.json."""
 
-    Attributes:
-        sha256: of the CSV file.
-        runs: names of the runs whose predictions it holds.
-        method: ``run`` for a single run, otherwise the ensembling method.
-        source: of the data the runs were trained on; only ``kaggle`` may be submitted.
-        accuracy: out-of-fold or hold-out accuracy; None if there were no validation rows.
-        n_val: the number of rows that accuracy was measured on.
-        made: creation time, ISO 8601 with time zone.
-    """
-
-    sha256: str
-    runs: list[str]
-    method: str
-    source: str
-    accuracy: float | None
-    n_val: int
-    made: str
+    sha256: str  # of the CSV file
+    runs: list[str]  # names of the runs whose predictions it holds
+    method: str  # ``run`` for a single run, otherwise the ensembling method
+    source: str  # of the data the runs were trained on; only ``kaggle`` may be submitted
+    accuracy: float | None  # out-of-fold or hold-out, 0 to 1; None without validation rows
+    n_val: int  # the number of rows that accuracy was measured on
+    made: str  # creation time, ISO 8601 with time zone
 
 
 def read_ids(path: Path) -> NDArray[np.int64]:
@@ -51,10 +41,8 @@ def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[n
     """Write a submission file atomically.
 
     ``ids`` (n,) are in the order of sample_submission.csv; ``labels`` (n,) are integers 0 to 9.
-
-    Raises:
-        SubmissionError: the labels do not match the ids or are not 0 to 9.
-        StorageError: the file cannot be written.
+    Raises SubmissionError if the labels do not match the ids or are not 0 to 9, StorageError if
+    the file cannot be written.
     """
     write_text(Path(path), submission_text(path, ids, labels))
 
@@ -73,8 +61,8 @@ def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np
 def read_submission(path: Path | str, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Read the labels of a submission file, (n,) uint8, and check that Kaggle would accept it.
 
-    Raises:
-        SubmissionError: the file is not in the form of sample_submission.csv; names the line.
+    Raises SubmissionError, which names the line, if it does not have the form of
+    sample_submission.csv.
     """
     path = Path(path)
     try:

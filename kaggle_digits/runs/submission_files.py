@@ -15,7 +15,6 @@ from kaggle_digits.core.atomic_io import atomic_write, backup_existing, file_loc
 from kaggle_digits.core.errors import SubmissionError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.submission_csv import Origin, read_submission, submission_text, write_origin
-from kaggle_digits.metrics.scores import Score
 from kaggle_digits.runs.run import Run
 
 LOCK_FILE, LOCK_SECONDS = ".kd.lock", 60.0
@@ -63,19 +62,15 @@ def write_submission_file(
     runs: Sequence[str],
     method: str,
     source: str,
-    score: Score | None,
+    accuracy: float | None,
+    n_val: int,
 ) -> Path:
     """Write ``labels`` in the form of sample_submission.csv, read them back, record their origin.
 
-    Args:
-        path: the CSV file to write; an existing file is replaced.
-        dataset: its ``ids`` are written beside the labels.
-        labels: (n_test,) uint8, 0 to 9.
-        resolve_path: maps ``path`` to the file to write, which is returned; called while no other
-            process can write to the folder, because another one may have taken the name.
-
-    Raises:
-        SubmissionError, StorageError: nothing was written; an existing file is unchanged.
+    ``labels`` are (n_test,) uint8, 0 to 9; an existing file at ``path`` is replaced. Returns the
+    file written: ``path``, or what ``resolve_path`` makes of it while no other process can write to
+    the folder, because another one may have taken the name. The other arguments are those of
+    Origin. If SubmissionError or StorageError is raised, nothing was written.
     """
     # One process at a time, so that a file and its record match.
     busy = SubmissionError(
@@ -89,8 +84,8 @@ def write_submission_file(
             runs=list(runs),
             method=method,
             source=source,
-            accuracy=score.accuracy if score else None,
-            n_val=score.n if score else 0,
+            accuracy=accuracy,
+            n_val=n_val,
             made=datetime.now().astimezone().isoformat(timespec="seconds"),
         )
         with atomic_write(path) as part:
@@ -115,12 +110,6 @@ def write_run_submission(
     and errors are those of write_submission_file; RunError: the run is not finished or damaged.
     """
     metrics = run.metrics()
-    interval = metrics.get("val_accuracy_ci95")
-    score = None
-    if metrics.get("val_accuracy") is not None and interval:
-        accuracy, loss = float(metrics["val_accuracy"]), float(metrics["val_loss"])
-        low, high = map(float, interval)
-        score = Score(accuracy, (low, high), loss, int(metrics["n_val"]))
     probabilities = run.test() if test is None else test
     return write_submission_file(
         path,
@@ -130,5 +119,6 @@ def write_run_submission(
         runs=[run.name],
         method="run",
         source=str(run.config()["data"]["source"]),
-        score=score,
+        accuracy=metrics.get("val_accuracy"),
+        n_val=metrics.get("n_val") or 0,
     )

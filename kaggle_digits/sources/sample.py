@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN
-from kaggle_digits.data.digits import PIXEL_COLUMNS, PIXELS, SIDE, TRAIN_COLUMNS
+from kaggle_digits.data.digits import CENTRE, PIXEL_COLUMNS, PIXELS, SIDE, TRAIN_COLUMNS
 from kaggle_digits.data.submission_csv import write_submission
 
 SEED = 1797
@@ -35,11 +35,11 @@ def enlarge(small: NDArray[np.floating]) -> NDArray[np.uint8]:
     boxes = np.rint(boxes).astype(np.uint8)
     images = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
     axis = np.arange(BOX)
-    middle, last_offset = (SIDE - 1) / 2, SIDE - BOX
+    last_offset = SIDE - BOX
     for image, box in zip(images, boxes, strict=True):
         mass = max(int(box.sum()), 1)
         centre = box.sum(axis=1) @ axis / mass, box.sum(axis=0) @ axis / mass
-        top, left = (int(np.clip(np.rint(middle - at), 0, last_offset)) for at in centre)
+        top, left = (int(np.clip(np.rint(CENTRE - at), 0, last_offset)) for at in centre)
         image[top : top + BOX, left : left + BOX] = box
     return images
 

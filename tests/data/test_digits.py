@@ -1,8 +1,10 @@
-"""Reading train.csv and test.csv as images and labels."""
+"""Reading train.csv and test.csv as images and labels, and the cache of the parsed files."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import DataError
+from kaggle_digits.data import digits as digits_module
 from kaggle_digits.data.digits import PIXEL_COLUMNS, TRAIN_COLUMNS, read_test, read_train
 from tests.support.competition_files import csv_bytes
 
@@ -52,3 +55,65 @@ def test_truncated_last_row_is_reported(tmp_path: Path, table: Table) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"line 8: .* values instead of 785"):
         read_train(path)
+
+
+def settle(path: Path) -> None:
+    """Make the file older than SETTLED_SECONDS."""
+    old = time.time() - 100
+    os.utime(path, (old, old))
+
+
+def test_second_read_does_not_parse(
+    tmp_path: Path, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "train.csv", TRAIN_COLUMNS, table)
+    first = read_train(path)
+    monkeypatch.setattr(digits_module, "read_int_csv", None)
+    again = read_train(path)
+    assert np.array_equal(first.images, again.images)
+    assert first.sha256 == again.sha256
+
+
+def test_changed_content_is_parsed_again(tmp_path: Path, table: Table) -> None:
+    path = write(tmp_path / "train.csv", TRAIN_COLUMNS, table)
+    stat = path.stat()
+    read_train(path)
+    changed = table.copy()
+    changed[3, 0] = (changed[3, 0] + 1) % 10
+    write(path, TRAIN_COLUMNS, changed)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size and modification time
+    labels = read_train(path).labels
+    assert labels is not None
+    assert np.array_equal(labels, changed[:, 0])
+    assert len(list((tmp_path / digits_module.CACHE_FOLDER).glob("*.npy"))) == 1, (
+        "the old array is deleted"
+    )
+
+
+def test_unchanged_files_are_not_hashed_again(
+    tmp_path: Path, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "train.csv", TRAIN_COLUMNS, table)
+    monkeypatch.setattr(digits_module, "SETTLED_SECONDS", 0.0)
+    settle(path)
+    first = read_train(path)
+    monkeypatch.setattr(digits_module, "read_content", None)
+    assert read_train(path).sha256 == first.sha256
+
+
+@pytest.mark.parametrize("damage", [b"", b"not an array", None])
+def test_damaged_cache_is_replaced(tmp_path: Path, table: Table, damage: bytes | None) -> None:
+    path = write(tmp_path / "train.csv", TRAIN_COLUMNS, table)
+    read_train(path)
+    (cached,) = (tmp_path / digits_module.CACHE_FOLDER).glob("*.npy")
+    if damage is None:
+        cached.write_bytes(cached.read_bytes()[:-50])
+    else:
+        cached.write_bytes(damage)
+    assert np.array_equal(read_train(path).images.reshape(7, 784), table[:, 1:])
+
+
+def test_unwritable_cache_folder_is_ignored(tmp_path: Path, table: Table) -> None:
+    path = write(tmp_path / "train.csv", TRAIN_COLUMNS, table)
+    (tmp_path / digits_module.CACHE_FOLDER).write_text("a file is in the way")
+    assert len(read_train(path)) == 7

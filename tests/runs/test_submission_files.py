@@ -25,7 +25,8 @@ def dataset(sample: Path) -> Dataset:
 
 def write(path: Path, dataset: Dataset, digit: int, **options: object) -> Path:
     labels = np.full(len(dataset.ids), digit, np.uint8)
-    origin = {"runs": [f"run{digit}"], "method": "run", "source": "sample", "score": None}
+    origin = {"runs": [f"run{digit}"], "method": "run", "source": "sample"}
+    origin |= {"accuracy": None, "n_val": 0}
     return write_submission_file(path, dataset, labels, **origin, **options)  # type: ignore[arg-type]
 
 
