@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.errors import DataError, UsageError
+from kaggle_digits.core.errors import DataError, UsageError, check_at_least
 from kaggle_digits.data.digits import CLASSES
 
 Rows = NDArray[np.int64]
@@ -42,14 +42,11 @@ class Split:
         fraction = self.val_fraction
         if not 0 < fraction < 1:
             raise UsageError(f"--val-fraction {fraction} is not between 0 and 1; try 0.1")
-        if self.folds < 2:
-            raise UsageError(f"--folds {self.folds} is too few; at least 2, for example --folds 5")
-        if self.repeats < 1:
-            raise UsageError(f"--repeats {self.repeats} is too few; at least 1")
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed {self.seed} is outside 0 to {2**32 - 1}")
-        if self.rows is not None and self.rows < CLASSES:
-            raise UsageError(f"--rows {self.rows} is too few; at least {CLASSES}")
+        check_at_least("folds", self.folds, 2)
+        check_at_least("repeats", self.repeats, 1)
+        check_at_least("rows", self.rows, CLASSES)
 
 
 @dataclass(frozen=True)

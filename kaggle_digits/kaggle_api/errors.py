@@ -129,7 +129,7 @@ def _explain_response(response: Any, action: str, credential: Credential) -> Kag
         reason = one_line(str(body.get("message") or body.get("error") or ""))
         status = max(status, int(body.get("code") or 0))
     detail = f"{status}: {reason}" if reason else str(status)
-    retry_after = _retry_after(response.headers.get("Retry-After"))
+    retry_after = _retry_after(response.headers.get("Retry-After", ""))
     wait = f"{retry_after:.0f} seconds" if retry_after else "a few minutes"
     # 408 is the one client error after which the request may still have been carried out.
     server_error = status >= 500 or status == 408
@@ -166,16 +166,13 @@ def _explain_response(response: Any, action: str, credential: Credential) -> Kag
     )
 
 
-def _retry_after(value: str | None) -> float | None:
+def _retry_after(value: str) -> float | None:
     """Parse a Retry-After header: seconds, also with a fraction, or an HTTP date."""
     from urllib3.exceptions import InvalidHeader
     from urllib3.util import Retry
 
-    if not value:
-        return None
     with contextlib.suppress(ValueError):
         return max(0.0, float(value))
-    try:
+    with contextlib.suppress(InvalidHeader, ValueError, OverflowError):
         return Retry().parse_retry_after(value)
-    except (InvalidHeader, ValueError, OverflowError):
-        return None
+    return None

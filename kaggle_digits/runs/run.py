@@ -236,13 +236,9 @@ def create_run(
 ) -> Iterator[Run]:
     """Yield a new, empty run folder and hold its lock, as Run.locked does.
 
-    A folder that is still empty when the block fails is removed.
-
-    Args:
-        runs_dir: created if missing.
-        name: name of the run; None takes the first free one of ``prefix``-1, -2, …
-        force: rename an existing run of that name to ``<name>-old-<k>`` first.
-        is_taken: whether to skip a name that no run has; used without ``name``.
+    ``name`` None takes the first name of ``prefix``-1, -2, … that no run has and that is not
+    ``is_taken``. ``force`` first renames an existing run called ``name`` to ``<name>-old-<k>``.
+    ``runs_dir`` is created if missing. A folder still empty when the block fails is removed.
 
     Raises:
         RunError: a run of that name exists or is being written.

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kaggle_digits.core.atomic_io import file_lock, sha256, wrap_os_errors
-from kaggle_digits.core.errors import DataError, KaggleError, UsageError
+from kaggle_digits.core.errors import DataError, KaggleError, StorageError, UsageError
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.data.dataset import (
     FILES,
@@ -30,7 +30,7 @@ from kaggle_digits.data.dataset import (
 from kaggle_digits.data.digits import read_test, read_train
 from kaggle_digits.data.submission_csv import read_ids
 from kaggle_digits.kaggle_api.http import RetryPolicy
-from kaggle_digits.sources.archive import extract_csvs
+from kaggle_digits.sources.archive import extract_csvs, unpack
 from kaggle_digits.sources.openml import write_openml
 from kaggle_digits.sources.sample import write_sample
 
@@ -64,17 +64,12 @@ def fetch(
     policy: RetryPolicy | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
-    """Put train.csv, test.csv and sample_submission.csv into ``data_dir``.
+    """Put train.csv, test.csv and sample_submission.csv into ``data_dir``, created if missing.
 
-    Valid files are not fetched again; files of another source are replaced only with ``force``.
-    New files are read and checked in a staging folder before they are moved into place.
-
-    Args:
-        source: ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder.
-        data_dir: the data folder; created if it does not exist.
-        force: fetch every file again, and replace the files of another source.
-        policy: time-outs and retries for Kaggle and OpenML.
-        progress: receives notes and the progress of downloads.
+    ``source`` is ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder. New files are
+    read and checked in a staging folder before they are moved into place. Without ``force``, valid
+    files are not fetched again, and files of another source are not replaced. ``policy`` has the
+    time-outs for Kaggle and OpenML; ``progress`` receives notes and the progress of downloads.
 
     Raises:
         UsageError: there is no such source.
@@ -103,10 +98,7 @@ def fetch(
                 if is_path:
                     extract_csvs(path, staging)
                 elif source == KAGGLE:
-                    # Imported late, because kagglesdk takes 0.3 s to import.
-                    from kaggle_digits.sources.kaggle import download_files
-
-                    download_files(missing, staging, policy, progress)
+                    _download_from_kaggle(missing, staging, policy, progress)
                 elif source == SAMPLE_SOURCE:
                     write_sample(staging)
                 else:
@@ -160,6 +152,61 @@ def _existing_path(source: str, folder: Path) -> Path:
     if folder.exists() and path.samefile(folder):
         raise UsageError(f"{source!r} is the data folder itself; name the folder to copy from")
     return path.resolve()
+
+
+def _download_from_kaggle(
+    names: list[str], folder: Path, policy: RetryPolicy | None, progress: Progress
+) -> None:
+    """Download ``names`` into ``folder``, uncompressed and with the size that Kaggle lists.
+
+    An interrupted download stays in ``folder``; the next call resumes it.
+    """
+    # Imported late, because kagglesdk takes 0.3 s to import.
+    from kaggle_digits.kaggle_api.client import CompetitionClient
+
+    kaggle = CompetitionClient(policy=policy, progress=progress)
+    progress.note(f"using the {kaggle.credential}")
+    remote_files = {file.name.removesuffix(".zip"): file for file in kaggle.list_files()}
+    for name in names:
+        if name not in remote_files:
+            raise KaggleError(
+                f"Kaggle lists no {name} (but {', '.join(sorted(remote_files))}); download it in a "
+                "browser and: kd fetch --source FOLDER"
+            )
+    needed = sum(remote_files[name].size for name in names)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageError(
+            f"{folder.parent} has {free >> 20:,} MB free but {needed >> 20:,} MB are needed; "
+            "free some or choose another --data-dir"
+        )
+    for name in names:
+        target, file = folder / name, remote_files[name]
+        # A call that failed at a later file may have left this one complete.
+        if not target.is_file() or target.stat().st_size != file.size:
+            downloaded = kaggle.download_file(file, folder)
+            if downloaded != target:
+                _unpack_download(downloaded, target, file.size)
+
+
+def _unpack_download(packed: Path, target: Path, listed_size: int) -> None:
+    """Unpack a file that Kaggle served as a zip; it lists the size of the zip, the file or 0."""
+    try:
+        unpack(packed, target.name, target)
+    except DataError as error:
+        raise KaggleError(
+            f"{packed.name} as sent by Kaggle cannot be unpacked; run it again: kd fetch"
+        ) from error
+    finally:
+        packed_size = packed.stat().st_size
+        packed.unlink()
+    size = target.stat().st_size
+    if listed_size not in (0, size, packed_size):
+        target.unlink()
+        raise KaggleError(
+            f"{target.name} unpacks to {size:,} bytes but Kaggle lists {listed_size:,}; run it "
+            "again: kd fetch"
+        )
 
 
 def _inspect(folder: Path, present: dict[str, str]) -> tuple[str, dict[str, str]]:

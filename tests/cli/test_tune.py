@@ -106,7 +106,7 @@ def test_same_command_continues_and_json_is_one_object() -> None:
         (["--model", "mlp", "--vary", "l2=1:0"], 2, "--vary l2=1:0: 1 is not below 0"),
         ([*QUICK, "--trials", "0"], 2, "--trials 0 is too few"),
         ([*QUICK, "--epochs", "0"], 2, "--epochs 0 is too small"),
-        ([*QUICK, "--folds", "1"], 2, "--folds 1 is too few"),
+        ([*QUICK, "--folds", "1"], 2, "--folds 1 is too small"),
         ([*QUICK, "--rows", "99999"], 2, "more than the 1078 labelled rows"),
         ([*QUICK, "--name", "../up"], 2, "cannot name a run"),
         ([*QUICK, "-o", "."], 2, "-o . is a folder"),
