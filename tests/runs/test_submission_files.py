@@ -25,9 +25,9 @@ def dataset(sample: Path) -> Dataset:
 
 def write(path: Path, dataset: Dataset, digit: int, **options: object) -> Path:
     labels = np.full(len(dataset.ids), digit, np.uint8)
-    origin = {"runs": [f"run{digit}"], "method": "run", "source": "sample"}
-    origin |= {"accuracy": None, "n_val": 0}
-    return write_submission_file(path, dataset, labels, **origin, **options)  # type: ignore[arg-type]
+    options |= {"runs": [f"run{digit}"], "method": "run", "source": "sample"}
+    options |= {"accuracy": None, "n_val": 0}
+    return write_submission_file(path, dataset, labels, **options)  # type: ignore[arg-type]
 
 
 def test_origin_is_recorded_beside_the_file(dataset: Dataset, tmp_path: Path) -> None:
