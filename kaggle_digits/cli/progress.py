@@ -22,7 +22,8 @@ from rich.progress import (
 from kaggle_digits.cli import console
 from kaggle_digits.core import progress as core_progress
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
-from kaggle_digits.tuning.trial import Trial, TrialCallback, Value
+from kaggle_digits.tuning.results import Trial, TrialCallback
+from kaggle_digits.tuning.search_space import Value
 
 
 class LiveProgress(Progress):

@@ -15,8 +15,7 @@ from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.training.recipe import Recipe
-    from kaggle_digits.tuning.results import SearchResult
-    from kaggle_digits.tuning.trial import Trial
+    from kaggle_digits.tuning.results import SearchResult, Trial
 
 STATES = ("finished", "running", "pruned", "failed", "stopped")
 ACCURACY, LOG_LOSS = "accuracy\n(95 % interval)", "calibrated\nlog loss"

@@ -1,27 +1,110 @@
-"""The result of a search: its trials, the best recipe as a file, and Optuna's plots."""
+"""The trials of a search and what comes of them: the best recipe as a file, and Optuna's plots.
+
+Optuna is imported when a study is read, because ``kd train`` imports this module and needs none.
+"""
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from kaggle_digits.core.atomic_io import backup_existing
 from kaggle_digits.core.errors import RunError
+from kaggle_digits.metrics.scores import Score
+from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.recipe import Recipe, write_recipe_file
-from kaggle_digits.tuning.optuna_import import optuna
-from kaggle_digits.tuning.search_space import Dimension, with_values
-from kaggle_digits.tuning.trial import Trial, to_trial
+from kaggle_digits.tuning.search_space import Dimension, Value, with_values
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
 
 RECIPE = "best.json"
 IMPORTANCE_PLOT, SLICE_PLOT = "importance.png", "slice.png"
 # With fewer finished trials the importances would be noise.
 MIN_TRIALS_FOR_IMPORTANCE = 4
 LOSS = "calibrated log loss (nats)"
+
+State = Literal["finished", "pruned", "failed", "stopped", "running"]
+STATES: dict[str, State] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "stopped"}
+
+
+class Attribute:
+    """Names of the attributes of a trial in Optuna's study."""
+
+    STARTED, VALUES, METRICS, REASON = "worker", "values", "figures", "reason"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial: a recipe with certain values, trained on every fold.
+
+    Attributes:
+        number: counted from 1.
+        state: ``finished``; ``pruned``, stopped early because others were better; ``failed`` for
+            ``reason``; ``stopped`` by Ctrl-C or because its process was killed; ``running``.
+        score: out-of-fold score on all rows, None unless finished. Its log loss is measured after
+            temperature scaling, because label smoothing changes the confidence of a model and not
+            its predictions.
+        seconds: duration; NaN while it runs.
+    """
+
+    number: int
+    state: State
+    values: dict[str, Value]
+    score: Score | None = None
+    seconds: float = math.nan
+    reason: str = ""
+
+    @property
+    def log_loss(self) -> float:
+        """The calibrated log loss; infinite unless finished."""
+        return self.score.log_loss if self.score else math.inf
+
+
+def to_trial(frozen: FrozenTrial) -> Trial:
+    """Convert a trial of Optuna's study."""
+    attributes = frozen.user_attrs
+    reason = attributes.get(Attribute.REASON, "")
+    state = STATES.get(frozen.state.name, "running")
+    if state == "pruned" and reason:
+        state = "failed"
+    seconds = frozen.duration.total_seconds() if frozen.duration else math.nan
+    score = None
+    if state == "finished":
+        metrics = attributes[Attribute.METRICS]
+        seconds, (low, high) = metrics["seconds"], metrics["ci95"]
+        score = Score(metrics["accuracy"], (low, high), metrics["log_loss"], metrics["n"])
+    values = attributes.get(Attribute.VALUES, {})
+    return Trial(frozen.number + 1, state, values, score, seconds, reason)
+
+
+def count_done(trials: Iterable[FrozenTrial]) -> int:
+    """Return how many trials are complete, pruned, or running in a process."""
+    return sum(
+        trial.state.name in ("COMPLETE", "PRUNED")
+        or (trial.state.name == "RUNNING" and Attribute.STARTED in trial.user_attrs)
+        for trial in trials
+    )
+
+
+class TrialCallback(TrainingCallback):
+    """Methods called during a search; override those that you need."""
+
+    def on_search_begin(self, name: str, done: int, trials: int) -> None:
+        """Called first: ``done`` of ``trials`` trials are finished or running already."""
+
+    def on_trial_begin(self, number: int, values: Mapping[str, Value], folds: int) -> None:
+        """Called before a trial; the other methods name its folds members 0 to ``folds`` - 1."""
+
+    def on_trial_end(self, trial: Trial, best: Trial | None, done: int) -> None:
+        """Called after a trial with the best one so far and the number of trials done."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +129,7 @@ class SearchResult:
     recipe: Recipe | None
     base: int | None
     importances: dict[str, float]
-    study: optuna.Study = field(repr=False, compare=False)
+    study: Study = field(repr=False, compare=False)
 
     @property
     def done(self) -> int:
@@ -61,9 +144,11 @@ def best_trial(trials: Iterable[Trial]) -> Trial | None:
 
 
 def read_result(
-    study: optuna.Study, folder: Path, recipe: Recipe, space: tuple[Dimension, ...]
+    study: Study, folder: Path, recipe: Recipe, space: tuple[Dimension, ...]
 ) -> SearchResult:
     """Read the trials of ``study``, which varies ``space`` in ``recipe``."""
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
     all_trials = study.get_trials(deepcopy=False)
     # Trials without values have not started yet, or their process stopped before they started.
     trials = [trial for trial in map(to_trial, all_trials) if trial.values]
@@ -72,7 +157,7 @@ def read_result(
     losses = [trial.log_loss for trial in trials if trial.score]
     importances = {}
     if len(losses) >= MIN_TRIALS_FOR_IMPORTANCE and len(set(losses)) > 1:
-        importances = optuna.importance.get_param_importances(study, evaluator=_evaluator())
+        importances = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
     return SearchResult(
         study.study_name,
         folder,
@@ -84,10 +169,6 @@ def read_result(
         {name: float(share) for name, share in importances.items()},
         study,
     )
-
-
-def _evaluator() -> optuna.importance.BaseImportanceEvaluator:
-    return optuna.importance.FanovaImportanceEvaluator(seed=0)
 
 
 def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
@@ -141,6 +222,8 @@ def save_plots(result: SearchResult) -> list[Path]:
         return []
     import matplotlib as mpl
     from matplotlib import pyplot as plt
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.importance import FanovaImportanceEvaluator
     from optuna.visualization import matplotlib as plots
 
     from kaggle_digits.plots import style
@@ -149,10 +232,10 @@ def save_plots(result: SearchResult) -> list[Path]:
     axes: dict[str, Any] = {}
     # Optuna changes matplotlib's style globally.
     with mpl.rc_context({"figure.constrained_layout.use": True}), warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore", ExperimentalWarning)
         if result.importances:
             axes[IMPORTANCE_PLOT] = plots.plot_param_importances(
-                result.study, _evaluator(), target_name=LOSS
+                result.study, FanovaImportanceEvaluator(seed=0), target_name=LOSS
             )
         axes[SLICE_PLOT] = plots.plot_slice(result.study, settings, target_name=LOSS)
         for name, each in axes.items():

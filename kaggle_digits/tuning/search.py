@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kaggle_digits.core import interrupts
 from kaggle_digits.core.errors import ModelError, RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.splits import Split, split
+from kaggle_digits.data.splits import FoldIndices, Split, split
+from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
+from kaggle_digits.metrics.scores import Score, score_or_raise
 from kaggle_digits.runs.run import check_name
+from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
+from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.tuning.objective import cross_validate, make_pruner, make_sampler
 from kaggle_digits.tuning.optuna_import import optuna
-from kaggle_digits.tuning.results import SearchResult, best_trial, read_result
+from kaggle_digits.tuning.results import (
+    Attribute,
+    SearchResult,
+    TrialCallback,
+    best_trial,
+    count_done,
+    read_result,
+    to_trial,
+)
 from kaggle_digits.tuning.search_space import Dimension, current_value, with_values
 from kaggle_digits.tuning.storage import (
     fail_stale_trials,
@@ -28,11 +42,15 @@ from kaggle_digits.tuning.storage import (
     study_lock,
     trial_lock,
 )
-from kaggle_digits.tuning.trial import Attribute, TrialCallback, count_done, to_trial
 
 # Beside the runs; it is not listed as a run because it has no config.json.
 FOLDER = "tuning"
 SETTINGS = "setting"  # attribute of a study
+# No trial is pruned before this share of the first fold's epochs, because a model with a high
+# learning rate is bad until the learning rate has decayed.
+MIN_SHARE_OF_EPOCHS = 2 / 3
+# Number of trials with random values, before the sampler uses the results of earlier trials.
+MIN_RANDOM, MAX_RANDOM = 3, 10
 
 
 class EnoughTrials(Exception):  # noqa: N818 (a signal, not an error)
@@ -94,13 +112,13 @@ def search(
         if count_done(study.get_trials(deepcopy=False)[: trial.number]) >= trials:
             raise EnoughTrials
         # Optuna samples the values when the first one is suggested.
-        study.sampler = make_sampler(seed, trial.number, trials)
+        study.sampler = _make_sampler(seed, trial.number, trials)
         values = {dimension.name: dimension.suggest(trial) for dimension in space}
         trial.set_user_attr(Attribute.VALUES, values)
         callback.on_trial_begin(trial.number + 1, values, len(folds))
         try:
             varied = with_values(recipe, values)
-            score = cross_validate(trial, varied, dataset, folds, seed, callback)
+            score = _cross_validate(trial, varied, dataset, folds, seed, callback)
         except ModelError as error:
             # PRUNED instead of FAIL, so that the sampler avoids such values.
             trial.set_user_attr(Attribute.REASON, str(error))
@@ -123,7 +141,7 @@ def search(
             study = _create_or_load(name, open_storage(storage, folder), settings)
             _enqueue_recipe(study, recipe, space)
         fail_stale_trials(study, folder)
-        study.pruner = make_pruner(recipe.epochs)
+        study.pruner = _make_pruner(recipe.epochs)
         callback.on_search_begin(name, done(), trials)
         if done() < trials:
             timeout = None if minutes is None else 60 * minutes
@@ -196,3 +214,76 @@ def _enqueue_recipe(study: optuna.Study, recipe: Recipe, space: Sequence[Dimensi
     inside = all(dimension.contains(values[dimension.name]) for dimension in space)
     if inside and not study.get_trials(deepcopy=False):
         study.enqueue_trial(values)
+
+
+def _cross_validate(  # noqa: PLR0917
+    trial: optuna.Trial,
+    recipe: Recipe,
+    dataset: Dataset,
+    folds: Sequence[FoldIndices],
+    seed: int,
+    callback: TrainingCallback,
+) -> Score:
+    """Train ``recipe`` on every fold; return the out-of-fold score with the calibrated log loss.
+
+    TrialPruned is raised if other trials were better, ModelError if the model cannot be trained.
+    """
+    pruning = _PruningCallback(trial, recipe.epochs)
+    callbacks = CallbackList(callback, pruning)
+    no_test_rows = replace(dataset.test, images=dataset.test.images[:0])
+    probabilities = np.full((len(dataset.labels), 10), np.nan, np.float32)
+    for number, fold in enumerate(folds):
+        task = FoldTask(number, recipe, fold, member_seed(seed, number))
+        result = fit_fold(task, dataset.train, no_test_rows, callback=callbacks)
+        probabilities[fold.val] = result.val_probabilities
+        callback.on_member_end(number, result.seconds)
+        pruning.on_fold_end(score_or_raise(result.val_probabilities, dataset.labels[fold.val]))
+    temperature = fit_temperature(probabilities, dataset.labels)
+    calibrated = score_or_raise(apply_temperature(probabilities, temperature), dataset.labels)
+    return replace(score_or_raise(probabilities, dataset.labels), log_loss=calibrated.log_loss)
+
+
+class _PruningCallback(TrainingCallback):
+    """Reports the validation loss to the study and prunes the trial.
+
+    Values are comparable only on the same rows after the same number of epochs. So each epoch of
+    the first fold is a step, and each further fold is one step with the mean over the folds so far.
+    If the label smoothing varies, the value is 1 - accuracy, because label smoothing changes the
+    log loss but not the predictions.
+    """
+
+    def __init__(self, trial: optuna.Trial, epochs: int) -> None:
+        self._trial, self._epochs = trial, epochs
+        self._use_accuracy = "label_smoothing" in trial.params
+        self._folds: list[float] = []
+
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        if not self._folds:
+            self._report(1 - row.val_accuracy if self._use_accuracy else row.val_loss, row.epoch)
+
+    def on_fold_end(self, result: Score) -> None:
+        self._folds.append(1 - result.accuracy if self._use_accuracy else result.log_loss)
+        if len(self._folds) > 1:
+            self._report(float(np.mean(self._folds)), self._epochs + len(self._folds) - 1)
+
+    def _report(self, value: float, step: int) -> None:
+        self._trial.report(value, step)
+        if self._trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def _make_pruner(epochs: int) -> optuna.pruners.BasePruner:
+    """Return a pruner that stops trials worse than the median of the others at the same step."""
+    warmup = math.ceil(MIN_SHARE_OF_EPOCHS * epochs)
+    return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=warmup)
+
+
+def _make_sampler(seed: int, number: int, trials: int) -> optuna.samplers.BaseSampler:
+    """Return Optuna's TPESampler (Bergstra et al. 2011) for the trial ``number`` of ``trials``.
+
+    With one seed for all trials, processes that share a study would try the same values, and a
+    resumed search would repeat its first values.
+    """
+    trial_seed = np.random.SeedSequence([seed, number]).generate_state(1)[0]
+    random_trials = min(MAX_RANDOM, max(MIN_RANDOM, trials // 3))
+    return optuna.samplers.TPESampler(seed=int(trial_seed), n_startup_trials=random_trials)

@@ -14,11 +14,11 @@ from kaggle_digits.models.registry import SKLEARN_MODELS, find_builder
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.recipe import Optimizer, Recipe
 from kaggle_digits.training.schedules import Schedule
-from kaggle_digits.tuning.trial import Value
 
 if TYPE_CHECKING:
     import optuna
 
+Value = float | int | str
 AUGMENTATION = ("rotation", "zoom", "shear", "shift", "elastic")
 INTEGERS, TEXTS = ("batch_size",), ("optimizer", "schedule", "normalize", "widths")
 NO_AUGMENTATION = Augmentation(rotation=0, zoom=0, shear=0, shift=0)

@@ -19,7 +19,7 @@ _PROCESS = """
 import sys, time
 from kaggle_digits.data.dataset import load
 from kaggle_digits.tuning.search import search
-from kaggle_digits.tuning.trial import TrialCallback
+from kaggle_digits.tuning.results import TrialCallback
 from tests.support.searches import RATES, SMALL, SPLIT
 
 class Pause(TrialCallback):

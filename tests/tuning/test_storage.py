@@ -14,9 +14,8 @@ import pytest
 from kaggle_digits.core.errors import RunError, StorageError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.tuning import storage
-from kaggle_digits.tuning.results import save_plots, write_recipe
+from kaggle_digits.tuning.results import TrialCallback, save_plots, write_recipe
 from kaggle_digits.tuning.search import load_search, search
-from kaggle_digits.tuning.trial import TrialCallback
 from tests.support.disks import SmallDisk, small_disk
 from tests.support.searches import RATES, SMALL, SPLIT, start_search
 
