@@ -6,16 +6,16 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kaggle_digits.core.atomic_io import sha256, wrap_os_errors
-from kaggle_digits.core.errors import DataError, DigitsError, KaggleError, RunError
+from kaggle_digits.core.atomic_io import wrap_os_errors
+from kaggle_digits.core.errors import DataError, KaggleError, RunError
 from kaggle_digits.core.zip_extract import ArchiveError, extract, open_zip
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.kaggle_api.errors import one_line
@@ -43,7 +43,7 @@ class FileInfo:
 
     @classmethod
     def of(cls, path: Path) -> FileInfo:
-        return cls(path.stat().st_size, sha256(path))
+        return cls(**entry_point.file_info(path))
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,12 @@ def pull(
             failed = replace(push, state=push_record.FAILED, reason=error.reason)
             push_record.write(runs_dir, failed)
             raise
-        size = manifest.archive.bytes if manifest.archive else 0
-        if entry_point.ARCHIVE not in files or size > MAX_BYTES:
-            archive_name = entry_point.ARCHIVE
-            raise KaggleError(f"{push.ref} left no {archive_name} of a valid size; see {push.url}")
+        name, size = entry_point.ARCHIVE, manifest.archive.bytes if manifest.archive else 0
+        if name not in files or size > MAX_BYTES:
+            raise KaggleError(f"{push.ref} left no {name} of a valid size; see {push.url}")
         dataset, reason = _load_same_data(manifest, data_dir)
         if run is None:
-            url = files[entry_point.ARCHIVE]
-            archive = client.download(entry_point.ARCHIVE, url, downloads, max_size=size, size=size)
+            archive = client.download(name, files[name], downloads, max_size=size, size=size)
             run = _install(push, manifest, archive, runs_dir, dataset)
         written = None
         if manifest.state == entry_point.PARTIAL:
@@ -175,30 +173,27 @@ def _download_manifest(
 ) -> Manifest:
     """Return the manifest of this push; SessionFailedError if its session trained no member."""
     push, (result, lines) = status.push, _parse_log(log)
-    logged_id = result.get("push_id")
-    if logged_id == push.push_id and result.get("state") == entry_point.FAILED:
-        raise SessionFailedError(push, str(result.get("reason", "")) or status.failure, lines)
-    default = status.failure or f"its session is {status.state}"
-    url = files.get(entry_point.MANIFEST)
-    if url is None:
-        if logged_id not in (None, push.push_id):
-            raise _earlier_version_error(push)
-        if status.state == "complete" and not status.failure:
-            default = "it left no output of kd; is it another notebook of that name?"
-        raise SessionFailedError(push, default, lines)
-    path = client.download(entry_point.MANIFEST, url, folder, max_size=MAX_MANIFEST_BYTES)
-    try:
-        manifest = read_manifest(path.read_bytes())
-    finally:
-        path.unlink()
-    if (manifest.push_id, manifest.run) == (push.push_id, push.run):
-        if manifest.archive is None:
-            raise SessionFailedError(push, manifest.reason or status.failure, manifest.log_tail)
-        return manifest
-    # If the session failed, its version is the current one, yet the files are an earlier one's.
+    is_ours = result.get("push_id") in (None, push.push_id)
+    reason = status.failure or f"its session is {status.state}"
+    if result.get("push_id") == push.push_id and result.get("state") == entry_point.FAILED:
+        reason = str(result.get("reason", "")) or status.failure
+    elif url := files.get(entry_point.MANIFEST):
+        path = client.download(entry_point.MANIFEST, url, folder, max_size=MAX_MANIFEST_BYTES)
+        try:
+            manifest = read_manifest(path.read_bytes())
+        finally:
+            path.unlink()
+        is_ours = (manifest.push_id, manifest.run) == (push.push_id, push.run)
+        if is_ours and manifest.archive is not None:
+            return manifest
+        if is_ours:
+            reason, lines = manifest.reason or status.failure, list(manifest.log_tail)
+    elif status.state == "complete" and not status.failure:
+        reason = "it left no output of kd; is it another notebook of that name?"
+    # Of a failed session Kaggle may keep nothing, and show the output of an earlier version.
     failed = status.state != "complete" and push.version is not None
-    if failed and client.version(push.ref) == push.version:
-        raise SessionFailedError(push, default, lines)
+    if is_ours or (failed and client.version(push.ref) == push.version):
+        raise SessionFailedError(push, reason, lines)
     raise _earlier_version_error(push)
 
 
@@ -277,6 +272,24 @@ def _install(
     return installed
 
 
+@contextmanager
+def _invalid_output_errors() -> Iterator[None]:
+    """Raise KaggleError for an error that damaged or contradictory output causes."""
+    try:
+        yield
+    except (ArchiveError, OSError, ValueError, KeyError, TypeError, RunError) as error:
+        reason = repr(error)
+        if isinstance(error, ArchiveError):
+            reason = f"{entry_point.ARCHIVE} {error}"
+        elif isinstance(error, ValueError | RunError):
+            reason = str(error).split(";", 1)[0]
+        raise KaggleError(
+            f"the notebook's output is not valid: {reason}; nothing of it was kept: try kd remote "
+            "pull once more, else push again"
+        ) from error
+
+
+@_invalid_output_errors()
 def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
     """Extract the archive into ``folder`` and check each file with the manifest.
 
@@ -284,38 +297,28 @@ def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
     not one of a run folder. StorageError: the folder cannot be written.
     """
     if manifest.archive != FileInfo.of(archive):
-        raise _invalid(f"{archive.name} is not the one that was packed")
+        raise ValueError(f"{archive.name} is not the one that was packed")
     total = sum(info.bytes for info in manifest.files.values())
     if len(manifest.files) > MAX_FILES or total > MAX_BYTES:
-        raise _invalid("it has more in it than a run has")
-    try:
-        with open_zip(archive) as zipped:
-            members = zipped.infolist()
-            if sorted(member.filename for member in members) != sorted(manifest.files):
-                raise _invalid("its files are not those of the manifest")
-            for member in members:
-                name, expected = member.filename, manifest.files[member.filename]
-                parts = name.split("/")
-                if len(parts) > MAX_DEPTH or not all(map(PATH_PART.fullmatch, parts)):
-                    raise _invalid(f"{name!a} is no file of a run")
-                path = folder.joinpath(*parts)
-                extract(zipped, member, path, max_size=expected.bytes)
-                if expected != FileInfo.of(path):
-                    raise _invalid(f"{name} is not the one that was packed")
-    except ArchiveError as error:
-        raise _invalid(f"{archive.name} {error}") from error
+        raise ValueError("it has more in it than a run has")
+    with open_zip(archive) as zipped:
+        members = zipped.infolist()
+        if sorted(member.filename for member in members) != sorted(manifest.files):
+            raise ValueError("its files are not those of the manifest")
+        for member in members:
+            name, expected = member.filename, manifest.files[member.filename]
+            parts = name.split("/")
+            if len(parts) > MAX_DEPTH or not all(map(PATH_PART.fullmatch, parts)):
+                raise ValueError(f"{name!a} is no file of a run")
+            path = folder.joinpath(*parts)
+            extract(zipped, member, path, max_size=expected.bytes)
+            if expected != FileInfo.of(path):
+                raise ValueError(f"{name} is not the one that was packed")
 
 
+@_invalid_output_errors()
 def verify(run: Run, manifest: Manifest) -> None:
     """Raise KaggleError if a file of the run is missing, damaged or contradicts the manifest."""
-    try:
-        _verify(run, manifest)
-    except (OSError, ValueError, KeyError, TypeError, RunError) as error:
-        is_message = isinstance(error, DigitsError | ValueError)
-        raise _invalid(str(error).split(";", 1)[0] if is_message else repr(error)) from error
-
-
-def _verify(run: Run, manifest: Manifest) -> None:
     if manifest.state not in (entry_point.FINISHED, entry_point.PARTIAL):
         raise ValueError(f"its state is {manifest.state!r}")
     config = run.config()
@@ -357,10 +360,3 @@ def _check_probabilities(name: str, values: Probabilities, rows: int) -> None:
         raise ValueError(f"{name} has {len(values)} rows instead of {rows}")
     if not np.allclose(values.sum(axis=1), 1, atol=1e-2):
         raise ValueError(f"{name} holds no probabilities")
-
-
-def _invalid(reason: str) -> KaggleError:
-    return KaggleError(
-        f"the notebook's output is not valid: {reason}; nothing of it was kept: try kd remote "
-        "pull once more, else push again"
-    )

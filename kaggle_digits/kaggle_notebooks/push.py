@@ -26,10 +26,9 @@ from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import Job, PushRecord
-from kaggle_digits.models.registry import is_user_code
 from kaggle_digits.runs.run import check_name, numbered_names
 from kaggle_digits.runs.submission_files import submission_path
-from kaggle_digits.training.recipe import EnsembleRecipe
+from kaggle_digits.training.recipe import EnsembleRecipe, runs_user_code
 from kaggle_digits.training.recipes import RECIPES, find_recipe
 
 PACKAGE = Path(kaggle_digits.__file__).parent
@@ -70,11 +69,10 @@ def prepare(
         RunError: a run or submission of that name exists.
     """
     chosen = find_recipe(recipe).with_changes(epochs=options.get("epochs"))
-    own_models = [design.model for design in chosen.recipes if is_user_code(design.model)]
-    if own_models:
+    if runs_user_code(chosen):
         raise UsageError(
-            f"model {own_models[0]} is code of your own, which is not sent to Kaggle; choose a "
-            "recipe of this toolkit's models: kd recipes"
+            f"recipe {chosen.name} ({chosen.model}) needs code of your own, which is not sent to "
+            "Kaggle; choose a recipe of this toolkit's models: kd recipes"
         )
     settings = {option: value for option, value in options.items() if value is not None}
     split = {option: value for option, value in settings.items() if option != "epochs"}
