@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.data.digits import read_test
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import KerasClassifier
-from kaggle_digits.models.normalization import Normalizer
+from kaggle_digits.models.base import KerasClassifier, Normalizer
 from kaggle_digits.models.registry import build
 
 ROWS = 28_000

@@ -23,7 +23,7 @@ def export(
     """Convert a run's model for other programs and compare its predictions with Keras."""
     from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.models.export import check_format
+    from kaggle_digits.models.formats import check_format
     from kaggle_digits.runs.run import open_run
     from kaggle_digits.training.export import export_run
 

@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.models.litert import LITERT_FILE, LiteRTClassifier
+from kaggle_digits.models.formats import LITERT_FILE, LiteRTClassifier
 
 FOLDER, POINTS_FILE = Path("studies", "bottleneck"), "points.npz"
 

@@ -16,7 +16,7 @@ from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.imaging.loading import NO_DIGIT, prepare
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.base import ProbabilisticModel
-from kaggle_digits.models.litert import load_for_inference
+from kaggle_digits.models.formats import load_for_inference
 from kaggle_digits.runs.run import Run, list_runs, open_run
 from kaggle_digits.training.predict import predict_images
 

@@ -1,4 +1,4 @@
-"""The interface of all models: images in, probabilities of the ten digits out."""
+"""Models: images in, normalization, a network or an estimator, probabilities of ten digits out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.core.errors import ModelError
+from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.models import io
 from kaggle_digits.models.backend import keras, predict_batch_size, predict_workers
 from kaggle_digits.models.io import JOBLIB_FILE, SKOPS_FILE, check_keras_file
-from kaggle_digits.models.normalization import Normalizer
 
 KERAS_FILE = "model.keras"
 # Name of the layer that normalizes the images; the layers after it are the architecture's own.
@@ -26,7 +25,59 @@ NORMALIZATION_LAYER = "prepare"
 # The smaller batch size under JAX, so that a single drawing is not padded to 500 images.
 SMALL_BATCH = 16
 
+NORMALIZATIONS = ("unit", "l2", "standard")
+# Keeps a blank image 0 instead of NaN; keras.utils.normalize divides it by 1.
+MIN_NORM = 1e-6
+
 PredictProba = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """image ↦ image × scale + offset; for ``l2`` then divided by its Euclidean norm.
+
+    Attributes:
+        kind: ``unit`` (÷ 255), ``l2`` (each image to norm 1, as ``tf.keras.utils.normalize`` on
+            (n, 784)) or ``standard`` (mean 0, standard deviation 1 over all training pixels).
+        scale, offset: for pixel values 0 to 255.
+    """
+
+    kind: str
+    scale: float = 1 / 255
+    offset: float = 0.0
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, 28, 28) uint8 → float32 of the same shape."""
+        values = images.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+        if self.kind == "l2":
+            norms = np.sqrt(np.square(values).sum(axis=(1, 2), keepdims=True))
+            values /= np.maximum(norms, np.float32(MIN_NORM))
+        return values
+
+    def layers(self, keras: Any) -> list[Any]:
+        """Return equivalent Keras layers: (n, 28, 28) or (n, 28, 28, 1) → (n, 28, 28, 1)."""
+        layers = [
+            keras.layers.Reshape((SIDE, SIDE, 1), name="one_channel"),
+            keras.layers.Rescaling(self.scale, self.offset, name=f"normalize_{self.kind}"),
+        ]
+        if self.kind == "l2":
+            layers.append(keras.layers.UnitNormalization(axis=(1, 2, 3), name="unit_length"))
+        return layers
+
+
+def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
+    """Fit a normalizer to training rows (n, 28, 28) uint8; UsageError for an unknown kind."""
+    if kind not in NORMALIZATIONS:
+        raise UsageError(f"--normalize {kind} is unknown; one of: {', '.join(NORMALIZATIONS)}")
+    if kind != "standard":
+        return Normalizer(kind)
+    # Sums over the histogram are exact, whatever the order of the rows.
+    counts = np.bincount(images.ravel(), minlength=256)
+    values = np.arange(256)
+    mean = float((counts * values).sum() / counts.sum())
+    variance = float((counts * np.square(values - mean)).sum() / counts.sum())
+    deviation = max(variance**0.5, 1.0)
+    return Normalizer(kind, 1 / deviation, -mean / deviation)
 
 
 class ProbabilisticModel(Protocol):
@@ -34,16 +85,6 @@ class ProbabilisticModel(Protocol):
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
-
-
-class Classifier(ProbabilisticModel, Protocol):
-    """A trained model that includes its normalization."""
-
-    def save(self, folder: Path) -> Path:
-        """Write the model into ``folder``; return the file, whose name depends on the kind."""
-
-    def first_layer_weights(self) -> NDArray[np.float32] | None:
-        """Return the weights of the first layer as images (units, height, width), or None."""
 
 
 @dataclass(eq=False)
@@ -124,6 +165,7 @@ class KerasClassifier:
         return probabilities
 
     def save(self, folder: Path) -> Path:
+        """Write model.keras into ``folder``; return its path."""
         self.network.save(folder / KERAS_FILE)
         return folder / KERAS_FILE
 
@@ -161,18 +203,24 @@ class SklearnClassifier:
         return probabilities
 
     def save(self, folder: Path) -> Path:
+        """Write model.skops or model.joblib into ``folder``; return its path."""
         normalizer = asdict(self.normalizer)
         name, content = io.dumps({"estimator": self.estimator, "normalizer": normalizer})
         (folder / name).write_bytes(content)
         return folder / name
 
     def first_layer_weights(self) -> NDArray[np.float32] | None:
+        """Return linear weights as (10, 28, 28), those of a perceptron as (units, 28, 28)."""
         weights = getattr(self.estimator, "coef_", None)
         if hasattr(self.estimator, "coefs_"):  # a multi-layer perceptron
             weights = self.estimator.coefs_[0].T
         if weights is None or weights.shape[-1] != SIDE * SIDE:
             return None
         return np.asarray(weights, np.float32).reshape(-1, SIDE, SIDE)
+
+
+# A trained model that includes its normalization.
+Classifier = KerasClassifier | SklearnClassifier
 
 
 def load_classifier(folder: Path) -> Classifier:
@@ -189,12 +237,10 @@ def load_classifier(folder: Path) -> Classifier:
         content = path.read_bytes()
         is_skops = path.name == SKOPS_FILE
         parts = io.loads_skops(content) if is_skops else io.loads_pickle(content, str(path))
-        estimator, normalizer = parts["estimator"], parts["normalizer"]
+        estimator = parts["estimator"]
         if not hasattr(estimator, "predict_proba") or not hasattr(estimator, "classes_"):
             raise ValueError(f"it holds {type(estimator).__name__}, not a fitted classifier")  # noqa: TRY301
-        if not isinstance(normalizer, Normalizer):  # old pickles hold a Normalizer
-            normalizer = Normalizer(**normalizer)
-        return SklearnClassifier(estimator, normalizer)
+        return SklearnClassifier(estimator, Normalizer(**parts["normalizer"]))
     except io.UntrustedError:
         raise
     except Exception as error:

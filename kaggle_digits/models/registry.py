@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import ModelError, UsageError
-from kaggle_digits.models import simple, strong
+from kaggle_digits.models import architectures
 from kaggle_digits.models.backend import suppress_native_stderr
 
 # A function of keyword options that returns a Keras model (28, 28, 1) float32 → 10 logits (or,
@@ -18,17 +18,17 @@ from kaggle_digits.models.backend import suppress_native_stderr
 Builder = Callable[..., Any]
 
 BUILDERS: dict[str, Builder] = {
-    "linear": simple.linear,
-    "softmax": simple.softmax,
-    "mlp": simple.mlp,
-    "dense": simple.dense,
-    "dense-deep": simple.dense_deep,
-    "cnn": simple.cnn,
-    "fast": strong.fast,
-    "strong": strong.strong,
-    "strong-3x3": strong.strong_3x3,
-    "keras-convnet": simple.keras_convnet,
-    "notebook-convnet": simple.notebook_convnet,
+    "linear": architectures.linear,
+    "softmax": architectures.softmax,
+    "mlp": architectures.mlp,
+    "dense": architectures.dense,
+    "dense-deep": architectures.dense_deep,
+    "cnn": architectures.cnn,
+    "fast": architectures.fast,
+    "strong": architectures.strong,
+    "strong-3x3": architectures.strong_3x3,
+    "keras-convnet": architectures.keras_convnet,
+    "notebook-convnet": architectures.notebook_convnet,
 }
 # Trained and read without TensorFlow.
 SKLEARN_MODELS = {"linear", "mlp"}

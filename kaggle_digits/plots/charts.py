@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.metrics.calibration import BINS, CalibrationCurve
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 History = Sequence[dict[str, float]]
-Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 DIGIT_NAMES = [str(digit) for digit in range(CLASSES)]
 
 
@@ -250,10 +249,10 @@ def learning_curves(history: History) -> Figure:
     )
     figure = style.new_figure(9.6, 4.8, "Learning curves", note)
     panels = figure.subplots(1, 2)
-    values = (("loss", "loss (nats)", 1.0), ("accuracy", "accuracy (%)", 100.0))
-    for axes, (key, label, scale) in zip(panels, values, strict=True):
-        _plot_curves(axes, _curves(history, key, scale), "training", style.TRAIN_COLOR)
-        _plot_curves(axes, _curves(history, f"val_{key}", scale), "validation", style.VAL_COLOR)
+    values = {"loss": "loss (nats)", "accuracy": "accuracy (%)"}
+    for axes, (key, label) in zip(panels, values.items(), strict=True):
+        _plot_curves(axes, history, key, "training", style.TRAIN_COLOR)
+        _plot_curves(axes, history, f"val_{key}", "validation", style.VAL_COLOR)
         axes.set(xlabel="epoch", ylabel=label, title=key.capitalize())
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid()
@@ -265,30 +264,64 @@ def learning_curves(history: History) -> Figure:
     return figure
 
 
-def _curves(history: History, column: str, scale: float) -> list[Curve]:
-    """Return (epochs, values) of each member that has ``column``; epochs counted from 1."""
+def _plot_curves(axes: Axes, history: History, column: str, name: str, color: str) -> None:
+    """Draw the curve of each member that has ``column``, and their mean; epochs from 1."""
+    scale = 100.0 if column.endswith("accuracy") else 1.0
     first = min((row["epoch"] for row in history), default=1)
-    curves: list[Curve] = []
-    for member in sorted({row["member"] for row in history}):
-        points = sorted(
-            (row["epoch"] - first + 1, scale * row[column])
-            for row in history
-            if row["member"] == member and np.isfinite(row.get(column, np.nan))
-        )
-        if points:
-            curves.append(tuple(np.array(points).T))
-    return curves
-
-
-def _plot_curves(axes: Axes, curves: list[Curve], name: str, color: str) -> None:
+    curves: dict[float, dict[float, float]] = {}  # member → epoch → value
+    for row in sorted(history, key=lambda row: (row["member"], row["epoch"])):
+        if np.isfinite(row.get(column, np.nan)):
+            curve = curves.setdefault(row["member"], {})
+            curve[row["epoch"] - first + 1] = scale * row[column]
+    if not curves:
+        return
     if len(curves) > 1:
-        for epochs, values in curves:
-            axes.plot(epochs, values, color=color, linewidth=0.8, alpha=0.45)
-        common = np.array(sorted(set.intersection(*(set(epochs) for epochs, _ in curves))))
-        means = [
-            np.mean([values[np.searchsorted(epochs, epoch)] for epochs, values in curves])
-            for epoch in common
-        ]
-        axes.plot(common, means, color=color, linewidth=2.4, label=name)
-    elif curves:
-        axes.plot(*curves[0], color=color, linewidth=2.4, label=name)
+        for curve in curves.values():
+            axes.plot(*zip(*curve.items(), strict=True), color=color, linewidth=0.8, alpha=0.45)
+    common = sorted(set.intersection(*map(set, curves.values())))
+    means = [np.mean([curve[epoch] for curve in curves.values()]) for epoch in common]
+    axes.plot(common, means, color=color, linewidth=2.4, label=name)
+
+
+class Line(NamedTuple):
+    """A line of a chart; without a label it is not in the legend."""
+
+    x: ArrayLike
+    y: ArrayLike
+    color: str
+    format: str = "-"
+    label: str = ""
+
+
+@style.styled
+def line_chart(
+    lines: Sequence[Line],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    *,
+    note: str = "",
+    log_scale: bool = False,
+    marked_x: float | None = None,
+) -> Figure:
+    """Draw lines into one chart; ``marked_x`` is the position of a dashed vertical line."""
+    figure = style.new_figure(8, 4.8, title, note)
+    axes = figure.subplots()
+    if marked_x is not None:
+        axes.axvline(marked_x, color=style.MUTED_COLOR, linewidth=1, linestyle=style.DASHED)
+    plot_lines(axes, lines, xlabel, ylabel)
+    if log_scale:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    return figure
+
+
+def plot_lines(axes: Axes, lines: Sequence[Line], xlabel: str, ylabel: str) -> None:
+    """Draw lines, grid, axis labels and, if lines have labels, a legend."""
+    for line in lines:
+        label = line.label or None
+        axes.plot(line.x, line.y, line.format, color=line.color, linewidth=1.8, label=label)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.grid()
+    if any(line.label for line in lines):
+        axes.legend(frameon=True, framealpha=0.9, edgecolor=style.BACKGROUND)

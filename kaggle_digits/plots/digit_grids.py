@@ -6,7 +6,7 @@ Images are (n, 28, 28) uint8, labels (n,) integers 0 to 9. Predictions refer to 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,32 @@ def first_digits(images: Images, labels: Labels) -> Figure:
     for axes, image, label in zip(_grid(figure, 3, 3), images, labels, strict=False):
         style.show_digit(axes, image)
         axes.set_title(f"label {label}", loc="center")
+    return figure
+
+
+@style.styled
+def digit_grid(
+    images: NDArray[Any],
+    captions: Sequence[str],
+    title: str,
+    *,
+    highlighted: Sequence[bool] | NDArray[np.bool_] | None = None,
+    max_value: int = 255,
+) -> Figure:
+    """Draw a square number of images, (n, h, w), in a square grid.
+
+    The captions in ``highlighted``, (n,) booleans, are orange. ``max_value`` is full ink.
+    """
+    side = int(len(images) ** 0.5)
+    figure = style.new_figure(5.6, 6.5, title)
+    grid = figure.subplots(side, side)
+    if highlighted is None:
+        highlighted = [False] * len(images)
+    for axes, image, caption, orange in zip(grid.flat, images, captions, highlighted, strict=True):
+        axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=max_value)
+        color = style.VAL_COLOR if orange else style.TEXT_COLOR
+        axes.set_title(caption, loc="center", color=color)
+        style.hide_ticks(axes)
     return figure
 
 

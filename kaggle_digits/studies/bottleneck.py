@@ -11,10 +11,17 @@ from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.inference.embedding import POINTS_FILE, dump_points
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import trace
-from kaggle_digits.models.litert import LITERT_FILE, convert
+from kaggle_digits.models.formats import LITERT_FILE, convert
 from kaggle_digits.plots import charts, style
-from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
-from kaggle_digits.studies.study import Context, Published, StudyOutput, score_labels
+from kaggle_digits.studies.study import (
+    Context,
+    Published,
+    StudyOutput,
+    fit_and_score,
+    load_keras_model,
+    score_labels,
+    train_val_split,
+)
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kaggle_digits.plots import digit_grids, style
-from kaggle_digits.studies.figures import Line, digit_grid, plot_lines
-from kaggle_digits.studies.fit_helpers import fit_mlp, train_val_split
-from kaggle_digits.studies.study import Context, Published, StudyOutput, score_labels
+from kaggle_digits.plots.charts import Line, plot_lines
+from kaggle_digits.studies.study import (
+    Context,
+    Published,
+    StudyOutput,
+    fit_mlp,
+    score_labels,
+    train_val_split,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +120,7 @@ def run(context: Context, output: StudyOutput) -> None:
         "nine-answers",
         "Nine random digits and their predictions",
         "Random held-out rows; errors are orange.",
-        digit_grid(shown, captions, title, highlighted=wrong),
+        digit_grids.digit_grid(shown, captions, title, highlighted=wrong),
     )
     output.add_result("D4", "random digits with their predictions", "figure: nine-answers")
 

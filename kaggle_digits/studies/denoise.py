@@ -15,10 +15,16 @@ from kaggle_digits.data.digits import PIXELS, SIDE
 from kaggle_digits.metrics.scores import Score, score_or_raise
 from kaggle_digits.models.backend import keras
 from kaggle_digits.plots import style
+from kaggle_digits.plots.charts import Line, line_chart
 from kaggle_digits.plots.digit_grids import first_of_each_class
-from kaggle_digits.studies.figures import Line, line_chart
-from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
-from kaggle_digits.studies.study import Context, Published, StudyOutput
+from kaggle_digits.studies.study import (
+    Context,
+    Published,
+    StudyOutput,
+    fit_and_score,
+    load_keras_model,
+    train_val_split,
+)
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 if TYPE_CHECKING:

@@ -9,9 +9,14 @@ import numpy as np
 
 from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.plots import digit_grids, style
-from kaggle_digits.studies.figures import Line, add_confusion, line_chart
-from kaggle_digits.studies.fit_helpers import fit_and_score, train_val_split
-from kaggle_digits.studies.study import Context, Published, StudyOutput
+from kaggle_digits.plots.charts import Line, line_chart
+from kaggle_digits.studies.study import (
+    Context,
+    Published,
+    StudyOutput,
+    fit_and_score,
+    train_val_split,
+)
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
@@ -70,9 +75,9 @@ def run(context: Context, output: StudyOutput) -> None:
         _loss_figure({"linear": linear, "network": network}),
     )
     val_labels = labels[fold.val]
-    add_confusion(output, "linear-confusion", "linear", linear.val_probabilities, val_labels)
+    output.add_confusion_matrix("linear-confusion", "linear", linear.val_probabilities, val_labels)
     name = "neural network"
-    add_confusion(output, "network-confusion", name, network.val_probabilities, val_labels)
+    output.add_confusion_matrix("network-confusion", name, network.val_probabilities, val_labels)
     _add_filters(context, output, fold)
 
 

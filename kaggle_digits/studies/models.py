@@ -7,9 +7,7 @@ import numpy as np
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.metrics.scores import score_or_raise
 from kaggle_digits.plots import charts
-from kaggle_digits.studies.figures import add_confusion
-from kaggle_digits.studies.fit_helpers import fit_and_score
-from kaggle_digits.studies.study import Context, Published, StudyOutput
+from kaggle_digits.studies.study import Context, Published, StudyOutput, fit_and_score
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 # The publication trains on 50,000 of 60,000 rows: five of six folds here, three times.
@@ -60,5 +58,5 @@ def run(context: Context, output: StudyOutput) -> None:
         "Loss and accuracy of the Keras network with three hidden layers; one thin line per fold.",
         charts.learning_curves(history),
     )
-    add_confusion(output, "linear-confusion", linear, linear_probabilities, val_labels)
-    add_confusion(output, "deep-confusion", description, probabilities, val_labels)
+    output.add_confusion_matrix("linear-confusion", linear, linear_probabilities, val_labels)
+    output.add_confusion_matrix("deep-confusion", description, probabilities, val_labels)

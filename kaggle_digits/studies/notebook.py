@@ -11,8 +11,14 @@ from kaggle_digits.metrics.scores import score_or_raise
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import NORMALIZATION_LAYER
 from kaggle_digits.plots import charts
-from kaggle_digits.studies.fit_helpers import fit_and_score, load_keras_model, train_val_split
-from kaggle_digits.studies.study import Context, Published, StudyOutput
+from kaggle_digits.studies.study import (
+    Context,
+    Published,
+    StudyOutput,
+    fit_and_score,
+    load_keras_model,
+    train_val_split,
+)
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
 

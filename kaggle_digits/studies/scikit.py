@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits.plots import style
-from kaggle_digits.studies.figures import Line, digit_grid, line_chart
-from kaggle_digits.studies.fit_helpers import fit_mlp
-from kaggle_digits.studies.study import Context, StudyOutput, score_labels
+from kaggle_digits.plots import digit_grids, style
+from kaggle_digits.plots.charts import Line, line_chart
+from kaggle_digits.studies.study import Context, StudyOutput, fit_mlp, score_labels
 
 TRAIN_ROWS, SHOWN_ROWS = 1000, 50
 PUBLISHED = 0.9159
@@ -27,7 +26,7 @@ def run(context: Context, output: StudyOutput) -> None:
         "sixteen-digits",
         "The data: 8 × 8 pixels, 17 grey levels",
         "scikit-learn's digits were written by other people than the competition's.",
-        digit_grid(images[:16], captions, "Sixteen digits", max_value=16),
+        digit_grids.digit_grid(images[:16], captions, "Sixteen digits", max_value=16),
     )
     output.add_result("E1", "look at sixteen digits", "figure: sixteen-digits")
 

@@ -1,19 +1,27 @@
-"""A study repeats published experiments: its context, its output and its description."""
+"""A study repeats published experiments: its description, context and output, and its trainings."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.metrics.scores import Score, wilson_interval
-from kaggle_digits.plots import page, style
+from kaggle_digits.data.splits import FoldIndices
+from kaggle_digits.metrics.classification import compute_metrics
+from kaggle_digits.metrics.scores import Score, score_or_raise, wilson_interval
+from kaggle_digits.models.base import KerasClassifier, load_classifier
+from kaggle_digits.plots import charts, page, style
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.training.fold import FoldResult, FoldTask, fit_fold
+from kaggle_digits.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +34,8 @@ SOURCES = {
     "D": "D. A neural network in plain Python on the Coursera subset",
     "E": "E. Handwritten digits with scikit-learn",
 }
+# With quick: three epochs, or as many as see this number of rows in total.
+QUICK_EPOCHS, QUICK_ROWS = 3, 5_000
 
 
 @dataclass(frozen=True)
@@ -155,6 +165,14 @@ class StudyOutput:
         anchor = f"{self.study.name}-{name}"
         self.figures.append(page.PageFigure(anchor, title, explanation, path))
 
+    def add_confusion_matrix(
+        self, name: str, model: str, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
+    ) -> None:
+        """Add the confusion matrix of a model: probabilities (n, 10), labels (n,)."""
+        figure = charts.confusion_matrix(compute_metrics(probabilities, labels).confusion)
+        explanation = "Rows are labels, columns predictions; orange cells are errors."
+        self.add_figure(name, f"Confusion matrix: {model}", explanation, figure)
+
     def add_file(self, name: str, content: bytes) -> None:
         """Save a file for other commands."""
         with atomic_write(self._folder / name) as temporary:
@@ -165,3 +183,62 @@ def score_labels(predicted: NDArray[np.integer], labels: NDArray[np.integer]) ->
     """Score predicted labels; without probabilities the log loss is NaN."""
     correct, n = int((predicted == labels).sum()), len(labels)
     return Score(correct / n, wilson_interval(correct, n), float("nan"), n)
+
+
+class _ProgressReporter(TrainingCallback):
+    def __init__(self, context: Context, description: str, epochs: int) -> None:
+        self._context, self._description, self._epochs = context, description, epochs
+
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        message = f"{self._description}: epoch {row.epoch} of {self._epochs}"
+        self._context.progress(message, row.epoch, self._epochs)
+
+
+def fit_and_score(
+    context: Context, description: str, recipe: Recipe, fold: FoldIndices
+) -> tuple[FoldResult, Score]:
+    """Train ``recipe`` on a fold's training rows and score it on its validation rows.
+
+    ``description`` is for the progress. Raises ModelError if the loss became NaN.
+    """
+    train, test = context.dataset.train, context.dataset.test
+    if context.quick:
+        epochs = min(recipe.epochs, max(QUICK_EPOCHS, QUICK_ROWS // len(fold.train)))
+        recipe = recipe.with_changes(epochs=epochs)
+    task, no_test = FoldTask(0, recipe, fold, context.seed), replace(test, images=test.images[:0])
+    reporter = _ProgressReporter(context, description, recipe.epochs)
+    result = fit_fold(task, train, no_test, callback=reporter)
+    return result, score_or_raise(result.val_probabilities, context.dataset.labels[fold.val])
+
+
+def train_val_split(
+    labels: NDArray[np.uint8], val_fraction: float, seed: int, *, stratify: bool = False
+) -> FoldIndices:
+    """Split rows with scikit-learn's train_test_split, as the publications do."""
+    from sklearn.model_selection import train_test_split
+
+    rows, groups = np.arange(len(labels)), labels if stratify else None
+    train, val = train_test_split(rows, test_size=val_fraction, random_state=seed, stratify=groups)
+    return FoldIndices(np.asarray(train, np.int64), np.asarray(val, np.int64))
+
+
+def load_keras_model(result: FoldResult) -> KerasClassifier:
+    """Load the Keras model that ``fit_and_score`` returned as bytes."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / result.model_file).write_bytes(result.model_bytes)
+        classifier = load_classifier(Path(folder))
+    assert isinstance(classifier, KerasClassifier)
+    return classifier
+
+
+def fit_mlp(
+    pixels: NDArray[np.float64], labels: NDArray[np.integer], hidden: int, **settings: Any
+) -> Any:
+    """Fit scikit-learn's MLPClassifier with logistic units, without warning about convergence."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    model = MLPClassifier((hidden,), activation="logistic", **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(pixels, labels)

@@ -15,8 +15,13 @@ from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.models.base import KerasClassifier, load_classifier
-from kaggle_digits.models.export import check_format, combine_networks, load_exported, write_network
-from kaggle_digits.models.litert import TOLERANCE
+from kaggle_digits.models.formats import (
+    TOLERANCE,
+    check_format,
+    combine_networks,
+    load_exported,
+    write_network,
+)
 from kaggle_digits.runs.run import Run
 
 N_COMPARED = 1_000

@@ -23,10 +23,9 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.backend import reset_session
-from kaggle_digits.models.base import KerasClassifier, SklearnClassifier
+from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, fit_normalizer
+from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.io import UntrustedError
-from kaggle_digits.models.litert import to_litert
-from kaggle_digits.models.normalization import fit_normalizer
 from kaggle_digits.models.registry import SKLEARN_MODELS, build
 from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.training.augmentation import augmentation_layer

@@ -23,7 +23,7 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.ensembling.ensemble import combine
 from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import predicted_rows, score
-from kaggle_digits.models.litert import LITERT_FILE
+from kaggle_digits.models.formats import LITERT_FILE
 from kaggle_digits.runs.run import (
     FIRST_LAYER_FILE,
     HISTORY_COLUMNS,

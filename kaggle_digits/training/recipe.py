@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least
-from kaggle_digits.models.normalization import KINDS
+from kaggle_digits.models.base import NORMALIZATIONS
 from kaggle_digits.models.registry import find_builder, is_user_code
 from kaggle_digits.models.tta import AffineRange, check_tta
 from kaggle_digits.runs.run import Run
@@ -81,7 +81,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         choices = {"optimizer": get_args(Optimizer), "schedule": get_args(Schedule)}
-        for name, allowed in {"normalize": KINDS, **choices}.items():
+        for name, allowed in {"normalize": NORMALIZATIONS, **choices}.items():
             if (value := getattr(self, name)) not in allowed:
                 raise UsageError(f"--{name} {value} is unknown; one of: {', '.join(allowed)}")
         minima = {"epochs": 1, "batch_size": 1, "patience": 1, "l2": 0, "weight_decay": 0}

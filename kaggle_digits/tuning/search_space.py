@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.models.normalization import KINDS
+from kaggle_digits.models.base import NORMALIZATIONS
 from kaggle_digits.models.registry import SKLEARN_MODELS, find_builder
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.recipe import Optimizer, Recipe
@@ -161,7 +161,7 @@ def _default(recipe: Recipe, name: str, varies_optimizer: bool) -> Dimension:
         "l2": Dimension(name, 1e-7, 1e-3, log=True),
         "optimizer": Dimension(name, choices=get_args(Optimizer)),
         "schedule": Dimension(name, choices=get_args(Schedule)),
-        "normalize": Dimension(name, choices=tuple(KINDS)),
+        "normalize": Dimension(name, choices=tuple(NORMALIZATIONS)),
     }
     return dimensions[name]
 

@@ -15,7 +15,7 @@ from kaggle_digits.imaging.loading import NO_DIGIT
 from kaggle_digits.inference.predictor import classify_picture, finished_runs, load_predictor
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.models.litert import LiteRTClassifier
+from kaggle_digits.models.formats import LiteRTClassifier
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train

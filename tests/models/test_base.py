@@ -13,8 +13,7 @@ from kaggle_digits.core.environment import backend_name
 from kaggle_digits.models import backend
 from kaggle_digits.models.backend import CPU_BATCH_SIZE as BATCH
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import KerasClassifier
-from kaggle_digits.models.normalization import fit_normalizer
+from kaggle_digits.models.base import KerasClassifier, fit_normalizer
 from kaggle_digits.models.registry import build
 
 # Two full batches and a partial one.

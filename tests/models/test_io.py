@@ -16,9 +16,8 @@ from sklearn.neural_network import MLPClassifier
 from kaggle_digits.core import trust
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.models import io
-from kaggle_digits.models.base import SklearnClassifier, load_classifier
+from kaggle_digits.models.base import Normalizer, SklearnClassifier, load_classifier
 from kaggle_digits.models.io import UntrustedError, dumps, dumps_state, loads_state
-from kaggle_digits.models.normalization import Normalizer
 from tests.robustness.hostile_models import (
     evil_keras,
     evil_pickles,

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.normalization import KINDS, fit_normalizer
+from kaggle_digits.models.base import NORMALIZATIONS, fit_normalizer
 
 IMAGES = np.pad(load_digits().images[:50] * 15, ((0, 0), (10, 10), (10, 10))).astype(np.uint8)
 
@@ -29,7 +29,7 @@ def test_l2_equals_keras_normalize() -> None:
     assert np.allclose(fit_normalizer("l2", IMAGES)(IMAGES).reshape(50, 784), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NORMALIZATIONS)
 def test_keras_layers_equal_numpy(kind: str) -> None:
     images = np.concatenate([IMAGES, np.zeros((1, 28, 28), np.uint8)])  # and a blank one
     normalizer = fit_normalizer(kind, IMAGES)
@@ -50,7 +50,7 @@ def test_normalizer_does_not_depend_on_the_images_it_is_applied_to() -> None:
 
 def test_blank_training_set_gives_finite_values() -> None:
     blank = np.zeros((3, 28, 28), np.uint8)
-    for kind in KINDS:
+    for kind in NORMALIZATIONS:
         assert np.isfinite(fit_normalizer(kind, blank)(blank)).all()
 
 

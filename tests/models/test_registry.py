@@ -14,9 +14,9 @@ from kaggle_digits.models.base import (
     Classifier,
     KerasClassifier,
     SklearnClassifier,
+    fit_normalizer,
     load_classifier,
 )
-from kaggle_digits.models.normalization import fit_normalizer
 from kaggle_digits.models.registry import BUILDERS, build, find_builder
 
 IMAGES = np.pad(load_digits().images[:80] * 15, ((0, 0), (10, 10), (10, 10))).astype(np.uint8)

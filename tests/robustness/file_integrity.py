@@ -128,7 +128,7 @@ def _picture(path: Path) -> None:
 
 
 def _lite(path: Path) -> None:
-    from kaggle_digits.models.litert import LiteRTClassifier
+    from kaggle_digits.models.formats import LiteRTClassifier
 
     if path.read_bytes()[4:8] != LITE_MARK:
         raise ValueError("not a TensorFlow Lite model")

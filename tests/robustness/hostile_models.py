@@ -22,9 +22,13 @@ import numpy as np
 
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, load_classifier
+from kaggle_digits.models.base import (
+    KerasClassifier,
+    Normalizer,
+    SklearnClassifier,
+    load_classifier,
+)
 from kaggle_digits.models.io import loads_state
-from kaggle_digits.models.normalization import Normalizer
 from tests.robustness.report import Row
 
 PART = "files"

@@ -14,7 +14,7 @@ from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
 from kaggle_digits.inference.predictor import load_predictor
-from kaggle_digits.models.export import FILES, load_exported
+from kaggle_digits.models.formats import FILES, load_exported
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import export
 from kaggle_digits.training.export import export_run

@@ -11,9 +11,9 @@ from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import Digits
+from kaggle_digits.models.architectures import MARGIN
 from kaggle_digits.models.backend import keras, reset_session
 from kaggle_digits.models.base import KerasClassifier, flat_layers
-from kaggle_digits.models.strong import MARGIN
 from kaggle_digits.training import keras_trainer
 from kaggle_digits.training.fold import make_trainer
 from kaggle_digits.training.keras_trainer import Batches, KerasTrainer

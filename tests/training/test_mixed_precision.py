@@ -13,7 +13,7 @@ from kaggle_digits.core.errors import ModelError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
 from kaggle_digits.models.base import KerasClassifier, flat_layers, load_classifier
-from kaggle_digits.models.litert import LITERT_FILE
+from kaggle_digits.models.formats import LITERT_FILE
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.fold import make_trainer

@@ -1,4 +1,4 @@
-"""LiteRT models predict what Keras predicts, without TensorFlow."""
+"""LiteRT models predict what Keras predicts; tests/training/test_export.py writes each format."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kaggle_digits.core.errors import ModelError
-from kaggle_digits.models.litert import LITERT_FILE, LiteRTClassifier, load_for_inference, to_litert
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.models.formats import (
+    LITERT_FILE,
+    LiteRTClassifier,
+    check_format,
+    load_for_inference,
+    to_litert,
+)
 from kaggle_digits.models.registry import BUILDERS, SKLEARN_MODELS
 from tests.models.test_registry import IMAGES, classifier
 
@@ -24,7 +30,7 @@ def test_every_network_predicts_as_in_keras(model: str) -> None:
     assert lite.predict_proba(IMAGES[:0]).shape == (0, 10)
 
 
-def test_sklearn_modelis_not_converted(tmp_path: Path) -> None:
+def test_sklearn_model_is_not_converted(tmp_path: Path) -> None:
     model = classifier("linear")
     assert to_litert(model, IMAGES) is None
     model.save(tmp_path)
@@ -35,7 +41,7 @@ def test_sklearn_modelis_not_converted(tmp_path: Path) -> None:
 def test_conversion_with_other_predictions_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     other = to_litert(classifier("softmax"), IMAGES)
     assert other is not None
-    monkeypatch.setattr("kaggle_digits.models.litert.convert", lambda function: other)
+    monkeypatch.setattr("kaggle_digits.models.formats.convert", lambda function: other)
     assert to_litert(classifier("dense"), IMAGES) is None
 
 
@@ -43,3 +49,13 @@ def test_damaged_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / LITERT_FILE).write_bytes(b"not a model")
     with pytest.raises(ModelError, match=r"model\.tflite cannot be read"):
         load_for_inference(tmp_path)
+
+
+def test_formats_that_need_tensorflow_are_refused_under_jax(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    check_format("saved_model")
+    for kind in ("onnx", "litert"):
+        with pytest.raises(UsageError, match="put KERAS_BACKEND=tensorflow before"):
+            check_format(kind)

@@ -9,9 +9,9 @@ import pytest
 from scipy.fft import dctn
 
 from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.models.architectures import dct_filters, dct_layer
 from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.models.registry import build
-from kaggle_digits.models.strong import dct_filters, dct_layer
 from kaggle_digits.training.fold import make_trainer
 from kaggle_digits.training.recipe import Recipe
 

@@ -1,0 +1,194 @@
+"""Keras networks in other formats: LiteRT, which predicts without TensorFlow, ONNX, SavedModel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.core.environment import backend_name
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.data.digits import CLASSES, SIDE
+from kaggle_digits.models import base
+from kaggle_digits.models.backend import CPU_BATCH_SIZE, keras, suppress_native_stderr
+from kaggle_digits.models.base import (
+    Classifier,
+    KerasClassifier,
+    PredictProba,
+    ProbabilisticModel,
+    trace,
+)
+
+LITERT_FILE = "model.tflite"
+# Largest difference of a probability from the network's, checked on this many images.
+TOLERANCE, CHECKED_IMAGES = 1e-4, 100
+# Format → the name of the file or folder that is written.
+FILES = {"onnx": "model.onnx", "litert": "model.tflite", "saved_model": "saved_model"}
+MISSING_PACKAGE = "packages for ONNX are missing; install them: pip install 'kaggle-digits[onnx]'"
+
+
+class LiteRTClassifier:
+    """A converted network. It has one interpreter, so it is not thread-safe."""
+
+    def __init__(self, source: Path | bytes) -> None:
+        """Load a model.tflite from its path or bytes; raise ModelError if it cannot be read."""
+        try:
+            with suppress_native_stderr():  # the interpreter prints a message when it is created
+                from ai_edge_litert.interpreter import Interpreter
+
+                # In the C locale, Interpreter cannot open a path with other than ASCII characters.
+                content = source if isinstance(source, bytes) else source.read_bytes()
+                self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, OSError) as error:
+            name = source if isinstance(source, Path) else LITERT_FILE
+            fault = f"cannot be read ({' '.join(str(error).split())[:100]})"
+            advice = "delete it to use the Keras model beside it"
+            raise ModelError(f"{name} {fault}; {advice}") from error
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
+        self._batch_size = int(self._input["shape"][0])
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the network's output for one batch: (n, 28, 28) uint8 → (n, …) float32."""
+        if len(images) != self._batch_size:
+            self._interpreter.resize_tensor_input(self._input["index"], images.shape)
+            self._interpreter.allocate_tensors()
+            self._batch_size = len(images)
+        self._interpreter.set_tensor(self._input["index"], images)
+        self._interpreter.invoke()
+        return np.array(self._interpreter.get_tensor(self._output["index"]), np.float32)
+
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        probabilities = np.empty((len(images), CLASSES), np.float32)
+        for start in range(0, len(images), CPU_BATCH_SIZE):
+            batch = slice(start, start + CPU_BATCH_SIZE)
+            probabilities[batch] = self(images[batch])
+        return probabilities
+
+
+def to_litert(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:
+    """Return the bytes of model.tflite; None if the model cannot be converted.
+
+    Impossible are scikit-learn models, layers that LiteRT does not have, and any model under JAX.
+    The probabilities equal the network's within TOLERANCE on the first hundred of ``images``,
+    (n, 28, 28) uint8.
+    """
+    if not isinstance(classifier, KerasClassifier) or classifier.concrete_function is None:
+        return None
+    images = images[:CHECKED_IMAGES] if len(images) else np.zeros((1, SIDE, SIDE), np.uint8)
+    try:
+        converted = convert(classifier.concrete_function)
+        probabilities = LiteRTClassifier(converted).predict_proba(images)
+    except Exception:
+        # LiteRT raises various types for a missing operation. Runs without the file use Keras.
+        return None
+    expected = classifier.predict_proba(images)
+    return converted if np.allclose(probabilities, expected, rtol=0, atol=TOLERANCE) else None
+
+
+def convert(function: Any) -> bytes:
+    """Convert a concrete TensorFlow function to the bytes of a model.tflite.
+
+    This takes a fifth of the time of Keras' export, which traces the network again. The converter
+    raises various types if LiteRT lacks an operation.
+    """
+    with suppress_native_stderr():
+        import tensorflow as tf
+        from tensorflow.python.framework import convert_to_constants
+
+        frozen = convert_to_constants.convert_variables_to_constants_v2(function)
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert())
+
+
+def load_for_inference(folder: Path) -> ProbabilisticModel:
+    """Load a member's LiteRT model, otherwise as ``base.load_classifier`` does."""
+    path = folder / LITERT_FILE
+    return LiteRTClassifier(path) if path.is_file() else base.load_classifier(folder)
+
+
+def check_format(kind: str) -> None:
+    """Raise UsageError if the format is unknown or not available with this Keras backend."""
+    if kind not in FILES:
+        raise UsageError(f"--format {kind} is unknown; one of: {', '.join(FILES)}")
+    backend = backend_name()
+    if backend != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
+        advice = "put KERAS_BACKEND=tensorflow before the command (it reads runs of any backend)"
+        raise UsageError(f"--format {kind} needs TensorFlow, not {backend}; {advice}")
+
+
+def combine_networks(
+    architectures: Sequence[Sequence[Any]], weights: Sequence[float], temperatures: Sequence[float]
+) -> Any:
+    """Combine networks into one: uint8 (n, 28, 28) → probabilities (n, 10).
+
+    The probabilities of an architecture's networks are averaged. The weights of the architectures
+    sum to 1. The temperatures are those of each average, then one for the whole.
+    """
+    k = keras()
+    images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
+    *own_temperatures, final_temperature = temperatures
+    total: Any = 0.0
+    for networks, weight, temperature in zip(architectures, weights, own_temperatures, strict=True):
+        for number, network in enumerate(networks):  # names must be unique in a Keras model
+            network.name = f"{network.name}_{len(networks)}_{number}_{weight:.3f}".replace(".", "_")
+        first, *others = (network(images) for network in networks)
+        mean = sum(others, first) / len(networks)
+        total = total + weight * _apply_temperature(mean, temperature)
+    output = k.layers.Identity(name="probabilities")(_apply_temperature(total, final_temperature))
+    return k.Model(images, output)
+
+
+def _apply_temperature(probabilities: Any, temperature: float) -> Any:
+    """Return softmax(log p / T) in Keras operations, as kaggle_digits.metrics.calibration does."""
+    if temperature == 1:
+        return probabilities
+    ops, tiny = keras().ops, float(np.finfo(np.float32).tiny)
+    return ops.softmax(ops.log(ops.maximum(probabilities, tiny)) / temperature)
+
+
+def write_network(network: Any, kind: str, folder: Path) -> Path:
+    """Write the network into an existing folder; return the file or, for saved_model, the folder.
+
+    Raises ModelError if a package is missing or the format lacks an operation of the network.
+    """
+    path = folder / FILES[kind]
+    try:
+        with suppress_native_stderr():
+            if kind == "litert":
+                path.write_bytes(convert(trace(network)))
+            elif kind == "onnx":
+                network(np.zeros((1, SIDE, SIDE), np.uint8))  # the export needs a called network
+                network.export(path, format="onnx", verbose=False)
+            else:
+                network.export(path, format="tf_saved_model", verbose=False)
+    except ImportError as error:
+        raise ModelError(MISSING_PACKAGE) from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(f"the network cannot be written as {kind} ({reason})") from error
+    return path
+
+
+def load_exported(kind: str, path: Path) -> PredictProba:
+    """Load a written network with the runtime of its format; ModelError if that is missing."""
+    try:
+        with suppress_native_stderr():
+            if kind == "litert":
+                return LiteRTClassifier(path).predict_proba
+            if kind == "onnx":
+                import onnxruntime
+
+                providers = ["CPUExecutionProvider"]
+                session = onnxruntime.InferenceSession(str(path), providers=providers)
+                name = session.get_inputs()[0].name
+                return lambda images: np.asarray(session.run(None, {name: images})[0], np.float32)
+            import tensorflow as tf
+
+            loaded = tf.saved_model.load(str(path))
+            return lambda images: np.asarray(loaded.serve(tf.constant(images)), np.float32)
+    except ImportError as error:
+        raise ModelError(MISSING_PACKAGE) from error
