@@ -1,11 +1,10 @@
-"""Serve the app. The port is bound first, so that a port in use is reported before models load."""
+"""Serve the app: bind its port, then answer requests until Ctrl-C."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -71,9 +70,8 @@ def uvicorn_config(app: FastAPI) -> uvicorn.Config:
     )
 
 
-def serve(app: FastAPI, server_socket: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Call ``on_ready``, then serve until Ctrl-C."""
-    on_ready()
+def serve(app: FastAPI, server_socket: socket.socket) -> None:
+    """Serve ``app`` at a socket from ``bind`` until Ctrl-C."""
     try:
         # Requests run in parallel; BLAS threads within one request would compete for processors.
         with threadpool_limits(1, "blas"):

@@ -33,12 +33,9 @@ def app(
         raise UsageError(f"kd app needs {package}: pip install 'kaggle-digits[web]'") from error
     listening = bind(host, port)
     address = server_url(listening)
-
-    def on_ready() -> None:
-        console.echo(f"{web_app.state.run} predicts what you draw at {address} (Ctrl-C stops it)")
-        if not is_loopback(host):
-            console.warn(f"with --host {host}, everybody in your network can use the app")
-        if open_browser:
-            webbrowser.open(address)
-
-    serve(web_app, listening, on_ready)
+    console.echo(f"{web_app.state.run} predicts what you draw at {address} (Ctrl-C stops it)")
+    if not is_loopback(host):
+        console.warn(f"with --host {host}, everybody in your network can use the app")
+    if open_browser:
+        webbrowser.open(address)
+    serve(web_app, listening)

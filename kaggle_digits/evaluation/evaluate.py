@@ -105,9 +105,7 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
             for suffix in (".png", ".svg"):
                 if name not in paths or suffix not in saved:
                     (folder / f"{name}{suffix}").unlink(missing_ok=True)
-    evaluation = Evaluation(
-        run.name, metrics, tuple(errors), tuple(unsure), paths, run.path / REPORT, tta
-    )
+    evaluation = Evaluation(run.name, metrics, errors, unsure, paths, run.path / REPORT, tta)
     write_text(evaluation.report, report.render_report(run, evaluation), durable=False)
     return evaluation
 
@@ -146,8 +144,8 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
 def _figures(
     images: NDArray[np.uint8],
     metrics: Metrics,
-    errors: list[Prediction],
-    unsure: list[Prediction],
+    errors: tuple[Prediction, ...],
+    unsure: tuple[Prediction, ...],
     *,
     history: list[dict[str, float]],
     weights: NDArray[np.float32] | None,

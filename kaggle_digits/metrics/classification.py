@@ -134,7 +134,7 @@ def notable_predictions(
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
     limit: int,
-) -> tuple[list[Prediction], list[Prediction]]:
+) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
     """Return the most confident errors and the least confident correct predictions.
 
     At most ``limit`` of each. ``probabilities`` are (n, 10) without NaN, ``labels`` (n,) 0 to 9;
@@ -157,7 +157,7 @@ def predictions_at(
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
     positions: NDArray[np.integer],
-) -> list[Prediction]:
+) -> tuple[Prediction, ...]:
     """Return the predictions at ``positions`` (indices into the other arrays), in that order."""
     # A stable sort of the negated values: of equal probabilities the first wins, as in argmax.
     ranked = np.argsort(-probabilities[positions], axis=1, kind="stable")
@@ -166,4 +166,4 @@ def predictions_at(
         confidence = float(probabilities[i, first])
         row, label = int(rows[i]), int(labels[i])
         predictions.append(Prediction(row, label, int(first), confidence, int(second)))
-    return predictions
+    return tuple(predictions)

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import webbrowser
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -38,10 +37,7 @@ def assert_error(result: Result, code: int, *words: str) -> None:
 def without_serving(monkeypatch: pytest.MonkeyPatch) -> None:
     """Create the app and bind its port, but do not serve."""
 
-    def return_at_once(
-        app: object, server_socket: socket.socket, on_ready: Callable[[], None]
-    ) -> None:
-        on_ready()
+    def return_at_once(app: object, server_socket: socket.socket) -> None:
         server_socket.close()
 
     monkeypatch.setattr(run_server, "serve", return_at_once)
