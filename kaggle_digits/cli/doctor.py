@@ -159,7 +159,7 @@ def _check_kaggle(timeout: float, *, offline: bool) -> Finding | None:
         kaggle = CompetitionClient(policy=policy, progress=display)
         files = kaggle.list_files()
         limits = kaggle.submission_limits()
-    left = f", {limits.remaining} submissions left today" if limits.known else ""
+    left = f", {limits.remaining} submissions left today" if limits else ""
     return OK, f"accepts the credential; {len(files)} files listed{left}", ""
 
 

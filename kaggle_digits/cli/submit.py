@@ -101,7 +101,7 @@ def _confirm(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:
             raise
         console.note("could not find out how many submissions are left today")
     else:
-        if limits.known:
+        if limits:
             console.note(f"submissions left today: {limits.remaining}")
             if limits.remaining <= 0:
                 raise KaggleError(

@@ -8,6 +8,7 @@ from typing import Any
 from kagglesdk.kernels.types import kernels_api_service as kernels
 
 from kaggle_digits.core.errors import KaggleError
+from kaggle_digits.kaggle_api.client import KaggleSession
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
 from kaggle_digits.kaggle_api.errors import (
     COMPETITION,
@@ -17,7 +18,6 @@ from kaggle_digits.kaggle_api.errors import (
     one_line,
 )
 from kaggle_digits.kaggle_api.http import send_request
-from kaggle_digits.kaggle_api.session import KaggleSession
 
 STATES = {  # of a session; the others are named as on Kaggle, in lower case
     "NEW_SCRIPT": "queued",

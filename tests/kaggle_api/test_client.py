@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.core.errors import KaggleError
-from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteFile
+from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteFile, SubmissionLimits
 from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_api.http import RetryPolicy
 from tests.support.fixtures import RecordingProgress
@@ -254,7 +254,7 @@ def test_upload_submit_and_score(kaggle: FakeKaggle, policy: RetryPolicy) -> Non
     scored = client.get_submission(ref)
     assert (scored.status, scored.public_score) == ("COMPLETE", 0.98765)
     assert client.list_submissions()[0].description == "words [kd 12]"
-    assert (client.submission_limits().today, client.submission_limits().remaining) == (1, 10)
+    assert client.submission_limits() == SubmissionLimits(today=1, remaining=10)
 
 
 @pytest.mark.parametrize("fault", [Fault("status", 500), Fault("silent"), Fault("html", 502)])
