@@ -44,19 +44,13 @@ class NotebookClient(KaggleSession):
     def save(
         self, ref: str, script: str, *, accelerator: str | None, internet: bool, seconds: int
     ) -> tuple[str, str, int | None]:
-        """Save a version of a private notebook with the competition's data, and start it.
+        """Save a version of the private notebook ``owner/slug`` and start it on ``accelerator``.
 
-        Args:
-            ref: ``owner/slug``.
-            script: the source of the notebook.
-            accelerator: Kaggle's name of the machine; None for one without a GPU.
-            seconds: time limit of the session.
+        It has the competition's data. ``accelerator`` is Kaggle's name of the machine, None for one
+        without a GPU; ``seconds`` is the time limit of its session. Returns ``owner/slug``, the
+        address, and the version number (None if Kaggle did not tell).
 
-        Returns:
-            ``owner/slug``, the address, and the version number (None if Kaggle did not tell).
-
-        Raises:
-            KaggleApiError: ``not_applied`` tells whether certainly nothing was saved.
+        KaggleApiError: ``not_applied`` tells whether certainly nothing was saved.
         """
         request = kernels.ApiSaveKernelRequest()
         request.slug, request.text = ref, script

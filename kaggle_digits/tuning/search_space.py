@@ -95,28 +95,28 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
     Raises:
         UsageError: the recipe has no such setting, or a range is not valid.
     """
-    parts = [option.partition("=") for option in options]
-    names = [name.strip().replace("-", "_") for name, _, _ in parts]
-    varies_optimizer = "optimizer" in names
-    available = _available(recipe, varies_optimizer)
-    for name in names:
-        if name not in available:
-            raise UsageError(
-                f"--vary {name}: recipe {recipe.name} has no such setting to vary; "
-                f"one of: {', '.join(available)}"
-            )
-        if names.count(name) > 1:
+    ranges: dict[str, str] = {}
+    for option in options:
+        name, _, text = option.partition("=")
+        name = name.strip().replace("-", "_")
+        if name in ranges:
             raise UsageError(f"--vary {name} is given twice")
-    ranges = dict(zip(names, (text.strip() for _, _, text in parts), strict=True))
+        ranges[name] = text.strip()
+    defaults = _default_space(recipe, varies_optimizer="optimizer" in ranges)
+    if unknown := [name for name in ranges if name not in defaults]:
+        raise UsageError(
+            f"--vary {unknown[0]}: recipe {recipe.name} has no such setting to vary; "
+            f"one of: {', '.join(defaults)}"
+        )
     if not ranges:
         # Of the augmentation, only those that the recipe has.
         usual = ["learning_rate", "batch_size", "label_smoothing", "dropout", "weight_decay"]
         usual += ["l2"] if recipe.model in SKLEARN_MODELS else []
         usual += [name for name in AUGMENTATION if current_value(recipe, name)]
-        ranges = {name: "" for name in available if name in usual}
+        ranges = {name: "" for name in defaults if name in usual}
     space = []
     for name, text in ranges.items():
-        dimension = _parse(name, text) if text else _default(recipe, name, varies_optimizer)
+        dimension = _parse(name, text) if text else defaults[name]
         for value in dimension.choices or (dimension.low, dimension.high):
             try:
                 with_values(recipe, {name: int(value) if name in INTEGERS else value})
@@ -126,44 +126,38 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
     return tuple(space)
 
 
-def _available(recipe: Recipe, varies_optimizer: bool) -> list[str]:
-    """Return the settings that have an effect on the training of ``recipe``."""
-    options = [name for name in ("dropout", "widths", "l2") if name in _model_defaults(recipe)]
-    if recipe.model == "linear":
-        return [*options, "normalize"]
-    if recipe.model in SKLEARN_MODELS:
-        return ["learning_rate", "batch_size", *options, "normalize"]
-    names = ["learning_rate", "batch_size", "label_smoothing", *options]
-    if varies_optimizer or recipe.optimizer in ("adamw", "muon"):
-        names.append("weight_decay")
-    return [*names, *AUGMENTATION, "optimizer", "schedule", "ema", "normalize"]
-
-
-def _default(recipe: Recipe, name: str, varies_optimizer: bool) -> Dimension:
-    """Return the default range of ``name``, around the value in ``recipe`` if that matters."""
-    if name in AUGMENTATION:
-        # Twice the recipe's amount, or twice the usual one if the recipe has none.
-        amount: Any = current_value(recipe, name) or getattr(USUAL_AUGMENTATION, name)
-        return Dimension(name, 0.0, _round(2 * amount))
-    if name == "widths":
-        widths = _parse_widths(current_value(recipe, name))
-        sizes = [[max(1, round(factor * width)) for width in widths] for factor in (0.5, 1, 2)]
-        return Dimension(name, choices=tuple("-".join(map(str, size)) for size in sizes))
+def _default_space(recipe: Recipe, *, varies_optimizer: bool) -> dict[str, Dimension]:
+    """Return the settings that have an effect on ``recipe``, each with its default range."""
+    options = {"dropout", "widths", "l2"} & _model_defaults(recipe).keys()
+    effective = {*options, "normalize"}
+    if recipe.model != "linear":
+        effective |= {"learning_rate", "batch_size"}
+    if recipe.model not in SKLEARN_MODELS:
+        effective |= {"label_smoothing", *AUGMENTATION, "optimizer", "schedule", "ema"}
+        if varies_optimizer or recipe.optimizer in ("adamw", "muon"):
+            effective.add("weight_decay")
     rates = ANY_LEARNING_RATE if varies_optimizer else _around(recipe.learning_rate, 5)
     size = recipe.batch_size
-    dimensions = {
-        "learning_rate": Dimension(name, *rates, log=True),
-        "weight_decay": Dimension(name, *_around(recipe.weight_decay or 1e-3, 10), log=True),
-        "batch_size": Dimension(name, choices=tuple(n for n in (size // 2, size, 2 * size) if n)),
-        "dropout": Dimension(name, 0.0, 0.5),
-        "label_smoothing": Dimension(name, 0.0, 0.2),
-        "ema": Dimension(name, 0.9, 0.999),
-        "l2": Dimension(name, 1e-7, 1e-3, log=True),
-        "optimizer": Dimension(name, choices=get_args(Optimizer)),
-        "schedule": Dimension(name, choices=get_args(Schedule)),
-        "normalize": Dimension(name, choices=tuple(NORMALIZATIONS)),
-    }
-    return dimensions[name]
+    widths = _parse_widths(current_value(recipe, "widths")) if "widths" in options else ()
+    sizes = [[max(1, round(factor * width)) for width in widths] for factor in (0.5, 1, 2)]
+    # Twice the recipe's amount of augmentation, or twice the usual one if the recipe has none.
+    own, usual = recipe.augment or NO_AUGMENTATION, USUAL_AUGMENTATION
+    amounts = {name: getattr(own, name) or getattr(usual, name) for name in AUGMENTATION}
+    space = (
+        Dimension("learning_rate", *rates, log=True),
+        Dimension("batch_size", choices=tuple(n for n in (size // 2, size, 2 * size) if n)),
+        Dimension("label_smoothing", 0.0, 0.2),
+        Dimension("dropout", 0.0, 0.5),
+        Dimension("widths", choices=tuple("-".join(map(str, each)) for each in sizes)),
+        Dimension("l2", 1e-7, 1e-3, log=True),
+        Dimension("weight_decay", *_around(recipe.weight_decay or 1e-3, 10), log=True),
+        *(Dimension(name, 0.0, _round(2 * amount)) for name, amount in amounts.items()),
+        Dimension("optimizer", choices=get_args(Optimizer)),
+        Dimension("schedule", choices=get_args(Schedule)),
+        Dimension("ema", 0.9, 0.999),
+        Dimension("normalize", choices=tuple(NORMALIZATIONS)),
+    )
+    return {dimension.name: dimension for dimension in space if dimension.name in effective}
 
 
 def _parse(name: str, text: str) -> Dimension:
