@@ -31,10 +31,9 @@ from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.executors.ray import connect
-from kaggle_digits.executors.workers import ForwardedCheckpoint, train_one
+from kaggle_digits.executors.workers import train_one
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import Fitted, FoldTask
+from kaggle_digits.training.fold import FoldResult, FoldTask
 from kaggle_digits.training.members import aggregate, save_result
 from kaggle_digits.training.recipes import find_recipe
 
@@ -117,7 +116,7 @@ def measure(address: str, dataset: Dataset, options: Any) -> Costs:
         keras()
         starting = time.perf_counter() - started
         started = time.perf_counter()
-        result = train_one(task, data[0], data[1], ForwardedCheckpoint(None), TrainingCallback())
+        result = train_one(task, *data)
         return starting, time.perf_counter() - started, pickle.dumps(result, protocol=5)
 
     remote = ray.remote(num_cpus=1, max_calls=1)(train_alone)
@@ -126,13 +125,13 @@ def measure(address: str, dataset: Dataset, options: Any) -> Costs:
     process = time.perf_counter() - started - starting - training
     ray.shutdown()
     result = pickle.loads(packed)
-    assert isinstance(result, Fitted)
+    assert isinstance(result, FoldResult)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder))
         tasks = [FoldTask(number, design, part, 0) for number in range(MEMBERS)]
         started = time.perf_counter()
         for task in tasks:
-            save_result(run.member_folder(task.member), result.result)
+            save_result(run.member_folder(task.member), result)
         saving = (time.perf_counter() - started) / MEMBERS
         started = time.perf_counter()
         aggregate(run, dataset, tasks, 1)

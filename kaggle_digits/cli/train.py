@@ -137,7 +137,7 @@ def _make_executor(
     if name == "ray" or (name is None and address):
         from kaggle_digits.executors.ray import RayExecutor
 
-        return RayExecutor(address or "auto", workers, threads, gpus or 0)
+        return RayExecutor(address or "auto", gpus or 0, workers=workers, threads=threads)
     if name not in (None, "local"):
         raise UsageError(f"--executor {name} is unknown; choose local or ray")
     if address:
@@ -146,7 +146,7 @@ def _make_executor(
         raise UsageError("--gpus needs --executor ray; a local worker uses one whole GPU")
     from kaggle_digits.executors.local import LocalExecutor
 
-    return LocalExecutor(workers, threads, len(environment.gpus()))
+    return LocalExecutor(len(environment.gpus()), workers=workers, threads=threads)
 
 
 def _parse_widths(text: str | None) -> tuple[int, ...] | None:

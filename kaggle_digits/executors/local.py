@@ -11,22 +11,16 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from kaggle_digits.core.environment import free_memory_mb, usable_cores
-from kaggle_digits.core.errors import RunError, check_at_least
+from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.executors.workers import (
-    ForwardedCheckpoint,
-    Message,
-    limit_threads,
-    run_tasks,
-    train_one,
-)
+from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.fold import Checkpoint, Executor, Failed, Fitted, FoldTask
+from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldResult, FoldTask
 
 # From this many images per training (rows × epochs × members), several processes save more time
 # than they need to start.
@@ -38,21 +32,12 @@ SECONDS_TO_END = 5.0
 
 @dataclass(frozen=True)
 class LocalExecutor(Executor):
-    """This machine: ``workers`` members at a time, each with ``threads``, None for the fastest.
+    """This machine, by default with the fastest number of workers and threads.
 
     Each worker has one of the ``gpus`` to itself.
     """
 
-    workers: int | None = None
-    threads: int | None = None
     gpus: int = 0
-
-    def __post_init__(self) -> None:
-        check_at_least("workers", self.workers, 1)
-        check_at_least("threads", self.threads, 1)
-
-    def for_resume(self, trained_by: dict[str, Any]) -> LocalExecutor:
-        return replace(self, threads=self.threads or trained_by.get("threads"))
 
     def allocation(self, tasks: Sequence[FoldTask]) -> tuple[int, int]:
         """Return (members at a time, threads per member) for ``tasks``."""
@@ -82,7 +67,7 @@ class LocalExecutor(Executor):
         test: Digits,
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
-    ) -> Iterator[Fitted | Failed]:
+    ) -> Iterator[FoldResult | Failed]:
         workers, threads = self.allocation(tasks)
         if workers == 1 and threads == usable_cores():
             yield from super().train(tasks, train, test, checkpoint, callback)
@@ -174,12 +159,13 @@ def _work(connection: Connection[Any, Any], threads: int, card: str | None) -> N
     if card is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = card
     limit_threads(threads)
-    callback = ForwardingCallback(lambda *call: connection.send(("callback", call)))
+    options = {
+        "save_checkpoint": lambda content: connection.send(("checkpoint", content)),
+        "callback": ForwardingCallback(lambda *call: connection.send(("callback", call))),
+    }
     with contextlib.suppress(EOFError, ConnectionError):
         train, test = connection.recv()
         while True:
-            task, content = connection.recv()
-            checkpoint = ForwardedCheckpoint(
-                content, lambda new: connection.send(("checkpoint", new))
-            )
-            connection.send(("result", train_one(task, train, test, checkpoint, callback)))
+            task, checkpoint = connection.recv()
+            result = train_one(task, train, test, checkpoint=checkpoint, **options)
+            connection.send(("result", result))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -19,15 +19,9 @@ from typing import Any
 from kaggle_digits.core.environment import versions
 from kaggle_digits.core.errors import ModelError, RunError, UsageError, check_at_least
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.executors.workers import (
-    ForwardedCheckpoint,
-    Message,
-    limit_threads,
-    run_tasks,
-    train_one,
-)
+from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.fold import Checkpoint, Executor, Failed, Fitted, FoldTask
+from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldResult, FoldTask
 
 SECONDS_TO_CONNECT = 27
 # How often the nodes are counted while no message arrives, and how long the cluster may be unable
@@ -50,28 +44,20 @@ INSTALL_ON_NODES = (
 
 @dataclass(frozen=True)
 class RayExecutor(Executor):
-    """A Ray cluster.
+    """A Ray cluster, by default with as many workers as it has room for and one thread each.
 
     Attributes:
         address: ``auto`` for the cluster that this machine belongs to, ``host:port`` of a head
             node, or ``ray://host:port`` of its Ray Client server.
-        workers: members trained at a time at most; None for as many as the cluster has room for.
-        threads: cores per member; None for one.
         gpus: GPUs per member; with 0.5 two members share one.
     """
 
     address: str = "auto"
-    workers: int | None = None
-    threads: int | None = None
     gpus: float = 0
 
     def __post_init__(self) -> None:
-        check_at_least("workers", self.workers, 1)
-        check_at_least("threads", self.threads, 1)
+        super().__post_init__()
         check_at_least("gpus", self.gpus, 0)
-
-    def for_resume(self, trained_by: dict[str, Any]) -> RayExecutor:
-        return replace(self, threads=self.threads or trained_by.get("threads"))
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         threads = self.threads or 1
@@ -84,7 +70,7 @@ class RayExecutor(Executor):
         test: Digits,
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
-    ) -> Iterator[Fitted | Failed]:
+    ) -> Iterator[FoldResult | Failed]:
         ray = connect(self.address)
         # Ray prints errors of its nodes to stdout, which is reserved for results.
         stdout = sys.stderr if os.environ.get("KD_DEBUG") else io.StringIO()
@@ -146,10 +132,10 @@ class _RayWorkers:
                 kind, content = "result", Failed(task, _task_error(error))
             if kind == "result":
                 del self._running[reference]
-            if isinstance(content, Fitted) and not self._streams:
-                history = content.result.history
-                yield task, ("callback", ("on_member_begin", (task.member, len(history), 1, 0)))
-                for row in history:
+            if isinstance(content, FoldResult) and not self._streams:
+                epochs = len(content.history)
+                yield task, ("callback", ("on_member_begin", (task.member, epochs, 1, 0)))
+                for row in content.history:
                     yield task, ("callback", ("on_epoch_end", (row,)))
             yield task, (kind, content)
 
@@ -226,9 +212,8 @@ def train_streaming(  # noqa: PLR0917 (Ray passes positional arguments)
             messages.put(("callback", (method, arguments)))
 
     def work() -> None:
-        callback = ForwardingCallback(send)
-        result = train_one(task, train, test, ForwardedCheckpoint(checkpoint), callback)
-        messages.put(("result", result))
+        options = {"checkpoint": checkpoint, "callback": ForwardingCallback(send)}
+        messages.put(("result", train_one(task, train, test, **options)))
 
     # In a thread, because this generator must yield while the training runs.
     Thread(target=work, daemon=True).start()

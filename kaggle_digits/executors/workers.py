@@ -9,13 +9,13 @@ import os
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError, UsageError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import Checkpoint, Failed, Fitted, FoldTask, fit_fold
+from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask, fit_fold
 
 # Attempts per task: a killed worker may have been out of memory only because of its neighbours.
 MAX_ATTEMPTS = 3
@@ -28,7 +28,7 @@ THREAD_VARIABLES = (
 )
 
 # (kind, content) of a worker's message: ("callback", (name of a callback's method, its arguments)),
-# ("checkpoint", bytes), and last ("result", Fitted or Failed).
+# ("checkpoint", bytes), and last ("result", FoldResult or Failed).
 Message = tuple[str, Any]
 
 
@@ -56,7 +56,7 @@ def run_tasks(
     tasks: Sequence[FoldTask],
     checkpoint: Callable[[int], Checkpoint],
     callback: TrainingCallback,
-) -> Iterator[Fitted | Failed]:
+) -> Iterator[FoldResult | Failed]:
     """Yield the result of every task as it arrives; closing the iterator stops the workers.
 
     A task whose worker died is tried up to MAX_ATTEMPTS times. A model that cannot be trained
@@ -91,20 +91,6 @@ def run_tasks(
         workers.stop()
 
 
-@dataclass
-class ForwardedCheckpoint:
-    """A checkpoint that arrived with the task; saving sends it to the process with the file."""
-
-    content: bytes | None
-    send: Callable[[bytes], object] = lambda content: None
-
-    def load(self) -> bytes | None:
-        return self.content
-
-    def save(self, content: bytes) -> None:
-        self.send(content)
-
-
 def limit_threads(threads: int) -> None:
     """Compute on ``threads`` threads in this process; call it before TensorFlow is imported.
 
@@ -117,12 +103,10 @@ def limit_threads(threads: int) -> None:
     threadpool_limits(threads)  # for libraries that are already loaded
 
 
-def train_one(
-    task: FoldTask, train: Digits, test: Digits, checkpoint: Checkpoint, callback: TrainingCallback
-) -> Fitted | Failed:
-    """Train one fold; an exception becomes a result that can be pickled."""
+def train_one(task: FoldTask, train: Digits, test: Digits, **options: Any) -> FoldResult | Failed:
+    """Call fit_fold; an exception becomes a result that can be pickled."""
     try:
-        return Fitted(task, fit_fold(task, train, test, checkpoint=checkpoint, callback=callback))
+        return fit_fold(task, train, test, **options)
     except DigitsError as error:
         return Failed(task, error)
     except ConnectionError:  # the parent process is gone

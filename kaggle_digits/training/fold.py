@@ -6,19 +6,19 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core import interrupts
-from kaggle_digits.core.atomic_io import wrap_os_errors
+from kaggle_digits.core.atomic_io import atomic_write, wrap_os_errors
 from kaggle_digits.core.environment import peak_memory_mb, usable_cores
-from kaggle_digits.core.errors import DigitsError, ModelError, UsageError
+from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, check_at_least
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.scores import score
@@ -63,6 +63,7 @@ class FoldResult:
     ``litert_bytes`` is None if the model cannot be converted.
     """
 
+    task: FoldTask
     val_probabilities: NDArray[np.float32]
     test_probabilities: NDArray[np.float32]
     history: list[EpochMetrics]
@@ -75,14 +76,29 @@ class FoldResult:
     peak_memory_mb: float | None = None
 
 
-class Checkpoint(Protocol):
-    """Where the checkpoint of one model is stored."""
+@dataclass(frozen=True)
+class Failed:
+    """A task that failed: the last error and the number of attempts."""
+
+    task: FoldTask
+    error: DigitsError
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file that holds the state of one unfinished training."""
+
+    path: Path
 
     def load(self) -> bytes | None:
-        """Return what was saved last; None if nothing was."""
+        """Return the content that was saved last; None if there is none."""
+        return self.path.read_bytes() if self.path.is_file() else None
 
     def save(self, content: bytes) -> None:
-        """Replace the checkpoint by ``content``."""
+        """Replace the content atomically."""
+        with atomic_write(self.path, durable=False) as file:
+            file.write_bytes(content)
 
 
 def member_seed(seed: int, member: int) -> int:
@@ -95,10 +111,11 @@ def fit_fold(
     train: Digits,
     test: Digits,
     *,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: bytes | None = None,
+    save_checkpoint: Callable[[bytes], object] | None = None,
     callback: TrainingCallback | None = None,
 ) -> FoldResult:
-    """Fit one model, from the start or from ``checkpoint`` if it holds a state.
+    """Fit one model, from the start or from ``checkpoint``, the last content that was saved.
 
     ``train`` has all labelled rows, of which the task's fold is used; ``test`` has the rows to
     predict. The result is bit-identical whether or not the training was interrupted.
@@ -147,8 +164,8 @@ def fit_fold(
         interrupts.raise_if_interrupted()
         if patience and progress.best_epoch == row.epoch:
             progress.best = trainer.state()
-        if checkpoint and time.monotonic() - saved >= CHECKPOINT_INTERVAL:
-            _save(checkpoint, trainer, progress)
+        if save_checkpoint and time.monotonic() - saved >= CHECKPOINT_INTERVAL:
+            save_checkpoint(_dump(trainer, progress))
             saved = time.monotonic()
     if patience:
         trainer.restore(progress.best)
@@ -157,6 +174,7 @@ def fit_fold(
         path = classifier.save(Path(folder))
         model_bytes = path.read_bytes()
     return FoldResult(
+        task,
         val_probabilities=predict_tta(classifier, val_images, *tta)[recipe.views],
         test_probabilities=predict_tta(classifier, test.images, *tta)[recipe.views],
         history=history,
@@ -208,8 +226,8 @@ class _Progress:
         return 1 + int(np.argmin([row.val_loss for row in self.history]))
 
 
-def _save(checkpoint: Checkpoint, trainer: Trainer, progress: _Progress) -> None:
-    """Save everything needed to resume, as an .npz file."""
+def _dump(trainer: Trainer, progress: _Progress) -> bytes:
+    """Return everything needed to resume, as an .npz file."""
     file = io.BytesIO()
     np.savez(
         file,
@@ -217,16 +235,15 @@ def _save(checkpoint: Checkpoint, trainer: Trainer, progress: _Progress) -> None
         state=np.frombuffer(trainer.state(), np.uint8),
         best=np.frombuffer(progress.best, np.uint8),
     )
-    checkpoint.save(file.getvalue())
+    return file.getvalue()
 
 
-def _restore(checkpoint: Checkpoint | None, trainer: Trainer, member: int) -> _Progress:
+def _restore(content: bytes | None, trainer: Trainer, member: int) -> _Progress:
     """Restore ``trainer`` from the checkpoint and return the progress.
 
     Without a checkpoint, or if it is damaged or an untrusted pickle, training starts from the
     beginning and ends with the same model. ModelError is raised if it is of another model.
     """
-    content = checkpoint.load() if checkpoint else None
     if not content:
         return _Progress()
     try:
@@ -248,40 +265,32 @@ def _restore(checkpoint: Checkpoint | None, trainer: Trainer, member: int) -> _P
     return _Progress(history, best)
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A task that succeeded."""
-
-    task: FoldTask
-    result: FoldResult
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A task that failed: the last error and the number of attempts."""
-
-    task: FoldTask
-    error: DigitsError
-    attempts: int = 1
-
-
+@dataclass(frozen=True, kw_only=True)
 class Executor:
     """Trains one model after another in this process, on all its cores.
 
-    Subclasses train elsewhere, in any order. No executor touches the run folder.
+    Subclasses train elsewhere, in any order: at most ``workers`` members at a time, each with
+    ``threads``; None lets them choose. No executor touches the run folder.
     """
+
+    workers: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_at_least("workers", self.workers, 1)
+        check_at_least("threads", self.threads, 1)
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         """Return config.json's ``trained_by``: ``executor``, ``workers``, ``threads`` per model."""
         return {"executor": "local", "workers": 1, "threads": usable_cores()}
 
     def for_resume(self, trained_by: dict[str, Any]) -> Executor:
-        """Return an executor with as many threads per model as the run was started with.
+        """Return this executor with as many threads per model as the run was started with.
 
         The number of threads decides the order of floating-point sums, and so the last bits of the
-        results. A process cannot change its own, so this executor returns itself.
+        results. A number that the user chose for this executor takes precedence.
         """
-        return self
+        return replace(self, threads=self.threads or trained_by.get("threads"))
 
     def train(
         self,
@@ -290,7 +299,7 @@ class Executor:
         test: Digits,
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
-    ) -> Iterator[Fitted | Failed]:
+    ) -> Iterator[FoldResult | Failed]:
         """Yield the result of each task as it arrives; closing the iterator stops the others.
 
         ``train`` has all labelled rows, ``test`` the rows to predict. ``checkpoint`` returns the
@@ -299,9 +308,16 @@ class Executor:
         """
         for task in tasks:
             own = checkpoint(task.member)
+            outcome: FoldResult | Failed
             try:
-                result = fit_fold(task, train, test, checkpoint=own, callback=callback)
+                outcome = fit_fold(
+                    task,
+                    train,
+                    test,
+                    checkpoint=own.load(),
+                    save_checkpoint=own.save,
+                    callback=callback,
+                )
             except (ModelError, UsageError) as error:
-                yield Failed(task, error)
-            else:
-                yield Fitted(task, result)
+                outcome = Failed(task, error)
+            yield outcome

@@ -80,22 +80,22 @@ class KerasTrainer:
             jit_compile="auto" if use_jit() else False,
         )
         self._model.optimizer.build(self._model.trainable_variables)
+        # fit() would replace the weights by their average at its end; finish() does so once.
+        self._apply_average = self._model.optimizer.finalize_variable_values
+        self._model.optimizer.finalize_variable_values = lambda variables: None
         # Metrics that create their variables in the first step would cause a second tracing.
         self._model.compute_metrics(None, targets[:1], np.zeros((1, CLASSES), np.float32))
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """Train on every row once and return (loss, accuracy, learning rate)."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._images))
-        callbacks = [_progress_callback(on_step)]
-        if self._recipe.ema:
-            callbacks.append(_undo_averaging_callback())
         with autocast(self._model, self._precision):
             history = self._model.fit(
                 **self._batches.fit_arguments(order),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 verbose=0,
-                callbacks=callbacks,
+                callbacks=[_progress_callback(on_step)],
             ).history
         done = (epoch + 1) * self.steps
         rate = self._rate if isinstance(self._rate, float) else float(self._rate(done))
@@ -110,7 +110,7 @@ class KerasTrainer:
         """
         if not self._recipe.ema:
             return
-        self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
+        self._apply_average(self._model.trainable_variables)
         k = keras()
         if any(isinstance(x, k.layers.BatchNormalization) for x in flat_layers(self._model)):
             rows = np.random.default_rng([self._seed, self.epochs]).permutation(len(self._images))
@@ -249,23 +249,6 @@ def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
         non_trainable = compiled(trainable, non_trainable, batch)
     for variable, value in zip(model.non_trainable_variables, non_trainable, strict=True):
         variable.assign(value)
-
-
-def _undo_averaging_callback() -> Any:
-    """Undo Keras' assignment of the averaged weights at the end of fit(), to train further."""
-
-    class UndoAveraging(keras().callbacks.Callback):  # type: ignore[misc]
-        weights: list[Any]
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            variables = self.model.trainable_variables
-            self.weights = list(map(keras().ops.convert_to_numpy, variables))
-
-        def on_train_end(self, logs: Any = None) -> None:
-            for variable, value in zip(self.model.trainable_variables, self.weights, strict=True):
-                variable.assign(value)
-
-    return UndoAveraging()
 
 
 def _progress_callback(on_step: OnStep) -> Any:

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -41,21 +41,6 @@ from kaggle_digits.training.fold import Failed, FoldResult, FoldTask
 VALIDATION_FILE = "validation.npy"
 RECORD_FILE = "member.json"
 CHECKPOINT_FILE = "checkpoint.npz"
-
-
-@dataclass(frozen=True)
-class FileCheckpoint:
-    """The checkpoint in a member's folder, replaced atomically."""
-
-    folder: Path
-
-    def load(self) -> bytes | None:
-        path = self.folder / CHECKPOINT_FILE
-        return path.read_bytes() if path.is_file() else None
-
-    def save(self, content: bytes) -> None:
-        with atomic_write(self.folder / CHECKPOINT_FILE, durable=False) as file:
-            file.write_bytes(content)
 
 
 def save_result(folder: Path, result: FoldResult) -> None:
@@ -126,6 +111,15 @@ def aggregate(
     oof, test, ensemble_metrics = means[0].oof, means[0].test, dict[str, Any]()
     if len(means) > 1:
         oof, test, ensemble_metrics = _combine(means, dataset, [group[0] for group in groups])
+    failed_entries = [
+        {
+            "member": failure.task.member,
+            "reason": str(failure.error),
+            "tries": failure.attempts,
+            "rows_held_out": len(failure.task.fold.val),
+        }
+        for failure in failures
+    ]
     # A run that is finished again counts as unfinished until metrics.json is written.
     with wrap_os_errors(run.path):
         (run.path / METRICS_FILE).unlink(missing_ok=True)
@@ -154,7 +148,7 @@ def aggregate(
             "epoch_choice": _epoch_choice(tasks[0]),
             "train_seconds": round(train_seconds(records), 2),
             "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
-            **({"failed": list(map(_failure, failures))} if failures else {}),
+            **({"failed": failed_entries} if failures else {}),
             "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
     )
@@ -173,15 +167,6 @@ def train_seconds(records: Sequence[dict[str, Any]]) -> float:
         total += max(0.0, end - max(start, last_end))
         last_end = max(last_end, end)
     return total
-
-
-def _failure(failure: Failed) -> dict[str, Any]:
-    return {
-        "member": failure.task.member,
-        "reason": str(failure.error),
-        "tries": failure.attempts,
-        "rows_held_out": len(failure.task.fold.val),
-    }
 
 
 class _Mean(NamedTuple):

@@ -19,7 +19,8 @@ from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, fingerprint
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
-from kaggle_digits.runs.run import TEST_FILE, Run, read_probabilities
+from kaggle_digits.runs.run import Run
+from kaggle_digits.training.members import load_result
 
 PSEUDO_LABELS_FILE = "pseudo.npy"
 UNLABELLED = -1
@@ -51,8 +52,8 @@ def make_pseudo_labels(
     temperature = fit_temperature(teacher.oof(), dataset.labels)
     same_folds = teacher.config().get("split_fingerprint") == fingerprint(folds)
     if same_folds:
-        folders = teacher.member_folders()
-        predictions = [_mean_test(folders[fold :: len(folds)]) for fold in range(len(folds))]
+        folders, n_folds = teacher.member_folders(), len(folds)
+        predictions = [_mean_test(teacher, folders[fold::n_folds]) for fold in range(n_folds)]
     else:
         predictions = [teacher.test()] * len(folds)
     calibrated = np.stack([apply_temperature(p, temperature) for p in predictions])
@@ -82,12 +83,7 @@ def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> Labels:
     return np.asarray(labels, np.int8)
 
 
-def _mean_test(folders: Sequence[Path]) -> NDArray[np.float32]:
+def _mean_test(run: Run, folders: Sequence[Path]) -> NDArray[np.float32]:
     """Return the mean test probabilities of the members in ``folders``."""
-    try:
-        predictions = [read_probabilities(folder / TEST_FILE) for folder in folders]
-    except (OSError, ValueError, EOFError) as error:
-        raise RunError(
-            f"{folders[0].parent} is damaged ({error}); train the run again, or use another"
-        ) from error
+    predictions = [load_result(run, folder)[2] for folder in folders]
     return np.asarray(np.mean(predictions, axis=0, dtype=np.float64), np.float32)

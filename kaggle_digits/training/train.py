@@ -19,8 +19,8 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.runs.run import Run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import Executor, Failed, Fitted, FoldTask, member_seed
-from kaggle_digits.training.members import FileCheckpoint, aggregate, is_complete, save_result
+from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
+from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
 from kaggle_digits.training.pseudo_labels import (
     Labels,
     load_pseudo_labels,
@@ -65,8 +65,28 @@ def train(
     executor = executor or Executor()
     tasks = _make_tasks(recipe, folds, split_config.seed, pseudo.labels if pseudo else None)
     with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=is_taken) as run:
-        config = _config(run, dataset, recipe, split_config, folds)
-        config["trained_by"] = executor.describe(tasks)
+        config: dict[str, Any] = {
+            "name": run.name,
+            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "kd_version": __version__,
+            "model": recipe.model,
+            "recipe": recipe.to_json(),
+            "split": asdict(split_config),
+            "split_fingerprint": fingerprint(folds),
+            "seed": split_config.seed,
+            "members": len(tasks),
+            "data": {
+                "source": dataset.source.source,
+                "train_sha256": dataset.train.sha256,
+                "test_sha256": dataset.test.sha256,
+                "n_train": len(dataset.train),
+                "n_test": len(dataset.test),
+            },
+            "versions": versions(),
+            "machine": hardware(),
+            "git_commit": git_commit(),
+            "trained_by": executor.describe(tasks),
+        }
         if teacher and pseudo:
             config["pseudo"] = {
                 "run": teacher.name,
@@ -150,36 +170,6 @@ def _make_tasks(
     ]
 
 
-def _config(
-    run: Run,
-    dataset: Dataset,
-    recipe: Recipe | EnsembleRecipe,
-    split_config: Split,
-    folds: Sequence[FoldIndices],
-) -> dict[str, Any]:
-    return {
-        "name": run.name,
-        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "kd_version": __version__,
-        "model": recipe.model,
-        "recipe": recipe.to_json(),
-        "split": asdict(split_config),
-        "split_fingerprint": fingerprint(folds),
-        "seed": split_config.seed,
-        "members": len(recipe.recipes) * len(folds),
-        "data": {
-            "source": dataset.source.source,
-            "train_sha256": dataset.train.sha256,
-            "test_sha256": dataset.test.sha256,
-            "n_train": len(dataset.train),
-            "n_test": len(dataset.test),
-        },
-        "versions": versions(),
-        "machine": hardware(),
-        "git_commit": git_commit(),
-    }
-
-
 def _fit_and_aggregate(
     run: Run,
     dataset: Dataset,
@@ -199,16 +189,16 @@ def _fit_and_aggregate(
     callback.on_run_begin(run.name, len(tasks), len(tasks) - len(todo))
     failures: list[Failed] = []
 
-    def checkpoint(member: int) -> FileCheckpoint:
-        return FileCheckpoint(run.member_folder(member))
+    def checkpoint(member: int) -> Checkpoint:
+        return Checkpoint(run.member_folder(member) / CHECKPOINT_FILE)
 
     outcomes = executor.train(todo, dataset.train, dataset.test, checkpoint, callback)
     with contextlib.closing(outcomes):  # type: ignore[type-var]
         for outcome in outcomes:
             member = outcome.task.member
-            if isinstance(outcome, Fitted):
-                save_result(run.member_folder(member), outcome.result)
-                callback.on_member_end(member, outcome.result.seconds)
+            if not isinstance(outcome, Failed):
+                save_result(run.member_folder(member), outcome)
+                callback.on_member_end(member, outcome.seconds)
                 continue
             failures.append(outcome)
             # An error that is not worth a second attempt would stop the other members as well.

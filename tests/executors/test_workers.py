@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError
 from kaggle_digits.data.splits import FoldIndices
-from kaggle_digits.executors.workers import MAX_ATTEMPTS, ForwardedCheckpoint, Message, run_tasks
-from kaggle_digits.training.fold import Failed, Fitted, FoldTask
+from kaggle_digits.executors.workers import MAX_ATTEMPTS, Message, run_tasks
+from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask
 from kaggle_digits.training.recipe import Recipe
 from tests.support.recording import RecordingCallback
 
@@ -20,7 +21,7 @@ TASKS = [FoldTask(number, Recipe("mlp"), ROWS, number) for number in range(3)]
 
 
 class FakeWorkers:
-    """Two workers that fail with the given errors, then return a result of None."""
+    """Two workers that fail with the given errors, then return an empty result."""
 
     def __init__(self, errors: dict[int, list[DigitsError]]) -> None:
         self.errors = errors
@@ -40,7 +41,8 @@ class FakeWorkers:
         yield task, ("callback", ("on_member_begin", (task.member, 1, 1, 0)))
         yield task, ("checkpoint", b"attempt %d" % len(self.started))
         errors = self.errors.get(task.member)
-        result: Any = Failed(task, errors.pop(0), 1) if errors else Fitted(task, None)  # type: ignore[arg-type]
+        empty: Any = [None] * 9
+        result = Failed(task, errors.pop(0), 1) if errors else FoldResult(task, *empty)
         yield task, ("result", result)
 
     def stop(self) -> None:
@@ -48,47 +50,44 @@ class FakeWorkers:
 
 
 def run(
-    workers: FakeWorkers, callback: RecordingCallback
-) -> tuple[Sequence[Fitted | Failed], dict[int, ForwardedCheckpoint]]:
-    checkpoints = {task.member: ForwardedCheckpoint(None) for task in TASKS}
-    for checkpoint in checkpoints.values():
-        checkpoint.send = lambda content, saved=checkpoint: setattr(saved, "content", content)  # type: ignore[misc]
-    results = list(run_tasks(workers, TASKS, checkpoints.__getitem__, callback))
-    return results, checkpoints
+    workers: FakeWorkers, callback: RecordingCallback, folder: Path
+) -> Sequence[FoldResult | Failed]:
+    return list(run_tasks(workers, TASKS, lambda k: Checkpoint(folder / str(k)), callback))
 
 
-def test_each_task_gives_a_result_and_its_messages_are_forwarded() -> None:
+def test_each_task_gives_a_result_and_its_messages_are_forwarded(tmp_path: Path) -> None:
     workers, callback = FakeWorkers({}), RecordingCallback()
-    results, checkpoints = run(workers, callback)
+    results = run(workers, callback, tmp_path)
     assert [result.task.member for result in results] == [0, 1, 2]
-    assert all(isinstance(result, Fitted) for result in results)
+    assert all(isinstance(result, FoldResult) for result in results)
     assert callback.count("started") == {0: 1, 1: 1, 2: 1}
-    assert all(checkpoint.content for checkpoint in checkpoints.values())
+    assert all(Checkpoint(tmp_path / str(task.member)).load() for task in TASKS)
     assert workers.stopped
 
 
-def test_task_of_a_dead_worker_is_retried_from_its_checkpoint() -> None:
+def test_task_of_a_dead_worker_is_retried_from_its_checkpoint(tmp_path: Path) -> None:
     workers, callback = FakeWorkers({0: [RunError("killed")]}), RecordingCallback()
-    results, _ = run(workers, callback)
-    assert all(isinstance(result, Fitted) for result in results)
+    results = run(workers, callback, tmp_path)
+    assert all(isinstance(result, FoldResult) for result in results)
     assert [result.task.member for result in results] == [1, 2, 0]
     assert callback.notes == ["retrying member 1: killed"]
     assert [content for member, content in workers.started if member == 0] == [None, b"attempt 2"]
 
 
 @pytest.mark.parametrize(("error", "attempts"), [(RunError, MAX_ATTEMPTS), (ModelError, 1)])
-def test_task_fails_after_its_last_attempt(error: type[DigitsError], attempts: int) -> None:
+def test_task_fails_after_its_last_attempt(
+    error: type[DigitsError], attempts: int, tmp_path: Path
+) -> None:
     workers = FakeWorkers({1: [error("no")] * MAX_ATTEMPTS})
-    results, _ = run(workers, RecordingCallback())
+    results = run(workers, RecordingCallback(), tmp_path)
     (failed,) = [result for result in results if isinstance(result, Failed)]
     assert (failed.task.member, failed.attempts) == (1, attempts)
     assert str(failed.error) == "no"
     assert len(results) == 3
 
 
-def test_closing_the_iterator_stops_the_workers() -> None:
-    workers = FakeWorkers({})
-    checkpoint = ForwardedCheckpoint(None)
+def test_closing_the_iterator_stops_the_workers(tmp_path: Path) -> None:
+    workers, checkpoint = FakeWorkers({}), Checkpoint(tmp_path / "checkpoint.npz")
     results = run_tasks(workers, TASKS, lambda member: checkpoint, RecordingCallback())
     next(results)
     assert not workers.stopped
