@@ -22,7 +22,6 @@ from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 from kaggle_digits.core.errors import DigitsError, KaggleError
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.kaggle_api.credentials import API_KEY, CREDENTIAL_HELP, LOGIN, require
-from kaggle_digits.kaggle_api.download import save_response
 from kaggle_digits.kaggle_api.errors import (
     COMPETITION,
     SUBMISSIONS_PAGE,
@@ -35,6 +34,7 @@ from kaggle_digits.kaggle_api.http import (
     RetryPolicy,
     call_with_timeout,
     mount_timeouts,
+    save_response,
     send_request,
 )
 
