@@ -21,7 +21,6 @@ from kaggle_digits.studies.study import (
     Context,
     Published,
     StudyOutput,
-    fit_and_score,
     load_keras_model,
     train_val_split,
 )
@@ -71,7 +70,7 @@ def run(context: Context, output: StudyOutput) -> None:
     level_rows, rows = np.split(fold.val, [len(fold.val) // 7])
     clean, clean_labels = train.images[rows], labels[rows]
     stage = "A7, classifier of clean images"
-    result, clean_score = fit_and_score(context, stage, MODEL_RECIPES["dense"], fold)
+    result, clean_score = context.fit_and_score(stage, MODEL_RECIPES["dense"], fold)
     classifier = load_keras_model(result)
 
     def score_images(images: Images, labels: NDArray[np.uint8]) -> Score:

@@ -10,13 +10,7 @@ import numpy as np
 from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.plots.charts import Line, line_chart
-from kaggle_digits.studies.study import (
-    Context,
-    Published,
-    StudyOutput,
-    fit_and_score,
-    train_val_split,
-)
+from kaggle_digits.studies.study import Context, Published, StudyOutput, train_val_split
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
@@ -52,15 +46,15 @@ def run(context: Context, output: StudyOutput) -> None:
         digit_grids.first_digits(train.images[rows[:9]], labels[rows[:9]]),
     )
 
-    linear, score = fit_and_score(context, "B2, linear", MODEL_RECIPES["softmax"], fold)
+    linear, score = context.fit_and_score("B2, linear", MODEL_RECIPES["softmax"], fold)
     output.add_accuracy("B2", "linear classifier (softmax)", score, "–", context.quick_note)
     best, settings, n_trials = _grid_search(context, fold.train)
-    network, score = fit_and_score(context, "B3, network", best, fold)
+    network, score = context.fit_and_score("B3, network", best, fold)
     description = f"one hidden layer, the best of {n_trials} settings on rows of the training part"
     output.add_accuracy("B3", f"{description}: {settings}", score, PUBLISHED, context.quick_note)
     plain_recipe, dropout_recipe = (best.with_changes(dropout=rate) for rate in (0.0, 0.3))
-    plain, plain_score = fit_and_score(context, "B4, no dropout", plain_recipe, fold)
-    _, score = fit_and_score(context, "B4, dropout", dropout_recipe, fold)
+    plain, plain_score = context.fit_and_score("B4, no dropout", plain_recipe, fold)
+    _, score = context.fit_and_score("B4, dropout", dropout_recipe, fold)
     notes = (
         f"without dropout {100 * plain_score.accuracy:.2f} %",
         f"log loss {score.log_loss:.4f} with dropout, {plain_score.log_loss:.4f} without; "
@@ -95,7 +89,7 @@ def _grid_search(context: Context, rows: Rows) -> tuple[Recipe, str, int]:
     for units, learning_rate, dropout in SEARCH_GRID[:2] if context.quick else SEARCH_GRID:
         recipe = NETWORK.with_changes(widths=(units,), learning_rate=learning_rate, dropout=dropout)
         settings = f"{units} units, learning rate {learning_rate:g}, dropout {dropout:g}"
-        _, score = fit_and_score(context, f"B3, {settings}", recipe, fold)
+        _, score = context.fit_and_score(f"B3, {settings}", recipe, fold)
         trials.append((score.accuracy, -score.log_loss, len(trials), recipe, settings))
     *_, recipe, settings = max(trials)
     return recipe, settings, len(trials)
@@ -110,7 +104,7 @@ def _add_filters(context: Context, output: StudyOutput, fold: FoldIndices) -> No
     output.add_result("B5", description, f"figures: {figures}")
     for number in epochs:
         recipe = FILTERS.with_changes(epochs=number)
-        result, score = fit_and_score(context, f"B5, {number} epochs", recipe, fold)
+        result, score = context.fit_and_score(f"B5, {number} epochs", recipe, fold)
         assert result.first_layer is not None
         done = len(result.history)
         title = f"Weights of {FILTER_UNITS} hidden units after {done} epoch{'s' * (done > 1)}"

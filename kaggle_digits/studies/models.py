@@ -7,7 +7,7 @@ import numpy as np
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.metrics.scores import score_or_raise
 from kaggle_digits.plots import charts
-from kaggle_digits.studies.study import Context, Published, StudyOutput, fit_and_score
+from kaggle_digits.studies.study import Context, Published, StudyOutput
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 # The publication trains on 50,000 of 60,000 rows: five of six folds here, three times.
@@ -41,7 +41,7 @@ def run(context: Context, output: StudyOutput) -> None:
         results = []
         for number, fold in enumerate(folds, 1):
             stage = f"{experiment}, {description}, {number} of {len(folds)}"
-            results.append(fit_and_score(context, stage, recipe, fold)[0])
+            results.append(context.fit_and_score(stage, recipe, fold)[0])
         probabilities = np.concatenate([result.val_probabilities for result in results])
         score = score_or_raise(probabilities, val_labels)
         output.add_accuracy(experiment, description, score, Published(accuracy, wording), note)

@@ -15,7 +15,6 @@ from kaggle_digits.studies.study import (
     Context,
     Published,
     StudyOutput,
-    fit_and_score,
     load_keras_model,
     train_val_split,
 )
@@ -66,7 +65,7 @@ def run(context: Context, output: StudyOutput) -> None:
         "normalize(x, axis=1) scales columns if x is (n, 28, 28, 1) and images if it is (n, 784)"
     )
     for recipe, scaled in ((COLUMNS, "each column"), (IMAGES, "each image")):
-        result, score = fit_and_score(context, f"C3, {scaled} normalized", recipe, fold)
+        result, score = context.fit_and_score(f"C3, {scaled} normalized", recipe, fold)
         description = f"dense 128-128, 10 epochs, {scaled} scaled to unit length"
         notes = [context.quick_note, f"log loss {score.log_loss:.4f}", axis_note]
         output.add_accuracy("C3", description, score, PUBLISHED, *notes)
@@ -92,7 +91,7 @@ def run(context: Context, output: StudyOutput) -> None:
     )
 
     network = MODEL_RECIPES["cnn"]
-    _, score = fit_and_score(context, "C5, convolutional network", network, fold)
+    _, score = context.fit_and_score("C5, convolutional network", network, fold)
     description = "convolution, activation, pooling, flattening, fully connected: model cnn"
     notes = [context.quick_note, f"{network.epochs} epochs"]
     output.add_accuracy("C5", description, score, "announced, no value", *notes)

@@ -13,16 +13,8 @@ from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.plots import page
-from kaggle_digits.studies import (
-    bottleneck,
-    coursera,
-    denoise,
-    linear_network,
-    models,
-    notebook,
-    scikit,
-    tsne,
-)
+from kaggle_digits.studies import coursera, denoise, linear_network, models, notebook, scikit
+from kaggle_digits.studies.embedding import run_bottleneck, run_tsne
 from kaggle_digits.studies.study import Context, Study, StudyOutput
 
 TABLE, PAGE, FOLDER = "table.csv", "index.html", "studies"
@@ -40,8 +32,8 @@ _STUDIES = (
         90,
         ("noise", "level"),
     ),
-    Study("neighbours", "t-SNE: similar images", "A", range(9, 10), tsne.run, 20, ("rows",)),
-    Study("bottleneck", "Each digit as two numbers", "A", range(10, 12), bottleneck.run, 60),
+    Study("neighbours", "t-SNE: similar images", "A", range(9, 10), run_tsne, 20, ("rows",)),
+    Study("bottleneck", "Each digit as two numbers", "A", range(10, 12), run_bottleneck, 60),
     Study(
         "linear-network",
         "A linear model against a neural network",

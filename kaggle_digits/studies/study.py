@@ -60,6 +60,32 @@ class Context:
         """A note for results of a quick study; otherwise empty."""
         return "fewer epochs because of --quick" if self.quick else ""
 
+    def fit_and_score(
+        self, description: str, recipe: Recipe, fold: FoldIndices
+    ) -> tuple[FoldResult, Score]:
+        """Train a recipe on a fold's training rows and score it on its validation rows.
+
+        ``description`` is for the progress. Raises ModelError if the loss became NaN.
+        """
+        test = self.dataset.test
+        if self.quick:
+            epochs = min(recipe.epochs, max(QUICK_EPOCHS, QUICK_ROWS // len(fold.train)))
+            recipe = recipe.with_changes(epochs=epochs)
+        task = FoldTask(0, recipe, fold, self.seed)
+        no_test = replace(test, images=test.images[:0])
+        reporter = _ProgressReporter(self.progress, description, recipe.epochs)
+        result = fit_fold(task, self.dataset.train, no_test, callback=reporter)
+        return result, score_or_raise(result.val_probabilities, self.dataset.labels[fold.val])
+
+
+class _ProgressReporter(TrainingCallback):
+    def __init__(self, progress: Callable[..., None], description: str, epochs: int) -> None:
+        self._progress, self._description, self._epochs = progress, description, epochs
+
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        message = f"{self._description}: epoch {row.epoch} of {self._epochs}"
+        self._progress(message, row.epoch, self._epochs)
+
 
 class Published(NamedTuple):
     """A published accuracy, 0 to 1, and its wording."""
@@ -185,32 +211,6 @@ def score_labels(predicted: NDArray[np.integer], labels: NDArray[np.integer]) ->
     return Score(correct / n, wilson_interval(correct, n), float("nan"), n)
 
 
-class _ProgressReporter(TrainingCallback):
-    def __init__(self, context: Context, description: str, epochs: int) -> None:
-        self._context, self._description, self._epochs = context, description, epochs
-
-    def on_epoch_end(self, row: EpochMetrics) -> None:
-        message = f"{self._description}: epoch {row.epoch} of {self._epochs}"
-        self._context.progress(message, row.epoch, self._epochs)
-
-
-def fit_and_score(
-    context: Context, description: str, recipe: Recipe, fold: FoldIndices
-) -> tuple[FoldResult, Score]:
-    """Train ``recipe`` on a fold's training rows and score it on its validation rows.
-
-    ``description`` is for the progress. Raises ModelError if the loss became NaN.
-    """
-    train, test = context.dataset.train, context.dataset.test
-    if context.quick:
-        epochs = min(recipe.epochs, max(QUICK_EPOCHS, QUICK_ROWS // len(fold.train)))
-        recipe = recipe.with_changes(epochs=epochs)
-    task, no_test = FoldTask(0, recipe, fold, context.seed), replace(test, images=test.images[:0])
-    reporter = _ProgressReporter(context, description, recipe.epochs)
-    result = fit_fold(task, train, no_test, callback=reporter)
-    return result, score_or_raise(result.val_probabilities, context.dataset.labels[fold.val])
-
-
 def train_val_split(
     labels: NDArray[np.uint8], val_fraction: float, seed: int, *, stratify: bool = False
 ) -> FoldIndices:
@@ -223,7 +223,7 @@ def train_val_split(
 
 
 def load_keras_model(result: FoldResult) -> KerasClassifier:
-    """Load the Keras model that ``fit_and_score`` returned as bytes."""
+    """Load the Keras model that ``Context.fit_and_score`` returned as bytes."""
     with TemporaryDirectory() as folder:
         (Path(folder) / result.model_file).write_bytes(result.model_bytes)
         classifier = load_classifier(Path(folder))

@@ -1,4 +1,4 @@
-"""Batched prediction equals Keras' predict and follows changes of the weights."""
+"""Normalization in numpy and in Keras layers; batched prediction equals Keras' predict."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
 
 from kaggle_digits.core.environment import backend_name
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models import backend
 from kaggle_digits.models.backend import CPU_BATCH_SIZE as BATCH
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import KerasClassifier, fit_normalizer
+from kaggle_digits.models.base import NORMALIZATIONS, KerasClassifier, fit_normalizer
 from kaggle_digits.models.registry import build
 
 # Two full batches and a partial one.
 IMAGES = np.random.default_rng(0).integers(0, 256, (2 * BATCH + 7, 28, 28)).astype(np.uint8)
+DIGITS = np.pad(load_digits().images[:50] * 15, ((0, 0), (10, 10), (10, 10))).astype(np.uint8)
 
 
 def network(model: str, **options: object) -> Any:
@@ -109,3 +112,49 @@ def test_layer_that_cannot_be_traced_is_run_by_keras_predict() -> None:
     ink = IMAGES[:20].reshape(20, -1)[:, :780].reshape(20, 10, -1).mean(axis=2) / 255
     expected = np.exp(ink) / np.exp(ink).sum(axis=1, keepdims=True)
     assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_each_kind_has_its_property() -> None:
+    unit = fit_normalizer("unit", DIGITS)(DIGITS)
+    assert unit.dtype == np.float32
+    assert unit.max() == pytest.approx(DIGITS.max() / 255)
+    lengths = np.sqrt(np.square(fit_normalizer("l2", DIGITS)(DIGITS)).sum(axis=(1, 2)))
+    assert lengths == pytest.approx(np.ones(50), rel=1e-5)
+    standard = fit_normalizer("standard", DIGITS)(DIGITS)
+    assert standard.mean() == pytest.approx(0, abs=1e-5)
+    assert standard.std() == pytest.approx(1, rel=1e-5)
+
+
+def test_l2_equals_keras_normalize() -> None:
+    expected = keras().utils.normalize(DIGITS.reshape(50, 784).astype(np.float32), axis=1)
+    assert np.allclose(fit_normalizer("l2", DIGITS)(DIGITS).reshape(50, 784), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", NORMALIZATIONS)
+def test_keras_layers_equal_numpy(kind: str) -> None:
+    images = np.concatenate([DIGITS, np.zeros((1, 28, 28), np.uint8)])  # and a blank one
+    normalizer = fit_normalizer(kind, DIGITS)
+    values = images
+    for layer in normalizer.layers(keras()):
+        values = layer(values)
+    found = keras().ops.convert_to_numpy(values)
+    assert found.shape == (51, 28, 28, 1)
+    assert np.allclose(found[..., 0], normalizer(images), atol=1e-5)
+
+
+def test_normalizer_does_not_depend_on_the_images_it_is_applied_to() -> None:
+    normalizer = fit_normalizer("standard", DIGITS)
+    other = np.full((3, 28, 28), 255, np.uint8)
+    assert normalizer(other).mean() != pytest.approx(0)
+    assert np.array_equal(normalizer(DIGITS[:1]), normalizer(DIGITS)[:1])
+
+
+def test_blank_training_set_gives_finite_values() -> None:
+    blank = np.zeros((3, 28, 28), np.uint8)
+    for kind in NORMALIZATIONS:
+        assert np.isfinite(fit_normalizer(kind, blank)(blank)).all()
+
+
+def test_unknown_kind_is_refused() -> None:
+    with pytest.raises(UsageError, match="one of: unit, l2, standard"):
+        fit_normalizer("minmax", DIGITS)

@@ -1,4 +1,4 @@
-"""A10 and A11: a classifier with a bottleneck of two units, and the plane of their outputs."""
+"""A9 to A11: images as points of a plane, by t-SNE and by a bottleneck of two units."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from kaggle_digits.studies.study import (
     Context,
     Published,
     StudyOutput,
-    fit_and_score,
     load_keras_model,
     score_labels,
     train_val_split,
@@ -28,16 +27,51 @@ from kaggle_digits.training.recipe import Recipe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# 5,000 rows show the clusters in half a minute; --rows embeds more.
+TSNE_ROWS, QUICK_TSNE_ROWS, COMPONENTS, NEIGHBORS = 5000, 500, 50, 5
+
 VAL_FRACTION = 1 / 6
 PUBLISHED = Published(0.96, "over 96 %")
 ENCODER, BOTTLENECK, DECODER = "encoder", "two_numbers", "decoder"  # layers of the network
-RECIPE = Recipe("kaggle_digits.studies.bottleneck:network", epochs=25, learning_rate=2e-3)
+RECIPE = Recipe("kaggle_digits.studies.embedding:bottleneck_network", epochs=25, learning_rate=2e-3)
 MOMENTUM = 0.9  # the default of 0.99 adapts too slowly for a few hundred steps
 GRID_SIZE = 60  # points per axis at which the decoder is evaluated
 SAVED_POINTS = 1500  # for the page of `kd app`
 
 
-def network() -> Any:
+def run_tsne(context: Context, output: StudyOutput) -> None:
+    """Embed random training images and draw them in the colours of their labels."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE, trustworthiness
+
+    train, labels = context.dataset.train, context.dataset.labels
+    n_rows = context.rows or (QUICK_TSNE_ROWS if context.quick else TSNE_ROWS)
+    rows = np.sort(np.random.default_rng(context.seed).permutation(len(train))[:n_rows])
+    pixels = train.images[rows].reshape(len(rows), -1).astype(np.float32) / 255
+    context.progress(f"A9: {COMPONENTS} principal components of {len(rows):,} images")
+    reduced = PCA(min(COMPONENTS, len(rows)), random_state=context.seed).fit_transform(pixels)
+    context.progress(f"A9: t-SNE of {len(rows):,} images")
+    points = TSNE(random_state=context.seed, init="pca").fit_transform(reduced)
+    context.progress("A9: trustworthiness")
+    trust = float(trustworthiness(pixels, points, n_neighbors=NEIGHBORS))
+    output.add_result(
+        "A9",
+        f"t-SNE of {len(rows):,} random images after PCA to {COMPONENTS} components",
+        f"figure: t-sne; trustworthiness {trust:.4f}",
+        f"trustworthiness (Venna and Kaski 2001): whether the {NEIGHBORS} nearest neighbours "
+        "in the figure are also near in pixel space; 1 means always, 0.5 is chance",
+        n=len(rows),
+    )
+    note = f"{len(rows):,} random images of train.csv, coloured by label."
+    output.add_figure(
+        "t-sne",
+        "Similar images are close together",
+        "t-SNE does not use the labels; distances between clusters have no meaning.",
+        charts.embedding(points, labels[rows], "t-SNE of the pixels", note),
+    )
+
+
+def bottleneck_network() -> Any:
     """Build a 500-100-2-100-10 network: only two numbers per image reach the decoder."""
     k = keras()
 
@@ -53,11 +87,11 @@ def network() -> Any:
     return k.Sequential([encoder, bottleneck, decoder])
 
 
-def run(context: Context, output: StudyOutput) -> None:
+def run_bottleneck(context: Context, output: StudyOutput) -> None:
     """Train the network, encode the held-out images and decode points of the plane."""
     train, labels = context.dataset.train, context.dataset.labels
     fold = train_val_split(labels, VAL_FRACTION, context.seed, stratify=True)
-    result, score = fit_and_score(context, "A10, bottleneck of two units", RECIPE, fold)
+    result, score = context.fit_and_score("A10, bottleneck of two units", RECIPE, fold)
     note = context.quick_note or f"{RECIPE.epochs} epochs"
     output.add_accuracy("A10", "500-100-2-100-10", score, PUBLISHED, note)
     encoder, decode = _split_network(result)
