@@ -203,10 +203,8 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
             raise HTTPException(404, NO_EMBEDDING)
         count = len(embedding.points)
         rows = np.linspace(0, count - 1, min(count, MAX_POINTS)).astype(int)
-        positions = embedding.points[rows].astype(float).round(3).tolist()
-        labels = embedding.labels[rows].tolist()
-        points = [(x, y, label) for (x, y), label in zip(positions, labels, strict=True)]
-        return PlanePoints(points=points)
+        positions = embedding.points[rows].astype(float).round(3)
+        return PlanePoints(points=np.column_stack([positions, embedding.labels[rows]]).tolist())
 
     return app
 
