@@ -78,11 +78,9 @@ def _summarize(run: Run, public_scores: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> list[object]:
-    if "problem" in row:
-        return [row["run"], row.get("model"), row["problem"], *[""] * (len(COLUMNS) - 3)]
-    accuracy = console.percent(row["val_accuracy"], row["val_accuracy_ci95"])
-    values = (row[key] for key in ("n_val", "val_loss", "train_seconds", "source", "public_score"))
-    return [row["run"], row["model"], row["held_out"], accuracy, *values]
+    accuracy = console.percent(row.get("val_accuracy"), row.get("val_accuracy_ci95"))
+    first = (row["run"], row.get("model"), row.get("problem") or row["held_out"], accuracy)
+    return [*first, *map(row.get, ("n_val", "val_loss", "train_seconds", "source", "public_score"))]
 
 
 def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:

@@ -14,7 +14,6 @@ from kaggle_digits.core import interrupts
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.training.recipe import Recipe
     from kaggle_digits.tuning.results import SearchResult, Trial
 
 STATES = ("finished", "running", "pruned", "failed", "stopped")
@@ -65,10 +64,20 @@ def tune(
     from kaggle_digits.cli.progress import SearchProgress
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
+    from kaggle_digits.training.recipe import EnsembleRecipe
+    from kaggle_digits.training.recipes import find_recipe
     from kaggle_digits.tuning.search import load_search, search
     from kaggle_digits.tuning.search_space import make_search_space
 
-    base = _find_recipe(recipe, model).with_changes(epochs=epochs)
+    if recipe is None and model is None:
+        raise UsageError("which recipe? kd tune --recipe NAME; kd recipes lists them")
+    found = find_recipe(recipe, model)
+    if isinstance(found, EnsembleRecipe):
+        models = ", ".join(each.model for each in found.recipes)
+        raise UsageError(
+            f"recipe {found.name} is an ensemble; tune one of its models: --model {models}"
+        )
+    base = found.with_changes(epochs=epochs)
     space = make_search_space(base, vary or ())
     split = Split("folds", folds=folds, seed=seed, rows=rows)
     if output is not None and output.is_dir():
@@ -92,21 +101,6 @@ def tune(
                     _report(result, output, seed + 1, svg=svg, as_json=as_json)
             raise
     _report(result, output, seed + 1, svg=svg, as_json=as_json)
-
-
-def _find_recipe(recipe: str | None, model: str | None) -> Recipe:
-    from kaggle_digits.training.recipe import EnsembleRecipe
-    from kaggle_digits.training.recipes import find_recipe
-
-    if recipe is None and model is None:
-        raise UsageError("which recipe? kd tune --recipe NAME; kd recipes lists them")
-    found = find_recipe(recipe, model)
-    if isinstance(found, EnsembleRecipe):
-        models = ", ".join(each.model for each in found.recipes)
-        raise UsageError(
-            f"recipe {found.name} is an ensemble; tune one of its models: --model {models}"
-        )
-    return found
 
 
 def _report(
