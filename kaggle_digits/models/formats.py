@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.models import base
-from kaggle_digits.models.backend import CPU_BATCH_SIZE, keras, suppress_native_stderr
+from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
 from kaggle_digits.models.base import (
     Classifier,
     KerasClassifier,
@@ -118,36 +117,6 @@ def check_format(kind: str) -> None:
     if backend != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
         advice = "put KERAS_BACKEND=tensorflow before the command (it reads runs of any backend)"
         raise UsageError(f"--format {kind} needs TensorFlow, not {backend}; {advice}")
-
-
-def combine_networks(
-    architectures: Sequence[Sequence[Any]], weights: Sequence[float], temperatures: Sequence[float]
-) -> Any:
-    """Combine networks into one: uint8 (n, 28, 28) → probabilities (n, 10).
-
-    The probabilities of an architecture's networks are averaged. The weights of the architectures
-    sum to 1. The temperatures are those of each average, then one for the whole.
-    """
-    k = keras()
-    images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
-    *own_temperatures, final_temperature = temperatures
-    total: Any = 0.0
-    for networks, weight, temperature in zip(architectures, weights, own_temperatures, strict=True):
-        for number, network in enumerate(networks):  # names must be unique in a Keras model
-            network.name = f"{network.name}_{len(networks)}_{number}_{weight:.3f}".replace(".", "_")
-        first, *others = (network(images) for network in networks)
-        mean = sum(others, first) / len(networks)
-        total = total + weight * _apply_temperature(mean, temperature)
-    output = k.layers.Identity(name="probabilities")(_apply_temperature(total, final_temperature))
-    return k.Model(images, output)
-
-
-def _apply_temperature(probabilities: Any, temperature: float) -> Any:
-    """Return softmax(log p / T) in Keras operations, as kaggle_digits.metrics.calibration does."""
-    if temperature == 1:
-        return probabilities
-    ops, tiny = keras().ops, float(np.finfo(np.float32).tiny)
-    return ops.softmax(ops.log(ops.maximum(probabilities, tiny)) / temperature)
 
 
 def write_network(network: Any, kind: str, folder: Path) -> Path:

@@ -14,14 +14,9 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import SIDE
+from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier, load_classifier
-from kaggle_digits.models.formats import (
-    TOLERANCE,
-    check_format,
-    combine_networks,
-    load_exported,
-    write_network,
-)
+from kaggle_digits.models.formats import TOLERANCE, check_format, load_exported, write_network
 from kaggle_digits.runs.run import Run
 
 N_COMPARED = 1_000
@@ -63,7 +58,7 @@ def export_run(
     if images is None or not len(images):
         images = np.random.default_rng(0).integers(0, 256, (N_COMPARED, SIDE, SIDE), np.uint8)
     images = np.resize(images, (N_COMPARED, SIDE, SIDE))  # fewer are repeated
-    network = _single_network(run)
+    network = _combine_networks(run)
     expected = KerasClassifier(network).predict_proba(images)
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
     with wrap_os_errors(folder):
@@ -85,24 +80,42 @@ def export_run(
     return ExportResult(folder, folder / path.name, size, len(images), difference)
 
 
-def _single_network(run: Run) -> Any:
-    """Combine all networks of the run into one."""
-    metrics, networks = run.metrics(), []
-    for folder in run.member_folders():
+def _combine_networks(run: Run) -> Any:
+    """Combine the run's networks into one: uint8 (n, 28, 28) → probabilities (n, 10).
+
+    The probabilities of one recipe's networks are averaged, then those of the recipes with their
+    weights and temperatures. ModelError is raised if the run holds a scikit-learn model.
+    """
+    metrics, networks = run.metrics(), list[Any]()
+    for member, folder in enumerate(run.member_folders()):
         classifier = load_classifier(folder)
         if not isinstance(classifier, KerasClassifier):
             raise ModelError(
                 f"run {run.name} holds scikit-learn's {run.config()['model']}, which cannot be "
                 "exported; train a Keras model: kd train --model dense"
             )
+        classifier.network.name = f"member_{member}"  # names must be unique in a Keras model
         networks.append(classifier.network)
+    k = keras()
+    images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
     designs = metrics.get("designs") or [{"weight": 1.0, "temperature": 1.0}]
     n_folds = len(networks) // len(designs)
-    return combine_networks(
-        [networks[first : first + n_folds] for first in range(0, len(networks), n_folds)],
-        [design["weight"] for design in designs],
-        [*(design["temperature"] for design in designs), metrics.get("temperature", 1.0)],
-    )
+    total: Any = 0.0
+    for number, design in enumerate(designs):
+        own = networks[number * n_folds : (number + 1) * n_folds]
+        first, *others = (network(images) for network in own)
+        mean = sum(others, first) / n_folds
+        total = total + design["weight"] * _apply_temperature(mean, design["temperature"])
+    calibrated = _apply_temperature(total, metrics.get("temperature", 1.0))
+    return k.Model(images, k.layers.Identity(name="probabilities")(calibrated))
+
+
+def _apply_temperature(probabilities: Any, temperature: float) -> Any:
+    """Return softmax(log p / T) in Keras operations, as kaggle_digits.metrics.calibration does."""
+    if temperature == 1:
+        return probabilities
+    ops, tiny = keras().ops, float(np.finfo(np.float32).tiny)
+    return ops.softmax(ops.log(ops.maximum(probabilities, tiny)) / temperature)
 
 
 def _readme(run: Run, kind: str, difference: float) -> str:
