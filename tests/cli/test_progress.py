@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.progress import StudyProgress, track_folders
+from kaggle_digits.cli.progress import DownloadProgress, StudyProgress, track_folders
 
 COSTS = {"models": 30, "denoise": 10}
 
@@ -46,3 +46,19 @@ def test_tracking_yields_the_same_folders(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(console, "err", Console(file=out, force_terminal=terminal, width=60))
         assert list(track_folders(folders)) == folders
         assert ("predicting" in out.getvalue()) == terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_download_is_a_bar_on_a_terminal_and_one_line_elsewhere(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(console, "err", Console(file=out, force_terminal=terminal, width=100))
+    with DownloadProgress() as progress:
+        assert not out.getvalue()  # nothing is drawn over a question that a command asks first
+        for done in (0, 1_500_000):
+            progress.update("train.csv", done, 1_500_000)
+    if terminal:
+        assert "1.5/1.5 MB" in out.getvalue()
+    else:
+        assert out.getvalue() == "downloading train.csv (1.5 MB)\n"
