@@ -1,7 +1,5 @@
 """The web app: one page and its JSON API. Does not import TensorFlow."""
 
-from __future__ import annotations
-
 import asyncio
 import mimetypes
 import os

@@ -1,7 +1,5 @@
 """Limit what a client can use up: time for a request; size, time and total memory of uploads."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Add security headers to every response and reject requests that other sites cause."""
 
-from __future__ import annotations
-
 import socket
 from ipaddress import ip_address
 from urllib.parse import urlsplit

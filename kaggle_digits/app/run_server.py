@@ -1,7 +1,5 @@
 """Serve the app: bind its port, then answer requests until Ctrl-C."""
 
-from __future__ import annotations
-
 import errno
 import os
 import socket

@@ -1,7 +1,5 @@
 """kd app: serve the web app in which users draw digits."""
 
-from __future__ import annotations
-
 import webbrowser
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """kd compare: compare runs on the rows that all of them held out."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated

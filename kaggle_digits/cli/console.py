@@ -3,8 +3,6 @@
 A shell or a service may pass standard streams that are closed, full or ASCII-only.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """kd demo: all steps on a small data set, without an account or a network."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """kd doctor: check the installation, the machine, the Kaggle credential and the data."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

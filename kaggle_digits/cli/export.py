@@ -1,7 +1,5 @@
 """kd export: convert the model of a run to a format for other programs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """kd fetch: download the three CSV files and check them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

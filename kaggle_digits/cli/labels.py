@@ -1,7 +1,5 @@
 """kd labels: find labels of the training data that are probably wrong."""
 
-from __future__ import annotations
-
 from kaggle_digits.cli import console, options
 
 MAX_LINES = 5

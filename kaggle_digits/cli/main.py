@@ -4,8 +4,6 @@ To add a command, write cli/NAME.py with a function NAME and add an example to E
 packages are imported inside the functions that use them, so that ``kd --help`` stays fast.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import os

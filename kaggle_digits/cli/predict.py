@@ -1,7 +1,5 @@
 """kd predict: write the submission of a finished run again."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated
 

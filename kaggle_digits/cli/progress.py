@@ -1,10 +1,9 @@
 """Show the progress of long commands: live on a terminal, otherwise a line for each part."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from rich.progress import (
     BarColumn,
@@ -192,7 +191,7 @@ class DownloadProgress(core_progress.Progress):
             redirect=False,  # the kaggle client's output is suppressed
         )
 
-    def __enter__(self) -> DownloadProgress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

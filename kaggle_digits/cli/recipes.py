@@ -1,7 +1,5 @@
 """kd recipes: list the named recipes."""
 
-from __future__ import annotations
-
 from kaggle_digits.cli import console, options
 
 COLUMNS = {

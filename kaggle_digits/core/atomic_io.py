@@ -1,7 +1,5 @@
 """Write files atomically: a reader sees the old file or the complete new one."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import glob

@@ -1,7 +1,5 @@
 """Describe the hardware and software that a result was computed with."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

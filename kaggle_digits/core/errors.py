@@ -4,8 +4,6 @@ Every message is one line: what is wrong, where, and the next command. Only the 
 prints it and turns it into an exit code.
 """
 
-from __future__ import annotations
-
 
 class DigitsError(Exception):
     """Base of every error that this package explains; ``exit_code`` is the exit code of ``kd``."""

@@ -4,8 +4,6 @@ Python raises KeyboardInterrupt wherever the program happens to be. Inside a cal
 it is discarded, and between two lines of a package it may cause an unrelated exception.
 """
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import threading

@@ -1,7 +1,5 @@
 """The interface through which downloads report progress; only the command line shows it."""
 
-from __future__ import annotations
-
 
 class Progress:
     """A receiver of notes and of the progress of downloads; this base class discards them."""

@@ -3,8 +3,6 @@
 A pickle runs code while it is read, and so does a model named ``package.module:function``.
 """
 
-from __future__ import annotations
-
 import os
 
 VARIABLE = "KD_TRUST"

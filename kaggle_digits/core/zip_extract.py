@@ -1,7 +1,5 @@
 """Extract files from zip archives that may be damaged or made to do harm."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import gzip

@@ -5,8 +5,6 @@ Any other file is read again by Python's csv module, cell by cell: it accepts qu
 spaces around numbers, and reports the first fault with its line and column.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

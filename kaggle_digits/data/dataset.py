@@ -1,7 +1,5 @@
 """The data folder: the three files of the competition and source.json, their recorded source."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Training and validation rows: stratified, seeded, the same for every model."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Submission files in the form of sample_submission.csv: write, check, read."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 

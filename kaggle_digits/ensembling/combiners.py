@@ -3,8 +3,6 @@
 A ``Fitter`` fits a ``Combiner`` on out-of-fold probabilities. Mean and vote need no fitting.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 

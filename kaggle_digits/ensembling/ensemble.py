@@ -4,8 +4,6 @@ The ensemble and what each of its runs contributes are cross-validated: the pred
 never depend on temperatures, weights or a stack fitted on that row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Compare models on the same held-out rows: several runs, or one run with and without TTA."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

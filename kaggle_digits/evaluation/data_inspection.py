@@ -1,7 +1,5 @@
 """Facts about the data folder before training: rows, classes, duplicates, and figures of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path

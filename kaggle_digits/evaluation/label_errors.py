@@ -6,8 +6,6 @@ probability than it gives, on average, to rows labelled as that digit. cleanlab,
 package, does the counting.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Train folds on a Ray cluster, one task each; only this process writes the run folder."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -3,8 +3,6 @@
 A worker sends messages and writes no file.
 """
 
-from __future__ import annotations
-
 import os
 import traceback
 from collections import Counter, deque

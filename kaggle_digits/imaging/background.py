@@ -1,7 +1,5 @@
 """Separate ink from the background: paper of any colour, uneven light, transparency."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

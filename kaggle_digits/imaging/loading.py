@@ -4,8 +4,6 @@ LeCun, Cortes, Burges (yann.lecun.com/exdb/mnist): the digit is scaled into 20 Ã
 aspect ratio and anti-aliasing, and placed in 28 Ã— 28 with its centre of mass in the middle.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from dataclasses import dataclass, field, replace

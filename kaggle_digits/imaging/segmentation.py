@@ -1,7 +1,5 @@
 """Find one digit in the ink of a picture, and render it as MNIST's images are."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """The two-dimensional embedding of digits that ``kd study bottleneck`` trains and saves."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from pathlib import Path

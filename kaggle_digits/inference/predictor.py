@@ -1,7 +1,5 @@
 """Predict images and pictures with a finished run, without TensorFlow if it has LiteRT models."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path

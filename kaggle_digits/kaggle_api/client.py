@@ -4,8 +4,6 @@ kagglesdk makes the calls. The kaggle package above it signs in and prints when 
 hides why a submission failed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

@@ -3,8 +3,6 @@
 A secret is kept in memory only: it is not part of a credential's text or representation.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

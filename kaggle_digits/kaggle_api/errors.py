@@ -1,7 +1,5 @@
 """Errors of the Kaggle API: one line each, with the cause and what to do next."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """HTTP requests with time-outs and resumable downloads; no credential reaches another host."""
 
-from __future__ import annotations
-
 import math
 import threading
 import time
@@ -9,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
@@ -45,7 +43,7 @@ class RetryPolicy:
     unlisted_timeout: float = 4 * DEFAULT_TIMEOUT
 
     @classmethod
-    def from_timeout(cls, timeout: float) -> RetryPolicy:
+    def from_timeout(cls, timeout: float) -> Self:
         """Scale all time-outs with ``timeout``, the read time-out: a positive number."""
         if not (math.isfinite(timeout) and timeout > 0):
             raise UsageError(f"--timeout {timeout:g}: seconds above 0 are expected")

@@ -1,7 +1,5 @@
 """Redact credentials in all output: errors of other packages may contain headers or URLs."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """The log of submissions, submissions/log.csv: written atomically by one process at a time."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -5,8 +5,6 @@ unique tag. If the process is killed in between, the next kd submit looks for th
 list and so finds out whether the submission arrived.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 import time

@@ -1,7 +1,5 @@
 """Find the file to submit and check that it may be submitted: no network, no TensorFlow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The client of Kaggle's notebook service: save a notebook, watch its session, fetch its output."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

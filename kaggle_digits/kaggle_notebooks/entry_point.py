@@ -8,8 +8,6 @@ Kaggle keeps no output of a session that exceeds its time limit. The training is
 before that, as by Ctrl-C; ``kd train --resume`` continues with the members that were finished.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import hashlib

@@ -1,7 +1,5 @@
 """kd remote pull: download the run that a notebook trained, validate it, move it into runs/."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -10,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -42,7 +40,7 @@ class FileInfo:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> FileInfo:
+    def of(cls, path: Path) -> Self:
         return cls(**entry_point.file_info(path))
 
 

@@ -3,8 +3,6 @@
 Its script is entry_point.py, the settings of the training, and the packed toolkit.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The record of a push, runs/.remote/NAME/push.json without any credential; its state on Kaggle."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ Dividing the logits by one temperature fitted on held-out rows corrects most of 
 prediction (Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Metrics of each digit and each pair of digits, and single predictions worth looking at."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from itertools import combinations

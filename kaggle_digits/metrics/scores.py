@@ -1,7 +1,5 @@
 """Accuracy with its 95 % interval, and log loss; McNemar's test of two models."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ larger batches, and layers compute in 16 bits if the card supports it. On a CPU 
 helps. The training batch size belongs to the recipe and is the same on every device.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import os

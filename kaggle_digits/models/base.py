@@ -1,13 +1,11 @@
 """Models: images in, normalization, a network or an estimator, probabilities of ten digits out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +97,7 @@ class KerasClassifier:
     logits: Any = None
 
     @classmethod
-    def wrap(cls, body: Any, normalizer: Normalizer, augment: Any = None) -> KerasClassifier:
+    def wrap(cls, body: Any, normalizer: Normalizer, augment: Any = None) -> Self:
         """Add normalization before and softmax after a Keras model (28, 28, 1) → (10,).
 
         The body returns logits, or probabilities if it ends in a softmax. The layer ``augment``

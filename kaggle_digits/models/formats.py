@@ -1,7 +1,5 @@
 """Keras networks in other formats: LiteRT, which predicts without TensorFlow, ONNX, SavedModel."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -7,8 +7,6 @@
   additional files, which Keras would unpack, and weights that link to other files.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import zipfile

@@ -1,7 +1,5 @@
 """Model names and their builders. A builder of the user's is named ``package.module:function``."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import sys

@@ -5,8 +5,6 @@ For any other network, rotating and scaling only blurs the images, so its copies
 whole pixels: benchmarks/research.md.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, NamedTuple
 

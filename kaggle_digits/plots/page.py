@@ -1,7 +1,5 @@
 """HTML pages that are one file: they contain their figures, open offline and print."""
 
-from __future__ import annotations
-
 import base64
 from dataclasses import dataclass
 from pathlib import Path

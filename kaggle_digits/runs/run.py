@@ -5,8 +5,6 @@ RunError, which names a missing or damaged file and the command that repairs it;
 JSON also raise it if the folder has a link that leads outside.
 """
 
-from __future__ import annotations
-
 import csv
 import itertools
 import os

@@ -5,8 +5,6 @@ other value must have its type, so that the readers need not check it again. Imp
 takes 0.1 s, so this module is imported when a file is read.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError

@@ -1,7 +1,5 @@
 """Write submissions/NAME.csv, and NAME.json beside it, which records the runs it was made from."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 from collections.abc import Callable, Sequence

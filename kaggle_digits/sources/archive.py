@@ -1,7 +1,5 @@
 """Take the three CSV files from a downloaded archive or from a folder."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import zipfile

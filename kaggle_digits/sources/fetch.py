@@ -1,7 +1,5 @@
 """Put the three CSV files into the data folder: verified, complete, their source recorded."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

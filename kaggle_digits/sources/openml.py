@@ -3,8 +3,6 @@
 Its split is not the competition's: the training rows contain the competition's test images.
 """
 
-from __future__ import annotations
-
 import socket
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Digits of another origin in the format of the competition, such as scikit-learn's sample."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

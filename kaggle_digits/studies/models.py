@@ -1,7 +1,5 @@
 """A1 to A4: from logistic regression to three hidden layers, in scikit-learn and in Keras."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from kaggle_digits.data.splits import Split, split

@@ -1,7 +1,5 @@
 """C: the competition's notebook, its normalization in two versions, and why it scored 0.82."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Run studies and write their results into table.csv, figures and an HTML page."""
 
-from __future__ import annotations
-
 import csv
 import io
 import time

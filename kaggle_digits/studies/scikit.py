@@ -1,7 +1,5 @@
 """E: a small network on scikit-learn's 1,797 digits of 8 × 8 pixels, trained on the first 1,000."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

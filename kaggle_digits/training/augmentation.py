@@ -4,8 +4,6 @@ It is a Keras layer in front of the network, active in training only. It works o
 inside the graph and uses keras.ops only, so that it runs on every backend.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, ClassVar
 

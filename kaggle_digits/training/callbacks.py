@@ -1,7 +1,5 @@
 """Callbacks: what a training reports while it runs."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Export a finished run as one model for other programs, checked against Keras."""
 
-from __future__ import annotations
-
 import shutil
 import uuid
 from dataclasses import dataclass

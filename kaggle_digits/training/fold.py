@@ -1,7 +1,5 @@
 """Fit one model on one fold, or with an executor one after another."""
 
-from __future__ import annotations
-
 import io
 import json
 import time
@@ -9,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -284,7 +282,7 @@ class Executor:
         """Return config.json's ``trained_by``: ``executor``, ``workers``, ``threads`` per model."""
         return {"executor": "local", "workers": 1, "threads": usable_cores()}
 
-    def for_resume(self, trained_by: dict[str, Any]) -> Executor:
+    def for_resume(self, trained_by: dict[str, Any]) -> Self:
         """Return this executor with as many threads per model as the run was started with.
 
         The number of threads decides the order of floating-point sums, and so the last bits of the

@@ -1,7 +1,5 @@
 """Train a Keras network one epoch at a time."""
 
-from __future__ import annotations
-
 import io
 import math
 import time

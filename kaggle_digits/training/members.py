@@ -1,7 +1,5 @@
 """The members of a run: save and load each in runs/<name>/members/<k>, and aggregate them."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -6,8 +6,6 @@ kernels to AdamW. Here a kernel (height, width, in, out) is handled as the matri
 the airbench recipes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 

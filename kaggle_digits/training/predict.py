@@ -1,7 +1,5 @@
 """Predict test.csv, or the validation rows, with the models of a finished run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 

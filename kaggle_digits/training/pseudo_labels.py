@@ -5,8 +5,6 @@ do not leak: if both runs have the same folds, the pseudo-labels of a fold come 
 that were not trained on its validation rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The named recipes, which are the defaults of each model, and their benchmark results."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -4,8 +4,6 @@ To add a schedule: write a function like those below, add it to ``SCHEDULES`` an
 ``Schedule``. ``kd train --schedule NAME`` and recipe files accept it from then on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Literal
 

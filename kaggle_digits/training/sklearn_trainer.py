@@ -1,7 +1,5 @@
 """Train scikit-learn classifiers."""
 
-from __future__ import annotations
-
 import math
 import warnings
 

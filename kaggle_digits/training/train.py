@@ -1,7 +1,5 @@
 """Train a run: split the rows, fit a model on each fold, aggregate the predictions, write them."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Import Optuna, which is an optional dependency, and silence its log."""
 
-from __future__ import annotations
-
 import logging
 
 from kaggle_digits.core.errors import UsageError

@@ -1,7 +1,5 @@
 """Search for better settings of a recipe with Optuna; several processes may share a study."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -6,8 +6,6 @@ machine are found at once, and those of other machines, which share a database, 
 heartbeat.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
