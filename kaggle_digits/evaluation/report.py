@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits._version import __version__
-from kaggle_digits.metrics.classification import Metrics
 from kaggle_digits.plots import page
 from kaggle_digits.runs.run import Run
 
@@ -32,7 +31,6 @@ TITLES = {
 def render_report(run: Run, evaluation: Evaluation) -> str:
     """Render the page about the evaluation of a run, whose figures are saved, as HTML text."""
     config, training, metrics = run.config(), run.metrics(), evaluation.metrics
-    explanations = _explanations(metrics, training)
     return page.render_page(
         "report.html.j2",
         name=run.name,
@@ -42,55 +40,15 @@ def render_report(run: Run, evaluation: Evaluation) -> str:
         classes=metrics.classes,
         pairs=metrics.pairs[:MOST_PAIRS],
         errors=evaluation.most_confident_errors,
-        figures=[
-            page.PageFigure(key, title, explanations[key], evaluation.figures[key])
-            for key, title in TITLES.items()
-            if key in evaluation.figures
-        ],
+        hardest=min((c for c in metrics.classes if c.support), key=lambda c: c.recall or 0.0),
+        epoch_choice=training.get("epoch_choice"),
+        titles=TITLES,
+        figures=evaluation.figures,
         facts=_facts(config, training),
         validation=_validation(config, training, evaluation),
         environment=_environment(config, training),
         version=__version__,
     )
-
-
-def _explanations(metrics: Metrics, training: Mapping[str, Any]) -> dict[str, str]:
-    """Explain each figure in a few sentences, with the numbers of this run."""
-    hardest = min((c for c in metrics.classes if c.support), key=lambda c: c.recall or 0.0)
-    most_confused = "This model made no errors."
-    if metrics.pairs:
-        pair = metrics.pairs[0]
-        most_confused = (
-            f"Most often confused: {pair.low} and {pair.high} ({pair.low} predicted as "
-            f"{pair.high}: {pair.low_as_high}; {pair.high} predicted as {pair.low}: "
-            f"{pair.high_as_low})."
-        )
-    error = 100 * metrics.calibration.error
-    epoch_choice = (training.get("epoch_choice") or "").strip().rstrip(".")
-    epoch_used = f" Epoch used: {epoch_choice}." if epoch_choice else ""
-    return {
-        "confusion": "Each row is a true label, each column a prediction. The grey diagonal counts "
-        f"correct predictions, every orange square one kind of error. {most_confused}",
-        "class-accuracy": "The dot is the share of the images of a digit that are predicted "
-        "correctly. The line is the range that contains the true share with 95 % confidence. If "
-        "two lines overlap widely, the difference may be chance. The hardest digit here is "
-        f"{hardest.digit}.",
-        "worst-mistakes": "Wrong predictions with the highest confidence. Look at each: would you "
-        "have read it correctly? Sometimes the label is wrong, not the prediction.",
-        "doubtful-right": "Correct predictions with the lowest confidence. They show which digits "
-        "are hard for the model. A slightly different training might get them wrong.",
-        "reliability": "Predictions are grouped by the model's confidence. On the dashed line, "
-        "confidence equals accuracy: of predictions with 90 % confidence, 90 % are correct. On "
-        f"average the two differ by {error:.2f} percentage points (the expected calibration "
-        "error; 0 is perfect).",
-        "learning-curves": "Training minimises the loss; the goal is a high validation accuracy. "
-        "While both curves improve, the model is still learning. If only the training curve "
-        "improves, the model overfits. Training values are averages over the epoch, with the "
-        f"weights still changing, so validation can look better at first.{epoch_used}",
-        "first-layer": "Every square is one unit of the first layer and shows its weights for the "
-        "pixels it sees. Ink on purple raises its output, ink on orange lowers it, white has no "
-        "effect. Strokes and edges were learned; noise remains from the random initial weights.",
-    }
 
 
 def _validation(
