@@ -30,7 +30,7 @@ from kaggle_digits.training.recipe import EnsembleRecipe, runs_user_code
 from kaggle_digits.training.recipes import RECIPES, find_recipe
 
 PACKAGE = Path(kaggle_digits.__file__).parent
-PACKED_SUFFIXES = {".py", ".json", ".html", ".css", ".js", ".j2", ".typed"}
+PACKED_SUFFIXES = {".py", ".json", ".html", ".css", ".js", ".j2", ".pyi", ".typed"}
 CREDENTIAL_FILES = {"kaggle.json", "credentials.json"}  # never packed, should a user put one there
 MAX_BYTES = 1_000_000  # Kaggle rejects longer scripts
 # Kaggle ends a session after 12 hours, some after 9, and then keeps none of its output.
