@@ -32,3 +32,5 @@ from kaggle_digits.training.recipes import RECIPES as RECIPES
 from kaggle_digits.training.recipes import find_recipe as find_recipe
 from kaggle_digits.training.train import resume as resume
 from kaggle_digits.training.train import train as train
+
+__all__: list[str]

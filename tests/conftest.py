@@ -12,7 +12,7 @@ import pytest
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.runs.run import Run
-from kaggle_digits.sources import fetch
+from kaggle_digits.sources.fetch import fetch
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
 from tests.support.fixtures import home, kaggle, policy

@@ -84,9 +84,10 @@ def test_public_names_can_be_imported() -> None:
         assert getattr(kaggle_digits, name) is not None
     assert set(kaggle_digits.__all__) <= set(dir(kaggle_digits))
     with pytest.warns(DeprecationWarning, match="use kaggle_digits.predict_test"):
-        assert kaggle_digits.predict_again is kaggle_digits.predict_test
+        again = kaggle_digits.predict_again  # type: ignore[attr-defined]
+        assert again is kaggle_digits.predict_test
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        _ = kaggle_digits.nonsense
+        _ = kaggle_digits.nonsense  # type: ignore[attr-defined]
 
 
 def test_type_checkers_see_the_same_names() -> None:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import side_by_side
 from benchmarks.side_by_side import FULL, TARGETS, Target, draw, measure, page, table, target_lines
 from kaggle_digits.plots import style
-from kaggle_digits.sources import fetch
+from kaggle_digits.sources.fetch import fetch
 from kaggle_digits.training.recipes import RECIPES
 
 

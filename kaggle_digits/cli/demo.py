@@ -19,7 +19,7 @@ def demo(
     from kaggle_digits.data.submission_csv import read_submission
     from kaggle_digits.evaluation.evaluate import evaluate
     from kaggle_digits.runs.submission_files import submission_path, write_run_submission
-    from kaggle_digits.sources import fetch
+    from kaggle_digits.sources.fetch import fetch
     from kaggle_digits.training.predict import predict_test
     from kaggle_digits.training.recipes import RECIPES
     from kaggle_digits.training.train import train

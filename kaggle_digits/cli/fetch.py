@@ -27,7 +27,7 @@ def fetch(
     """Download train.csv, test.csv and sample_submission.csv, and check them."""
     from kaggle_digits.cli.progress import DownloadProgress
     from kaggle_digits.kaggle_api.http import RetryPolicy
-    from kaggle_digits.sources import fetch as fetch_files
+    from kaggle_digits.sources.fetch import fetch as fetch_files
 
     with DownloadProgress() as display:
         policy = RetryPolicy.from_timeout(timeout)

@@ -17,7 +17,7 @@ from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.data.dataset import FILES, load
 from kaggle_digits.kaggle_notebooks.pull import read_manifest, unpack
-from kaggle_digits.sources import fetch
+from kaggle_digits.sources.fetch import fetch
 from tests.robustness.report import Row
 
 PART = "files"

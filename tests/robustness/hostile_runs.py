@@ -17,7 +17,7 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.models.io import SKOPS_FILE
 from kaggle_digits.runs.run import Run
-from kaggle_digits.sources import fetch
+from kaggle_digits.sources.fetch import fetch
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
 from tests.robustness.forked import Forked

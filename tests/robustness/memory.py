@@ -95,7 +95,7 @@ def trainings(folder: Path) -> Callable[[int], None]:
     """Train small models of three kinds in turn, as kd train does."""
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
-    from kaggle_digits.sources import fetch
+    from kaggle_digits.sources.fetch import fetch
     from kaggle_digits.training.train import train
 
     fetch("sample", folder / "data")

@@ -9,7 +9,7 @@ import pytest
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.dataset import load
 from kaggle_digits.sources import archive as archive_source
-from kaggle_digits.sources import fetch
+from kaggle_digits.sources.fetch import fetch
 from tests.support.competition_files import competition_files, zipped
 
 

@@ -12,7 +12,7 @@ import pytest
 from kaggle_digits.core.errors import DataError, DigitsError, KaggleError, UsageError
 from kaggle_digits.data.dataset import FILES, load
 from kaggle_digits.kaggle_api.http import RetryPolicy
-from kaggle_digits.sources import FetchReport, fetch
+from kaggle_digits.sources.fetch import FetchReport, fetch
 from tests.support.competition_files import competition_files, zipped
 from tests.support.kaggle_server import FakeKaggle, Fault
 
@@ -148,7 +148,7 @@ def test_concurrent_fetch_is_rejected(kaggle: FakeKaggle, policy: RetryPolicy, d
 
 def test_killed_fetch_resumes(kaggle: FakeKaggle, policy: RetryPolicy, data: Path) -> None:
     kaggle.fail("blob", Fault("drop", at=50_000), Fault("silent"))
-    code = "import sys; from kaggle_digits.sources import fetch\nfetch('kaggle', sys.argv[1])"
+    code = "import sys; from kaggle_digits.sources.fetch import fetch\nfetch('kaggle', sys.argv[1])"
     process = subprocess.Popen([sys.executable, "-c", code, str(data)])
     deadline = time.monotonic() + 20
     while kaggle.count("blob") < 2 and time.monotonic() < deadline:

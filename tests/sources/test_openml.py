@@ -10,7 +10,8 @@ import pytest
 from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.data.dataset import load
 from kaggle_digits.kaggle_api.http import RetryPolicy
-from kaggle_digits.sources import fetch, openml
+from kaggle_digits.sources import openml
+from kaggle_digits.sources.fetch import fetch
 from tests.support.faults import Fault
 from tests.support.openml_server import CALLS, FakeOpenML
 

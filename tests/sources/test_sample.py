@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_digits.data.dataset import load
-from kaggle_digits.sources import fetch
+from kaggle_digits.sources.fetch import fetch
 
 
 def test_sample_has_the_competition_format(data: Path) -> None:

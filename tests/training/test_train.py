@@ -148,7 +148,7 @@ train(load(sys.argv[1]), DENSE, FOLDS, runs_dir=sys.argv[2], name=sys.argv[3], c
 def test_resume_after_kill_9_gives_identical_bits(
     full_run: Run, dataset: Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from kaggle_digits.sources import fetch
+    from kaggle_digits.sources.fetch import fetch
 
     fetch("sample", tmp_path / "data")
     command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(tmp_path), full_run.name]
