@@ -1,7 +1,5 @@
 """kd classify: predict the digit in a picture file."""
 
-from __future__ import annotations
-
 import itertools
 import sys
 from collections.abc import Iterator
@@ -94,7 +92,7 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
             yield name, Path(name)
 
 
-def _plot_steps(name: str, prediction: PicturePrediction, *, svg: bool) -> None:
+def _plot_steps(name: str, prediction: "PicturePrediction", *, svg: bool) -> None:
     """Save the figure under a name that is not taken."""
     from kaggle_digits.plots import style
     from kaggle_digits.plots.digit_grids import preprocessing_steps

@@ -1,7 +1,5 @@
 """kd ensemble: combine several runs, or submission files, into one submission."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -83,7 +81,7 @@ def _common(sources: Iterable[str]) -> str:
 
 
 def print_ensemble(
-    runs: Sequence[str], combined: Ensemble, method: str, path: Path, *, as_json: bool
+    runs: Sequence[str], combined: "Ensemble", method: str, path: Path, *, as_json: bool
 ) -> None:
     """Print the metrics of each run and of the ensemble, as a table or as JSON."""
     nothing = [None] * len(runs)
@@ -121,7 +119,7 @@ def print_ensemble(
     console.echo(f"{path}: written and checked")
 
 
-def _print_table(runs: Sequence[str], combined: Ensemble, method: str) -> None:
+def _print_table(runs: Sequence[str], combined: "Ensemble", method: str) -> None:
     """Print a row for each run and one for the ensemble, with the columns the method has."""
     scores = [*combined.member_scores, combined.score]
     accuracies = [score and console.percent(score.accuracy, score.ci95) for score in scores]
@@ -144,7 +142,7 @@ def _print_table(runs: Sequence[str], combined: Ensemble, method: str) -> None:
 
 def _vote(
     files: Sequence[Path],
-    dataset: Dataset,
+    dataset: "Dataset",
     submissions_dir: Path,
     write: Callable[..., Path],
     *,

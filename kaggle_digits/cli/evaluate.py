@@ -1,7 +1,5 @@
 """kd evaluate: measure a run on its held-out rows and plot the results."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,7 +60,7 @@ def evaluate(
     console.note("open the report in a browser; it explains each figure")
 
 
-def _print_metrics(evaluation: Evaluation) -> None:
+def _print_metrics(evaluation: "Evaluation") -> None:
     metrics, score = evaluation.metrics, evaluation.metrics.score
     console.echo(
         f"{evaluation.run}: accuracy {console.percent(score.accuracy, score.ci95)} "
@@ -86,7 +84,7 @@ def _print_metrics(evaluation: Evaluation) -> None:
         )
 
 
-def _print_tta(evaluation: Evaluation) -> None:
+def _print_tta(evaluation: "Evaluation") -> None:
     from kaggle_digits.evaluation.comparison import best_tta
 
     rows: list[list[object]] = []
@@ -108,7 +106,7 @@ def _print_tta(evaluation: Evaluation) -> None:
     )
 
 
-def _as_json(evaluation: Evaluation) -> dict[str, Any]:
+def _as_json(evaluation: "Evaluation") -> dict[str, Any]:
     from kaggle_digits.evaluation.comparison import best_tta
 
     result: dict[str, Any] = {"run": evaluation.run}

@@ -1,7 +1,5 @@
 """kd inspect: describe and plot the data."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,7 +45,7 @@ def inspect(
     console.note("next: kd train --model dense")
 
 
-def _print_inspection(inspection: Inspection) -> None:
+def _print_inspection(inspection: "Inspection") -> None:
     train, test = inspection.train, inspection.test
     columns = {"": "", "train.csv": ",", "test.csv": ","}
     rows = (

@@ -1,7 +1,5 @@
 """kd remote push, status, pull: train a recipe on Kaggle's GPUs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -184,7 +182,7 @@ def pull(
 
 
 @contextmanager
-def _notebook_client(timeout: float) -> Iterator[NotebookClient]:
+def _notebook_client(timeout: float) -> "Iterator[NotebookClient]":
     """Yield a client whose downloads are shown, and name its credential."""
     from kaggle_digits.cli.progress import DownloadProgress
     from kaggle_digits.kaggle_api.http import RetryPolicy
@@ -196,7 +194,7 @@ def _notebook_client(timeout: float) -> Iterator[NotebookClient]:
         yield client
 
 
-def _describe(status: PushStatus) -> str:
+def _describe(status: "PushStatus") -> str:
     """Return the status of a push in one line."""
     meaning = {
         "queued": "queued: waiting for a machine",

@@ -1,7 +1,5 @@
 """kd runs: list the runs, or show one."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +44,7 @@ def runs(
         console.note(f"no runs in {runs_dir} yet; make one: kd train --model dense")
 
 
-def _print_run(run: Run, public_score: float | None, *, as_json: bool) -> None:
+def _print_run(run: "Run", public_score: float | None, *, as_json: bool) -> None:
     config = run.config()
     metrics: dict[str, Any] = run.metrics() if run.finished else {"finished": "not yet"}
     if as_json:
@@ -56,7 +54,7 @@ def _print_run(run: Run, public_score: float | None, *, as_json: bool) -> None:
     console.show_table({"setting or metric": "", "value": ""}, values.items(), str(run.path))
 
 
-def _summarize(run: Run, public_scores: Mapping[str, float]) -> dict[str, Any]:
+def _summarize(run: "Run", public_scores: Mapping[str, float]) -> dict[str, Any]:
     """Return the row of ``run`` in the list: its metrics, or its ``problem``."""
     try:
         config = run.config()

@@ -1,7 +1,5 @@
 """kd submit: check a submission and send it to Kaggle."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -90,7 +88,7 @@ def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _confirm(kaggle: CompetitionClient, path: Path, *, yes: bool) -> None:
+def _confirm(kaggle: "CompetitionClient", path: Path, *, yes: bool) -> None:
     """Print how many submissions are left today, and ask the user unless ``yes``."""
     from kaggle_digits.kaggle_api.errors import KaggleApiError
 

@@ -1,7 +1,5 @@
 """kd train: train a model, predict the test images and write a submission."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,7 +130,7 @@ def _make_executor(
     workers: int | None,
     threads: int | None,
     gpus: float | None,
-) -> Executor:
+) -> "Executor":
     """Return the executor for the options; --address alone means Ray."""
     if name == "ray" or (name is None and address):
         from kaggle_digits.executors.ray import RayExecutor
@@ -158,7 +156,7 @@ def _parse_widths(text: str | None) -> tuple[int, ...] | None:
         raise UsageError(f"--widths {text!r} is not a list of whole numbers (128,128)") from None
 
 
-def _print_run(run: Run, submission: Path, *, as_json: bool) -> None:
+def _print_run(run: "Run", submission: Path, *, as_json: bool) -> None:
     """Print the metrics of a finished run and the next command."""
     metrics, config = run.metrics(), run.config()
     if as_json:

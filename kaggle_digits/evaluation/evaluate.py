@@ -4,8 +4,6 @@ This reads the predictions saved in the run, so it does not need TensorFlow. For
 such as with test-time augmentation, the caller passes a function.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +147,7 @@ def _figures(
     *,
     history: list[dict[str, float]],
     weights: NDArray[np.float32] | None,
-) -> Iterator[tuple[str, Figure]]:
+) -> "Iterator[tuple[str, Figure]]":
     """Yield the figures that there is something to draw for, one at a time to save memory."""
     from kaggle_digits.plots import charts, digit_grids
 

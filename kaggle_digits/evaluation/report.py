@@ -3,8 +3,6 @@
 The run may have been written by another version, so everything that is missing is left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +26,7 @@ TITLES = {
 }
 
 
-def render_report(run: Run, evaluation: Evaluation) -> str:
+def render_report(run: Run, evaluation: "Evaluation") -> str:
     """Render the page about the evaluation of a run, whose figures are saved, as HTML text."""
     config, training, metrics = run.config(), run.metrics(), evaluation.metrics
     return page.render_page(
@@ -52,7 +50,7 @@ def render_report(run: Run, evaluation: Evaluation) -> str:
 
 
 def _validation(
-    config: Mapping[str, Any], training: Mapping[str, Any], evaluation: Evaluation
+    config: Mapping[str, Any], training: Mapping[str, Any], evaluation: "Evaluation"
 ) -> str:
     """Describe the predictions that the accuracy was measured on; it continues "Measured …"."""
     models = training.get("models_per_row") or 1

@@ -1,7 +1,5 @@
 """D: ten hidden units on 5,000 images of 20 × 20 pixels, and the effect of regularization."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -126,7 +124,7 @@ def run(context: Context, output: StudyOutput) -> None:
 
 
 @style.styled
-def _sweep_figure(sweeps: dict[str, list[_Trial]], iterations: int) -> Figure:
+def _sweep_figure(sweeps: dict[str, list[_Trial]], iterations: int) -> "Figure":
     fixed = f"{HIDDEN} hidden units, λ = {LAMBDA:g}, {iterations} iterations of L-BFGS"
     note = f"Settings that are not varied: {fixed}."
     figure = style.new_figure(11, 4.4, "Effect of each setting", note)

@@ -1,7 +1,5 @@
 """A5 to A8: noise, a denoising auto-encoder, and a classifier trained on clean images."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial
@@ -160,7 +158,7 @@ def _train_auto_encoder(
 
 
 @style.styled
-def _image_rows(rows: dict[str, Images], labels: NDArray[np.uint8], noise: str) -> Figure:
+def _image_rows(rows: dict[str, Images], labels: NDArray[np.uint8], noise: str) -> "Figure":
     """Draw the first image of each digit, one row for each version of the images."""
     title = "Noise and denoising by an auto-encoder"
     figure = style.new_figure(9.6, 3.9, title, f"Middle row: {noise}.", squares=True)

@@ -1,7 +1,5 @@
 """A9 to A11: images as points of a plane, by t-SNE and by a bottleneck of two units."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,7 +138,7 @@ def _split_network(result: FoldResult) -> tuple[Any, Any]:
 @style.styled
 def _decision_regions(
     probabilities: NDArray[np.float32], extent: tuple[float, float, float, float]
-) -> Figure:
+) -> "Figure":
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Patch
 

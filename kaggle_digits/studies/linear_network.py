@@ -1,7 +1,5 @@
 """B: a linear model against a neural network on 20,000 rows, and their weights as images."""
 
-from __future__ import annotations
-
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -117,7 +115,7 @@ def _add_filters(context: Context, output: StudyOutput, fold: FoldIndices) -> No
         )
 
 
-def _loss_figure(results: dict[str, FoldResult]) -> Figure:
+def _loss_figure(results: dict[str, FoldResult]) -> "Figure":
     lines, colors = [], (style.VAL_COLOR, style.TRAIN_COLOR)
     for (name, result), color in zip(results.items(), colors, strict=True):
         epochs = [row.epoch for row in result.history]

@@ -1,7 +1,5 @@
 """The search space: which settings of a recipe are varied, and in which range."""
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Mapping, Sequence
@@ -49,7 +47,7 @@ class Dimension:
             return f"{self.name}={','.join(map(str, self.choices))}"
         return f"{self.name}={self.low:g}:{self.high:g}{':log' * self.log}"
 
-    def suggest(self, trial: optuna.Trial) -> Value:
+    def suggest(self, trial: "optuna.Trial") -> Value:
         """Return a value that Optuna suggests for ``trial``."""
         if self.choices:
             choice: Any = trial.suggest_categorical(self.name, self.choices)
