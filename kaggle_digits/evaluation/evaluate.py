@@ -103,9 +103,10 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
             for suffix in (".png", ".svg"):
                 if name not in paths or suffix not in saved:
                     (folder / f"{name}{suffix}").unlink(missing_ok=True)
-    evaluation = Evaluation(run.name, metrics, errors, unsure, paths, run.path / REPORT, tta)
-    write_text(evaluation.report, report.render_report(run, evaluation), durable=False)
-    return evaluation
+    views = tta[-1].views if tta else None
+    text = report.render_report(run, metrics, errors, paths, views)
+    write_text(run.path / REPORT, text, durable=False)
+    return Evaluation(run.name, metrics, errors, unsure, paths, run.path / REPORT, tta)
 
 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:

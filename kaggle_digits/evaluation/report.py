@@ -3,15 +3,14 @@
 The run may have been written by another version, so everything that is missing is left out.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from kaggle_digits._version import __version__
+from kaggle_digits.metrics.classification import Metrics, Prediction
 from kaggle_digits.plots import page
 from kaggle_digits.runs.run import Run
-
-if TYPE_CHECKING:
-    from kaggle_digits.evaluation.evaluate import Evaluation
 
 MOST_PAIRS = 8
 # File name of each figure → its title, in the order of the page.
@@ -26,9 +25,19 @@ TITLES = {
 }
 
 
-def render_report(run: Run, evaluation: "Evaluation") -> str:
-    """Render the page about the evaluation of a run, whose figures are saved, as HTML text."""
-    config, training, metrics = run.config(), run.metrics(), evaluation.metrics
+def render_report(
+    run: Run,
+    metrics: Metrics,
+    errors: Sequence[Prediction],
+    figures: Mapping[str, Path],
+    views: int | None,
+) -> str:
+    """Render the page about a run, measured on its held-out rows, as HTML text.
+
+    ``errors`` are the most confident ones, ``figures`` name → PNG file. ``views`` is the number of
+    views in test-time augmentation; None for the predictions saved in the run.
+    """
+    config, training = run.config(), run.metrics()
     return page.render_page(
         "report.html.j2",
         name=run.name,
@@ -37,21 +46,19 @@ def render_report(run: Run, evaluation: "Evaluation") -> str:
         calibration=metrics.calibration,
         classes=metrics.classes,
         pairs=metrics.pairs[:MOST_PAIRS],
-        errors=evaluation.most_confident_errors,
+        errors=errors,
         hardest=min((c for c in metrics.classes if c.support), key=lambda c: c.recall or 0.0),
         epoch_choice=training.get("epoch_choice"),
         titles=TITLES,
-        figures=evaluation.figures,
+        figures=figures,
         facts=_facts(config, training),
-        validation=_validation(config, training, evaluation),
+        validation=_validation(config, training, views),
         environment=_environment(config, training),
         version=__version__,
     )
 
 
-def _validation(
-    config: Mapping[str, Any], training: Mapping[str, Any], evaluation: "Evaluation"
-) -> str:
+def _validation(config: Mapping[str, Any], training: Mapping[str, Any], views: int | None) -> str:
     """Describe the predictions that the accuracy was measured on; it continues "Measured …"."""
     models = training.get("models_per_row") or 1
     if models > 1:
@@ -60,9 +67,8 @@ def _validation(
         text = "out of fold: each image was predicted by a model that was not trained on it"
     else:
         text = "on held-out images that the model was not trained on"
-    if not evaluation.tta:
+    if views is None:
         return text
-    views = evaluation.tta[-1].views
     return f"{text}; each prediction is the mean over {views} view{'s' * (views > 1)} of the image"
 
 
