@@ -66,12 +66,13 @@ def test_killed_worker_and_node_do_not_change_the_result(
     cluster: RayCluster, dataset: Dataset, tmp_path: Path
 ) -> None:
     here = LocalExecutor(workers=2, threads=1)
-    local_run = train(dataset, MLP, SIX, runs_dir=tmp_path, name="here", executor=here)
+    long = MLP.with_changes(epochs=100)  # no worker has finished when one is killed
+    local_run = train(dataset, long, SIX, runs_dir=tmp_path, name="here", executor=here)
 
     callback = WorkerAndNodeKiller(cluster)
     on_cluster = RayExecutor(cluster.address)
     run = train(
-        dataset, MLP, SIX, runs_dir=tmp_path, name="there", executor=on_cluster, callback=callback
+        dataset, long, SIX, runs_dir=tmp_path, name="there", executor=on_cluster, callback=callback
     )
     assert np.array_equal(run.oof(), local_run.oof())
     assert np.array_equal(run.test(), local_run.test())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 from collections.abc import Callable
 
@@ -74,22 +73,12 @@ class KillingCallback(RecordingCallback):
             self._kill()
 
 
-class WorkerAndNodeKiller(RecordingCallback):
-    """Kills a worker early in the training, and a node when two members are finished.
+class WorkerAndNodeKiller(KillingCallback):
+    """Kills the worker of a member at its first epoch, and a node when two members are finished."""
 
-    A worker may finish before it is killed. So another one is killed at the first epoch of each
-    member until a note says that one died.
-    """
-
-    def __init__(self, cluster: RayCluster) -> None:
-        super().__init__()
+    def __init__(self, cluster: RayCluster, member: int = 0) -> None:
+        super().__init__(member, 1, kill_ray_worker)
         self._cluster = cluster
-
-    def on_epoch_end(self, row: EpochMetrics) -> None:
-        first = ("epoch", row.member) not in self.events
-        super().on_epoch_end(row)
-        if first and not any("its process died" in note for note in self.notes):
-            kill_ray_worker()
 
     def on_member_end(self, member: int, seconds: float) -> None:
         super().on_member_end(member, seconds)
@@ -104,6 +93,4 @@ def kill_ray_worker() -> None:
         for process in psutil.process_iter(["name"])
         if process.info["name"] == "ray::train_streaming"
     ]
-    with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
-        for worker in sorted(workers, key=lambda process: process.cpu_times().user)[-1:]:
-            worker.send_signal(signal.SIGKILL)
+    max(workers, key=lambda process: process.cpu_times().user).send_signal(signal.SIGKILL)
