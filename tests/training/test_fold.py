@@ -19,15 +19,21 @@ from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
 
 
+def fail_member(monkeypatch: pytest.MonkeyPatch, member: int, reason: str) -> None:
+    """Let the training of member number ``member``, from 0, fail with ``reason``."""
+
+    def fail_or_fit(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
+        if task.member == member:
+            raise ModelError(reason)
+        return fit_fold(task, *args, **kwargs)
+
+    monkeypatch.setattr(fold, "fit_fold", fail_or_fit)
+
+
 def test_command_names_the_failed_member(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_second_member(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
-        if task.member == 1:
-            raise ModelError("the loss is no longer a number")
-        return fit_fold(task, *args, **kwargs)
-
-    monkeypatch.setattr(fold, "fit_fold", fail_second_member)
+    fail_member(monkeypatch, 1, "the loss is no longer a number")
     folders = ["--data-dir", str(sample), "--runs-dir", str(tmp_path / "r")]
     folders += ["--submissions-dir", str(tmp_path / "s")]
     options = ["--epochs", "1", "--folds", "3", "--name", "a"]
@@ -45,12 +51,7 @@ def test_command_names_the_failed_member(
 def test_ensemble_is_scored_on_rows_that_all_architectures_predicted(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_fourth_member(task: FoldTask, *args: Any, **kwargs: Any) -> Any:
-        if task.member == 3:
-            raise ModelError("no")
-        return fit_fold(task, *args, **kwargs)
-
-    monkeypatch.setattr(fold, "fit_fold", fail_fourth_member)
+    fail_member(monkeypatch, 3, "no")
     narrow, wide = (Recipe("mlp", widths=(n,), epochs=4, batch_size=100) for n in (16, 24))
     two_folds = Split("folds", folds=2)
     both = EnsembleRecipe("both", (narrow, wide), 2)
