@@ -42,9 +42,9 @@ QUICK_EPOCHS, QUICK_ROWS = 3, 5_000
 class Context:
     """The data and settings of a study.
 
-    ``quick`` trains for fewer epochs on fewer rows. ``rows`` is the number of
-    images for t-SNE, ``noise`` one of denoise.NOISES, ``level`` the strength of the noise; None is
-    the default. ``progress`` takes a message and optionally the steps done and their total.
+    ``quick`` trains for fewer epochs on fewer rows. ``rows`` is the number of images for t-SNE,
+    ``noise`` one of denoise.NOISES, ``level`` the strength of the noise; None is the default.
+    ``progress`` takes a message and optionally the steps done and their total.
     """
 
     dataset: Dataset
