@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -102,11 +104,57 @@ def test_type_checkers_see_the_same_names() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell script")
-def test_ci_runs_make_test() -> None:
-    script = ROOT / ".ci" / "run"
-    assert os.access(script, os.X_OK)
-    assert script.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash\n")
-    assert "make test" in script.read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("root", "sudo", "apt", "browser"),
+    [
+        (True, False, "true", False),
+        (False, True, "true", False),
+        (False, False, "true", False),
+        (True, False, "echo E: no network; false", False),
+        (True, False, "true", True),
+        (True, False, None, False),
+    ],
+)
+def test_ci_installs_chromium_if_it_can(
+    root: bool, sudo: bool, apt: str | None, browser: bool, tmp_path: Path
+) -> None:
+    """Run .ci/run with stubs of all commands; ``apt``: what apt-get runs, None if there is none."""
+    stubs = {
+        "id": f"echo {0 if root else 1000}",
+        "make": 'echo "make $* with KD_CI=$KD_CI"',
+        "sudo": 'shift; exec "$@"' if sudo else "exit 1",
+    }
+    if apt:
+        stubs["apt-get"] = f'echo "apt-get $*" >>{tmp_path}/calls; {apt}'
+    if browser:
+        stubs["chromium-browser"] = "true"
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("bash", "dirname", "env", "mktemp", "rm", "tail", "true"):
+        (folder / name).symlink_to(Path(shutil.which(name) or name).resolve())
+    for name, code in stubs.items():
+        (folder / name).write_text(f"#!{folder}/bash\n{code}\n")
+        (folder / name).chmod(0o755)
+    done = subprocess.run(
+        [ROOT / ".ci" / "run"], env={"PATH": str(folder)}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "make test with KD_CI=1\n")
+    calls = tmp_path / "calls"
+    installs = calls.exists() and "install -y -qq --no-install-recommends" in calls.read_text()
+    fails = bool(apt and "false" in apt)
+    assert installs == bool(apt and not browser and not fails and (root or sudo))
+    expected = "apt-get cannot install chromium: E: no network\n" if fails else ""
+    assert done.stderr == expected
+
+
+def test_browser_tests_fail_in_ci_without_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    for in_ci in ("", "1"):
+        monkeypatch.setenv("KD_CI", in_ci)
+        support = runpy.run_path(str(ROOT / "tests" / "support" / "browser.py"))
+        assert support["needs_chromium"].args == (in_ci == "",)  # the condition to skip
+    with pytest.raises(pytest.fail.Exception, match="CI needs a browser, but there is none of"):
+        support["chromium_path"]()
 
 
 def test_make_describes_every_target() -> None:

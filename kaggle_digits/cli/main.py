@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, remote
 from kaggle_digits.cli.options import option
-from kaggle_digits.core import interrupts, trust
+from kaggle_digits.core import interrupts, library_settings, trust
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.kaggle_api.redaction import redact
@@ -152,6 +152,8 @@ app.add_typer(remote.app, rich_help_panel="Tune and scale")
 
 def main() -> None:
     """Run the ``kd`` command."""
+    library_settings.ignore_variables()
+    os.environ["MPLBACKEND"] = "agg"  # kd opens no window
     console.make_streams_usable()
     try:
         app()

@@ -1,7 +1,6 @@
 """Describe the hardware and software that a result was computed with."""
 
 import contextlib
-import json
 import os
 import platform
 import subprocess
@@ -50,16 +49,11 @@ def versions() -> dict[str, str]:
 
 
 def backend_name() -> str:
-    """Return Keras' backend, found as Keras does: KERAS_BACKEND, keras.json, tensorflow."""
+    """Return Keras' backend: KERAS_BACKEND, that of the Keras in this process, or tensorflow."""
     if name := os.environ.get("KERAS_BACKEND"):
         return name
-    # Path.expanduser fails for a user without a home folder.
-    folder = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
-    try:
-        settings = json.loads((Path(folder) / "keras.json").read_text(encoding="utf-8"))
-        return str(settings["backend"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "tensorflow"
+    config = getattr(sys.modules.get("keras"), "config", None)
+    return str(config.backend()) if config else "tensorflow"
 
 
 def usable_cores() -> int:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
+from kaggle_digits.core import library_settings
 from kaggle_digits.core.environment import backend_name, usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError
 
@@ -35,22 +36,42 @@ FLOAT16_CAPABILITY, BFLOAT16_CAPABILITY = (7, 0), (8, 0)
 CPU_BATCH_SIZE, GPU_BATCH_SIZE = 500, 4_000
 
 
-@cache
 def keras() -> Any:
-    """Import Keras and its backend silently, deterministic on a CPU; ModelError if impossible."""
+    """Return Keras, imported silently and deterministic on a CPU; ModelError if impossible.
+
+    Its floatx, epsilon, image data format and dtype policy are Keras' defaults, whatever keras.json
+    or the program that uses this package has set.
+    """
+    module = _import_keras()
+    config = module.config
+    config.set_floatx("float32")
+    config.set_epsilon(1e-7)
+    config.set_image_data_format("channels_last")
+    if config.dtype_policy().name != "float32":
+        config.set_dtype_policy("float32")
+    return module
+
+
+@cache
+def _import_keras() -> Any:
     name = backend_name()
     if name not in BACKENDS:
         choice = "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
         raise ModelError(f"Keras' backend {name!r} cannot train; choose another: {choice}")
+    if name not in sys.modules:  # otherwise the program that imported it has chosen its settings
+        library_settings.ignore_variables()
+    library_settings.import_matplotlib()  # Keras imports it, with the user's settings
     try:
-        with suppress_native_stderr(), _without_jax() if name == "tensorflow" else nullcontext():
+        with (
+            suppress_native_stderr(),
+            _without_keras_json(),
+            _without_jax() if name == "tensorflow" else nullcontext(),
+        ):
             importlib.import_module(name)
             import keras as module
 
             if name == "jax":
-                import jax
-
-                jax.devices()  # prints its messages at the first call
+                _start_jax()
             elif name == "tensorflow":
                 import tensorflow as tf
 
@@ -65,10 +86,44 @@ def keras() -> Any:
         package = "Keras" if name == "tensorflow" else f"Keras' backend {name}"
         message = f"{package} cannot be imported ({error}); install it: {BACKENDS[name]}"
         raise ModelError(message) from error
+    if (loaded := module.config.backend()) != name:
+        raise ModelError(
+            f"Keras was imported with the backend {loaded} before, but kaggle-digits uses {name}; "
+            f"set KERAS_BACKEND={name} before Keras is imported"
+        )
     # The imports leave half a million permanent objects. Each garbage collection would traverse
     # them for 0.2 s, and Keras collects before each training.
     gc.freeze()
     return module
+
+
+def _start_jax() -> None:
+    import jax
+
+    try:
+        jax.devices()  # prints its messages at the first call
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"JAX cannot start ({reason}); unset JAX_PLATFORMS") from error
+
+
+@contextmanager
+def _without_keras_json() -> Iterator[None]:
+    """Keep Keras from reading keras.json while it is imported: a wrong value there is an error."""
+    if "keras" in sys.modules:
+        yield
+        return
+    home = os.environ.get("KERAS_HOME")
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        yield
+        # Files that a user's model downloads are stored there.
+        config = importlib.import_module("keras.src.backend.config")
+        config._KERAS_DIR = home or os.path.expanduser("~/.keras")  # noqa: PTH111
+    finally:
+        del os.environ["KERAS_HOME"]
+        if home is not None:
+            os.environ["KERAS_HOME"] = home
 
 
 def reset_session(seed: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import textwrap
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.library_settings import import_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,12 +78,15 @@ def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
     @functools.wraps(plot)
     def plot_in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
-        import matplotlib as mpl
-
-        with mpl.rc_context(RC_PARAMS):
+        with rc_context(RC_PARAMS):
             return plot(*args, **kwargs)
 
     return plot_in_style
+
+
+def rc_context(params: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """Apply ``params`` and otherwise matplotlib's defaults, not the user's, while a block runs."""
+    return import_matplotlib().rc_context(params, fname=os.devnull)  # type: ignore[no-any-return]
 
 
 def new_figure(
@@ -143,12 +148,10 @@ def save(figure: Figure, path: Path) -> None:
     The same figure gives the same bytes: the files contain no date and no version. Raises
     UsageError for another suffix, StorageError if the folder is not writable or the disk is full.
     """
-    import matplotlib as mpl
-
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path} must end in {', '.join(SUFFIXES)}")
     for suffix in saved_suffixes() if path.suffix == ".png" else (path.suffix,):
         metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(suffix)
         target = path.with_suffix(suffix)
-        with mpl.rc_context(RC_PARAMS), atomic_write(target, durable=False) as part:
+        with rc_context(RC_PARAMS), atomic_write(target, durable=False) as part:
             figure.savefig(part, dpi=DPI, metadata=metadata)

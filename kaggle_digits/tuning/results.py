@@ -220,18 +220,17 @@ def save_plots(result: SearchResult) -> list[Path]:
     """
     if sum(trial.score is not None for trial in result.trials) < 2:
         return []
-    import matplotlib as mpl
-    from matplotlib import pyplot as plt
-    from optuna.exceptions import ExperimentalWarning
-    from optuna.importance import FanovaImportanceEvaluator
-    from optuna.visualization import matplotlib as plots
-
     from kaggle_digits.plots import style
 
     settings = list(result.importances) or [dimension.name for dimension in result.space]
     axes: dict[str, Any] = {}
     # Optuna changes matplotlib's style globally.
-    with mpl.rc_context({"figure.constrained_layout.use": True}), warnings.catch_warnings():
+    with style.rc_context({"figure.constrained_layout.use": True}), warnings.catch_warnings():
+        from matplotlib import pyplot as plt
+        from optuna.exceptions import ExperimentalWarning
+        from optuna.importance import FanovaImportanceEvaluator
+        from optuna.visualization import matplotlib as plots
+
         warnings.simplefilter("ignore", ExperimentalWarning)
         if result.importances:
             axes[IMPORTANCE_PLOT] = plots.plot_param_importances(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -9,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.models import backend
-from kaggle_digits.models.backend import keras
 
 TRAIN = """
 import numpy as np
@@ -35,6 +37,65 @@ import os
 os.write(2, b"a message of the loader\\n")
 raise ImportError("libcudnn is broken")
 """
+SETTINGS = """
+import json, sys
+from kaggle_digits.models.backend import keras
+config = keras().config
+def settings():
+    names = ("floatx", "epsilon", "image_data_format", "max_epochs", "max_steps_per_epoch")
+    return [getattr(config, name)() for name in names] + [config.dtype_policy().name]
+first = settings()
+config.set_floatx("float16")
+config.set_epsilon(0.1)
+config.set_image_data_format("channels_first")
+config.set_dtype_policy("mixed_float16")
+keras()
+from keras.src.backend.config import keras_home
+print(json.dumps([first, settings(), keras_home()]))
+"""
+
+
+@pytest.mark.parametrize(
+    "keras_json",
+    [
+        {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"},
+        {"floatx": "float8", "epsilon": "small", "backend": "torch"},
+    ],
+)
+def test_settings_of_the_user_do_not_change_ours(
+    keras_json: dict[str, object], tmp_path: Path
+) -> None:
+    folder = tmp_path / ".keras"
+    folder.mkdir()
+    (folder / "keras.json").write_text(json.dumps(keras_json))
+    env = {**os.environ, "HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "1"}
+    env["KERAS_MAX_STEPS_PER_EPOCH"] = "one"
+    done = subprocess.run([sys.executable, "-c", SETTINGS], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    defaults = ["float32", 1e-7, "channels_last", None, None, "float32"]
+    assert json.loads(done.stdout) == [defaults, defaults, str(folder)]
+    assert json.loads((folder / "keras.json").read_text()) == keras_json
+
+
+def test_keras_of_the_program_with_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(backend.keras().config, "backend", lambda: "jax")
+    assert backend_name() == "jax"
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    with pytest.raises(ModelError, match="backend jax before, but kaggle-digits uses tensorflow"):
+        backend._import_keras.__wrapped__()
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
+def test_jax_without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    import jax
+
+    def fail() -> None:
+        raise RuntimeError("Unable to initialize backend 'tpu':\nnothing")
+
+    monkeypatch.setattr(jax, "devices", fail)
+    with pytest.raises(ModelError, match=r"backend 'tpu': nothing\); unset JAX_PLATFORMS"):
+        backend._start_jax()
 
 
 def test_import_and_training_print_nothing() -> None:
@@ -67,7 +128,7 @@ def test_tensorflow_does_not_import_jax_and_does_not_prevent_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "message"),
+    ("name", "message"),
     [
         ("jax", r"backend jax cannot be imported .*pip install 'kaggle-digits\[jax\]'"),
         ("torch", "only tensorflow and jax are supported"),
@@ -75,15 +136,13 @@ def test_tensorflow_does_not_import_jax_and_does_not_prevent_it() -> None:
     ],
 )
 def test_unavailable_backend_is_reported(
-    backend: str, message: str, monkeypatch: pytest.MonkeyPatch
+    name: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", backend)
-    monkeypatch.setitem(sys.modules, backend, None)
-    if backend == "numpy":
-        monkeypatch.undo()
-        monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.setenv("KERAS_BACKEND", name)
+    if name != "numpy":
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModelError, match=message):
-        keras.__wrapped__()
+        backend._import_keras.__wrapped__()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -107,6 +108,47 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
         style.save(digit_grids.random_digits(IMAGES, LABELS, seed=3), tmp_path / name)
     for kind in ("png", "svg"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+RC = "font.size: 30\nimage.cmap: jet\nsavefig.bbox: tight\nfigure.dpi: 30\naxes.titlepad: 40\n"
+DRAW = """
+import sys
+from pathlib import Path
+import numpy as np
+from kaggle_digits.plots import charts, style
+if sys.argv[1] == "user's matplotlib":
+    import matplotlib
+    matplotlib.rcParams.update({"font.size": 30, "axes.titlepad": 40})
+style.save(charts.class_balance(np.arange(1, 11)), Path("new.png"))
+import matplotlib
+print(matplotlib.rcParams["font.size"], matplotlib.rcParams._get("backend"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("matplotlibrc", "env", "argument", "size"),
+    [
+        (RC.encode(), {}, "", "30.0"),
+        (b"lines.linewidth: thick\nno.such.key: 1\n", {}, "", "10.0"),
+        (RC.encode("utf-16"), {}, "", "10.0"),
+        (None, {"MPLBACKEND": "no-such-backend"}, "", "10.0"),
+        (RC.encode("utf-16"), {"MPLBACKEND": "svg"}, "", "10.0 svg"),
+        (None, {}, "user's matplotlib", "30.0"),
+    ],
+)
+def test_settings_of_the_user_change_no_figure(
+    matplotlibrc: bytes | None, env: dict[str, str], argument: str, size: str, tmp_path: Path
+) -> None:
+    """The settings themselves are left to the program that uses this package."""
+    style.save(charts.class_balance(np.arange(1, 11)), tmp_path / "expected.png")
+    if matplotlibrc:
+        (tmp_path / "matplotlibrc").write_bytes(matplotlibrc)
+    command = [sys.executable, "-c", DRAW, argument]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **env}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(size)
+    assert (tmp_path / "new.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 def test_ten_digits_have_ten_colours() -> None:
