@@ -25,7 +25,9 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     """An empty home folder, and no variable that names a folder, credential or proxy."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("KD_", "KAGGLE_", "XDG_")) or name.lower().endswith("_proxy"):
+            if name.startswith(("KD_", "KAGGLE_", "XDG_")) or name.lower().endswith(
+                ("_proxy", "_ca_bundle", "ssl_cert_file")
+            ):
                 patch.delenv(name)
         # Shared by all tests, because matplotlib caches its list of fonts there.
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 MARKS = {OK: "✓", WARNING: "!", ERROR: "✗"}
 PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle")
 NEEDED_BYTES = 2 << 30
+CREDENTIAL = "credential"
 # Keras backend → packages of which one provides the CUDA libraries, and the extra to install.
 CUDA_PACKAGES = {
     "tensorflow": (("nvidia-cudnn-cu12",), "tensorflow[and-cuda]"),
@@ -46,7 +47,7 @@ def doctor(
         "processor": _check_processor,
         "backend": _check_backend,
         "GPU": _check_gpu,
-        "credential": _check_credential,
+        CREDENTIAL: _check_credential,
         "Kaggle": lambda: _check_kaggle(timeout, offline=offline),
         "data": lambda: _check_data(data_dir),
         "disk": lambda: _check_disk(data_dir),
@@ -55,13 +56,22 @@ def doctor(
     healthy = all(state != ERROR for _, (state, _, _) in results)
     if as_json:
         keys = ("name", "state", "text", "remedy")
-        findings = [dict(zip(keys, (name, *finding), strict=True)) for name, finding in results]
+        findings: list[dict[str, Any]] = [
+            dict(zip(keys, (name, *finding), strict=True)) for name, finding in results
+        ]
+        for finding in findings:
+            if finding["name"] == CREDENTIAL:
+                finding["places"] = _places()
         console.print_json({"healthy": healthy, "findings": findings})
     else:
         for name, (state, text, remedy) in results:
             console.echo(f"{MARKS[state]} {name}: {text}")
             if remedy:
                 console.echo(f"    → {remedy}")
+            if name == CREDENTIAL:
+                console.echo("    looked for in this order:")
+                for place in _places():
+                    console.echo(f"      {place['state']}: {place['place']}")
     if not healthy:
         raise typer.Exit(1)
 
@@ -132,11 +142,25 @@ def _check_gpu() -> Finding:
 def _check_credential() -> Finding:
     credential = credentials.find()
     if credential is None:
+        text = f"none{credentials.describe_unused()}"
         remedy = f"to use Kaggle, {credentials.CREDENTIAL_HELP}; without: kd fetch --source sample"
-        return WARNING, "none", remedy
+        return WARNING, text, remedy
     if credential.is_world_readable:
         return WARNING, f"{credential}; other users can read it", f"chmod 600 {credential.path}"
     return OK, str(credential), ""
+
+
+def _places() -> list[dict[str, str]]:
+    """Return every place where a credential may be, and what was found there."""
+    places, is_used = [], False
+    for place in credentials.look():
+        state = place.state
+        if place.credential:
+            state = "not needed" if is_used else "used"
+            is_used = True
+        problem = f" {place.problem.partition('; ')[0]}" if place.problem else ""
+        places.append({"place": redact(f"{place.location}{problem}"), "state": state})
+    return places
 
 
 def _check_kaggle(timeout: float, *, offline: bool) -> Finding | None:

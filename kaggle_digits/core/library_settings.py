@@ -4,8 +4,6 @@ A notebook, an image or a shell profile sets them for something else: they would
 after one epoch, change the last bits of a prediction or make an import fail.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import logging

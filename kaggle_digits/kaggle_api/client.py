@@ -136,7 +136,10 @@ class KaggleSession:
         environment = KaggleEnv.LOCAL if local else KaggleEnv.PROD
         client = KaggleClient(environment, response_processor=_require_json_object, **auth)
         with client:
-            mount_timeouts(client.http_client()._session, self.policy)
+            session = client.http_client()._session
+            if "password" in auth:  # kagglesdk may have found an access token elsewhere
+                session.auth = (auth["username"], auth["password"])
+            mount_timeouts(session, self.policy)
             yield client
 
     def _sign_in(self) -> dict[str, str]:

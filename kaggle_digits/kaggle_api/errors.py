@@ -6,6 +6,12 @@ from typing import Any
 
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api.credentials import CREDENTIAL_HELP, Credential
+from kaggle_digits.kaggle_api.network_problems import (
+    NEVER_SENT,
+    NetworkProblem,
+    find_problem,
+    proxy_response,
+)
 
 COMPETITION = "digit-recognizer"
 COMPETITION_PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
@@ -13,9 +19,8 @@ RULES_PAGE, SUBMISSIONS_PAGE = f"{COMPETITION_PAGE}/rules", f"{COMPETITION_PAGE}
 OPEN_IN_BROWSER = "open https://www.kaggle.com in a browser, then run it again"
 PROXY_OR_LOGIN = f"a proxy or a login page of your network may be the cause: {OPEN_IN_BROWSER}"
 MAX_TEXT_LENGTH = 200
+LOGIN_NEEDED = 511  # Network Authentication Required
 LIMIT_WORDS = ("limit", "maximum", "too many", "per day", "remaining")
-# Parts of the representation of errors that are raised before a request is sent.
-NEVER_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeout")
 
 
 class KaggleApiError(KaggleError):
@@ -64,8 +69,9 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
         return _explain_response(error.response, action, credential)
     text = repr(error)
     is_network_error = isinstance(error, exceptions.RequestException)
+    if is_network_error and (problem := find_problem(error)):
+        return explain_network(problem, action)
     never_sent = any(name in text for name in NEVER_SENT)
-    bad_proxy = isinstance(error, exceptions.ProxyError) and (never_sent or "Tunnel" in text)
     retryable, not_applied = True, False
     not_json = isinstance(error, NOT_JSON_ERRORS) and not is_network_error
     if not_json or isinstance(error, exceptions.JSONDecodeError):
@@ -80,21 +86,9 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
             f"{action} was redirected to another host ({one_line(str(error))}), to which nothing "
             f"was sent; {PROXY_OR_LOGIN}"
         )
-    elif isinstance(error, exceptions.SSLError):
-        retryable, not_applied = False, True
-        message = (
-            f"the TLS certificate cannot be verified while {action}; behind a company's proxy, set "
-            "REQUESTS_CA_BUNDLE to its certificate file; check the clock, then run it again"
-        )
     elif isinstance(error, exceptions.TooManyRedirects):
         retryable = False
         message = f"Kaggle sent too many redirects while {action}; {PROXY_OR_LOGIN}"
-    elif bad_proxy or isinstance(error, exceptions.InvalidProxyURL):
-        not_applied = True
-        message = (
-            f"the proxy cannot be reached while {action}; check the variables HTTPS_PROXY and "
-            "HTTP_PROXY or unset them, then run it again"
-        )
     elif isinstance(error, TimeoutError) or (
         is_network_error and (isinstance(error, exceptions.Timeout) or "timed out" in text)
     ):
@@ -103,12 +97,10 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
             f"Kaggle did not answer in time while {action}; check the network and run it again "
             "(KD_KAGGLE_TIMEOUT sets the seconds to wait)"
         )
-    elif isinstance(error, exceptions.ConnectionError) and never_sent:
+    elif is_network_error and never_sent:
         not_applied = True
-        refused = "connection refused" if "refused" in text else "no connection"
-        cause = "its host name cannot be resolved" if "NameResolution" in text else refused
         message = (
-            f"Kaggle cannot be reached ({cause} while {action}); check the network, and "
+            f"Kaggle cannot be reached while {action}: no connection; check the network, and "
             "HTTPS_PROXY behind a proxy, then run it again"
         )
     elif is_network_error:
@@ -120,8 +112,20 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     return KaggleApiError(message, retryable=retryable, not_applied=not_applied)
 
 
+def explain_network(problem: NetworkProblem, action: str) -> KaggleApiError:
+    """Return the error for a connection to Kaggle that failed while ``action``."""
+    return KaggleApiError(
+        f"Kaggle cannot be reached while {action}: {problem.cause}; {problem.remedy}, then run it "
+        "again",
+        retryable=problem.retryable,
+        not_applied=problem.never_sent,
+    )
+
+
 def _explain_response(response: Any, action: str, credential: Credential) -> KaggleApiError:
     status, reason = int(response.status_code), ""
+    if status == 407:
+        return explain_network(proxy_response(status), action)
     with contextlib.suppress(ValueError, AttributeError, TypeError, RuntimeError):
         body = json.loads(response.text)
         reason = one_line(str(body.get("message") or body.get("error") or ""))
@@ -130,7 +134,7 @@ def _explain_response(response: Any, action: str, credential: Credential) -> Kag
     retry_after = _retry_after(response.headers.get("Retry-After", ""))
     wait = f"{retry_after:.0f} seconds" if retry_after else "a few minutes"
     # 408 is the one client error after which the request may still have been carried out.
-    server_error = status >= 500 or status == 408
+    server_error = status == 408 or (status >= 500 and status != LOGIN_NEEDED)
     if status == 400 and any(word in reason.lower() for word in LIMIT_WORDS):
         message = (
             f"Kaggle accepts no more submissions today ({reason}); the count is reset at "
@@ -148,6 +152,7 @@ def _explain_response(response: Any, action: str, credential: Credential) -> Kag
             f"are not accepted yet; accept them at {RULES_PAGE} and run it again",
             404: f"Kaggle found nothing while {action} ({detail}); check that {COMPETITION_PAGE} "
             "exists, and update its client: pip install -U kaggle",
+            LOGIN_NEEDED: f"your network asks you to log in first ({detail}); {OPEN_IN_BROWSER}",
             429: f"Kaggle's rate limit is reached ({detail}); wait {wait} and run it again",
         }.get(
             status,

@@ -17,7 +17,13 @@ from urllib3 import exceptions
 from kaggle_digits.core.atomic_io import read_json, wrap_os_errors, write_json
 from kaggle_digits.core.errors import KaggleError, UsageError
 from kaggle_digits.core.progress import Progress
-from kaggle_digits.kaggle_api.errors import CrossHostRedirect, KaggleApiError, NotJsonError
+from kaggle_digits.kaggle_api.errors import (
+    CrossHostRedirect,
+    KaggleApiError,
+    NotJsonError,
+    explain_network,
+)
+from kaggle_digits.kaggle_api.network_problems import find_ca_bundle
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 30.0
@@ -82,6 +88,9 @@ def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
 class TimeoutAdapter(HTTPAdapter):
     """Apply time-outs to every request; raise CrossHostRedirect for a call sent to another host.
 
+    The proxy and the certificates are those of the environment. KaggleApiError is raised if the
+    file of certificates cannot be used.
+
     requests removes the Authorization header if a redirect leads to another host, but kagglesdk
     also sends tokens in request bodies. So only file downloads (``stream=True``) may be redirected
     to another host, and only without a body.
@@ -93,6 +102,9 @@ class TimeoutAdapter(HTTPAdapter):
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         kwargs["timeout"] = self._timeout
+        kwargs["proxies"] = requests.utils.get_environ_proxies(request.url)
+        if request.url.lower().startswith("https:"):
+            kwargs["verify"] = certificates()
         response = super().send(request, *args, **kwargs)
         if response.is_redirect:
             host = _other_host(request.url, response.headers["location"])
@@ -115,8 +127,20 @@ def _other_host(url: str, location: str) -> str | None:
     return None if same else host
 
 
+def certificates() -> str | bool:
+    """Return the user's file of certificates, or True for the usual ones; KaggleApiError if bad."""
+    path, problem = find_ca_bundle()
+    if problem:
+        raise explain_network(problem, "connecting")
+    return str(path) if path else True
+
+
 def mount_timeouts(session: requests.Session, policy: RetryPolicy) -> None:
-    """Make every request of ``session`` use TimeoutAdapter."""
+    """Make every request of ``session`` use TimeoutAdapter.
+
+    Credentials in ~/.netrc are ignored: after a redirect they would replace Kaggle's.
+    """
+    session.trust_env = False
     for prefix in ("https://", "http://"):
         session.mount(prefix, TimeoutAdapter(policy))
 

@@ -3,10 +3,16 @@
 Its split is not the competition's: the training rows contain the competition's test images.
 """
 
+import contextlib
+import os
 import socket
+import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 
@@ -14,14 +20,22 @@ from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout
+from kaggle_digits.kaggle_api.network_problems import (
+    PROXY_ADDRESS,
+    NetworkProblem,
+    find_ca_bundle,
+    find_problem,
+    proxy_variable,
+)
 from kaggle_digits.sources.sample import write_competition_csvs
 
-NAME, VERSION = "mnist_784", 1
+HOST, NAME, VERSION = "www.openml.org", "mnist_784", 1
 SEED = 70_000
-RETRIES = 3
+ATTEMPTS = 4
 READ_TIMEOUT_FACTOR = 2  # OpenML is slower than Kaggle
 TOTAL_TIMEOUT_FACTOR = 120  # times the read time-out of 30 s: one hour to download 15 MB
-ADVICE = "try again later, or use kd fetch --source sample"
+SAMPLE = "use kd fetch --source sample"
+ADVICE = f"try again later, or {SAMPLE}"
 
 
 def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
@@ -34,14 +48,20 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     previous_timeout = socket.getdefaulttimeout()  # scikit-learn sets none
     try:
         socket.setdefaulttimeout(READ_TIMEOUT_FACTOR * policy.read_timeout)
-        pixels, labels = call_with_timeout(
-            lambda: _fetch_openml(folder, policy), TOTAL_TIMEOUT_FACTOR * policy.read_timeout
-        )
+        with _users_certificates():
+            pixels, labels = call_with_timeout(
+                lambda: _fetch_with_retries(folder, policy),
+                TOTAL_TIMEOUT_FACTOR * policy.read_timeout,
+            )
+    except KaggleError:
+        raise
     except TimeoutError:
         raise KaggleError(f"OpenML did not answer in time; {ADVICE}") from None
     except OSError as error:  # urllib's errors are OSErrors without an errno
         if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
             raise
+        if problem := find_problem(error):
+            raise _unreachable(problem) from error
         reason = one_line(str(getattr(error, "reason", error)))
         raise KaggleError(f"OpenML cannot be reached ({reason}); {ADVICE}") from error
     except Exception as error:
@@ -62,22 +82,69 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     write_competition_csvs(folder, values.astype(np.uint8), digits.astype(np.uint8), seed=SEED)
 
 
-def _fetch_openml(folder: Path, policy: RetryPolicy) -> Any:
+@contextlib.contextmanager
+def _users_certificates() -> Iterator[None]:
+    """Make urllib use the certificates of requests, and check them and the proxy."""
+    path, problem = find_ca_bundle()
+    if getproxies().get("https", "").startswith("socks") and not proxy_bypass(HOST):
+        cause = f"{proxy_variable()} names a SOCKS proxy, which cannot be used here"
+        problem = NetworkProblem(cause, f"set HTTPS_PROXY={PROXY_ADDRESS}")
+    if problem:
+        raise _unreachable(problem)
+    if path is None:
+        yield
+        return
+    variable = "SSL_CERT_DIR" if path.is_dir() else "SSL_CERT_FILE"
+    before = os.environ.get(variable)
+    os.environ[variable] = str(path)
+    try:
+        yield
+    finally:
+        del os.environ[variable]
+        if before is not None:
+            os.environ[variable] = before
+
+
+def _unreachable(problem: NetworkProblem) -> KaggleError:
+    return KaggleError(f"OpenML cannot be reached: {problem.cause}; {problem.remedy}, or {SAMPLE}")
+
+
+def _fetch_with_retries(folder: Path, policy: RetryPolicy) -> Any:
+    """Retry what may succeed; scikit-learn retries everything. It keeps what has arrived."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _fetch_openml(folder)
+        except (URLError, TimeoutError) as error:
+            if attempt == ATTEMPTS or not _is_temporary(error):
+                raise
+        time.sleep(READ_TIMEOUT_FACTOR * policy.backoff)
+    raise AssertionError
+
+
+def _is_temporary(error: URLError | TimeoutError) -> bool:
+    if isinstance(error, HTTPError):
+        return error.code >= 500 or error.code in (408, 429)
+    problem = find_problem(error)
+    return problem is None or problem.retryable
+
+
+def _fetch_openml(folder: Path) -> Any:
+    from sklearn import config_context
     from sklearn.datasets import fetch_openml
 
     # Each warning is followed by an error. The filter is not undone, because this thread may be
     # abandoned.
     warnings.filterwarnings("ignore", module=r"sklearn\.datasets")
-    return fetch_openml(
-        NAME,
-        version=VERSION,
-        as_frame=False,
-        return_X_y=True,
-        data_home=str(folder / "openml"),
-        n_retries=RETRIES,
-        delay=READ_TIMEOUT_FACTOR * policy.backoff,
-        parser="pandas",
-        # By default the labels are read as categories, which pandas 3.1 turns into integers and
-        # scikit-learn 1.9 rejects, and the pixels as 8 bytes each.
-        read_csv_kwargs={"dtype": dict.fromkeys(range(PIXELS), "float32") | {PIXELS: str}},
-    )
+    with config_context(skip_parameter_validation=True):  # which allows no n_retries of 0
+        return fetch_openml(
+            NAME,
+            version=VERSION,
+            as_frame=False,
+            return_X_y=True,
+            data_home=str(folder / "openml"),
+            n_retries=0,
+            parser="pandas",
+            # By default the labels are read as categories, which pandas 3.1 turns into integers and
+            # scikit-learn 1.9 rejects, and the pixels as 8 bytes each.
+            read_csv_kwargs={"dtype": dict.fromkeys(range(PIXELS), "float32") | {PIXELS: str}},
+        )

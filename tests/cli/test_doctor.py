@@ -72,6 +72,43 @@ def test_damaged_credential(home: Path, tmp_path: Path) -> None:
     assert "damaged" in doctor("--data-dir", tmp_path)["credential"]["text"]
 
 
+def places(*args: object) -> dict[str, str]:
+    """Return what doctor found in each place of a credential."""
+    result = CliRunner().invoke(app, ["doctor", "--offline", "--json", *map(str, args)])
+    finding = next(f for f in json.loads(result.stdout)["findings"] if f["name"] == "credential")
+    return {place["place"]: place["state"] for place in finding["places"]}
+
+
+def test_every_place_of_a_credential_is_listed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "")
+    for name, text in {
+        "access_token": "",
+        "kaggle.json": json.dumps({"username": "someone", "key": KEY}),
+        "credentials.json": json.dumps({"refresh_token": KEY}),
+    }.items():
+        path = home / ".kaggle" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o600)
+    assert places("--data-dir", tmp_path) == {
+        "the variable KAGGLE_API_TOKEN is empty": "empty",
+        "~/.kaggle/access_token is empty": "empty",
+        "~/.kaggle/access_token.txt": "absent",
+        "the variables KAGGLE_USERNAME and KAGGLE_KEY": "absent",
+        "~/.kaggle/kaggle.json": "used",
+        "~/.kaggle/credentials.json": "not needed",
+    }
+    (home / ".kaggle/access_token.txt").mkdir()
+    (home / ".kaggle/kaggle.json").write_text("{")
+    found = places("--data-dir", tmp_path)
+    assert found["~/.kaggle/access_token.txt is a folder, not a file"] == "unreadable"
+    assert found["~/.kaggle/kaggle.json is damaged (not JSON)"] == "wrong form"
+    result = CliRunner().invoke(app, ["doctor", "--offline", "--data-dir", str(tmp_path)])
+    assert "\n      wrong form: ~/.kaggle/kaggle.json is damaged (not JSON)\n" in result.stdout
+
+
 def test_text_names_remedies(home: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--offline", "--data-dir", str(tmp_path)])
     assert "✓ Python:" in result.stdout

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api import credentials
+from kaggle_digits.kaggle_api.client import CompetitionClient
+from kaggle_digits.kaggle_api.http import RetryPolicy
+from tests.support.kaggle_server import FakeKaggle
 
 SECRET = "planted-secret"
 
@@ -64,7 +68,7 @@ def test_config_folder_named_by_a_variable(home: Path, tmp_path: Path) -> None:
     assert found.username == "bert"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '"x"', "", '{"username": "bert"}', "\udcff"])
+@pytest.mark.parametrize("text", ["{", "[]", '"x"', '{"username": "bert"}', "\udcff"])
 def test_damaged_kaggle_json(home: Path, text: str) -> None:
     path = home / ".kaggle/kaggle.json"
     path.parent.mkdir()
@@ -76,6 +80,113 @@ def test_damaged_kaggle_json(home: Path, text: str) -> None:
 def test_key_without_username(home: Path) -> None:
     with pytest.raises(KaggleError, match="KAGGLE_KEY is set but KAGGLE_USERNAME is not"):
         credentials.find({"KAGGLE_KEY": SECRET})
+
+
+JSON = json.dumps({"username": "bert", "key": SECRET})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("kaggle.json", JSON.encode("utf-16"), "is saved as UTF-16; save it as UTF-8 without BOM"),
+        ("kaggle.json", JSON.encode("utf-16-be"), "is saved as UTF-16; save it as UTF-8 withou"),
+        ("kaggle.json", JSON.encode("utf-8-sig"), r"begins with a byte order mark \(BOM\); save"),
+        ("kaggle.json", b"KGAT_made_up", "contains a token instead of JSON; save it as"),
+        ("kaggle.json", b'{"username": "", "key": ""}', "does not contain a username and a key"),
+        ("kaggle.json", b'{"username": "b\xe9rt"}', "is not text in UTF-8; save it as UTF-8"),
+        ("access_token", SECRET.encode("utf-16"), "is saved as UTF-16; save it as UTF-8 without"),
+        ("access_token", SECRET.encode("utf-8-sig"), r"begins with a byte order mark \(BOM\); s"),
+        ("access_token", JSON.encode(), "contains a kaggle.json instead of a token; save it as"),
+        ("access_token", f"KAGGLE_API_TOKEN={SECRET}".encode(), "contains NAME=value; keep only"),
+        ("access_token", f"$env:KAGGLE_KEY = {SECRET}".encode(), "contains NAME=value; keep on"),
+        ("access_token", f'"{SECRET}"'.encode(), "contains quotation marks; remove them"),
+        ("access_token", f"Bearer {SECRET}".encode(), "contains a line break, a space or a letter"),
+        ("access_token.txt", b"\xff", "is not text in UTF-8; save it as UTF-8"),
+        ("credentials.json", b"{", r"is damaged \(not JSON\); run: kaggle auth login"),
+    ],
+)
+def test_file_in_the_wrong_form(home: Path, name: str, content: bytes, message: str) -> None:
+    path = home / ".kaggle" / name
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(KaggleError, match=rf"^~/\.kaggle/{name} {message}") as caught:
+        credentials.find({})
+    assert SECRET not in str(caught.value)
+    assert "delete" not in str(caught.value)
+    assert "Error" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("/run/secrets/kaggle", "is the path of a file that does not exist; correct it"),
+        ("~/token", "is the path of a file that does not exist"),
+        (JSON, "contains a kaggle.json instead of a token"),
+        (f"'{SECRET}'", "contains quotation marks; remove them"),
+        (f"KAGGLE_API_TOKEN={SECRET}", "contains NAME=value"),
+    ],
+)
+def test_variable_in_the_wrong_form(home: Path, value: str, message: str) -> None:
+    with pytest.raises(KaggleError, match=f"^the variable KAGGLE_API_TOKEN {message}") as caught:
+        credentials.find({"KAGGLE_API_TOKEN": value})
+    assert SECRET not in str(caught.value)
+
+
+def test_token_file_that_is_a_folder(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(KaggleError, match=r"\(named by KAGGLE_API_TOKEN\) is a folder, not a file"):
+        credentials.find({"KAGGLE_API_TOKEN": str(tmp_path)})
+
+
+def test_empty_variables_and_files_count_as_absent(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = {"KAGGLE_API_TOKEN": " ", "KAGGLE_USERNAME": "", "KAGGLE_KEY": "\n"}
+    for name, value in empty.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(KaggleError) as caught:
+        credentials.require()
+    assert (
+        "found: the variable KAGGLE_API_TOKEN is empty, the variables KAGGLE_USERNAME and KAG"
+        in (str(caught.value))
+    )
+    write(home / ".kaggle/access_token", "\n")
+    write(home / ".kaggle/kaggle.json", JSON)
+    assert str(credentials.find()) == "API key of bert in ~/.kaggle/kaggle.json"
+    monkeypatch.setenv("KAGGLE_USERNAME", "carl")
+    assert str(credentials.find()).endswith("kaggle.json with the variable KAGGLE_USERNAME")
+    write(home / ".kaggle/kaggle.json", "")
+    with pytest.raises(KaggleError, match="KAGGLE_USERNAME is set but KAGGLE_KEY is empty; set b"):
+        credentials.find()
+
+
+def test_config_folder_that_is_none(home: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "keys/kaggle.json", JSON)
+    with pytest.raises(
+        KaggleError, match=f"kaggle.json names a file; name its folder: {path.parent},"
+    ):
+        credentials.find({"KAGGLE_CONFIG_DIR": str(path)})
+    whole = re.escape(str(home / "keys"))
+    with pytest.raises(KaggleError, match=f"=~/keys contains ~, .* write the whole path: {whole},"):
+        credentials.find({"KAGGLE_CONFIG_DIR": "~/keys"})
+    nowhere = {"KAGGLE_CONFIG_DIR": str(tmp_path / "nowhere")}
+    assert credentials.find(nowhere) is None
+    place = credentials.look(nowhere)[-2]
+    assert (place.state, place.problem) == ("absent", "names a folder that does not exist")
+    write(home / ".kaggle/credentials.json", json.dumps({"refresh_token": SECRET}))
+    assert str(credentials.find(nowhere)) == "login in ~/.kaggle/credentials.json"
+
+
+def test_the_named_credential_is_the_one_that_is_sent(
+    kaggle: FakeKaggle, policy: RetryPolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kagglesdk finds this token of a notebook, although a variable is empty."""
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
+    monkeypatch.setenv("KAGGLE_DATA_PROXY_URL", "")
+    monkeypatch.setenv("KAGGLE_API_V1_TOKEN", str(write(tmp_path / "token", SECRET)))
+    client = CompetitionClient(policy=policy)
+    assert client.credential.kind == credentials.API_KEY
+    client.list_files()
+    assert str(kaggle.calls[-1].authorization).startswith("Basic ")
 
 
 def test_file_readable_by_others(home: Path) -> None:

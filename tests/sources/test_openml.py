@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from kaggle_digits.sources import openml
 from kaggle_digits.sources.fetch import fetch
 from tests.support.faults import Fault
 from tests.support.openml_server import CALLS, FakeOpenML
+from tests.support.proxies import RefusingProxy, tls_server
 
 QUICK = RetryPolicy(read_timeout=0.5, backoff=0.005)
 
@@ -24,7 +28,7 @@ def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     for name, value in vars(_openml).copy().items():
         if isinstance(value, str) and value.startswith("https://") and name.isupper():
             monkeypatch.setattr(_openml, name, value.replace("https://www.openml.org/", url))
-    monkeypatch.setattr(openml, "RETRIES", 1)
+    monkeypatch.setattr(openml, "ATTEMPTS", 2)
 
 
 def test_openml_is_split_like_the_competition(
@@ -67,7 +71,7 @@ def test_server_errors(
 
 def test_no_network(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point_at(monkeypatch, "http://127.0.0.1:9/")
-    with pytest.raises(KaggleError, match=r"OpenML cannot be reached \(.*refused"):
+    with pytest.raises(KaggleError, match=r"OpenML cannot be reached: .*refused"):
         fetch("openml", tmp_path / "data", policy=QUICK)
 
 
@@ -83,3 +87,43 @@ def test_slow_server_times_out(
         with pytest.raises((KaggleError, DataError), match=r"OpenML .*sample"):
             fetch("openml", tmp_path / "data", policy=RetryPolicy(read_timeout=0.2, backoff=0.005))
     assert not list((tmp_path / "data").glob("*.csv"))
+
+
+def test_proxy_that_needs_a_password(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once; urllib remembers the proxies of its first request."""
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    with RefusingProxy(407) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(KaggleError, match=r"asks for a name and a password \(407\)") as caught:
+            fetch("openml", tmp_path / "data", policy=QUICK)
+    assert "set HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT" in str(caught.value)
+    assert "kd fetch --source sample" in str(caught.value)
+    assert len(proxy.requests) == 1
+
+
+def test_settings_that_cannot_work_are_named_at_once(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(KaggleError, match="HTTPS_PROXY names a SOCKS proxy, which cannot be used"):
+        fetch("openml", tmp_path / "data", policy=QUICK)
+    monkeypatch.delenv("HTTPS_PROXY")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "no-such.pem")
+    with pytest.raises(KaggleError, match="REQUESTS_CA_BUNDLE, does not exist; correct or unset"):
+        fetch("openml", tmp_path / "data", policy=QUICK)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_certificate_of_the_network(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_server(tmp_path) as url:
+        point_at(monkeypatch, url)
+        with pytest.raises(KaggleError, match="not trusted: self-signed certificate, as behind"):
+            fetch("openml", tmp_path / "data", policy=QUICK)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "certificate.pem"))
+        with pytest.raises(DataError, match="did not send"):  # the server's response is empty
+            fetch("openml", tmp_path / "data", policy=QUICK)
+    assert "SSL_CERT_FILE" not in os.environ

@@ -17,7 +17,9 @@ from tests.support.kaggle_server import FakeKaggle
 def isolate(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Hide the credentials and proxies of the computer that the tests run on."""
     for name in list(os.environ):
-        if name.startswith("KAGGLE_") or name.lower().endswith("_proxy"):
+        if name.startswith("KAGGLE_") or name.lower().endswith(
+            ("_proxy", "_ca_bundle", "ssl_cert_file")
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)

@@ -1,0 +1,179 @@
+"""Find why a connection failed: the proxy, a certificate, the host's name or the route to it.
+
+The errors of requests, urllib3 and urllib contain those of the standard library.
+"""
+
+import errno
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+PROXY_VARIABLES = ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY")
+NEW_CA_BUNDLE = "set REQUESTS_CA_BUNDLE to a file with the certificate of your network (PEM)"
+PROXY_ADDRESS = "http://HOST:PORT"
+PROXY_LOGIN = (
+    "http://NAME:PASSWORD@HOST:PORT, with percent codes for special characters, such as %40 for @"
+)
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
+BAD_PROXY_ADDRESS = ("InvalidProxyURL", "LocationParseError", "ProxySchemeUnknown")
+# Errors of urllib3 that are raised before a request is sent.
+NEVER_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+# Reasons of OpenSSL not to trust a certificate (X509_V_ERR_…).
+NOT_YET_VALID, EXPIRED, WRONG_HOST = 9, 10, 62
+
+
+@dataclass(frozen=True)
+class NetworkProblem:
+    """The cause and what to do about it, as parts of a message."""
+
+    cause: str
+    remedy: str
+    retryable: bool = False  # whether it may be over in a few seconds
+    never_sent: bool = True  # whether it is certain that the request was not sent
+
+
+def find_problem(  # noqa: PLR0911  one return for each cause
+    error: BaseException,
+) -> NetworkProblem | None:
+    """Return the cause of ``error``; None if it is unknown."""
+    chain = list(_chain(error))
+    names = {type(one).__name__ for one in chain}
+    text = " ".join(map(str, chain))
+    variable = proxy_variable()
+    if "SOCKS support" in text:
+        return NetworkProblem(
+            f"{variable} names a SOCKS proxy, for which a package is missing", "pip install pysocks"
+        )
+    if names & set(BAD_PROXY_ADDRESS):
+        return NetworkProblem(
+            f"{variable} is not the address of a proxy", f"set it to {PROXY_ADDRESS} or unset it"
+        )
+    if match := re.search(r"Tunnel connection failed: (\d{3})", text):
+        return proxy_response(int(match[1]))
+    host = f"the proxy in {variable}" if "ProxyError" in names else "its address"
+    check = f"correct or unset {variable}" if "ProxyError" in names else "check the network"
+    for one in chain:
+        if isinstance(one, ssl.SSLError):
+            return _tls_problem(one, variable, via_proxy="ProxyError" in names)
+        if isinstance(one, socket.gaierror):
+            temporary = one.errno == socket.EAI_AGAIN
+            name = host.replace("address", "host name")
+            cause = f"the name server (DNS) does not know {name}"
+            if temporary:
+                cause = f"the name server (DNS), needed for {name}, does not answer"
+            return NetworkProblem(cause, check, retryable=temporary)
+        never_sent = bool(names & set(NEVER_SENT))
+        if isinstance(one, OSError) and one.errno in UNREACHABLE:
+            cause = (
+                f"there is no route to {host}, as without an internet connection or with IPv6 only"
+            )
+            return NetworkProblem(cause, check, never_sent=never_sent)
+        if isinstance(one, ConnectionRefusedError):
+            via_proxy = "ProxyError" in names
+            cause = f"{host} refuses connections" if via_proxy else "connection refused"
+            return NetworkProblem(cause, check, retryable=not via_proxy, never_sent=never_sent)
+    return None
+
+
+def proxy_response(status: int) -> NetworkProblem:
+    """Explain the HTTP status with which a proxy refused to connect."""
+    variable = proxy_variable()
+    proxy = f"the proxy in {variable}"
+    if status == 407:
+        if "@" in (os.environ.get(variable) or ""):
+            return NetworkProblem(
+                f"{proxy} does not accept the name and the password there (407)",
+                f"set {variable}={PROXY_LOGIN}",
+            )
+        return NetworkProblem(
+            f"{proxy} asks for a name and a password (407)", f"set {variable}={PROXY_LOGIN}"
+        )
+    if status >= 500:
+        cause = f"{proxy} cannot reach it ({status})"
+        return NetworkProblem(cause, "check the network", retryable=True)
+    return NetworkProblem(
+        f"{proxy} does not let it through ({status})", "ask the administrator of the network"
+    )
+
+
+def proxy_variable() -> str:
+    """Return the name of the variable that names the proxy, as it is written there."""
+    for name in PROXY_VARIABLES:
+        lower, upper = os.environ.get(name.lower()), os.environ.get(name)
+        if lower or upper:
+            return name if lower in (None, "", upper) else name.lower()
+    return PROXY_VARIABLES[0]
+
+
+def find_ca_bundle() -> tuple[Path | None, NetworkProblem | None]:
+    """Return the user's file or folder of certificates, if any, and what is wrong with it."""
+    variable = _ca_variable()
+    if variable is None:
+        return None, None
+    path = Path(os.environ[variable])
+    try:
+        if path.is_dir():
+            wrong = "" if any(path.glob("*.[0-9]")) else "is a folder without hashed certificates"
+        else:
+            path.read_bytes()
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            wrong = ""
+    except ssl.SSLError:
+        wrong = "is empty" if path.stat().st_size == 0 else "is not a certificate in PEM format"
+    except FileNotFoundError:
+        wrong = "does not exist"
+    except (OSError, ValueError):
+        wrong = "cannot be read"
+    if not wrong:
+        return path, None
+    return path, NetworkProblem(
+        f"{path}, named by {variable}, {wrong}", f"correct or unset {variable}"
+    )
+
+
+def _ca_variable() -> str | None:
+    return next((name for name in CA_VARIABLES if os.environ.get(name)), None)
+
+
+def _tls_problem(error: ssl.SSLError, variable: str, *, via_proxy: bool) -> NetworkProblem:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        if via_proxy and error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            cause = f"the proxy in {variable} does not use TLS"
+            return NetworkProblem(cause, f"write http:// instead of https:// in {variable}")
+        reason = error.reason or "the connection was closed"
+        # An end in the middle of a transfer may be an accident.
+        return NetworkProblem(
+            f"TLS failed: {reason}",
+            "check the network and its proxy",
+            retryable="EOF" in reason,
+            never_sent=False,
+        )
+    reason = f"the TLS certificate is not trusted: {error.verify_message}"
+    if error.verify_code in (NOT_YET_VALID, EXPIRED):
+        return NetworkProblem(reason, "check the date and the clock of this computer")
+    if error.verify_code == WRONG_HOST:
+        return NetworkProblem(reason, "a login page of your network may be the cause: open it")
+    ca_variable = _ca_variable()
+    given = f"; {ca_variable} does not contain its issuer" if ca_variable else ""
+    return NetworkProblem(
+        f"{reason}, as behind a company's proxy or an antivirus that reads all traffic",
+        f"{NEW_CA_BUNDLE}, which its administrator can give you{given}",
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield ``error`` and every exception that it contains or was caused by."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        inner = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        waiting += [each for each in inner if isinstance(each, BaseException)]
