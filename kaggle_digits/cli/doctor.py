@@ -59,9 +59,9 @@ def doctor(
         findings: list[dict[str, Any]] = [
             dict(zip(keys, (name, *finding), strict=True)) for name, finding in results
         ]
-        for finding in findings:
-            if finding["name"] == CREDENTIAL:
-                finding["places"] = _places()
+        for entry in findings:
+            if entry["name"] == CREDENTIAL:
+                entry["places"] = _places()
         console.print_json({"healthy": healthy, "findings": findings})
     else:
         for name, (state, text, remedy) in results:

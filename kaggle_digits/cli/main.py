@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -154,6 +155,8 @@ def main() -> None:
     """Run the ``kd`` command."""
     library_settings.ignore_variables()
     os.environ["MPLBACKEND"] = "agg"  # kd opens no window
+    if os.environ.pop("PYTHONWARNINGS", None):  # "error" would make imports fail
+        warnings.simplefilter("ignore")
     console.make_streams_usable()
     try:
         app()

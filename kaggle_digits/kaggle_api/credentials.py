@@ -188,7 +188,7 @@ def _look_at_kaggle_json(env: Mapping[str, str], variables: Mapping[str, str]) -
         return Place(location, WRONG, f"{problem}; {NEW_API_KEY}")
     if len(variables) == 1:
         location += f" with the variable KAGGLE_{next(iter(variables)).upper()}"
-    return _check_api_key(content | variables, location, path)
+    return _check_api_key({**content, **variables}, location, path)
 
 
 def _check_config_folder(env: Mapping[str, str], place: Place) -> Place:

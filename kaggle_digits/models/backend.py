@@ -118,7 +118,7 @@ def _without_keras_json() -> Iterator[None]:
     try:
         yield
         # Files that a user's model downloads are stored there.
-        config = importlib.import_module("keras.src.backend.config")
+        config: Any = importlib.import_module("keras.src.backend.config")
         config._KERAS_DIR = home or os.path.expanduser("~/.keras")  # noqa: PTH111
     finally:
         del os.environ["KERAS_HOME"]
