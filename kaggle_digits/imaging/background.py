@@ -12,6 +12,9 @@ MAX_BLOCKS = 48
 # Width of the picture's border, mostly background, as a fraction of the side.
 BORDER = 0.08
 FIT_ITERATIONS = 12
+# If more than this fraction of the outermost pixels is not of one smooth colour, strokes reach the
+# edge. The corners, squares of this fraction of the shorter side, then help to find the paper.
+MIXED, CORNER = 0.04, 0.06
 # Colours closer than SAME_PAPER are the same paper. The light is even if this fraction of the
 # border has the same paper.
 SAME_PAPER, EVEN_LIGHT = 0.1, 0.5
@@ -63,6 +66,16 @@ def _background(colours: FloatArray) -> FloatArray:
     border = np.abs(terms[:, 1:3]).max(axis=1) >= 1 - 2 * BORDER
     if not border.any():  # a picture of a few pixels
         border[:] = True
+    terms_of_pixels = _quadratic_terms(_block_centres(height, height), _block_centres(width, width))
+    edge = _edge(np.arange(height * width).reshape(height, width))
+    edge_terms, edge_values = terms_of_pixels[edge], colours.reshape(-1, 3)[edge]
+    smooth = edge_terms @ _fit_surface(edge_terms, edge_values)
+    if (_colour_distance(edge_values, smooth) > SAME_PAPER).mean() > MIXED:
+        is_paper = _lighter_or_darker(colours @ LUMINANCE)[
+            : rows * block_height, : columns * block_width
+        ]
+        share = is_paper.reshape(rows, block_height, columns, block_width).mean(axis=(1, 3))
+        border = share.ravel() > 0.5
     middle = np.median(values[border], axis=0)
     paper = _colour_distance(values, middle) < SAME_PAPER
     if paper[border].mean() < EVEN_LIGHT:
@@ -70,9 +83,34 @@ def _background(colours: FloatArray) -> FloatArray:
         paper = _colour_distance(values, surface) < SAME_PAPER
     if not paper.any():
         return np.broadcast_to(middle, colours.shape)
-    terms_of_pixels = _quadratic_terms(_block_centres(height, height), _block_centres(width, width))
     surface = terms_of_pixels @ _fit_surface(terms[paper], values[paper])
     return np.asarray(surface.reshape(colours.shape), np.float32)
+
+
+def _edge(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the outermost pixels of (h, w) values."""
+    return np.concatenate([values[0], values[-1], values[1:-1, 0], values[1:-1, -1]])
+
+
+def _lighter_or_darker(luminance: FloatArray) -> NDArray[np.bool_]:
+    """Return where the paper is: the lighter or the darker pixels, by area, edge and corners."""
+    light = luminance > _otsu_threshold(luminance)
+    size = max(1, round(CORNER * min(light.shape)))
+    ends = slice(size), slice(-size, None)
+    corners = [light[rows, columns].mean() > 0.5 for rows in ends for columns in ends]
+    votes = light.mean(), _edge(light).mean(), np.mean(corners)
+    return light if np.mean(votes) > 0.5 else ~light
+
+
+def _otsu_threshold(values: FloatArray) -> float:
+    """Return the threshold between two classes by Otsu's method: the most separated means."""
+    counts, edges = np.histogram(values, 128)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = counts.cumsum()[:-1]
+    above = counts.sum() - below
+    sums = (counts * centres).cumsum()
+    gaps = (sums[-1] - sums[:-1]) / np.maximum(above, 1) - sums[:-1] / np.maximum(below, 1)
+    return float(edges[1 + np.argmax(below * above * np.square(gaps))])
 
 
 def _block_centres(blocks: int, length: int, size: int = 1) -> FloatArray:

@@ -13,8 +13,10 @@ from kaggle_digits.imaging.background import FloatArray
 # Hysteresis threshold: pixels above INK are ink, and so are those above FAINT_INK connected to it.
 INK, FAINT_INK = 0.5, 0.2
 # Higher values of the second threshold, tried on ruled paper; the first one whose box keeps this
-# fraction of its area at the next is taken.
-RAISED_THRESHOLDS, STABLE_AREA = (0.35, 0.5, 0.65), 0.85
+# fraction of its area at the next is taken, if it contains most of the ink above the threshold.
+RAISED_THRESHOLDS, STABLE_AREA, MOST_INK = (0.35, 0.5, 0.65), 0.85, 0.7
+# A frame surrounds the picture and a component of this fraction of the picture's longer side.
+MIN_FRAMED = 0.2
 # Components with less than this fraction of the largest one's ink, or further from it than this
 # fraction of its size, are not part of the digit.
 MIN_INK, MAX_GAP = 0.04, 0.35
@@ -39,12 +41,14 @@ class DigitSegment:
     The ink is (h, w) float32, 0 to 1, cropped with a margin of one pixel, without other ink. The
     box is top, left, bottom, right in the picture, without the margin. ``several``: there seems to
     be another digit beside it. ``is_sheet``: it is a sheet of paper with something on it.
+    ``share`` is its part of all ink, except that of a frame.
     """
 
     ink: FloatArray
     box: tuple[int, int, int, int]
     several: bool
     is_sheet: bool
+    share: float
 
     @property
     def area(self) -> int:
@@ -64,7 +68,7 @@ def segment_digit(ink: FloatArray) -> DigitSegment | None:
     if segment is None or segment.is_sheet or not _spans(segment, ink.shape):
         return segment
     raised = [_segment(ink, faint, max(INK, faint + 0.1)) for faint in RAISED_THRESHOLDS]
-    inside = [s for s in raised if s is not None and not _spans(s, ink.shape)]
+    inside = [s for s in raised if s and s.share > MOST_INK and not _spans(s, ink.shape)]
     for lower, higher in pairwise(inside):
         # While the box shrinks much, remains of lines are still attached to the digit.
         if higher.area > STABLE_AREA * lower.area:
@@ -86,9 +90,11 @@ def _segment(ink: FloatArray, faint: float, strong: float) -> DigitSegment | Non
     stops = np.array([[side.stop for side in slices[label - 1]] for label in labels])
     sizes = stops - starts
     weights = ndimage.sum_labels(ink, components, labels)
-    # A frame surrounds the picture.
+    # A frame surrounds a digit; a digit that was cut out surrounds only specks.
     is_frame = ((starts <= 1) & (stops >= np.array(ink.shape) - 1)).all(axis=1)
-    main = int(np.where(is_frame & ~is_frame.all(), -np.inf, weights).argmax())
+    is_inside = ((starts > 1) & (stops < np.array(ink.shape) - 1)).all(axis=1)
+    is_frame &= (is_inside & (sizes.max(axis=1) >= MIN_FRAMED * max(ink.shape))).any()
+    main = int(np.where(is_frame, -np.inf, weights).argmax())
     ratios, main_size = weights / weights[main], sizes[main].max()
     # Pixels between the box of a component and that of the main one; below 1 if they overlap.
     gaps = np.maximum(starts - stops[main], starts[main] - stops).max(axis=1)
@@ -115,6 +121,7 @@ def _segment(ink: FloatArray, faint: float, strong: float) -> DigitSegment | Non
         (top, left, bottom, right),
         bool((is_candidate & is_other_digit).any()) or right - left > MAX_ASPECT * (bottom - top),
         _is_sheet(mask[inside], ink[inside], ink.size),
+        float(weights[own].sum() / (ink[ink > faint].sum() - weights[is_frame].sum())),
     )
 
 

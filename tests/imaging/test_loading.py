@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.dataset import load
@@ -22,6 +22,7 @@ from kaggle_digits.imaging.loading import (
 )
 from tests.robustness.hostile_pictures import bombs, moving, no_pictures, one_of_each_kind, read
 from tests.support.pictures import draw_digit, draw_strokes, encode, overlap
+from tests.support.strokes import DIGITS
 
 EXPECTED = prepare(draw_digit(4)).image
 
@@ -122,6 +123,24 @@ def test_training_image_is_nearly_unchanged(sample: Path) -> None:
     for image in load(sample).train.images[:60]:
         for shown in (image, 255 - image):
             assert overlap(prepare(Image.fromarray(shown)).image, image) > 0.85
+
+
+@pytest.mark.parametrize("width", [10, 18, 28])
+@pytest.mark.parametrize(("paper", "pen"), [(230, 90), (0, 255)])
+def test_digit_cut_to_its_ink_is_read_as_with_a_margin(width: int, paper: int, pen: int) -> None:
+    for digit, lines in enumerate(DIGITS):
+        picture = Image.new("L", (200, 200), paper)
+        for line in lines:
+            points = [(200 * x, 200 * y) for x, y in line]
+            ImageDraw.Draw(picture).line(points, fill=pen, width=width, joint="curve")
+        values = np.asarray(picture)
+        ys, xs = np.nonzero(values != paper)
+        cut = picture.crop((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+        for tight in (cut, cut.resize((50, 50))):  # some data sets stretch every digit to a square
+            prepared = prepare(tight)
+            expected = prepare(ImageOps.expand(tight, 12, paper)).image
+            assert prepared.note == "", digit
+            assert overlap(prepared.image, expected) > 0.95, digit
 
 
 @pytest.mark.parametrize("paper", [0, 255, 128])
