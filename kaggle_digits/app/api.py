@@ -2,7 +2,6 @@
 
 import asyncio
 import mimetypes
-import os
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from kaggle_digits._version import __version__
 from kaggle_digits.app.limits import MAX_UPLOAD_BYTES, UploadLimiter
 from kaggle_digits.app.middleware import SecurityMiddleware
+from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.imaging.loading import open_picture
 from kaggle_digits.inference.embedding import Embedding, load_embedding
@@ -140,7 +140,7 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
     """
     cache = ModelCache(runs_dir, run)
     # More predictions at once than processors would only slow each other down.
-    slots = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+    slots = asyncio.Semaphore(max(2, usable_cores()))
     # A large picture needs half a gigabyte while it is decoded.
     large_slot = asyncio.Semaphore(1)
     uploads = UploadLimiter()

@@ -102,12 +102,10 @@ def _check_package(name: str) -> Finding:
 
 
 def _check_processor() -> Finding:
-    import psutil
-
-    memory = psutil.virtual_memory()
-    total, free = memory.total / 2**30, memory.available / 2**30
-    text = f"{environment.usable_cores()} cores, {total:.1f} GB memory, {free:.1f} GB free"
-    if memory.available < NEEDED_BYTES:
+    total, free = environment.memory()
+    sizes = f"{total / 2**30:.1f} GB memory, {free / 2**30:.1f} GB free"
+    text = f"{environment.usable_cores()} cores, {sizes}"
+    if free < NEEDED_BYTES:
         return WARNING, text, "training needs about 2 GB: close other programs"
     return OK, text, ""
 

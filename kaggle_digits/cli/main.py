@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, remote
 from kaggle_digits.cli.options import option
-from kaggle_digits.core import interrupts, library_settings, trust
+from kaggle_digits.core import environment, interrupts, library_settings, trust
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.kaggle_api.redaction import redact
@@ -88,6 +88,8 @@ class Commands(TyperGroup):
                     raise typer.Exit(error.exit_code) from None
                 if isinstance(error, OSError):
                     console.error(describe_os_error(error))
+                elif reason := environment.out_of_memory(error):
+                    console.error(reason)
                 else:
                     console.error(
                         f"unexpected {type(error).__name__}: {error} — this is a bug in kd; "
@@ -158,6 +160,7 @@ def main() -> None:
     if os.environ.pop("PYTHONWARNINGS", None):  # "error" would make imports fail
         warnings.simplefilter("ignore")
     console.make_streams_usable()
+    environment.limit_threads_to_cgroup()
     try:
         app()
     except Exception as error:

@@ -1,22 +1,51 @@
-"""Write files atomically: a reader sees the old file or the complete new one."""
+"""Write files atomically, lock them, and read and write JSON strictly.
+
+A reader of a file that is being replaced sees the old file or the complete new one.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import errno
 import glob
 import hashlib
+import itertools
 import json
+import math
 import os
+import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kaggle_digits.core.errors import StorageError
+from kaggle_digits.core.errors import NotWritableError, StorageError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 TEMPORARY_FILE_MAX_AGE = 3600.0  # seconds
 # numpy's messages for a write that the full disk cut short; these errors have no errno.
 NUMPY_WRITE_ERRORS = ("requested and", "problem writing element")
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
+# errno of a failed write → what to say; {} is the path.
+PROBLEMS = {
+    (errno.ENOSPC, errno.EDQUOT): "no space left on the disk while writing {}; free some and run "
+    "it again",
+    NOT_WRITABLE: "no permission to write {}; choose a folder that you may write to",
+    (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY): "cannot write {}: a file or "
+    "folder of that name is in the way; move it",
+    (errno.EFBIG,): "{} would exceed the largest file size allowed here; raise the limit "
+    "(ulimit -f) or choose another disk",
+    (errno.ENOLCK,): "the file system of {} has no file locks; choose a folder on another disk",
+    (errno.EIO,): "the disk failed while writing {}; choose another disk",
+}
+# Far more than any JSON file of this package needs.
+MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_JSON_DIGITS = 64 << 20, 32, 18
+MAX_SHOWN = 40  # characters of a value in a message
 
 
 @contextlib.contextmanager
@@ -54,30 +83,78 @@ def wrap_os_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if message := _storage_message(error, path):
-            raise StorageError(message) from error
+            kind = NotWritableError if error.errno in NOT_WRITABLE else StorageError
+            raise kind(message) from error
         raise
 
 
 @contextlib.contextmanager
 def file_lock(path: Path, busy: Exception, *, timeout: float = 0) -> Iterator[None]:
-    """Hold a lock file; the operating system releases it if the process is killed.
+    """Hold the lock of ``new_lock``; its folder is created if missing.
 
-    Its folder is created if missing. ``busy`` is raised if another process holds the lock for
-    ``timeout`` seconds, StorageError if the folder is not writable.
+    ``busy`` is raised if another process holds the lock for ``timeout`` seconds, NotWritableError
+    if the folder is not writable.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
+    lock = new_lock(path)
     with wrap_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
         try:
             lock.acquire(timeout=timeout)
         except Timeout:
-            raise busy from None
+            raise _busy(busy, Path(lock.lock_file)) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def new_lock(path: Path) -> BaseFileLock:
+    """Return a lock, not acquired yet, that ends with the process, also if it is killed.
+
+    It is the operating system's lock of the file ``path``. On a file system without such locks it
+    is the file ``<path>.owner``, which holds process and machine: filelock removes it if it finds
+    that this process has ended, which it can only on the same machine.
+    """
+    from filelock import FileLock, SoftFileLock
+
+    with wrap_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        owner = path.with_name(f"{path.name}.owner")
+        # A process that could not use locks, for want of a server, may still be running.
+        if _has_locks(path.parent) and not owner.exists():
+            return FileLock(path)
+        path.touch()
+        return SoftFileLock(owner)
+
+
+def _has_locks(folder: Path) -> bool:
+    """Return whether the file system of ``folder`` has locks, tried on a temporary file."""
+    try:
+        import fcntl
+    except ImportError:  # Windows always has
+        return True
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix=".lock-") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return False
+        raise
+    return True
+
+
+def _busy(busy: Exception, owner: Path) -> Exception:
+    """Return ``busy``; if the lock is a file without a process, its message says how to end it."""
+    try:
+        process, machine, *_ = owner.read_text(errors="replace").split()
+    except (OSError, ValueError):  # just released, or the empty file of a lock that ends by itself
+        return busy
+    machine = machine.partition("?")[0]  # without the namespace that filelock appends
+    return type(busy)(
+        f"{busy} (the lock is held by process {process} of {machine}; there are no file locks here "
+        f"that end with it, so if it has ended, delete {owner})"
+    )
 
 
 def describe_os_error(error: OSError) -> str:
@@ -93,21 +170,10 @@ def describe_os_error(error: OSError) -> str:
 
 def _storage_message(error: OSError, path: Path) -> str | None:
     """Return the reason why ``path`` could not be written and the remedy; None if unknown."""
-    numpy_error = error.errno is None and any(words in str(error) for words in NUMPY_WRITE_ERRORS)
-    if numpy_error or error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left on the disk while writing {path}; free some and run it again"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"no permission to write {path}; choose a folder that you may write to"
-    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY):
-        return f"cannot write {path}: a file or folder of that name is in the way; move it"
-    if error.errno == errno.EFBIG:
-        return (
-            f"{path} would exceed the largest file size allowed here; raise the limit (ulimit -f) "
-            "or choose another disk"
-        )
-    if error.errno == errno.EIO:
-        return f"the disk failed while writing {path}; choose another disk"
-    return None
+    code = error.errno
+    if code is None and any(words in str(error) for words in NUMPY_WRITE_ERRORS):
+        code = errno.ENOSPC
+    return next((text.format(path) for codes, text in PROBLEMS.items() if code in codes), None)
 
 
 def backup_existing(path: Path) -> Path:
@@ -150,7 +216,8 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Write ``value`` as indented JSON, atomically."""
+    """Write ``value`` as indented JSON, atomically; numbers that are not finite become null."""
+    value = without_nan(value)
     text = json.dumps(value, indent=2, ensure_ascii=False)
     try:
         text.encode()
@@ -159,12 +226,70 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     write_text(path, text + "\n", durable=durable)
 
 
+def without_nan(value: Any) -> Any:
+    """Return a JSON value in which None replaces NaN and Infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file; raise ValueError if it is not JSON in UTF-8 or is nested too deeply."""
+    """Read a JSON file as ``parse_json`` does; OSError if it cannot be read."""
+    with path.open("rb") as file:
+        content = file.read(MAX_JSON_BYTES + 1)
+    return parse_json(content)
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse JSON in UTF-8, with or without BOM.
+
+    Python's parser accepts more than other programs and later steps can handle. ValueError is
+    raised for NaN, Infinity, numbers of more than 18 digits before the point or of 1e309, a key
+    that occurs twice in an object, more than 32 levels and more than 64 MB; json.JSONDecodeError,
+    which has the line, if it is not JSON; UnicodeDecodeError, if it is not UTF-8.
+    """
+    if len(content) > MAX_JSON_BYTES:
+        raise ValueError(f"more than {MAX_JSON_BYTES >> 20} MB of JSON")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(
+            content.decode("utf-8-sig"),
+            object_pairs_hook=_unique_keys,
+            parse_constant=_finite_number,
+            parse_float=_finite_number,
+            parse_int=_short_integer,
+        )
     except RecursionError:
-        raise ValueError(f"{path} is nested too deeply") from None
+        raise ValueError("it is nested too deeply") from None
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        containers = [one for one in level if isinstance(one, dict | list)]
+        children = (one.values() if isinstance(one, dict) else one for one in containers)
+        level = list(itertools.chain.from_iterable(children))
+    if level:
+        raise ValueError("it is nested too deeply")
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = Counter(key for key, _ in pairs)
+    for key, count in keys.items():
+        if count > 1:
+            raise ValueError(f"the key {key[:MAX_SHOWN]!r} occurs {count} times in one object")
+    return dict(pairs)
+
+
+def _finite_number(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:MAX_SHOWN]} is not a finite number")
+    return number
+
+
+def _short_integer(text: str) -> int:
+    if len(text.lstrip("-")) > MAX_JSON_DIGITS:
+        raise ValueError(f"the number {text[:MAX_SHOWN]}… is too large")
+    return int(text)
 
 
 def sha256(path: Path) -> str:

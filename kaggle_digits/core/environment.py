@@ -1,29 +1,38 @@
-"""Describe the hardware and software that a result was computed with."""
+"""Describe the hardware and software that a result was computed with, and the limits on both.
+
+A container or a batch system may allow fewer cores and less memory than the machine has: by the
+CPU affinity, or by the limits of a control group (cgroup), version 1 or 2.
+"""
 
 import contextlib
+import math
 import os
 import platform
 import subprocess
 import sys
-from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits._version import __version__
-from kaggle_digits.core.errors import StorageError
 
+CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+# TensorFlow's two thread pools and the libraries behind numpy read these when they are loaded.
+THREAD_VARIABLES = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
 PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "kaggle"]
 
 
 def hardware() -> dict[str, Any]:
-    """Return processor, usable cores, memory in GB, operating system and, if any, GPUs."""
-    import psutil
-
+    """Return processor, usable cores and memory in GB, operating system and, if any, GPUs."""
     result = {
         "processor": _processor(),
         "cores": usable_cores(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "memory_gb": round(memory()[0] / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
     if names := gpus():
@@ -35,16 +44,6 @@ def gpus() -> tuple[str, ...]:
     """Return name and memory of each NVIDIA GPU as the driver lists them."""
     output = _output(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"])
     return tuple(" ".join(line.split()) for line in output.splitlines() if line.strip())
-
-
-def check_clock() -> None:
-    """Raise StorageError if zip archives, such as model files, cannot hold the current date."""
-    now = datetime.now()
-    if not 1980 <= now.year < 2108:
-        raise StorageError(
-            f"the clock of this computer shows {now:%Y-%m-%d}, and model files can only hold the "
-            "years 1980 to 2107; set the clock, then run it again"
-        )
 
 
 def is_installed(package: str) -> bool:
@@ -69,17 +68,62 @@ def backend_name() -> str:
 
 
 def usable_cores() -> int:
-    """Return the number of cores this process may use; in a container, fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of cores that this process may use, by its affinity and its cgroups."""
+    cores = float(_schedulable_cores())
+    for folder in _cgroup_folders("cpu"):
+        quota = _numbers(folder / "cpu.max") or [
+            *_numbers(folder / "cpu.cfs_quota_us"),  # −1 for no limit
+            *_numbers(folder / "cpu.cfs_period_us"),
+        ]
+        if len(quota) == 2 and min(quota) > 0:
+            cores = min(cores, quota[0] / quota[1])
+    return math.ceil(cores)
+
+
+def limit_threads_to_cgroup() -> None:
+    """Set THREAD_VARIABLES, unless they are set, to the cores that this process's cgroups allow.
+
+    The libraries count the cores of the affinity; more threads than the cgroup has cores wait for
+    one another.
+    """
+    if (cores := usable_cores()) < _schedulable_cores():
+        for name in THREAD_VARIABLES:
+            os.environ.setdefault(name, str(cores))
+
+
+def memory() -> tuple[int, int]:
+    """Return the memory that this process may use and how much of it is free, in bytes."""
+    import psutil
+
+    machine = psutil.virtual_memory()
+    total, free = machine.total, machine.available
+    for folder in _cgroup_folders("memory"):
+        for limit_file, used_file in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            for limit, used in zip(
+                _numbers(folder / limit_file), _numbers(folder / used_file), strict=False
+            ):
+                available = limit - used + _file_cache(folder)
+                total, free = min(total, limit), max(0, min(free, available))
+    return int(total), int(free)
 
 
 def free_memory_mb() -> int:
-    """Return the memory available without swapping, in MB."""
-    import psutil
+    """Return the memory that this process can get without swapping, in MB."""
+    return memory()[1] // 2**20
 
-    return int(psutil.virtual_memory().available // 2**20)
+
+def out_of_memory(error: BaseException) -> str | None:
+    """Return the message for an error of Python or TensorFlow that says memory ran out."""
+    if not (isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"):
+        return None
+    total, free = (number / 2**30 for number in memory())
+    return (
+        f"out of memory: {free:.1f} of {total:.1f} GB are free; close other programs, allow this "
+        "one more memory (ulimit -v, container), or train a smaller model"
+    )
 
 
 def peak_memory_mb() -> float | None:
@@ -100,6 +144,52 @@ def git_commit() -> str | None:
     # Without locks, because a killed git would leave one in the user's repository.
     command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"]
     return _output(command, folder=folder).strip() or None
+
+
+def _schedulable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cgroup_folders(controller: str) -> list[Path]:
+    """Return the folders of this process's cgroups for ``controller`` and of those around them.
+
+    A container usually sees its own cgroup as the outermost one.
+    """
+    try:
+        lines = OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return []
+    folders = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        roots = [CGROUPS / controller] if controller in controllers.split(",") else []
+        if not controllers:  # version 2, alone or beside version 1
+            roots = [CGROUPS, CGROUPS / "unified"]
+        for root in roots:
+            own = root / path.lstrip("/")
+            folders += [one for one in (own, *own.parents) if one.is_relative_to(root)]
+    return folders
+
+
+def _numbers(path: Path) -> list[float]:
+    """Return the numbers in a file of a cgroup, infinity for "max"; none if it is missing."""
+    try:
+        words = path.read_text(encoding="ascii").split()
+        return [math.inf if word == "max" else float(word) for word in words]
+    except (OSError, ValueError):
+        return []
+
+
+def _file_cache(folder: Path) -> int:
+    """Return the bytes of cached files that count as used memory of a cgroup but can be freed."""
+    try:
+        lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+        numbers = dict(line.split() for line in lines)
+        return int(numbers.get("total_inactive_file", numbers.get("inactive_file", 0)))
+    except (OSError, ValueError):
+        return 0
 
 
 def _output(command: list[str], *, folder: Path | None = None) -> str:

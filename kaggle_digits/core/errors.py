@@ -4,6 +4,8 @@ Every message is one line: what is wrong, where, and the next command. Only the 
 prints it and turns it into an exit code.
 """
 
+LARGEST_SETTING = 10**9
+
 
 class DigitsError(Exception):
     """Base of every error that this package explains; ``exit_code`` is the exit code of ``kd``."""
@@ -41,7 +43,16 @@ class StorageError(DigitsError):
     """A disk that is full, read-only or not writable for this user."""
 
 
+class NotWritableError(StorageError):
+    """A folder that is read-only or belongs to another user."""
+
+
 def check_at_least(option: str, value: float | None, minimum: float) -> None:
-    """Raise UsageError if the value of ``--option`` is given and smaller than ``minimum``."""
+    """Raise UsageError if the value of ``--option`` is given and smaller than ``minimum``.
+
+    Nor may it be larger than a billion, which later steps could not count or allocate.
+    """
     if value is not None and not value >= minimum:
         raise UsageError(f"--{option} {value} is too small; at least {minimum}")
+    if value is not None and value > LARGEST_SETTING:
+        raise UsageError(f"--{option} {value} is too large; at most {LARGEST_SETTING:,}")

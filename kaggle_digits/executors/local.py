@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from kaggle_digits.core.environment import free_memory_mb, usable_cores
+from kaggle_digits.core.environment import free_memory_mb, memory, usable_cores
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
@@ -69,7 +69,15 @@ class LocalExecutor(Executor):
         callback: TrainingCallback,
     ) -> Iterator[FoldResult | Failed]:
         workers, threads = self.allocation(tasks)
-        if workers == 1 and threads == usable_cores():
+        free, needed = free_memory_mb(), workers * MB_PER_PROCESS
+        if free < needed:
+            callback.on_message(
+                f"{free:,} MB of memory are free; training {workers} at a time may need "
+                f"{needed:,} MB"
+            )
+        # With little memory a process of its own, so that this one can report that it was killed.
+        is_small = memory()[0] < 2 * MB_PER_PROCESS << 20
+        if workers == 1 and threads == usable_cores() and not is_small:
             yield from super().train(tasks, train, test, checkpoint, callback)
             return
         gpus = self.gpus if self.gpus > 1 else 0
@@ -149,8 +157,13 @@ class _Process:
         code = self._process.exitcode
         if code is None or code >= 0:
             return f"its process ended with exit code {code}"
-        memory = " (out of memory? try --workers 1)" if -code == signal.SIGKILL else ""
-        return f"its process was killed by {signal.Signals(-code).name}{memory}"
+        reason = ""
+        if -code == signal.SIGKILL:
+            reason = (
+                f" (out of memory? {memory()[0] / 2**30:.1f} GB may be used here; train fewer "
+                "members at a time or a smaller model, or allow more memory)"
+            )
+        return f"its process was killed by {signal.Signals(-code).name}{reason}"
 
 
 def _work(connection: Connection[Any, Any], threads: int, card: str | None) -> None:

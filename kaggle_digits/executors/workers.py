@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from kaggle_digits.core.environment import THREAD_VARIABLES, out_of_memory
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError, UsageError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.training.callbacks import TrainingCallback
@@ -17,13 +18,6 @@ from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask
 
 # Attempts per task: a killed worker may have been out of memory only because of its neighbours.
 MAX_ATTEMPTS = 3
-# TensorFlow's two thread pools and the libraries behind numpy read these when they are loaded.
-THREAD_VARIABLES = (
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-)
 
 # (kind, content) of a worker's message: ("callback", (name of a callback's method, its arguments)),
 # ("checkpoint", bytes), and last ("result", FoldResult or Failed).
@@ -110,6 +104,8 @@ def train_one(task: FoldTask, train: Digits, test: Digits, **options: Any) -> Fo
     except ConnectionError:  # the parent process is gone
         raise
     except Exception as error:
+        if reason := out_of_memory(error):
+            return Failed(task, RunError(reason))
         if os.environ.get("KD_DEBUG"):
             traceback.print_exc()
         message = " ".join(str(error).split())[:200]

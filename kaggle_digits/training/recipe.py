@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from kaggle_digits.core import trust
-from kaggle_digits.core.atomic_io import write_json
+from kaggle_digits.core.atomic_io import read_json, write_json
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least
 from kaggle_digits.models.base import NORMALIZATIONS
 from kaggle_digits.models.registry import find_builder, is_user_code
@@ -213,7 +213,7 @@ def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleR
             code that the user neither named nor trusts. The message names file and setting.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
     except FileNotFoundError:
         raise UsageError(
             f"there is no recipe file {path}; kd tune writes one, kd recipes lists named recipes"
@@ -226,6 +226,8 @@ def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleR
         raise UsageError(
             f"recipe file {path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})"
         ) from error
+    except ValueError as error:
+        raise UsageError(f"recipe file {path}: {error}") from error
     if isinstance(content, dict):
         content = {key: value for key, value in content.items() if key not in (NOTE, SIGNATURE)}
     try:
@@ -258,7 +260,7 @@ def _describe(error: ErrorDetails, kind: type[Any]) -> str:
     path = ""
     for part in error["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    path = path.removeprefix(".")
+    path = path.removeprefix(".")[:MAX_VALUE_LENGTH]
     if error["type"] == "missing":
         return f"the setting {path} is missing"
     if error["type"] == "unexpected_keyword_argument":

@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-from kaggle_digits.core.atomic_io import file_lock, wrap_os_errors
+from kaggle_digits.core.atomic_io import file_lock, new_lock, wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, RunError, StorageError, UsageError
 from kaggle_digits.kaggle_api.redaction import redact
 from kaggle_digits.tuning.optuna_import import optuna
@@ -70,7 +70,7 @@ class _Journal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file_lock = FileLock(path.with_name(f".{path.name}.lock"))
+        self._file_lock = new_lock(path.with_name(f".{path.name}.lock"))
         with wrap_os_errors(path):
             super().__init__(str(path), self._file_lock)  # type: ignore[arg-type]
 
@@ -166,7 +166,7 @@ def trial_lock(folder: Path, number: int) -> AbstractContextManager[Any]:
     """
     path = folder / TRIAL_LOCK.format(number)
     with study_lock(folder), wrap_os_errors(path):
-        return FileLock(path).acquire()
+        return new_lock(path).acquire()
 
 
 def fail_stale_trials(study: optuna.Study, folder: Path) -> None:
@@ -179,7 +179,7 @@ def fail_stale_trials(study: optuna.Study, folder: Path) -> None:
             path = folder / TRIAL_LOCK.format(trial.number)
             if not path.exists():
                 continue
-            with suppress(Timeout), FileLock(path, timeout=0):
+            with suppress(Timeout), new_lock(path).acquire(timeout=0):
                 if trial.state == states.RUNNING:
                     # A process on another machine may have failed it meanwhile.
                     with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):

@@ -13,14 +13,17 @@ from kaggle_digits.core.atomic_io import (
     atomic_write,
     backup_existing,
     file_lock,
+    parse_json,
+    read_json,
     sha256,
     write_json,
     write_text,
 )
-from kaggle_digits.core.errors import RunError, StorageError
-from tests.support.disks import SmallDisk, small_disk
+from kaggle_digits.core.errors import NotWritableError, RunError, StorageError
+from tests.support.disks import ReadOnly, SmallDisk, read_only, small_disk
+from tests.support.locks import NO_LOCKS, without_locks
 
-__all__ = ["small_disk"]
+__all__ = ["read_only", "small_disk", "without_locks"]
 
 
 def names(folder: Path) -> list[str]:
@@ -144,4 +147,118 @@ def test_file_lock_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
 def test_file_lock_in_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError), file_lock(tmp_path / "file" / ".lock", RunError("busy")):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[NaN]", "NaN is not a finite number"),
+        ('{"a": -Infinity}', "-Infinity is not a finite number"),
+        ("1e309", "1e309 is not a finite number"),
+        ("1" * 5_000, "is too large"),
+        ("-" + "1" * 19, "is too large"),
+        ('{"a": 1, "b": {"c": 1, "c": 1}}', "the key 'c' occurs 2 times in one object"),
+        ("[" * 40 + "]" * 40, "nested too deeply"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 2_000 + "1" + "}" * 2_000, "nested too deeply"),
+        ("[1,", "line 1"),
+        ("\xff", "utf-8"),
+    ],
+)
+def test_json_that_other_programs_cannot_read_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_json(text.encode("latin-1"))
+
+
+def test_json_is_read_with_and_without_bom_up_to_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for start in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / "a.json").write_bytes(start + b'{"a": [1, -0.5, 1e300, null, "\\ud800"]}')
+        assert read_json(tmp_path / "a.json") == {"a": [1, -0.5, 1e300, None, "\ud800"]}
+    monkeypatch.setattr("kaggle_digits.core.atomic_io.MAX_JSON_BYTES", 10)
+    with pytest.raises(ValueError, match="MB of JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_numbers_that_json_lacks_are_written_as_null(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": [float("nan"), 1.5], "b": (float("-inf"),)})
+    assert read_json(tmp_path / "a.json") == {"a": [None, 1.5], "b": [None]}
+
+
+LOCKED = """
+import sys; from pathlib import Path
+from kaggle_digits.core.atomic_io import file_lock
+from kaggle_digits.core.errors import RunError
+from tests.support.locks import without_locks_now
+if sys.argv[2]:
+    without_locks_now(int(sys.argv[2]))
+with file_lock(Path(sys.argv[1]), RunError("busy")):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(path: Path, code: int | str) -> subprocess.Popen[str]:
+    """Start a process that holds the lock until it is killed; ``code`` is that of its locks."""
+    command = [sys.executable, "-W", "error", "-c", LOCKED, str(path), str(code)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, **pipes)  # type: ignore[call-overload]
+    assert process.stdout.readline() == "locked\n"
+    return process  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("without_locks", NO_LOCKS, indirect=True)
+@pytest.mark.filterwarnings("error")
+def test_file_systems_without_locks_use_a_file_with_the_owner(
+    tmp_path: Path, without_locks: int
+) -> None:
+    path = tmp_path / "run" / ".lock"
+    for _ in range(2):  # also in a folder that was used before
+        with file_lock(path, RunError("busy")):
+            owner = path.with_name(".lock.owner")
+            assert str(os.getpid()) in owner.read_text().split()
+        assert not owner.exists()
+    process = hold(path, without_locks)
+    try:
+        with (
+            pytest.raises(RunError, match=rf"busy .*process {process.pid} of .*delete .*\.owner"),
+            file_lock(path, RunError("busy"), timeout=0.2),
+        ):
+            pass
+    finally:
+        process.kill()
+        process.communicate()
+    assert owner.exists()
+    with file_lock(path, RunError("busy")):
+        pass
+
+
+def test_process_with_locks_respects_one_without(tmp_path: Path) -> None:
+    process = hold(tmp_path / ".lock", NO_LOCKS[0])
+    with pytest.raises(RunError, match="busy"), file_lock(tmp_path / ".lock", RunError("busy")):
+        pass
+    process.kill()
+    process.communicate()
+    with file_lock(tmp_path / ".lock", RunError("busy")):
+        pass
+
+
+def test_locks_of_the_system_leave_no_other_file(tmp_path: Path) -> None:
+    process = hold(tmp_path / ".lock", "")
+    assert names(tmp_path) == [".lock"]
+    with pytest.raises(RunError, match=r"^busy$"), file_lock(tmp_path / ".lock", RunError("busy")):
+        pass
+    process.kill()
+    process.communicate()
+
+
+def test_lock_in_a_read_only_folder_is_explained(read_only: ReadOnly, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    folder = read_only(tmp_path / "data")
+    with (
+        pytest.raises(NotWritableError, match="no permission to write"),
+        file_lock(folder / ".lock", RunError("busy")),
+    ):
         pass

@@ -1,15 +1,27 @@
+"""Versions, and the cores and memory that this process may use."""
+
 from __future__ import annotations
 
+import math
+import os
 import platform
 import subprocess
-from datetime import datetime, tzinfo
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kaggle_digits.core import environment
-from kaggle_digits.core.environment import check_clock, git_commit, is_installed, versions
-from kaggle_digits.core.errors import StorageError
+from kaggle_digits.core.environment import (
+    THREAD_VARIABLES,
+    git_commit,
+    is_installed,
+    limit_threads_to_cgroup,
+    memory,
+    out_of_memory,
+    usable_cores,
+    versions,
+)
 
 
 def test_versions_name_every_package() -> None:
@@ -18,25 +30,6 @@ def test_versions_name_every_package() -> None:
     assert found["numpy"] != "missing"
     assert is_installed("numpy")
     assert not is_installed("no-such-package")
-
-
-@pytest.mark.parametrize(
-    ("year", "usable"), [(1970, False), (1980, True), (2107, True), (2108, False)]
-)
-def test_clock_that_model_files_cannot_hold(
-    monkeypatch: pytest.MonkeyPatch, year: int, usable: bool
-) -> None:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Clock:
-            return cls(year, 1, 2, tzinfo=tz)
-
-    monkeypatch.setattr(environment, "datetime", Clock)
-    if usable:
-        check_clock()
-    else:
-        with pytest.raises(StorageError, match=f"shows {year}-01-02.*set the clock"):
-            check_clock()
 
 
 def test_git_commit_is_that_of_the_checkout(
@@ -52,3 +45,97 @@ def test_git_commit_is_that_of_the_checkout(
     commit = git_commit()
     assert commit is not None
     assert len(commit) == 12
+
+
+GB = 2**30
+# Files of a cgroup → cores, bytes of memory, free bytes. The machine has 8 cores and 16 GB, of
+# which 12 are free.
+LIMITS: dict[str, tuple[str, dict[str, str], tuple[int, int, int]]] = {
+    "none": ("0::/\n", {}, (8, 16 * GB, 12 * GB)),
+    "version 2 in a container": (
+        "0::/\n",
+        {
+            "cpu.max": "150000 100000",
+            "memory.max": str(2 * GB),
+            "memory.current": str(GB),
+            "memory.stat": f"anon {GB // 2}\ninactive_file {GB // 2}\n",
+        },
+        (2, 2 * GB, 3 * GB // 2),
+    ),
+    "version 2 without limits": (
+        "0::/user.slice\n",
+        {"user.slice/cpu.max": "max 100000", "user.slice/memory.max": "max"},
+        (8, 16 * GB, 12 * GB),
+    ),
+    "version 2, the limit of an outer group": (
+        "0::/a/b\n",
+        {"a/cpu.max": "400000 100000", "a/b/cpu.max": "max 100000", "a/memory.max": str(GB)}
+        | {"a/memory.current": str(2 * GB)},
+        (4, GB, 0),
+    ),
+    "version 1": (
+        "4:memory:/job\n3:cpu,cpuacct:/job\n0::/\n",
+        {
+            "cpu/job/cpu.cfs_quota_us": "50000",
+            "cpu/job/cpu.cfs_period_us": "100000",
+            "memory/job/memory.limit_in_bytes": str(3 * GB),
+            "memory/job/memory.usage_in_bytes": str(GB),
+            "memory/job/memory.stat": "total_inactive_file 0\n",
+            "memory/memory.limit_in_bytes": "9223372036854771712",
+            "memory/memory.usage_in_bytes": str(9 * GB),
+        },
+        (1, 3 * GB, 2 * GB),
+    ),
+    "version 1 without limits": (
+        "3:cpu,cpuacct:/\n",
+        {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+        (8, 16 * GB, 12 * GB),
+    ),
+    "unreadable": ("0::/\n", {"cpu.max": "?", "memory.max": ""}, (8, 16 * GB, 12 * GB)),
+}
+
+
+@pytest.mark.parametrize(("own", "files", "expected"), LIMITS.values(), ids=LIMITS)
+def test_limits_of_cgroups_are_respected(
+    own: str,
+    files: dict[str, str],
+    expected: tuple[int, int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, content in files.items():
+        path = tmp_path / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(environment, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(environment, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    machine = SimpleNamespace(total=16 * GB, available=12 * GB)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: machine)
+    assert (usable_cores(), *memory()) == expected
+    assert environment.hardware()["memory_gb"] == expected[1] / GB
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")  # the user's own choice
+    limit_threads_to_cgroup()
+    threads = None if expected[0] == 8 else str(expected[0])
+    assert [os.environ.get(name) for name in THREAD_VARIABLES] == [threads, threads, "7", threads]
+    for name in THREAD_VARIABLES:
+        os.environ.pop(name, None)
+
+
+def test_affinity_limits_the_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(environment, "OWN_CGROUPS", tmp_path / "absent")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
+    assert usable_cores() == 2
+
+
+def test_errors_of_full_memory_are_recognised() -> None:
+    class ResourceExhaustedError(Exception):
+        """As TensorFlow's."""
+
+    for error in (MemoryError(), ResourceExhaustedError()):
+        assert "GB are free" in str(out_of_memory(error))
+    assert out_of_memory(ValueError()) is None
+    assert math.isfinite(memory()[0])

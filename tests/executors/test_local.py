@@ -215,3 +215,18 @@ def test_allocation(
 def test_zero_workers_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least 1"):
         LocalExecutor(**settings)
+
+
+def test_little_memory_is_said_and_leaves_a_process_to_report_the_end(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that the kernel kills for want of memory cannot report it."""
+    monkeypatch.setattr(local, "memory", lambda: (1 << 30, 600 << 20))
+    monkeypatch.setattr(local, "free_memory_mb", lambda: 600)
+    callback = KillingCallback(0, 1, kill_worker)
+    executor = LocalExecutor()
+    train(dataset, MLP, Split(), runs_dir=tmp_path, executor=executor, callback=callback)
+    assert callback.notes[0] == (
+        "600 MB of memory are free; training 1 at a time may need 2,000 MB"
+    )
+    assert "killed by SIGKILL (out of memory? 1.0 GB may be used here" in callback.notes[1]

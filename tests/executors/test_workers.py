@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError
+from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
+from kaggle_digits.executors import workers
 from kaggle_digits.executors.workers import MAX_ATTEMPTS, Message, run_tasks
 from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask
 from kaggle_digits.training.recipe import Recipe
@@ -93,3 +95,14 @@ def test_closing_the_iterator_stops_the_workers(tmp_path: Path) -> None:
     assert not workers.stopped
     results.close()  # type: ignore[attr-defined]
     assert workers.stopped
+
+
+def test_full_memory_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit_fold(*_: Any, **__: Any) -> FoldResult:
+        raise MemoryError
+
+    monkeypatch.setattr(workers, "fit_fold", fit_fold)
+    digits = Digits(np.zeros((4, 28, 28), np.uint8), np.zeros(4, np.uint8), "")
+    failed = workers.train_one(TASKS[0], digits, digits)
+    assert isinstance(failed, Failed)
+    assert str(failed.error).startswith("out of memory: ")

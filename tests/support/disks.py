@@ -1,4 +1,4 @@
-"""A fixture that mounts a small disk."""
+"""Fixtures that mount a small disk, or a folder read-only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 SmallDisk = Callable[[int], Path]
+ReadOnly = Callable[[Path], Path]
 
 
 @pytest.fixture
@@ -29,4 +30,22 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     yield mount
     for folder in mounted:
         # Lazily, because SQLite may still have a file open on it.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def read_only() -> Iterator[ReadOnly]:
+    """A function that makes a folder read-only, also for root; skips if that is not allowed."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path) -> Path:
+        bind = ["mount", "--bind", str(folder), str(folder)]
+        if os.name != "posix" or subprocess.run(bind, capture_output=True).returncode:
+            pytest.skip("mounting a folder read-only needs root on Linux")
+        mounted.append(folder)
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        return folder
+
+    yield mount
+    for folder in mounted:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -75,7 +75,20 @@ def test_hand_written_file_has_defaults(tmp_path: Path) -> None:
         ('{"model": "cnn", "epochs": 0}', "epochs 0 is too small; at least 1"),
         ('{"model": "cnn", "dropout": "0.1"}', 'dropout is "0.1"; it should be a valid number'),
         ('{"model": "cnn", "dropout": 1}', "dropout 1.0 is outside 0 to 1"),
-        ('{"model": "cnn", "learning_rate": NaN}', "learning-rate nan is not between"),
+        ('{"model": "cnn", "learning_rate": NaN}', "NaN is not a finite number"),
+        ('{"model": "cnn", "learning_rate": -Infinity}', "-Infinity is not a finite number"),
+        ('{"model": "cnn", "l2": 1e999}', "1e999 is not a finite number"),
+        ('{"model": "cnn", "epochs": 1' + "0" * 5_000 + "}", "is too large"),
+        (
+            '{"model": "cnn", "epochs": 99999999999999999}',
+            "epochs 99999999999999999 is too large",
+        ),
+        ('{"model": "cnn", "widths": [10000000000]}', "widths 10000000000 is too large"),
+        ('{"model": "cnn", "model": "dense"}', "the key 'model' occurs 2 times"),
+        ('{"model": ' + "[" * 5_000 + "]" * 5_000 + "}", "nested too deeply"),
+        ('{"model": ' + "[" * 200 + "]" * 200 + "}", "nested too deeply"),
+        ('{"model": "\\ud800"}', "Invalid JSON"),
+        ('{"model": "cnn", "' + "a" * 9_000 + '": 1}', "unknown setting aaa"),
         ('{"model": "cnn", "optimizer": "lion"}', "optimizer is \"lion\"; it should be 'adam', "),
         ('{"model": "cnn", "optimizer": 3}', "optimizer is 3; it should be 'adam', "),
         ('{"model": "cnn", "widths": 64}', "widths is 64; it should be a valid array"),
@@ -109,6 +122,7 @@ def test_errors_name_file_and_setting(content: str, expected: str, tmp_path: Pat
     assert message.startswith(f"recipe file {path}")
     assert expected in message
     assert "\n" not in message
+    assert len(message) < 600
 
 
 def test_missing_and_unreadable_files_are_reported(tmp_path: Path) -> None:
