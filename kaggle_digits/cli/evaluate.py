@@ -127,8 +127,8 @@ def _as_json(evaluation: "Evaluation") -> dict[str, Any]:
         "classes": [asdict(item) for item in metrics.classes],
         "confusion": metrics.confusion.tolist(),
         "pairs": [asdict(pair) for pair in metrics.pairs],
-        "mistakes": [{**asdict(item), "line": item.line} for item in errors],
-        "doubtful": [{**asdict(item), "line": item.line} for item in unsure],
+        "mistakes": [asdict(item) for item in errors],
+        "doubtful": [asdict(item) for item in unsure],
         "figures": {name: str(path) for name, path in evaluation.figures.items()},
         "report": str(evaluation.report),
     }

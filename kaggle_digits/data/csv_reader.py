@@ -21,29 +21,22 @@ PLAIN = b"0123456789,\r\n"
 MISSING = {"", "nan", "na", "n/a", "null", "none", "#n/a", "<na>"}
 Unsigned = type[np.unsignedinteger[Any]]
 FETCH_AGAIN = "fetch it again: kd fetch --force"
-CTRL_Z = "\x1a"
 
 
 def read_int_csv(
-    path: Path,
-    content: bytes,
-    columns: dict[str, int],
-    dtype: Unsigned,
-    *,
-    advice: str = FETCH_AGAIN,
+    path: Path, content: bytes, columns: dict[str, int], dtype: Unsigned
 ) -> NDArray[Any]:
     """Parse a CSV file whose header is exactly ``columns`` and whose cells are whole numbers.
 
     ``content`` is UTF-8, with or without BOM, lines ending with LF, CRLF or CR; empty ones are
     skipped. ``columns`` are the names in order → the largest value allowed; the smallest is 0.
     Returns (rows, columns) of ``dtype``, at least one row. Raises DataError if the header or a cell
-    is wrong; it names the file, line (1 is the header) and column. ``advice`` tells what to do
-    about a damaged file.
+    is wrong; it names the file, line (1 is the header) and column.
     """
     line_end = re.search(rb"[\r\n]", content)
     header_end = line_end.start() if line_end else len(content)
     header = content[:header_end]
-    _check_header(path, header, list(columns), advice)
+    _check_header(path, header, list(columns))
     plain = content.translate(None, PLAIN) == header.translate(None, PLAIN)
     if plain and content.find(b",", header_end) >= 0:
         lines = io.BytesIO(content)
@@ -53,53 +46,62 @@ def read_int_csv(
             table = np.loadtxt(lines, dtype=dtype, delimiter=",", comments=None, ndmin=2)
             if table.shape[1] == len(columns) and (table.max(axis=0) <= [*columns.values()]).all():
                 return table
-    return _read_cell_by_cell(path, content, columns, dtype, advice)
+    return _read_cell_by_cell(path, content, columns, dtype)
 
 
-def read_content(path: Path, *, advice: str | None = None) -> bytes:
-    """Return the bytes of the file; DataError if it is missing, empty, a folder or unreadable.
+def row_lines(content: bytes) -> NDArray[np.int64] | None:
+    """Return the line, counted from 1, of each row of a file that ``read_int_csv`` accepts.
 
-    ``advice`` tells what to do about a damaged file; without it, the file is the competition's.
+    None if they are 2, 3, …: if there are no empty lines, which are skipped, before the last row.
     """
+    lines = content.rstrip(b"\r\n").splitlines()
+    filled = np.array([number for number, line in enumerate(lines, 1) if line][1:], np.int64)
+    return None if len(filled) == len(lines) - 1 else filled
+
+
+def line_of(path: Path, row: int) -> int:
+    """Return the line, counted from 1, of a row, counted from 0, to name it in a message."""
+    lines = row_lines(path.read_bytes())
+    return row + 2 if lines is None else int(lines[row])
+
+
+def read_content(path: Path) -> bytes:
+    """Return the bytes of the file; DataError if it is missing, empty, a folder or unreadable."""
     try:
         # Opening a pipe would block.
         if path.exists() and not path.is_file() and not path.is_dir():
             raise DataError(f"{path} is a device or pipe, not a file; put the CSV file there")
         content = path.read_bytes()
     except FileNotFoundError:
-        remedy = "check its name and folder" if advice else "get it with: kd fetch"
-        raise DataError(f"{path} is missing; {remedy}") from None
+        raise DataError(f"{path} is missing; get it with: kd fetch") from None
     except IsADirectoryError:
-        remedy = advice or "move it, then: kd fetch"
-        raise DataError(f"{path} is a folder, not a CSV file; {remedy}") from None
+        raise DataError(f"{path} is a folder, not a CSV file; move it, then: kd fetch") from None
     except OSError as error:
-        remedy = "; chmod u+r it" if isinstance(error, PermissionError) else ""
-        raise DataError(f"{path} cannot be read ({error.strerror}){remedy}") from error
+        advice = "; chmod u+r it" if isinstance(error, PermissionError) else ""
+        raise DataError(f"{path} cannot be read ({error.strerror}){advice}") from error
     if not content or content.isspace():
-        raise DataError(f"{path} is empty; {advice or FETCH_AGAIN}")
+        raise DataError(f"{path} is empty; {FETCH_AGAIN}")
     return content
 
 
-def _check_header(path: Path, header: bytes, columns: list[str], advice: str) -> None:
-    if b"\0" in header:
-        raise DataError(f"{path} is not a UTF-8 CSV file, but perhaps UTF-16; {advice}")
+def _check_header(path: Path, header: bytes, columns: list[str]) -> None:
     try:
         found = next(csv.reader([header.decode("utf-8-sig")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
         fault = "is not a UTF-8 CSV file (its first line cannot be read)"
-        raise DataError(f"{path} {fault}; {advice}") from None
+        raise DataError(f"{path} {fault}; {FETCH_AGAIN}") from None
     if found == columns:
         return
-    fault = f"has {len(found)} columns, first {quote_cell(found[0] if found else '')}"
+    fault = f"has {len(found)} columns, first {_shown(found[0] if found else '')}"
     if len(found) == len(columns):
         name, due = next((a, b) for a, b in zip(found, columns, strict=True) if a != b)
-        fault = f"has {quote_cell(name)} instead of {due}"
+        fault = f"has {_shown(name)} instead of {due}"
     expected = f"{columns[0]} … {columns[-1]}" if len(columns) > 3 else ",".join(columns)
     raise DataError(f"{path}: its header {fault}; expected the {len(columns)} columns {expected}")
 
 
 def _read_cell_by_cell(
-    path: Path, content: bytes, columns: dict[str, int], dtype: Unsigned, advice: str
+    path: Path, content: bytes, columns: dict[str, int], dtype: Unsigned
 ) -> NDArray[Any]:
     """Parse the rows with Python's csv module; raise DataError for the first fault."""
     text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace", newline="")
@@ -112,9 +114,7 @@ def _read_cell_by_cell(
             line = f"{path}, line {reader.line_num}"
             if len(cells) != len(columns):
                 fault = f"{len(cells)} values instead of {len(columns)} (a truncated row?)"
-                if cells == [CTRL_Z]:
-                    fault = "Ctrl-Z (byte 26), the end mark of DOS programs, instead of values"
-                raise DataError(f"{line}: {fault}; {advice}")
+                raise DataError(f"{line}: {fault}; {FETCH_AGAIN}")
             row = []
             for (name, top), cell in zip(columns.items(), cells, strict=True):
                 value = cell.strip(" \t")
@@ -122,7 +122,7 @@ def _read_cell_by_cell(
                 # Python refuses to convert strings of more than 4,300 digits.
                 is_short = len(digits) <= len(str(top))
                 if not (value.isascii() and value.isdigit() and is_short and int(digits) <= top):
-                    fault = f"{quote_cell(value)} is not"
+                    fault = f"{_shown(value)} is not"
                     if value.lower() in MISSING:
                         fault = "a value is missing; expected"
                     raise DataError(f"{line}, column {name}: {fault} an integer from 0 to {top}")
@@ -133,11 +133,11 @@ def _read_cell_by_cell(
     finally:
         csv.field_size_limit(default_limit)
     if not rows:
-        raise DataError(f"{path} has a header but no rows; {advice}")
+        raise DataError(f"{path} has a header but no rows; {FETCH_AGAIN}")
     return np.stack(rows)
 
 
-def quote_cell(value: str) -> str:
+def _shown(value: str) -> str:
     """Quote a cell for a one-line message: short, without control characters."""
     short = value if len(value) <= 20 else value[:20] + "…"
     return f"'{short}'" if short.isprintable() else ascii(short)

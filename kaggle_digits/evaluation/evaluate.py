@@ -81,7 +81,8 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     rows = predicted_rows(oof)
     probabilities, labels = oof[rows], dataset.labels[rows]
     metrics = compute_metrics(probabilities, labels)
-    errors, unsure = notable_predictions(probabilities, labels, rows, MOST_SHOWN)
+    lines = dataset.train.lines
+    errors, unsure = notable_predictions(probabilities, labels, rows, MOST_SHOWN, lines)
     history = run.history()
     if history and not set(HISTORY_COLUMNS) <= set(history[0]):
         raise RunError(

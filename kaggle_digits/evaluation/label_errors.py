@@ -48,13 +48,15 @@ class LabelErrors:
 
 
 def find_label_errors(
-    probabilities: Probabilities, labels: NDArray[np.uint8]
+    probabilities: Probabilities,
+    labels: NDArray[np.uint8],
+    lines: NDArray[np.int64] | None = None,
 ) -> tuple[LabelError, ...]:
     """Return the rows whose label is probably wrong, least probable label first.
 
     ``probabilities`` (n_train, 10) are of models that never saw the row; rows of NaN are left out.
-    They are calibrated first, because label smoothing lowers all confidences. Raises UsageError if
-    cleanlab is not installed.
+    They are calibrated first, because label smoothing lowers all confidences. ``lines`` are those
+    of ``Digits``. Raises UsageError if cleanlab is not installed.
     """
     try:
         from cleanlab.filter import find_label_issues
@@ -71,7 +73,7 @@ def find_label_errors(
     classes = np.searchsorted(present, truth)
     options = {"return_indices_ranked_by": "self_confidence", "n_jobs": 1}
     positions = np.asarray(find_label_issues(classes, shares, **options), np.int64)
-    predictions = predictions_at(calibrated, truth, rows, positions)
+    predictions = predictions_at(calibrated, truth, rows, positions, lines)
     label_probabilities = calibrated[positions, truth[positions]]
     return tuple(
         LabelError(**vars(prediction), label_probability=float(probability))
@@ -88,7 +90,7 @@ def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities)
     """
     from kaggle_digits.plots import digit_grids, style
 
-    errors = find_label_errors(probabilities, dataset.labels)
+    errors = find_label_errors(probabilities, dataset.labels, dataset.train.lines)
     table, figure = run.path / TABLE, run.path / FIGURES / FIGURE
     lines = ["line,label,suggested,confidence,label_probability"]
     for error in errors:

@@ -103,7 +103,7 @@ class Prediction:
     """The prediction for one row of train.csv, counted from 0.
 
     ``predicted`` is the most probable digit, ``confidence`` its probability, 0 to 1, and ``second``
-    the second most probable digit.
+    the second most probable digit. ``line`` is the row's line in the file, counted from 1.
     """
 
     row: int
@@ -111,11 +111,7 @@ class Prediction:
     predicted: int
     confidence: float
     second: int
-
-    @property
-    def line(self) -> int:
-        """Line of train.csv, counted from 1; line 1 is the header."""
-        return self.row + 2
+    line: int
 
     @property
     def confidence_text(self) -> str:
@@ -132,11 +128,12 @@ def notable_predictions(
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
     limit: int,
+    lines: NDArray[np.int64] | None = None,
 ) -> tuple[tuple[Prediction, ...], tuple[Prediction, ...]]:
     """Return the most confident errors and the least confident correct predictions.
 
     At most ``limit`` of each. ``probabilities`` are (n, 10) without NaN, ``labels`` (n,) 0 to 9;
-    ``rows`` (n,) are the rows of train.csv, from 0.
+    ``rows`` (n,) are the rows of train.csv, from 0, and ``lines`` are those of ``Digits``.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
@@ -145,8 +142,8 @@ def notable_predictions(
     errors = descending[~correct[descending]][:limit]
     unsure = ascending[correct[ascending]][:limit]
     return (
-        predictions_at(probabilities, labels, rows, errors),
-        predictions_at(probabilities, labels, rows, unsure),
+        predictions_at(probabilities, labels, rows, errors, lines),
+        predictions_at(probabilities, labels, rows, unsure, lines),
     )
 
 
@@ -155,6 +152,7 @@ def predictions_at(
     labels: NDArray[np.integer],
     rows: NDArray[np.integer],
     positions: NDArray[np.integer],
+    lines: NDArray[np.int64] | None = None,
 ) -> tuple[Prediction, ...]:
     """Return the predictions at ``positions`` (indices into the other arrays), in that order."""
     # A stable sort of the negated values: of equal probabilities the first wins, as in argmax.
@@ -163,5 +161,6 @@ def predictions_at(
     for i, (first, second) in zip(positions, ranked[:, :2], strict=True):
         confidence = float(probabilities[i, first])
         row, label = int(rows[i]), int(labels[i])
-        predictions.append(Prediction(row, label, int(first), confidence, int(second)))
+        line = row + 2 if lines is None else int(lines[row])
+        predictions.append(Prediction(row, label, int(first), confidence, int(second), line))
     return tuple(predictions)

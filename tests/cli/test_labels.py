@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,19 @@ def test_unknown_run_is_one_line(folders: list[str]) -> None:
     done = kd("labels", "missing", *folders)
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "no run called missing" in done.stderr
+
+
+def test_lines_are_those_of_a_file_with_empty_lines(folders: list[str], tmp_path: Path) -> None:
+    before = json.loads(kd("labels", "small", *folders, "--json").stdout)["label_errors"]
+    data = tmp_path / "data"
+    shutil.copytree(folders[1], data)
+    header, *rows = (data / "train.csv").read_bytes().splitlines(keepends=True)
+    (data / "train.csv").write_bytes(header + b"\n\n" + b"\n".join(rows))
+    runs = tmp_path / "runs"
+    dataset = load(data)
+    small_runs.write_run(runs, dataset, small_runs.linear_oof(dataset))
+    options = ["--data-dir", str(data), "--runs-dir", str(runs), "--json"]
+    after = json.loads(kd("labels", "small", *options).stdout)["label_errors"]
+    assert [row["line"] for row in after] == [2 * row["line"] for row in before]
+    (worst, *_) = json.loads(kd("evaluate", "small", *options).stdout)["mistakes"]
+    assert worst["line"] == 2 * (worst["row"] + 2)

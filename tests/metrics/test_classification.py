@@ -69,9 +69,16 @@ def test_errors_and_correct_predictions_are_ordered_by_confidence() -> None:
     assert [(p.row, p.predicted, p.second) for p in correct] == [(40, 4, 0), (10, 1, 0)]
 
 
+def test_lines_of_the_file_are_those_of_its_rows() -> None:
+    probabilities = with_confidence([(1, 0.6), (2, 0.99)])
+    lines = np.array([2, 3, 7])
+    errors, _ = notable_predictions(probabilities, np.array([0, 0]), np.array([0, 2]), 2, lines)
+    assert [(p.row, p.line) for p in errors] == [(2, 7), (0, 2)]
+
+
 @pytest.mark.parametrize(
     ("confidence", "text"),
     [(0.5, "50.0 %"), (0.9732, "97.3 %"), (0.99996, "99.99 %"), (1.0, "100 %")],
 )
 def test_confidence_below_1_is_never_shown_as_100_percent(confidence: float, text: str) -> None:
-    assert Prediction(0, 1, 2, confidence, 3).confidence_text == text
+    assert Prediction(0, 1, 2, confidence, 3, 2).confidence_text == text
