@@ -1,10 +1,12 @@
 """kd inspect: describe and plot the data."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.errors import NotWritableError
 
 if TYPE_CHECKING:
     from kaggle_digits.evaluation.data_inspection import Inspection
@@ -16,7 +18,10 @@ def inspect(
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show rows, classes and duplicates of the data, and plot it into data/figures/."""
+    """Show rows, classes and duplicates of the data, and plot it into data/figures/.
+
+    If the data folder is read-only, the figures go into data-figures/ of the working folder.
+    """
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.data_inspection import FIGURES, save_figures
     from kaggle_digits.evaluation.data_inspection import inspect as inspect_data
@@ -27,10 +32,10 @@ def inspect(
     augmentation = find_augmentation(recipe) if recipe is not None else None
     dataset = load(data_dir)
     inspection = inspect_data(dataset)
-    if not as_json:  # before plotting, which fails if the folder is not writable
+    if not as_json:  # before plotting, which may fail
         _print_inspection(inspection)
-    folder = data_dir / FIGURES
-    with style.svg_copies(svg):
+
+    def plot(folder: Path) -> list[Path]:
         figures = save_figures(dataset, folder)
         if recipe is not None and augmentation is not None:
             images = dataset.train.images[digit_grids.first_of_each_class(dataset.labels)]
@@ -38,10 +43,22 @@ def inspect(
             summary = augmentation.summary
             figures.append(folder / f"augmentation-{recipe}.png")
             style.save(digit_grids.augmented_digits(images, copies, recipe, summary), figures[-1])
+        return figures
+
+    figures: list[Path] = []
+    with style.svg_copies(svg):
+        for folder in (data_dir / FIGURES, Path(f"{data_dir.resolve().name}-{FIGURES}")):
+            try:
+                figures = plot(folder)
+                break
+            except NotWritableError:
+                console.note(f"{folder} cannot be written: no figures there")
     if as_json:
         console.print_json({**asdict(inspection), "figures": [str(path) for path in figures]})
         return
-    console.echo(f"figures in {folder}: {', '.join(path.name for path in figures)}")
+    if figures:
+        names = ", ".join(path.name for path in figures)
+        console.echo(f"figures in {figures[0].parent}: {names}")
     console.note("next: kd train --model dense")
 
 

@@ -78,16 +78,17 @@ def fetch(
     folder, progress = Path(data_dir), progress or Progress()
     is_path = source not in (KAGGLE, SAMPLE_SOURCE, OPENML)
     path = _existing_path(source, folder) if is_path else folder
+    # Without the lock, so that valid files may be in a read-only folder.
+    _, _, valid = _inspect(folder, source)
+    if len(valid) == len(FILES) and not force:
+        return _report(folder, source, valid, valid)
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         busy = DataError(f"another kd fetch is writing to {folder}; wait until it is done")
         with file_lock(folder / ".fetch.lock", busy):
-            present = {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
-            present_source, valid = _inspect(folder, present)
-            if present_source != source or force:
+            present, present_source, valid = _inspect(folder, source)
+            if force:
                 valid = {}
-            if len(valid) == len(FILES):
-                return _report(folder, source, valid, valid)
             must_match = bool(present) and not force
             if must_match and not is_path:
                 _check_same_source(folder, present_source, source)
@@ -207,18 +208,23 @@ def _unpack_download(packed: Path, target: Path, listed_size: int) -> None:
         )
 
 
-def _inspect(folder: Path, present: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Return the source of the files in ``folder`` and the hashes of those that are valid.
+def _inspect(folder: Path, source: str) -> tuple[dict[str, str], str, dict[str, str]]:
+    """Return the hashes of the files in ``folder``, their source, and the hashes of valid ones.
 
-    Valid files have the recorded hash, or Kaggle's if nothing is recorded.
+    Valid files are of the wanted ``source`` and have the recorded hash, or Kaggle's if nothing is
+    recorded.
     """
+    present = {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
     recorded = read_source(folder)
-    source, expected = UNKNOWN, KAGGLE_SHA256
+    present_source, expected = UNKNOWN, KAGGLE_SHA256
     if recorded:
-        source, expected = recorded.source, recorded.sha256
+        present_source, expected = recorded.source, recorded.sha256
     if all(present.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
-        source = KAGGLE
-    return source, {n: digest for n, digest in present.items() if digest == expected.get(n)}
+        present_source = KAGGLE
+    if present_source != source:
+        return present, present_source, {}
+    valid = {n: digest for n, digest in present.items() if digest == expected.get(n)}
+    return present, present_source, valid
 
 
 def _check_same_source(folder: Path, present_source: str, source: str) -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from tests.support import small_runs
 from tests.support.commands import kd
+from tests.support.disks import ReadOnly, read_only
+
+__all__ = ["read_only"]
 
 
 @pytest.fixture
@@ -79,3 +82,21 @@ def test_recipe_without_augmentation_is_refused(data_dir: Path, recipe: str, mes
     assert "peer-notebook" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (data_dir / "figures").exists()
+
+
+def test_figures_of_a_read_only_folder_go_into_the_working_folder(
+    data_dir: Path, read_only: ReadOnly, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    read_only(data_dir)
+    done = kd("inspect", "--data-dir", str(data_dir), "--recipe", "strong", "--svg")
+    assert done.exit_code == 0, done.output
+    assert "figures in data-figures: class-balance.png" in done.stdout
+    assert f"{data_dir / 'figures'} cannot be written" in done.stderr
+    assert len(list((tmp_path / "work" / "data-figures").glob("*.svg"))) == 5
+    read_only(tmp_path / "work")
+    done = kd("inspect", "--data-dir", str(data_dir), "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["figures"] == []
+    assert done.stderr.count("cannot be written: no figures there") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -50,6 +51,15 @@ C_LOCALE: dict[str, str | None] = {
     "PYTHONCOERCECLOCALE": "0",
     "PYTHONIOENCODING": None,
 }
+# Python imports this file when it starts.
+WITHOUT_LOCKS, CUSTOMIZE = "PYTHONPATH=.:$PYTHONPATH {kd}", "sitecustomize.py"
+FLOCK = """import fcntl, os, warnings
+warnings.simplefilter("error", UserWarning)
+def flock(*_):
+    raise OSError(int(os.environ["FLOCK"]), os.strerror(int(os.environ["FLOCK"])))
+if "FLOCK" in os.environ:
+    fcntl.flock = flock
+"""
 PLACES = (
     Place("HOME unset", env={"HOME": None}),
     Place("a HOME that does not exist", env={"HOME": "/nonexistent/home"}),
@@ -70,6 +80,10 @@ PLACES = (
     ),
     Place("a reader of stdout that starts late", "set -o pipefail; {kd} | (sleep 3; cat)"),
     Place("no folder for temporary files", env={"TMPDIR": "/nonexistent"}),
+    *(
+        Place(f"no file locks ({errno.errorcode[code]})", WITHOUT_LOCKS, {"FLOCK": str(code)})
+        for code in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+    ),
 )
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("fetch", "--source", "sample", "--force"),
@@ -100,7 +114,9 @@ def odd_places(template: Path, work: Path, env: dict[str, str], *, quick: bool) 
         def tried(words: tuple[str, ...], place: Place = place) -> list[str]:
             folder = work / "-".join(words[:3]).replace("/", "") / place.folder
             shutil.copytree(template, folder)
-            _picture(folder / PICTURE)
+            write_picture(folder / PICTURE)
+            if "FLOCK" in place.env:
+                (folder / CUSTOMIZE).write_text(FLOCK)
             told = [f"kd {' '.join(words)}: {one}" for one in _wrong(place, words, folder, env)]
             shutil.rmtree(folder)
             return told
@@ -147,7 +163,7 @@ def _run(place: Place, words: tuple[str, ...], folder: Path, env: dict[str, str]
     return Ended(words, done.returncode, out, err, 0.0)
 
 
-def _picture(path: Path) -> None:
+def write_picture(path: Path) -> None:
     from PIL import Image, ImageDraw
 
     image = Image.new("L", (80, 80), 255)

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_digits.core.errors import DataError, DigitsError, KaggleError, UsageError
+from kaggle_digits.core.errors import DataError, DigitsError, KaggleError, StorageError, UsageError
 from kaggle_digits.data.dataset import FILES, load
 from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.sources.fetch import FetchReport, fetch
 from tests.support.competition_files import competition_files, zipped
+from tests.support.disks import ReadOnly, read_only
 from tests.support.kaggle_server import FakeKaggle, Fault
+
+__all__ = ["read_only"]
 
 
 def visible(folder: Path) -> list[str]:
@@ -222,3 +225,12 @@ def test_unwritable_data_folder(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DigitsError, match="in the way"):
         fetch(str(archive), tmp_path / "file" / "data")
+
+
+def test_valid_files_may_be_in_a_read_only_folder(data: Path, read_only: ReadOnly) -> None:
+    fetch("sample", data)
+    read_only(data)
+    assert all(file.unchanged for file in fetch("sample", data).files)
+    with pytest.raises(StorageError, match="no permission to write"):
+        fetch("sample", data, force=True)
+    assert fetch(str(data), data.parent / "copy").files[0].rows == 1_078
