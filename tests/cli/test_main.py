@@ -46,6 +46,40 @@ def test_version() -> None:
     assert kd("--version") == (0, f"kaggle-digits {__version__}\n", "")
 
 
+def test_settings_of_other_tools_change_no_prediction_and_no_plot(
+    sample: Path, tmp_path: Path
+) -> None:
+    """``python -m tests.robustness other_tools`` tries many more."""
+    hostile = {
+        "KERAS_MAX_EPOCHS": "1",
+        "MPLBACKEND": "module://no_such.backend_inline",
+        "PYTHONWARNINGS": "error",
+        "TF_USE_LEGACY_KERAS": "1",
+        "XLA_FLAGS": "--no_such_flag",
+    }
+    files: dict[str, list[bytes]] = {"plain": [], "hostile": []}
+    for name, found in files.items():
+        folder = tmp_path / name
+        (folder / ".keras").mkdir(parents=True)
+        env = {**os.environ, "HOME": str(folder), "KD_DATA_DIR": str(sample)}
+        if name == "hostile":
+            env |= hostile
+            (folder / ".keras" / "keras.json").write_text('{"floatx": "float16"}')
+            (folder / "matplotlibrc").write_bytes("font.size: 30".encode("utf-16"))
+        for words in (
+            "train --model dense --widths 16 --rows 100 --epochs 2 --name a",
+            "evaluate a",
+        ):
+            command = [sys.executable, "-m", "kaggle_digits", *words.split()]
+            done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+        run = folder / "runs" / "a"
+        paths = [*sorted(run.glob("*.npy")), *sorted(run.glob("figures/*.png"))]
+        assert len(paths) > 5
+        found += [path.read_bytes() for path in paths]
+    assert files["plain"] == files["hostile"]
+
+
 def test_wrong_usage_exits_with_2() -> None:
     assert kd("nonsense")[0] == 2
     assert kd("train", "--epochs", "many")[0] == 2

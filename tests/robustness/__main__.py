@@ -25,6 +25,7 @@ PARALLEL_PARTS = (
     "disks",
     "secrets",
     "network_faults",
+    "other_tools",
     "memory",
     "files",
     "concurrency",
