@@ -4,13 +4,11 @@ To add a command, write cli/NAME.py with a function NAME and add an example to E
 packages are imported inside the functions that use them, so that ``kd --help`` stays fast.
 """
 
-import contextlib
 import importlib
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -70,7 +68,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; --debug and --trust also hold for the processes it starts."""
-        with _environment(ctx.meta[ENVIRONMENT]):
+        with library_settings.variables(ctx.meta[ENVIRONMENT]):
             try:
                 with interrupts.handle_sigint():
                     return super().invoke(ctx)
@@ -96,19 +94,6 @@ class Commands(TyperGroup):
                         "run the command again with --debug and report the output"
                     )
                 raise typer.Exit(1) from None
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables while the block runs."""
-    before = {name: os.environ[name] for name in variables if name in os.environ}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
-        os.environ.update(before)
 
 
 app = typer.Typer(

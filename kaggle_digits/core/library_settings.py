@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,24 @@ HONOURED_PREFIXES = (
     *("TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "TF_NUM_", "XLA_PYTHON_CLIENT_"),
 )
 XLA_FLAGS, CUDA_FOLDER_FLAG = "XLA_FLAGS", "--xla_gpu_cuda_data_dir="
+
+
+@contextlib.contextmanager
+def variables(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables while the block runs; None removes one."""
+    before = {name: os.environ.get(name) for name in values}
+    _set_variables(values)
+    try:
+        yield
+    finally:
+        _set_variables(before)
+
+
+def _set_variables(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 def ignore_variables() -> None:
@@ -44,36 +63,22 @@ def import_matplotlib() -> Any:
     """Import matplotlib, also if the user's MPLBACKEND or matplotlibrc makes the import fail."""
     if "matplotlib" in sys.modules:
         return sys.modules["matplotlib"]
-    backend = os.environ.pop("MPLBACKEND", None)  # that of a notebook may not be installed here
     log = logging.getLogger("matplotlib")
     level = log.level
     log.setLevel(logging.CRITICAL)  # no warnings about a matplotlibrc that is not used
-    try:
+    # The MPLBACKEND of a notebook may not be installed here.
+    with variables({"MPLBACKEND": None}):
         try:
             mpl = importlib.import_module("matplotlib")
         except (OSError, ValueError):  # a matplotlibrc that cannot be read
-            mpl = _import_without_matplotlibrc()
-    finally:
-        log.setLevel(level)
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
-    if backend:  # for plots of the program that uses this package
+            for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+                del sys.modules[name]
+            # matplotlib looks for the file in the working folder first.
+            with variables({"MATPLOTLIBRC": os.devnull}), contextlib.chdir(Path(__file__).parent):
+                mpl = importlib.import_module("matplotlib")
+        finally:
+            log.setLevel(level)
+    if backend := os.environ.get("MPLBACKEND"):  # for plots of the program that uses this package
         with contextlib.suppress(ValueError):
             mpl.rcParams["backend"] = backend
     return mpl
-
-
-def _import_without_matplotlibrc() -> Any:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
-        del sys.modules[name]
-    file = os.environ.get("MATPLOTLIBRC")
-    os.environ["MATPLOTLIBRC"] = os.devnull
-    try:
-        with contextlib.chdir(
-            Path(__file__).parent
-        ):  # matplotlib looks in the working folder first
-            return importlib.import_module("matplotlib")
-    finally:
-        del os.environ["MATPLOTLIBRC"]
-        if file is not None:
-            os.environ["MATPLOTLIBRC"] = file

@@ -20,9 +20,9 @@ PROXY_LOGIN = (
     "http://NAME:PASSWORD@HOST:PORT, with percent codes for special characters, such as %40 for @"
 )
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
-BAD_PROXY_ADDRESS = ("InvalidProxyURL", "LocationParseError", "ProxySchemeUnknown")
+BAD_PROXY_ADDRESS = {"InvalidProxyURL", "LocationParseError", "ProxySchemeUnknown"}
 # Errors of urllib3 that are raised before a request is sent.
-NEVER_SENT = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+NEVER_SENT = {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
 # Reasons of OpenSSL not to trust a certificate (X509_V_ERR_…).
 NOT_YET_VALID, EXPIRED, WRONG_HOST = 9, 10, 62
 
@@ -37,47 +37,46 @@ class NetworkProblem:
     never_sent: bool = True  # whether it is certain that the request was not sent
 
 
-def find_problem(  # noqa: PLR0911  one return for each cause
-    error: BaseException,
-) -> NetworkProblem | None:
+def find_problem(error: BaseException) -> NetworkProblem | None:
     """Return the cause of ``error``; None if it is unknown."""
     chain = list(_chain(error))
     names = {type(one).__name__ for one in chain}
     text = " ".join(map(str, chain))
     variable = proxy_variable()
     if "SOCKS support" in text:
-        return NetworkProblem(
-            f"{variable} names a SOCKS proxy, for which a package is missing", "pip install pysocks"
-        )
-    if names & set(BAD_PROXY_ADDRESS):
-        return NetworkProblem(
-            f"{variable} is not the address of a proxy", f"set it to {PROXY_ADDRESS} or unset it"
-        )
+        cause = f"{variable} names a SOCKS proxy, for which a package is missing"
+        return NetworkProblem(cause, "pip install pysocks")
+    if names & BAD_PROXY_ADDRESS:
+        cause = f"{variable} is not the address of a proxy"
+        return NetworkProblem(cause, f"set it to {PROXY_ADDRESS} or unset it")
     if match := re.search(r"Tunnel connection failed: (\d{3})", text):
         return proxy_response(int(match[1]))
-    host = f"the proxy in {variable}" if "ProxyError" in names else "its address"
-    check = f"correct or unset {variable}" if "ProxyError" in names else "check the network"
-    for one in chain:
-        if isinstance(one, ssl.SSLError):
-            return _tls_problem(one, variable, via_proxy="ProxyError" in names)
-        if isinstance(one, socket.gaierror):
-            temporary = one.errno == socket.EAI_AGAIN
-            name = host.replace("address", "host name")
-            cause = f"the name server (DNS) does not know {name}"
-            if temporary:
-                cause = f"the name server (DNS), needed for {name}, does not answer"
-            return NetworkProblem(cause, check, retryable=temporary)
-        never_sent = bool(names & set(NEVER_SENT))
-        if isinstance(one, OSError) and one.errno in UNREACHABLE:
-            cause = (
-                f"there is no route to {host}, as without an internet connection or with IPv6 only"
-            )
-            return NetworkProblem(cause, check, never_sent=never_sent)
-        if isinstance(one, ConnectionRefusedError):
-            via_proxy = "ProxyError" in names
-            cause = f"{host} refuses connections" if via_proxy else "connection refused"
-            return NetworkProblem(cause, check, retryable=not via_proxy, never_sent=never_sent)
-    return None
+    if "ProxyError" not in names:
+        variable = ""
+    found = (_system_problem(one, variable, names) for one in chain if isinstance(one, OSError))
+    return next(filter(None, found), None)
+
+
+def _system_problem(error: OSError, proxy: str, names: set[str]) -> NetworkProblem | None:
+    """Explain an error of the standard library; ``proxy`` is the proxy's variable, if it fails."""
+    if isinstance(error, ssl.SSLError):
+        return _tls_problem(error, proxy)
+    host = f"the proxy in {proxy}" if proxy else "its host"
+    temporary, never_sent = False, bool(names & NEVER_SENT)
+    if isinstance(error, socket.gaierror):
+        temporary, never_sent = error.errno == socket.EAI_AGAIN, True
+        cause = (
+            f"the name server (DNS) {'does not answer' if temporary else f'does not know {host}'}"
+        )
+    elif error.errno in UNREACHABLE:
+        cause = f"there is no route to {host}, as without an internet connection or with IPv6 only"
+    elif isinstance(error, ConnectionRefusedError):
+        temporary = not proxy
+        cause = f"connection refused by {host}"
+    else:
+        return None
+    remedy = f"correct or unset {proxy}" if proxy else "check the network"
+    return NetworkProblem(cause, remedy, temporary, never_sent)
 
 
 def proxy_response(status: int) -> NetworkProblem:
@@ -85,20 +84,13 @@ def proxy_response(status: int) -> NetworkProblem:
     variable = proxy_variable()
     proxy = f"the proxy in {variable}"
     if status == 407:
-        if "@" in (os.environ.get(variable) or ""):
-            return NetworkProblem(
-                f"{proxy} does not accept the name and the password there (407)",
-                f"set {variable}={PROXY_LOGIN}",
-            )
-        return NetworkProblem(
-            f"{proxy} asks for a name and a password (407)", f"set {variable}={PROXY_LOGIN}"
-        )
+        cause = f"{proxy} asks for a name and a password (407)"
+        if "@" in os.environ.get(variable, ""):
+            cause = f"{proxy} does not accept the name and the password there (407)"
+        return NetworkProblem(cause, f"set {variable}={PROXY_LOGIN}")
     if status >= 500:
-        cause = f"{proxy} cannot reach it ({status})"
-        return NetworkProblem(cause, "check the network", retryable=True)
-    return NetworkProblem(
-        f"{proxy} does not let it through ({status})", "ask the administrator of the network"
-    )
+        return NetworkProblem(f"{proxy} has an error ({status})", "check the network", True)
+    return NetworkProblem(f"{proxy} forbids it ({status})", "ask the network's administrator")
 
 
 def proxy_variable() -> str:
@@ -140,30 +132,24 @@ def _ca_variable() -> str | None:
     return next((name for name in CA_VARIABLES if os.environ.get(name)), None)
 
 
-def _tls_problem(error: ssl.SSLError, variable: str, *, via_proxy: bool) -> NetworkProblem:
+def _tls_problem(error: ssl.SSLError, proxy: str) -> NetworkProblem:
     if not isinstance(error, ssl.SSLCertVerificationError):
-        if via_proxy and error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-            cause = f"the proxy in {variable} does not use TLS"
-            return NetworkProblem(cause, f"write http:// instead of https:// in {variable}")
         reason = error.reason or "the connection was closed"
+        if proxy and reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            cause = f"the proxy in {proxy} does not use TLS"
+            return NetworkProblem(cause, f"write http:// instead of https:// in {proxy}")
         # An end in the middle of a transfer may be an accident.
-        return NetworkProblem(
-            f"TLS failed: {reason}",
-            "check the network and its proxy",
-            retryable="EOF" in reason,
-            never_sent=False,
-        )
-    reason = f"the TLS certificate is not trusted: {error.verify_message}"
+        remedy = "check the network and its proxy"
+        return NetworkProblem(f"TLS failed: {reason}", remedy, "EOF" in reason, never_sent=False)
+    cause = f"the TLS certificate is not trusted: {error.verify_message}"
     if error.verify_code in (NOT_YET_VALID, EXPIRED):
-        return NetworkProblem(reason, "check the date and the clock of this computer")
+        return NetworkProblem(cause, "check the date and the clock of this computer")
     if error.verify_code == WRONG_HOST:
-        return NetworkProblem(reason, "a login page of your network may be the cause: open it")
-    ca_variable = _ca_variable()
-    given = f"; {ca_variable} does not contain its issuer" if ca_variable else ""
-    return NetworkProblem(
-        f"{reason}, as behind a company's proxy or an antivirus that reads all traffic",
-        f"{NEW_CA_BUNDLE}, which its administrator can give you{given}",
-    )
+        return NetworkProblem(cause, "a login page of your network may be the cause: open it")
+    variable = _ca_variable()
+    given = f"; {variable} does not contain its issuer" if variable else ""
+    cause += ", as behind a company's proxy or an antivirus that reads all traffic"
+    return NetworkProblem(cause, f"{NEW_CA_BUNDLE}, which its administrator can give you{given}")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

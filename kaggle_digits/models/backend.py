@@ -113,17 +113,12 @@ def _without_keras_json() -> Iterator[None]:
     if "keras" in sys.modules:
         yield
         return
-    home = os.environ.get("KERAS_HOME")
-    os.environ["KERAS_HOME"] = os.devnull
-    try:
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
+    with library_settings.variables({"KERAS_HOME": os.devnull}):
         yield
-        # Files that a user's model downloads are stored there.
-        config: Any = importlib.import_module("keras.src.backend.config")
-        config._KERAS_DIR = home or os.path.expanduser("~/.keras")  # noqa: PTH111
-    finally:
-        del os.environ["KERAS_HOME"]
-        if home is not None:
-            os.environ["KERAS_HOME"] = home
+    # Files that a user's model downloads are stored there.
+    config: Any = importlib.import_module("keras.src.backend.config")
+    config._KERAS_DIR = home
 
 
 def reset_session(seed: int) -> None:

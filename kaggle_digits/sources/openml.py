@@ -3,12 +3,9 @@
 Its split is not the competition's: the training rows contain the competition's test images.
 """
 
-import contextlib
-import os
 import socket
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -17,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 import numpy as np
 
 from kaggle_digits.core.errors import DataError, KaggleError
+from kaggle_digits.core.library_settings import variables
 from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout
@@ -48,7 +46,7 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     previous_timeout = socket.getdefaulttimeout()  # scikit-learn sets none
     try:
         socket.setdefaulttimeout(READ_TIMEOUT_FACTOR * policy.read_timeout)
-        with _users_certificates():
+        with variables(_certificate_variables()):
             pixels, labels = call_with_timeout(
                 lambda: _fetch_with_retries(folder, policy),
                 TOTAL_TIMEOUT_FACTOR * policy.read_timeout,
@@ -82,27 +80,15 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     write_competition_csvs(folder, values.astype(np.uint8), digits.astype(np.uint8), seed=SEED)
 
 
-@contextlib.contextmanager
-def _users_certificates() -> Iterator[None]:
-    """Make urllib use the certificates of requests, and check them and the proxy."""
+def _certificate_variables() -> dict[str, str | None]:
+    """Return the user's certificates as variables of urllib; KaggleError if it cannot use them."""
     path, problem = find_ca_bundle()
     if getproxies().get("https", "").startswith("socks") and not proxy_bypass(HOST):
         cause = f"{proxy_variable()} names a SOCKS proxy, which cannot be used here"
         problem = NetworkProblem(cause, f"set HTTPS_PROXY={PROXY_ADDRESS}")
     if problem:
         raise _unreachable(problem)
-    if path is None:
-        yield
-        return
-    variable = "SSL_CERT_DIR" if path.is_dir() else "SSL_CERT_FILE"
-    before = os.environ.get(variable)
-    os.environ[variable] = str(path)
-    try:
-        yield
-    finally:
-        del os.environ[variable]
-        if before is not None:
-            os.environ[variable] = before
+    return {"SSL_CERT_DIR" if path.is_dir() else "SSL_CERT_FILE": str(path)} if path else {}
 
 
 def _unreachable(problem: NetworkProblem) -> KaggleError:

@@ -62,11 +62,11 @@ def test_proxy_that_needs_a_password(failure: Failure, scheme: str) -> None:
 def test_proxy_that_refuses_or_cannot_connect(failure: Failure) -> None:
     with RefusingProxy(403) as proxy:
         error, retries = failure(HTTPS_PROXY=proxy.url)
-    assert "does not let it through (403); ask the administrator" in str(error)
+    assert "forbids it (403); ask the network's administrator" in str(error)
     assert retries == 0
     with RefusingProxy(503) as proxy:
         error, retries = failure(HTTPS_PROXY=proxy.url)
-    assert "cannot reach it (503)" in str(error)
+    assert "the proxy in HTTPS_PROXY has an error (503)" in str(error)
     assert retries > 0
 
 
@@ -80,7 +80,7 @@ def test_proxy_that_refuses_or_cannot_connect(failure: Failure) -> None:
         ),
         (f"http://me:{SECRET}@127.0.0.1:port", "HTTPS_PROXY is not the address of a proxy; set it"),
         (f"ftp://me:{SECRET}@127.0.0.1:1", "HTTPS_PROXY is not the address of a proxy; set it"),
-        (f"http://me:{SECRET}@127.0.0.1:9", "the proxy in HTTPS_PROXY refuses connections; corr"),
+        (f"http://me:{SECRET}@127.0.0.1:9", "connection refused by the proxy in HTTPS_PROXY; corr"),
     ],
 )
 def test_unusable_proxy(failure: Failure, address: str, message: str) -> None:
@@ -99,8 +99,8 @@ def test_proxy_without_tls(failure: Failure) -> None:
 @pytest.mark.parametrize(
     ("code", "message", "is_retried"),
     [
-        (socket.EAI_NONAME, "the name server (DNS) does not know its host name; check the", False),
-        (socket.EAI_AGAIN, "the name server (DNS), needed for its host name, does not answ", True),
+        (socket.EAI_NONAME, "the name server (DNS) does not know its host; check the netw", False),
+        (socket.EAI_AGAIN, "the name server (DNS) does not answer; check the network", True),
     ],
 )
 def test_name_server(
@@ -126,7 +126,7 @@ def test_no_route(failure: Failure, monkeypatch: pytest.MonkeyPatch, code: int) 
 
     monkeypatch.setattr(connection, "create_connection", fail)
     error, retries = failure()
-    assert "there is no route to its address" in str(error)
+    assert "there is no route to its host" in str(error)
     assert "IPv6" in str(error)
     assert (retries, error.not_applied) == (0, True)
 

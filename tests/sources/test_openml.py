@@ -93,9 +93,9 @@ def test_proxy_that_needs_a_password(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is asked once; urllib remembers the proxies of its first request."""
-    monkeypatch.setattr(urllib.request, "_opener", None)
     with RefusingProxy(407) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setattr(urllib.request, "_opener", urllib.request.build_opener())
         with pytest.raises(KaggleError, match=r"asks for a name and a password \(407\)") as caught:
             fetch("openml", tmp_path / "data", policy=QUICK)
     assert "set HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT" in str(caught.value)
