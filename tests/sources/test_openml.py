@@ -93,6 +93,13 @@ def test_proxy_that_needs_a_password(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is asked once; urllib remembers the proxies of its first request."""
+    fetch_openml, folders = openml._fetch_openml, list[Path]()
+
+    def count(folder: Path) -> object:
+        folders.append(folder)
+        return fetch_openml(folder)
+
+    monkeypatch.setattr(openml, "_fetch_openml", count)
     with RefusingProxy(407) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setattr(urllib.request, "_opener", urllib.request.build_opener())
@@ -100,7 +107,8 @@ def test_proxy_that_needs_a_password(
             fetch("openml", tmp_path / "data", policy=QUICK)
     assert "set HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT" in str(caught.value)
     assert "kd fetch --source sample" in str(caught.value)
-    assert len(proxy.requests) == 1
+    # Abandoned threads of the tests above may still try.
+    assert [tmp_path in folder.parents for folder in folders].count(True) == 1
 
 
 def test_settings_that_cannot_work_are_named_at_once(
