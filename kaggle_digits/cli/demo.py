@@ -50,7 +50,7 @@ def demo(
 
     console.echo("[5/5] check: the submission file, as Kaggle checks it")
     labels = read_submission(path, dataset.ids)
-    console.echo(f"  valid: {len(labels)} rows, ids in order, every label from 0 to 9")
+    console.echo(f"  valid: {len(labels)} rows, every id once, every label from 0 to 9")
 
     console.echo(f"\nDone in {time.perf_counter() - started:.0f} s. One of the figures:")
     console.echo(f"  {evaluation.figures['worst-mistakes']}")

@@ -21,22 +21,29 @@ PLAIN = b"0123456789,\r\n"
 MISSING = {"", "nan", "na", "n/a", "null", "none", "#n/a", "<na>"}
 Unsigned = type[np.unsignedinteger[Any]]
 FETCH_AGAIN = "fetch it again: kd fetch --force"
+CTRL_Z = "\x1a"
 
 
 def read_int_csv(
-    path: Path, content: bytes, columns: dict[str, int], dtype: Unsigned
+    path: Path,
+    content: bytes,
+    columns: dict[str, int],
+    dtype: Unsigned,
+    *,
+    advice: str = FETCH_AGAIN,
 ) -> NDArray[Any]:
     """Parse a CSV file whose header is exactly ``columns`` and whose cells are whole numbers.
 
     ``content`` is UTF-8, with or without BOM, lines ending with LF, CRLF or CR; empty ones are
     skipped. ``columns`` are the names in order → the largest value allowed; the smallest is 0.
     Returns (rows, columns) of ``dtype``, at least one row. Raises DataError if the header or a cell
-    is wrong; it names the file, line (1 is the header) and column.
+    is wrong; it names the file, line (1 is the header) and column. ``advice`` tells what to do
+    about a damaged file.
     """
     line_end = re.search(rb"[\r\n]", content)
     header_end = line_end.start() if line_end else len(content)
     header = content[:header_end]
-    _check_header(path, header, list(columns))
+    _check_header(path, header, list(columns), advice)
     plain = content.translate(None, PLAIN) == header.translate(None, PLAIN)
     if plain and content.find(b",", header_end) >= 0:
         lines = io.BytesIO(content)
@@ -46,7 +53,7 @@ def read_int_csv(
             table = np.loadtxt(lines, dtype=dtype, delimiter=",", comments=None, ndmin=2)
             if table.shape[1] == len(columns) and (table.max(axis=0) <= [*columns.values()]).all():
                 return table
-    return _read_cell_by_cell(path, content, columns, dtype)
+    return _read_cell_by_cell(path, content, columns, dtype, advice)
 
 
 def row_lines(content: bytes) -> NDArray[np.int64] | None:
@@ -65,43 +72,50 @@ def line_of(path: Path, row: int) -> int:
     return row + 2 if lines is None else int(lines[row])
 
 
-def read_content(path: Path) -> bytes:
-    """Return the bytes of the file; DataError if it is missing, empty, a folder or unreadable."""
+def read_content(path: Path, *, advice: str | None = None) -> bytes:
+    """Return the bytes of the file; DataError if it is missing, empty, a folder or unreadable.
+
+    ``advice`` tells what to do about a damaged file; without it, the file is the competition's.
+    """
     try:
         # Opening a pipe would block.
         if path.exists() and not path.is_file() and not path.is_dir():
             raise DataError(f"{path} is a device or pipe, not a file; put the CSV file there")
         content = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path} is missing; get it with: kd fetch") from None
+        remedy = "check its name and folder" if advice else "get it with: kd fetch"
+        raise DataError(f"{path} is missing; {remedy}") from None
     except IsADirectoryError:
-        raise DataError(f"{path} is a folder, not a CSV file; move it, then: kd fetch") from None
+        remedy = advice or "move it, then: kd fetch"
+        raise DataError(f"{path} is a folder, not a CSV file; {remedy}") from None
     except OSError as error:
-        advice = "; chmod u+r it" if isinstance(error, PermissionError) else ""
-        raise DataError(f"{path} cannot be read ({error.strerror}){advice}") from error
+        remedy = "; chmod u+r it" if isinstance(error, PermissionError) else ""
+        raise DataError(f"{path} cannot be read ({error.strerror}){remedy}") from error
     if not content or content.isspace():
-        raise DataError(f"{path} is empty; {FETCH_AGAIN}")
+        raise DataError(f"{path} is empty; {advice or FETCH_AGAIN}")
     return content
 
 
-def _check_header(path: Path, header: bytes, columns: list[str]) -> None:
+def _check_header(path: Path, header: bytes, columns: list[str], advice: str) -> None:
+    if b"\0" in header:
+        raise DataError(f"{path} is not a UTF-8 CSV file, but perhaps UTF-16; {advice}")
     try:
         found = next(csv.reader([header.decode("utf-8-sig")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
         fault = "is not a UTF-8 CSV file (its first line cannot be read)"
-        raise DataError(f"{path} {fault}; {FETCH_AGAIN}") from None
+        raise DataError(f"{path} {fault}; {advice}") from None
     if found == columns:
         return
-    fault = f"has {len(found)} columns, first {_shown(found[0] if found else '')}"
+    fault = f"has {len(found)} columns, first {quote_cell(found[0] if found else '')}"
     if len(found) == len(columns):
         name, due = next((a, b) for a, b in zip(found, columns, strict=True) if a != b)
-        fault = f"has {_shown(name)} instead of {due}"
+        fault = f"has {quote_cell(name)} instead of {due}"
     expected = f"{columns[0]} … {columns[-1]}" if len(columns) > 3 else ",".join(columns)
     raise DataError(f"{path}: its header {fault}; expected the {len(columns)} columns {expected}")
 
 
 def _read_cell_by_cell(
-    path: Path, content: bytes, columns: dict[str, int], dtype: Unsigned
+    path: Path, content: bytes, columns: dict[str, int], dtype: Unsigned, advice: str
 ) -> NDArray[Any]:
     """Parse the rows with Python's csv module; raise DataError for the first fault."""
     text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace", newline="")
@@ -114,7 +128,9 @@ def _read_cell_by_cell(
             line = f"{path}, line {reader.line_num}"
             if len(cells) != len(columns):
                 fault = f"{len(cells)} values instead of {len(columns)} (a truncated row?)"
-                raise DataError(f"{line}: {fault}; {FETCH_AGAIN}")
+                if cells == [CTRL_Z]:
+                    fault = "Ctrl-Z (byte 26), the end mark of DOS programs, instead of values"
+                raise DataError(f"{line}: {fault}; {advice}")
             row = []
             for (name, top), cell in zip(columns.items(), cells, strict=True):
                 value = cell.strip(" \t")
@@ -122,7 +138,7 @@ def _read_cell_by_cell(
                 # Python refuses to convert strings of more than 4,300 digits.
                 is_short = len(digits) <= len(str(top))
                 if not (value.isascii() and value.isdigit() and is_short and int(digits) <= top):
-                    fault = f"{_shown(value)} is not"
+                    fault = f"{quote_cell(value)} is not"
                     if value.lower() in MISSING:
                         fault = "a value is missing; expected"
                     raise DataError(f"{line}, column {name}: {fault} an integer from 0 to {top}")
@@ -133,11 +149,11 @@ def _read_cell_by_cell(
     finally:
         csv.field_size_limit(default_limit)
     if not rows:
-        raise DataError(f"{path} has a header but no rows; {FETCH_AGAIN}")
+        raise DataError(f"{path} has a header but no rows; {advice}")
     return np.stack(rows)
 
 
-def _shown(value: str) -> str:
+def quote_cell(value: str) -> str:
     """Quote a cell for a one-line message: short, without control characters."""
     short = value if len(value) <= 20 else value[:20] + "…"
     return f"'{short}'" if short.isprintable() else ascii(short)

@@ -1,5 +1,8 @@
 """Submission files in the form of sample_submission.csv: write, check, read."""
 
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +16,9 @@ from kaggle_digits.data.digits import CLASSES
 
 COLUMNS = ["ImageId", "Label"]
 HIGHEST_ID = 2**32 - 1
+ONE_RUN = "run"  # the method of a submission of a single run
+HIGHEST = dict(zip(COLUMNS, (HIGHEST_ID, CLASSES - 1), strict=True))
+SAVE_AGAIN = "save it again as CSV in UTF-8: the line ImageId,Label, then one line for each image"
 
 
 @dataclass(frozen=True)
@@ -21,17 +27,24 @@ class Origin:
 
     sha256: str  # of the CSV file
     runs: list[str]  # names of the runs whose predictions it holds
-    method: str  # ``run`` for a single run, otherwise the ensembling method
+    method: str  # ONE_RUN, otherwise the ensembling method
     source: str  # of the data the runs were trained on; only ``kaggle`` may be submitted
     accuracy: float | None  # out-of-fold or hold-out, 0 to 1; None without validation rows
     n_val: int  # the number of rows that accuracy was measured on
     made: str  # creation time, ISO 8601 with time zone
 
+    @property
+    def is_competition(self) -> bool:
+        """Whether the runs were trained on Kaggle's files, so that it may be submitted."""
+        return self.source == "kaggle"
+
 
 def read_ids(path: Path) -> NDArray[np.int64]:
     """Read the ImageIds of sample_submission.csv, (n,) int64; DataError if they are not 1 to n."""
-    ids = _read(path)[:, 0].astype(np.int64)
-    _check_ids(path, ids, np.arange(1, len(ids) + 1))
+    ids = read_int_csv(path, read_content(path), HIGHEST, np.uint32)[:, 0].astype(np.int64)
+    for row in np.flatnonzero(ids != np.arange(1, len(ids) + 1)):
+        fault = f"ImageId is {ids[row]}; expected {row + 1}"
+        raise DataError(f"{path}, line {line_of(path, int(row))}: {fault}")
     return ids
 
 
@@ -59,16 +72,28 @@ def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np
 def read_submission(path: Path | str, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Read the labels of a submission file, (n,) uint8, and check that Kaggle would accept it.
 
+    The rows may be in any order, as for Kaggle; the labels are returned in the order of ``ids``.
     Raises SubmissionError, which names the line, if it does not have the form of
-    sample_submission.csv.
+    sample_submission.csv, or an id is missing or occurs twice.
     """
     path = Path(path)
     try:
-        table = _read(path)
-        _check_ids(path, table[:, 0].astype(np.int64), ids)
+        content = read_content(path, advice=SAVE_AGAIN)
+        table = read_int_csv(path, content, HIGHEST, np.uint32, advice=SAVE_AGAIN)
+        order = _order_by_id(path, table[:, 0].astype(np.int64), ids)
     except DataError as error:
         raise SubmissionError(f"{error} — this file is not a valid submission") from error
-    return table[:, 1].astype(np.uint8)
+    labels: NDArray[np.uint8] = table[order, 1].astype(np.uint8)
+    return labels
+
+
+def labels_sha256(labels: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of the file that kd writes for ``labels``, which are in order of id.
+
+    It identifies predictions whatever the order of the rows, the quotes and the line ends.
+    """
+    text = submission_text("", np.arange(1, len(labels) + 1), labels)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_origin(path: Path, origin: Origin) -> None:
@@ -78,23 +103,63 @@ def write_origin(path: Path, origin: Origin) -> None:
 
 def read_origin(path: Path) -> Origin | None:
     """Read the origin of the submission at ``path``; None if unknown or the file has changed."""
+    with suppress(OSError):
+        origin = _read_record(path.with_suffix(".json"))
+        return origin if origin and origin.sha256 == sha256(path) else None
+    return None
+
+
+def find_origin(
+    path: Path, labels: NDArray[np.uint8], folders: Iterable[Path] = ()
+) -> Origin | None:
+    """Return the origin of a submission, recognised by its content if the file was renamed.
+
+    Without a record of its own, the records beside it and in ``folders`` are searched for the same
+    bytes or the same ``labels`` (n,), which are in order of id. Of several, one of data from Kaggle
+    is preferred.
+    """
+    if origin := read_origin(path):
+        return origin
+    hashes = {sha256(path), labels_sha256(labels)}
+    files = {file for folder in (path.parent, *folders) for file in folder.glob("*.json")}
+    records = [record for file in sorted(files) if (record := _read_record(file))]
+    same = [record for record in records if record.sha256 in hashes]
+    return max(same, key=lambda record: record.is_competition, default=None)
+
+
+def _read_record(path: Path) -> Origin | None:
+    """Read the record of a submission; None if it is missing or no record."""
     try:
-        origin = Origin(**read_json(path.with_suffix(".json")))
-        texts = [origin.method, origin.source, origin.made, *origin.runs]
-        is_valid = isinstance(origin.runs, list) and all(isinstance(text, str) for text in texts)
-        return origin if is_valid and origin.sha256 == sha256(path) else None
+        origin = Origin(**read_json(path))
     except (OSError, ValueError, TypeError):
         return None
+    texts = [origin.method, origin.source, origin.made, origin.sha256, *origin.runs]
+    is_valid = isinstance(origin.runs, list) and all(isinstance(text, str) for text in texts)
+    return origin if is_valid else None
 
 
-def _read(path: Path) -> NDArray[np.uint32]:
-    highest = dict(zip(COLUMNS, (HIGHEST_ID, CLASSES - 1), strict=True))
-    return read_int_csv(path, read_content(path), highest, np.uint32)
+def _order_by_id(
+    path: Path, found: NDArray[np.int64], expected: NDArray[np.int64]
+) -> NDArray[np.intp]:
+    """Return the rows of a table whose ids are ``found`` in the order of ``expected``.
 
-
-def _check_ids(path: Path, ids: NDArray[np.int64], expected: NDArray[np.int64]) -> None:
-    if len(ids) != len(expected):
-        raise DataError(f"{path} has {len(ids)} rows; expected {len(expected)}")
-    for row in np.flatnonzero(ids != expected):
-        line = f"{path}, line {line_of(path, int(row))}"
-        raise DataError(f"{line}: ImageId is {ids[row]}; expected {expected[row]}")
+    Raises DataError for the first row with another id or with one that occurred before, or for
+    the first id that is missing.
+    """
+    order = np.argsort(found, kind="stable")
+    if np.array_equal(found[order], np.sort(expected)):
+        return order[np.argsort(np.argsort(expected))]
+    rows: dict[int, int] = {}
+    known = set(expected.tolist())
+    for row, number in enumerate(found.tolist()):
+        if number not in known:
+            fault = f"ImageId is {number}; expected {expected.min()} to {expected.max()}"
+            raise DataError(f"{path}, line {line_of(path, row)}: {fault}")
+        if number in rows:
+            fault = f"ImageId {number} occurs again, first in line {line_of(path, rows[number])}"
+            raise DataError(f"{path}, line {line_of(path, row)}: {fault}")
+        rows[number] = row
+    missing = next(number for number in expected.tolist() if number not in rows)
+    raise DataError(
+        f"{path} has {len(found)} rows; expected {len(expected)}: ImageId {missing} is missing"
+    )

@@ -52,11 +52,59 @@ def test_invalid_labels_write_no_file(tmp_path: Path, labels: np.ndarray) -> Non
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("header", [b"ImageId,Label", b'"ImageId","Label"'])
+@pytest.mark.parametrize("quote", [b"", b'"'])
+def test_rows_in_any_order_are_read_by_their_id(
+    tmp_path: Path, header: bytes, quote: bytes
+) -> None:
+    path = tmp_path / "run.csv"
+    rows = [b"5,5", b"1,3", b"4,1", b"3,4", b"2,1"]
+    lines = [header, *(quote + row.replace(b",", quote + b"," + quote) + quote for row in rows)]
+    path.write_bytes(b"\n".join(lines))
+    assert np.array_equal(read_submission(path, IDS), LABELS)
+    assert np.array_equal(read_submission(path, IDS[::-1]), LABELS[::-1])
+
+
+SOUND = b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4\r\n4,1\r\n5,5\r\n"
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"ImageId,Label\r\n1,3\r\n2,1\r\n", "has 2 rows; expected 5"),
-        (b"ImageId,Label\r\n1,3\r\n3,1\r\n2,4\r\n4,1\r\n5,5\r\n", "ImageId is 3; expected 2"),
+        (None, "is missing; check its name"),
+        (b"", "is empty; save it again"),
+        (b"ImageId,Label\r\n", "no rows; save it again"),
+        (SOUND.decode().encode("utf-16"), "UTF-16; save it again"),
+        (SOUND + b"\x1a", "line 7: Ctrl-Z"),
+        (SOUND[:-4], "truncated row"),
+    ],
+    ids=["missing", "empty", "header", "utf-16", "ctrl-z", "cut"],
+)
+def test_advice_fits_a_file_of_the_user(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "mine.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SubmissionError, match=words) as caught:
+        read_submission(path, IDS)
+    assert "kd fetch" not in str(caught.value)
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    with pytest.raises(SubmissionError, match="is a folder") as caught:
+        read_submission(path, IDS)
+    assert "kd fetch" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"ImageId,Label\r\n1,3\r\n2,1\r\n", "has 2 rows; expected 5: ImageId 3 is missing"),
+        (
+            b"ImageId,Label\n\n1,3\n\n2,1\n3,1\n2,4\n5,5\n",
+            "line 7: ImageId 2 occurs again, first in line 5",
+        ),
+        (b"ImageId,Label\n1,3\n2,1\n3,1\n4,4\n0,5\n", "line 6: ImageId is 0; expected 1 to 5"),
+        (b"ImageId,Label\n1,3\n2,1\n3,1\n4,4\n6,5\n", "line 6: ImageId is 6; expected 1 to 5"),
+        (b"ImageId,Label\n1,3\n2,1\n3,1\n4,4\n5,5\n5,5\n", "line 7: ImageId 5 occurs again"),
         (
             b"ImageId,Label\r\n1,3\r\n2,1\r\n3,4\r\n4,1\r\n5,10\r\n",
             "'10' is not an integer from 0 to 9",

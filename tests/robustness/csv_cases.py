@@ -100,6 +100,8 @@ def judge(form: Form, content: bytes, path: Path) -> bool:
         wanted = np.array(expected)
         if form.ids:
             ids_due = range(1, 1 + (len(expected) if form.ids < 0 else form.ids))
+            if form.ids > 0:  # a submission's rows may be in any order
+                wanted = wanted[np.argsort(wanted[:, 0])]
             assert wanted[:, 0].tolist() == list(ids_due), "wrong ids were accepted"
             wanted = wanted[:, :1] if form.ids < 0 else wanted[:, 1:]
         assert np.array_equal(found, wanted), "a wrong array"
@@ -114,6 +116,10 @@ def judge(form: Form, content: bytes, path: Path) -> bool:
     else:
         assert form.ids, f"it was refused but is valid: {said}"
         ids = [row[0] for row in expected]
+        if form.ids > 0:
+            assert sorted(ids) != list(range(1, 1 + form.ids)), f"refused but valid: {said}"
+            assert len(ids) != form.ids or "line " in said, said
+            return False
         due = list(range(1, 1 + (len(ids) if form.ids < 0 else form.ids)))
         assert ids != due, f"it was refused but is valid: {said}"
         first = next((n for n, pair in enumerate(zip(ids, due, strict=False), 2)
@@ -202,6 +208,10 @@ def _row_more(draw: st.DrawFn, grid: Grid) -> None:
     grid.insert(draw(st.integers(0, len(grid))), draw(st.sampled_from(kinds)))
 
 
+def _rows_moved(draw: st.DrawFn, grid: Grid) -> None:
+    grid[1:] = draw(st.permutations(grid[1:]))
+
+
 def _columns_moved(draw: st.DrawFn, grid: Grid) -> None:
     one, other = draw(st.integers(0, 3)), draw(st.integers(0, 3))
     for row in grid[: draw(st.sampled_from([1, len(grid)]))]:
@@ -224,7 +234,7 @@ def _columns_twice(draw: st.DrawFn, grid: Grid) -> None:
 EDITS = [
     *[_other_cell] * 6,
     *(_cell_less, _cell_more, _row_less, _row_more, _row_more),
-    *(_columns_moved, _columns_cut, _columns_twice),
+    *(_rows_moved, _columns_moved, _columns_cut, _columns_twice),
 ]
 
 
