@@ -57,7 +57,8 @@ def ensemble(
             raise UsageError(f"--method {method} needs runs; submission files can only vote")
         if not all(name.endswith(".csv") for name in runs):
             raise UsageError("name either runs or submission files ending in .csv, not both")
-        _vote(list(map(Path, runs)), load(data_dir), submissions_dir, write, as_json=as_json)
+        files, dataset = list(map(Path, runs)), load(data_dir)
+        _vote(files, dataset, runs_dir, submissions_dir, write, as_json=as_json)
         return
     opened = [open_run(runs_dir, name) for name in runs]
     dataset = load(data_dir)
@@ -143,6 +144,7 @@ def _print_table(runs: Sequence[str], combined: "Ensemble", method: str) -> None
 def _vote(
     files: Sequence[Path],
     dataset: "Dataset",
+    runs_dir: Path,
     submissions_dir: Path,
     write: Callable[..., Path],
     *,
@@ -150,16 +152,21 @@ def _vote(
 ) -> None:
     """Write the majority vote; the best public score, or else the first file, decides ties."""
     from kaggle_digits.core.atomic_io import sha256
-    from kaggle_digits.data.submission_csv import read_origin, read_submission
+    from kaggle_digits.data.submission_csv import find_origin, read_submission
     from kaggle_digits.ensembling.combiners import majority_vote
     from kaggle_digits.kaggle_api.submission_log import read_log
+    from kaggle_digits.runs.submission_files import find_run_origin
 
     labels = {file: read_submission(file, dataset.ids) for file in files}
     log = [entry for entry in read_log(submissions_dir) if entry.public_score is not None]
     public_scores = {entry.sha256: entry.public_score for entry in log}
     scores = {file: public_scores.get(sha256(file)) for file in files}
     ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
-    origins = [read_origin(file) for file in files]
+    origins = [
+        find_origin(file, labels[file], [submissions_dir])
+        or find_run_origin(runs_dir, labels[file])
+        for file in files
+    ]
     path = write(
         dataset=dataset,
         labels=majority_vote([labels[file] for file in ordered]),

@@ -31,11 +31,11 @@ def predict(
     opened = open_run(runs_dir, run)
     opened.metrics()  # raises if the run is unfinished
     dataset = load(data_dir)
-    if output is not None:
-        submission_files.require_absent(output, force=force)
-    probabilities = predict_test(opened, dataset, tta, each=track_folders)
-    resolve_path = partial(submission_files.move_existing, force=force) if output else None
     path = output or submission_files.submission_path(submissions_dir, run)
+    own = None if output else run
+    submission_files.require_absent(path, force=force, own=own)
+    probabilities = predict_test(opened, dataset, tta, each=track_folders)
+    resolve_path = partial(submission_files.move_existing, force=force, own=own)
     path = submission_files.write_run_submission(
         opened, dataset, path, test=probabilities, resolve_path=resolve_path
     )

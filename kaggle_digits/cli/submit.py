@@ -1,7 +1,7 @@
 """kd submit: check a submission and send it to Kaggle."""
 
 import sys
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,7 @@ def submit(
     force: Annotated[bool, option("Submit a file that was submitted before.", "--force")] = False,
     timeout: options.Timeout = options.TIMEOUT,
     data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
     submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
     as_json: options.AsJson = False,
 ) -> None:
@@ -38,16 +39,22 @@ def submit(
     from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.kaggle_api.validate import find_submission_file, validate_submission
+    from kaggle_digits.runs import submission_files
 
     policy = RetryPolicy.from_timeout(timeout)
     path = find_submission_file(target, submissions_dir)
     console.note(f"checking {path}")
-    checked = validate_submission(path, data_dir=data_dir)
+    checked = validate_submission(
+        path,
+        data_dir=data_dir,
+        submissions_dir=submissions_dir,
+        find_run=partial(submission_files.find_run_origin, runs_dir),
+    )
     origin = f"from {checked.run}" if checked.origin else "made by an unknown run"
     if checked.origin and checked.origin.accuracy is not None:
         accuracy = console.percent(checked.origin.accuracy)
         origin += f", validation accuracy {accuracy} on {checked.origin.n_val:,} rows"
-    console.note(f"valid: {checked.rows:,} rows, ids in order, labels 0 to 9; {origin}")
+    console.note(f"valid: {checked.rows:,} rows, every id once, labels 0 to 9; {origin}")
     for warning in checked.warnings:
         console.warn(warning)
     if not yes and not is_interactive():
@@ -56,14 +63,16 @@ def submit(
     with DownloadProgress() as display:
         kaggle = CompetitionClient(policy=policy, progress=display)
         console.note(f"using the {kaggle.credential}")
-        api.reconcile(submissions_dir, kaggle)
-        earlier = api.find_duplicate(checked, read_log(submissions_dir))
+        earlier = None
+        if not force:
+            api.reconcile(submissions_dir, kaggle, checked)
+            earlier = api.find_duplicate(checked, read_log(submissions_dir))
         api_arguments: dict[str, Any] = {"kaggle": kaggle, "submissions_dir": submissions_dir}
-        if earlier is not None and earlier.ref is not None and wait and not force:
+        if earlier is not None and earlier.ref is not None and wait:
             console.note(f"this file was submitted on {earlier.time[:10]} (ref {earlier.ref})")
             entry = earlier
         else:
-            if earlier is None or force:
+            if earlier is None:
                 _confirm(kaggle, path, yes=yes)
             entry = api.submit(checked, message=message, force=force, **api_arguments)
             console.note(f"submitted {path.name} (ref {entry.ref}): {entry.message}")
@@ -73,7 +82,7 @@ def submit(
 
     log = submissions_dir / "log.csv"
     if as_json:
-        console.print_json({**asdict(entry), "log": str(log)})
+        console.print_json({**entry.row(), "log": str(log)})
         return
     console.echo(f"file:         {entry.file}")
     console.echo(f"ref:          {entry.ref}")

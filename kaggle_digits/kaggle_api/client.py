@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -203,6 +204,8 @@ class RemoteSubmission:
     public_score: float | None
     error: str
     description: str
+    file: str  # its name
+    time: str  # ISO 8601 with time zone; empty if unknown
 
 
 @dataclass(frozen=True)
@@ -312,13 +315,20 @@ class CompetitionClient(KaggleSession):
         return self.call(f"reading the status of submission {ref}", get)
 
     def list_submissions(self) -> list[RemoteSubmission]:
-        """List the newest submissions, newest first."""
+        """List all submissions, newest first."""
         request = types.ApiListSubmissionsRequest()
         request.competition_name, request.page, request.page_size = COMPETITION, 1, PAGE_SIZE
-        response = self.call(
-            "listing your submissions", lambda client: _api(client).list_submissions(request)
-        )
-        return [_submission(one) for one in response.submissions or [] if one is not None]
+        submissions: dict[int, RemoteSubmission] = {}
+        while True:
+            response = self.call(
+                "listing your submissions", lambda client: _api(client).list_submissions(request)
+            )
+            page = [_submission(one) for one in response.submissions or [] if one is not None]
+            is_new = any(one.ref not in submissions for one in page)
+            submissions |= {one.ref: one for one in page}
+            request.page, request.page_token = None, response.next_page_token or ""
+            if not request.page_token or not is_new:
+                return list(submissions.values())
 
 
 def _api(client: Any) -> Any:
@@ -330,10 +340,13 @@ def _submission(response: Any) -> RemoteSubmission:
         score = float(response.public_score)
     except (TypeError, ValueError):
         score = None
+    date = response.date  # in UTC, without a time zone
     return RemoteSubmission(
         ref=int(response.ref),
         status=str(getattr(response.status, "name", response.status)),
         public_score=score,
         error=one_line(str(response.error_description or "")),
         description=str(response.description or ""),
+        file=str(response.file_name or ""),
+        time=date.replace(tzinfo=date.tzinfo or UTC).isoformat(timespec="seconds") if date else "",
     )

@@ -44,9 +44,6 @@ class RetryPolicy:
     max_retry_after: float = 300.0  # a longer Retry-After is an error
     poll_interval: float = 5.0  # between two requests for a submission's status
     score_timeout: float = 900.0  # for a submission to be scored
-    # Then an unconfirmed submission that Kaggle does not list counts as never received; longer than
-    # call_timeout, so that no call is still in progress.
-    unlisted_timeout: float = 4 * DEFAULT_TIMEOUT
 
     @classmethod
     def from_timeout(cls, timeout: float) -> Self:
@@ -63,7 +60,6 @@ class RetryPolicy:
             max_retry_after=cls.max_retry_after * scale,
             poll_interval=min(cls.poll_interval, cls.poll_interval * scale),
             score_timeout=cls.score_timeout * scale,
-            unlisted_timeout=4 * timeout,
         )
 
 

@@ -1,22 +1,28 @@
-"""The log of submissions, submissions/log.csv: written atomically by one process at a time."""
+"""The log of submissions, submissions/log.csv: written atomically by one process at a time.
 
+A hidden copy beside it restores the entries of a log that was emptied, cut, deleted or replaced.
+"""
+
+import contextlib
 import csv
 import io
+import os
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core.atomic_io import file_lock, write_text
+from kaggle_digits.core.atomic_io import atomic_write, file_lock
 from kaggle_digits.core.errors import SubmissionError
+from kaggle_digits.data.csv_reader import quote_cell
 
 LOG_NAME = "log.csv"
 # ``sending`` is written before the call that submits, and replaced after it.
 SENDING, PENDING, COMPLETE, ERROR = "sending", "pending", "complete", "error"
 STATUSES = (SENDING, PENDING, COMPLETE, ERROR)
-NUMBERS = {"oof_accuracy": float, "n_val": int, "ref": int, "public_score": float}
 TAG = re.compile(r"\[kd ([0-9a-f]+)\]$")
 
 
@@ -24,7 +30,7 @@ TAG = re.compile(r"\[kd ([0-9a-f]+)\]$")
 class LogEntry:
     """One line of the log."""
 
-    time: str  # when it was sent, ISO 8601 with time zone
+    time: str  # when it was sent by the clock here, ISO 8601 with time zone; never relied on
     file: str  # the name of the submission file
     sha256: str  # the hash of its bytes
     run: str  # the run or runs it was made from, joined by " + "; empty if unknown
@@ -34,32 +40,33 @@ class LogEntry:
     status: str  # one of STATUSES
     public_score: float | None  # Kaggle's accuracy on the public part of test.csv
     message: str  # the description sent to Kaggle; ends in a tag that identifies the submission
+    extra: dict[str, str] = field(default_factory=dict)  # the columns that a user added
 
     @property
     def tag(self) -> str | None:
         """The unique tag at the end of the message."""
-        match = TAG.search(self.message)
-        return match[0] if match else None
+        return find_tag(self.message)
 
-    @property
-    def age(self) -> float:
-        """Seconds since it was sent."""
-        return (datetime.now(UTC) - datetime.fromisoformat(self.time)).total_seconds()
+    def row(self) -> dict[str, Any]:
+        """Return the values by column, those that a user added last."""
+        return {name: getattr(self, name) for name in COLUMNS} | self.extra
+
+
+COLUMNS = tuple(column.name for column in fields(LogEntry) if column.name != "extra")
+
+
+def find_tag(description: str) -> str | None:
+    """Return the tag at the end of a description."""
+    match = TAG.search(description.rstrip())
+    return match[0] if match else None
 
 
 def read_log(submissions_dir: Path) -> list[LogEntry]:
-    """Read all entries, oldest first; none without a log; SubmissionError if it is damaged."""
-    path = submissions_dir / LOG_NAME
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a BOM
-            return [_parse_row(row) for row in csv.DictReader(file)]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise SubmissionError(
-            f"{path} is damaged ({type(error).__name__}), so it is unknown what was submitted; "
-            "repair it, or move it away to begin a new one"
-        ) from error
+    """Read all entries, oldest first; none without a log; SubmissionError if it is damaged.
+
+    Entries that only the copy has are included.
+    """
+    return _merge(*_read_both(_log_path(submissions_dir)))
 
 
 def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[LogEntry]]) -> None:
@@ -68,18 +75,17 @@ def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[Lo
     Raises SubmissionError if the log is damaged or another process has held the lock for a minute,
     StorageError if the folder is not writable or the disk is full.
     """
-    path = submissions_dir / LOG_NAME
+    path = _log_path(submissions_dir)
     busy = SubmissionError(f"{path} is in use by another kd; try again when that has finished")
-    with file_lock(submissions_dir / f".{LOG_NAME}.lock", busy, timeout=60):
-        before = read_log(submissions_dir)
-        after = change(list(before))
-        if after != before:
-            out = io.StringIO()
-            columns = [field.name for field in fields(LogEntry)]
-            writer = csv.DictWriter(out, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(entry) for entry in after)  # csv writes None as an empty field
-            write_text(path, out.getvalue())
+    with file_lock(path.with_name(f".{path.name}.lock"), busy, timeout=60):
+        logged, copied = _read_both(path)
+        after = change(_merge(logged, copied))
+        if after != logged or after != copied:
+            text = _to_csv(after)
+            # Both are written before either is renamed: on a full disk, neither is changed.
+            with atomic_write(_copy_path(path)) as copy, atomic_write(path) as part:
+                copy.write_bytes(text.encode())
+                part.write_bytes(text.encode())
 
 
 def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) -> None:
@@ -97,18 +103,175 @@ def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) ->
     update_log(submissions_dir, change)
 
 
+@contextlib.contextmanager
+def submit_lock(submissions_dir: Path, timeout: float) -> Iterator[None]:
+    """Hold the lock of the one process that submits with this log.
+
+    SubmissionError: another process has held it for ``timeout`` seconds.
+    """
+    path = _log_path(submissions_dir)
+    busy = SubmissionError(
+        f"another kd is submitting from {submissions_dir}; wait until it has finished, then run "
+        "the same command again"
+    )
+    with file_lock(path.with_name(f".{path.name}.submit.lock"), busy, timeout=timeout):
+        yield
+
+
 def utc_now() -> str:
     """Return the current time in the format of the log."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _parse_row(row: dict[str, str]) -> LogEntry:
-    values: dict[str, Any] = {field.name: row[field.name] for field in fields(LogEntry)}
-    for name, parse in NUMBERS.items():
-        values[name] = parse(values[name]) if values[name] else None
-    entry = LogEntry(**values)
-    if entry.status not in STATUSES or entry.message is None:
-        raise ValueError(entry.status)
-    if datetime.fromisoformat(entry.time).tzinfo is None:
-        raise ValueError(entry.time)
-    return entry
+def _log_path(submissions_dir: Path) -> Path:
+    """Return the path of the log, or of the file it is linked to, so that a link stays one."""
+    path = submissions_dir / LOG_NAME
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _copy_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.copy")
+
+
+def _read_both(path: Path) -> tuple[list[LogEntry], list[LogEntry]]:
+    """Return the entries of the log and of its copy."""
+    logged, copied = _read_entries(path), []
+    with contextlib.suppress(SubmissionError):
+        copied = _read_entries(_copy_path(path))
+    return logged, copied
+
+
+def _merge(logged: list[LogEntry], copied: list[LogEntry]) -> list[LogEntry]:
+    """Return the entries of the log and those that only the copy has."""
+
+    def by_key(entries: list[LogEntry]) -> dict[Any, LogEntry]:
+        return {e.tag or (e.time, e.file, e.ref, e.message): e for e in entries}
+
+    return list((by_key(copied) | by_key(logged)).values())
+
+
+def _to_csv(entries: list[LogEntry]) -> str:
+    rows = [entry.row() for entry in entries]
+    out = io.StringIO()
+    columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)  # csv writes None as an empty field
+    return out.getvalue()
+
+
+def _read_entries(path: Path) -> list[LogEntry]:
+    """Read a log as kd or a spreadsheet wrote it; SubmissionError for a value that is ambiguous.
+
+    Spreadsheets write a BOM, UTF-16, semicolons, decimal commas, quotes around a whole line, and
+    omit empty cells at the end of a line.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _damaged(path, f" cannot be read ({error.strerror})") from error
+    is_utf16 = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig", "surrogateescape")
+    except UnicodeDecodeError:
+        raise _damaged(path, " is not text") from None
+    first_line = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=first_line.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header: list[str] = []
+    entries = []
+    try:
+        for row in reader:
+            in_quotes = len(row) == 1 < len(header)
+            cells = next(csv.reader(row)) if in_quotes else row
+            while cells and not cells[-1].strip():
+                cells.pop()
+            if cells and not header:
+                header = [cell.strip() for cell in cells]
+                if missing := [name for name in COLUMNS if name not in header]:
+                    raise _damaged(path, f", line {reader.line_num}: no column {missing[0]}")
+            elif cells:
+                entries.append(_parse_row(path, reader.line_num, header, cells))
+    except csv.Error as error:
+        raise _damaged(path, f", line {reader.line_num}: not CSV ({error})") from error
+    return entries
+
+
+def _parse_row(path: Path, line: int, header: list[str], cells: list[str]) -> LogEntry:
+    where = f", line {line}"
+    if len(cells) > len(header):
+        raise _damaged(path, f"{where}: {len(cells)} values instead of {len(header)}")
+    row = dict(zip(header, cells + [""] * (len(header) - len(cells)), strict=True))
+    values: dict[str, Any] = {}
+    for name, value in row.items():
+        parse, expected = PARSERS.get(name, (_text, "text in UTF-8"))
+        try:
+            values[name] = parse(value.strip())
+        except ValueError:
+            fault = f"{where}, column {name}: {quote_cell(value)} is not {expected}"
+            raise _damaged(path, fault) from None
+    known = {name: values.pop(name) for name in COLUMNS}
+    return LogEntry(**known, extra=values)
+
+
+def _text(value: str) -> str:
+    value.encode()  # UnicodeEncodeError, a ValueError, for bytes that are not UTF-8
+    return value
+
+
+def _description(value: str) -> str:
+    if not value:
+        raise ValueError
+    return _text(value)
+
+
+def _time(value: str) -> str:
+    moment = datetime.fromisoformat(value)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def _hash(value: str) -> str:
+    int(value, 16)
+    return value.lower()
+
+
+def _status(value: str) -> str:
+    if value not in STATUSES:
+        raise ValueError
+    return value
+
+
+def _accuracy(value: str) -> float | None:
+    if not value:
+        return None
+    number = float(value.replace(",", "."))
+    if not 0 <= number <= 1:
+        raise ValueError
+    return number
+
+
+def _count(value: str) -> int | None:
+    """Parse a whole number, also as pandas writes it in a column with empty cells: 8400.0."""
+    return int(value.removesuffix(".0")) if value else None
+
+
+ACCURACY, COUNT = (_accuracy, "a number from 0 to 1"), (_count, "a whole number")
+PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "time": (_time, "a time like 2026-11-27T13:11:16+00:00"),
+    "sha256": (_hash, "a SHA-256 in hexadecimal"),
+    "oof_accuracy": ACCURACY,
+    "n_val": COUNT,
+    "ref": COUNT,
+    "status": (_status, f"one of {', '.join(STATUSES)}"),
+    "public_score": ACCURACY,
+    "message": (_description, "a description in UTF-8"),
+}
+
+
+def _damaged(path: Path, fault: str) -> SubmissionError:
+    remedy = "correct it and keep it: without it, only Kaggle's list shows what was submitted"
+    if (copy := _copy_path(path)).is_file():
+        remedy = f"correct it, or move it away: the next kd submit restores it from {copy.name}"
+    return SubmissionError(f"{path}{fault}; {remedy}")

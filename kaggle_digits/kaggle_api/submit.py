@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError
+from kaggle_digits.data.submission_csv import ONE_RUN
 from kaggle_digits.kaggle_api import submission_log as log
 from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteSubmission
 from kaggle_digits.kaggle_api.errors import SUBMISSIONS_PAGE, KaggleApiError, one_line
@@ -29,26 +30,38 @@ def submit(
 ) -> LogEntry:
     """Submit a file and return its log entry, ``pending``.
 
-    The same bytes are submitted only once, unless ``force``. The description is ``message`` or,
-    by default, the run and its validation accuracy; ``submissions_dir`` has the log.
+    The same predictions are submitted only once, unless ``force``. The description is ``message``
+    or, by default, the run and its validation accuracy; ``submissions_dir`` has the log.
 
     Raises:
-        SubmissionError: these bytes were submitted before, or the file has changed since.
+        SubmissionError: these predictions were submitted before, or it is not known whether they
+            were, or the file has changed since, or another process is submitting.
         KaggleError: Kaggle rejected it, or it is not known whether it arrived; then the log keeps
-            an entry ``sending`` that ``reconcile`` resolves.
+            an entry ``sending``, and only ``force`` sends the predictions again.
         StorageError: the log cannot be written; nothing was submitted.
     """
-    reconcile(submissions_dir, kaggle)
-    content = submission.path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != submission.sha256:
-        raise SubmissionError(f"{submission.path} changed while it was checked; run it again")
-    entry = _log_sending(submission, kaggle, submissions_dir, message, force=force)
-    try:
+    with log.submit_lock(submissions_dir, kaggle.policy.call_timeout):
+        earlier = find_duplicate(submission, log.read_log(submissions_dir))
+        reconcile(submissions_dir, kaggle, submission)
+        duplicate = find_duplicate(submission, log.read_log(submissions_dir))
+        if duplicate is not None:
+            was_unknown = earlier is not None and earlier.status == log.SENDING
+            # --force was typed because the submission seemed to be lost, and it is not.
+            arrived = was_unknown and duplicate.status != log.SENDING
+            if arrived or not force:
+                raise SubmissionError(_explain_duplicate(submission.path, duplicate))
+        content = submission.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != submission.sha256:
+            raise SubmissionError(f"{submission.path} changed while it was checked; run it again")
         token = kaggle.upload(submission.path.name, content)
-        entry = _renew(entry, submissions_dir)
-    except BaseException:
-        log.replace_entry(submissions_dir, entry, None)  # nothing was submitted
-        raise
+        return _create(token, _new_entry(submission, message), kaggle, submissions_dir)
+
+
+def _create(
+    token: str, entry: LogEntry, kaggle: CompetitionClient, submissions_dir: Path
+) -> LogEntry:
+    """Log ``entry`` as ``sending``, submit the uploaded bytes, log and return it ``pending``."""
+    log.update_log(submissions_dir, lambda entries: [*entries, entry])
     try:
         ref = kaggle.create_submission(token, entry.message)
     except KaggleApiError as error:
@@ -67,20 +80,12 @@ def submit(
     return pending
 
 
-def _log_sending(
-    submission: ValidatedSubmission,
-    kaggle: CompetitionClient,
-    submissions_dir: Path,
-    message: str | None,
-    *,
-    force: bool,
-) -> LogEntry:
-    """Log the entry ``sending``, unless the same bytes are logged already."""
-    path, origin = submission.path, submission.origin
-    tag = f"[kd {submission.sha256[:8]}{secrets.token_hex(4)}]"
-    entry = LogEntry(
+def _new_entry(submission: ValidatedSubmission, message: str | None) -> LogEntry:
+    origin = submission.origin
+    tag = f"{_tag_prefix(submission)}{secrets.token_hex(4)}]"
+    return LogEntry(
         time=log.utc_now(),
-        file=path.name,
+        file=submission.path.name,
         sha256=submission.sha256,
         run=submission.run,
         oof_accuracy=origin.accuracy if origin else None,
@@ -91,41 +96,25 @@ def _log_sending(
         message=f"{one_line(message or default_description(submission))} {tag}",
     )
 
-    def add(entries: list[LogEntry]) -> list[LogEntry]:
-        duplicate = find_duplicate(submission, entries)
-        if duplicate is None or force:
-            return [*entries, entry]
-        if duplicate.status == log.SENDING:
-            seconds = max(1, round(kaggle.policy.unlisted_timeout - duplicate.age))
-            raise SubmissionError(
-                f"{path} is being submitted, or was and Kaggle does not list it yet; run it again "
-                f"in {seconds} s: it first checks whether it arrived"
-            )
-        score = duplicate.public_score
-        state = "not scored yet" if score is None else f"score {score:.5f}"
-        raise SubmissionError(
-            f"the same bytes as {path} were submitted on {duplicate.time[:10]} (ref "
-            f"{duplicate.ref}, {state}); submit them again with --force"
+
+def _tag_prefix(submission: ValidatedSubmission) -> str:
+    """Return the beginning of the tag of every submission of the same predictions."""
+    return f"[kd {submission.labels_sha256[:8]}"
+
+
+def _explain_duplicate(path: Path, duplicate: LogEntry) -> str:
+    if duplicate.status == log.SENDING:
+        return (
+            f"{path} was sent on {duplicate.time[:10]}, but Kaggle does not list it yet, so it is "
+            f"not known whether it arrived; look at {SUBMISSIONS_PAGE}, and only if it is still "
+            f"missing after some minutes: kd submit {path} --force"
         )
-
-    log.update_log(submissions_dir, add)
-    return entry
-
-
-def _renew(entry: LogEntry, submissions_dir: Path) -> LogEntry:
-    """Set the entry's time to now, unless another process has removed it as abandoned."""
-    renewed = replace(entry, time=log.utc_now())
-
-    def renew(entries: list[LogEntry]) -> list[LogEntry]:
-        if entry not in entries:
-            raise SubmissionError(
-                f"another kd has removed the log entry of {entry.file}; nothing was submitted, "
-                "run it again"
-            )
-        return [renewed if one == entry else one for one in entries]
-
-    log.update_log(submissions_dir, renew)
-    return renewed
+    score = duplicate.public_score
+    state = "not scored yet" if score is None else f"score {score:.5f}"
+    return (
+        f"the same predictions as {path} were submitted on {duplicate.time[:10]} (ref "
+        f"{duplicate.ref}, {state}); submit them again with --force"
+    )
 
 
 def _find_unconfirmed(error: KaggleApiError, entry: LogEntry, kaggle: CompetitionClient) -> int:
@@ -140,36 +129,47 @@ def _find_unconfirmed(error: KaggleApiError, entry: LogEntry, kaggle: Competitio
         time.sleep(kaggle.policy.backoff * 2**attempt)
     raise KaggleError(
         f"it is not known whether {entry.file} was submitted ({str(error).split(';', 1)[0]}); run "
-        f"the same command in {kaggle.policy.unlisted_timeout:.0f} s: it first checks whether it "
-        "arrived"
+        "the same command again in a few minutes: it first checks whether it arrived"
     ) from error
 
 
-def reconcile(submissions_dir: Path, kaggle: CompetitionClient) -> None:
+def reconcile(
+    submissions_dir: Path,
+    kaggle: CompetitionClient,
+    submission: ValidatedSubmission | None = None,
+) -> None:
     """Update the unfinished entries of the log from Kaggle's list of submissions.
 
-    An entry ``sending`` that Kaggle does not list after ``policy.unlisted_timeout`` is removed:
-    its process was killed before the call, or the call was lost.
+    An entry ``sending`` that Kaggle does not list stays: no clock and no time-out tells when it is
+    certain that it never arrived. Submissions of the same predictions as ``submission`` that the
+    log lacks are added, so that a lost log does not let them be sent twice.
     """
-    entries = log.read_log(submissions_dir)
-    unfinished = [e for e in entries if e.status in (log.SENDING, log.PENDING)]
-    if not unfinished:
-        return
     listed = kaggle.list_submissions()
 
-    def update(entry: LogEntry) -> LogEntry | None:
-        submission = _find_listed(entry, listed)
-        if submission is not None:
-            return _updated(entry, submission)
-        # The absolute value, because the clock may have been set back since.
-        is_recent = abs(entry.age) < kaggle.policy.unlisted_timeout
-        return entry if entry.status == log.PENDING or is_recent else None
-
     def change(entries: list[LogEntry]) -> list[LogEntry]:
-        updated = [update(entry) if entry in unfinished else entry for entry in entries]
-        return [entry for entry in updated if entry is not None]
+        changed = []
+        for entry in entries:
+            unfinished = entry.status in (log.SENDING, log.PENDING)
+            found = _find_listed(entry, listed) if unfinished else None
+            changed.append(_updated(entry, found) if found else entry)
+        return changed + (_unlogged(submission, changed, listed) if submission else [])
 
     log.update_log(submissions_dir, change)
+
+
+def _unlogged(
+    submission: ValidatedSubmission, entries: list[LogEntry], listed: list[RemoteSubmission]
+) -> list[LogEntry]:
+    """Return entries for listed submissions of the same predictions that ``entries`` lack."""
+    known, prefix = {entry.tag for entry in entries}, _tag_prefix(submission)
+    missing = []
+    for one in reversed(listed):
+        tag = log.find_tag(one.description)
+        if tag is not None and tag.startswith(prefix) and tag not in known:
+            new = replace(_new_entry(submission, None), message=one.description.rstrip())
+            new = replace(new, time=one.time or new.time, file=one.file or new.file)
+            missing.append(_updated(new, one))
+    return missing
 
 
 def wait_for_score(
@@ -214,8 +214,18 @@ def wait_for_score(
 
 
 def find_duplicate(submission: ValidatedSubmission, entries: list[LogEntry]) -> LogEntry | None:
-    """Return the last entry with the same bytes that Kaggle has not rejected."""
-    same = [e for e in entries if e.sha256 == submission.sha256 and e.status != log.ERROR]
+    """Return the last entry with the same predictions that Kaggle has not rejected.
+
+    One whose fate is known is preferred to one that is ``sending``.
+    """
+    hashes = (submission.sha256, submission.labels_sha256)
+    same = [
+        entry
+        for entry in entries
+        if entry.status != log.ERROR
+        and (entry.sha256 in hashes or (entry.tag or "").startswith(_tag_prefix(submission)))
+    ]
+    same.sort(key=lambda entry: entry.status != log.SENDING)
     return same[-1] if same else None
 
 
@@ -224,8 +234,10 @@ def default_description(submission: ValidatedSubmission) -> str:
     origin = submission.origin
     if origin is None:
         return submission.path.name
-    if origin.accuracy is None:
+    if origin.accuracy is None and origin.method == ONE_RUN:
         return f"{submission.run}: trained on all rows, none held out"
+    if origin.accuracy is None:
+        return f"{origin.method} of {submission.run or 'files'}: accuracy not measured"
     rows = f"{origin.n_val:,} rows"
     return f"{submission.run}: validation accuracy {100 * origin.accuracy:.2f} % on {rows}"
 

@@ -1,14 +1,23 @@
 """Find the file to submit and check that it may be submitted: no network, no TensorFlow."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.errors import DataError, SubmissionError
 from kaggle_digits.data import dataset
-from kaggle_digits.data.submission_csv import Origin, read_ids, read_origin, read_submission
+from kaggle_digits.data.submission_csv import (
+    Origin,
+    find_origin,
+    labels_sha256,
+    read_ids,
+    read_origin,
+    read_submission,
+)
 from kaggle_digits.kaggle_api.submission_log import LOG_NAME, SENDING, read_log
 
 REASONS = {
@@ -25,6 +34,7 @@ class ValidatedSubmission:
 
     path: Path
     sha256: str  # of its bytes when it was validated
+    labels_sha256: str  # the same for every file with these labels; see submission_csv
     rows: int
     origin: Origin | None  # the run or runs it was made from; None if unknown
     warnings: tuple[str, ...]  # what is unusual but allowed, one line each
@@ -35,8 +45,17 @@ class ValidatedSubmission:
         return " + ".join(self.origin.runs) if self.origin else ""
 
 
-def validate_submission(path: Path, *, data_dir: Path | str = "data") -> ValidatedSubmission:
+def validate_submission(
+    path: Path,
+    *,
+    data_dir: Path | str = "data",
+    submissions_dir: Path | None = None,
+    find_run: Callable[[NDArray[np.uint8]], Origin | None] | None = None,
+) -> ValidatedSubmission:
     """Check a submission file as far as possible without asking Kaggle.
+
+    The origin of a renamed or copied file is recognised by its content, with the records in
+    ``submissions_dir`` and with ``find_run``, which returns the origin of (n,) labels.
 
     Raises SubmissionError if it does not have the format of sample_submission.csv or was not made
     from the competition's own files, DataError if those are missing or damaged.
@@ -47,13 +66,7 @@ def validate_submission(path: Path, *, data_dir: Path | str = "data") -> Validat
             f"{', '.join(missing)} not found in {folder}, so {path.name} cannot be checked; "
             "get the data with: kd fetch"
         )
-    origin = read_origin(path)
-    if origin is not None and origin.source != dataset.KAGGLE:
-        raise SubmissionError(
-            f"{path} was made from data of source {origin.source} and cannot be submitted: "
-            f"{REASONS.get(origin.source, OTHER_REASON)}; get the competition's data (kd fetch "
-            "--force) and train again"
-        )
+    _require_competition(path, read_origin(path))
     train_sha256, test_sha256 = (sha256(folder / name) for name in (dataset.TRAIN, dataset.TEST))
     source = dataset.source_of(folder, train_sha256, test_sha256)
     if not source.is_competition:
@@ -64,6 +77,10 @@ def validate_submission(path: Path, *, data_dir: Path | str = "data") -> Validat
         )
     digest = sha256(path) if path.is_file() else ""
     labels = read_submission(path, read_ids(folder / dataset.SAMPLE))
+    origin = find_origin(path, labels, [submissions_dir] if submissions_dir else [])
+    if origin is None and find_run is not None:
+        origin = find_run(labels)
+    _require_competition(path, origin)
     warnings = []
     if origin is None:
         warnings.append(f"it is not known which run {path.name} was made from")
@@ -71,7 +88,19 @@ def validate_submission(path: Path, *, data_dir: Path | str = "data") -> Validat
     if counts.max() > len(labels) / 2 and len(labels) > 20:
         percentage = 100 * counts.max() / len(labels)
         warnings.append(f"{percentage:.0f} % of its rows have the label {counts.argmax()}")
-    return ValidatedSubmission(path, digest, len(labels), origin, tuple(warnings))
+    return ValidatedSubmission(
+        path, digest, labels_sha256(labels), len(labels), origin, tuple(warnings)
+    )
+
+
+def _require_competition(path: Path, origin: Origin | None) -> None:
+    """Raise SubmissionError if a submission is known to be made from other data."""
+    if origin is not None and not origin.is_competition:
+        raise SubmissionError(
+            f"{path} was made from data of source {origin.source} and cannot be submitted: "
+            f"{REASONS.get(origin.source, OTHER_REASON)}; get the competition's data (kd fetch "
+            "--force) and train again"
+        )
 
 
 def find_submission_file(target: str | None, submissions_dir: Path) -> Path:

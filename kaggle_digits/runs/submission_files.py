@@ -3,17 +3,28 @@
 import hashlib
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write, backup_existing, file_lock, wrap_os_errors
-from kaggle_digits.core.errors import SubmissionError
+from kaggle_digits.core.errors import RunError, SubmissionError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.submission_csv import Origin, read_submission, submission_text, write_origin
-from kaggle_digits.runs.run import Run
+from kaggle_digits.data.submission_csv import (
+    ONE_RUN,
+    Origin,
+    labels_sha256,
+    read_origin,
+    read_submission,
+    submission_text,
+    write_origin,
+)
+from kaggle_digits.runs.run import Run, list_runs
 
 LOCK_FILE, LOCK_SECONDS = ".kd.lock", 60.0
 
@@ -28,27 +39,42 @@ def next_free_path(submissions_dir: Path, stem: str) -> Path:
     return next(path for path in paths if not path.exists())
 
 
-def require_absent(path: Path, *, force: bool) -> None:
-    """Raise SubmissionError if ``path`` exists and ``force`` is not given."""
-    if path.exists() and not force:
+def require_absent(path: Path, *, force: bool, own: str | None = None) -> None:
+    """Raise SubmissionError if ``path`` exists and ``force`` is not given.
+
+    The unchanged submission of the run called ``own`` is no obstacle: it can be made again.
+    """
+    if force or not path.exists() or _is_own(path, own):
+        return
+    if own is None:
         raise SubmissionError(
             f"{path} already exists; give another name, or --force to back up the old one"
         )
+    raise SubmissionError(
+        f"{path} was not made from run {own} alone, or was changed since; keep it and write "
+        f"another file: kd predict {own} -o FILE.csv, or back it up: kd predict {own} --force"
+    )
 
 
-def move_existing(path: Path, *, force: bool) -> Path:
+def move_existing(path: Path, *, force: bool, own: str | None = None) -> Path:
     """Return ``path`` after renaming an existing file, and its record, to <name>-old-<k>.
 
-    Raises SubmissionError without ``force``, and StorageError if it cannot be renamed.
+    The submission of the run called ``own`` is not renamed. Raises SubmissionError as
+    require_absent, and StorageError if it cannot be renamed.
     """
-    require_absent(path, force=force)
-    if path.exists():
+    require_absent(path, force=force, own=own)
+    if path.exists() and not _is_own(path, own):
         record = path.with_suffix(".json")
         with wrap_os_errors(path):
             backup = backup_existing(path)
             if record.exists():
                 record.replace(backup.with_suffix(".json"))
     return path
+
+
+def _is_own(path: Path, run: str | None) -> bool:
+    origin = read_origin(path) if run is not None else None
+    return origin is not None and (origin.method, origin.runs) == (ONE_RUN, [run])
 
 
 def write_submission_file(
@@ -106,17 +132,39 @@ def write_run_submission(
 
     ``test``: (n_test, 10) float32 probabilities; None takes those in test.npy. The other arguments
     and errors are those of write_submission_file; RunError: the run is not finished or damaged.
+    By default, only an unchanged submission of the same run is replaced.
     """
-    metrics = run.metrics()
+    origin = _origin(run)
     probabilities = run.test() if test is None else test
     return write_submission_file(
         path,
         dataset,
         probabilities.argmax(axis=1).astype(np.uint8),
-        resolve_path=resolve_path,
-        runs=[run.name],
-        method="run",
-        source=str(run.config()["data"]["source"]),
-        accuracy=metrics.get("val_accuracy"),
-        n_val=metrics.get("n_val") or 0,
+        resolve_path=resolve_path or partial(move_existing, force=False, own=run.name),
+        **origin,
     )
+
+
+def find_run_origin(runs_dir: Path, labels: NDArray[np.uint8]) -> Origin | None:
+    """Return the origin of ``labels`` (n_test,) if a run in ``runs_dir`` predicts just these.
+
+    Of several runs, one trained on Kaggle's data is preferred; unreadable runs are skipped.
+    """
+    origins = []
+    for run in list_runs(runs_dir):
+        with suppress(RunError, OSError, KeyError, TypeError, ValueError):
+            if run.finished and np.array_equal(run.test().argmax(axis=1), labels):
+                origins.append(Origin(sha256=labels_sha256(labels), made="", **_origin(run)))
+    return max(origins, key=lambda origin: origin.is_competition, default=None)
+
+
+def _origin(run: Run) -> dict[str, Any]:
+    """Return the fields of Origin for a finished run."""
+    metrics = run.metrics()
+    return {
+        "runs": [run.name],
+        "method": ONE_RUN,
+        "source": str(run.config()["data"]["source"]),
+        "accuracy": metrics.get("val_accuracy"),
+        "n_val": metrics.get("n_val") or 0,
+    }

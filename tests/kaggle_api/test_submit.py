@@ -5,8 +5,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,13 @@ import pytest
 from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError
 from kaggle_digits.kaggle_api.client import CompetitionClient
 from kaggle_digits.kaggle_api.http import RetryPolicy
-from kaggle_digits.kaggle_api.submission_log import LOG_NAME, LogEntry, read_log, update_log
+from kaggle_digits.kaggle_api.submission_log import (
+    LOG_NAME,
+    LogEntry,
+    read_log,
+    replace_entry,
+    update_log,
+)
 from kaggle_digits.kaggle_api.submit import find_duplicate, reconcile, submit, wait_for_score
 from kaggle_digits.kaggle_api.validate import (
     ValidatedSubmission,
@@ -131,42 +138,73 @@ def test_lost_confirmation_is_found_in_the_list(
 @pytest.mark.parametrize(
     "fault", [Fault("silent"), Fault("status", 503), Fault("html"), Fault("no-ref")]
 )
-def test_unconfirmed_submission_is_sent_again_only_after_the_timeout(
+def test_unconfirmed_submission_is_sent_again_only_with_force(
     kaggle: FakeKaggle,
     policy: RetryPolicy,
     checked: ValidatedSubmission,
     submissions_dir: Path,
     fault: Fault,
 ) -> None:
-    patient_policy = replace(policy, unlisted_timeout=60.0)
+    client = CompetitionClient(policy=policy)
+    send = partial(submit, checked, kaggle=client, submissions_dir=submissions_dir)
     kaggle.fail("CreateSubmission", fault)
     with pytest.raises(KaggleError, match="not known whether"):
-        submit(
-            checked,
-            kaggle=CompetitionClient(policy=patient_policy),
-            submissions_dir=submissions_dir,
-        )
+        send()
     assert [entry.status for entry in read_log(submissions_dir)] == ["sending"]
     assert newest_unsent(submissions_dir) == checked.path
-    # Too early to say that it never arrived: not sent again.
-    with pytest.raises(SubmissionError, match="first checks"):
-        submit(
-            checked,
-            kaggle=CompetitionClient(policy=patient_policy),
-            submissions_dir=submissions_dir,
-        )
+    with pytest.raises(SubmissionError, match=r"not known whether it arrived.*--force"):
+        send()
     assert kaggle.submissions == []
-    # Later it is certain.
-    impatient_policy = replace(policy, unlisted_timeout=0.0)
-    submit(
-        checked, kaggle=CompetitionClient(policy=impatient_policy), submissions_dir=submissions_dir
-    )
+    entry = send(force=True)
+    assert [one.ref for one in kaggle.submissions] == [entry.ref]
+    with pytest.raises(SubmissionError, match="were submitted on"):
+        send()
+
+
+def test_submission_that_arrives_late_is_never_sent_twice(
+    kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, submissions_dir: Path
+) -> None:
+    """Kaggle carries it out without an answer, and lists it long afterwards."""
+    client = CompetitionClient(policy=policy)
+    send = partial(submit, checked, kaggle=client, submissions_dir=submissions_dir)
+    kaggle.lists = False
+    kaggle.fail("CreateSubmission", Fault("status", 503, done=True))
+    with pytest.raises(KaggleError, match="first checks"):
+        send()
+    for year in ("1970", "2026", "2200"):  # whatever the clocks say
+        (lost,) = read_log(submissions_dir)
+        replace_entry(submissions_dir, lost, replace(lost, time=f"{year}-01-02"))
+        with pytest.raises(SubmissionError, match=f"sent on {year}-01-02"):
+            send()
+    kaggle.lists = True
+    # The user saw no submission and typed --force, but it has arrived in the meantime.
+    with pytest.raises(SubmissionError, match=rf"were submitted on .*\(ref {FIRST_REF}"):
+        send(force=True)
     assert len(kaggle.submissions) == 1
-    assert [entry.status for entry in read_log(submissions_dir)] == ["pending"]
+    assert [entry.message for entry in read_log(submissions_dir)] == [lost.message]
+
+
+def test_slow_call_is_not_repeated_by_an_impatient_process(
+    kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, submissions_dir: Path
+) -> None:
+    client = CompetitionClient(policy=replace(policy, call_timeout=20.0))
+    create, refused = client.create_submission, []
+
+    def slow(token: str, description: str) -> int:
+        impatient = CompetitionClient(policy=replace(policy, call_timeout=0.01))
+        for force in (False, True):
+            with pytest.raises(SubmissionError, match="another kd is submitting") as caught:
+                submit(checked, kaggle=impatient, submissions_dir=submissions_dir, force=force)
+            refused.append(caught)
+        return create(token, description)
+
+    client.create_submission = slow  # type: ignore[method-assign]
+    submit(checked, kaggle=client, submissions_dir=submissions_dir)
+    assert (len(refused), len(kaggle.submissions)) == (2, 1)
 
 
 @pytest.mark.parametrize("method", ["StartSubmissionUpload", "upload", "CreateSubmission"])
-def test_killed_process_leaves_an_entry_that_the_next_submit_resolves(
+def test_killed_process_leaves_an_entry_only_if_kaggle_was_asked_to_submit(
     *,
     kaggle: FakeKaggle,
     policy: RetryPolicy,
@@ -194,19 +232,103 @@ def test_killed_process_leaves_an_entry_that_the_next_submit_resolves(
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert [entry.status for entry in read_log(submissions_dir)] == ["sending"]
+    asked = method == "CreateSubmission"
+    assert [entry.status for entry in read_log(submissions_dir)] == ["sending"] * asked
     kaggle.clear_faults()
-    client = CompetitionClient(policy=replace(policy, unlisted_timeout=0.0))
-    submit(checked, kaggle=client, submissions_dir=submissions_dir)
+    client = CompetitionClient(policy=policy)
+    if asked:
+        with pytest.raises(SubmissionError, match="--force"):
+            submit(checked, kaggle=client, submissions_dir=submissions_dir)
+    submit(checked, kaggle=client, submissions_dir=submissions_dir, force=asked)
     assert len(kaggle.submissions) == 1
-    assert [entry.status for entry in read_log(submissions_dir)] == ["pending"]
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _keep_header(path: Path) -> None:
+    path.write_text(path.read_text().partition("\n")[0] + "\n")
+
+
+def _replace_by_another(path: Path) -> None:
+    update_log(path.parent / "other", lambda _: [OTHER])
+    (path.parent / "other" / LOG_NAME).replace(path)
+
+
+OTHER = LogEntry(
+    *("2026-11-20T10:00:00+00:00", "b.csv", "ab", "", None, None, 7, "complete", 0.9, "b [kd 12]")
+)
+
+
+@pytest.mark.parametrize("damage", [_delete, _empty, _keep_header, _replace_by_another])
+@pytest.mark.parametrize("left", ["copy", "list"])
+def test_lost_log_is_restored_and_nothing_sent_twice(
+    *,
+    kaggle: FakeKaggle,
+    policy: RetryPolicy,
+    checked: ValidatedSubmission,
+    submissions_dir: Path,
+    damage: Callable[[Path], None],
+    left: str,
+) -> None:
+    client, entry = submitted(policy, checked, submissions_dir)
+    damage(submissions_dir / LOG_NAME)
+    if left == "copy":
+        kaggle.lists = False
+    else:
+        (submissions_dir / f".{LOG_NAME}.copy").unlink()
+    renamed = replace(checked, path=checked.path.rename(submissions_dir / "renamed.csv"))
+    with pytest.raises(SubmissionError, match=rf"were submitted on .*\(ref {FIRST_REF}"):
+        submit(renamed, kaggle=client, submissions_dir=submissions_dir)
+    assert len(kaggle.submissions) == 1
+    restored = next(one for one in read_log(submissions_dir) if one.ref == FIRST_REF)
+    assert (restored.message, restored.sha256, restored.file) == (
+        entry.message,
+        entry.sha256,
+        entry.file,
+    )
+    assert FIRST_REF in [one.ref for one in read_log(submissions_dir)]
+
+
+def test_nothing_is_sent_if_kaggle_cannot_list(
+    kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, submissions_dir: Path
+) -> None:
+    kaggle.fail("ListSubmissions", Fault("status", 500), times=9)
+    with pytest.raises(KaggleError, match="listing your submissions"):
+        submitted(policy, checked, submissions_dir)
+    assert kaggle.submissions == []
+
+
+def test_same_rows_in_another_order_are_a_duplicate(
+    kaggle: FakeKaggle,
+    policy: RetryPolicy,
+    checked: ValidatedSubmission,
+    data: Path,
+    submissions_dir: Path,
+) -> None:
+    header, *rows = checked.path.read_bytes().splitlines()
+    other = submissions_dir / "sorted-as-text.csv"
+    other.write_bytes(b"\n".join([b'"ImageId","Label"', *sorted(rows)]))
+    first = validate_submission(other, data_dir=data, submissions_dir=submissions_dir)
+    assert (first.run, first.warnings) == ("dense-1", ())
+    submitted(policy, first, submissions_dir)
+    assert kaggle.submissions[0].content == other.read_bytes()
+    with pytest.raises(SubmissionError, match="the same predictions"):
+        submitted(policy, checked, submissions_dir)
+    assert len(kaggle.submissions) == 1
+    assert header == b"ImageId,Label"
 
 
 def test_nothing_is_sent_if_the_log_is_unusable(
     kaggle: FakeKaggle, policy: RetryPolicy, checked: ValidatedSubmission, submissions_dir: Path
 ) -> None:
     (submissions_dir / LOG_NAME).mkdir()
-    with pytest.raises(SubmissionError, match="damaged"):
+    with pytest.raises(SubmissionError, match="cannot be read"):
         submit(checked, kaggle=CompetitionClient(policy=policy), submissions_dir=submissions_dir)
     assert kaggle.submissions == []
 
@@ -259,7 +381,7 @@ def test_concurrent_submits(
     """Submit the same bytes four times and three other files: four submissions, four entries."""
     paths = [submission(submissions_dir / f"same-{n}.csv") for n in range(4)]
     paths += [submission(submissions_dir / f"other-{n}.csv", first=n) for n in range(1, 4)]
-    patient_policy = replace(policy, unlisted_timeout=60.0, call_timeout=10.0, read_timeout=10.0)
+    patient_policy = replace(policy, call_timeout=20.0, read_timeout=10.0)
     rejected: list[str] = []
 
     def send(path: Path) -> None:
@@ -299,26 +421,6 @@ def test_reconcile_finds_a_submission_whose_process_was_killed(
     with pytest.raises(SubmissionError, match="were submitted on"):
         submit(checked, kaggle=client, submissions_dir=submissions_dir)
     assert find_duplicate(checked, entries) == entries[0]
-
-
-@pytest.mark.parametrize(("seconds", "remains"), [(5, True), (3600, False)])
-def test_entry_from_a_clock_slightly_ahead_is_kept(
-    *,
-    kaggle: FakeKaggle,
-    policy: RetryPolicy,
-    checked: ValidatedSubmission,
-    submissions_dir: Path,
-    seconds: int,
-    remains: bool,
-) -> None:
-    """A process on another machine may be sending it now."""
-    client = CompetitionClient(policy=replace(policy, unlisted_timeout=60.0))
-    entry = submit(checked, kaggle=client, submissions_dir=submissions_dir)
-    ahead = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
-    update_log(submissions_dir, lambda _: [replace(entry, ref=None, status="sending", time=ahead)])
-    kaggle.submissions.clear()
-    reconcile(submissions_dir, client)
-    assert bool(read_log(submissions_dir)) == remains
 
 
 def submitted(

@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kaggle_digits.core.errors import DataError, SubmissionError
+from kaggle_digits.data.submission_csv import read_origin
 from kaggle_digits.kaggle_api.client import CompetitionClient
 from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.kaggle_api.submit import default_description, submit
@@ -68,7 +70,7 @@ def test_missing_data(tmp_path: Path, submissions_dir: Path) -> None:
         (b"\r\n24,3\r\n", b"\r\n"),
         (b"\r\n2,1\r\n", b"\r\n2,10\r\n"),
         (b"\r\n2,1\r\n", b"\r\n2,\r\n"),
-        (b"\r\n2,1\r\n3,2\r\n", b"\r\n3,2\r\n2,1\r\n"),
+        (b"\r\n2,1\r\n3,2\r\n", b"\r\n3,1\r\n3,2\r\n"),
     ],
 )
 def test_invalid_files_are_rejected(
@@ -90,6 +92,50 @@ def test_warnings_for_unknown_origin_and_a_dominant_label(
     first, second = validate_submission(path, data_dir=data).warnings
     assert "not known which run" in first
     assert "100 % of its rows have the label 0" in second
+
+
+@pytest.mark.parametrize("change", ["none", "order and line ends"])
+@pytest.mark.parametrize("record", ["beside", "in the submissions folder", "a run"])
+def test_renamed_file_is_recognised_by_its_content(
+    data: Path, submissions_dir: Path, tmp_path: Path, change: str, record: str
+) -> None:
+    original = submission(submissions_dir / "a.csv", source="openml")
+    folder = submissions_dir if record == "beside" else tmp_path
+    copy = folder / "my own.csv"
+    header, *rows = original.read_bytes().splitlines()
+    changed = b"\n".join([header, *reversed(rows)])
+    copy.write_bytes(original.read_bytes() if change == "none" else changed)
+    origin = read_origin(original)
+    if record == "a run":
+        original.with_suffix(".json").unlink()
+    find_run = (lambda _: origin) if record == "a run" else None
+    with pytest.raises(SubmissionError, match=r"my own\.csv was made from .*openml"):
+        validate_submission(copy, data_dir=data, submissions_dir=submissions_dir, find_run=find_run)
+
+
+def test_origin_of_data_from_kaggle_is_preferred(data: Path, submissions_dir: Path) -> None:
+    submission(submissions_dir / "a.csv", source="/an/archive")
+    assert validate_submission(submission(submissions_dir / "b.csv"), data_dir=data).origin
+    copy = submission(submissions_dir / "c.csv", source=None)
+    origin = validate_submission(copy, data_dir=data).origin
+    assert origin is not None
+    assert origin.source == "kaggle"
+
+
+@pytest.mark.parametrize(
+    ("method", "runs", "description"),
+    [
+        ("run", ["a"], "a: trained on all rows, none held out"),
+        ("vote", ["a", "b", "c"], "vote of a + b + c: accuracy not measured"),
+        ("mean", ["a", "b"], "mean of a + b: accuracy not measured"),
+    ],
+)
+def test_description_without_a_measured_accuracy(
+    checked: ValidatedSubmission, method: str, runs: list[str], description: str
+) -> None:
+    assert checked.origin is not None
+    origin = replace(checked.origin, method=method, runs=runs, accuracy=None, n_val=0)
+    assert default_description(replace(checked, origin=origin)) == description
 
 
 def test_validation_imports_neither_requests_nor_tensorflow(

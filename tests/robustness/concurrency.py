@@ -17,6 +17,7 @@ from kaggle_digits.data.submission_csv import read_origin
 from kaggle_digits.kaggle_api.submission_log import SENDING, read_log
 from kaggle_digits.runs.run import list_runs, open_run
 from tests.robustness.file_integrity import broken
+from tests.robustness.impatient_submit import torture_impatience
 from tests.robustness.kd import Ended, environment, run
 from tests.robustness.report import Row
 from tests.support.competition_files import competition_files, submission
@@ -97,6 +98,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
             for told in bad:
                 print(f"  {name}: {told}", flush=True)
             yield Row("crowd", f"{AT_ONCE} × kd {name}", AT_ONCE, len(bad))
+    yield from torture_impatience(work / "impatient", random.Random(seed), quick)
 
 
 def trained(crowd: Crowd, chance: random.Random) -> list[str]:

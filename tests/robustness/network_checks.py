@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -222,18 +221,20 @@ def _ends_well(command: str, place: Place) -> list[str]:
         status = place.kd(*COMMANDS[STATUS])
         fine = status.code == (0 if versions else 1)
         return [] if fine else [f"the fate of the push is not reported: {status.err}"]
+    more: tuple[str, ...] = ()
     for _ in range(8):
         named = ("dense-1.csv",) if command == SUBMIT and place.kaggle.submissions else ()
-        again = place.kd(*COMMANDS[command], *named)
+        again = place.kd(*COMMANDS[command], *named, *more)
         if command == PULL:
             if again.code == 0 or "already exists" in again.err:
                 return _run_is_whole(place, due=True)
             return [f"cannot be pulled later: {again.err}"]
         entries = read_log(place.submissions)
         sent = len(place.kaggle.submissions)
-        if sent == 1 and [e.status for e in entries] == [COMPLETE]:
+        if sent == 1 and [e.status for e in entries if e.status != SENDING] == [COMPLETE]:
             return []
-        time.sleep(4 * SECONDS / 4)  # as long as it may take until Kaggle lists a submission
+        if "not known whether it arrived" in again.err:
+            more = ("--force",)  # the server is idle, so it never arrived
     return [f"{sent} sent, log: {[e.status for e in entries]}, {again.err[-200:]}"]
 
 

@@ -56,7 +56,6 @@ def policy() -> RetryPolicy:
         max_retry_after=0.5,
         poll_interval=0.01,
         score_timeout=1.0,
-        unlisted_timeout=0.3,
     )
 
 

@@ -59,6 +59,7 @@ class FakeKaggle(FakeNotebooks):
         left: number of submissions left today.
         score, outcome, error: the result of every submission.
         polls: number of status requests before a submission is scored.
+        lists: whether ListSubmissions lists them yet.
         foreign_requests: requests for other hosts, which arrive because this is the proxy.
     """
 
@@ -71,6 +72,7 @@ class FakeKaggle(FakeNotebooks):
     outcome: str = "COMPLETE"
     error: str = ""
     polls: int = 1
+    lists: bool = True
     foreign_requests: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -185,8 +187,11 @@ class FakeKaggle(FakeNotebooks):
             "date": "2026-11-20T10:00:00.123Z",
         }
 
-    def _list_submissions(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"submissions": [self._describe(one) for one in reversed(self.submissions)]}
+    def _list_submissions(self, request: dict[str, Any]) -> dict[str, Any]:
+        listed = [self._describe(one) for one in reversed(self.submissions)] if self.lists else []
+        start, size = int(request.get("pageToken") or 0), request["pageSize"]
+        rest = str(start + size) if len(listed) > start + size else ""
+        return {"submissions": listed[start : start + size], "nextPageToken": rest}
 
     def _get_submission(self, request: dict[str, Any]) -> dict[str, Any]:
         one = next(s for s in self.submissions if s.ref == request["ref"])
