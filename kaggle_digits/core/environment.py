@@ -10,11 +10,13 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits._version import __version__
+from kaggle_digits.core.errors import StorageError
 
 CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 # TensorFlow's two thread pools and the libraries behind numpy read these when they are loaded.
@@ -44,6 +46,16 @@ def gpus() -> tuple[str, ...]:
     """Return name and memory of each NVIDIA GPU as the driver lists them."""
     output = _output(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"])
     return tuple(" ".join(line.split()) for line in output.splitlines() if line.strip())
+
+
+def check_clock() -> None:
+    """Raise StorageError if zip archives, such as model files, cannot hold the current date."""
+    now = datetime.now()
+    if not 1980 <= now.year < 2108:
+        raise StorageError(
+            f"the clock of this computer shows {now:%Y-%m-%d}, and model files can only hold the "
+            "years 1980 to 2107; set the clock, then run it again"
+        )
 
 
 def is_installed(package: str) -> bool:

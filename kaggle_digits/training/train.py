@@ -11,7 +11,7 @@ from typing import Any
 
 from kaggle_digits._version import __version__
 from kaggle_digits.core import trust
-from kaggle_digits.core.environment import git_commit, hardware, versions
+from kaggle_digits.core.environment import check_clock, git_commit, hardware, versions
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
@@ -181,6 +181,7 @@ def _fit_and_aggregate(
 
     Failed members are left out and named in metrics.json. If all fail, the first error is raised.
     """
+    check_clock()
     callback = callback or TrainingCallback()
     folders = [run.member_folder(task.member) for task in tasks]
     todo = [task for task, folder in zip(tasks, folders, strict=True) if not is_complete(folder)]

@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import subprocess
+from datetime import datetime, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 from kaggle_digits.core import environment
 from kaggle_digits.core.environment import (
     THREAD_VARIABLES,
+    check_clock,
     git_commit,
     is_installed,
     limit_threads_to_cgroup,
@@ -22,6 +24,7 @@ from kaggle_digits.core.environment import (
     usable_cores,
     versions,
 )
+from kaggle_digits.core.errors import StorageError
 
 
 def test_versions_name_every_package() -> None:
@@ -30,6 +33,25 @@ def test_versions_name_every_package() -> None:
     assert found["numpy"] != "missing"
     assert is_installed("numpy")
     assert not is_installed("no-such-package")
+
+
+@pytest.mark.parametrize(
+    ("year", "usable"), [(1970, False), (1980, True), (2107, True), (2108, False)]
+)
+def test_clock_that_model_files_cannot_hold(
+    monkeypatch: pytest.MonkeyPatch, year: int, usable: bool
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return cls(year, 1, 2, tzinfo=tz)
+
+    monkeypatch.setattr(environment, "datetime", Clock)
+    if usable:
+        check_clock()
+    else:
+        with pytest.raises(StorageError, match=f"shows {year}-01-02.*set the clock"):
+            check_clock()
 
 
 def test_git_commit_is_that_of_the_checkout(
