@@ -62,7 +62,7 @@ def _once(place: Path, moment: float | None) -> tuple[float, list[str]]:
         env["KD_KAGGLE_TIMEOUT"] = str(TIMEOUT)
         data_folder(place / "data")
         submission(place / "submissions" / "dense-1.csv")
-        words = ("submit", "dense-1", "--yes")
+        words: tuple[str, ...] = ("submit", "dense-1", "--yes")
         ended = run(words, place, env, kill_after=moment)
         time.sleep(4 * PAUSE)  # wait until requests in flight have arrived
         bad = [*broken(place), *_untrue(place, kaggle, finished=False)]
