@@ -115,15 +115,15 @@ def find_origin(
     """Return the origin of a submission, recognised by its content if the file was renamed.
 
     Without a record of its own, the records beside it and in ``folders`` are searched for the same
-    bytes or the same ``labels`` (n,), which are in order of id. Of several, one of data from Kaggle
-    is preferred.
+    bytes or the same ``labels`` (n,), which are in order of id; one without runs, of a vote of
+    unknown files, tells nothing. Of several, one of data from Kaggle is preferred.
     """
     if origin := read_origin(path):
         return origin
     hashes = {sha256(path), labels_sha256(labels)}
     files = {file for folder in (path.parent, *folders) for file in folder.glob("*.json")}
     records = [record for file in sorted(files) if (record := _read_record(file))]
-    same = [record for record in records if record.sha256 in hashes]
+    same = [record for record in records if record.runs and record.sha256 in hashes]
     return max(same, key=lambda record: record.is_competition, default=None)
 
 

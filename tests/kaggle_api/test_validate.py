@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -111,6 +112,14 @@ def test_renamed_file_is_recognised_by_its_content(
     find_run = (lambda _: origin) if record == "a run" else None
     with pytest.raises(SubmissionError, match=r"my own\.csv was made from .*openml"):
         validate_submission(copy, data_dir=data, submissions_dir=submissions_dir, find_run=find_run)
+
+
+def test_vote_of_unknown_files_tells_nothing_about_them(data: Path, submissions_dir: Path) -> None:
+    vote = submission(submissions_dir / "ensemble-1.csv", source="unknown")
+    record = json.loads(vote.with_suffix(".json").read_text())
+    vote.with_suffix(".json").write_text(json.dumps(record | {"runs": [], "method": "vote"}))
+    mine = submission(submissions_dir / "mine.csv", source=None)
+    assert validate_submission(mine, data_dir=data).origin is None
 
 
 def test_origin_of_data_from_kaggle_is_preferred(data: Path, submissions_dir: Path) -> None:
