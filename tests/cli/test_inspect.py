@@ -96,6 +96,7 @@ def test_figures_of_a_read_only_folder_go_into_the_working_folder(
     assert f"{data_dir / 'figures'} cannot be written" in done.stderr
     assert len(list((tmp_path / "work" / "data-figures").glob("*.svg"))) == 5
     read_only(tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")  # the old one is the folder below the mount
     done = kd("inspect", "--data-dir", str(data_dir), "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["figures"] == []
