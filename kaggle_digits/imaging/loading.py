@@ -61,6 +61,8 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image.Image:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         _check_file(source, name)
+        if isinstance(source, Path):  # Pillow would map it: fatal if it is shortened meanwhile
+            source = source.read_bytes()
         file = BytesIO(source) if isinstance(source, bytes) else source
         picture = Image.open(file, formats=FORMATS)
         if picture.format in ("JPEG", "MPO"):

@@ -21,7 +21,7 @@ from kaggle_digits.core.atomic_io import (
 )
 from kaggle_digits.core.errors import NotWritableError, RunError, StorageError
 from tests.support.disks import ReadOnly, SmallDisk, read_only, small_disk
-from tests.support.locks import NO_LOCKS, without_locks
+from tests.support.locks import NO_LOCKS, hold, without_locks
 
 __all__ = ["read_only", "small_disk", "without_locks"]
 
@@ -185,28 +185,6 @@ def test_json_is_read_with_and_without_bom_up_to_a_size(
 def test_numbers_that_json_lacks_are_written_as_null(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": [float("nan"), 1.5], "b": (float("-inf"),)})
     assert read_json(tmp_path / "a.json") == {"a": [None, 1.5], "b": [None]}
-
-
-LOCKED = """
-import sys; from pathlib import Path
-from kaggle_digits.core.atomic_io import file_lock
-from kaggle_digits.core.errors import RunError
-from tests.support.locks import without_locks_now
-if sys.argv[2]:
-    without_locks_now(int(sys.argv[2]))
-with file_lock(Path(sys.argv[1]), RunError("busy")):
-    print("locked", flush=True)
-    sys.stdin.read()
-"""
-
-
-def hold(path: Path, code: int | str) -> subprocess.Popen[str]:
-    """Start a process that holds the lock until it is killed; ``code`` is that of its locks."""
-    command = [sys.executable, "-W", "error", "-c", LOCKED, str(path), str(code)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = subprocess.Popen(command, text=True, **pipes)  # type: ignore[call-overload]
-    assert process.stdout.readline() == "locked\n"
-    return process  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("without_locks", NO_LOCKS, indirect=True)

@@ -246,3 +246,10 @@ def test_large_file_and_pipe_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DataError, match="is a device or pipe, not a file"):
         open_picture(tmp_path / "pipe", "pipe")
+
+
+def test_files_are_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mapped file that another program shortens ends the process with SIGBUS."""
+    Image.new("L", (40, 40), 255).save(tmp_path / "a.bmp")
+    monkeypatch.setattr("mmap.mmap", None)
+    assert open_picture(tmp_path / "a.bmp", "a.bmp").size == (40, 40)

@@ -11,6 +11,9 @@ from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError, StorageError, UsageError
 from kaggle_digits.runs.run import Run, check_name, create_run, list_runs, open_run
+from tests.support.locks import NO_LOCKS, hold, without_locks
+
+__all__ = ["without_locks"]
 
 
 @pytest.fixture
@@ -151,3 +154,17 @@ def test_runs_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(StorageError, match="in the way"):
         make(tmp_path / "runs", "mine")
+
+
+@pytest.mark.parametrize("without_locks", NO_LOCKS, indirect=True)
+def test_run_of_a_killed_process_can_be_resumed_without_file_locks(
+    run: Run, without_locks: int
+) -> None:
+    process = hold(run.path / ".lock", without_locks)
+    with pytest.raises(RunError, match="is being trained by another process"), run.locked():
+        pass
+    process.kill()
+    process.communicate()
+    for _ in range(2):
+        with run.locked():
+            pass
