@@ -27,7 +27,7 @@ def test_variables_of_other_tools_are_removed(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_folder_of_cuda_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = "--xla_gpu_cuda_data_dir=/opt/cuda"
+    folder = "--xla_gpu_cuda_data_dir=cuda-12"
     monkeypatch.setenv("XLA_FLAGS", f"--xla_gpu_autotune_level=0 {folder}")
     ignore_variables()
     assert os.environ["XLA_FLAGS"] == folder

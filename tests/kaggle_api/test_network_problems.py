@@ -5,6 +5,7 @@ import shutil
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,8 +38,10 @@ def failure(home: Path, policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch) ->
         for name, value in env.items():
             monkeypatch.setenv(name, value)
         progress = RecordingProgress()
+        # Nothing here is slow, unless the computer is.
+        patient = replace(policy, connect_timeout=20, read_timeout=20, call_timeout=60)
         with pytest.raises(KaggleApiError) as caught:
-            CompetitionClient(policy=policy, progress=progress).list_files()
+            CompetitionClient(policy=patient, progress=progress).list_files()
         assert SECRET not in str(caught.value)
         return caught.value, len(progress.notes)
 
