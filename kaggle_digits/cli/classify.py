@@ -1,6 +1,7 @@
 """kd classify: predict the digit in a picture file."""
 
 import itertools
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,8 +101,8 @@ def _plot_steps(name: str, prediction: "PicturePrediction", *, svg: bool) -> Non
     stem = ("stdin" if name == STDIN else Path(name).stem) + STEPS_SUFFIX
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     paths = (Path(f"{stem}{suffix}.png") for suffix in suffixes)
-    path = next(path for path in paths if not path.exists())
     figure = preprocessing_steps(Path(name).name, prediction.steps, prediction.probabilities)
     with style.svg_copies(svg):
+        path = next(p for p in paths if not any(map(os.path.lexists, style.saved_paths(p))))
         style.save(figure, path)
     console.note(f"steps: {path}")

@@ -21,27 +21,32 @@ def compare(
     output: Annotated[
         Path | None, option("Figure file; default figures/compare.png of RUN.", "-o", "--output")
     ] = None,
+    force: options.Force = False,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,
     runs_dir: options.RunsDir = options.RUNS,
     as_json: options.AsJson = False,
 ) -> None:
     """Compare runs on the same held-out rows and test the difference."""
-    from kaggle_digits.core.errors import UsageError
+    from kaggle_digits.core.output_paths import back_up, check_output
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.comparison import compare_runs, conclusions
     from kaggle_digits.evaluation.evaluate import FIGURES, load_oof
     from kaggle_digits.plots import charts, style
     from kaggle_digits.runs.run import open_run
 
-    if output is not None and output.exists():
-        raise UsageError(f"{output} already exists; choose another file with --output")
+    if output is not None:
+        with style.svg_copies(svg):
+            outputs = style.saved_paths(output)
+        check_output(*outputs, force=force)
     dataset = load(data_dir)
     opened = [open_run(runs_dir, name) for name in dict.fromkeys(runs)]
     compared = compare_runs({run.name: load_oof(run, dataset) for run in opened}, dataset.labels)
     path = output or opened[0].path / FIGURES / "compare.png"
     names, scores = [item.run for item in compared], [item.score for item in compared]
     figure = charts.run_comparison(names, scores, [item.against_best for item in compared])
+    if output is not None:
+        back_up(*outputs)
     with style.svg_copies(svg):
         style.save(figure, path)
     lines = conclusions(compared)

@@ -14,11 +14,16 @@ def demo(
 ) -> None:
     """Fetch, train, evaluate, predict and check on scikit-learn's small digits."""
     from kaggle_digits.cli.progress import TrainingProgress
+    from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
     from kaggle_digits.data.submission_csv import read_submission
     from kaggle_digits.evaluation.evaluate import evaluate
-    from kaggle_digits.runs.submission_files import submission_path, write_run_submission
+    from kaggle_digits.runs.submission_files import (
+        is_taken,
+        submission_path,
+        write_run_submission,
+    )
     from kaggle_digits.sources.fetch import fetch
     from kaggle_digits.training.predict import predict_test
     from kaggle_digits.training.recipes import RECIPES
@@ -28,13 +33,24 @@ def demo(
     data_dir, runs_dir, submissions_dir = (folder / d for d in ("data", "runs", "submissions"))
 
     console.echo("[1/5] fetch: scikit-learn's 1,797 small digits, in the competition's format")
-    fetch("sample", data_dir)
+    try:
+        fetch("sample", data_dir)
+    except DataError as error:
+        message = f"{data_dir} cannot be used; choose another folder: kd demo --folder NEW"
+        raise DataError(message) from error
     dataset = load(data_dir)
     console.echo(f"  {len(dataset.train):,} labelled and {len(dataset.test):,} test images")
 
     console.echo("[2/5] train: a dense network on 90 % of the labelled images")
     with TrainingProgress() as progress:
-        run = train(dataset, RECIPES["dense"], Split(), runs_dir=runs_dir, callback=progress)
+        run = train(
+            dataset,
+            RECIPES["dense"],
+            Split(),
+            runs_dir=runs_dir,
+            is_taken=lambda name: is_taken(submission_path(submissions_dir, name)),
+            callback=progress,
+        )
     metrics = run.metrics()
     accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
     console.echo(f"  accuracy {accuracy} on {metrics['n_val']} held-out images (95 % interval)")

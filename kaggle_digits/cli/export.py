@@ -14,6 +14,7 @@ def export(
     folder: Annotated[
         Path | None, option("Folder to create; default exports/RUN-FORMAT.", "--output", "-o")
     ] = None,
+    force: options.Force = False,
     data_dir: options.DataDir = options.DATA,
     runs_dir: options.RunsDir = options.RUNS,
     as_json: options.AsJson = False,
@@ -34,7 +35,7 @@ def export(
         images = None  # without data, random pixels are compared
     folder = folder or Path("exports", f"{run}-{format_name}")
     with console.err.status(f"exporting {run} to {format_name}"):
-        exported = export_run(opened, format_name, folder, images)
+        exported = export_run(opened, format_name, folder, images, force=force)
     if as_json:
         paths = {"run": run, "format": format_name, "path": str(exported.path)}
         values = {"bytes": exported.size, "n": exported.n, "difference": exported.difference}

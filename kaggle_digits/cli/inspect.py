@@ -41,7 +41,7 @@ def inspect(
             images = dataset.train.images[digit_grids.first_of_each_class(dataset.labels)]
             copies = augment_images(augmentation, images, digit_grids.COPIES)
             summary = augmentation.summary
-            figures.append(folder / f"augmentation-{recipe}.png")
+            figures.append(folder / f"augmentation-{Path(recipe).stem}.png")
             style.save(digit_grids.augmented_digits(images, copies, recipe, summary), figures[-1])
         return figures
 

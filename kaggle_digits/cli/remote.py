@@ -55,7 +55,7 @@ def push(
     ] = True,
     hours: Annotated[float, machine("Time limit; finished members are kept; default 8.5.")] = 8.5,
     slug: Annotated[str | None, sending("Name of the notebook; default kd-RUN.")] = None,
-    force: Annotated[bool, sending("Push even if the last was not pulled.", "--force")] = False,
+    force: Annotated[bool, sending("Push even if not pulled; rename -o first.", "--force")] = False,
     dry_run: Annotated[bool, sending("Make the script; do not send it.", "--dry-run")] = False,
     output: Annotated[
         Path | None, sending("Write the script to this file; do not send it.", "--output", "-o")
@@ -67,8 +67,11 @@ def push(
 ) -> None:
     """Create a private Kaggle notebook that trains a recipe, and start it."""
     from kaggle_digits.core.atomic_io import write_text
+    from kaggle_digits.core.output_paths import back_up, check_output
     from kaggle_digits.kaggle_notebooks import push as notebook
 
+    if output is not None:
+        check_output(output, force=force)
     spec = notebook.prepare(
         recipe,
         **{"epochs": epochs, "folds": folds, "seed": seed, "repeats": repeats},
@@ -85,6 +88,7 @@ def push(
     console.note(f"run {spec.run}: a script of {size / 1e3:.0f} kB, including the toolkit")
     if dry_run or output is not None:
         if output is not None:
+            back_up(output)
             write_text(output, script)
         if as_json:
             path = None if output is None else str(output)

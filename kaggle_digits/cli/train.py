@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
-from kaggle_digits.core import environment, interrupts
+from kaggle_digits.core import environment, interrupts, trust
 from kaggle_digits.core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def train(
     widths: Annotated[str | None, option("Units of each hidden layer, such as 128,128.")] = None,
     dropout: Annotated[float | None, option("Dropout rate, from 0 to 1.")] = None,
     l2: Annotated[float | None, option("L2 penalty on the weights.")] = None,
-    normalize: Annotated[str | None, option("Pixel normalization: unit, l2 or standard.")] = None,
+    normalize: Annotated[str | None, option("Pixels: unit (0 to 1), l2, standard or none.")] = None,
     patience: Annotated[int | None, option("Early stopping N epochs after the best one.")] = None,
     seed: Annotated[int | None, option("Seed of split, weights and row order; default 0.")] = None,
     pseudo: Annotated[str | None, option("Pseudo-labelling: run that labels test images.")] = None,
@@ -95,7 +95,8 @@ def train(
         if name is not None:
             submission_files.move_existing(submission_path(name), force=force)
         start = partial(training.train, dataset, chosen, split, teacher=teacher, force=force)
-        start = partial(start, is_taken=lambda free: submission_path(free).exists())
+        is_taken = submission_files.is_taken
+        start = partial(start, is_taken=lambda free: is_taken(submission_path(free)))
     with TrainingProgress() as progress:
         events = [callbacks.TensorBoardCallback(runs_dir)] if tensorboard else []
         callback = callbacks.CallbackList(progress, *events)
@@ -108,8 +109,9 @@ def train(
             progress.stop()
             if progress.name in {run.name for run in list_runs(runs_dir)}:
                 console.note(
-                    f"{progress.done} of {progress.members} members of run {progress.name} "
-                    f"are finished and saved; resume: kd train --resume --name {progress.name}"
+                    f"{progress.done} of {progress.members} members of run {progress.name} are "
+                    f"finished and saved; resume: kd train --resume --name {progress.name}"
+                    f"{' --trust' * (trust.is_enabled() or ':' in (model or ''))}"
                 )
             raise
     path = submission_files.write_run_submission(run, dataset, submission_path(run.name))

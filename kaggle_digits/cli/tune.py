@@ -55,6 +55,7 @@ def tune(
     output: Annotated[
         Path | None, _output("Recipe file; default runs/tuning/STUDY/best.json.", "-o", "--output")
     ] = None,
+    force: options.Force = False,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,
     runs_dir: options.RunsDir = options.RUNS,
@@ -66,7 +67,8 @@ def tune(
     from kaggle_digits.data.splits import Split
     from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
-    from kaggle_digits.tuning.search import load_search, search
+    from kaggle_digits.tuning.results import check_recipe_path
+    from kaggle_digits.tuning.search import load_search, search, study_folder
     from kaggle_digits.tuning.search_space import make_search_space
 
     if recipe is None and model is None:
@@ -80,8 +82,8 @@ def tune(
     base = found.with_changes(epochs=epochs)
     space = make_search_space(base, vary or ())
     split = Split("folds", folds=folds, seed=seed, rows=rows)
-    if output is not None and output.is_dir():
-        raise UsageError(f"-o {output} is a folder; name a file, such as {output / 'best.json'}")
+    if output is not None:
+        check_recipe_path(output, study_folder(runs_dir, name, base), force=force)
     dataset = load(data_dir)
     study: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     limits: dict[str, Any] = {"trials": trials, "minutes": minutes}

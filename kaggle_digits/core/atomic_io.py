@@ -176,18 +176,20 @@ def _storage_message(error: OSError, path: Path) -> str | None:
     return next((text.format(path) for codes, text in PROBLEMS.items() if code in codes), None)
 
 
-def backup_existing(path: Path) -> Path:
+def backup_existing(path: Path, *beside: Path) -> Path:
     """Rename ``path`` to the first free name of <name>-old-1, <name>-old-2, … and return it.
 
-    An existing file or folder is never replaced, even if several processes do this at once.
-    Raises StorageError if the folder is not writable.
+    The files ``beside`` it get the same number. An existing file or folder is never replaced, even
+    if several processes do this at once. Raises StorageError if the folder is not writable.
     """
-    number = 1
-    while True:
-        backup = path.with_stem(f"{path.stem}-old-{number}")
-        if not os.path.lexists(backup) and _rename_if_free(path, backup):
-            return backup
-        number += 1
+    for number in itertools.count(1):
+        backups = [one.with_stem(f"{one.stem}-old-{number}") for one in (path, *beside)]
+        if not any(map(os.path.lexists, backups)) and _rename_if_free(path, backups[0]):
+            for other, backup in zip(beside, backups[1:], strict=True):
+                if not _rename_if_free(other, backup):  # another process has just taken the name
+                    backup_existing(other)
+            break
+    return backups[0]
 
 
 def _rename_if_free(path: Path, target: Path) -> bool:

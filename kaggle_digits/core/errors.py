@@ -4,6 +4,8 @@ Every message is one line: what is wrong, where, and the next command. Only the 
 prints it and turns it into an exit code.
 """
 
+import re
+
 LARGEST_SETTING = 10**9
 
 
@@ -45,6 +47,17 @@ class StorageError(DigitsError):
 
 class NotWritableError(StorageError):
     """A folder that is read-only or belongs to another user."""
+
+
+def one_line(error: object, length: int = 200) -> str:
+    """Return a message of another package as one line without the codes that colour a terminal.
+
+    Of Keras' paragraphs, which print the reason in bold or last, only the reason is kept.
+    """
+    text = str(error).rpartition("Error encountered:")[2].partition("Arguments received by")[0]
+    bold = re.search(r"\x1b\[1m(.+?)\x1b\[0m", text, re.DOTALL)
+    plain = " ".join(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", bold[1] if bold else text).split())
+    return plain if len(plain) <= length else plain[: length - 1] + "…"
 
 
 def check_at_least(option: str, value: float | None, minimum: float) -> None:

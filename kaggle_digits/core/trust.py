@@ -11,4 +11,4 @@ HINT = "if you know and trust its author, add --trust"
 
 def is_enabled() -> bool:
     """Whether the user consented to run code from files."""
-    return os.environ.get(VARIABLE, "") not in ("", "0")
+    return os.environ.get(VARIABLE, "").strip().lower() not in ("", "0", "false", "no", "off")

@@ -96,15 +96,20 @@ def labels_sha256(labels: NDArray[np.uint8]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def record_path(path: Path) -> Path:
+    """Return the path of the record beside the submission at ``path``."""
+    return path.with_suffix(".json")
+
+
 def write_origin(path: Path, origin: Origin) -> None:
     """Store ``origin`` beside the submission at ``path``."""
-    write_json(path.with_suffix(".json"), asdict(origin))
+    write_json(record_path(path), asdict(origin))
 
 
 def read_origin(path: Path) -> Origin | None:
     """Read the origin of the submission at ``path``; None if unknown or the file has changed."""
     with suppress(OSError):
-        origin = _read_record(path.with_suffix(".json"))
+        origin = read_record(record_path(path))
         return origin if origin and origin.sha256 == sha256(path) else None
     return None
 
@@ -122,12 +127,12 @@ def find_origin(
         return origin
     hashes = {sha256(path), labels_sha256(labels)}
     files = {file for folder in (path.parent, *folders) for file in folder.glob("*.json")}
-    records = [record for file in sorted(files) if (record := _read_record(file))]
+    records = [record for file in sorted(files) if (record := read_record(file))]
     same = [record for record in records if record.runs and record.sha256 in hashes]
     return max(same, key=lambda record: record.is_competition, default=None)
 
 
-def _read_record(path: Path) -> Origin | None:
+def read_record(path: Path) -> Origin | None:
     """Read the record of a submission; None if it is missing or no record."""
     try:
         origin = Origin(**read_json(path))

@@ -105,8 +105,8 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
         if method in FITTED and other["split_fingerprint"] != config["split_fingerprint"]:
             raise RunError(
                 f"runs {first.name} and {run.name} held out different rows, so --method {method} "
-                "cannot be fitted on them; train with the same --folds, --repeats, --val-fraction, "
-                "--rows and --seed, or use --method mean"
+                "cannot be fitted on them; train both with the same split, such as kd train "
+                "--folds 5 --seed 0, or use --method mean"
             )
     return combine([run.oof() for run in runs], [run.test() for run in runs], labels, method)
 
@@ -134,7 +134,8 @@ def combine(
     if method in FITTED and not len(rows):
         raise RunError(
             f"--method {method} is fitted on out-of-fold rows, and these runs have none in common; "
-            "train them with the same --folds and --seed, or use --method mean"
+            "train them with the same split, such as kd train --folds 5 --seed 0, or use "
+            "--method mean"
         )
     if method in FITTED and np.bincount(truth).max() < CV_FOLDS:
         raise RunError(

@@ -56,7 +56,7 @@ def compare_runs(oofs: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -
     if not len(rows):
         raise RunError(
             f"runs {', '.join(oofs)} held out different rows, so no row can compare them; "
-            "train them with the same --seed and --val-fraction, or with --folds"
+            "train them with the same split: kd train --folds 5 --seed 0"
         )
     truth = labels[rows]
     scores = {run: score_or_raise(oof[rows], truth) for run, oof in oofs.items()}

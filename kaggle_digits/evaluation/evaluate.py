@@ -125,8 +125,8 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
             "point --data-dir at the folder it was trained on"
         )
     nothing_held_out = RunError(
-        f"run {run.name} was trained on all labelled rows (--all-rows), so there are no held-out "
-        "rows to evaluate it on; train with --val-fraction or --folds and evaluate that run"
+        f"run {run.name} was trained on all labelled rows, so there are no held-out rows to "
+        "evaluate it on; train with kd train --folds 5 and evaluate that run"
     )
     if (config.get("split") or {}).get("kind") == "all":
         raise nothing_held_out

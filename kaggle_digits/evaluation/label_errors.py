@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import write_text
+from kaggle_digits.core.atomic_io import backup_existing, write_text
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.evaluate import FIGURES
@@ -85,6 +85,8 @@ def find_label_errors(
 def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities) -> LabelErrors:
     """Find probable label errors; write a table and a figure into the run folder.
 
+    A table with other contents is renamed first.
+
     ``probabilities`` are the run's out-of-fold ones, (n_train, 10). Raises UsageError if cleanlab
     is not installed, StorageError if the folder cannot be written.
     """
@@ -96,7 +98,10 @@ def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities)
     for error in errors:
         numbers = f"{error.confidence:.6f},{error.label_probability:.6f}"
         lines.append(f"{error.line},{error.label},{error.predicted},{numbers}")
-    write_text(table, "\n".join(lines) + "\n", durable=False)
+    text = "\n".join(lines) + "\n"
+    if table.is_file() and table.read_bytes() != text.encode():  # perhaps edited by the user
+        backup_existing(table)
+    write_text(table, text, durable=False)
     if errors:
         shown = errors[:MOST_SHOWN]
         style.save(digit_grids.label_errors(dataset.train.images, shown, len(errors)), figure)

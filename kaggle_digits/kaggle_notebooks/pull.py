@@ -112,7 +112,8 @@ def pull(
     with push_record.lock(runs_dir, push.run) as folder:
         run = _run_of_interrupted_pull(push, runs_dir)
         if run is None:
-            submission_files.require_absent(submission, force=False)
+            advice = "rename it, then pull again"
+            submission_files.require_absent(submission, force=False, advice=advice)
         status = get_status(push, client)
         if status.stale:
             raise _earlier_version_error(push)

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import lzma
+import os
 import re
 import secrets
 import textwrap
@@ -20,11 +21,12 @@ import kaggle_digits
 from kaggle_digits._version import __version__
 from kaggle_digits.core.errors import KaggleError, RunError, StorageError, UsageError
 from kaggle_digits.data.splits import Split
+from kaggle_digits.data.submission_csv import record_path
 from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import Job, PushRecord
-from kaggle_digits.runs.run import check_name, numbered_names
+from kaggle_digits.runs.run import check_new_name, numbered_names
 from kaggle_digits.runs.submission_files import submission_path
 from kaggle_digits.training.recipe import EnsembleRecipe, runs_user_code
 from kaggle_digits.training.recipes import RECIPES, find_recipe
@@ -81,8 +83,9 @@ def prepare(
         raise UsageError(f"--hours {hours:g} is not between 0 and {MAX_HOURS:g}")
 
     def existing(run: str) -> Path | None:
-        paths = (runs_dir / run, submission_path(submissions_dir, run))
-        return next((path for path in paths if path.exists()), None)
+        submission = submission_path(submissions_dir, run)
+        paths = (runs_dir / run, submission, record_path(submission))
+        return next(filter(os.path.lexists, paths), None)
 
     if name is None:
         run = next(
@@ -91,7 +94,7 @@ def prepare(
             if not existing(free) and push_record.read(runs_dir, free) is None
         )
     else:
-        run = check_name(name)
+        run = check_new_name(runs_dir, name)
         if (path := existing(run)) is not None:
             raise RunError(f"{path} already exists; choose another --name")
     if slug is None:
@@ -145,7 +148,7 @@ def make_script(spec: JobSpec) -> str:
     settings = json.dumps({**asdict(spec), "toolkit": __version__, "source_sha256": digest})
     entry_point = (PACKAGE / "kaggle_notebooks" / "entry_point.py").read_text(encoding="utf-8")
     script = (
-        f"# Made by kaggle-digits {__version__}: kd remote push. It trains recipe "
+        f"# Made by kaggle-digits {__version__}, kd remote push RECIPE. It trains recipe "
         f"{json.dumps(spec.recipe)}.\n"
         f"{entry_point}\n\n"
         f"SETTINGS = {settings!r}\n"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.core.errors import ModelError, UsageError, one_line
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.models import io
 from kaggle_digits.models.backend import keras, predict_batch_size, predict_workers
@@ -23,7 +23,7 @@ NORMALIZATION_LAYER = "prepare"
 # The smaller batch size under JAX, so that a single drawing is not padded to 500 images.
 SMALL_BATCH = 16
 
-NORMALIZATIONS = ("unit", "l2", "standard")
+NORMALIZATIONS = ("unit", "l2", "standard", "none")
 # Keeps a blank image 0 instead of NaN; keras.utils.normalize divides it by 1.
 MIN_NORM = 1e-6
 
@@ -36,7 +36,8 @@ class Normalizer:
 
     Attributes:
         kind: ``unit`` (÷ 255), ``l2`` (each image to norm 1, as ``tf.keras.utils.normalize`` on
-            (n, 784)) or ``standard`` (mean 0, standard deviation 1 over all training pixels).
+            (n, 784)), ``standard`` (mean 0, standard deviation 1 over all training pixels) or
+            ``none`` (0 to 255, for a model that scales its input itself).
         scale, offset: for pixel values 0 to 255.
     """
 
@@ -68,7 +69,7 @@ def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
     if kind not in NORMALIZATIONS:
         raise UsageError(f"--normalize {kind} is unknown; one of: {', '.join(NORMALIZATIONS)}")
     if kind != "standard":
-        return Normalizer(kind)
+        return Normalizer(kind, 1.0) if kind == "none" else Normalizer(kind)
     # Sums over the histogram are exact, whatever the order of the rows.
     counts = np.bincount(images.ravel(), minlength=256)
     values = np.arange(256)
@@ -97,30 +98,63 @@ class KerasClassifier:
     logits: Any = None
 
     @classmethod
-    def wrap(cls, body: Any, normalizer: Normalizer, augment: Any = None) -> Self:
+    def wrap(
+        cls,
+        body: Any,
+        normalizer: Normalizer,
+        augment: Any = None,
+        *,
+        probe: NDArray[np.uint8] | None = None,
+    ) -> Self:
         """Add normalization before and softmax after a Keras model (28, 28, 1) → (10,).
 
-        The body returns logits, or probabilities if it ends in a softmax. The layer ``augment``
-        is applied to the images in the training graph only.
+        The body returns logits, or probabilities if it ends in a softmax; with ``probe``, images
+        (n, 28, 28) uint8, its values decide instead of its last layer. The layer ``augment`` is
+        applied to the images in the training graph only.
 
         Raises:
             ModelError: the body does not map (28, 28, 1) to 10 numbers.
         """
         k = keras()
+        for kind in ("inputs", "outputs"):
+            if (count := len(getattr(body, kind, None) or [None])) > 1:
+                raise ModelError(f"the model has {count} {kind} instead of one")
+        wanted = tuple((getattr(body, "input_shape", None) or ())[1:])  # () before it is built
+        image = (SIDE, SIDE, 1)
+        matches = [w in (None, size) for w, size in zip(wanted, image, strict=False)]
+        if wanted and (len(wanted) < 2 or not all(matches)):
+            flat = " and keras.layers.Flatten()" * (len(wanted) < 2)
+            raise ModelError(
+                f"the model takes images {wanted} and gets {image}; "
+                f"begin it with keras.Input({image}){flat}"
+            )
         images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
         normalize = k.Sequential(normalizer.layers(k), name=NORMALIZATION_LAYER)
         try:
             outputs = body(normalize(images))
         except Exception as error:
-            raise ModelError(f"the model does not take images (28, 28, 1): {error}") from error
-        if tuple(outputs.shape[1:]) != (CLASSES,):
-            raise ModelError(f"the model gives {tuple(outputs.shape[1:])} instead of {CLASSES}")
-        logits = _as_logits(body, outputs)
+            raise ModelError(
+                f"the model does not take images {image}: {one_line(error)}"
+            ) from error
+        shape = getattr(outputs, "shape", None)
+        if shape is None or tuple(shape[1:]) != (CLASSES,):
+            given = tuple(shape[1:]) if shape is not None else f"a {type(outputs).__name__}"
+            raise ModelError(
+                f"the model gives {given} instead of {CLASSES} numbers for each image; "
+                "end it with keras.layers.Dense(10)"
+            )
+        if probe is None:
+            is_softmax = _ends_in_softmax(body)
+        else:
+            values = k.ops.convert_to_numpy(body(normalize(probe), training=False))
+            is_softmax = bool((values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3))
+        logits = _as_logits(outputs) if is_softmax else outputs
         network = k.Model(images, k.layers.Softmax(name="probabilities")(logits))
         if augment is None:
             return cls(network, k.Model(images, logits))
         augmented = augment(k.layers.Rescaling(1.0)(k.layers.Reshape((SIDE, SIDE, 1))(images)))
-        return cls(network, k.Model(images, _as_logits(body, body(normalize(augmented)))))
+        outputs = body(normalize(augmented))
+        return cls(network, k.Model(images, _as_logits(outputs) if is_softmax else outputs))
 
     @cached_property
     def concrete_function(self) -> Any:
@@ -225,13 +259,17 @@ def load_classifier(folder: Path) -> Classifier:
     """Load the model in a member's folder; ModelError if it is missing, damaged or not trusted."""
     names = (KERAS_FILE, SKOPS_FILE, JOBLIB_FILE)
     path = next((folder / name for name in names if (folder / name).exists()), None)
+    command = f"kd train --resume --name {folder.parent.parent.name}"
     if path is None:
-        raise ModelError(f"no model in {folder}; train it again or continue with --resume")
+        raise ModelError(f"no model in {folder}; delete the folder and continue with: {command}")
     try:
         if path.name == KERAS_FILE:
-            check_keras_file(path)
+            code = check_keras_file(path)
+            objects = {name: found for name, found in code.items() if found is not None}
             # Safe mode refuses to deserialize code.
-            return KerasClassifier(keras().models.load_model(path, compile=False, safe_mode=True))
+            return KerasClassifier(
+                keras().models.load_model(path, objects, compile=False, safe_mode=not code)
+            )
         content = path.read_bytes()
         is_skops = path.name == SKOPS_FILE
         parts = io.loads_skops(content) if is_skops else io.loads_pickle(content, str(path))
@@ -242,8 +280,7 @@ def load_classifier(folder: Path) -> Classifier:
     except io.UntrustedError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        command = f"kd train --resume --name {folder.parent.parent.name}"
+        reason = one_line(error, 120)
         advice = f"delete the folder {folder} and continue with: {command}"
         raise ModelError(f"{path} cannot be read ({reason}); {advice}") from error
 
@@ -293,15 +330,16 @@ def _jit(network: Any) -> PredictProba | None:
     return predict_batch
 
 
-def _as_logits(body: Any, outputs: Any) -> Any:
-    """Return the outputs of ``body`` as logits; they are probabilities if it ends in a softmax."""
+def _ends_in_softmax(body: Any) -> bool:
     last = flat_layers(body)[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", "")
-    if type(last).__name__ != "Softmax" and activation != "softmax":
-        return outputs
+    return type(last).__name__ == "Softmax" or activation == "softmax"
+
+
+def _as_logits(probabilities: Any) -> Any:
+    """Return log p: log(softmax(z)) is z but for a constant, to which softmax is invariant."""
     k = keras()
-    # log(softmax(z)) equals z up to a constant, and softmax is invariant to constants.
-    return k.ops.log(k.ops.maximum(outputs, k.backend.epsilon()))
+    return k.ops.log(k.ops.maximum(probabilities, k.backend.epsilon()))
 
 
 def flat_layers(model: Any) -> list[Any]:

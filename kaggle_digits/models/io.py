@@ -4,13 +4,18 @@
   known to be harmless are created: skops' own list and two plain classes more.
 - Other estimators, such as forests: a pickle, which runs code while it is read; only with --trust.
 - Keras models: Keras' safe mode does not run code in a file; ``check_keras_file`` also refuses
-  additional files, which Keras would unpack, and weights that link to other files.
+  additional files, which Keras would unpack, weights that link to other files, and without --trust
+  Lambda layers and classes or functions of the user's own.
 """
 
 import hashlib
+import importlib
 import io
+import json
+import sys
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +29,8 @@ HARMLESS_TYPES = [f"{OPTIMIZERS}.AdamOptimizer", f"{OPTIMIZERS}.SGDOptimizer"]
 MAX_SKOPS_BYTES, MAX_SKOPS_FILES = 1 << 30, 100_000
 PICKLE_PREFIX = b"pickled by kd"
 
-KERAS_WEIGHTS = "model.weights.h5"
-KERAS_FILES = {"metadata.json", "config.json", KERAS_WEIGHTS}
+KERAS_CONFIG, KERAS_WEIGHTS = "config.json", "model.weights.h5"
+KERAS_FILES = {"metadata.json", KERAS_CONFIG, KERAS_WEIGHTS}
 MAX_KERAS_BYTES = 2 << 30
 
 # SHA-256 of the pickles that this process made in ``dumps_state``.
@@ -33,7 +38,7 @@ _own_pickles: set[bytes] = set()
 
 
 class UntrustedError(ModelError):
-    """The file is a pickle, and the user did not type --trust."""
+    """Reading the file would run code, and the user did not type --trust."""
 
 
 def dumps(model: dict[str, Any]) -> tuple[str, bytes]:
@@ -61,6 +66,7 @@ def loads_pickle(content: bytes, name: str) -> Any:
     """
     if not trust.is_enabled():
         raise UntrustedError(f"{name} is a pickle, which runs code while it is read; {trust.HINT}")
+    add_current_folder_to_path()
     return _unpickle(content)
 
 
@@ -88,11 +94,14 @@ def loads_state(content: bytes) -> Any:
     return loads_pickle(pickle, "the checkpoint")["state"]
 
 
-def check_keras_file(path: Path) -> None:
+def check_keras_file(path: Path) -> dict[str, Any]:
     """Check that a model.keras holds a model and nothing else.
 
-    Raises ValueError for other files, too large ones and weights that link to other files, and any
-    exception if it is damaged.
+    Returns the classes and functions that it needs besides Keras' own, by name, and imports their
+    modules for that, which --trust allows. "Lambda" is a layer whose code is in the file.
+
+    Raises UntrustedError if it needs any without --trust, ValueError for other files, too large
+    ones and weights that link to other files, and any exception if it is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -102,10 +111,44 @@ def check_keras_file(path: Path) -> None:
         if sum(entry.file_size for entry in entries) > MAX_KERAS_BYTES:
             raise ValueError("it unpacks to more than a model has")
         weights = archive.read(KERAS_WEIGHTS)
+        code = dict(keras_code(json.loads(archive.read(KERAS_CONFIG))))
     import h5py
 
     with h5py.File(io.BytesIO(weights), "r") as file:
         _check_hdf5_group(file, h5py)
+    if code and not trust.is_enabled():
+        raise UntrustedError(
+            f"{path} needs {' and '.join(code)}, which runs code while it is read; {trust.HINT}"
+        )
+    add_current_folder_to_path()
+    return {
+        name: getattr(importlib.import_module(module), name, None) if module else None
+        for name, module in code.items()
+    }
+
+
+def keras_code(config: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name and module of every class and function in a Keras config that runs code.
+
+    These are Lambda layers, with the module "", and everything that is not of Keras itself.
+    """
+    if isinstance(config, dict):
+        module, name = config.get("module", "keras"), config.get("class_name")
+        if name in ("Lambda", "__lambda__"):
+            yield "Lambda", ""
+        elif name == "function":
+            yield str(config.get("config")), ""
+        elif name and str(module).partition(".")[0] != "keras":
+            yield str(name), str(module or "")
+    for value in config.values() if isinstance(config, dict) else config:
+        if isinstance(value, dict | list):
+            yield from keras_code(value)
+
+
+def add_current_folder_to_path() -> None:
+    """Let Python import modules from the current folder, as ``python -m`` does."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _check_hdf5_group(group: Any, h5py: Any) -> None:

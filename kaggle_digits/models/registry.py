@@ -3,13 +3,17 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, one_line
 from kaggle_digits.models import architectures
 from kaggle_digits.models.backend import suppress_native_stderr
+from kaggle_digits.models.io import add_current_folder_to_path
 
 # A function of keyword options that returns a Keras model (28, 28, 1) float32 → 10 logits (or,
 # ending in softmax, probabilities), or an unfitted scikit-learn classifier of (n, 784) float32.
@@ -30,6 +34,8 @@ BUILDERS: dict[str, Builder] = {
 }
 # Trained and read without TensorFlow.
 SKLEARN_MODELS = {"linear", "mlp"}
+# Folders of Python, of installed packages, and of this package.
+NOT_THE_USERS = (*sysconfig.get_paths().values(), str(Path(__file__).parents[1]))
 REMOVED = {"strong-upright", "strong-evened", "strong-5x5"}
 
 
@@ -62,34 +68,97 @@ def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) ->
     """
     builder = find_builder(model)
     context = {"rows": rows, "batch_size": batch_size}
-    parameters = inspect.signature(builder).parameters
+    parameters = _parameters(builder)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in options:
         if name not in parameters and not takes_any:
             has = ", ".join(f"--{n}" for n in parameters if n not in context) or "none"
             raise UsageError(f"model {model} has no option --{name}; it has {has}")
-    try:
-        built = builder(**options | {n: v for n, v in context.items() if n in parameters})
-    except Exception as error:
-        raise ModelError(f"model {model} could not be built: {error}") from error
+    given = options | {name: value for name, value in context.items() if name in parameters}
+    for name, parameter in parameters.items():
+        if (
+            parameter.default is parameter.empty
+            and name not in given
+            and "VAR" not in parameter.kind.name
+        ):
+            raise ModelError(
+                f"model {model} is called without the argument {name}; give it a default value"
+            )
+    with explain_user_errors(f"model {model} could not be built"):
+        built = builder(**given)
+    if inspect.isclass(built):
+        raise ModelError(
+            f"model {model} returned the class {built.__name__}; return {built.__name__}()"
+        )
     if not hasattr(built, "predict_proba") and not hasattr(built, "compute_output_shape"):
         expected = "a Keras model or a scikit-learn classifier with predict_proba"
+        if hasattr(built, "decision_function"):
+            expected += "; wrap it: sklearn.calibration.CalibratedClassifierCV"
         raise ModelError(f"model {model} returned {type(built).__name__}; expected {expected}")
     return built
 
 
+@contextmanager
+def explain_user_errors(problem: str, *, every: bool = True) -> Iterator[None]:
+    """Raise ModelError for an exception of the user's code: ``problem``, reason, file and line.
+
+    With ``every``, also for those that packages raise because of it. What the code prints goes to
+    stderr, because stdout holds the results of a command.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except DigitsError:
+        raise
+    except (Exception, SystemExit) as error:
+        place = f" ({own})" if (own := user_code_line(error)) else ""
+        if not place and not every:
+            raise
+        reason = f"{type(error).__name__}: {one_line(error)}".rstrip(": ")
+        raise ModelError(f"{problem}: {reason}{place}") from error
+
+
+def user_code_line(error: BaseException) -> str:
+    """Return the file and line of the user's own code in which ``error`` was raised, or ""."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{Path(error.filename).name}, line {error.lineno}"
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame)]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""
+
+
+def _is_users(frame: traceback.FrameSummary) -> bool:
+    is_file = not frame.filename.startswith("<") and "autograph" not in frame.filename
+    return is_file and not frame.filename.startswith(NOT_THE_USERS)
+
+
+def _parameters(builder: Builder) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(builder).parameters
+    except (TypeError, ValueError):  # a function of C code
+        return {}
+
+
 def _import_builder(model: str) -> Builder:
     module_name, _, function = model.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:  # find the user's module in the current folder, as `python -m` does
-        sys.path.insert(0, here)
+    add_current_folder_to_path()
     try:
-        with suppress_native_stderr():
-            builder = getattr(importlib.import_module(module_name), function)
-    except ImportError as error:
-        raise ModelError(f"--model {model}: cannot import {module_name} ({error})") from error
-    except AttributeError:
-        raise ModelError(f"--model {model}: {module_name} has no function {function}") from None
+        with suppress_native_stderr(), explain_user_errors(f"cannot import {module_name}"):
+            module = importlib.import_module(module_name)
+    except ModelError as error:
+        hint = ""
+        if isinstance(error.__cause__, ModuleNotFoundError) and not user_code_line(error.__cause__):
+            stem = module_name.rpartition("/")[2].removesuffix(".py")
+            hint = f"; {stem}.py in the current folder is {stem}:{function or 'FUNCTION'}"
+        raise ModelError(f"model {model}: {error}{hint}") from error.__cause__
+    builder = getattr(module, function, None)
+    if builder is None:
+        place = getattr(module, "__file__", None) or module_name
+        raise ModelError(f"model {model}: {module_name} has no function {function} ({place})")
+    if not inspect.isclass(builder) and hasattr(builder, "fit"):
+        raise ModelError(
+            f"model {model}: {function} is a model; write a function that builds and returns a "
+            "new one, because each fold trains its own"
+        )
     if not callable(builder):
-        raise ModelError(f"--model {model}: {function} is not a function")
+        raise ModelError(f"model {model}: {function} is not a function")
     return builder  # type: ignore[no-any-return]

@@ -142,16 +142,21 @@ def saved_suffixes() -> tuple[str, ...]:
     return (".png", ".svg") if _SVG_COPIES.get() else (".png",)
 
 
+def saved_paths(path: Path) -> list[Path]:
+    """Return ``path`` and the copy beside it that ``save`` writes; UsageError for its suffix."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path} must end in {', '.join(SUFFIXES)}")
+    suffixes = saved_suffixes() if path.suffix == ".png" else (path.suffix,)
+    return [path.with_suffix(suffix) for suffix in suffixes]
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write ``figure`` atomically to ``path``; its suffix selects PNG, SVG or PDF.
 
     The same figure gives the same bytes: the files contain no date and no version. Raises
     UsageError for another suffix, StorageError if the folder is not writable or the disk is full.
     """
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path} must end in {', '.join(SUFFIXES)}")
-    for suffix in saved_suffixes() if path.suffix == ".png" else (path.suffix,):
-        metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(suffix)
-        target = path.with_suffix(suffix)
+    for target in saved_paths(path):
+        metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(target.suffix)
         with rc_context(RC_PARAMS), atomic_write(target, durable=False) as part:
             figure.savefig(part, dpi=DPI, metadata=metadata)

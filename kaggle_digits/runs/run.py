@@ -28,6 +28,7 @@ from kaggle_digits.core.atomic_io import (
     write_json,
 )
 from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.core.output_paths import reject_reserved
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
 
@@ -212,6 +213,16 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_new_name(folder: Path, name: str) -> str:
+    """Return ``name`` if a new run or study in ``folder`` may have it; raise UsageError otherwise.
+
+    Its submission file must not have a name that the toolkit uses either.
+    """
+    for path in (folder / check_name(name), Path(f"{name}.csv")):
+        reject_reserved(path)
+    return name
+
+
 def numbered_names(prefix: str) -> Iterator[str]:
     """Return the valid names ``prefix``-1, -2, …, without end."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
@@ -244,7 +255,7 @@ def create_run(
         StorageError: the folder cannot be written.
     """
     if name is not None:
-        candidates = iter([check_name(name)])
+        candidates = iter([check_new_name(runs_dir, name)])
         if force and (runs_dir / name).exists():
             with Run(runs_dir / name).locked():
                 backup_existing(runs_dir / name)

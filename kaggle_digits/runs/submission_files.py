@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -12,15 +13,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import atomic_write, backup_existing, file_lock, wrap_os_errors
-from kaggle_digits.core.errors import RunError, SubmissionError
+from kaggle_digits.core.atomic_io import atomic_write, file_lock
+from kaggle_digits.core.errors import RunError, SubmissionError, UsageError
+from kaggle_digits.core.output_paths import (
+    CHOOSE_OR_FORCE,
+    back_up,
+    check_output,
+    normalize,
+    reject_reserved,
+)
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.submission_csv import (
     ONE_RUN,
     Origin,
     labels_sha256,
     read_origin,
+    read_record,
     read_submission,
+    record_path,
     submission_text,
     write_origin,
 )
@@ -33,42 +43,48 @@ def submission_path(submissions_dir: Path | str, name: str) -> Path:
     return Path(submissions_dir) / f"{name}.csv"
 
 
+def is_taken(path: Path) -> bool:
+    """Return whether there is a file at ``path``, or one where its record would be."""
+    return os.path.lexists(path) or os.path.lexists(record_path(path))
+
+
 def next_free_path(submissions_dir: Path, stem: str) -> Path:
-    """Return the first of STEM-1.csv, STEM-2.csv, … that does not exist."""
+    """Return the first of STEM-1.csv, STEM-2.csv, … that is not taken."""
     paths = (submission_path(submissions_dir, f"{stem}-{k}") for k in itertools.count(1))
-    return next(path for path in paths if not path.exists())
+    return next(itertools.filterfalse(is_taken, paths))
 
 
-def require_absent(path: Path, *, force: bool, own: str | None = None) -> None:
-    """Raise SubmissionError if ``path`` exists and ``force`` is not given.
+def require_absent(
+    path: Path, *, force: bool, own: str | None = None, advice: str = CHOOSE_OR_FORCE
+) -> None:
+    """Check that the submission ``path`` and its record may be written.
 
-    The unchanged submission of the run called ``own`` is no obstacle: it can be made again.
+    SubmissionError: ``path``, or another file than a record in its place, exists and ``force`` is
+    not given; ``advice`` says what to do. The unchanged submission of the run called ``own`` is no
+    obstacle: it can be made again. UsageError: the toolkit uses one of the names, or the submission
+    would have the name of its record.
     """
-    if force or not path.exists() or _is_own(path, own):
-        return
-    if own is None:
+    record, is_own = record_path(path), _is_own(path, own)
+    if normalize(path.name) == normalize(record.name):
+        raise UsageError(f"{path}: a submission is a CSV file, and {record} its record")
+    if own is not None and path.exists() and not (force or is_own):
         raise SubmissionError(
-            f"{path} already exists; give another name, or --force to back up the old one"
+            f"{path} was not made from run {own} alone, or was changed since; keep it and write "
+            f"another file: kd predict {own} -o FILE.csv, or back it up: kd predict {own} --force"
         )
-    raise SubmissionError(
-        f"{path} was not made from run {own} alone, or was changed since; keep it and write "
-        f"another file: kd predict {own} -o FILE.csv, or back it up: kd predict {own} --force"
-    )
+    beside = [] if read_record(record) else [record]
+    check_output(path, *beside, force=force or is_own, error=SubmissionError, advice=advice)
 
 
 def move_existing(path: Path, *, force: bool, own: str | None = None) -> Path:
-    """Return ``path`` after renaming an existing file, and its record, to <name>-old-<k>.
+    """Return ``path`` after renaming an existing file, or its record, to <name>-old-<k>.
 
-    The submission of the run called ``own`` is not renamed. Raises SubmissionError as
-    require_absent, and StorageError if it cannot be renamed.
+    The submission of the run called ``own`` is not renamed. Raises the errors of require_absent,
+    and StorageError if it cannot be renamed.
     """
     require_absent(path, force=force, own=own)
-    if path.exists() and not _is_own(path, own):
-        record = path.with_suffix(".json")
-        with wrap_os_errors(path):
-            backup = backup_existing(path)
-            if record.exists():
-                record.replace(backup.with_suffix(".json"))
+    if not _is_own(path, own):
+        back_up(path, record_path(path))
     return path
 
 
@@ -102,6 +118,7 @@ def write_submission_file(
     )
     with file_lock(path.parent / LOCK_FILE, busy, timeout=LOCK_SECONDS):
         path = resolve_path(path) if resolve_path else path
+        reject_reserved(path)  # a run of an earlier version may be called log
         content = submission_text(path, dataset.ids, labels).encode()
         origin = Origin(
             sha256=hashlib.sha256(content).hexdigest(),

@@ -4,11 +4,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kaggle_digits.core.atomic_io import file_lock, sha256, wrap_os_errors
+from kaggle_digits.core.atomic_io import backup_existing, file_lock, sha256, wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, StorageError, UsageError
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.data.dataset import (
@@ -66,7 +66,8 @@ def fetch(
 
     ``source`` is ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder. New files are
     read and checked in a staging folder before they are moved into place. Without ``force``, valid
-    files are not fetched again, and files of another source are not replaced. ``policy`` has the
+    files are not fetched again, and files of another source are not replaced. A replaced file that
+    had changed since it was fetched is renamed to <name>-old-<k>.csv. ``policy`` has the
     time-outs for Kaggle and OpenML; ``progress`` receives notes and the progress of downloads.
 
     Raises:
@@ -87,6 +88,7 @@ def fetch(
         busy = DataError(f"another kd fetch is writing to {folder}; wait until it is done")
         with file_lock(folder / ".fetch.lock", busy):
             present, present_source, valid = _inspect(folder, source)
+            changed = present.keys() - _inspect(folder, present_source)[2].keys()
             if force:
                 valid = {}
             must_match = bool(present) and not force
@@ -114,10 +116,15 @@ def fetch(
                 # Written first, so that a kill between the moves makes the next fetch repeat them.
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 write_source(folder, Source(source, now, hashes))
+                backups = []
                 for name, new_path in paths.items():
                     if name not in unchanged:
+                        if name in changed:  # perhaps by the user, who cannot fetch that again
+                            backups.append(backup_existing(folder / name))
                         new_path.replace(folder / name)
-            return _report(folder, source, hashes, unchanged)
+            report = _report(folder, source, hashes, unchanged)
+            kept = (f"{path} had changed since it was fetched, so it was kept" for path in backups)
+            return replace(report, warnings=(*report.warnings, *kept))
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import wrap_os_errors
-from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.core.errors import ModelError
+from kaggle_digits.core.output_paths import back_up, check_output
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier, load_classifier
@@ -37,22 +38,28 @@ class ExportResult:
 
 
 def export_run(
-    run: Run, kind: str, folder: Path, images: NDArray[np.uint8] | None = None
+    run: Run,
+    kind: str,
+    folder: Path,
+    images: NDArray[np.uint8] | None = None,
+    *,
+    force: bool = False,
 ) -> ExportResult:
     """Write a run's networks as one model that includes normalization, weights and temperatures.
+
+    ``force`` renames an existing ``folder`` first.
 
     ``kind`` is ``onnx``, ``litert`` or ``saved_model``. The model is compared with Keras on up to
     1,000 ``images``, (n, 28, 28) uint8, or on random pixels.
 
     Raises:
-        UsageError: there is no such format, or the folder exists.
+        UsageError: there is no such format, or the folder exists or has a reserved name.
         ModelError: the run holds a scikit-learn model, the format lacks an operation, or the
             exported model differs from Keras.
         StorageError: the folder cannot be written.
     """
     check_format(kind)
-    if folder.exists():
-        raise UsageError(f"{folder} already exists; choose another with -o, or delete it")
+    check_output(folder, force=force)
     if images is None or not len(images):
         images = np.random.default_rng(0).integers(0, 256, (N_COMPARED, SIDE, SIDE), np.uint8)
     images = np.resize(images, (N_COMPARED, SIDE, SIDE))  # fewer are repeated
@@ -72,6 +79,7 @@ def export_run(
         size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
         with wrap_os_errors(folder):
             (part / README).write_text(_readme(run, kind, difference), encoding="utf-8")
+            back_up(folder)
             part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -24,7 +24,7 @@ from kaggle_digits.models.backend import reset_session
 from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, fit_normalizer
 from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.io import UntrustedError
-from kaggle_digits.models.registry import SKLEARN_MODELS, build
+from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_errors, is_user_code
 from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.training.augmentation import augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
@@ -34,6 +34,7 @@ from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTra
 
 # Seconds between two checkpoints; saving at this interval takes less than 1 % of the time.
 CHECKPOINT_INTERVAL = 10.0
+PROBED_IMAGES = 16  # on which a model of the user's is asked whether it returns probabilities
 
 Trainer = KerasTrainer | SklearnTrainer
 
@@ -121,6 +122,21 @@ def fit_fold(
     Raises:
         UsageError, ModelError: the model cannot be built, or its loss is NaN or infinite.
     """
+    if not is_user_code(task.recipe.model):
+        return _fit_fold(task, train, test, checkpoint, save_checkpoint, callback)
+    problem = f"member {task.member}: model {task.recipe.model} cannot be trained"
+    with explain_user_errors(problem, every=False):
+        return _fit_fold(task, train, test, checkpoint, save_checkpoint, callback)
+
+
+def _fit_fold(  # noqa: PLR0917
+    task: FoldTask,
+    train: Digits,
+    test: Digits,
+    checkpoint: bytes | None,
+    save_checkpoint: Callable[[bytes], object] | None,
+    callback: TrainingCallback | None,
+) -> FoldResult:
     assert train.labels is not None
     callback = callback or TrainingCallback()
     recipe, val_rows = task.recipe, task.fold.val
@@ -149,7 +165,7 @@ def fit_fold(
         if not np.isfinite(loss):
             raise ModelError(
                 f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
-                f"lower the learning rate, e.g. --learning-rate {recipe.learning_rate / 10:g}"
+                f"lower the learning rate, which is {recipe.learning_rate:g}"
             )
         if epoch + 1 == trainer.epochs:
             trainer.finish()
@@ -201,9 +217,10 @@ def make_trainer(
     model = build(recipe.model, recipe.model_options, **sizes)
     if not hasattr(model, "predict_proba"):
         augment = augmentation_layer(recipe.augment, seed) if recipe.augment else None
-        network = KerasClassifier.wrap(model, normalizer, augment)
+        probe = images[:PROBED_IMAGES] if is_user_code(recipe.model) else None
+        network = KerasClassifier.wrap(model, normalizer, augment, probe=probe)
         return KerasTrainer(recipe, network, images, labels, seed)
-    if "random_state" in model.get_params():
+    if "random_state" in getattr(model, "get_params", dict)():
         model.set_params(random_state=seed)
     classifier = SklearnClassifier(model, normalizer)
     if hasattr(model, "partial_fit") and hasattr(model, "hidden_layer_sizes"):

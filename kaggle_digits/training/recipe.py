@@ -44,7 +44,7 @@ class Recipe:
         widths: units or filters of each layer; None for the model's default.
         dropout: fraction of units dropped, in [0, 1); None for the model's default.
         l2: λ of mean loss + λ ∑ w²; None for the model's default.
-        normalize: ``unit``, ``l2`` or ``standard``.
+        normalize: ``unit``, ``l2``, ``standard`` or ``none``, as in models.base.Normalizer.
         epochs: passes over the training rows; scikit-learn's linear model is fitted in one.
         batch_size: rows per step.
         optimizer: ``adam``, ``adamw``, ``sgd`` (momentum 0.9, Nesterov) or ``muon``.
@@ -251,7 +251,7 @@ def _check_trusted(recipe: Recipe | EnsembleRecipe, model: str | None) -> None:
     if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
         raise UsageError(
             f"training would run the code of {recipe.model}; name it yourself: "
-            f"--model {recipe.model}, or {trust.HINT}"
+            f"kd train --recipe FILE --model {recipe.model}, or {trust.HINT}"
         )
 
 

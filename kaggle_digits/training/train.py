@@ -19,6 +19,7 @@ from kaggle_digits.runs.run import Run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
+from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.pseudo_labels import (
     Labels,
     load_pseudo_labels,
@@ -55,13 +56,15 @@ def train(
         executor: where models are trained; None for this process.
 
     Raises:
-        DigitsError: the name is taken, the data do not fit the split, every member failed, or the
-            folder cannot be written. Finished members are kept: continue with resume().
+        DigitsError: the name is taken, a model of the user's does not work, the data do not fit
+            the split, every member failed, or the folder cannot be written. Finished members are
+            kept: continue with resume().
     """
     folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
     executor = executor or Executor()
     tasks = _make_tasks(recipe, folds, split_config.seed, pseudo.labels if pseudo else None)
+    try_models(recipe, dataset.train, callback)
     with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=is_taken) as run:
         config: dict[str, Any] = {
             "name": run.name,
@@ -148,6 +151,7 @@ def resume(
             if config.get("pseudo"):
                 pseudo = load_pseudo_labels(run.path, len(folds), len(dataset.test))
             tasks = _make_tasks(recipe, folds, split_config.seed, pseudo)
+            try_models(recipe, dataset.train, callback)
             executor = (executor or Executor()).for_resume(config.get("trained_by", {}))
             _fit_and_aggregate(run, dataset, recipe, tasks, executor=executor, callback=callback)
     return run

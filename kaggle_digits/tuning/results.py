@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kaggle_digits.core.atomic_io import backup_existing
-from kaggle_digits.core.errors import RunError
+from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.core.output_paths import check_output
 from kaggle_digits.metrics.scores import Score
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.recipe import Recipe, write_recipe_file
@@ -169,6 +170,20 @@ def read_result(
         {name: float(share) for name, share in importances.items()},
         study,
     )
+
+
+def check_recipe_path(path: Path, folder: Path, *, force: bool) -> None:
+    """Check that the best recipe of the study in ``folder`` may be written to ``path``.
+
+    UsageError: it is a folder or has a reserved name, or another file is there without ``force``;
+    that of an earlier search of this study is replaced.
+    """
+    if path.is_dir():
+        raise UsageError(f"-o {path} is a folder; name a file, such as {path / RECIPE}")
+    own = folder / RECIPE
+    is_own = path.is_file() and own.is_file() and path.read_bytes() == own.read_bytes()
+    if not is_own:
+        check_output(path, force=force)
 
 
 def write_recipe(result: SearchResult, path: Path | None = None) -> Path:

@@ -18,9 +18,10 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import Score, score_or_raise
-from kaggle_digits.runs.run import check_name
+from kaggle_digits.runs.run import check_name, check_new_name
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
+from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning.optuna_import import optuna
 from kaggle_digits.tuning.results import (
@@ -92,8 +93,8 @@ def search(
         raise UsageError(f"--trials {trials} is too few; at least 1")
     if split_config.kind != "folds":
         raise UsageError("a search needs folds, not a hold-out")
-    name = check_name(name or _default_name(recipe))
-    folder = Path(runs_dir) / FOLDER / name
+    folder = study_folder(runs_dir, name, recipe)
+    name = check_new_name(folder.parent, folder.name)
     folds, seed = split(dataset.labels, split_config), split_config.seed
     callback = callback or TrialCallback()
     settings = _settings(dataset, recipe, space, split_config)
@@ -134,6 +135,7 @@ def search(
         if done() >= trials:
             study.stop()
 
+    try_models(recipe, dataset.train, callback)
     with storage_errors(storage):
         with study_lock(folder):
             study = _create_or_load(name, open_storage(storage, folder), settings)
@@ -157,8 +159,8 @@ def load_search(
     storage: str | None = None,
 ) -> SearchResult:
     """Read an existing study without changing it; raise RunError if there is none."""
-    name = check_name(name or _default_name(recipe))
-    folder = Path(runs_dir) / FOLDER / name
+    folder = study_folder(runs_dir, name, recipe)
+    name = folder.name
     with storage_errors(storage):
         try:
             study = optuna.load_study(study_name=name, storage=open_storage(storage, folder))
@@ -167,8 +169,10 @@ def load_search(
         return read_result(study, folder, recipe, tuple(space))
 
 
-def _default_name(recipe: Recipe) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", recipe.name).strip("-_")[:56] or "study"
+def study_folder(runs_dir: Path | str, name: str | None, recipe: Recipe) -> Path:
+    """Return the folder of the study ``name``, which has the recipe's name by default."""
+    default = re.sub(r"[^A-Za-z0-9_-]+", "-", recipe.name).strip("-_")[:56] or "study"
+    return Path(runs_dir) / FOLDER / check_name(name or default)
 
 
 def _settings(

@@ -153,7 +153,7 @@ def _default_space(recipe: Recipe, *, varies_optimizer: bool) -> dict[str, Dimen
         Dimension("optimizer", choices=get_args(Optimizer)),
         Dimension("schedule", choices=get_args(Schedule)),
         Dimension("ema", 0.9, 0.999),
-        Dimension("normalize", choices=tuple(NORMALIZATIONS)),
+        Dimension("normalize", choices=tuple(n for n in NORMALIZATIONS if n != "none")),
     )
     return {dimension.name: dimension for dimension in space if dimension.name in effective}
 

@@ -61,6 +61,69 @@ def test_resuming_an_untrusted_run_executes_nothing(what: str, home: Path) -> No
         assert "add --trust" in done.stderr
 
 
+# Commands that read the models of the run called evil.
+READERS = (
+    ("predict", "evil", "-o", "again.csv"),
+    ("evaluate", "evil", "--tta", "5"),
+    ("export", "evil"),
+    ("classify", "digit.png", "--run", "evil"),
+    ("app", "--run", "evil"),
+)
+
+
+@pytest.mark.parametrize("what", ["Lambda", "Scale"])
+def test_code_of_a_keras_model_needs_trust(what: str, home: Path) -> None:
+    """A Lambda layer has its code in the file; a class of the author's is in a module."""
+    from kaggle_digits.models.backend import keras
+    from kaggle_digits.models.base import KerasClassifier, Normalizer
+
+    k, mark = keras(), home / "ran"
+    layer = k.layers.Lambda(eval(f"lambda x: (__import__('os').system({f'touch {mark}'!r}), x)[1]"))
+    call = lambda self, x: x  # noqa: E731
+    if what == "Scale":
+        layer = type("Scale", (k.layers.Layer,), {"__module__": "evil_layers", "call": call})()
+    body = k.Sequential([k.layers.Flatten(), layer, k.layers.Dense(10)])
+    run = spoilt(home, lambda run, command: None, "")
+    (run.member_folder(0) / "model.skops").unlink()
+    KerasClassifier.wrap(body, Normalizer("unit")).save(run.member_folder(0))
+    mark.unlink(missing_ok=True)  # building the layer called it
+    text = f"import os\nimport keras\nos.system({f'touch {mark}'!r})\n"
+    Path("evil_layers.py").write_text(f"{text}\n\nclass Scale(keras.layers.Layer):\n")
+    with Path("evil_layers.py").open("a") as file:
+        file.write("    def call(self, x):\n        return x\n")
+    for words in READERS:
+        done = kd(*words)
+        assert done.exit_code == 1, (words, done.output)
+        assert f"needs {what}, which runs code while it is read" in done.stderr
+        assert "add --trust" in done.stderr
+        assert not mark.exists(), words
+    done = kd("predict", "evil", "-o", "again.csv", "--trust")
+    assert done.exit_code == 0, done.stderr
+    assert mark.exists(), "--trust allows it"
+
+
+def test_a_replayed_config_runs_no_module(home: Path) -> None:
+    """The config and recipe of a published run, beside another module of the same name."""
+    mark = home / "ran"
+    run = spoilt(home, SPOILT["a recipe that names a function"], f"touch '{mark}'")
+    recipe = run.config()["recipe"]
+    Path("recipe.json").write_text(json.dumps(recipe))
+    ensemble = {"name": "both", "folds": 2, "designs": [recipe, recipe]}
+    Path("ensemble.json").write_text(json.dumps(ensemble))
+    Path("linked.py").symlink_to("evil_module.py")
+    Path("linked.json").write_text(json.dumps({**recipe, "model": "linked:build"}))
+    commands = [("train", "--resume"), ("train", "--resume", "--name", "evil")]
+    commands += [("runs", "evil"), ("predict", "evil"), ("app", "--run", "evil")]
+    for file in ("recipe.json", "ensemble.json", "linked.json"):
+        commands += [("train", "--recipe", file), ("tune", "--recipe", file)]
+        commands += [("inspect", "--recipe", file), ("remote", "push", file, "--dry-run")]
+        commands += [("train", "--recipe", file, "--model", "linear")]
+    for words in commands:
+        done = kd(*words)
+        assert not mark.exists(), words
+        assert (done.exit_code == 0) == (words[0] == "runs"), (words, done.output)
+
+
 def test_recipe_file_with_custom_model_needs_trust(home: Path) -> None:
     from kaggle_digits.training.recipe import write_recipe_file
 

@@ -7,7 +7,9 @@ import pytest
 from kaggle_digits.core import trust
 
 
-@pytest.mark.parametrize(("value", "enabled"), [("1", True), ("", False), ("0", False)])
+@pytest.mark.parametrize(
+    ("value", "enabled"), [("1", True), ("true", True), ("", False), ("0", False), ("No", False)]
+)
 def test_consent_is_an_environment_variable(
     value: str, enabled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

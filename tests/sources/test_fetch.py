@@ -191,6 +191,17 @@ def test_archive_with_kaggles_bytes_has_source_kaggle(
     assert json.loads((data / "source.json").read_text())["source"] == "kaggle"
 
 
+def test_a_changed_file_is_kept(archive: Path, data: Path) -> None:
+    """For example a label that the user corrected."""
+    fetch(str(archive), data)
+    (data / "train.csv").write_text("mine")
+    report = fetch(str(archive), data)
+    assert (data / "train-old-1.csv").read_text() == "mine"
+    assert any("train-old-1.csv had changed" in warning for warning in report.warnings)
+    fetch(str(archive), data, force=True)
+    assert visible(data) == sorted([*FILES, "source.json", "train-old-1.csv"])
+
+
 def test_other_source_is_replaced_only_with_force(archive: Path, data: Path) -> None:
     fetch(str(archive), data)
     before = (data / "train.csv").read_bytes()

@@ -1,0 +1,112 @@
+"""Every command that a message or a document names is one that ``kd`` accepts."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kaggle_digits
+from tests.support.advice import COMMANDS, commands_in, fault
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(kaggle_digits.__file__).parent
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md")),
+)
+MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+# Package or module → the only commands that show its messages.
+RAISED_BY = {
+    "ensembling": ("ensemble",),
+    "tuning": ("tune",),
+    "kaggle_notebooks/push.py": ("remote push",),
+    "sources": ("fetch",),
+}
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and text of every string that is no docstring; placeholders become 1."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    scopes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    skipped = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, scopes) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            skipped |= {id(value) for value in node.values}
+            parts = [v.value if isinstance(v, ast.Constant) else "1" for v in node.values]
+            yield node.lineno, "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and id(node) not in skipped:
+            yield node.lineno, str(node.value)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_command_in_a_message_is_accepted(module: str) -> None:
+    found = [
+        f"line {line}: {why}"
+        for line, text in texts(PACKAGE / module)
+        for command in commands_in(text)
+        if (why := fault(command))
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_in_a_document_is_accepted(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    spans = re.findall(r"`+(kd [^`]+)`", text)
+    named = [command for span in spans for command in commands_in(span)]
+    assert not [why for command in named if (why := fault(command, mention=True))]
+
+
+@pytest.mark.parametrize("module", [m for name in RAISED_BY for m in MODULES if m.startswith(name)])
+def test_an_option_alone_belongs_to_every_command_that_raises_the_message(module: str) -> None:
+    (names,) = (names for start, names in RAISED_BY.items() if module.startswith(start))
+    for line, text in texts(PACKAGE / module):
+        alone = text
+        for command in commands_in(text):
+            alone = alone.replace(command, "")
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", alone):
+            for name in names:
+                params = COMMANDS[tuple(name.split())].params
+                known = {word for one in params for word in (*one.opts, *one.secondary_opts)}
+                assert option in known | {"--trust", "--debug", "--address"}, (
+                    f"{module}:{line}: {option}"
+                )
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("resume it: kd train --resume --name a; or not", ["kd train --resume --name a"]),
+        ("next: kd evaluate a · kd submit", ["kd evaluate a", "kd submit"]),
+        ("run kd evaluate a, then kd app", ["kd evaluate a", "kd app"]),
+    ],
+)
+def test_commands_are_found(text: str, commands: list[str]) -> None:
+    assert list(commands_in(text)) == commands
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "kd trian",
+        "kd export RUN --tta 5",
+        "kd evaluate --tta 5",
+        "kd remote delete",
+        "kd app --port x",
+    ],
+)
+def test_a_wrong_command_is_found(command: str) -> None:
+    assert fault(command)
+
+
+def test_a_mention_needs_no_arguments() -> None:
+    assert not fault("kd labels needs cleanlab")
+    assert fault("kd labels")
