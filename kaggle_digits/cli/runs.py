@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.core.errors import RunError
+from kaggle_digits.core.errors import RunError, SubmissionError
 
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
@@ -30,7 +30,11 @@ def runs(
     from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.runs.run import list_runs, open_run
 
-    log = read_log(submissions_dir)
+    try:
+        log = read_log(submissions_dir)
+    except SubmissionError as error:
+        log = []
+        console.warn(f"no public scores: {error}")
     public_scores = {each.run: each.public_score for each in log if each.public_score is not None}
     if run is not None:
         _print_run(open_run(runs_dir, run), public_scores.get(run), as_json=as_json)

@@ -37,3 +37,7 @@ def test_runs_are_sorted_by_accuracy_and_unfinished_ones_are_last() -> None:
     assert max(places[:2]) < min(places[2:])
     assert "unfinished" in text
     assert "split.val_fraction" in kd("runs", "long").stdout
+    Path("submissions/log.csv").write_text("nonsense\n")
+    result = kd("runs", "--json")
+    assert (result.exit_code, len(json.loads(result.stdout)["runs"])) == (0, 4)
+    assert "no public scores: submissions/log.csv, line 1: no column time" in result.stderr

@@ -245,6 +245,18 @@ def test_download_with_connection_refused(
     assert list(tmp_path.glob("*.csv*")) == []
 
 
+def test_all_pages_of_the_submissions_are_listed(
+    kaggle: FakeKaggle, policy: RetryPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kaggle_digits.kaggle_api.client.PAGE_SIZE", 2)
+    client = CompetitionClient(policy=policy)
+    refs = [client.create_submission(client.upload("a.csv", b"1"), f"{n}") for n in range(5)]
+    listed = client.list_submissions()
+    assert [one.ref for one in listed] == refs[::-1]
+    assert (listed[0].file, listed[0].time) == ("a.csv", "2026-11-20T10:00:00+00:00")
+    assert kaggle.count("ListSubmissions") == 3
+
+
 def test_upload_submit_and_score(kaggle: FakeKaggle, policy: RetryPolicy) -> None:
     client = CompetitionClient(policy=policy)
     ref = client.create_submission(client.upload("a.csv", b"content"), "words [kd 12]")
