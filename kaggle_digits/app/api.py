@@ -2,8 +2,7 @@
 
 import asyncio
 import mimetypes
-from contextlib import nullcontext
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any
@@ -12,7 +11,6 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from PIL import Image
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -22,17 +20,23 @@ from kaggle_digits.app.limits import MAX_UPLOAD_BYTES, UploadLimiter
 from kaggle_digits.app.middleware import SecurityMiddleware
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
-from kaggle_digits.imaging.loading import open_picture
+from kaggle_digits.imaging.loading import (
+    MAX_PIXELS,
+    PreparedPicture,
+    TooManyPixelsError,
+)
+from kaggle_digits.imaging.reader import ReaderPool
 from kaggle_digits.inference.embedding import Embedding, load_embedding
 from kaggle_digits.inference.predictor import (
     PicturePrediction,
-    classify_picture,
+    classify_prepared,
     finished_runs,
     load_predictor,
 )
 
 PAGE = Path(__file__).parent / "page"
-LARGE_PICTURE = 4_000_000  # pixels
+# A larger picture, in pixels, needs half a gigabyte while it is decoded.
+LARGE_PICTURE, MAX_READERS = 4_000_000, 4
 MAX_POINTS = 1500  # of the embedding that the page draws
 NO_EMBEDDING = "there is no bottleneck study in the runs; run it: kd study bottleneck"
 # Some Windows machines map .js to text/plain, and browsers then refuse to run the scripts.
@@ -110,21 +114,23 @@ class ModelCache:
         self.default_run = predictor.run_name
         self._predictors = {self.default_run: predictor}
         self._lock = Lock()
+        self.is_warm = False
         self.embedding = load_embedding(runs_dir)
 
-    def classify(self, picture: Image.Image, run: str) -> PicturePrediction:
-        """Classify ``picture`` with ``run``; raise as for the default run."""
+    def classify(self, prepared: PreparedPicture, run: str) -> PicturePrediction:
+        """Classify a picture with ``run``; raise as for the default run."""
         if run not in self._predictors:
             with self._lock:  # two clients that choose the same run at once cause a single load
                 if run not in self._predictors:
                     self._predictors[run] = load_predictor(self.runs_dir, run)
-        return classify_picture(self._predictors[run], picture)
+        return classify_prepared(self._predictors[run], prepared)
 
     def warm_up(self) -> None:
-        """Classify a small picture, so that the first request is as fast as later ones."""
-        picture = Image.new("L", (28, 28), 0)
-        picture.paste(255, (12, 5, 16, 23))
-        self.classify(picture, self.default_run)
+        """Classify an image once, so that the first request is as fast as later ones."""
+        self.is_warm = True
+        image = np.zeros((28, 28), np.uint8)
+        image[5:23, 12:16] = 255
+        self.classify(PreparedPicture(image), self.default_run)
 
     def find_embedding(self) -> Embedding | None:
         """Return the embedding; if it was missing, look for it again."""
@@ -132,16 +138,21 @@ class ModelCache:
         return self.embedding
 
 
-def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") -> FastAPI:
+def create_app(
+    runs_dir: Path,
+    run: str | None = None,
+    host: str = "127.0.0.1",
+    allow_hosts: Sequence[str] = (),
+) -> FastAPI:
     """Create the app and load its default run: ``run``, or the best finished run.
 
-    ``host`` is the address at which the app will be served; it is accepted as a host name. Raises
-    the errors of ``load_predictor``.
+    ``host`` is the address at which the app will be served; it and ``allow_hosts`` are accepted as
+    host names. Raises the errors of ``load_predictor``.
     """
+    readers = ReaderPool()  # its first process starts while the model is loaded
     cache = ModelCache(runs_dir, run)
     # More predictions at once than processors would only slow each other down.
-    slots = asyncio.Semaphore(max(2, usable_cores()))
-    # A large picture needs half a gigabyte while it is decoded.
+    slots = asyncio.Semaphore(min(MAX_READERS, max(2, usable_cores())))
     large_slot = asyncio.Semaphore(1)
     uploads = UploadLimiter()
     app = FastAPI(
@@ -152,7 +163,8 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
         redoc_url=None,
     )
     app.state.run = cache.default_run
-    app.add_middleware(SecurityMiddleware, host=host)
+    app.state.readers = readers
+    app.add_middleware(SecurityMiddleware, host=host, allow_hosts=allow_hosts)
     app.mount("/page", StaticFiles(directory=PAGE))
 
     @app.exception_handler(DigitsError)
@@ -165,7 +177,8 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         # The visitor will draw next: load the model in the meantime.
-        return FileResponse(PAGE / "index.html", background=BackgroundTask(cache.warm_up))
+        background = None if cache.is_warm else BackgroundTask(cache.warm_up)
+        return FileResponse(PAGE / "index.html", background=background)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -189,9 +202,14 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
     ) -> ClassifyResponse:
         """Classify a picture of a digit: dark on light or light on dark, of any size."""
         async with uploads.body(request) as body:
-            large = await run_in_threadpool(_is_large, body)
-            async with large_slot if large else nullcontext(), slots:
-                return await run_in_threadpool(_classify, cache, body, run or cache.default_run)
+            try:
+                async with slots:
+                    prepared = await _prepare(readers, body, LARGE_PICTURE)
+            except TooManyPixelsError:
+                async with large_slot, slots:
+                    prepared = await _prepare(readers, body, MAX_PIXELS)
+            async with slots:
+                return await run_in_threadpool(_classify, cache, prepared, run or cache.default_run)
 
     @app.get("/api/plane", responses={404: {"model": ErrorResponse, "description": NO_EMBEDDING}})
     def plane() -> PlanePoints:
@@ -207,17 +225,12 @@ def create_app(runs_dir: Path, run: str | None = None, host: str = "127.0.0.1") 
     return app
 
 
-def _is_large(body: bytes) -> bool:
-    """Return whether a picture has many pixels according to its header, without decoding it."""
-    try:
-        with Image.open(BytesIO(body), formats=("PNG", "JPEG")) as picture:
-            return picture.width * picture.height > LARGE_PICTURE
-    except Exception:  # another format or not a picture; open_picture reports it
-        return True
+async def _prepare(readers: ReaderPool, body: bytes, max_pixels: int) -> PreparedPicture:
+    return await run_in_threadpool(readers.prepare, body, "the picture", max_pixels)
 
 
-def _classify(cache: ModelCache, body: bytes, run: str) -> ClassifyResponse:
-    prediction, position = cache.classify(open_picture(body, "the picture"), run), None
+def _classify(cache: ModelCache, prepared: PreparedPicture, run: str) -> ClassifyResponse:
+    prediction, position = cache.classify(prepared, run), None
     if cache.embedding is not None and prediction.digit is not None:
         position = cache.embedding.transform(prediction.image)
     return ClassifyResponse(

@@ -1,4 +1,4 @@
-"""Limit what a client can use up: time for a request; size, time and total memory of uploads."""
+"""Limit what clients can use up: connections, time and memory of requests, uploads, responses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,10 @@ from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+MAX_CONNECTIONS = 500  # and so of requests in progress: each connection has one at a time
 HEADER_TIMEOUT = 10.0  # seconds
+RESPONSE_TIMEOUT = 30.0  # seconds for a client to read what was sent to it
+MAX_PIPELINED_BYTES = 1 << 20  # of requests that were sent before an earlier one was answered
 MAX_UPLOAD_BYTES = 10_000_000
 MAX_TOTAL_BYTES = 10 * MAX_UPLOAD_BYTES  # of all uploads that are being received or processed
 UPLOAD_TIMEOUT = 30.0  # seconds
@@ -18,27 +21,55 @@ TOO_SLOW = f"the upload took longer than {UPLOAD_TIMEOUT:.0f} seconds; send a sm
 TOO_MANY = "too many pictures are being uploaded at once; try again in a second"
 
 
-class HeaderTimeoutProtocol(H11Protocol):
-    """uvicorn's protocol with a limit of HEADER_TIMEOUT for the header of each request.
+class LimitedProtocol(H11Protocol):
+    """uvicorn's protocol with limits for what one connection, and all together, can use up.
 
     uvicorn waits for the rest of a request for ever: a few hundred clients that send one byte a
-    minute (a "slow loris" attack) would use up the file descriptors of the process. The limit also
-    applies to the rest of a body whose request was already answered; UploadLimiter limits others.
+    minute (a "slow loris" attack) would use up the file descriptors of the process. Therefore the
+    header of each request has a limit of HEADER_TIMEOUT. It also applies to the rest of a body
+    whose request was already answered; UploadLimiter limits others.
+
+    A client must read each response within RESPONSE_TIMEOUT, and the next one is not begun before,
+    so that unread responses do not use up memory. Nor do requests that are sent ahead of responses:
+    uvicorn stores them without a limit while a file is sent.
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _response_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._start_timer()
+        transport.set_write_buffer_limits(0)  # pause_writing() as soon as anything is unread
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        else:
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_response_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start the timer: something is waiting for the client to read it."""
+        super().pause_writing()
+        if self._response_timer is None:
+            # close() would wait until the client has read everything.
+            abort = self.transport.abort
+            self._response_timer = self.loop.call_later(RESPONSE_TIMEOUT, abort)
+
+    def resume_writing(self) -> None:
+        """Stop the timer: the client has read everything."""
+        super().resume_writing()
+        self._stop_response_timer()
 
     def data_received(self, data: bytes) -> None:
         """Stop the timer once the header is complete."""
         super().data_received(data)
+        if self.conn.their_state is h11.DONE:
+            pipelined, _ = self.conn.trailing_data
+            if len(pipelined) > MAX_PIPELINED_BYTES:
+                self.transport.abort()
         if not self._is_incomplete():
             self._stop_timer()
         elif self._timer is None:
@@ -64,10 +95,14 @@ class HeaderTimeoutProtocol(H11Protocol):
             self._timer.cancel()
             self._timer = None
 
+    def _stop_response_timer(self) -> None:
+        if self._response_timer is not None:
+            self._response_timer.cancel()
+            self._response_timer = None
+
     def _disconnect(self) -> None:
         self._timer = None
         if self._is_incomplete():
-            # close() would wait until the client has read everything.
             self.transport.abort()
 
 
@@ -84,7 +119,7 @@ class UploadLimiter:
         Raises HTTPException: 413 too large, 408 too slow, 503 too many uploads at once.
         """
         declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > MAX_UPLOAD_BYTES:
+        if declared.isascii() and declared.isdigit() and int(declared) > MAX_UPLOAD_BYTES:
             raise HTTPException(413, TOO_LARGE)
         body = bytearray()
         try:

@@ -1,6 +1,8 @@
 """Add security headers to every response and reject requests that other sites cause."""
 
+import re
 import socket
+from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -23,7 +25,7 @@ LOOPBACK_OF_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 UNKNOWN_HOST = (
     "refused: the app is not served under this host name; open the address that kd app printed, "
-    "or start it with: kd app --host NAME"
+    "or, if you use a proxy or forwarder, start it with: kd app{host} --allow-host {name}"
 )
 CROSS_ORIGIN = "refused: the request was sent by a page of another site"
 
@@ -36,11 +38,14 @@ class SecurityMiddleware:
     this app are accepted. Numeric addresses cannot be rebound.
     """
 
-    def __init__(self, app: ASGIApp, host: str = "127.0.0.1") -> None:
-        """Wrap ``app``, which is served at ``host``."""
-        self._app = app
+    def __init__(
+        self, app: ASGIApp, host: str = "127.0.0.1", allow_hosts: Sequence[str] = ()
+    ) -> None:
+        """Wrap ``app``, which is served at ``host`` and, by proxies, under ``allow_hosts``."""
+        self._app, self._host = app, host
+        self._allowed = {_host_name(name) or name.lower() for name in allow_hosts}
         self._any_address = host in LOOPBACK_OF_WILDCARD
-        self._names = LOCAL_NAMES | {host.lower()}
+        self._names = LOCAL_NAMES | {host.lower()} | self._allowed
         if self._any_address:
             name = socket.gethostname().lower()
             self._names |= {name, f"{name.partition('.')[0]}.local"}
@@ -57,31 +62,48 @@ class SecurityMiddleware:
 
         headers = Headers(scope=scope)
         app = self._app
-        if not self.is_allowed_host(headers.get("host", "")):
-            app = JSONResponse({"detail": UNKNOWN_HOST}, 403)
-        elif scope["method"] not in SAFE_METHODS and _is_cross_origin(headers):
+        host = headers.get("host", "")
+        if not self.is_allowed_host(host):
+            app = JSONResponse({"detail": self._refusal(host)}, 403)
+        elif scope["method"] not in SAFE_METHODS and self._is_cross_origin(headers):
             app = JSONResponse({"detail": CROSS_ORIGIN}, 403)
         await app(scope, receive, send_with_headers)
 
     def is_allowed_host(self, host: str) -> bool:
         """Return whether a Host header names this app; the port does not matter."""
+        name = _host_name(host)
+        if name is None or name in self._names:
+            return name is not None
         try:
-            parts = urlsplit(f"//{host}")
-            name = (parts.hostname or "").removesuffix(".")
-            _ = parts.port  # raises ValueError if it is not a port
-            if parts.netloc != host or "@" in host or not name:
-                return False
-            return name in self._names or (self._any_address and bool(ip_address(name)))
-        except ValueError:  # not a valid header, or another name than a numeric address
+            return self._any_address and bool(ip_address(name))
+        except ValueError:  # another name than a numeric address
             return False
 
+    def _is_cross_origin(self, headers: Headers) -> bool:
+        """Return whether a browser reports that a page of another site sends this request."""
+        origin = headers.get("origin")
+        if origin is None:  # not a browser, or a plain link
+            return False
+        # Behind a proxy the Host header may differ from the origin; the browser's verdict counts.
+        if headers.get("sec-fetch-site") == "same-origin":
+            return False
+        host = origin.lower().partition("://")[2]
+        return host != headers.get("host", "").lower() and _host_name(host) not in self._allowed
 
-def _is_cross_origin(headers: Headers) -> bool:
-    """Return whether a browser reports that a page of another site sends this request."""
-    origin = headers.get("origin")
-    if origin is None:  # not a browser, or a plain link
-        return False
-    # Behind a proxy the Host header may differ from the origin; the browser's own verdict counts.
-    if headers.get("sec-fetch-site") == "same-origin":
-        return False
-    return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    def _refusal(self, host: str) -> str:
+        """Return the error that names an option with which ``host`` is accepted."""
+        name = _host_name(host) or ""
+        shown = name if re.fullmatch(r"[a-z0-9._-]{1,253}", name) else "NAME"
+        option = "" if self._host in LOCAL_NAMES else f" --host {self._host}"
+        return UNKNOWN_HOST.format(host=option, name=shown)
+
+
+def _host_name(host: str) -> str | None:
+    """Return the name in a Host header or at the end of an origin, without the port."""
+    try:
+        parts = urlsplit(f"//{host}")
+        name = (parts.hostname or "").removesuffix(".")
+        _ = parts.port  # raises ValueError if it is not a port
+    except ValueError:
+        return None
+    return name if name and parts.netloc == host and "@" not in host else None

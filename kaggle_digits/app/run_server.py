@@ -1,6 +1,7 @@
 """Serve the app: bind its port, then answer requests until Ctrl-C."""
 
 import errno
+import logging
 import os
 import socket
 
@@ -8,9 +9,10 @@ import uvicorn
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
-from kaggle_digits.app.limits import HeaderTimeoutProtocol
+from kaggle_digits.app.limits import LimitedProtocol
 from kaggle_digits.app.middleware import LOOPBACK_OF_WILDCARD
 from kaggle_digits.core.errors import DigitsError
+from kaggle_digits.imaging.reader import ReaderPool
 
 
 class AddressError(DigitsError):
@@ -26,7 +28,8 @@ def bind(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise AddressError(
-            f"{host} is not an address of this machine ({error}); try: kd app --host 127.0.0.1"
+            f"{host} is not an address of this machine ({error}); try: kd app --host 127.0.0.1; "
+            f"if it is the name of a proxy or forwarder: kd app --allow-host {host}"
         ) from error
     family, kind, protocol, _, address = found[0]
     # With an explicit protocol, asyncio sets TCP_NODELAY, which saves 40 ms per response.
@@ -55,11 +58,24 @@ def is_loopback(host: str) -> bool:
     return host in {"localhost", "::1"} or host.startswith("127.")
 
 
-def uvicorn_config(app: FastAPI) -> uvicorn.Config:
-    """Return the server settings."""
+class AppServer(uvicorn.Server):
+    """uvicorn's server; when it stops, requests that take long are ended without tracebacks."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(_uvicorn_config(app))
+        self._readers: ReaderPool = app.state.readers
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the requests in progress; uvicorn waits a second for their responses."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._readers.close()
+        await super().shutdown(sockets)
+
+
+def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=HeaderTimeoutProtocol,
+        http=LimitedProtocol,
         ws="none",
         log_level="error",  # malformed requests are not worth a warning
         access_log=False,
@@ -73,7 +89,7 @@ def serve(app: FastAPI, server_socket: socket.socket) -> None:
     try:
         # Requests run in parallel; BLAS threads within one request would compete for processors.
         with threadpool_limits(1, "blas"):
-            uvicorn.Server(uvicorn_config(app)).run(sockets=[server_socket])
+            AppServer(app).run(sockets=[server_socket])
     except KeyboardInterrupt:  # the normal way to stop the app
         return
     finally:

@@ -14,6 +14,10 @@ def app(
     *,
     run: options.PredictorRun = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Host name of a proxy or forwarder; repeatable."),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
     open_browser: Annotated[bool, option("Open the app in the browser.", "--open")] = False,
     runs_dir: options.RunsDir = options.RUNS,
@@ -23,7 +27,7 @@ def app(
         from kaggle_digits.app.api import create_app
         from kaggle_digits.app.run_server import bind, is_loopback, serve, server_url
 
-        web_app = create_app(runs_dir, run, host)
+        web_app = create_app(runs_dir, run, host, allow_host or ())
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("fastapi", "starlette", "pydantic", "uvicorn"):

@@ -34,21 +34,23 @@ def classify(
     """Predict the digit in a picture: a drawing, a photo or a scan."""
     from threadpoolctl import threadpool_limits
 
-    from kaggle_digits.imaging.loading import open_picture
-    from kaggle_digits.inference.predictor import classify_picture, load_predictor
+    from kaggle_digits.imaging.reader import PictureReader
+    from kaggle_digits.inference.predictor import classify_prepared, load_predictor
 
     if svg and not show:
         raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")
     named = list(_find_pictures(pictures))
+    reader = PictureReader()  # its process starts while the model is loaded
     predictor = load_predictor(runs_dir, run)
     results: list[dict[str, Any]] = []
     failed = False
     for name, source in named:
         try:
+            shown_name = "standard input" if name == STDIN else name
+            prepared = reader.prepare(source, shown_name, with_steps=show)
             # With more BLAS threads, images this small only wait for synchronization.
             with threadpool_limits(1, "blas"):
-                shown_name = "standard input" if name == STDIN else name
-                prediction = classify_picture(predictor, open_picture(source, shown_name))
+                prediction = classify_prepared(predictor, prepared)
         except DataError as error:
             failed = True
             console.error(str(error))

@@ -26,6 +26,15 @@ FORMATS = (
     *("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP"),
     *("TIFF", "DIB", "AVIF", "JPEG2000", "ICO", "TGA"),
 )
+# HEIC, the format of iPhones, is read if pillow-heif is installed.
+HEIC_EXTENSIONS = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
+HEIC_BRANDS = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+)
+NO_HEIC = (
+    "{} is a HEIC picture, as iPhones save them, which needs pillow-heif; save it as JPEG, "
+    "or: pip install 'kaggle-digits[heic]'"
+)
 # The largest phone photographs are within the limits, because JPEG is decoded at reduced size.
 MAX_BYTES, MAX_PIXELS = 256 << 20, 48 << 20
 TOO_MANY_PIXELS = "{} has too many pixels; make it smaller first"
@@ -36,6 +45,10 @@ SEARCH_SIDE, MIN_DIGIT = 400, 90
 MARGIN, SHEET_EDGE = 0.35, 0.03
 SPECK = 2  # a digit of this many pixels in a picture ten times as large is noise
 NO_DIGIT, SEVERAL_DIGITS = "no digit found", "looks like more than one digit"
+
+
+class TooManyPixelsError(DataError):
+    """A picture that is too large to be decoded."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +64,16 @@ class PreparedPicture:
     steps: dict[str, FloatArray] = field(default_factory=dict)
 
 
-def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image.Image:
+def open_picture(
+    source: Path | BinaryIO | bytes, name: str, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     """Open a picture, the file or its bytes, and apply its EXIF orientation.
 
+    Time and memory are unlimited; see ``imaging.reader`` for pictures of others.
+
     Raises:
-        DataError: it is missing, damaged, too large, animated, or not a picture.
+        TooManyPixelsError: it would be decoded to more than ``max_pixels``.
+        DataError: it is missing, damaged, animated, or not a picture.
     """
     # Pillow's warnings about readable files would only confuse the user.
     warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -64,12 +82,15 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image.Image:
         if isinstance(source, Path):  # Pillow would map it: fatal if it is shortened meanwhile
             source = source.read_bytes()
         file = BytesIO(source) if isinstance(source, bytes) else source
-        picture = Image.open(file, formats=FORMATS)
+        is_heic = _is_heic(file)
+        if is_heic and not _can_read_heic():
+            raise DataError(NO_HEIC.format(name))  # noqa: TRY301
+        picture = Image.open(file, formats=("HEIF",) if is_heic else FORMATS)
         if picture.format in ("JPEG", "MPO"):
             if picture.info.get("progressive"):  # decoded at full size in any case
-                _check_picture(picture, name)
+                _check_picture(picture, name, max_pixels)
             picture.draft(None, (4 * SEARCH_SIDE, 4 * SEARCH_SIDE))
-        _check_picture(picture, name)
+        _check_picture(picture, name, max_pixels)
         picture.load()
         return ImageOps.exif_transpose(picture)
     except DataError:
@@ -81,12 +102,34 @@ def open_picture(source: Path | BinaryIO | bytes, name: str) -> Image.Image:
     except PermissionError:
         raise DataError(f"{name} cannot be read: no permission") from None
     except Image.DecompressionBombError:
-        raise DataError(TOO_MANY_PIXELS.format(name)) from None
+        raise TooManyPixelsError(TOO_MANY_PIXELS.format(name)) from None
     except Exception as error:  # Pillow's decoders raise many types
         reason = " ".join(str(error).split())[:80] or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = "unknown format, empty or damaged"
         raise DataError(f"{name} is not a readable picture ({reason})") from error
+
+
+def _is_heic(source: Path | BinaryIO) -> bool:
+    """Return whether a file begins as HEIC files do; its name may be that of a JPEG."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return _is_heic(file)
+    head = source.read(64)
+    source.seek(0)
+    # The box "ftyp": its length, its name, the main brand, a version and the other brands.
+    brands = {head[start : start + 4] for start in (8, *range(16, 64, 4))}
+    return head[4:8] == b"ftyp" and bool(brands & HEIC_BRANDS) and not brands & {b"avif", b"avis"}
+
+
+def _can_read_heic() -> bool:
+    """Let Pillow read HEIC; return whether that is possible."""
+    try:
+        from pillow_heif import register_heif_opener
+    except (ImportError, OSError):  # also a library that it needs
+        return False
+    register_heif_opener()
+    return True
 
 
 def _check_file(source: Path | BinaryIO | bytes, name: str) -> None:
@@ -99,11 +142,11 @@ def _check_file(source: Path | BinaryIO | bytes, name: str) -> None:
         raise DataError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller first")
 
 
-def _check_picture(picture: Image.Image, name: str) -> None:
+def _check_picture(picture: Image.Image, name: str, max_pixels: int) -> None:
     # 32-bit pixels are converted to floats, with several copies.
     copies = 4 if picture.mode.startswith(("I", "F")) else 1
-    if picture.width * picture.height * copies > MAX_PIXELS:
-        raise DataError(TOO_MANY_PIXELS.format(name))
+    if picture.width * picture.height * copies > max_pixels:
+        raise TooManyPixelsError(TOO_MANY_PIXELS.format(name))
     # MPO is a photograph with its preview or a stereo pair; the first one is used.
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise DataError(f"{name} is animated or has several pages; save one of its pictures")
@@ -117,6 +160,7 @@ def list_pictures(folder: Path) -> list[Path]:
 
     formats = {*FORMATS, "MPO"}
     extensions = {ext for ext, kind in Image.registered_extensions().items() if kind in formats}
+    extensions |= HEIC_EXTENSIONS  # to be read or reported, not passed over
     pictures = []
     for parent, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]

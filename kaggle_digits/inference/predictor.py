@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.imaging.loading import NO_DIGIT, prepare
+from kaggle_digits.imaging.loading import NO_DIGIT, PreparedPicture, prepare
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.base import ProbabilisticModel
 from kaggle_digits.models.formats import load_for_inference
@@ -91,7 +91,11 @@ class PicturePrediction:
 
 def classify_picture(model: ProbabilisticModel, picture: Image) -> PicturePrediction:
     """Preprocess a picture from ``open_picture`` as MNIST's images were made and predict it."""
-    prepared = prepare(picture)
+    return classify_prepared(model, prepare(picture))
+
+
+def classify_prepared(model: ProbabilisticModel, prepared: PreparedPicture) -> PicturePrediction:
+    """Predict a picture that was prepared, here or by a ``PictureReader``."""
     image, steps = prepared.image, prepared.steps
     if prepared.note == NO_DIGIT:
         zeros = np.zeros(CLASSES, np.float32)

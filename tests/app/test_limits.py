@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import random
 import socket
@@ -129,3 +130,39 @@ def test_total_of_all_uploads_is_limited(
 def _total_bytes_of_limiters() -> list[int]:
     objects = gc.get_objects()
     return [found._total_bytes for found in objects if isinstance(found, UploadLimiter)]
+
+
+def test_requests_sent_ahead_are_limited(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_PIPELINED_BYTES", 100_000)
+    request = b"GET /page/app.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(address, 20) as connection, pytest.raises(OSError):
+        for _ in range(1000):  # 5 GB, if the server took them
+            connection.sendall(request * 100_000)
+
+
+def test_unread_responses_are_disconnected(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RESPONSE_TIMEOUT", 0.5)
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(address, 20) as connection, pytest.raises(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for _ in range(1000):
+            connection.sendall(request * 100_000)
+
+
+def test_number_of_connections_is_limited(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_CONNECTIONS", 3)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection(address, 10)) for _ in range(6)]
+        ended = 0
+        for connection in connections:
+            connection.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                try:
+                    ended += connection.recv(1) == b""
+                except ConnectionResetError:
+                    ended += 1
+    assert ended >= 3

@@ -37,7 +37,22 @@ def test_foreign_host_names_are_rejected(address: Address, host: str) -> None:
 def test_rejected_host_name_gets_an_explanation(address: Address) -> None:
     response = get_raw(address, "/", "evil.example")
     assert b"content-security-policy" in response.lower()
-    assert b"kd app --host NAME" in response
+    assert b"kd app --allow-host evil.example" in response
+    assert b"kd app --allow-host NAME" in get_raw(address, "/", "<b>")
+
+
+def test_hosts_of_forwarders_are_allowed_by_name() -> None:
+    async def app(*_: object) -> None:
+        """Do nothing."""
+
+    middleware = SecurityMiddleware(app, "0.0.0.0", ["One.example:80", "two.example"])
+    for host in ("one.example", "ONE.example:8000", "two.example."):
+        assert middleware.is_allowed_host(host)
+    assert not middleware.is_allowed_host("three.example")
+    # The advice repeats the option that the app was started with.
+    assert "kd app --host 0.0.0.0 --allow-host three.example" in middleware._refusal(
+        "three.example"
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +77,13 @@ def test_allowed_hosts_depend_on_the_served_address(
     assert SecurityMiddleware(app, served_at).is_allowed_host(host_header) is allowed
 
 
-@pytest.mark.parametrize("origin", ["http://elsewhere.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("http://elsewhere.example", "null", "http://127.0.0.1:1", "http://[::1", "http://]", "x"),
+        "http://127.0.0.1:port",
+    ],
+)
 def test_cross_origin_requests_are_rejected(client: httpx.Client, origin: str) -> None:
     response = client.post(CLASSIFY, content=encode(draw_digit(1)), headers={"Origin": origin})
     assert_error(response, 403, "another site")

@@ -167,6 +167,23 @@ def bombs() -> Iterator[bytes]:
     yield out.getvalue()
 
 
+def endless() -> Iterator[bytes]:
+    """Return small files that keep a decoder busy for minutes."""
+    from PIL import Image
+
+    # A progressive JPEG whose last scan is repeated.
+    for size in ((4_000, 1_000), (6_000, 7_000)):
+        out = io.BytesIO()
+        Image.new("L", size, 255).save(out, "JPEG", quality=1, progressive=True)
+        start = out.getvalue().rindex(b"\xff\xda")
+        scan = out.getvalue()[start:-2]
+        yield out.getvalue()[:start] + scan * 20_000 + b"\xff\xd9"
+    # Millions of empty comments.
+    out = io.BytesIO()
+    Image.new("L", (40, 40), 255).save(out, "JPEG")
+    yield out.getvalue()[:2] + b"\xff\xfe\x00\x02" * 6_000_000 + out.getvalue()[2:]
+
+
 def moving(quick: bool) -> Iterator[bytes]:
     """Return GIF, PNG, WebP and TIFF files with several frames or pages."""
     from PIL import Image

@@ -9,6 +9,7 @@ import zlib
 
 from PIL import Image
 
+from tests.robustness.hostile_pictures import endless
 from tests.support.hostile_requests import animated_picture, not_pictures
 from tests.support.pictures import draw_digit, encode
 
@@ -27,6 +28,7 @@ def uploads(rng: random.Random, *, quick: bool) -> dict[str, list[bytes]]:
         ],
         "animated": [animated_picture(kind) for kind in ("GIF", "WEBP", "PNG", "TIFF")],
         "decompression bombs": [*_bombs()],
+        "endless decoding": [body for body in endless() if len(body) < 10_000_000],
         "more than 10 MB": [os.urandom(10_000_001), whole["PNG"] + bytes(20_000_000)],
     }
 

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
-
 from kaggle_digits.app.api import create_app
-from kaggle_digits.app.run_server import bind, server_url, uvicorn_config
+from kaggle_digits.app.run_server import AppServer, bind, server_url
 
 Address = tuple[str, int]
 
@@ -21,7 +19,7 @@ Address = tuple[str, int]
 def serve_app(runs_dir: Path) -> Iterator[str]:
     """Yield the URL of the app while it runs."""
     server_socket = bind("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn_config(create_app(runs_dir)))
+    server = AppServer(create_app(runs_dir))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]}, daemon=True)
     thread.start()
     while not server.started:

@@ -1,0 +1,167 @@
+"""Prepare pictures in a process with limited time and memory.
+
+A small file can keep a decoder busy for hours or make it ask for gigabytes: a JPEG with a scan
+repeated a thousand times, a PNG of a million chunks. No look at the header finds them all.
+"""
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import weakref
+from dataclasses import replace
+from pathlib import Path
+from threading import Timer
+
+from kaggle_digits.core.errors import DataError
+from kaggle_digits.imaging.loading import MAX_PIXELS, PreparedPicture, open_picture, prepare
+
+# The largest permitted pictures need 2 seconds of one processor and 700 MB.
+MAX_SECONDS, MAX_MB = 4.0, 1200
+# Limit of the wall-clock time, also of the start; on Windows the only limit.
+MAX_WALL_SECONDS = 60.0
+# A process that finds the modules of this one. multiprocessing would run the user's script again.
+COMMAND = "import sys; sys.path[:] = {}; from kaggle_digits.imaging.reader import serve; serve()"
+TOO_LONG = "{} takes too long to decode; save it again with another program"
+TOO_MUCH_MEMORY = "{} needs too much memory; make it smaller first"
+
+
+class PictureReader:
+    """A process that opens and prepares pictures, one at a time; one that was killed is replaced.
+
+    Not safe for concurrent threads, except ``close``.
+    """
+
+    def __init__(self) -> None:
+        """Start the process; the first picture waits until it is ready."""
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", COMMAND.format(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # warnings of decoders
+        )
+        weakref.finalize(self, _end, self._process)
+
+    def prepare(
+        self,
+        source: Path | bytes,
+        name: str,
+        max_pixels: int = MAX_PIXELS,
+        *,
+        with_steps: bool = False,
+    ) -> PreparedPicture:
+        """Return ``prepare(open_picture(source, name, max_pixels))``, without steps by default.
+
+        Raises:
+            DataError: as ``open_picture``; the picture takes longer than MAX_SECONDS or needs
+                more than MAX_MB; its decoder crashed; the reader was closed.
+        """
+        if self._process.poll() is not None and not self._closed:
+            self._start()
+        assert self._process.stdin
+        assert self._process.stdout
+        timer = Timer(MAX_WALL_SECONDS, self._process.kill)
+        timer.start()
+        try:
+            pickle.dump((source, name, max_pixels, with_steps), self._process.stdin)
+            self._process.stdin.flush()
+            result = pickle.load(self._process.stdout)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):  # the process has ended
+            _end(self._process)
+            raise DataError(self._describe_end(name)) from None
+        finally:
+            timer.cancel()
+        if isinstance(result, Exception):
+            raise result
+        assert isinstance(result, PreparedPicture)
+        return result
+
+    def close(self) -> None:
+        """End the process, also while it prepares a picture."""
+        self._closed = True
+        self._process.kill()
+
+    def _describe_end(self, name: str) -> str:
+        if self._closed:
+            return f"{name} was not read: interrupted"
+        killed_by = -self._process.returncode
+        if killed_by in {getattr(signal, name, None) for name in ("SIGPROF", "SIGKILL")}:
+            return TOO_LONG.format(name)
+        return f"{name} is not a readable picture (its decoder crashed)"
+
+
+class ReaderPool:
+    """Readers for concurrent threads: one process at first, more when all are in use."""
+
+    def __init__(self) -> None:
+        self._readers = [PictureReader()]
+        self._idle = self._readers.copy()
+
+    def prepare(self, source: Path | bytes, name: str, max_pixels: int) -> PreparedPicture:
+        """Prepare a picture as ``PictureReader`` does."""
+        try:
+            reader = self._idle.pop()
+        except IndexError:
+            reader = PictureReader()
+            self._readers.append(reader)
+        try:
+            return reader.prepare(source, name, max_pixels)
+        finally:
+            self._idle.append(reader)
+
+    def close(self) -> None:
+        """End all processes; pictures that are being prepared fail at once."""
+        for reader in self._readers:
+            reader.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def serve() -> None:
+    """Prepare the pictures that arrive at stdin until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides what Ctrl-C does
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nothing else may be written among the results
+    import scipy.ndimage  # noqa: F401  # imported by the first picture otherwise
+
+    _limit_memory()
+    while True:
+        try:
+            source, name, max_pixels, with_steps = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        result: PreparedPicture | Exception
+        try:
+            _limit_time(MAX_SECONDS)
+            result = prepare(open_picture(source, name, max_pixels))
+            result = result if with_steps else replace(result, steps={})
+        except MemoryError:
+            result = DataError(TOO_MUCH_MEMORY.format(name))
+        except Exception as error:
+            result = error
+        _limit_time(0)
+        pickle.dump(result, results)
+        results.flush()
+
+
+def _limit_time(seconds: float) -> None:
+    """Let the kernel kill this process after so many seconds of processor time; 0: no limit."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _limit_memory() -> None:
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows; a lower limit is set
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MB << 20, hard))
