@@ -135,7 +135,7 @@ def _total_bytes_of_limiters() -> list[int]:
 def test_requests_sent_ahead_are_limited(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_PIPELINED_BYTES", 100_000)
     request = b"GET /page/app.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(address, 20) as connection, pytest.raises(OSError):
+    with socket.create_connection(address, 60) as connection, pytest.raises(ConnectionError):
         for _ in range(1000):  # 5 GB, if the server took them
             connection.sendall(request * 100_000)
 
@@ -144,9 +144,8 @@ def test_unread_responses_are_disconnected(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "RESPONSE_TIMEOUT", 0.5)
-    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(address, 20) as connection, pytest.raises(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(address, 60) as connection, pytest.raises(ConnectionError):
         for _ in range(1000):
             connection.sendall(request * 100_000)
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import webbrowser
 from pathlib import Path
 
@@ -126,6 +127,13 @@ def test_ctrl_c_stops_the_server(runs_dir: Path) -> None:
             with httpx.Client() as client:  # an open connection does not delay the end
                 assert client.get(f"{address}/healthz").json()["status"] == "ok"
                 assert "server" not in client.get(address).headers
+                # Nor does a request that takes long; it causes no traceback either.
+                url = httpx.URL(address)
+                slow = socket.create_connection((url.host, url.port or 80))
+                slow.sendall(
+                    b"POST /api/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\na"
+                )
+                time.sleep(0.5)
                 process.send_signal(signal.SIGINT)
                 stdout, stderr = process.communicate(timeout=20)
         finally:

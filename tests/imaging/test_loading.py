@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+import types
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +256,38 @@ def test_files_are_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     Image.new("L", (40, 40), 255).save(tmp_path / "a.bmp")
     monkeypatch.setattr("mmap.mmap", None)
     assert open_picture(tmp_path / "a.bmp", "a.bmp").size == (40, 40)
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(3000)
+
+
+def test_heic_is_named_if_it_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for name in ("IMG_1.HEIC", "IMG_2.jpg"):
+        (tmp_path / name).write_bytes(HEIC)
+    assert [path.name for path in list_pictures(tmp_path)] == ["IMG_1.HEIC", "IMG_2.jpg"]
+    sources: list[Path | bytes] = [*list_pictures(tmp_path), HEIC]
+    for source in (*sources, HEIC.replace(b"ftypheic", b"ftypmif1")):
+        with pytest.raises(DataError, match=r"x is a HEIC picture.*'kaggle-digits\[heic\]'"):
+            open_picture(source, "x")
+
+
+def test_heic_is_read_with_pillow_heif(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered: list[bool] = []
+    fake = types.ModuleType("pillow_heif")
+    monkeypatch.setattr(
+        fake, "register_heif_opener", lambda: registered.append(True), raising=False
+    )
+    monkeypatch.setitem(sys.modules, "pillow_heif", fake)
+    Image.init()
+    # A plug-in that reads what follows the header as PNG.
+    monkeypatch.setitem(
+        Image.OPEN,
+        "HEIF",
+        (lambda file, name: Image.open(BytesIO(file.read()[len(HEIC) :])), lambda head: True),
+    )
+    picture = open_picture(HEIC + encode(draw_digit(4)), "x")
+    assert registered
+    assert overlap(prepare(picture).image, EXPECTED) > 0.95

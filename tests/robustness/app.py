@@ -55,6 +55,8 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
         yield _large_at_once(process, port, 4 if quick else 40)
         yield _wide_at_once(process, port, 2 if quick else 20)
         yield _lorises(process, port, one, LORISES // 10 if quick else LORISES)
+        yield _pipelining(process, port, one)
+        yield _headers(port)
         answered = _post(port, one)[0] == 200
         yield Row("app", "alive at the end", 1, int(not answered))
     said = (work / "app.err").read_text()
@@ -294,3 +296,48 @@ def _lorises(process: psutil.Process, port: int, body: bytes, count: int) -> Row
     slowest = f"slowest response to others {1e3 * max(taken):.0f} ms"
     figures = f"{slowest}; {len(left)} still connected after {HEADER_TIMEOUT + 3:.0f} s"
     return Row("app", f"{count} slow-loris clients", count, bad, figures)
+
+
+def _pipelining(process: psutil.Process, port: int, body: bytes) -> Row:
+    """Send requests for five seconds without reading any response: memory stays limited."""
+    head = f"POST {CLASSIFY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    pages = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in ("/", "/page/app.js")]
+    requests = [head.encode() + body, *(page.encode() for page in pages)]
+    before = peak = process.memory_info().rss / 2**20
+    lines = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(6)]
+    began = time.monotonic()
+    while time.monotonic() - began < 5:
+        for number, line in enumerate(lines):
+            line.settimeout(0.01)
+            with contextlib.suppress(OSError):
+                line.send(requests[number % 3] * 1000)
+        peak = max(peak, process.memory_info().rss / 2**20)
+    for line in lines:
+        line.close()
+    grown = peak - before
+    return Row("app", "6 clients that never read", 6, int(grown > 100), f"grew by {grown:.0f} MB")
+
+
+def _headers(port: int) -> Row:
+    """Send malformed headers: no response is an error of the server."""
+    names = (
+        "Host",
+        "Origin",
+        "Referer",
+        "Range",
+        "If-Modified-Since",
+        "If-Range",
+        "Content-Length",
+    )
+    values = ("", "[", "http://[::1", "\xff\xb2", "bytes=-" + "9" * 5000, "9" * 5000, "-1", "1, 2")
+    bad = 0
+    for name in names:
+        for value in values:
+            for first in ("GET /page/app.js", f"POST {CLASSIFY}"):
+                host = "" if name == "Host" else "Host: localhost\r\n"
+                request = f"{first} HTTP/1.1\r\n{host}{name}: {value}\r\nConnection: close\r\n\r\n"
+                status = _status(_raw(port, request.encode("latin-1")))
+                if not 200 <= status < 500:
+                    bad += 1
+                    print(f"BAD header {name}: {value[:40]!r}: {status}", file=sys.stderr)
+    return Row("app", "malformed headers", len(names) * len(values) * 2, bad)
