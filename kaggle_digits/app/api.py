@@ -3,6 +3,7 @@
 import asyncio
 import mimetypes
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any
@@ -111,7 +112,7 @@ class ModelCache:
         """Load ``run``, or the best finished run, as the default; raise as ``load_predictor``."""
         self.runs_dir = runs_dir
         predictor = load_predictor(runs_dir, run)
-        self.default_run = predictor.run_name
+        self.default_run, self.skipped = predictor.run_name, predictor.skipped
         self._predictors = {self.default_run: predictor}
         self._lock = Lock()
         self.is_warm = False
@@ -162,7 +163,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.run = cache.default_run
+    app.state.run, app.state.skipped = cache.default_run, cache.skipped
     app.state.readers = readers
     app.add_middleware(SecurityMiddleware, host=host, allow_hosts=allow_hosts)
     app.mount("/page", StaticFiles(directory=PAGE))
@@ -188,10 +189,10 @@ def create_app(
     @app.get("/api/runs")
     def runs() -> RunList:
         """List the runs that can classify; includes those trained since the app started."""
-        infos = [
-            RunInfo(name=run.name, accuracy=run.metrics().get("val_accuracy"))
-            for run in finished_runs(runs_dir)
-        ]
+        infos = []
+        for each in finished_runs(runs_dir):
+            with suppress(RunError):  # deleted or damaged in the meantime
+                infos.append(RunInfo(name=each.name, accuracy=each.metrics()["val_accuracy"]))
         has_plane = cache.find_embedding() is not None
         return RunList(runs=infos, default=cache.default_run, plane=has_plane)
 

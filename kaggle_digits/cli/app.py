@@ -33,6 +33,8 @@ def app(
         if package not in ("fastapi", "starlette", "pydantic", "uvicorn"):
             raise
         raise UsageError(f"kd app needs {package}: pip install 'kaggle-digits[web]'") from error
+    for message in web_app.state.skipped:
+        console.warn(message)
     listening = bind(host, port)
     address = server_url(listening)
     console.echo(f"{web_app.state.run} predicts what you draw at {address} (Ctrl-C stops it)")

@@ -42,6 +42,8 @@ def classify(
     named = list(_find_pictures(pictures))
     reader = PictureReader()  # its process starts while the model is loaded
     predictor = load_predictor(runs_dir, run)
+    for message in predictor.skipped:
+        console.warn(message)
     results: list[dict[str, Any]] = []
     failed = False
     for name, source in named:

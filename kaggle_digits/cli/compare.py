@@ -41,9 +41,11 @@ def compare(
         check_output(*outputs, force=force)
     dataset = load(data_dir)
     opened = [open_run(runs_dir, name) for name in dict.fromkeys(runs)]
-    compared = compare_runs({run.name: load_oof(run, dataset) for run in opened}, dataset.labels)
+    oofs = {run.name: load_oof(run, dataset) for run in opened}
+    compared = compare_runs(oofs, dataset.labels, {run.name: run.leak() for run in opened})
     path = output or opened[0].path / FIGURES / "compare.png"
-    names, scores = [item.run for item in compared], [item.score for item in compared]
+    names = [item.run + " (leak)" * bool(item.leak) for item in compared]
+    scores = [item.score for item in compared]
     figure = charts.run_comparison(names, scores, [item.against_best for item in compared])
     if output is not None:
         back_up(*outputs)
@@ -54,15 +56,16 @@ def compare(
         rows = []
         for item in compared:
             test = item.against_best and asdict(item.against_best)
-            rows.append({"run": item.run, **asdict(item.score), "against_best": test})
+            row = {"run": item.run, **asdict(item.score), "against_best": test}
+            rows.append(console.without_leaked(row, item.leak))
         console.print_json({"runs": rows, "words": lines, "picture": str(path)})
         return
     table: list[list[object]] = []
-    for item in compared:
+    for name, item in zip(names, compared, strict=True):
         score, test = item.score, item.against_best
         differences = (test.lost, test.gained, test.p_value) if test else (None,) * 3
         accuracy = console.percent(score.accuracy, score.ci95)
-        table.append([item.run, accuracy, score.log_loss, *differences])
+        table.append([name, accuracy, score.log_loss, *differences])
     title = f"The same {compared[0].score.n:,} held-out rows, best first"
     console.show_table(COLUMNS, table, title)
     for line in lines:

@@ -16,6 +16,7 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from kaggle_digits.core.atomic_io import without_nan
 from kaggle_digits.core.errors import StorageError
 from kaggle_digits.kaggle_api.redaction import redact
 
@@ -160,8 +161,9 @@ def show_table(
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document to stdout."""
-    text = json.dumps(value, indent=2, ensure_ascii=not supports_unicode(sys.stdout))
+    """Print one JSON document to stdout; NaN and infinity become null."""
+    unicode = supports_unicode(sys.stdout)
+    text = json.dumps(without_nan(value), indent=2, ensure_ascii=not unicode)
     # json escapes control characters below 32 only; terminals obey others, too.
     escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     with _writing_results():
@@ -174,6 +176,14 @@ def percent(accuracy: float | None, interval: Sequence[float] | None = None) -> 
         return "–"
     text = f"{100 * accuracy:.2f} %"
     return text if interval is None else f"{text} ({100 * interval[0]:.2f}–{100 * interval[1]:.2f})"
+
+
+def without_leaked(score: dict[str, Any], leak: str | None) -> dict[str, Any]:
+    """Return a score for JSON; if labels leaked, its accuracy moves to ``leaked_accuracy``."""
+    if leak is None:
+        return {**score, "leak": None}
+    hidden = dict.fromkeys(("accuracy", "ci95", "log_loss"))
+    return {**score, **hidden, "leaked_accuracy": score["accuracy"], "leak": leak}
 
 
 def signed(value: float, form: str) -> str:

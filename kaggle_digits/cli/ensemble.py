@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,7 +34,7 @@ def ensemble(
     as_json: options.AsJson = False,
 ) -> None:
     """Combine several runs or submissions, and measure how much each run adds."""
-    from kaggle_digits.data.dataset import load
+    from kaggle_digits.data.dataset import UNKNOWN, load
     from kaggle_digits.ensembling.ensemble import check_method, ensemble_runs
     from kaggle_digits.runs import submission_files
     from kaggle_digits.runs.run import open_run
@@ -68,10 +68,13 @@ def ensemble(
         dataset=dataset,
         labels=combined.test.argmax(axis=1).astype("uint8"),
         runs=runs,
-        source=_common(run.config()["data"]["source"] for run in opened),
+        source=_common(run.config()["data"].get("source") or UNKNOWN for run in opened),
         accuracy=combined.score.accuracy if combined.score else None,
         n_val=combined.score.n if combined.score else 0,
+        leak=combined.leak,
     )
+    if combined.leak:
+        console.warn(f"{combined.leak}; so the ensemble has no out-of-fold accuracy")
     print_ensemble(runs, combined, method, path, as_json=as_json)
 
 
@@ -96,18 +99,19 @@ def print_ensemble(
                 runs, temperatures, weights, gains, combined.member_scores, strict=True
             )
         ]
-        result = {"submission": str(path), "method": method, "members": members}
+        result: dict[str, Any] = {"submission": str(path), "method": method, "members": members}
         score = combined.score and asdict(combined.score)
-        console.print_json({**result, "weights_help": combined.weights_help, "ensemble": score})
+        result |= {"weights_help": combined.weights_help, "ensemble": score}
+        console.print_json({**result, "leak": combined.leak})
         return
     _print_table(runs, combined, method)
     if combined.temperatures is not None:
         console.note("T: temperature fitted out of fold; above 1 for an overconfident run")
     if combined.weights_help is False:
         console.note("weights do not lower the out-of-fold log loss, so all runs weigh the same")
-    if combined.score is None:
+    if combined.score is None and not combined.leak:
         console.note("no row was held out by all of these runs, so nothing can be measured")
-    else:
+    elif combined.score is not None:
         console.note(
             "adds: this ensemble minus the ensemble without that run "
             "(more correct rows and a lower log loss are better)"
@@ -175,6 +179,7 @@ def _vote(
         source=_common(origin.source if origin else "unknown" for origin in origins),
         accuracy=None,
         n_val=0,
+        leak=next((origin.leak for origin in origins if origin and origin.leak), None),
     )
     if as_json:
         members = [{"file": str(file), "public_score": scores[file]} for file in ordered]

@@ -62,8 +62,12 @@ def evaluate(
 
 def _print_metrics(evaluation: "Evaluation") -> None:
     metrics, score = evaluation.metrics, evaluation.metrics.score
+    kind = "accuracy"
+    if evaluation.leak:
+        console.warn(f"no out-of-fold accuracy: {evaluation.leak}; the metrics are too good")
+        kind = "leaked accuracy"
     console.echo(
-        f"{evaluation.run}: accuracy {console.percent(score.accuracy, score.ci95)} "
+        f"{evaluation.run}: {kind} {console.percent(score.accuracy, score.ci95)} "
         f"on {score.n:,} held-out rows, log loss {score.log_loss:.4f}, "
         f"calibration error {metrics.calibration.error:.4f}"
     )
@@ -122,7 +126,7 @@ def _as_json(evaluation: "Evaluation") -> dict[str, Any]:
     metrics = evaluation.metrics
     return {
         **result,
-        **asdict(metrics.score),
+        **console.without_leaked(asdict(metrics.score), evaluation.leak),
         "calibration_error": metrics.calibration.error,
         "classes": [asdict(item) for item in metrics.classes],
         "confusion": metrics.confusion.tolist(),

@@ -77,6 +77,12 @@ def _print_inspection(inspection: "Inspection") -> None:
         ("memory of the pixels", f"{train.bytes / 1e6:.1f} MB", f"{test.bytes / 1e6:.1f} MB"),
     )
     console.show_table(columns, rows, f"Data from {inspection.source}")
+    if train.duplicates:
+        console.warn(
+            f"{train.duplicates:,} rows of train.csv have the same image as an earlier row; if a "
+            "split puts one into the training rows and one into the validation rows, the accuracy "
+            "is too high (kd train counts them)"
+        )
     columns = {"digit": ">", "images": ",", "share": ">"}
     classes = [
         (digit, count, console.percent(count / train.rows))

@@ -22,6 +22,9 @@ def labels(
 
     opened = open_run(runs_dir, run)
     dataset = load(data_dir)
+    leak = opened.leak()
+    if leak:
+        console.warn(f"{leak}, so wrong labels may have been learned instead of found")
     with style.svg_copies(svg):
         result = write_label_errors(opened, dataset, load_oof(opened, dataset))
     if as_json:
@@ -31,7 +34,8 @@ def labels(
             shares = {"confidence": item.confidence, "label_probability": item.label_probability}
             rows.append({**digits, **shares})
         paths = {"table": str(result.table), "picture": result.figure and str(result.figure)}
-        console.print_json({"run": result.run, "n": result.rows, "label_errors": rows, **paths})
+        values = {"run": result.run, "n": result.rows, "label_errors": rows}
+        console.print_json({**values, **paths, "leak": leak})
         return
     console.echo(
         f"{result.run}: {len(result.errors):,} of {result.rows:,} held-out labels may be wrong "

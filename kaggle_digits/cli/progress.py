@@ -103,6 +103,9 @@ class TrainingProgress(ProgressLine, TrainingCallback):
     def on_message(self, text: str) -> None:
         console.note(text)
 
+    def on_warning(self, text: str) -> None:
+        console.warn(text)
+
     def _draw(self, member: int, epoch: int, step: int, metrics: str) -> None:
         epochs, steps = self._total[member]
         self._epoch[member] = epoch

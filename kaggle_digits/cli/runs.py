@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
 
 METRICS = ("val_accuracy", "val_accuracy_ci95", "n_val", "val_loss")
+LEAK = ("leak", "leaked_accuracy")
 COLUMNS = {
     **{"run": "", "model": "", "held\nout": "", "accuracy\n(95 % interval)": "", "rows": ","},
     **{"log\nloss": ".4f", "time\n(s)": ".0f", "data": "", "public\nscore": ".5f"},
@@ -44,6 +45,9 @@ def runs(
         console.print_json({"runs": rows})
     elif rows:
         console.show_table(COLUMNS, map(_cells, rows))
+        for row in rows:
+            if row.get("leak"):
+                console.warn(f"{row['run']} has no out-of-fold accuracy: {row['leak']}")
     else:
         console.note(f"no runs in {runs_dir} yet; make one: kd train --model dense")
 
@@ -66,21 +70,24 @@ def _summarize(run: "Run", public_scores: Mapping[str, float]) -> dict[str, Any]
         if not run.finished:
             return {**row, "problem": f"unfinished: kd train --resume --name {run.name}"}
         metrics = run.metrics()
-        source = str(config["data"]["source"])
+        source = config["data"].get("source") or "unknown"
         return {
             **row,
-            "held_out": _describe_split(config["split"]),
+            "held_out": _describe_split({key: v for key, v in config["split"].items() if v}),
             "source": Path(source).name or source,
             **{key: metrics[key] for key in METRICS},
-            "train_seconds": float(metrics["train_seconds"]),
+            **{key: metrics.get(key) for key in LEAK},
+            "train_seconds": metrics["train_seconds"],
             "public_score": public_scores.get(run.name),
         }
-    except (RunError, KeyError, TypeError, ValueError):
-        return {"run": run.name, "problem": "damaged: delete the folder"}
+    except RunError as error:
+        return {"run": run.name, "problem": str(error)}
 
 
 def _cells(row: dict[str, Any]) -> list[object]:
     accuracy = console.percent(row.get("val_accuracy"), row.get("val_accuracy_ci95"))
+    if row.get("leak"):
+        accuracy = f"leaked {console.percent(row['leaked_accuracy'])}"
     first = (row["run"], row.get("model"), row.get("problem") or row["held_out"], accuracy)
     return [*first, *map(row.get, ("n_val", "val_loss", "train_seconds", "source", "public_score"))]
 
@@ -91,10 +98,13 @@ def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:
 
 
 def _describe_split(split: dict[str, Any]) -> str:
-    repeats = f" × {split['repeats']}" if split["repeats"] > 1 else ""
-    if split["kind"] == "folds":
-        return f"{split['folds']} folds{repeats}"
-    return ("nothing" if split["kind"] == "all" else f"{split['val_fraction']:.0%}") + repeats
+    """Describe the settings of a split; an older version may not have recorded all of them."""
+    repeats = f" × {split['repeats']}" if split.get("repeats", 1) > 1 else ""
+    if split.get("kind") == "folds":
+        return f"{split.get('folds', '?')} folds{repeats}"
+    if split.get("kind") == "all":
+        return f"nothing{repeats}"
+    return (f"{split['val_fraction']:.0%}" if "val_fraction" in split else "?") + repeats
 
 
 def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

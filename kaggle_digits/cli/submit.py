@@ -82,7 +82,8 @@ def submit(
 
     log = submissions_dir / "log.csv"
     if as_json:
-        console.print_json({**entry.row(), "log": str(log)})
+        leak = checked.origin.leak if checked.origin else None
+        console.print_json({**entry.row(), "log": str(log), "leak": leak})
         return
     console.echo(f"file:         {entry.file}")
     console.echo(f"ref:          {entry.ref}")

@@ -165,17 +165,20 @@ def _print_run(run: "Run", submission: Path, *, as_json: bool) -> None:
         paths = {"folder": str(run.path), "submission": str(submission)}
         console.print_json({"run": run.name, **paths, **metrics})
         return
-    if metrics["val_accuracy"] is None:
+    if metrics.get("leak"):
+        leaked = f"leaked: {console.percent(metrics['leaked_accuracy'])}"
+        console.echo(f"{run.name}: no out-of-fold accuracy ({leaked} on {metrics['n_val']:,} rows)")
+    elif metrics["val_accuracy"] is None:
         console.echo(f"{run.name}: trained on every labelled row, without validation")
     else:
         accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
-        kind = "out-of-fold" if config["split"]["kind"] == "folds" else "validation"
+        kind = "out-of-fold" if config["split"].get("kind") == "folds" else "validation"
         console.echo(
             f"{run.name}: accuracy {accuracy} on {metrics['n_val']:,} {kind} rows "
             f"(95 % interval), log loss {metrics['val_loss']:.4f}, seed {config['seed']}, "
-            f"{metrics['train_seconds']:.0f} s on {config['machine']['cores']} cores"
+            f"{metrics['train_seconds']:.0f} s on {config['machine'].get('cores', '?')} cores"
         )
-        for item in metrics.get("designs", []):  # the models of an ensemble recipe
+        for item in metrics.get("designs") or []:  # the models of an ensemble recipe
             adds = item["adds"]
             console.echo(
                 f"  {item['model']}: {100 * item['val_accuracy']:.2f} % alone, weight "
@@ -184,14 +187,7 @@ def _print_run(run: "Run", submission: Path, *, as_json: bool) -> None:
             )
         if "chosen on the same rows" in metrics["epoch_choice"]:
             console.note(f"saved epoch: {metrics['epoch_choice']}")
-        pseudo = config.get("pseudo")
-        if pseudo and not pseudo["held_out_apart"]:
-            console.note(
-                f"run {pseudo['run']} held out other rows, so its pseudo-labels contain "
-                "information about the labels of the validation rows: the accuracy is a little "
-                "too high; train both runs with the same --folds and --seed"
-            )
     console.echo(f"{submission}: written and checked")
-    from_kaggle = config["data"]["source"] == "kaggle"
+    from_kaggle = config["data"].get("source") == "kaggle"
     next_step = "kd submit" if from_kaggle else "to submit, train on Kaggle's data: kd fetch"
     console.note(f"next: kd evaluate {run.name} · {next_step}")

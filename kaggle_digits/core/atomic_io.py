@@ -13,13 +13,14 @@ import itertools
 import json
 import math
 import os
+import stat
 import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kaggle_digits.core.errors import NotWritableError, StorageError
 
@@ -238,10 +239,8 @@ def without_nan(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file as ``parse_json`` does; OSError if it cannot be read."""
-    with path.open("rb") as file:
-        content = file.read(MAX_JSON_BYTES + 1)
-    return parse_json(content)
+    """Read a JSON file as ``parse_json`` does; also raises as ``read_file``."""
+    return parse_json(read_file(path, MAX_JSON_BYTES))
 
 
 def parse_json(content: bytes) -> Any:
@@ -292,6 +291,25 @@ def _short_integer(text: str) -> int:
     if len(text.lstrip("-")) > MAX_JSON_DIGITS:
         raise ValueError(f"the number {text[:MAX_SHOWN]}… is too large")
     return int(text)
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a file; raise as ``open_file``, and ValueError if it is larger."""
+    with open_file(path) as file:
+        if os.fstat(file.fileno()).st_size > max_bytes:
+            raise ValueError(f"it has more than {max_bytes:,} bytes")
+        return file.read()
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file, or a link to one, for reading.
+
+    Raises OSError if it is missing or not readable, ValueError if it is a folder, pipe, socket or
+    device; none of them is opened, because opening a pipe waits for a writer.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is a folder, pipe, socket or device instead of a file")
+    return path.open("rb")
 
 
 def sha256(path: Path) -> str:

@@ -86,6 +86,21 @@ def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
     return [FoldIndices(np.sort(rows[train]), np.sort(rows[val])) for train, val in pairs]
 
 
+def count_shared_images(images: NDArray[np.uint8], folds: Sequence[FoldIndices]) -> int:
+    """Count the validation rows whose image is also among the training rows of their fold.
+
+    ``images`` are (n_train, 28, 28) uint8. A row counts once, in however many folds.
+    """
+    first_rows: dict[bytes, int] = {}
+    first_row = np.array(
+        [first_rows.setdefault(image.tobytes(), row) for row, image in enumerate(images)]
+    )
+    if len(first_rows) == len(images):
+        return 0
+    shared = [fold.val[np.isin(first_row[fold.val], first_row[fold.train])] for fold in folds]
+    return len(np.unique(np.concatenate(shared)))
+
+
 def fingerprint(folds: Sequence[FoldIndices]) -> str:
     """Return a short hash of the validation rows, equal for runs with the same split."""
     val_rows = b"".join(fold.val.astype("<i8").tobytes() + b"|" for fold in folds)

@@ -32,6 +32,7 @@ class Origin:
     accuracy: float | None  # out-of-fold or hold-out, 0 to 1; None without validation rows
     n_val: int  # the number of rows that accuracy was measured on
     made: str  # creation time, ISO 8601 with time zone
+    leak: str | None = None  # why accuracy is None although rows were held out
 
     @property
     def is_competition(self) -> bool:

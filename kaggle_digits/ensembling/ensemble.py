@@ -5,7 +5,8 @@ never depend on temperatures, weights or a stack fitted on that row.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.probabilities import check_probabilities
 from kaggle_digits.ensembling import combiners
 from kaggle_digits.ensembling.combiners import FITTERS, METHODS
 from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import Score, predicted_rows, score, score_or_raise
-from kaggle_digits.runs.run import Probabilities, Run
+from kaggle_digits.runs.files import Probabilities
+from kaggle_digits.runs.run import Run
 
 CV_FOLDS = 5
 # Methods that average probabilities, so every run first gets its temperature.
@@ -51,6 +54,8 @@ class Ensemble:
         weights: of ``weighted``, summing to 1; None for the other methods.
         weights_help: of ``weighted``: whether fitted weights have a lower cross-validated log loss
             than equal ones; if not, ``weights`` are equal.
+        leak: the first ``Run.leak`` of its runs. Such a run has no out-of-fold predictions, so
+            nothing is measured or fitted on those that it has.
     """
 
     test: Probabilities
@@ -61,6 +66,7 @@ class Ensemble:
     temperatures: list[float] | None
     weights: list[float] | None
     weights_help: bool | None
+    leak: str | None = None
 
 
 class Fold(NamedTuple):
@@ -83,7 +89,7 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
     Raises:
         UsageError: fewer than two runs or an unknown method.
         RunError: the runs were trained on different data or, for ``weighted`` and ``stack``, with
-            different or unrecorded splits.
+            different or unrecorded splits or on pseudo-labels with a leak.
     """
     check_method(method)
     if len(runs) < 2:
@@ -91,13 +97,13 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
     first, config = runs[0], runs[0].config()
     for run in runs:
         other = run.config()
-        if method in FITTED and "split_fingerprint" not in other:
+        if method in FITTED and not other.get("split_fingerprint"):
             raise RunError(
                 f"run {run.name} does not record which rows it held out, so --method {method} "
                 "cannot be fitted on it; train it again, or use --method mean"
             )
         for file in ("train", "test"):
-            if other["data"][f"{file}_sha256"] != config["data"][f"{file}_sha256"]:
+            if other["data"].get(f"{file}_sha256") != config["data"].get(f"{file}_sha256"):
                 raise RunError(
                     f"runs {first.name} and {run.name} were trained with different {file}.csv; "
                     "an ensemble needs the same data"
@@ -108,7 +114,18 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
                 "cannot be fitted on them; train both with the same split, such as kd train "
                 "--folds 5 --seed 0, or use --method mean"
             )
-    return combine([run.oof() for run in runs], [run.test() for run in runs], labels, method)
+    for run in runs:
+        run.metrics()  # raises RunError if the run is not finished
+    oofs, leaks = [run.oof(labels) for run in runs], [run.leak() for run in runs]
+    for run, oof, leak in zip(runs, oofs, leaks, strict=True):
+        if leak and method in FITTED:
+            raise RunError(
+                f"--method {method} cannot be fitted on run {run.name}: {leak}; use --method mean"
+            )
+        if leak:
+            oof[:] = np.nan
+    ensemble = combine(oofs, [run.test() for run in runs], labels, method)
+    return replace(ensemble, leak=next(filter(None, leaks), None))
 
 
 def check_method(method: str) -> None:
@@ -126,10 +143,20 @@ def combine(
     """Combine the probabilities of runs by a method as in ``ensemble_runs``.
 
     Per run, ``oofs`` are (n_train, 10), NaN for rows never validated, and ``tests`` (n_test, 10).
-    Raises RunError if every run predicted too few rows to fit ``weighted`` or ``stack``.
+    Raises RunError if every run predicted too few rows to fit ``weighted`` or ``stack``, or if the
+    arrays differ in shape or are neither NaN nor probabilities.
     """
+    if len({values.shape for values in oofs} | {(len(labels), CLASSES)}) > 1:
+        raise RunError("the runs have out-of-fold predictions of different numbers of rows")
+    if len({values.shape for values in tests}) > 1:
+        raise RunError("the runs have predictions of different numbers of test images")
+    for values in tests:
+        try:
+            check_probabilities(values)
+        except ValueError as error:
+            raise RunError(f"the test predictions cannot be combined: {error}") from error
     oof, test = np.stack(oofs), np.stack(tests)
-    rows = predicted_rows(oof.transpose(1, 0, 2).reshape(len(labels), -1))
+    rows = reduce(np.intersect1d, map(predicted_rows, oofs))
     truth = labels[rows]
     if method in FITTED and not len(rows):
         raise RunError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from kaggle_digits.metrics.scores import (
     predicted_rows,
     score_or_raise,
 )
-from kaggle_digits.runs.run import Probabilities
+from kaggle_digits.runs.files import Probabilities
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,15 @@ class ComparedRun:
     """The score of one run on the rows that all runs held out, compared with the best run.
 
     In McNemar's test ``against_best``, ``gained`` counts rows that only the best predicts
-    correctly, ``lost`` rows that only this run does. It is None for the best itself.
+    correctly, ``lost`` rows that only this run does. It is None for the best itself. ``leak`` is
+    that of the run (``Run.leak``): its score is not that of unseen rows, so it is never the best
+    unless all have one.
     """
 
     run: str
     score: Score
     against_best: McNemarResult | None
+    leak: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,22 @@ class TtaScore:
     mcnemar: McNemarResult
 
 
-def compare_runs(oofs: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -> list[ComparedRun]:
+def compare_runs(
+    oofs: Mapping[str, Probabilities],
+    labels: NDArray[np.uint8],
+    leaks: Mapping[str, str | None] | None = None,
+) -> list[ComparedRun]:
     """Score runs on the rows that all held out: highest accuracy, then lowest log loss first.
 
-    ``oofs`` are run → (n_train, 10) out-of-fold probabilities, NaN for rows not held out.
-    Raises UsageError for fewer than two runs, RunError if no row was held out by all.
+    ``oofs`` are run → (n_train, 10) out-of-fold probabilities, NaN for rows not held out;
+    ``leaks`` are run → Run.leak(). Runs with a leak come last.
+    Raises UsageError for fewer than two runs, RunError if no row was held out by all or a row is
+    neither NaN nor probabilities.
     """
     if len(oofs) < 2:
         raise UsageError("a comparison needs at least two runs: kd compare RUN RUN")
-    rows = np.flatnonzero(~np.isnan(np.stack(list(oofs.values()))).any(axis=(0, 2)))
+    leaks = leaks or {}
+    rows = reduce(np.intersect1d, map(predicted_rows, oofs.values()))
     if not len(rows):
         raise RunError(
             f"runs {', '.join(oofs)} held out different rows, so no row can compare them; "
@@ -61,19 +72,25 @@ def compare_runs(oofs: Mapping[str, Probabilities], labels: NDArray[np.uint8]) -
     truth = labels[rows]
     scores = {run: score_or_raise(oof[rows], truth) for run, oof in oofs.items()}
     correct = {run: oof[rows].argmax(axis=1) == truth for run, oof in oofs.items()}
-    order = sorted(scores, key=lambda run: (-scores[run].accuracy, scores[run].log_loss))
+    order = sorted(
+        scores,
+        key=lambda run: (bool(leaks.get(run)), -scores[run].accuracy, scores[run].log_loss),
+    )
     best = order[0]
-    return [
-        ComparedRun(run, scores[run], mcnemar(correct[run], correct[best]) if run != best else None)
-        for run in order
-    ]
+    tests = {run: mcnemar(correct[run], correct[best]) for run in order[1:]}
+    return [ComparedRun(run, scores[run], tests.get(run), leaks.get(run)) for run in order]
 
 
 def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
     """Write a sentence for each run but the best: is the best better by more than chance?"""
-    best, *others = compared
-    sentences = []
-    for other in others:
+    clean = [item for item in compared if not item.leak]
+    sentences = [
+        f"{item.run} is not compared: {item.leak}, so its accuracy is not that of unseen rows"
+        for item in compared
+        if item.leak
+    ]
+    for other in clean[1:]:
+        best = clean[0]
         test = other.against_best
         assert test is not None
         rows = (
@@ -89,9 +106,9 @@ def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
             lead = f"{best.run} is ahead of {other.run}, but this may be chance"
             sentence = f"{lead}: {rows} ({p}; below 0.05 would be significant)"
         sentences.append(sentence)
-    if len(others) > 1:
+    if len(clean) > 2:
         sentences.append(
-            f"the best of {len(compared)} was chosen on the rows it is evaluated on, so its "
+            f"the best of {len(clean)} was chosen on the rows it is evaluated on, so its "
             "accuracy is slightly optimistic"
         )
     return sentences

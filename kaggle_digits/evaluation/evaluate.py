@@ -4,6 +4,7 @@ This reads the predictions saved in the run, so it does not need TensorFlow. For
 such as with test-time augmentation, the caller passes a function.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +24,8 @@ from kaggle_digits.metrics.classification import (
     notable_predictions,
 )
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.run import (
-    FIRST_LAYER_FILE,
-    HISTORY_COLUMNS,
-    HISTORY_FILE,
-    OOF_FILE,
-    Probabilities,
-    Run,
-)
+from kaggle_digits.runs.files import Probabilities, explain_damage, read_array
+from kaggle_digits.runs.run import FIRST_LAYER_FILE, OOF_FILE, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +42,8 @@ class Evaluation:
     """The metrics of a run on its held-out rows, and the files that ``evaluate`` wrote.
 
     There are at most 24 of both kinds of predictions. ``tta`` is the score with each number of
-    views, fewest first; empty for the predictions saved in the run.
+    views, fewest first; empty for the predictions saved in the run. If ``leak`` says that the
+    predictions depend on labels of the validation rows, the metrics are not those of unseen rows.
     """
 
     run: str
@@ -57,6 +53,7 @@ class Evaluation:
     figures: dict[str, Path]
     report: Path
     tta: tuple[TtaScore, ...] = ()
+    leak: str | None = None
 
 
 def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) -> Evaluation:
@@ -84,11 +81,6 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     lines = dataset.train.lines
     errors, unsure = notable_predictions(probabilities, labels, rows, MOST_SHOWN, lines)
     history = run.history()
-    if history and not set(HISTORY_COLUMNS) <= set(history[0]):
-        raise RunError(
-            f"{run.path / HISTORY_FILE} lacks columns, so it is damaged; delete it and run: "
-            f"kd train --resume --name {run.name}"
-        )
     weights = _first_layer(run)
 
     folder = run.path / FIGURES
@@ -107,7 +99,8 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     views = tta[-1].views if tta else None
     text = report.render_report(run, metrics, errors, paths, views)
     write_text(run.path / REPORT, text, durable=False)
-    return Evaluation(run.name, metrics, errors, unsure, paths, run.path / REPORT, tta)
+    page = run.path / REPORT
+    return Evaluation(run.name, metrics, errors, unsure, paths, page, tta, run.leak())
 
 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:
@@ -117,7 +110,7 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
     RunError if the run is damaged, was trained on other data, or held nothing out.
     """
     config = run.config()
-    trained_on = (config.get("data") or {}).get("train_sha256")
+    trained_on = config["data"].get("train_sha256")
     if trained_on != dataset.train.sha256:
         raise RunError(
             f"run {run.name} was trained on another train.csv (sha256 {str(trained_on)[:12]}…) "
@@ -128,9 +121,9 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
         f"run {run.name} was trained on all labelled rows, so there are no held-out rows to "
         "evaluate it on; train with kd train --folds 5 and evaluate that run"
     )
-    if (config.get("split") or {}).get("kind") == "all":
+    if config["split"].get("kind") == "all":
         raise nothing_held_out
-    oof = run.oof()
+    oof = run.oof(dataset.labels)
     if len(oof) != len(dataset.train):
         raise RunError(
             f"{run.path / OOF_FILE} is damaged: it has {len(oof)} rows and train.csv has "
@@ -169,15 +162,10 @@ def _figures(
 def _first_layer(run: Run) -> NDArray[np.float32] | None:
     """Read the (units, h, w) first-layer weights of the first model; None if it saved none."""
     path = run.member_folder(0) / FIRST_LAYER_FILE
-    try:
-        weights = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValueError, EOFError) as error:
-        raise RunError(f"{path} is damaged; delete it and evaluate again") from error
-    if weights.ndim != 3 or not weights.size or not np.issubdtype(weights.dtype, np.floating):
-        raise RunError(
-            f"{path} contains {weights.dtype} {weights.shape} instead of floating-point (units, "
-            "height, width) weights; delete it and evaluate again"
-        )
+    with explain_damage(path, "delete it and evaluate again"):
+        weights = read_array(path, np.floating, (None, None, None))
+        if not weights.size or not np.isfinite(weights).all():
+            raise ValueError("it is empty or holds NaN or infinity")
     return np.asarray(weights, np.float32)

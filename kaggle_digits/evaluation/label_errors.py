@@ -19,7 +19,8 @@ from kaggle_digits.evaluation.evaluate import FIGURES
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.classification import Prediction, predictions_at
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.run import Probabilities, Run
+from kaggle_digits.runs.files import Probabilities
+from kaggle_digits.runs.run import Run
 
 TABLE, FIGURE = "label-errors.csv", "label-errors.png"
 MOST_SHOWN = 48

@@ -41,6 +41,7 @@ def render_report(
     return page.render_page(
         "report.html.j2",
         name=run.name,
+        leak=training.get("leak"),
         score=metrics.score,
         wrong=metrics.score.n - metrics.score.correct,
         calibration=metrics.calibration,
@@ -61,7 +62,9 @@ def render_report(
 def _validation(config: Mapping[str, Any], training: Mapping[str, Any], views: int | None) -> str:
     """Describe the predictions that the accuracy was measured on; it continues "Measured …"."""
     models = training.get("models_per_row") or 1
-    if models > 1:
+    if leak := training.get("leak"):
+        text = f"on images whose labels the training knew indirectly: {leak}"
+    elif models > 1:
         text = f"on the mean prediction of {models} models that were not trained on the image"
     elif (config.get("split") or {}).get("kind") == "folds":
         text = "out of fold: each image was predicted by a model that was not trained on it"
@@ -93,7 +96,8 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple
         ("Epochs", _per_member(training.get("epochs"))),
         ("Epoch used", _per_member(training.get("kept_epochs"))),
         ("How it was chosen", training.get("epoch_choice")),
-        ("Pseudo-labels", _pseudo_labels(config)),
+        ("Pseudo-labels", _pseudo_labels(config, training.get("leak"))),
+        ("Duplicates", _duplicates(config)),
         ("Seed", config.get("seed")),
         ("Training time", _duration(training.get("train_seconds"))),
         ("Hardware", _hardware(config)),
@@ -136,17 +140,17 @@ def _data(config: Mapping[str, Any]) -> str:
     return f"{source}: {data['n_train']:,} labelled images (train.csv sha256 {digest}…)"
 
 
-def _pseudo_labels(config: Mapping[str, Any]) -> str:
+def _pseudo_labels(config: Mapping[str, Any], leak: str | None) -> str:
     pseudo = config.get("pseudo") or {}
     if not pseudo:
         return ""
     text = f"{_per_member(pseudo.get('rows'))} test images labelled by run {pseudo.get('run')}"
-    if pseudo.get("held_out_apart"):
-        return text
-    return (
-        f"{text}; that run held out other rows, so its predictions depend on labels of the "
-        "validation rows, and the accuracy is slightly optimistic"
-    )
+    return f"{text}; {leak}, so there is no out-of-fold accuracy" if leak else text
+
+
+def _duplicates(config: Mapping[str, Any]) -> str:
+    count = config.get("val_rows_also_trained_on")
+    return f"{count:,} validation rows have the same image as a training row" if count else ""
 
 
 def _per_member(values: list[float] | None) -> str:

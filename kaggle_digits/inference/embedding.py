@@ -8,9 +8,11 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core.atomic_io import read_file
 from kaggle_digits.models.formats import LITERT_FILE, LiteRTClassifier
 
 FOLDER, POINTS_FILE = Path("studies", "bottleneck"), "points.npz"
+MAX_POINTS_BYTES = 64 << 20
 
 
 class Embedding:
@@ -36,8 +38,10 @@ def load_embedding(runs_dir: Path) -> Embedding | None:
     """Load the embedding saved in ``runs_dir``; None if it is missing or damaged."""
     folder = runs_dir / FOLDER
     try:
-        with np.load(folder / POINTS_FILE) as arrays:
+        with np.load(io.BytesIO(read_file(folder / POINTS_FILE, MAX_POINTS_BYTES))) as arrays:
             points, labels = arrays["points"], arrays["labels"]
+        if points.shape != (len(labels), 2) or not np.isfinite(points).all():
+            return None
         return Embedding(points, labels, LiteRTClassifier(folder / LITERT_FILE))
     except Exception:  # also files of another version: the study rebuilds them in a minute
         return None

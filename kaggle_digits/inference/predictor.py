@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from kaggle_digits.core.errors import RunError
+from kaggle_digits.core.errors import DigitsError, ModelError, RunError
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.imaging.loading import NO_DIGIT, PreparedPicture, prepare
 from kaggle_digits.metrics.calibration import apply_temperature
@@ -26,8 +26,9 @@ class Predictor:
         """Load every model of ``run``; raise the errors of ``load_predictor``."""
         metrics = run.metrics()
         self.run_name = run.name
-        self.val_accuracy: float | None = metrics.get("val_accuracy")
-        self._temperature = float(metrics.get("temperature", 1.0))
+        self.val_accuracy: float | None = metrics["val_accuracy"]
+        self.skipped: tuple[str, ...] = ()  # errors of better runs that cannot be loaded
+        self._temperature: float = metrics["temperature"]
         self._run, self._lock = run, Lock()  # a LiteRT interpreter is not thread-safe
         self._models = [load_for_inference(folder) for folder in run.member_folders()]
 
@@ -47,12 +48,12 @@ def finished_runs(runs_dir: Path) -> list[Run]:
     accuracies = {}
     for run in list_runs(runs_dir):  # sorted by name
         with suppress(RunError):  # unfinished or damaged; `kd runs` reports the details
-            accuracies[run] = run.metrics().get("val_accuracy") or 0.0
+            accuracies[run] = run.metrics()["val_accuracy"] or 0.0
     return sorted(accuracies, key=lambda run: -accuracies[run])
 
 
 def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:
-    """Load the run called ``name``, or the best finished run.
+    """Load the run called ``name``, or the best finished run that can be loaded.
 
     Raises:
         RunError: there is no such run, or it is not finished.
@@ -67,7 +68,16 @@ def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:
             f"no finished run in {runs_dir}; train one: "
             "kd fetch --source sample, then kd train --model cnn"
         )
-    return Predictor(runs[0])
+    errors: list[DigitsError] = []
+    for run in runs:
+        try:
+            predictor = Predictor(run)
+        except (ModelError, RunError) as error:
+            errors.append(error)
+            continue
+        predictor.skipped = tuple(map(str, errors))
+        return predictor
+    raise errors[0]
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,8 @@ def default_description(submission: ValidatedSubmission) -> str:
     origin = submission.origin
     if origin is None:
         return submission.path.name
+    if origin.leak:
+        return f"{submission.run}: no out-of-fold accuracy ({origin.leak})"
     if origin.accuracy is None and origin.method == ONE_RUN:
         return f"{submission.run}: trained on all rows, none held out"
     if origin.accuracy is None:

@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, RunError
 from kaggle_digits.core.zip_extract import ArchiveError, extract, open_zip
 from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_notebooks import entry_point, push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import PushRecord, PushStatus, get_status
 from kaggle_digits.runs import submission_files
-from kaggle_digits.runs.run import Probabilities, Run, create_run, is_empty
+from kaggle_digits.runs.run import Run, create_run, is_empty
 from kaggle_digits.training.members import is_complete, load_result
 
 # Part of a path in a run folder: not hidden, no .., no drive, valid on every file system.
@@ -254,7 +253,7 @@ def _install(
         run = Run(Path(staging) / push.run)
         try:
             unpack(archive, manifest, run.path)
-            verify(run, manifest)
+            verify(run, manifest, dataset)
         except KaggleError:
             archive.unlink(missing_ok=True)  # the next pull downloads it again
             raise
@@ -316,46 +315,39 @@ def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
 
 
 @_invalid_output_errors()
-def verify(run: Run, manifest: Manifest) -> None:
-    """Raise KaggleError if a file of the run is missing, damaged or contradicts the manifest."""
+def verify(run: Run, manifest: Manifest, dataset: Dataset | None = None) -> None:
+    """Raise KaggleError if a file of the run is missing, damaged or contradicts the manifest.
+
+    With the ``dataset`` of the training, also if the predictions are not those of the rows that
+    they should belong to.
+    """
     if manifest.state not in (entry_point.FINISHED, entry_point.PARTIAL):
         raise ValueError(f"its state is {manifest.state!r}")
     config = run.config()
     members, data = config["members"], config["data"]
-    n_train, n_test = int(data["n_train"]), int(data["n_test"])
     if config["name"] != manifest.run or members != manifest.members:
         raise ValueError(f"config.json is of another run: {config['name']!r}")
     for name in ("train", "test"):
         if data[f"{name}_sha256"] != manifest.data[f"{name}.csv"]:
             raise ValueError("config.json names other data than the manifest")
+    if data["n_train"] is None or data["n_test"] is None:
+        raise ValueError("config.json does not count the rows of its data")
+    folds: list[FoldIndices] = []
+    if dataset is not None:
+        with suppress(RunError):  # Kaggle's scikit-learn may split differently
+            folds = run.folds(dataset)
     done = [folder for folder in run.member_folders() if is_complete(folder)]
     if len(done) != manifest.members_done or not done:
         raise ValueError(f"{len(done)} of {manifest.members_done} finished members are there")
     for folder in done:
-        record, validation, test = load_result(run, folder)
-        if "history" not in record:
-            raise ValueError(f"the record of member {folder.name} has no history")
-        _check_probabilities(f"{folder.name}/validation.npy", validation, len(validation))
-        _check_probabilities(f"{folder.name}/test.npy", test, n_test)
+        load_result(run, folder, folds[int(folder.name) % len(folds)] if folds else None)
         if not any(path.stat().st_size for path in folder.glob("model.*")):
             raise ValueError(f"member {folder.name} has no model")
     if manifest.state == entry_point.PARTIAL:
         return
     if len(done) != members:
         raise ValueError(f"{len(done)} of {members} members are there")
-    oof = run.oof()
-    validated = ~np.isnan(oof).any(axis=1)
-    if len(oof) != n_train:
-        raise ValueError(f"oof.npy has {len(oof)} rows instead of {n_train}")
-    n_val = int(run.metrics()["n_val"])
-    _check_probabilities("the validated part of oof.npy", oof[validated], n_val)
-    _check_probabilities("test.npy", run.test(), n_test)
+    run.oof(None if dataset is None else dataset.labels)
+    run.test()
     if len(run.history()) < members:
         raise ValueError("history.csv lacks members")
-
-
-def _check_probabilities(name: str, values: Probabilities, rows: int) -> None:
-    if len(values) != rows:
-        raise ValueError(f"{name} has {len(values)} rows instead of {rows}")
-    if not np.allclose(values.sum(axis=1), 1, atol=1e-2):
-        raise ValueError(f"{name} holds no probabilities")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError
+from kaggle_digits.data.probabilities import check_probabilities
 
 # Probabilities are clipped here before a logarithm, as scikit-learn's log_loss does for float32:
 # a single probability of 0 must not make a loss infinite.
@@ -33,7 +34,7 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> S
     """Score the rows that have a prediction; return None if none has.
 
     In ``probabilities`` (n, 10), rows of NaN were never validated. Raises RunError if ``labels``,
-    (n,) integers 0 to 9, differ in length.
+    (n,) integers 0 to 9, differ in length, or another row is not finite, negative or sums not to 1.
     """
     if len(probabilities) != len(labels):
         raise RunError(
@@ -59,7 +60,15 @@ def score_or_raise(probabilities: NDArray[np.floating], labels: NDArray[np.integ
 
 
 def predicted_rows(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the ascending indices of the rows of (n, 10) ``probabilities`` without NaN."""
+    """Return the ascending indices of the rows of (n, 10) ``probabilities`` that are not NaN.
+
+    Raises RunError for rows that are neither NaN nor probabilities: dropping or scoring them would
+    change the accuracy without a word.
+    """
+    try:
+        check_probabilities(probabilities, nan_rows=True)
+    except ValueError as error:
+        raise RunError(f"the predictions cannot be evaluated: {error}") from error
     return np.flatnonzero(~np.isnan(probabilities).any(axis=1))
 
 

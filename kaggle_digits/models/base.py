@@ -1,5 +1,6 @@
 """Models: images in, normalization, a network or an estimator, probabilities of ten digits out."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -10,9 +11,11 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core.atomic_io import open_file
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError, one_line
 from kaggle_digits.data.digits import CLASSES, SIDE
+from kaggle_digits.data.probabilities import check_probabilities
 from kaggle_digits.models import io
 from kaggle_digits.models.backend import keras, predict_batch_size, predict_workers
 from kaggle_digits.models.io import JOBLIB_FILE, SKOPS_FILE, check_keras_file
@@ -83,7 +86,22 @@ class ProbabilisticModel(Protocol):
     """Anything that predicts probabilities."""
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1."""
+        """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1.
+
+        The classes here and in formats.py raise ModelError if the model returns anything else.
+        """
+
+
+def checked(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the (n, 10) probabilities that a model predicted; ModelError if they are none."""
+    try:
+        check_probabilities(probabilities)
+    except ValueError as error:
+        raise ModelError(
+            f"the model's predictions are unusable: {error}; train it again, e.g. with a lower "
+            "learning rate"
+        ) from error
+    return probabilities
 
 
 @dataclass(eq=False)
@@ -187,14 +205,15 @@ class KerasClassifier:
             return probabilities
         size, predict_batch = predict_batch_size(), self._predict_batch
         if predict_batch is None:
-            return np.asarray(self.network.predict(images, batch_size=size, verbose=0), np.float32)
+            predicted = self.network.predict(images, batch_size=size, verbose=0)
+            return checked(np.asarray(predicted, np.float32))
 
         def fill(start: int) -> None:
             probabilities[start : start + size] = predict_batch(images[start : start + size])
 
         with ThreadPoolExecutor(predict_workers()) as pool:
             list(pool.map(fill, range(0, len(images), size)))
-        return probabilities
+        return checked(probabilities)
 
     def save(self, folder: Path) -> Path:
         """Write model.keras into ``folder``; return its path."""
@@ -232,7 +251,7 @@ class SklearnClassifier:
         if len(images):
             predicted = self.estimator.predict_proba(self.features(images))
             probabilities[:, np.asarray(self.estimator.classes_, int)] = predicted
-        return probabilities
+        return checked(probabilities)
 
     def save(self, folder: Path) -> Path:
         """Write model.skops or model.joblib into ``folder``; return its path."""
@@ -258,11 +277,12 @@ Classifier = KerasClassifier | SklearnClassifier
 def load_classifier(folder: Path) -> Classifier:
     """Load the model in a member's folder; ModelError if it is missing, damaged or not trusted."""
     names = (KERAS_FILE, SKOPS_FILE, JOBLIB_FILE)
-    path = next((folder / name for name in names if (folder / name).exists()), None)
+    path = next((folder / name for name in names if os.path.lexists(folder / name)), None)
     command = f"kd train --resume --name {folder.parent.parent.name}"
     if path is None:
         raise ModelError(f"no model in {folder}; delete the folder and continue with: {command}")
     try:
+        open_file(path).close()  # ValueError unless it is a file
         if path.name == KERAS_FILE:
             code = check_keras_file(path)
             objects = {name: found for name, found in code.items() if found is not None}

@@ -64,7 +64,7 @@ class LiteRTClassifier:
         for start in range(0, len(images), CPU_BATCH_SIZE):
             batch = slice(start, start + CPU_BATCH_SIZE)
             probabilities[batch] = self(images[batch])
-        return probabilities
+        return base.checked(probabilities)
 
 
 def to_litert(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:

@@ -1,12 +1,12 @@
 """Run folders: create, open and list them, and read and write the files of one run.
 
 Every file is replaced in one step, so a killed process leaves no partial file. Every reader raises
-RunError, which names a missing or damaged file and the command that repairs it; the readers of
-JSON also raise it if the folder has a link that leads outside.
+RunError, which names a missing or damaged file and the command that repairs it, also if the folder
+has a link that leads outside.
 """
 
-import csv
 import itertools
+import math
 import os
 import re
 import shutil
@@ -20,24 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core import trust
-from kaggle_digits.core.atomic_io import (
-    atomic_write,
-    backup_existing,
-    file_lock,
-    read_json,
-    write_json,
-)
+from kaggle_digits.core.atomic_io import backup_existing, file_lock, write_json
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.core.output_paths import reject_reserved
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
+from kaggle_digits.metrics.scores import score
+from kaggle_digits.runs.files import (
+    Probabilities,
+    explain_damage,
+    read_history,
+    read_probabilities,
+)
 
-Probabilities = NDArray[np.float32]
 CONFIG_FILE, METRICS_FILE, HISTORY_FILE = "config.json", "metrics.json", "history.csv"
 OOF_FILE, TEST_FILE, LOCK_FILE = "oof.npy", "test.npy", ".lock"
 FIRST_LAYER_FILE = "first_layer.npy"  # in a member's folder
-HISTORY_COLUMNS = ["member", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-HISTORY_COLUMNS += ["learning_rate", "seconds"]
+LEAKED_METRICS = ("val_accuracy", "val_accuracy_ci95", "val_loss", "member_val_accuracies")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -61,39 +60,121 @@ class Run:
         """Whether all members are trained and all results are written."""
         return (self.path / METRICS_FILE).is_file()
 
+    @property
+    def has_all_results(self) -> bool:
+        """Whether the run is finished and nobody deleted one of its results since."""
+        files = (METRICS_FILE, OOF_FILE, TEST_FILE, HISTORY_FILE)
+        return all((self.path / name).is_file() for name in files)
+
     def config(self) -> dict[str, Any]:
-        """Read config.json: model, recipe, split, seed, data, versions."""
-        return self._read_json(CONFIG_FILE)
+        """Read config.json: model, recipe, split, seed, data, versions; Config.DEFAULTS if missing.
+
+        Every other reader begins with it.
+        """
+        reject_external_links(self.path)
+        path = self.path / CONFIG_FILE
+        with explain_damage(path, f"it cannot be restored: delete {self.path} and train again"):
+            from kaggle_digits.runs.schema import Config
+
+            return Config.read(path)
 
     def metrics(self) -> dict[str, Any]:
         """Read metrics.json: val_accuracy, val_accuracy_ci95, val_loss, n_val, train_seconds, …
 
-        Raises RunError also if the run is not finished.
+        Of a run with a ``leak``, they are as ``hide_leaked_metrics`` returns them. Raises RunError
+        also if the run is not finished.
         """
+        leak = self.leak()
         if not self.finished:
             raise RunError(
                 f"run {self.name} is not finished; resume it: kd train --resume --name {self.name}"
             )
-        return self._read_json(METRICS_FILE)
+        with self._explain_damage(METRICS_FILE) as path:
+            from kaggle_digits.runs.schema import Metrics
 
-    def oof(self) -> Probabilities:
-        """Read the (n_train, 10) float32 out-of-fold probabilities; NaN in rows never validated."""
-        with self._explain_errors(OOF_FILE):
-            return read_probabilities(self.path / OOF_FILE)
+            return hide_leaked_metrics(Metrics.read(path), leak)
+
+    def oof(self, labels: NDArray[np.uint8] | None = None) -> Probabilities:
+        """Read the (n_train, 10) float32 out-of-fold probabilities; NaN in rows never validated.
+
+        Given the ``labels``, (n_train,) uint8, it must have the accuracy in metrics.json, so that
+        the predictions of another run or of rows in another order are noticed.
+        """
+        n_train = self.config()["data"].get("n_train")
+        with self._explain_damage(OOF_FILE) as path:
+            oof = read_probabilities(path, n_train, nan_rows=True)
+            metrics: dict[str, Any] = self.metrics() if self.finished else {"n_val": 0}
+            n_val, found = metrics["n_val"], int((~np.isnan(oof[:, 0])).sum())
+            if n_val not in (0, found):
+                raise ValueError(f"it has predictions of {found} rows, metrics.json of {n_val}")
+            recorded: Any = metrics.get("leaked_accuracy") or metrics.get("val_accuracy")
+            measured = score(oof, labels) if recorded and labels is not None else None
+            if measured and not math.isclose(measured.accuracy, recorded, abs_tol=1e-6):
+                raise ValueError("its accuracy is not the one in metrics.json")
+            return oof
 
     def test(self) -> Probabilities:
         """Read the (n_test, 10) float32 probabilities for test.csv."""
-        with self._explain_errors(TEST_FILE):
-            return read_probabilities(self.path / TEST_FILE)
+        n_test = self.config()["data"].get("n_test")
+        with self._explain_damage(TEST_FILE) as path:
+            return read_probabilities(path, n_test)
 
     def history(self) -> list[dict[str, float]]:
         """Read history.csv: HISTORY_COLUMNS → float or NaN, for each epoch of each member."""
-        path = self.path / HISTORY_FILE
-        with self._explain_errors(HISTORY_FILE), path.open(newline="", encoding="utf-8") as file:
-            return [
-                {key: float(value) if value else np.nan for key, value in row.items()}
-                for row in csv.DictReader(file)
-            ]
+        self.config()
+        with self._explain_damage(HISTORY_FILE) as path:
+            return read_history(path)
+
+    def leak(self) -> str | None:
+        """Return why the out-of-fold predictions are not clean; None if they are.
+
+        Labels of validation rows leak through pseudo-labels whose models were trained on them or on
+        other pseudo-labels with a leak, through any number of runs.
+        """
+        return self._leak({self.name})
+
+    def teachers(self) -> list[str]:
+        """Return the run that made its pseudo-labels, the run that made those of that one, …"""
+        pseudo = self.config().get("pseudo")
+        return (pseudo.get("teachers") or [str(pseudo.get("run"))]) if pseudo else []
+
+    def _leak(self, pupils: set[str]) -> str | None:
+        teachers, pseudo = self.teachers(), self.config().get("pseudo") or {}
+        is_clean = not teachers or pseudo.get("held_out_apart")
+        if is_clean and teachers and not pseudo.get("teachers"):
+            # An older version, which did not look at the teacher's own pseudo-labels, made it.
+            teacher = Run(self.path.parent / teachers[0])
+            try:
+                check_name(teacher.name)
+                is_clean = teacher.name not in pupils and not teacher._leak(pupils | {teacher.name})
+            except (RunError, UsageError):  # deleted or damaged: nobody knows
+                is_clean = False
+        if is_clean:
+            return None
+        chain = ", which learned from run ".join(teachers)
+        return f"labels of its validation rows leaked through the pseudo-labels of run {chain}"
+
+    def folds(self, dataset: Dataset) -> list[FoldIndices]:
+        """Reproduce the folds that the run was trained on.
+
+        RunError: config.json does not describe them, or this version of scikit-learn makes others.
+        With those, members would be matched with rows that they were trained on.
+        """
+        config = self.config()
+        settings = {key: value for key, value in config["split"].items() if value is not None}
+        reason = "another version of scikit-learn splits differently, or its split was changed"
+        try:
+            folds = split(dataset.labels, Split(**settings))
+            if config["split_fingerprint"] == fingerprint(folds):
+                return folds
+        except TypeError:
+            reason = "its split has settings that this version does not know"
+        except UsageError as error:
+            reason = str(error)
+        raise RunError(
+            f"the validation rows of run {self.name} cannot be reproduced ({reason}); train it "
+            "again under another name"
+        )
 
     def member_folder(self, member: int) -> Path:
         """Return the folder of the model and predictions of ``member``, counted from 0."""
@@ -101,11 +182,11 @@ class Run:
 
     def member_folders(self) -> list[Path]:
         """Return the folders of all members that config.json counts, in order."""
-        return [self.member_folder(member) for member in range(int(self.config()["members"]))]
+        return [self.member_folder(member) for member in range(self.config()["members"])]
 
     def check_data(self, dataset: Dataset) -> None:
         """Raise RunError if the SHA-256 of train.csv or test.csv is not that of the training."""
-        recorded = self.config().get("data", {})
+        recorded = self.config()["data"]
         for kind, digits in (("train", dataset.train), ("test", dataset.test)):
             if recorded.get(f"{kind}_sha256") != digits.sha256:
                 raise RunError(
@@ -144,45 +225,33 @@ class Run:
         except OSError:
             return None
 
-    def _read_json(self, name: str) -> dict[str, Any]:
-        from kaggle_digits.runs.schema import Config, Metrics
-
-        reject_external_links(self.path)
-        with self._explain_errors(name):
-            content: dict[str, Any] = read_json(self.path / name)
-            (Config if name == CONFIG_FILE else Metrics).check(content)
-            return content
-
     @contextmanager
-    def _explain_errors(self, name: str) -> Iterator[None]:
-        """Raise RunError for an exception that reading the file ``name`` raises."""
-        path, resume = self.path / name, f"kd train --resume --name {self.name}"
-        try:
-            yield
-        except FileNotFoundError:
-            raise RunError(f"{path} is missing; finish the run with: {resume}") from None
-        except (OSError, ValueError, TypeError, EOFError, csv.Error) as error:
-            from kaggle_digits.runs.schema import SchemaError
-
-            reason = f" ({error})" if isinstance(error, SchemaError) else ""
-            remedy = f"; delete it and run: {resume}"
-            if name == CONFIG_FILE:
-                remedy = f" and cannot be restored; delete {self.path} and train again"
-            raise RunError(f"{path} is damaged{reason}{remedy}") from error
+    def _explain_damage(self, name: str) -> Iterator[Path]:
+        """Yield the path of a file that ``kd train --resume`` writes again if it is missing."""
+        path = self.path / name
+        remedy = f"kd train --resume --name {self.name}"
+        delete = (
+            f"delete it and run: {remedy}"
+            if os.path.lexists(path)
+            else f"finish the run with: {remedy}"
+        )
+        with explain_damage(path, delete):
+            yield path
 
 
-def write_probabilities(path: Path, probabilities: Probabilities) -> None:
-    """Write (n, 10) float32 probabilities to a .npy file, atomically."""
-    with atomic_write(path) as part:
-        np.save(part, np.ascontiguousarray(probabilities, np.float32))
+def hide_leaked_metrics(metrics: dict[str, Any], leak: str | None) -> dict[str, Any]:
+    """Return the metrics without those that a leak makes worthless.
 
-
-def read_probabilities(path: Path) -> Probabilities:
-    """Read (n, 10) float32 probabilities; OSError, ValueError or EOFError if they are damaged."""
-    values = np.load(path, allow_pickle=False)
-    if values.ndim != 2 or values.shape[1] != CLASSES or values.dtype != np.float32:
-        raise ValueError(f"{path} holds {values.dtype} {values.shape}, not float32 (n, {CLASSES})")
-    return np.asarray(values, np.float32)
+    ``val_accuracy``, its interval, ``val_loss`` and the accuracies of members become None, as in a
+    run without validation rows. The accuracy moves to ``leaked_accuracy``; ``leak`` has the reason.
+    """
+    if not leak:
+        return metrics
+    hidden = {**metrics, "leak": leak, **dict.fromkeys(LEAKED_METRICS)}
+    hidden["leaked_accuracy"] = metrics.get("leaked_accuracy") or metrics["val_accuracy"]
+    if designs := metrics.get("designs"):
+        hidden["designs"] = [{**design, "val_accuracy": None} for design in designs]
+    return hidden
 
 
 def reject_external_links(folder: Path) -> None:
@@ -196,7 +265,8 @@ def reject_external_links(folder: Path) -> None:
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            # realpath, because resolve() raises RuntimeError for links in a circle.
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 raise RunError(
                     f"{path} is a link that leads out of the run; replace it by the file or "
                     f"folder itself, or {trust.HINT}"

@@ -1,13 +1,18 @@
-"""The types of the values in config.json and metrics.json.
+"""The types and ranges of the values in config.json, metrics.json and member.json.
 
 A run folder may come from another version or person. Keys may be missing, unknown or null; any
-other value must have its type, so that the readers need not check it again. Importing pydantic
-takes 0.1 s, so this module is imported when a file is read.
+other value must have its type and range, so that the readers need not check it again. A reader gets
+DEFAULTS for those that are missing or null. Importing pydantic takes 0.1 s, so this module is
+imported when a file is read.
 """
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
+
+from kaggle_digits._version import __version__
+from kaggle_digits.core.atomic_io import read_json
 
 LARGEST_INT, MAX_MEMBERS = 10**12, 100_000
 
@@ -15,10 +20,20 @@ LARGEST_INT, MAX_MEMBERS = 10**12, 100_000
 Text = InstanceOf[str] | None
 Mapping = InstanceOf[dict] | None  # type: ignore[type-arg]
 Number = float | None
+NotNegative = Annotated[float, Field(ge=0)] | None
+Share = Annotated[float, Field(ge=0, le=1)] | None  # from 0 to 1
+Temperature = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INT)] | None
 # fail_fast, because the file may hold millions of wrong values.
 Numbers = Annotated[list[Number], Field(fail_fast=True)] | None
-Interval = Annotated[list[float], Field(min_length=2, max_length=2, fail_fast=True)] | None
+Shares = Annotated[list[Share], Field(fail_fast=True)] | None
+Interval = (
+    Annotated[
+        list[Annotated[float, Field(ge=0, le=1)]],
+        Field(min_length=2, max_length=2, fail_fast=True),
+    ]
+    | None
+)
 
 
 class SchemaError(ValueError):
@@ -28,27 +43,45 @@ class SchemaError(ValueError):
 class Schema(BaseModel):
     """The base class: a value is never converted to its type, so "1" is not a number."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    DEFAULTS: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def read(cls, path: Path) -> dict[str, Any]:
+        """Read a JSON file, check it, and fill in DEFAULTS.
+
+        Raises OSError if it cannot be read, ValueError if it is not JSON, SchemaError for a value.
+        """
+        content = read_json(path)
+        cls.check(content)
+        given = {key: value for key, value in content.items() if value is not None}
+        return {**content, **cls.DEFAULTS, **given}
 
     @classmethod
     def check(cls, content: Any) -> None:
-        """Raise SchemaError for the first value of a parsed JSON file with a wrong type."""
+        """Raise SchemaError for the first value of a parsed JSON file with a wrong type or range.
+
+        It also names the version that wrote the file, if that is another one.
+        """
         try:
             cls.model_validate(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             key = ".".join(map(str, first["loc"])) or "the file"
             message = first["msg"].removeprefix("Input ").partition(" or instance of")[0]
+            version = content.get("kd_version") if isinstance(content, dict) else None
+            if isinstance(version, str) and version != __version__:
+                message += f", and kaggle-digits {version} wrote it; this is {__version__}"
             raise SchemaError(f"{key} {message}") from error
 
 
 class Split(Schema):
-    kind: Text = None
+    kind: Literal["holdout", "folds", "all"] | None = None
     repeats: Count = None
     folds: Count = None
-    val_fraction: Number = None
+    val_fraction: Share = None
     rows: Count = None
-    seed: Number = None
+    seed: Count = None
 
 
 class Data(Schema):
@@ -62,14 +95,24 @@ class Data(Schema):
 class PseudoLabels(Schema):
     run: Text = None  # that predicted the labels of test rows
     rows: Numbers = None  # of each member
+    # That run, the run that made its pseudo-labels, and so on; absent in older versions.
+    teachers: list[str] | None = None
+    held_out_apart: bool | None = None
 
 
 class Config(Schema):
+    DEFAULTS = {
+        **{"name": "", "model": "", "recipe": {}, "split": {}, "split_fingerprint": None},
+        **{"seed": None, "members": 1, "data": {}, "versions": {}, "machine": {}},
+        "trained_by": {},
+    }
+
     name: Text = None
     model: Text = None
     recipe: Mapping = None
     split: Split | None = None
     split_fingerprint: Text = None
+    val_rows_also_trained_on: Count = None
     seed: Number = None
     members: Annotated[int, Field(ge=1, le=MAX_MEMBERS)] = 1
     data: Data | None = None
@@ -87,9 +130,9 @@ class Contribution(Schema):
 
 class Architecture(Schema):
     model: Text = None
-    weight: Number = None
-    temperature: Number = None
-    val_accuracy: Number = None
+    weight: Annotated[float, Field(ge=0, le=1)]
+    temperature: Temperature
+    val_accuracy: Share = None
     adds: Contribution | None = None  # what the ensemble gains from it
 
 
@@ -101,17 +144,35 @@ class FailedMember(Schema):
 
 
 class Metrics(Schema):
-    val_accuracy: Number = None
+    DEFAULTS = {
+        **{"val_accuracy": None, "val_accuracy_ci95": None, "val_loss": None, "n_val": 0},
+        **{"temperature": 1.0, "train_seconds": None, "epoch_choice": ""},
+    }
+
+    val_accuracy: Share = None
     val_accuracy_ci95: Interval = None
-    val_loss: Number = None
+    val_loss: NotNegative = None
     n_val: Count = None
-    temperature: Number = None
+    temperature: Temperature | None = None
     models_per_row: Count = None
-    member_val_accuracies: Numbers = None
+    member_val_accuracies: Shares = None
     n_train_rows: Count = None
     epochs: Numbers = None
     kept_epochs: Numbers = None
     epoch_choice: Text = None
-    train_seconds: Number = None
+    train_seconds: NotNegative = None
     designs: Annotated[list[Architecture], Field(fail_fast=True)] | None = None
     failed: Annotated[list[FailedMember], Field(fail_fast=True)] | None = None
+    leak: Text = None
+    leaked_accuracy: Share = None
+
+
+class Member(Schema):
+    DEFAULTS = {"kept_epoch": None, "ended": None, "peak_memory_mb": None, "val_fingerprint": None}
+
+    kept_epoch: Count = None
+    seconds: Annotated[float, Field(ge=0)]
+    ended: NotNegative = None
+    peak_memory_mb: NotNegative = None
+    val_fingerprint: Text = None
+    history: Annotated[list[dict[str, Number]], Field(min_length=1, fail_fast=True)]

@@ -22,7 +22,8 @@ from kaggle_digits.core.output_paths import (
     normalize,
     reject_reserved,
 )
-from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.dataset import UNKNOWN, Dataset
+from kaggle_digits.data.probabilities import check_probabilities
 from kaggle_digits.data.submission_csv import (
     ONE_RUN,
     Origin,
@@ -104,6 +105,7 @@ def write_submission_file(
     source: str,
     accuracy: float | None,
     n_val: int,
+    leak: str | None = None,
 ) -> Path:
     """Write ``labels`` in the form of sample_submission.csv, read them back, record their origin.
 
@@ -127,6 +129,7 @@ def write_submission_file(
             source=source,
             accuracy=accuracy,
             n_val=n_val,
+            leak=leak,
             made=datetime.now().astimezone().isoformat(timespec="seconds"),
         )
         with atomic_write(path) as part:
@@ -153,6 +156,10 @@ def write_run_submission(
     """
     origin = _origin(run)
     probabilities = run.test() if test is None else test
+    try:
+        check_probabilities(probabilities)
+    except ValueError as error:
+        raise RunError(f"the predictions of run {run.name} cannot be submitted: {error}") from error
     return write_submission_file(
         path,
         dataset,
@@ -169,7 +176,7 @@ def find_run_origin(runs_dir: Path, labels: NDArray[np.uint8]) -> Origin | None:
     """
     origins = []
     for run in list_runs(runs_dir):
-        with suppress(RunError, OSError, KeyError, TypeError, ValueError):
+        with suppress(RunError):
             if run.finished and np.array_equal(run.test().argmax(axis=1), labels):
                 origins.append(Origin(sha256=labels_sha256(labels), made="", **_origin(run)))
     return max(origins, key=lambda origin: origin.is_competition, default=None)
@@ -181,7 +188,8 @@ def _origin(run: Run) -> dict[str, Any]:
     return {
         "runs": [run.name],
         "method": ONE_RUN,
-        "source": str(run.config()["data"]["source"]),
-        "accuracy": metrics.get("val_accuracy"),
-        "n_val": metrics.get("n_val") or 0,
+        "source": run.config()["data"].get("source") or UNKNOWN,
+        "accuracy": metrics["val_accuracy"],
+        "n_val": metrics["n_val"],
+        "leak": metrics.get("leak"),
     }

@@ -62,6 +62,9 @@ class TrainingCallback:
     def on_message(self, text: str) -> None:
         """Anything else that the user should know."""
 
+    def on_warning(self, text: str) -> None:
+        """Something that makes the results worse or less valid than they look."""
+
 
 class ForwardingCallback(TrainingCallback):
     """Pass each event on to ``forward`` as (name of the method, its arguments)."""

@@ -112,7 +112,7 @@ def _combine_networks(run: Run) -> Any:
         first, *others = (network(images) for network in own)
         mean = sum(others, first) / n_folds
         total = total + design["weight"] * _apply_temperature(mean, design["temperature"])
-    calibrated = _apply_temperature(total, metrics.get("temperature", 1.0))
+    calibrated = _apply_temperature(total, metrics["temperature"])
     return k.Model(images, k.layers.Identity(name="probabilities")(calibrated))
 
 
@@ -127,7 +127,7 @@ def _apply_temperature(probabilities: Any, temperature: float) -> Any:
 def _readme(run: Run, kind: str, difference: float) -> str:
     from jinja2 import Template
 
-    accuracy = run.metrics().get("val_accuracy")
+    accuracy = run.metrics()["val_accuracy"]
     measured = "" if accuracy is None else f", accuracy {100 * accuracy:.2f} % on held-out rows"
     template = Template(
         README_TEMPLATE.read_text(encoding="utf-8"), trim_blocks=True, keep_trailing_newline=True

@@ -4,17 +4,16 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core import interrupts
-from kaggle_digits.core.atomic_io import atomic_write, wrap_os_errors
+from kaggle_digits.core.atomic_io import atomic_write, read_file, wrap_os_errors
 from kaggle_digits.core.environment import peak_memory_mb, usable_cores
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, check_at_least
 from kaggle_digits.data.digits import Digits
@@ -32,6 +31,7 @@ from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
 
+MAX_CHECKPOINT_BYTES = 4 << 30
 # Seconds between two checkpoints; saving at this interval takes less than 1 % of the time.
 CHECKPOINT_INTERVAL = 10.0
 PROBED_IMAGES = 16  # on which a model of the user's is asked whether it returns probabilities
@@ -92,7 +92,10 @@ class Checkpoint:
 
     def load(self) -> bytes | None:
         """Return the content that was saved last; None if there is none."""
-        return self.path.read_bytes() if self.path.is_file() else None
+        try:
+            return read_file(self.path, MAX_CHECKPOINT_BYTES)
+        except (OSError, ValueError):  # a missing or damaged one only costs time
+            return None
 
     def save(self, content: bytes) -> None:
         """Replace the content atomically."""
@@ -264,8 +267,9 @@ def _restore(content: bytes | None, trainer: Trainer, member: int) -> _Progress:
     try:
         with np.load(io.BytesIO(content)) as arrays:
             history = [EpochMetrics(**row) for row in json.loads(str(arrays["history"]))]
+            np.array([astuple(row) for row in history], np.float64)  # raises unless all are numbers
             state, best = arrays["state"].tobytes(), arrays["best"].tobytes()
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+    except Exception:  # zipfile and numpy raise many types for a damaged file
         return _Progress()
     try:
         trainer.restore(state)

@@ -2,10 +2,10 @@
 
 import csv
 import io
-import json
 import math
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
@@ -18,21 +18,26 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import atomic_write, wrap_os_errors, write_json, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import FoldIndices, fingerprint
 from kaggle_digits.ensembling.ensemble import combine
 from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.models.formats import LITERT_FILE
+from kaggle_digits.runs.files import (
+    HISTORY_COLUMNS,
+    Probabilities,
+    explain_damage,
+    read_probabilities,
+    write_probabilities,
+)
 from kaggle_digits.runs.run import (
     FIRST_LAYER_FILE,
-    HISTORY_COLUMNS,
     HISTORY_FILE,
     METRICS_FILE,
     OOF_FILE,
     TEST_FILE,
-    Probabilities,
     Run,
-    read_probabilities,
-    write_probabilities,
+    hide_leaked_metrics,
 )
 from kaggle_digits.training.fold import Failed, FoldResult, FoldTask
 
@@ -59,7 +64,8 @@ def save_result(folder: Path, result: FoldResult) -> None:
         "seconds": result.seconds,
         "ended": time.time(),
         "peak_memory_mb": result.peak_memory_mb,
-        "history": [{k: None if math.isnan(v) else v for k, v in row.items()} for row in rows],
+        "val_fingerprint": fingerprint([result.task.fold]),
+        "history": rows,
     }
     write_json(folder / RECORD_FILE, record)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -70,20 +76,31 @@ def is_complete(folder: Path) -> bool:
     return (folder / RECORD_FILE).is_file()
 
 
-def load_result(run: Run, folder: Path) -> tuple[dict[str, Any], Probabilities, Probabilities]:
+def load_result(
+    run: Run, folder: Path, fold: FoldIndices | None = None
+) -> tuple[dict[str, Any], Probabilities, Probabilities]:
     """Return member.json and the probabilities of the validation rows and of test.csv.
 
-    RunError is raised if a file is missing or damaged.
+    RunError is raised if a file is missing or damaged, or if the member was trained on another
+    ``fold`` than the one it is expected to have.
     """
-    try:
-        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        validation = read_probabilities(folder / VALIDATION_FILE)
-        return record, validation, read_probabilities(folder / TEST_FILE)
-    except (OSError, ValueError, EOFError) as error:
-        raise RunError(
-            f"member {folder.name} of run {run.name} is damaged ({error}); delete {folder} "
-            f"and run: kd train --resume --name {run.name}"
-        ) from error
+    from kaggle_digits.runs.schema import Member
+
+    remedy = f"delete {folder} and run: kd train --resume --name {run.name}"
+    n_val, n_test = len(fold.val) if fold else None, run.config()["data"].get("n_test")
+
+    def explained(name: str) -> AbstractContextManager[None]:
+        what = f"{name} of member {folder.name} of run {run.name}"
+        return explain_damage(folder / name, remedy, what)
+
+    with explained(RECORD_FILE):
+        record = Member.read(folder / RECORD_FILE)
+    if fold and record["val_fingerprint"] not in (None, fingerprint([fold])):
+        raise RunError(f"member {folder.name} of run {run.name} held out other rows; {remedy}")
+    with explained(VALIDATION_FILE):
+        validation = read_probabilities(folder / VALIDATION_FILE, n_val)
+    with explained(TEST_FILE):
+        return record, validation, read_probabilities(folder / TEST_FILE, n_test)
 
 
 def aggregate(
@@ -124,32 +141,31 @@ def aggregate(
     write_probabilities(run.path / OOF_FILE, oof)
     write_probabilities(run.path / TEST_FILE, test)
     history = io.StringIO()
-    writer = csv.DictWriter(history, HISTORY_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(history, HISTORY_COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for record in records:
         writer.writerows(record["history"])  # None is written as an empty cell
     write_text(run.path / HISTORY_FILE, history.getvalue())
     result = score(oof, dataset.labels)
-    run.write_metrics(
-        {
-            "val_accuracy": result.accuracy if result else None,
-            "val_accuracy_ci95": result.ci95 if result else None,
-            "val_loss": result.log_loss if result else None,
-            "n_val": result.n if result else 0,
-            "temperature": fit_temperature(oof, dataset.labels),
-            "models_per_row": sum(mean.models_per_row for mean in means),
-            "member_val_accuracies": [accuracy for mean in means for accuracy in mean.accuracies],
-            **ensemble_metrics,
-            "n_train_rows": len(tasks[0].fold.train),
-            "epochs": [len(record["history"]) for record in records],
-            "kept_epochs": [record["kept_epoch"] for record in records],
-            "epoch_choice": _epoch_choice(tasks[0]),
-            "train_seconds": round(train_seconds(records), 2),
-            "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
-            **({"failed": failed_entries} if failures else {}),
-            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-        }
-    )
+    metrics = {
+        "val_accuracy": result.accuracy if result else None,
+        "val_accuracy_ci95": result.ci95 if result else None,
+        "val_loss": result.log_loss if result else None,
+        "n_val": result.n if result else 0,
+        "temperature": fit_temperature(oof, dataset.labels),
+        "models_per_row": sum(mean.models_per_row for mean in means),
+        "member_val_accuracies": [accuracy for mean in means for accuracy in mean.accuracies],
+        **ensemble_metrics,
+        "n_train_rows": len(tasks[0].fold.train),
+        "epochs": [len(record["history"]) for record in records],
+        "kept_epochs": [record["kept_epoch"] for record in records],
+        "epoch_choice": _epoch_choice(tasks[0]),
+        "train_seconds": round(train_seconds(records), 2),
+        "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
+        **({"failed": failed_entries} if failures else {}),
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+    run.write_metrics(hide_leaked_metrics(metrics, run.leak()))
 
 
 def train_seconds(records: Sequence[dict[str, Any]]) -> float:
@@ -158,7 +174,7 @@ def train_seconds(records: Sequence[dict[str, Any]]) -> float:
     ``records`` are the members' member.json. If one is of an older version, without ``ended``, the
     members' seconds are added up.
     """
-    if not all("ended" in record for record in records):
+    if any(record.get("ended") is None for record in records):
         return float(sum(record["seconds"] for record in records))
     total, last_end = 0.0, -math.inf
     for start, end in sorted((r["ended"] - r["seconds"], r["ended"]) for r in records):
@@ -185,7 +201,7 @@ def _average(run: Run, dataset: Dataset, tasks: Sequence[FoldTask]) -> _Mean:
     records, accuracies = [], []
     for task in tasks:
         rows = task.fold.val
-        record, val_proba, test_proba = load_result(run, run.member_folder(task.member))
+        record, val_proba, test_proba = load_result(run, run.member_folder(task.member), task.fold)
         total[rows] += val_proba
         counts[rows] += 1
         test += test_proba / len(tasks)

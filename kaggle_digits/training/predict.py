@@ -1,5 +1,6 @@
 """Predict test.csv, or the validation rows, with the models of a finished run."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -9,11 +10,10 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.ensembling.combiners import weighted_mean
 from kaggle_digits.models.base import ProbabilisticModel, load_classifier
 from kaggle_digits.models.tta import check_tta, predict_tta
-from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.run import METRICS_FILE, Run
 from kaggle_digits.training.recipe import run_recipe
 
 # Iterates over the members' folders, possibly showing progress.
@@ -75,7 +75,10 @@ def predict_oof(
     """
     check_tta(tta)
     run.check_data(dataset)
-    folds = _run_folds(run, dataset)
+    try:
+        folds = run.folds(dataset)
+    except RunError as error:
+        raise RunError(f"{error}, or leave out --tta: kd evaluate {run.name}") from error
     recipes = run_recipe(run).recipes
     shape = (len(recipes), len(dataset.train), CLASSES)
     totals: dict[int, NDArray[np.float64]] = {}
@@ -99,23 +102,10 @@ def _combine(run: Run, probabilities: NDArray[np.float64]) -> NDArray[np.float32
     if not designs:
         return np.asarray(probabilities[0], np.float32)
     weights = [design["weight"] for design in designs]
-    return weighted_mean(probabilities, weights, [design["temperature"] for design in designs])
-
-
-def _run_folds(run: Run, dataset: Dataset) -> list[FoldIndices]:
-    """Reproduce the folds that the run was trained on."""
-    config = run.config()
-    try:
-        folds = split(dataset.labels, Split(**config["split"]))
-    except (KeyError, TypeError) as error:
+    if len(designs) != len(probabilities) or not math.isclose(sum(weights), 1, rel_tol=1e-6):
+        path = run.path / METRICS_FILE
         raise RunError(
-            f"the split in {run.path / 'config.json'} cannot be read ({error}); "
-            f"leave out --tta: kd evaluate {run.name}"
-        ) from error
-    # With other folds, members would predict rows that they were trained on.
-    if config.get("split_fingerprint") != fingerprint(folds):
-        raise RunError(
-            f"the validation rows of run {run.name} cannot be reproduced (another version of "
-            "scikit-learn splits differently); leave out --tta, or train it again"
+            f"{path} is damaged (its weights do not fit the recipe); delete it and run: "
+            f"kd train --resume --name {run.name}"
         )
-    return folds
+    return weighted_mean(probabilities, weights, [design["temperature"] for design in designs])

@@ -2,7 +2,8 @@
 
 Lee 2013, "Pseudo-label: the simple and efficient semi-supervised learning method". Validation rows
 do not leak: if both runs have the same folds, the pseudo-labels of a fold come only from models
-that were not trained on its validation rows.
+that were not trained on its validation rows. With other folds, or from a run that has a leak
+itself, the labels of validation rows leak (``Run.leak``).
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write
-from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.splits import FoldIndices, fingerprint
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
+from kaggle_digits.runs.files import explain_damage, read_array
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.members import load_result
 
@@ -31,11 +33,14 @@ Labels = NDArray[np.int8]
 class PseudoLabels(NamedTuple):
     """Labels of test images: (folds, n_test) int8, -1 if the teacher is not confident.
 
-    ``held_out_apart``: no label of a fold's validation rows influenced its pseudo-labels.
+    ``held_out_apart``: no label of a fold's validation rows influenced its pseudo-labels, neither
+    directly nor through pseudo-labels that the teacher was trained on. ``teachers`` are the names
+    of the teacher, of the run that made its own pseudo-labels, and so on.
     """
 
     labels: Labels
     held_out_apart: bool
+    teachers: list[str]
 
 
 def make_pseudo_labels(
@@ -47,7 +52,7 @@ def make_pseudo_labels(
     """
     teacher.metrics()
     teacher.check_data(dataset)
-    temperature = fit_temperature(teacher.oof(), dataset.labels)
+    temperature = fit_temperature(teacher.oof(dataset.labels), dataset.labels)
     same_folds = teacher.config().get("split_fingerprint") == fingerprint(folds)
     if same_folds:
         folders, n_folds = teacher.member_folders(), len(folds)
@@ -57,7 +62,8 @@ def make_pseudo_labels(
     calibrated = np.stack([apply_temperature(p, temperature) for p in predictions])
     confident = calibrated.max(axis=2) >= MIN_CONFIDENCE
     labels = np.where(confident, calibrated.argmax(axis=2), UNLABELLED).astype(np.int8)
-    return PseudoLabels(labels, same_folds)
+    is_clean = same_folds and teacher.leak() is None
+    return PseudoLabels(labels, is_clean, [teacher.name, *teacher.teachers()])
 
 
 def save_pseudo_labels(folder: Path, labels: Labels) -> None:
@@ -69,16 +75,11 @@ def save_pseudo_labels(folder: Path, labels: Labels) -> None:
 def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> Labels:
     """Load (n_folds, n_test) int8 labels; raise RunError if the file is missing or damaged."""
     path = folder / PSEUDO_LABELS_FILE
-    try:
-        labels = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise RunError(f"{path} cannot be read ({error}); train the run again") from error
-    if labels.dtype != np.int8 or labels.shape != (n_folds, n_test):
-        raise RunError(
-            f"{path} holds {labels.dtype} {labels.shape}, expected int8 {(n_folds, n_test)}; "
-            "train the run again"
-        )
-    return np.asarray(labels, np.int8)
+    with explain_damage(path, f"it cannot be restored: delete {folder} and train again"):
+        labels: Labels = read_array(path, np.int8, (n_folds, n_test))
+        if labels.size and not UNLABELLED <= labels.min() <= labels.max() < CLASSES:
+            raise ValueError(f"it holds other numbers than {UNLABELLED} to {CLASSES - 1}")
+        return labels
 
 
 def _mean_test(run: Run, folders: Sequence[Path]) -> NDArray[np.float32]:

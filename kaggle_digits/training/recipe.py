@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
+from kaggle_digits._version import __version__
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import read_json, write_json
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least
@@ -174,12 +175,21 @@ def runs_user_code(recipe: Recipe | EnsembleRecipe) -> bool:
 
 def run_recipe(run: Run) -> Recipe | EnsembleRecipe:
     """Return the recipe in a run's config.json; raise RunError if it cannot be read."""
+    config = run.config()
     try:
-        return recipe_from_json(run.config().get("recipe"))
+        recipe = recipe_from_json(config["recipe"])
     except UsageError as error:
+        version = config.get("kd_version")
+        other = "" if version == __version__ else f", and kaggle-digits {version} wrote it"
         raise RunError(
-            f"the recipe of run {run.name} cannot be read ({error}); train it again"
+            f"the recipe of run {run.name} cannot be read ({error}{other}); train it again"
         ) from error
+    if config["members"] % len(recipe.recipes):
+        raise RunError(
+            f"config.json of run {run.name} counts {config['members']} members for "
+            f"{len(recipe.recipes)} recipes; train it again"
+        )
+    return recipe
 
 
 def recipe_from_json(content: Any) -> Recipe | EnsembleRecipe:

@@ -14,7 +14,7 @@ from kaggle_digits.core import trust
 from kaggle_digits.core.environment import check_clock, git_commit, hardware, versions
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
+from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, fingerprint, split
 from kaggle_digits.runs.run import Run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
@@ -62,7 +62,13 @@ def train(
     """
     folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
-    executor = executor or Executor()
+    executor, callback = executor or Executor(), callback or TrainingCallback()
+    duplicates = count_shared_images(dataset.train.images, folds)
+    if duplicates:
+        callback.on_warning(
+            f"{duplicates:,} validation rows have the same image as a training row, so the "
+            "accuracy is too high; kd inspect counts the duplicates in train.csv"
+        )
     tasks = _make_tasks(recipe, folds, split_config.seed, pseudo.labels if pseudo else None)
     try_models(recipe, dataset.train, callback)
     with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=is_taken) as run:
@@ -74,6 +80,7 @@ def train(
             "recipe": recipe.to_json(),
             "split": asdict(split_config),
             "split_fingerprint": fingerprint(folds),
+            "val_rows_also_trained_on": duplicates,
             "seed": split_config.seed,
             "members": len(tasks),
             "data": {
@@ -93,6 +100,7 @@ def train(
                 "run": teacher.name,
                 "rows": [int((labels >= 0).sum()) for labels in pseudo.labels],
                 "held_out_apart": pseudo.held_out_apart,
+                "teachers": pseudo.teachers,
             }
             save_pseudo_labels(run.path, pseudo.labels)
         run.write_config(config)
@@ -135,24 +143,25 @@ def resume(
     config = run.config()
     run.check_data(dataset)
     recipe = run_recipe(run)
-    try:
-        split_config = Split(**config["split"])
-    except (KeyError, TypeError) as error:
-        raise RunError(f"run {run.name} cannot be resumed: {error}") from error
+    folds = run.folds(dataset)
+    if config["members"] != len(folds) * len(recipe.recipes):
+        raise RunError(
+            f"config.json of run {run.name} counts {config['members']} members, but its split and "
+            f"recipe make {len(folds) * len(recipe.recipes)}; train it again under another name"
+        )
     if runs_user_code(recipe) and not trust.is_enabled():
         raise RunError(
             f"resuming run {run.name} would run the code of {recipe.model}, which its config.json "
             f"names; {trust.HINT}"
         )
     with run.locked():
-        if not run.finished or not all(map(is_complete, run.member_folders())):
-            folds = split(dataset.labels, split_config)
+        if not run.has_all_results or not all(map(is_complete, run.member_folders())):
             pseudo = None
             if config.get("pseudo"):
                 pseudo = load_pseudo_labels(run.path, len(folds), len(dataset.test))
-            tasks = _make_tasks(recipe, folds, split_config.seed, pseudo)
+            tasks = _make_tasks(recipe, folds, config["split"].get("seed") or 0, pseudo)
             try_models(recipe, dataset.train, callback)
-            executor = (executor or Executor()).for_resume(config.get("trained_by", {}))
+            executor = (executor or Executor()).for_resume(config["trained_by"])
             _fit_and_aggregate(run, dataset, recipe, tasks, executor=executor, callback=callback)
     return run
 
@@ -187,6 +196,11 @@ def _fit_and_aggregate(
     """
     check_clock()
     callback = callback or TrainingCallback()
+    if leak := run.leak():
+        callback.on_warning(
+            f"{leak}, so the run has no out-of-fold accuracy; train all of these runs with the "
+            "same --folds and --seed"
+        )
     folders = [run.member_folder(task.member) for task in tasks]
     todo = [task for task, folder in zip(tasks, folders, strict=True) if not is_complete(folder)]
     callback.on_run_begin(run.name, len(tasks), len(tasks) - len(todo))

@@ -25,6 +25,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         small_runs.write_run(folder / "runs", dataset, predictions, name)
     nothing = np.full_like(poor, np.nan)
     small_runs.write_run(folder / "runs", dataset, nothing, "all", split={"kind": "all"})
+    leak = {"run": "teacher", "held_out_apart": False, "teachers": ["teacher", "all"]}
+    perfect = np.eye(10, dtype=np.float32)[dataset.labels]
+    small_runs.write_run(folder / "runs", dataset, perfect, "pupil", pseudo=leak)
     return ["--data-dir", str(folder / "data"), "--runs-dir", str(folder / "runs")]
 
 
@@ -48,6 +51,22 @@ def test_json_and_output_file(folders: list[str], tmp_path: Path) -> None:
     assert found["picture"] == str(picture)
     assert "<svg" in picture.read_text(encoding="utf-8")
     assert done.stderr == ""
+
+
+def test_run_with_a_leak_is_marked_and_never_the_best(folders: list[str]) -> None:
+    done = kd("compare", "pupil", "poor", "good", *folders)
+    assert done.exit_code == 0, done.output
+    assert "pupil (leak)" in done.stdout
+    assert "pupil is not compared: labels of its validation rows leaked" in done.stdout
+    assert "good is significantly better than poor" in done.stdout
+    assert "than pupil" not in done.stdout
+    found = json.loads(kd("compare", "pupil", "good", *folders, "--json").stdout)
+    best, last = found["runs"]
+    assert (best["run"], best["leak"]) == ("good", None)
+    assert (last["run"], last["accuracy"], last["leaked_accuracy"]) == ("pupil", None, 1)
+    assert "run teacher, which learned from run all" in last["leak"]
+    alone = kd("compare", "pupil", "pupil", "good", *folders)
+    assert alone.exit_code == 0, alone.output
 
 
 @pytest.mark.parametrize(

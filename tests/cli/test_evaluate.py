@@ -20,7 +20,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Options for a data folder and a runs folder with the run ``small``."""
     folder = tmp_path_factory.mktemp("evaluate")
     dataset = load(small_runs.write_data(folder / "data"))
-    small_runs.write_run(folder / "runs", dataset, small_runs.linear_oof(dataset))
+    oof = small_runs.linear_oof(dataset)
+    small_runs.write_run(folder / "runs", dataset, oof)
+    leak = {"run": "teacher", "held_out_apart": False}
+    small_runs.write_run(folder / "runs", dataset, oof, "pupil", pseudo=leak)
     return ["--data-dir", str(folder / "data"), "--runs-dir", str(folder / "runs")]
 
 
@@ -48,6 +51,24 @@ def test_json_is_the_only_output(folders: list[str]) -> None:
     assert found["mistakes"][0]["line"] == found["mistakes"][0]["row"] + 2
     assert Path(found["report"]).is_file()
     assert done.stderr == ""
+
+
+def test_leaked_accuracy_is_not_shown_as_out_of_fold(folders: list[str]) -> None:
+    leak = "labels of its validation rows leaked through the pseudo-labels of run teacher"
+    done = kd("evaluate", "pupil", *folders)
+    assert f"no out-of-fold accuracy: {leak}" in done.stderr
+    assert "pupil: leaked accuracy" in done.stdout
+    found = json.loads(kd("evaluate", "pupil", *folders, "--json").stdout)
+    assert found["accuracy"] is found["ci95"] is found["log_loss"] is None
+    assert found["leaked_accuracy"] > 0.5
+    assert found["leak"] == leak
+    page = Path(found["report"]).read_text(encoding="utf-8")
+    assert '<p class="headline">no out-of-fold accuracy</p>' in page
+    assert leak[1:] in page
+    assert "With 95 % confidence" not in page
+    assert json.loads(kd("evaluate", "small", *folders, "--json").stdout)["leak"] is None
+    labels = kd("labels", "pupil", *folders, "--json")
+    assert json.loads(labels.stdout)["leak"] == leak
 
 
 def test_unknown_run_is_one_line(folders: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from kaggle_digits.cli import submit
 from kaggle_digits.cli.main import app
+from kaggle_digits.data.submission_csv import read_origin, write_origin
 from kaggle_digits.kaggle_api.submission_log import read_log
 from tests.support.competition_files import data_folder, submission
 from tests.support.fixtures import home, kaggle
@@ -58,6 +60,17 @@ def test_json_is_the_log_entry(kaggle: FakeKaggle, folders: Folders) -> None:
     sent = json.loads(out)
     assert (sent["ref"], sent["status"], sent["run"]) == (FIRST_REF, "pending", "dense-1")
     assert kaggle.submissions[0].description.startswith("my words [kd ")
+
+
+def test_leak_is_shown_and_described_to_kaggle(kaggle: FakeKaggle, folders: Folders) -> None:
+    origin = read_origin(folders.path)
+    assert origin is not None
+    write_origin(folders.path, replace(origin, accuracy=None, n_val=0, leak="labels leaked"))
+    out, err = folders.kd("--yes", "--json")
+    assert "it has no out-of-fold accuracy: labels leaked" in err
+    assert json.loads(out)["leak"] == "labels leaked"
+    description = kaggle.submissions[0].description
+    assert description.startswith("dense-1: no out-of-fold accuracy (labels leaked) [kd ")
 
 
 def test_without_terminal_yes_is_required(kaggle: FakeKaggle, folders: Folders) -> None:

@@ -182,11 +182,13 @@ def test_leaking_pseudo_labels_are_reported(work: Path) -> None:
     assert kd("train", *small, "--folds", "2", "--name", "teacher").exit_code == 0
     apart = kd("train", *small, "--folds", "2", "--pseudo", "teacher", "--name", "student")
     assert apart.exit_code == 0, apart.output
-    assert "held out other rows" not in apart.stderr
+    assert "leak" not in apart.output
     other = kd("train", *small, "--pseudo", "teacher", "--name", "other")
-    assert "teacher held out other rows" in other.stderr
-    assert "held out other rows" in pseudo_label_passage(work, "other")
-    assert "held out other rows" not in pseudo_label_passage(work, "student")
+    leak = "leaked through the pseudo-labels of run teacher"
+    assert leak in other.stderr
+    assert "other: no out-of-fold accuracy (leaked: " in other.stdout
+    assert leak in pseudo_label_passage(work, "other")
+    assert "leak" not in pseudo_label_passage(work, "student")
     missing = kd("train", *small, "--pseudo", "nobody")
     assert missing.exit_code == 1
     assert "no run called nobody" in missing.stderr

@@ -14,6 +14,7 @@ from kaggle_digits.core.atomic_io import (
     backup_existing,
     file_lock,
     parse_json,
+    read_file,
     read_json,
     sha256,
     write_json,
@@ -178,7 +179,7 @@ def test_json_is_read_with_and_without_bom_up_to_a_size(
         (tmp_path / "a.json").write_bytes(start + b'{"a": [1, -0.5, 1e300, null, "\\ud800"]}')
         assert read_json(tmp_path / "a.json") == {"a": [1, -0.5, 1e300, None, "\ud800"]}
     monkeypatch.setattr("kaggle_digits.core.atomic_io.MAX_JSON_BYTES", 10)
-    with pytest.raises(ValueError, match="MB of JSON"):
+    with pytest.raises(ValueError, match="more than 10 bytes"):
         read_json(tmp_path / "a.json")
 
 
@@ -240,3 +241,17 @@ def test_lock_in_a_read_only_folder_is_explained(read_only: ReadOnly, tmp_path: 
         file_lock(folder / ".lock", RunError("busy")),
     ):
         pass
+
+
+def test_only_regular_files_up_to_a_size_are_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("file")
+    assert read_file(tmp_path / "link", 5) == b"12345"
+    with pytest.raises(ValueError, match="more than 4 bytes"):
+        read_file(tmp_path / "file", 4)
+    with pytest.raises(ValueError, match="instead of a file"):
+        read_file(tmp_path, 5)
+    if os.name == "posix":
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ValueError, match="instead of a file"):
+            read_file(tmp_path / "pipe", 5)  # without waiting for a writer

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from kaggle_digits.core.errors import DataError, UsageError
-from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
+from kaggle_digits.data.splits import (
+    FoldIndices,
+    Split,
+    count_shared_images,
+    fingerprint,
+    split,
+)
 
 LABELS: NDArray[np.uint8] = load_digits().target.astype(np.uint8)
 
@@ -120,3 +126,18 @@ def test_invalid_values_raise_usage_errors(wrong: dict[str, float]) -> None:
 def test_more_rows_than_the_data_has_is_refused() -> None:
     with pytest.raises(UsageError, match="more than the 1797 labelled rows"):
         split(LABELS, Split(rows=5000))
+
+
+def test_validation_rows_whose_image_is_trained_on_are_counted() -> None:
+    images = np.arange(8, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
+    folds = [
+        FoldIndices(np.arange(4), np.arange(4, 8)),
+        FoldIndices(np.arange(4, 8), np.arange(4)),
+    ]
+    assert count_shared_images(images, folds) == 0
+    images[5] = images[4]  # both in one fold
+    assert count_shared_images(images, folds) == 0
+    images[7] = images[1]
+    assert count_shared_images(images, folds[:1]) == 1
+    assert count_shared_images(images, folds) == 2
+    assert count_shared_images(images, [FoldIndices(np.arange(8), np.arange(0))]) == 0

@@ -51,13 +51,13 @@ def test_fitted_methods_need_common_rows() -> None:
     one[:300], other[300:] = np.nan, np.nan
     for method in ("weighted", "stack"):
         with pytest.raises(RunError, match="none in common; train them with the same --folds"):
-            combine([one, other], [one, other], LABELS, method)
+            combine([one, other], [one[300:], one[300:]], LABELS, method)
     assert combine([one, other], [one[300:], one[300:]], LABELS, "mean").score is None
     one[:], other[:] = noisy_probs(LABELS, 1, 1), noisy_probs(LABELS, 1, 2)
     one[3:] = np.nan
     for method in ("weighted", "stack"):
         with pytest.raises(RunError, match="3 common out-of-fold rows are too few to fit"):
-            combine([one, other], [one, other], LABELS, method)
+            combine([one, other], [other, other], LABELS, method)
 
 
 def test_mean_averages_after_each_runs_own_temperature() -> None:

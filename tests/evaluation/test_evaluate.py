@@ -12,6 +12,7 @@ from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.evaluate import evaluate
 from kaggle_digits.evaluation.report import TITLES
+from kaggle_digits.runs import files
 from kaggle_digits.runs import run as run_module
 from kaggle_digits.runs.run import Run
 from tests.support import small_runs
@@ -51,7 +52,7 @@ def test_a_run_without_errors_gets_fewer_figures(tmp_path: Path, dataset: Datase
     stale.parent.mkdir()
     stale.write_bytes(b"of an earlier evaluation")
     (run.member_folder(0) / "first_layer.npy").unlink()
-    (run.path / run_module.HISTORY_FILE).write_text(",".join(run_module.HISTORY_COLUMNS) + "\n")
+    (run.path / run_module.HISTORY_FILE).write_text(",".join(files.HISTORY_COLUMNS) + "\n")
     evaluation = evaluate(run, dataset)
     assert evaluation.most_confident_errors == ()
     missing = set(TITLES) - set(evaluation.figures)
@@ -128,10 +129,8 @@ def test_the_damaged_file_is_named(name: str, run: Run, dataset: Dataset) -> Non
 
 
 def test_predictions_of_another_length_are_refused(run: Run, dataset: Dataset) -> None:
-    run_module.write_probabilities(
-        run.path / run_module.OOF_FILE, np.full((7, 10), 0.1, np.float32)
-    )
-    assert "7 rows" in refusal(run, dataset)
+    files.write_probabilities(run.path / run_module.OOF_FILE, np.full((7, 10), 0.1, np.float32))
+    assert "it holds float32 (7, 10) instead of float32 (300, 10)" in refusal(run, dataset)
 
 
 def test_a_history_with_missing_columns_is_refused(run: Run, dataset: Dataset) -> None:

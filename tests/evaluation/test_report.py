@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.evaluate import Evaluation, evaluate
 from kaggle_digits.evaluation.report import TITLES
+from kaggle_digits.runs import files
 from kaggle_digits.runs import run as run_module
 from tests.support import small_runs
 
@@ -78,7 +79,7 @@ def test_a_run_without_errors_gets_a_valid_page(tmp_path: Path, dataset: Dataset
     perfect = np.eye(10, dtype=np.float32)[dataset.labels]
     run = small_runs.write_run(tmp_path, dataset, perfect)
     (run.member_folder(0) / "first_layer.npy").unlink()
-    (run.path / run_module.HISTORY_FILE).write_text(",".join(run_module.HISTORY_COLUMNS) + "\n")
+    (run.path / run_module.HISTORY_FILE).write_text(",".join(files.HISTORY_COLUMNS) + "\n")
     page = Page(evaluate(run, dataset).report.read_text(encoding="utf-8"))
     assert not {"worst-mistakes", "learning-curves", "first-layer"} & set(page.ids)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kaggle_digits.core.errors import RunError
+from kaggle_digits.core.errors import ModelError, RunError
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.imaging.loading import NO_DIGIT
@@ -52,6 +53,24 @@ def test_finished_runs_are_sorted_by_accuracy(trained_run: Run, tmp_path: Path) 
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "unfinished" / "config.json").write_text("{}")
     assert [run.name for run in finished_runs(tmp_path)] == ["better", "good", "unknown"]
+
+
+def test_better_run_that_cannot_be_loaded_is_skipped(trained_run: Run, tmp_path: Path) -> None:
+    for name in ("best", "good"):
+        shutil.copytree(trained_run.path, tmp_path / name)
+    metrics = trained_run.metrics()
+    Run(tmp_path / "best").write_metrics({**metrics, "val_accuracy": 1.0})
+    model = tmp_path / "best" / "members" / "0" / "model.tflite"
+    model.write_bytes(b"damaged")
+    predictor = load_predictor(tmp_path)
+    assert predictor.run_name == "good"
+    (message,) = predictor.skipped
+    assert str(model) in message
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_predictor(tmp_path, "best")
+    shutil.rmtree(tmp_path / "good")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_predictor(tmp_path)
 
 
 def test_missing_run_is_reported_with_the_next_command(tmp_path: Path) -> None:

@@ -67,3 +67,13 @@ def test_only_rows_on_which_one_model_is_correct_count() -> None:
 def test_equal_models_have_p_value_1() -> None:
     correct = np.arange(10) > 3
     assert mcnemar(correct, correct) == McNemarResult(0, 0, 1.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 0.5])
+def test_predictions_that_are_no_probabilities_are_an_error(value: float) -> None:
+    """They neither vanish from the accuracy nor count as errors."""
+    probabilities = np.full((4, 10), 0.1)
+    probabilities[0] = np.nan  # never validated
+    probabilities[2, 3] = value
+    with pytest.raises(RunError, match=r"cannot be evaluated: 1 of 4 rows, the first is row 2"):
+        score(probabilities, np.zeros(4, int))

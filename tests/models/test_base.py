@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,19 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.models import backend
 from kaggle_digits.models.backend import CPU_BATCH_SIZE as BATCH
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import NORMALIZATIONS, KerasClassifier, fit_normalizer
+from kaggle_digits.models.base import (
+    NORMALIZATIONS,
+    KerasClassifier,
+    SklearnClassifier,
+    fit_normalizer,
+    load_classifier,
+)
 from kaggle_digits.models.registry import build
+from kaggle_digits.models.tta import predict_tta
 
 # Two full batches and a partial one.
 IMAGES = np.random.default_rng(0).integers(0, 256, (2 * BATCH + 7, 28, 28)).astype(np.uint8)
@@ -158,3 +167,29 @@ def test_blank_training_set_gives_finite_values() -> None:
 def test_unknown_kind_is_refused() -> None:
     with pytest.raises(UsageError, match="one of: unit, l2, standard"):
         fit_normalizer("minmax", DIGITS)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 2.0])
+def test_predictions_that_are_no_probabilities_are_an_error(value: float) -> None:
+    class Broken:
+        classes_ = np.arange(10)
+
+        def predict_proba(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+            probabilities = np.full((len(features), 10), 0.1)
+            probabilities[1, 0] = value
+            return probabilities
+
+    model = SklearnClassifier(Broken(), fit_normalizer("unit", IMAGES))
+    assert model.predict_proba(IMAGES[:0]).shape == (0, 10)
+    with pytest.raises(ModelError, match="1 of 3 rows, the first is row 1"):
+        model.predict_proba(IMAGES[:3])
+    with pytest.raises(ModelError, match="predictions are unusable"):
+        predict_tta(model, IMAGES[:3], 5, None)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are files on POSIX only")
+def test_pipe_instead_of_a_model_is_an_error_at_once(tmp_path: Path) -> None:
+    for name in ("model.joblib", "model.skops", "model.keras"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ModelError, match=f"{name} cannot be read .it is a folder, pipe"):
+            load_classifier(tmp_path)

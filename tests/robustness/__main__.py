@@ -28,6 +28,7 @@ PARALLEL_PARTS = (
     "other_tools",
     "memory",
     "files",
+    "file_integrity",
     "concurrency",
     "fuzz",
     "csvs",

@@ -10,6 +10,7 @@ import pytest
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError, StorageError, UsageError
+from kaggle_digits.runs.files import write_probabilities
 from kaggle_digits.runs.run import Run, check_name, create_run, list_runs, open_run
 from tests.support.locks import NO_LOCKS, hold, without_locks
 
@@ -168,3 +169,68 @@ def test_run_of_a_killed_process_can_be_resumed_without_file_locks(
     for _ in range(2):
         with run.locked():
             pass
+
+
+def test_oof_must_have_the_rows_and_accuracy_that_the_run_records(run: Run) -> None:
+    run.write_config({"members": 1, "data": {"n_train": 4}})
+    labels = np.arange(4, dtype=np.uint8)
+    oof = np.eye(10, dtype=np.float32)[labels]
+    write_probabilities(run.path / "oof.npy", oof)
+    run.write_metrics({"n_val": 4, "val_accuracy": 1.0})
+    assert np.array_equal(run.oof(labels), oof)
+    with pytest.raises(RunError, match="its accuracy is not the one in metrics"):
+        run.oof(labels[::-1])
+    oof[0] = np.nan
+    write_probabilities(run.path / "oof.npy", oof)
+    with pytest.raises(RunError, match=r"predictions of 3 rows, metrics\.json of 4"):
+        run.oof()
+    write_probabilities(run.path / "oof.npy", oof[1:])
+    with pytest.raises(RunError, match=r"float32 \(3, 10\) instead of float32 \(4, 10\)"):
+        run.oof()
+
+
+def test_links_in_a_circle_are_rejected(run: Run) -> None:
+    (run.path / "one").symlink_to("two")
+    (run.path / "two").symlink_to("one")
+    assert run.config()["members"] == 1  # they lead nowhere
+    (run.path / "metrics.json").symlink_to("one")
+    assert not run.finished
+
+
+def with_pseudo_labels(runs_dir: Path, name: str, **pseudo: object) -> Run:
+    """Create a finished run that was trained on pseudo-labels."""
+    with create_run(runs_dir, name, "") as run:
+        run.write_config({"members": 1, "pseudo": pseudo or None})
+        run.write_metrics({"val_accuracy": 1.0, "val_accuracy_ci95": [0.9, 1.0], "n_val": 9})
+    return run
+
+
+def test_leak_is_recorded_and_hides_the_accuracy(tmp_path: Path) -> None:
+    clean = with_pseudo_labels(tmp_path, "clean", run="a", held_out_apart=True, teachers=["a"])
+    assert clean.leak() is None
+    assert clean.metrics()["val_accuracy"] == 1
+    run = with_pseudo_labels(tmp_path, "c", run="b", held_out_apart=False, teachers=["b", "a"])
+    assert run.leak() == (
+        "labels of its validation rows leaked through the pseudo-labels of run b, which learned "
+        "from run a"
+    )
+    metrics = run.metrics()
+    assert metrics["val_accuracy"] is metrics["val_accuracy_ci95"] is None
+    assert (metrics["leaked_accuracy"], metrics["leak"]) == (1, run.leak())
+    run.write_metrics(metrics)
+    assert run.metrics() == metrics
+
+
+def test_run_of_an_older_version_has_the_leak_of_its_teacher(tmp_path: Path) -> None:
+    """It recorded only its own teacher, and whether that one had the same folds."""
+    with_pseudo_labels(tmp_path, "clean")
+    first = with_pseudo_labels(tmp_path, "first", run="clean", held_out_apart=True)
+    second = with_pseudo_labels(tmp_path, "second", run="first", held_out_apart=True)
+    assert first.leak() is second.leak() is None
+    with_pseudo_labels(tmp_path, "bad", run="clean", held_out_apart=False)
+    pupil = with_pseudo_labels(tmp_path, "pupil", run="bad", held_out_apart=True)
+    grandchild = with_pseudo_labels(tmp_path, "grandchild", run="pupil", held_out_apart=True)
+    lost = with_pseudo_labels(tmp_path, "lost", run="deleted", held_out_apart=True)
+    circle = with_pseudo_labels(tmp_path, "circle", run="circle", held_out_apart=True)
+    for run in (pupil, grandchild, lost, circle):
+        assert "leaked through the pseudo-labels" in str(run.leak())

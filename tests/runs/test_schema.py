@@ -28,6 +28,11 @@ from kaggle_digits.runs.schema import Config, Metrics, Schema, SchemaError
         ({"designs": {}}, Metrics, "designs should be a valid list"),
         ({"designs": [{"weight": "1"}]}, Metrics, r"designs\.0\.weight should be a valid"),
         ({"failed": [7]}, Metrics, r"failed\.0 should be a valid dictionary"),
+        ({"val_loss": float("nan")}, Metrics, "val_loss should be a finite number"),
+        ({"val_accuracy": 99.5}, Metrics, "val_accuracy should be less than or equal to 1"),
+        ({"temperature": 0.0}, Metrics, "temperature should be greater than 0"),
+        ({"split": {"kind": "groups"}}, Config, r"split\.kind should be 'holdout', 'folds' or"),
+        ({"split": {"kind": 1}, "kd_version": "9.0"}, Config, "and kaggle-digits 9.0 wrote it"),
     ],
 )
 def test_value_of_wrong_type_is_named(
@@ -39,7 +44,7 @@ def test_value_of_wrong_type_is_named(
 
 def test_missing_null_and_unknown_keys_are_allowed() -> None:
     Config.check({})
-    Metrics.check({"val_accuracy": None, "val_loss": float("nan"), "more": object()})
+    Metrics.check({"val_accuracy": None, "more": object()})
 
 
 def test_path_with_bytes_that_are_not_utf8_is_allowed() -> None:
@@ -54,7 +59,10 @@ def test_run_with_invalid_config_is_damaged(tmp_path: Path, content: str) -> Non
         Run(tmp_path).config()
 
 
-def test_metrics_of_an_old_version_are_returned_unchanged(tmp_path: Path) -> None:
-    metrics = {"val_accuracy": 1, "n_val": 3, "figure_of_old": [1]}
+def test_metrics_of_another_version_are_returned_with_defaults_for_missing_ones(
+    tmp_path: Path,
+) -> None:
+    metrics = {"val_accuracy": 1, "n_val": None, "figure_of_old": [1]}
+    write_json(tmp_path / "config.json", {})
     write_json(tmp_path / "metrics.json", metrics)
-    assert Run(tmp_path).metrics() == metrics
+    assert Run(tmp_path).metrics() == {**Metrics.DEFAULTS, "val_accuracy": 1, "figure_of_old": [1]}

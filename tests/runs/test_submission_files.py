@@ -12,7 +12,8 @@ import pytest
 from kaggle_digits.core.errors import StorageError, SubmissionError
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.submission_csv import read_origin
-from kaggle_digits.runs.run import TEST_FILE, write_probabilities
+from kaggle_digits.runs.files import write_probabilities
+from kaggle_digits.runs.run import TEST_FILE
 from kaggle_digits.runs.submission_files import (
     find_run_origin,
     move_existing,

@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN, Dataset
 from kaggle_digits.data.digits import PIXEL_COLUMNS, TRAIN_COLUMNS
+from kaggle_digits.runs import files
 from kaggle_digits.runs import run as run_module
 from kaggle_digits.runs.run import create_run
 
@@ -90,10 +91,10 @@ def _write_files(
         for member in range(FOLDS)
         for epoch in range(1, 4 + member)
     ]
-    text = "\n".join([",".join(run_module.HISTORY_COLUMNS), *rows]) + "\n"
+    text = "\n".join([",".join(files.HISTORY_COLUMNS), *rows]) + "\n"
     (run.path / run_module.HISTORY_FILE).write_text(text, encoding="utf-8")
-    run_module.write_probabilities(run.path / run_module.OOF_FILE, oof)
-    run_module.write_probabilities(
+    files.write_probabilities(run.path / run_module.OOF_FILE, oof)
+    files.write_probabilities(
         run.path / run_module.TEST_FILE, np.full((len(dataset.test), 10), 0.1, np.float32)
     )
     member = run.member_folder(0)

@@ -11,6 +11,7 @@ import pytest
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
+from kaggle_digits.ensembling.ensemble import ensemble_runs
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import fold
 from kaggle_digits.training.fold import make_trainer
@@ -20,6 +21,7 @@ from kaggle_digits.training.pseudo_labels import (
     UNLABELLED,
     make_pseudo_labels,
 )
+from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 from tests.support.trainings import DENSE, MLP, StopAfter, identical
 
@@ -111,10 +113,14 @@ def test_damaged_labels_are_reported(teacher: Run, dataset: Dataset, tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         train(dataset, MLP, FOLDS, teacher=teacher, runs_dir=tmp_path, callback=StopAfter(0, 1))
     (tmp_path / "mlp-1" / PSEUDO_LABELS_FILE).write_bytes(b"no array")
-    with pytest.raises(RunError, match=r"pseudo\.npy cannot be read"):
+    with pytest.raises(RunError, match=r"pseudo\.npy is damaged .*; it cannot be restored: delete"):
         resume(dataset, runs_dir=tmp_path)
-    np.save(tmp_path / "mlp-1" / PSEUDO_LABELS_FILE, np.zeros((1, 2), np.int8))
-    with pytest.raises(RunError, match="train the run again"):
+    for wrong in (np.zeros((1, 2), np.int8), np.full((3, len(dataset.test)), 10, np.int8)):
+        np.save(tmp_path / "mlp-1" / PSEUDO_LABELS_FILE, wrong)
+        with pytest.raises(RunError, match=r"pseudo\.npy is damaged"):
+            resume(dataset, runs_dir=tmp_path)
+    (tmp_path / "mlp-1" / PSEUDO_LABELS_FILE).unlink()
+    with pytest.raises(RunError, match="train again"):
         resume(dataset, runs_dir=tmp_path)
 
 
@@ -122,3 +128,36 @@ def test_teacher_trained_on_other_data_is_rejected(teacher: Run, dataset: Datase
     other = replace(dataset, test=replace(dataset.test, sha256="another"))
     with pytest.raises(RunError, match=r"another test\.csv"):
         make_pseudo_labels(teacher, other, split(dataset.labels, FOLDS))
+
+
+def test_leak_follows_through_any_number_of_runs(dataset: Dataset, tmp_path: Path) -> None:
+    """On random labels, a run with a leak would report an accuracy far above one in ten."""
+    labels = np.random.default_rng(0).integers(0, 10, len(dataset.train), np.uint8)
+    noise = replace(dataset, train=replace(dataset.train, labels=labels))
+    recipe = Recipe("linear")
+
+    def run(name: str, split_config: Split, teacher: Run | None = None) -> Run:
+        return train(noise, recipe, split_config, teacher=teacher, runs_dir=tmp_path, name=name)
+
+    folds = Split("folds", folds=2, rows=200)
+    teachers = {"a": run("a", Split("all", rows=200))}
+    teachers["b"] = run("b", folds, teachers["a"])
+    teachers["c"] = run("c", folds, teachers["b"])
+    teachers["d"] = run("d", folds, teachers["c"])
+    for name, known in (("b", ["a"]), ("c", ["b", "a"]), ("d", ["c", "b", "a"])):
+        pupil, written = teachers[name], (tmp_path / name / "metrics.json").read_text()
+        assert pupil.teachers() == known
+        assert f"run {', which learned from run '.join(known)}" in str(pupil.leak())
+        assert '"val_accuracy": null' in written
+        assert '"leak": "labels of its' in written
+    clean = run("clean", folds)
+    assert run("pupil", folds, clean).leak() is None
+    for method in ("mean", "vote"):
+        ensemble = ensemble_runs([clean, teachers["d"]], labels, method)
+        assert ensemble.leak == teachers["d"].leak()
+        assert ensemble.score is None
+    temperatures = ensemble_runs([clean, teachers["d"]], labels, "mean").temperatures
+    assert temperatures is not None
+    assert temperatures[1] == 1
+    with pytest.raises(RunError, match=r"weighted cannot be fitted on run d: labels .* leaked"):
+        ensemble_runs([clean, teachers["d"]], labels, "weighted")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from kaggle_digits.runs import run as run_module
 from kaggle_digits.runs.run import Run, list_runs, open_run
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
+from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 from tests.support.trainings import DENSE, FOLDS, MLP, TWO, RecordStarts, StopAfter, identical
@@ -257,10 +259,80 @@ def test_damaged_member_is_reported(full_run: Run, dataset: Dataset, tmp_path: P
     shutil.copytree(full_run.path, copy.path)
     (copy.path / run_module.METRICS_FILE).unlink()
     (copy.member_folder(1) / "validation.npy").write_bytes(b"")
-    with pytest.raises(RunError, match="member 1 of run dense-1 is damaged"):
+    with pytest.raises(RunError, match=r"validation\.npy of member 1 of run dense-1 is damaged"):
         resume(dataset, runs_dir=tmp_path)
     shutil.rmtree(copy.member_folder(1))
     assert identical(resume(dataset, runs_dir=tmp_path), full_run)
+
+
+@pytest.fixture
+def linear_run(dataset: Dataset, tmp_path: Path) -> Run:
+    """A run of three folds that is trained in a second."""
+    return train(dataset, Recipe("linear"), FOLDS, runs_dir=tmp_path, name="linear")
+
+
+def test_members_of_other_folds_are_not_put_on_the_rows_of_these(
+    linear_run: Run, dataset: Dataset
+) -> None:
+    config, run = linear_run.config(), linear_run
+    shutil.rmtree(run.member_folder(2))
+    for change in (
+        {"split_fingerprint": "0" * 16},  # another version of scikit-learn made the folds
+        {"split_fingerprint": None},
+        {"split": {**config["split"], "seed": 1}},
+        {"split": {**config["split"], "kind": "all"}},
+    ):
+        run.write_config({**config, **change})
+        with pytest.raises(RunError, match=r"cannot be reproduced .* train it again under another"):
+            resume(dataset, runs_dir=run.path.parent, name="linear")
+    run.write_config({**config, "members": 4})
+    with pytest.raises(RunError, match="counts 4 members, but its split and recipe make 3"):
+        resume(dataset, runs_dir=run.path.parent, name="linear")
+    assert not run.member_folder(2).exists()
+
+
+def test_exchanged_members_are_noticed(linear_run: Run, dataset: Dataset) -> None:
+    first, second = linear_run.member_folder(0), linear_run.member_folder(1)
+    first.rename(first.with_name("x"))
+    second.rename(first)
+    first.with_name("x").rename(second)
+    (linear_run.path / "metrics.json").unlink()
+    with pytest.raises(RunError, match="member 0 of run linear held out other rows; delete"):
+        resume(dataset, runs_dir=linear_run.path.parent, name="linear")
+
+
+@pytest.mark.parametrize("name", ["oof.npy", "test.npy", "history.csv", "metrics.json"])
+def test_deleted_result_is_written_again(linear_run: Run, dataset: Dataset, name: str) -> None:
+    before = (linear_run.path / name).read_bytes()
+    (linear_run.path / name).unlink()
+    resume(dataset, runs_dir=linear_run.path.parent, name="linear")
+    if name == "metrics.json":
+        assert linear_run.finished
+    else:
+        assert (linear_run.path / name).read_bytes() == before
+
+
+def test_images_in_training_and_validation_rows_are_reported(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    class Warnings(TrainingCallback):
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def on_warning(self, text: str) -> None:
+            self.texts.append(text)
+
+    images, callback = dataset.train.images.copy(), Warnings()
+    images[-300:] = images[:300]
+    doubled = replace(dataset, train=replace(dataset.train, images=images))
+    run = train(doubled, Recipe("linear"), FOLDS, runs_dir=tmp_path, callback=callback)
+    (text,) = callback.texts
+    count = run.config()["val_rows_also_trained_on"]
+    assert 300 < count < 600
+    assert text.startswith(f"{count} validation rows have the same image as a training row")
+    again = train(dataset, Recipe("linear"), FOLDS, runs_dir=tmp_path, callback=callback)
+    assert again.config()["val_rows_also_trained_on"] == 0
+    assert len(callback.texts) == 1
 
 
 def test_every_recipe_is_trained_on_every_fold(ensemble: Run, dataset: Dataset) -> None:

@@ -1,0 +1,117 @@
+"""Read and write single files of a run folder.
+
+A run may be damaged, of another version of this package, or made by somebody else. Every file is
+read here, whole or not at all: the values have the right type, shape and range, or the error says
+in a few words what is wrong. ``explain_damage`` turns it into a RunError with the file's name.
+"""
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.core.atomic_io import atomic_write, open_file, read_file
+from kaggle_digits.core.errors import RunError
+from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.probabilities import check_probabilities
+
+Probabilities = NDArray[np.float32]
+HISTORY_COLUMNS = ["member", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+HISTORY_COLUMNS += ["learning_rate", "seconds"]
+MAX_BYTES = 1 << 29  # of an array or a table; those of the largest run have a hundredth
+MAX_REASON = 200  # characters
+HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+@contextmanager
+def explain_damage(path: Path, remedy: str, name: str = "") -> Iterator[None]:
+    """Raise RunError for any exception that reading ``path`` raises.
+
+    Its message is ``name``, by default the path, what is wrong with it, and the ``remedy``.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        missing = path if error.filename is None else os.fsdecode(error.filename)
+        raise RunError(f"{missing} is missing; {remedy}") from None
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        reason = " ".join(reason.split())[:MAX_REASON]
+        raise RunError(f"{name or path} is damaged ({reason}); {remedy}") from error
+
+
+def write_probabilities(path: Path, probabilities: Probabilities) -> None:
+    """Write (n, 10) float32 probabilities to a .npy file, atomically."""
+    with atomic_write(path) as part:
+        np.save(part, np.ascontiguousarray(probabilities, np.float32))
+
+
+def read_probabilities(
+    path: Path, rows: int | None = None, *, nan_rows: bool = False
+) -> Probabilities:
+    """Read (n, 10) float32 probabilities; n must be ``rows`` unless that is None.
+
+    ``nan_rows`` is that of check_probabilities. Raises as read_array.
+    """
+    values = read_array(path, np.float32, (rows, CLASSES))
+    check_probabilities(values, nan_rows=nan_rows)
+    return values
+
+
+def read_array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """Read a .npy file of ``dtype``, which may be abstract; None in ``shape`` allows any length.
+
+    Raises OSError if it cannot be read, ValueError if it is not such an array or is truncated.
+    Neither memory nor time depends on what a damaged header claims.
+    """
+    with open_file(path) as file:
+        try:
+            read_header = HEADER_READERS[np.lib.format.read_magic(file)]
+            found, fortran_order, found_dtype = read_header(file)
+        except Exception as error:  # numpy parses the header as Python and raises several types
+            raise ValueError("it does not begin like an array of numpy") from error
+        fits = len(found) == len(shape) and all(
+            wanted in (None, length) for wanted, length in zip(shape, found, strict=True)
+        )
+        if not (fits and np.issubdtype(found_dtype, dtype) and found_dtype.isnative):
+            wanted_shape = ", ".join("n" if length is None else str(length) for length in shape)
+            raise ValueError(
+                f"it holds {found_dtype} {found} instead of {dtype.__name__} ({wanted_shape})"
+            )
+        size = math.prod(found) * found_dtype.itemsize
+        if size > MAX_BYTES or os.fstat(file.fileno()).st_size != file.tell() + size:
+            raise ValueError("its size is not that of the array it should hold")
+        values = np.frombuffer(bytearray(file.read(size)), found_dtype)
+    return values.reshape(found, order="F" if fortran_order else "C")
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Read history.csv: a dict of column → float, or NaN for an empty cell, per row.
+
+    Raises OSError if it cannot be read, csv.Error or ValueError if it is damaged.
+    """
+    text = read_file(path, MAX_BYTES).decode()
+    if not text.endswith("\n"):
+        raise ValueError("it is truncated")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    if not set(HISTORY_COLUMNS) <= set(reader.fieldnames or ()):
+        raise ValueError("it lacks columns")
+    rows = []
+    for cells in reader:
+        if None in cells or None in cells.values():
+            raise ValueError(f"line {reader.line_num} has too many or too few cells")
+        row = {key: float(cell) if cell else math.nan for key, cell in cells.items()}
+        if any(cell and not math.isfinite(row[key]) for key, cell in cells.items()):
+            raise ValueError(f"line {reader.line_num} holds NaN or infinity")
+        rows.append(row)
+    return rows
