@@ -25,7 +25,7 @@ LOOPBACK_OF_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 UNKNOWN_HOST = (
     "refused: the app is not served under this host name; open the address that kd app printed, "
-    "or, if you use a proxy or forwarder, start it with: kd app{host} --allow-host {name}"
+    "or, if you use a proxy or forwarder, start it with: kd app --host {host} --allow-host {name}"
 )
 CROSS_ORIGIN = "refused: the request was sent by a page of another site"
 
@@ -94,8 +94,7 @@ class SecurityMiddleware:
         """Return the error that names an option with which ``host`` is accepted."""
         name = _host_name(host) or ""
         shown = name if re.fullmatch(r"[a-z0-9._-]{1,253}", name) else "NAME"
-        option = "" if self._host in LOCAL_NAMES else f" --host {self._host}"
-        return UNKNOWN_HOST.format(host=option, name=shown)
+        return UNKNOWN_HOST.format(host=self._host, name=shown)
 
 
 def _host_name(host: str) -> str | None:

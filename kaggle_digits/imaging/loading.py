@@ -110,13 +110,10 @@ def open_picture(
         raise DataError(f"{name} is not a readable picture ({reason})") from error
 
 
-def _is_heic(source: Path | BinaryIO) -> bool:
+def _is_heic(file: BinaryIO) -> bool:
     """Return whether a file begins as HEIC files do; its name may be that of a JPEG."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return _is_heic(file)
-    head = source.read(64)
-    source.seek(0)
+    head = file.read(64)
+    file.seek(0)
     # The box "ftyp": its length, its name, the main brand, a version and the other brands.
     brands = {head[start : start + 4] for start in (8, *range(16, 64, 4))}
     return head[4:8] == b"ftyp" and bool(brands & HEIC_BRANDS) and not brands & {b"avif", b"avis"}

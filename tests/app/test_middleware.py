@@ -37,8 +37,8 @@ def test_foreign_host_names_are_rejected(address: Address, host: str) -> None:
 def test_rejected_host_name_gets_an_explanation(address: Address) -> None:
     response = get_raw(address, "/", "evil.example")
     assert b"content-security-policy" in response.lower()
-    assert b"kd app --allow-host evil.example" in response
-    assert b"kd app --allow-host NAME" in get_raw(address, "/", "<b>")
+    assert b"kd app --host 127.0.0.1 --allow-host evil.example" in response
+    assert b"--allow-host NAME" in get_raw(address, "/", "<b>")
 
 
 def test_hosts_of_forwarders_are_allowed_by_name() -> None:
