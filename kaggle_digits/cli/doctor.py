@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -56,12 +56,11 @@ def doctor(
     healthy = all(state != ERROR for _, (state, _, _) in results)
     if as_json:
         keys = ("name", "state", "text", "remedy")
-        findings: list[dict[str, Any]] = [
-            dict(zip(keys, (name, *finding), strict=True)) for name, finding in results
+        findings = [
+            dict(zip(keys, (name, *finding), strict=True))
+            | ({"places": _places()} if name == CREDENTIAL else {})
+            for name, finding in results
         ]
-        for entry in findings:
-            if entry["name"] == CREDENTIAL:
-                entry["places"] = _places()
         console.print_json({"healthy": healthy, "findings": findings})
     else:
         for name, (state, text, remedy) in results:

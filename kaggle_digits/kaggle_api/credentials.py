@@ -3,13 +3,16 @@
 A secret is kept in memory only: it is not part of a credential's text or representation.
 """
 
+import contextlib
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kaggle_digits.core.errors import KaggleError
 
@@ -24,8 +27,15 @@ TOKEN_VARIABLE = "the variable KAGGLE_API_TOKEN"
 KEY_VARIABLES = "the variables KAGGLE_USERNAME and KAGGLE_KEY"
 NEW_API_KEY = f'download it again from {SETTINGS_PAGE} (API, "Create Legacy API Key")'
 SAVE_AS_UTF8 = "save it as UTF-8 without BOM (in PowerShell: Set-Content -Encoding ascii)"
-UTF16_MARKS, UTF8_MARK = (b"\xff\xfe", b"\xfe\xff"), b"\xef\xbb\xbf"
-ASSIGNMENT = re.compile(r"(export\s+|set\s+|\$env:)?KAGGLE_\w+\s*=", re.IGNORECASE)
+# Patterns of contents that are no token, username or key, and what is wrong with them.
+FAULTS = {
+    r"\{": "contains a kaggle.json instead of a token; save it as ~/.kaggle/kaggle.json",
+    r"(?i)(export\s+|set\s+|\$env:)?KAGGLE_\w+\s*=": "contains NAME=value; keep only the value",
+    r"[\"']": "contains quotation marks; remove them",
+    # No HTTP header can carry them, and the error of the client would not name the cause.
+    r"[!-~]*[^!-~]": "contains a line break, a space or a letter that no credential has; copy it "
+    f"again from {SETTINGS_PAGE}",
+}
 PATH_START = re.compile(r"[~/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]")
 
 
@@ -116,14 +126,29 @@ def home_folder() -> Path:
     return Path(os.path.expanduser("~"))  # noqa: PTH111
 
 
+class _UnusableError(Exception):
+    """There is no usable credential in a place; its arguments are the Place's state and problem."""
+
+
+def _place(location: str, get: Callable[[], Credential]) -> Place:
+    """Return what is in a place; ``get`` returns its credential or raises _UnusableError."""
+    try:
+        return Place(location, VALID, credential=get())
+    except _UnusableError as error:
+        return Place(location, *error.args)
+
+
 def _look_for_token(env: Mapping[str, str]) -> Iterator[Place]:
+    def look_at_file(path: Path, suffix: str = "") -> Place:
+        location = f"{_display(path)}{suffix}"
+        return _place(location, lambda: _token(_read(path), location, path))
+
     if env.get("KAGGLE_KERNEL_RUN_TYPE") and env.get("KAGGLE_DATA_PROXY_URL"):
         path = Path(env.get("KAGGLE_API_V1_TOKEN") or os.devnull)
-        yield _look_at_token_file(path, f"{path} (of this Kaggle notebook)")
+        yield look_at_file(path, " (of this Kaggle notebook)")
     value = env.get("KAGGLE_API_TOKEN")
     if value and is_existing_path(value):
-        path = Path(value)
-        yield _look_at_token_file(path, f"{_display(path)} (named by KAGGLE_API_TOKEN)")
+        yield look_at_file(Path(value), " (named by KAGGLE_API_TOKEN)")
         return  # the client tries no other file either
     if value is None:
         yield Place(TOKEN_VARIABLE, ABSENT)
@@ -132,27 +157,14 @@ def _look_for_token(env: Mapping[str, str]) -> Iterator[Place]:
     elif PATH_START.match(value):
         yield Place(TOKEN_VARIABLE, WRONG, "is the path of a file that does not exist; correct it")
     else:
-        yield _check_token(value, TOKEN_VARIABLE)
+        yield _place(TOKEN_VARIABLE, lambda: _token(value, TOKEN_VARIABLE))
     for name in ("access_token", "access_token.txt"):
-        path = home_folder() / ".kaggle" / name
-        yield _look_at_token_file(path, _display(path))
+        yield look_at_file(home_folder() / ".kaggle" / name)
 
 
-def _look_at_token_file(path: Path, location: str) -> Place:
-    text = _read(path, location)
-    return text if isinstance(text, Place) else _check_token(text, location, path)
-
-
-def _check_token(text: str, location: str, path: Path | None = None) -> Place:
-    if text.startswith("{"):
-        problem = "contains a kaggle.json instead of a token; save it as ~/.kaggle/kaggle.json"
-    elif ASSIGNMENT.match(text):
-        problem = "contains NAME=value; keep only the value, which is the token"
-    else:
-        problem = _odd_characters(text)
-    if problem:
-        return Place(location, WRONG, problem)
-    return Place(location, VALID, credential=Credential(TOKEN, location, text, path=path))
+def _token(text: str, location: str, path: Path | None = None) -> Credential:
+    _require_form(text)
+    return Credential(TOKEN, location, text, path=path)
 
 
 def _look_for_api_key(env: Mapping[str, str]) -> Iterator[Place]:
@@ -160,14 +172,14 @@ def _look_for_api_key(env: Mapping[str, str]) -> Iterator[Place]:
     variables = {name: value for name, value in values.items() if value and value.strip()}
     file = _look_at_kaggle_json(env, variables)
     if len(variables) == 2:
-        yield _check_api_key(variables, KEY_VARIABLES)
+        yield _place(KEY_VARIABLES, lambda: _api_key(variables, KEY_VARIABLES))
     elif variables and file.state in (ABSENT, EMPTY):
         present, missing = ("USERNAME", "KEY") if "username" in variables else ("KEY", "USERNAME")
         unset = "is empty" if values[missing.lower()] is not None else "is not"
         problem = f"are incomplete: KAGGLE_{present} is set but KAGGLE_{missing} {unset}; set both"
         yield Place(KEY_VARIABLES, WRONG, problem)
     elif any(value is not None for value in values.values()):
-        yield Place(KEY_VARIABLES, EMPTY, "are empty" if not variables else "are incomplete")
+        yield Place(KEY_VARIABLES, EMPTY, "are incomplete" if variables else "are empty")
     else:
         yield Place(KEY_VARIABLES, ABSENT)
     yield file
@@ -177,75 +189,55 @@ def _look_at_kaggle_json(env: Mapping[str, str], variables: Mapping[str, str]) -
     """Look at kaggle.json; a single one of ``variables`` replaces its entry."""
     path = config_folder(env) / "kaggle.json"
     location = _display(path)
-    text = _read(path, location)
-    if isinstance(text, Place):
-        return _check_config_folder(env, text)
-    content = _parse(text)
-    if content is None:
-        problem = "is damaged (not JSON)"
-        if text.startswith("KGAT_"):
-            problem = "contains a token instead of JSON; save it as ~/.kaggle/access_token"
-        return Place(location, WRONG, f"{problem}; {NEW_API_KEY}")
-    if len(variables) == 1:
-        location += f" with the variable KAGGLE_{next(iter(variables)).upper()}"
-    return _check_api_key({**content, **variables}, location, path)
-
-
-def _check_config_folder(env: Mapping[str, str], place: Place) -> Place:
-    """Explain an absent kaggle.json by what KAGGLE_CONFIG_DIR names."""
+    added = [f" with the variable KAGGLE_{name.upper()}" for name in variables]
+    whole = "".join([location, *added])
+    place = _place(
+        location, lambda: _api_key(_read_json(path, NEW_API_KEY) | variables, whole, path)
+    )
     value = env.get("KAGGLE_CONFIG_DIR")
     if not value or place.state != ABSENT or Path(value).is_dir():
         return place
-    location = f"KAGGLE_CONFIG_DIR={value}"
+    state, problem = ABSENT, "names a folder that does not exist"
     if Path(value).exists():
-        problem = f"names a file; name its folder: {Path(value).absolute().parent}"
-        return Place(location, WRONG, problem)
-    if value.startswith("~"):
-        whole = os.path.expanduser(value)  # noqa: PTH111
+        state, problem = WRONG, f"names a file; name its folder: {Path(value).absolute().parent}"
+    elif value.startswith("~"):
+        state, whole = WRONG, os.path.expanduser(value)  # noqa: PTH111
         problem = f"contains ~, which only a shell replaces; write the whole path: {whole}"
-        return Place(location, WRONG, problem)
-    return Place(location, ABSENT, "names a folder that does not exist")
+    return Place(f"KAGGLE_CONFIG_DIR={value}", state, problem)
 
 
-def _check_api_key(content: Mapping[str, object], location: str, path: Path | None = None) -> Place:
+def _api_key(content: Mapping[str, Any], location: str, path: Path | None = None) -> Credential:
     username, key = content.get("username"), content.get("key")
     if not (isinstance(username, str) and isinstance(key, str) and username and key):
-        return Place(location, WRONG, f"does not contain a username and a key; {NEW_API_KEY}")
-    if problem := _odd_characters(username) or _odd_characters(key):
-        return Place(location, WRONG, problem)
-    return Place(location, VALID, "", Credential(API_KEY, location, key, username, path))
+        raise _UnusableError(WRONG, f"does not contain a username and a key; {NEW_API_KEY}")
+    _require_form(username)
+    _require_form(key)
+    return Credential(API_KEY, location, key, username, path)
 
 
 def _look_for_login() -> Place:
     path = home_folder() / ".kaggle" / "credentials.json"
-    location = _display(path)
-    text = _read(path, location)
-    if isinstance(text, Place):
-        return text
-    content = _parse(text)
-    if content is None:
-        return Place(location, WRONG, "is damaged (not JSON); run: kaggle auth login")
-    if not content.get("refresh_token"):
-        return Place(location, EMPTY, "contains no login")
-    username = content.get("username")
-    owner = username if isinstance(username, str) else None
-    return Place(location, VALID, "", Credential(LOGIN, location, username=owner, path=path))
+
+    def get() -> Credential:
+        content = _read_json(path, "run: kaggle auth login")
+        if not content.get("refresh_token"):
+            raise _UnusableError(EMPTY, "contains no login")
+        username = content.get("username")
+        owner = username if isinstance(username, str) else None
+        return Credential(LOGIN, _display(path), username=owner, path=path)
+
+    return _place(_display(path), get)
 
 
 def is_existing_path(value: str) -> bool:
     """Return whether ``value``, a token or a path, is the path of an existing file."""
-    try:
-        return Path(value).exists()
-    except (OSError, ValueError):  # too long for a path, or with a NUL
-        return False
+    return os.path.exists(value)  # noqa: PTH110  Path.exists fails if it is too long for a path
 
 
-def _odd_characters(secret: str) -> str:
-    # No HTTP header can carry them, and the error of the client would not name the cause.
-    if not (secret.isascii() and secret.isprintable() and " " not in secret):
-        problem = "contains a line break, a space or a letter that no credential has"
-        return f"{problem}; copy it again from {SETTINGS_PAGE}"
-    return "contains quotation marks; remove them" if secret[0] in "\"'" else ""
+def _require_form(secret: str) -> None:
+    for pattern, fault in FAULTS.items():
+        if re.match(pattern, secret):
+            raise _UnusableError(WRONG, fault)
 
 
 def _display(path: Path) -> str:
@@ -253,30 +245,36 @@ def _display(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-def _read(path: Path, location: str) -> str | Place:
-    """Return the text of a file without outer space, or what is wrong with the file."""
+def _read(path: Path) -> str:
+    """Return the text of a file without outer space."""
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return Place(location, ABSENT)
-    except (OSError, ValueError) as error:
-        reason = "is a folder, not a file" if path.is_dir() else "cannot be read"
-        hint = f"; check its permissions ({error.strerror})" if isinstance(error, OSError) else ""
-        return Place(location, UNREADABLE, reason + hint)
-    if content.startswith(UTF16_MARKS) or b"\0" in content:
-        return Place(location, WRONG, f"is saved as UTF-16; {SAVE_AS_UTF8}")
-    if content.startswith(UTF8_MARK):
-        return Place(location, WRONG, f"begins with a byte order mark (BOM); {SAVE_AS_UTF8}")
+        raise _UnusableError(ABSENT) from None
+    except OSError as error:
+        problem = f"cannot be read; check its permissions ({error.strerror})"
+        if os.path.isdir(path):  # noqa: PTH112  Path.is_dir fails without permissions
+            problem = "is a folder, not a file; move it away"
+        raise _UnusableError(UNREADABLE, problem) from None
+    if b"\0" in content:
+        raise _UnusableError(WRONG, f"is saved as UTF-16; {SAVE_AS_UTF8}")
+    if content.startswith(BOM_UTF8):
+        raise _UnusableError(WRONG, f"begins with a byte order mark (BOM); {SAVE_AS_UTF8}")
     try:
         text = content.decode().strip()
     except UnicodeDecodeError:
-        return Place(location, WRONG, f"is not text in UTF-8; {SAVE_AS_UTF8}")
-    return text or Place(location, EMPTY, "is empty")
+        raise _UnusableError(WRONG, f"is not text in UTF-8; {SAVE_AS_UTF8}") from None
+    if not text:
+        raise _UnusableError(EMPTY, "is empty")
+    return text
 
 
-def _parse(text: str) -> dict[str, object] | None:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None
+def _read_json(path: Path, advice: str) -> dict[str, Any]:
+    text = _read(path)
+    if text.startswith("KGAT_"):
+        problem = "contains a token instead of JSON; save it as ~/.kaggle/access_token"
+        raise _UnusableError(WRONG, problem)
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(content := json.loads(text), dict):
+            return content
+    raise _UnusableError(WRONG, f"is damaged (not JSON); {advice}")

@@ -71,8 +71,8 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     is_network_error = isinstance(error, exceptions.RequestException)
     if is_network_error and (problem := find_problem(error)):
         return explain_network(problem, action)
-    never_sent = any(name in text for name in NEVER_SENT)
-    retryable, not_applied = True, False
+    retryable = True
+    not_applied = is_network_error and any(name in text for name in NEVER_SENT)
     not_json = isinstance(error, NOT_JSON_ERRORS) and not is_network_error
     if not_json or isinstance(error, exceptions.JSONDecodeError):
         message = (
@@ -92,19 +92,12 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     elif isinstance(error, TimeoutError) or (
         is_network_error and (isinstance(error, exceptions.Timeout) or "timed out" in text)
     ):
-        not_applied = is_network_error and never_sent
         message = (
             f"Kaggle did not answer in time while {action}; check the network and run it again "
             "(KD_KAGGLE_TIMEOUT sets the seconds to wait)"
         )
-    elif is_network_error and never_sent:
-        not_applied = True
-        message = (
-            f"Kaggle cannot be reached while {action}: no connection; check the network, and "
-            "HTTPS_PROXY behind a proxy, then run it again"
-        )
     elif is_network_error:
-        message = f"the connection to Kaggle broke while {action}; check the network and try again"
+        message = f"the connection to Kaggle failed while {action}; check the network and try again"
     else:
         retryable = False
         reason = f"{type(error).__name__}: {one_line(str(error))}"

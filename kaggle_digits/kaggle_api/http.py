@@ -1,6 +1,8 @@
 """HTTP requests with time-outs and resumable downloads; no credential reaches another host."""
 
 import math
+import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +19,8 @@ from urllib3 import exceptions
 from kaggle_digits.core.atomic_io import read_json, wrap_os_errors, write_json
 from kaggle_digits.core.errors import KaggleError, UsageError
 from kaggle_digits.core.progress import Progress
-from kaggle_digits.kaggle_api.errors import (
-    CrossHostRedirect,
-    KaggleApiError,
-    NotJsonError,
-    explain_network,
-)
-from kaggle_digits.kaggle_api.network_problems import find_ca_bundle
+from kaggle_digits.kaggle_api.errors import CrossHostRedirect, KaggleApiError, NotJsonError
+from kaggle_digits.kaggle_api.network_problems import ca_variable
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 30.0
@@ -124,11 +121,31 @@ def _other_host(url: str, location: str) -> str | None:
 
 
 def certificates() -> str | bool:
-    """Return the user's file of certificates, or True for the usual ones; KaggleApiError if bad."""
-    path, problem = find_ca_bundle()
-    if problem:
-        raise explain_network(problem, "connecting")
-    return str(path) if path else True
+    """Return the user's file or folder of certificates, or True for the usual ones.
+
+    KaggleApiError: they cannot be used.
+    """
+    if not (variable := ca_variable()):
+        return True
+    path = Path(os.environ[variable])
+    wrong = ""
+    try:
+        if path.is_dir():
+            wrong = "" if any(path.glob("*.[0-9]")) else "is a folder without hashed certificates"
+        else:
+            path.read_bytes()
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        wrong = "is not a certificate in PEM format" if path.stat().st_size else "is empty"
+    except OSError as error:
+        is_missing = isinstance(error, FileNotFoundError)
+        wrong = "does not exist" if is_missing else f"cannot be read ({error.strerror})"
+    if wrong:
+        raise KaggleApiError(
+            f"{path}, named by {variable}, {wrong}; correct or unset {variable}, then run it again",
+            not_applied=True,
+        )
+    return str(path)
 
 
 def mount_timeouts(session: requests.Session, policy: RetryPolicy) -> None:

@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 PROXY_VARIABLES = ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY")
@@ -102,34 +101,9 @@ def proxy_variable() -> str:
     return PROXY_VARIABLES[0]
 
 
-def find_ca_bundle() -> tuple[Path | None, NetworkProblem | None]:
-    """Return the user's file or folder of certificates, if any, and what is wrong with it."""
-    variable = _ca_variable()
-    if variable is None:
-        return None, None
-    path = Path(os.environ[variable])
-    try:
-        if path.is_dir():
-            wrong = "" if any(path.glob("*.[0-9]")) else "is a folder without hashed certificates"
-        else:
-            path.read_bytes()
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-            wrong = ""
-    except ssl.SSLError:
-        wrong = "is empty" if path.stat().st_size == 0 else "is not a certificate in PEM format"
-    except FileNotFoundError:
-        wrong = "does not exist"
-    except (OSError, ValueError):
-        wrong = "cannot be read"
-    if not wrong:
-        return path, None
-    return path, NetworkProblem(
-        f"{path}, named by {variable}, {wrong}", f"correct or unset {variable}"
-    )
-
-
-def _ca_variable() -> str | None:
-    return next((name for name in CA_VARIABLES if os.environ.get(name)), None)
+def ca_variable() -> str:
+    """Return the name of the variable that names the user's certificates, "" without one."""
+    return next((name for name in CA_VARIABLES if os.environ.get(name)), "")
 
 
 def _tls_problem(error: ssl.SSLError, proxy: str) -> NetworkProblem:
@@ -146,7 +120,7 @@ def _tls_problem(error: ssl.SSLError, proxy: str) -> NetworkProblem:
         return NetworkProblem(cause, "check the date and the clock of this computer")
     if error.verify_code == WRONG_HOST:
         return NetworkProblem(cause, "a login page of your network may be the cause: open it")
-    variable = _ca_variable()
+    variable = ca_variable()
     given = f"; {variable} does not contain its issuer" if variable else ""
     cause += ", as behind a company's proxy or an antivirus that reads all traffic"
     return NetworkProblem(cause, f"{NEW_CA_BUNDLE}, which its administrator can give you{given}")

@@ -6,6 +6,7 @@ A hidden copy beside it restores the entries of a log that was emptied, cut, del
 import contextlib
 import csv
 import io
+import itertools
 import os
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -184,8 +185,8 @@ def _read_entries(path: Path) -> list[LogEntry]:
     entries = []
     try:
         for row in reader:
-            in_quotes = len(row) == 1 < len(header)
-            cells = next(csv.reader(row)) if in_quotes else row
+            is_quoted = len(row) == 1 < len(header)
+            cells = next(csv.reader(row)) if is_quoted else row
             while cells and not cells[-1].strip():
                 cells.pop()
             if cells and not header:
@@ -200,74 +201,52 @@ def _read_entries(path: Path) -> list[LogEntry]:
 
 
 def _parse_row(path: Path, line: int, header: list[str], cells: list[str]) -> LogEntry:
-    where = f", line {line}"
     if len(cells) > len(header):
-        raise _damaged(path, f"{where}: {len(cells)} values instead of {len(header)}")
-    row = dict(zip(header, cells + [""] * (len(header) - len(cells)), strict=True))
+        fault = f"{len(cells)} values instead of {len(header)}"
+        raise _damaged(path, f", line {line}: {fault}")
     values: dict[str, Any] = {}
-    for name, value in row.items():
-        parse, expected = PARSERS.get(name, (_text, "text in UTF-8"))
+    for name, cell in itertools.zip_longest(header, cells, fillvalue=""):
         try:
-            values[name] = parse(value.strip())
+            values[name] = _parse_cell(name, cell.strip())
         except ValueError:
-            fault = f"{where}, column {name}: {quote_cell(value)} is not {expected}"
-            raise _damaged(path, fault) from None
+            fault = f"{quote_cell(cell.strip())} is not {EXPECTED.get(name, 'text in UTF-8')}"
+            raise _damaged(path, f", line {line}, column {name}: {fault}") from None
     known = {name: values.pop(name) for name in COLUMNS}
     return LogEntry(**known, extra=values)
 
 
-def _text(value: str) -> str:
+EXPECTED = {
+    "time": "a time like 2026-11-27T13:11:16+00:00",
+    "sha256": "a SHA-256 in hexadecimal",
+    "oof_accuracy": "a number from 0 to 1",
+    "n_val": "a whole number",
+    "ref": "a whole number",
+    "status": f"one of {', '.join(STATUSES)}",
+    "public_score": "a number from 0 to 1",
+    "message": "a description in UTF-8",
+}
+
+
+def _parse_cell(name: str, value: str) -> Any:
+    """Return the value of a cell; ValueError if it is not what the column expects."""
+    match name:
+        case "time":
+            moment = datetime.fromisoformat(value)
+            return moment.replace(tzinfo=moment.tzinfo or UTC).isoformat()
+        case "sha256":
+            int(value, 16)
+            return value.lower()
+        case "n_val" | "ref":  # pandas writes 8400.0 in a column with empty cells
+            return int(value.removesuffix(".0")) if value else None
+        case "oof_accuracy" | "public_score":
+            number = float(value.replace(",", ".")) if value else None
+            if number is None or 0 <= number <= 1:
+                return number
+            raise ValueError
+    if (name == "status" and value not in STATUSES) or (name == "message" and not value):
+        raise ValueError
     value.encode()  # UnicodeEncodeError, a ValueError, for bytes that are not UTF-8
     return value
-
-
-def _description(value: str) -> str:
-    if not value:
-        raise ValueError
-    return _text(value)
-
-
-def _time(value: str) -> str:
-    moment = datetime.fromisoformat(value)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
-
-
-def _hash(value: str) -> str:
-    int(value, 16)
-    return value.lower()
-
-
-def _status(value: str) -> str:
-    if value not in STATUSES:
-        raise ValueError
-    return value
-
-
-def _accuracy(value: str) -> float | None:
-    if not value:
-        return None
-    number = float(value.replace(",", "."))
-    if not 0 <= number <= 1:
-        raise ValueError
-    return number
-
-
-def _count(value: str) -> int | None:
-    """Parse a whole number, also as pandas writes it in a column with empty cells: 8400.0."""
-    return int(value.removesuffix(".0")) if value else None
-
-
-ACCURACY, COUNT = (_accuracy, "a number from 0 to 1"), (_count, "a whole number")
-PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "time": (_time, "a time like 2026-11-27T13:11:16+00:00"),
-    "sha256": (_hash, "a SHA-256 in hexadecimal"),
-    "oof_accuracy": ACCURACY,
-    "n_val": COUNT,
-    "ref": COUNT,
-    "status": (_status, f"one of {', '.join(STATUSES)}"),
-    "public_score": ACCURACY,
-    "message": (_description, "a description in UTF-8"),
-}
 
 
 def _damaged(path: Path, fault: str) -> SubmissionError:

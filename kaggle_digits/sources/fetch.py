@@ -80,17 +80,15 @@ def fetch(
     is_path = source not in (KAGGLE, SAMPLE_SOURCE, OPENML)
     path = _existing_path(source, folder) if is_path else folder
     # Without the lock, so that valid files may be in a read-only folder.
-    _, _, valid = _inspect(folder, source)
-    if len(valid) == len(FILES) and not force:
-        return _report(folder, source, valid, valid)
+    _, present_source, intact = _inspect(folder)
+    if present_source == source and len(intact) == len(FILES) and not force:
+        return _report(folder, source, intact, intact)
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         busy = DataError(f"another kd fetch is writing to {folder}; wait until it is done")
         with file_lock(folder / ".fetch.lock", busy):
-            present, present_source, valid = _inspect(folder, source)
-            changed = present.keys() - _inspect(folder, present_source)[2].keys()
-            if force:
-                valid = {}
+            present, present_source, intact = _inspect(folder)
+            valid = intact if present_source == source and not force else {}
             must_match = bool(present) and not force
             if must_match and not is_path:
                 _check_same_source(folder, present_source, source)
@@ -119,7 +117,8 @@ def fetch(
                 backups = []
                 for name, new_path in paths.items():
                     if name not in unchanged:
-                        if name in changed:  # perhaps by the user, who cannot fetch that again
+                        if name in present and name not in intact:
+                            # Perhaps changed by the user, who cannot fetch that again.
                             backups.append(backup_existing(folder / name))
                         new_path.replace(folder / name)
             report = _report(folder, source, hashes, unchanged)
@@ -215,23 +214,20 @@ def _unpack_download(packed: Path, target: Path, listed_size: int) -> None:
         )
 
 
-def _inspect(folder: Path, source: str) -> tuple[dict[str, str], str, dict[str, str]]:
-    """Return the hashes of the files in ``folder``, their source, and the hashes of valid ones.
+def _inspect(folder: Path) -> tuple[dict[str, str], str, dict[str, str]]:
+    """Return the hashes of the files in ``folder``, their source, and the hashes of intact ones.
 
-    Valid files are of the wanted ``source`` and have the recorded hash, or Kaggle's if nothing is
-    recorded.
+    Intact files have the recorded hash, or Kaggle's if nothing is recorded.
     """
     present = {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
     recorded = read_source(folder)
-    present_source, expected = UNKNOWN, KAGGLE_SHA256
+    source, expected = UNKNOWN, KAGGLE_SHA256
     if recorded:
-        present_source, expected = recorded.source, recorded.sha256
+        source, expected = recorded.source, recorded.sha256
     if all(present.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
-        present_source = KAGGLE
-    if present_source != source:
-        return present, present_source, {}
-    valid = {n: digest for n, digest in present.items() if digest == expected.get(n)}
-    return present, present_source, valid
+        source = KAGGLE
+    intact = {n: digest for n, digest in present.items() if digest == expected.get(n)}
+    return present, source, intact
 
 
 def _check_same_source(folder: Path, present_source: str, source: str) -> None:

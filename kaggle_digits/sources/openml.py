@@ -17,14 +17,8 @@ from kaggle_digits.core.errors import DataError, KaggleError
 from kaggle_digits.core.library_settings import variables
 from kaggle_digits.data.digits import PIXELS
 from kaggle_digits.kaggle_api.errors import one_line
-from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout
-from kaggle_digits.kaggle_api.network_problems import (
-    PROXY_ADDRESS,
-    NetworkProblem,
-    find_ca_bundle,
-    find_problem,
-    proxy_variable,
-)
+from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout, certificates
+from kaggle_digits.kaggle_api.network_problems import PROXY_ADDRESS, find_problem, proxy_variable
 from kaggle_digits.sources.sample import write_competition_csvs
 
 HOST, NAME, VERSION = "www.openml.org", "mnist_784", 1
@@ -59,7 +53,9 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
         if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
             raise
         if problem := find_problem(error):
-            raise _unreachable(problem) from error
+            raise KaggleError(
+                f"OpenML cannot be reached: {problem.cause}; {problem.remedy}, or {SAMPLE}"
+            ) from error
         reason = one_line(str(getattr(error, "reason", error)))
         raise KaggleError(f"OpenML cannot be reached ({reason}); {ADVICE}") from error
     except Exception as error:
@@ -82,29 +78,27 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
 
 def _certificate_variables() -> dict[str, str | None]:
     """Return the user's certificates as variables of urllib; KaggleError if it cannot use them."""
-    path, problem = find_ca_bundle()
     if getproxies().get("https", "").startswith("socks") and not proxy_bypass(HOST):
-        cause = f"{proxy_variable()} names a SOCKS proxy, which cannot be used here"
-        problem = NetworkProblem(cause, f"set HTTPS_PROXY={PROXY_ADDRESS}")
-    if problem:
-        raise _unreachable(problem)
-    return {"SSL_CERT_DIR" if path.is_dir() else "SSL_CERT_FILE": str(path)} if path else {}
-
-
-def _unreachable(problem: NetworkProblem) -> KaggleError:
-    return KaggleError(f"OpenML cannot be reached: {problem.cause}; {problem.remedy}, or {SAMPLE}")
+        raise KaggleError(
+            f"{proxy_variable()} names a SOCKS proxy, which cannot be used here; set HTTPS_PROXY="
+            f"{PROXY_ADDRESS}, or {SAMPLE}"
+        )
+    path = certificates()
+    if not isinstance(path, str):
+        return {}
+    return {"SSL_CERT_DIR" if Path(path).is_dir() else "SSL_CERT_FILE": path}
 
 
 def _fetch_with_retries(folder: Path, policy: RetryPolicy) -> Any:
     """Retry what may succeed; scikit-learn retries everything. It keeps what has arrived."""
-    for attempt in range(1, ATTEMPTS + 1):
+    for _ in range(ATTEMPTS - 1):
         try:
             return _fetch_openml(folder)
         except (URLError, TimeoutError) as error:
-            if attempt == ATTEMPTS or not _is_temporary(error):
+            if not _is_temporary(error):
                 raise
         time.sleep(READ_TIMEOUT_FACTOR * policy.backoff)
-    raise AssertionError
+    return _fetch_openml(folder)
 
 
 def _is_temporary(error: URLError | TimeoutError) -> bool:
