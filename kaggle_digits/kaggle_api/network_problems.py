@@ -8,7 +8,6 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -38,7 +37,7 @@ class NetworkProblem:
 
 def find_problem(error: BaseException) -> NetworkProblem | None:
     """Return the cause of ``error``; None if it is unknown."""
-    chain = list(_chain(error))
+    chain = _chain(error)
     names = {type(one).__name__ for one in chain}
     text = " ".join(map(str, chain))
     variable = proxy_variable()
@@ -126,14 +125,10 @@ def _tls_problem(error: ssl.SSLError, proxy: str) -> NetworkProblem:
     return NetworkProblem(cause, f"{NEW_CA_BUNDLE}, which its administrator can give you{given}")
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield ``error`` and every exception that it contains or was caused by."""
-    waiting, seen = [error], set()
-    while waiting:
-        one = waiting.pop(0)
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return ``error`` and every exception that it contains or was caused by."""
+    chain = [error]
+    for one in chain:  # grows meanwhile
         inner = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
-        waiting += [each for each in inner if isinstance(each, BaseException)]
+        chain += [e for e in inner if isinstance(e, BaseException) and e not in chain]
+    return chain

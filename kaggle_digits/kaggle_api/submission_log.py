@@ -3,14 +3,14 @@
 A hidden copy beside it restores the entries of a log that was emptied, cut, deleted or replaced.
 """
 
-import contextlib
 import csv
 import io
 import itertools
 import os
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,9 +104,8 @@ def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) ->
     update_log(submissions_dir, change)
 
 
-@contextlib.contextmanager
-def submit_lock(submissions_dir: Path, timeout: float) -> Iterator[None]:
-    """Hold the lock of the one process that submits with this log.
+def submit_lock(submissions_dir: Path, timeout: float) -> AbstractContextManager[None]:
+    """Return the lock of the one process that submits with this log.
 
     SubmissionError: another process has held it for ``timeout`` seconds.
     """
@@ -115,8 +114,7 @@ def submit_lock(submissions_dir: Path, timeout: float) -> Iterator[None]:
         f"another kd is submitting from {submissions_dir}; wait until it has finished, then run "
         "the same command again"
     )
-    with file_lock(path.with_name(f".{path.name}.submit.lock"), busy, timeout=timeout):
-        yield
+    return file_lock(path.with_name(f".{path.name}.submit.lock"), busy, timeout=timeout)
 
 
 def utc_now() -> str:
@@ -137,7 +135,7 @@ def _copy_path(path: Path) -> Path:
 def _read_both(path: Path) -> tuple[list[LogEntry], list[LogEntry]]:
     """Return the entries of the log and of its copy."""
     logged, copied = _read_entries(path), []
-    with contextlib.suppress(SubmissionError):
+    with suppress(SubmissionError):
         copied = _read_entries(_copy_path(path))
     return logged, copied
 

@@ -37,16 +37,15 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     reached, DataError if it sent something else than 28 × 28 digits.
     """
     policy = policy or RetryPolicy()
+    certificate_variables = _certificate_variables()
     previous_timeout = socket.getdefaulttimeout()  # scikit-learn sets none
     try:
         socket.setdefaulttimeout(READ_TIMEOUT_FACTOR * policy.read_timeout)
-        with variables(_certificate_variables()):
+        with variables(certificate_variables):
             pixels, labels = call_with_timeout(
                 lambda: _fetch_with_retries(folder, policy),
                 TOTAL_TIMEOUT_FACTOR * policy.read_timeout,
             )
-    except KaggleError:
-        raise
     except TimeoutError:
         raise KaggleError(f"OpenML did not answer in time; {ADVICE}") from None
     except OSError as error:  # urllib's errors are OSErrors without an errno
