@@ -189,10 +189,9 @@ def _look_at_kaggle_json(env: Mapping[str, str], variables: Mapping[str, str]) -
     """Look at kaggle.json; a single one of ``variables`` replaces its entry."""
     path = config_folder(env) / "kaggle.json"
     location = _display(path)
-    added = [f" with the variable KAGGLE_{name.upper()}" for name in variables]
-    whole = "".join([location, *added])
+    used = location + "".join(f" with the variable KAGGLE_{name.upper()}" for name in variables)
     place = _place(
-        location, lambda: _api_key(_read_json(path, NEW_API_KEY) | variables, whole, path)
+        location, lambda: _api_key(_read_json(path, NEW_API_KEY) | variables, used, path)
     )
     value = env.get("KAGGLE_CONFIG_DIR")
     if not value or place.state != ABSENT or Path(value).is_dir():

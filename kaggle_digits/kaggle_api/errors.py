@@ -70,7 +70,7 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     text = repr(error)
     is_network_error = isinstance(error, exceptions.RequestException)
     if is_network_error and (problem := find_problem(error)):
-        return explain_network(problem, action)
+        return _explain_network(problem, action)
     retryable = True
     not_applied = is_network_error and any(name in text for name in NEVER_SENT)
     not_json = isinstance(error, NOT_JSON_ERRORS) and not is_network_error
@@ -105,7 +105,7 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     return KaggleApiError(message, retryable=retryable, not_applied=not_applied)
 
 
-def explain_network(problem: NetworkProblem, action: str) -> KaggleApiError:
+def _explain_network(problem: NetworkProblem, action: str) -> KaggleApiError:
     """Return the error for a connection to Kaggle that failed while ``action``."""
     return KaggleApiError(
         f"Kaggle cannot be reached while {action}: {problem.cause}; {problem.remedy}, then run it "
@@ -118,7 +118,7 @@ def explain_network(problem: NetworkProblem, action: str) -> KaggleApiError:
 def _explain_response(response: Any, action: str, credential: Credential) -> KaggleApiError:
     status, reason = int(response.status_code), ""
     if status == 407:
-        return explain_network(proxy_response(status), action)
+        return _explain_network(proxy_response(status), action)
     with contextlib.suppress(ValueError, AttributeError, TypeError, RuntimeError):
         body = json.loads(response.text)
         reason = one_line(str(body.get("message") or body.get("error") or ""))

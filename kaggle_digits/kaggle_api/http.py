@@ -81,8 +81,7 @@ def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
 class TimeoutAdapter(HTTPAdapter):
     """Apply time-outs to every request; raise CrossHostRedirect for a call sent to another host.
 
-    The proxy and the certificates are those of the environment. KaggleApiError is raised if the
-    file of certificates cannot be used.
+    The proxy and the certificates are those of the environment; it raises as ``certificates``.
 
     requests removes the Authorization header if a redirect leads to another host, but kagglesdk
     also sends tokens in request bodies. So only file downloads (``stream=True``) may be redirected

@@ -133,7 +133,7 @@ def _copy_path(path: Path) -> Path:
 
 
 def _read_both(path: Path) -> tuple[list[LogEntry], list[LogEntry]]:
-    """Return the entries of the log and of its copy."""
+    """Return the entries of the log and of its copy; none of a damaged copy."""
     logged, copied = _read_entries(path), []
     with suppress(SubmissionError):
         copied = _read_entries(_copy_path(path))

@@ -84,7 +84,7 @@ def validate_submission(
     warnings = []
     if origin is None:
         warnings.append(f"it is not known which run {path.name} was made from")
-    if origin is not None and origin.leak:
+    elif origin.leak:
         warnings.append(f"it has no out-of-fold accuracy: {origin.leak}")
     counts = np.bincount(labels, minlength=10)
     if counts.max() > len(labels) / 2 and len(labels) > 20:
