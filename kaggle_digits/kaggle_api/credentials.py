@@ -185,7 +185,7 @@ def _look_for_api_key(env: Mapping[str, str]) -> Iterator[Place]:
     yield file
 
 
-def _look_at_kaggle_json(env: Mapping[str, str], variables: Mapping[str, str]) -> Place:
+def _look_at_kaggle_json(env: Mapping[str, str], variables: dict[str, str]) -> Place:
     """Look at kaggle.json; a single one of ``variables`` replaces its entry."""
     path = config_folder(env) / "kaggle.json"
     location = _display(path)
