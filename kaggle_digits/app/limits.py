@@ -34,7 +34,7 @@ class LimitedProtocol(H11Protocol):
     uvicorn stores them without a limit while a file is sent.
     """
 
-    _timer: asyncio.TimerHandle | None = None
+    _header_timer: asyncio.TimerHandle | None = None
     _response_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -43,11 +43,11 @@ class LimitedProtocol(H11Protocol):
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
         else:
-            self._start_timer()
+            self._limit_header()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        self._stop_response_timer()
+        _cancel(self._header_timer)
+        _cancel(self._response_timer)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -61,7 +61,8 @@ class LimitedProtocol(H11Protocol):
     def resume_writing(self) -> None:
         """Stop the timer: the client has read everything."""
         super().resume_writing()
-        self._stop_response_timer()
+        _cancel(self._response_timer)
+        self._response_timer = None
 
     def data_received(self, data: bytes) -> None:
         """Stop the timer once the header is complete."""
@@ -70,16 +71,12 @@ class LimitedProtocol(H11Protocol):
             pipelined, _ = self.conn.trailing_data
             if len(pipelined) > MAX_PIPELINED_BYTES:
                 self.transport.abort()
-        if not self._is_incomplete():
-            self._stop_timer()
-        elif self._timer is None:
-            self._start_timer()
+        self._limit_header()
 
     def on_response_complete(self) -> None:
         """Start the timer for the next request, or for a body that is still being sent."""
         super().on_response_complete()
-        if self._timer is None and self._is_incomplete():
-            self._start_timer()
+        self._limit_header()
 
     def _is_incomplete(self) -> bool:
         """Return whether the server can do nothing until the client sends more."""
@@ -87,23 +84,17 @@ class LimitedProtocol(H11Protocol):
         answered = self.cycle is not None and self.cycle.response_complete
         return state is h11.IDLE or (state is h11.SEND_BODY and answered)
 
-    def _start_timer(self) -> None:
-        self._timer = self.loop.call_later(HEADER_TIMEOUT, self._disconnect)
+    def _limit_header(self) -> None:
+        if not self._is_incomplete():
+            _cancel(self._header_timer)
+            self._header_timer = None
+        elif self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADER_TIMEOUT, self.transport.abort)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
-    def _stop_response_timer(self) -> None:
-        if self._response_timer is not None:
-            self._response_timer.cancel()
-            self._response_timer = None
-
-    def _disconnect(self) -> None:
-        self._timer = None
-        if self._is_incomplete():
-            self.transport.abort()
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 class UploadLimiter:

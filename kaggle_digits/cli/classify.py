@@ -35,12 +35,13 @@ def classify(
     from threadpoolctl import threadpool_limits
 
     from kaggle_digits.imaging.reader import PictureReader
-    from kaggle_digits.inference.predictor import classify_prepared, load_predictor
 
     if svg and not show:
         raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")
     named = list(_find_pictures(pictures))
-    reader = PictureReader()  # its process starts while the model is loaded
+    reader = PictureReader()  # its process starts while this one imports and loads the model
+    from kaggle_digits.inference.predictor import classify_prepared, load_predictor
+
     predictor = load_predictor(runs_dir, run)
     for message in predictor.skipped:
         console.warn(message)

@@ -5,6 +5,7 @@ aspect ratio and anti-aliasing, and placed in 28 × 28 with its centre of mass i
 """
 
 import os
+import re
 import warnings
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -28,9 +29,6 @@ FORMATS = (
 )
 # HEIC, the format of iPhones, is read if pillow-heif is installed.
 HEIC_EXTENSIONS = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
-HEIC_BRANDS = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
-)
 NO_HEIC = (
     "{} is a HEIC picture, as iPhones save them, which needs pillow-heif; save it as JPEG, "
     "or: pip install 'kaggle-digits[heic]'"
@@ -82,9 +80,8 @@ def open_picture(
         if isinstance(source, Path):  # Pillow would map it: fatal if it is shortened meanwhile
             source = source.read_bytes()
         file = BytesIO(source) if isinstance(source, bytes) else source
-        is_heic = _is_heic(file)
-        if is_heic and not _can_read_heic():
-            raise DataError(NO_HEIC.format(name))  # noqa: TRY301
+        if is_heic := _is_heic(file):
+            _register_heic(name)
         picture = Image.open(file, formats=("HEIF",) if is_heic else FORMATS)
         if picture.format in ("JPEG", "MPO"):
             if picture.info.get("progressive"):  # decoded at full size in any case
@@ -114,19 +111,17 @@ def _is_heic(file: BinaryIO) -> bool:
     """Return whether a file begins as HEIC files do; its name may be that of a JPEG."""
     head = file.read(64)
     file.seek(0)
-    # The box "ftyp": its length, its name, the main brand, a version and the other brands.
-    brands = {head[start : start + 4] for start in (8, *range(16, 64, 4))}
-    return head[4:8] == b"ftyp" and bool(brands & HEIC_BRANDS) and not brands & {b"avif", b"avis"}
+    # The box "ftyp" lists brands. AVIF has mif1 or msf1, too.
+    is_heif = head[4:8] == b"ftyp" and re.search(rb"he[iv][cxms]|m[is]f1", head[8:])
+    return bool(is_heif) and not re.search(rb"avi[fs]", head)
 
 
-def _can_read_heic() -> bool:
-    """Let Pillow read HEIC; return whether that is possible."""
+def _register_heic(name: str) -> None:
     try:
         from pillow_heif import register_heif_opener
     except (ImportError, OSError):  # also a library that it needs
-        return False
+        raise DataError(NO_HEIC.format(name)) from None
     register_heif_opener()
-    return True
 
 
 def _check_file(source: Path | BinaryIO | bytes, name: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from kaggle_digits.core import library_settings
 from kaggle_digits.core.environment import backend_name, usable_cores
-from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.core.errors import ModelError, UsageError, one_line
 
 # Backend → how to install it. TensorFlow is supported, JAX is tested, PyTorch is neither.
 BACKENDS = {
@@ -103,8 +103,7 @@ def _start_jax() -> None:
     try:
         jax.devices()  # prints its messages at the first call
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"JAX cannot start ({reason}); unset JAX_PLATFORMS") from error
+        raise ModelError(f"JAX cannot start ({one_line(error)}); unset JAX_PLATFORMS") from error
 
 
 @contextmanager

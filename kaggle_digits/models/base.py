@@ -98,8 +98,8 @@ def checked(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         check_probabilities(probabilities)
     except ValueError as error:
         raise ModelError(
-            f"the model's predictions are unusable: {error}; train it again, e.g. with a lower "
-            "learning rate"
+            f"the model's predictions are unusable: {error}; check its layers, and train it again, "
+            "e.g. with a lower learning rate"
         ) from error
     return probabilities
 

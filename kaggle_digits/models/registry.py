@@ -5,7 +5,7 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,8 @@ def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) ->
     """
     builder = find_builder(model)
     context = {"rows": rows, "batch_size": batch_size}
-    parameters = _parameters(builder)
+    with explain_user_errors(f"model {model} could not be built"):
+        parameters = inspect.signature(builder).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in options:
         if name not in parameters and not takes_any:
@@ -76,11 +77,8 @@ def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) ->
             raise UsageError(f"model {model} has no option --{name}; it has {has}")
     given = options | {name: value for name, value in context.items() if name in parameters}
     for name, parameter in parameters.items():
-        if (
-            parameter.default is parameter.empty
-            and name not in given
-            and "VAR" not in parameter.kind.name
-        ):
+        is_required = parameter.default is parameter.empty and "VAR" not in parameter.kind.name
+        if is_required and name not in given:
             raise ModelError(
                 f"model {model} is called without the argument {name}; give it a default value"
             )
@@ -129,13 +127,6 @@ def user_code_line(error: BaseException) -> str:
 def _is_users(frame: traceback.FrameSummary) -> bool:
     is_file = not frame.filename.startswith("<") and "autograph" not in frame.filename
     return is_file and not frame.filename.startswith(NOT_THE_USERS)
-
-
-def _parameters(builder: Builder) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(builder).parameters
-    except (TypeError, ValueError):  # a function of C code
-        return {}
 
 
 def _import_builder(model: str) -> Builder:

@@ -77,10 +77,6 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
         trainer.train_epoch(0, lambda *_: None)
     with explain_user_errors(f"{name} cannot predict"):
         probabilities = classifier.predict_proba(images)
-    if not np.isfinite(probabilities).all():
-        raise ModelError(f"{name} predicts values that are not numbers, after {len(rows)} rows")
-    if (probabilities < 0).any() or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
-        raise ModelError(f"{name} predicts values that are no probabilities, which sum to 1")
     with TemporaryDirectory() as folder:
         with explain_user_errors(f"{name} cannot be saved"):
             path = classifier.save(Path(folder))

@@ -142,9 +142,9 @@ FAULTS = {
     "own_layer": r"could not be read back without running code \(Scale\)",
     "Net": r"could not be read back without running code \(Net\)",
     "broken": r"RuntimeError: no such pixel \(trial_models.py, line \d+\)",
-    "infinite": "not numbers",
+    "infinite": "are not probabilities: finite, not negative",
     "linear_svc": r"returned LinearSVC; expected .*\.CalibratedClassifierCV",
-    "duck": "no probabilities",
+    "duck": "are not probabilities: finite, not negative",
     "absent": r"trial_models has no function absent \(.*trial_models.py\)",
 }
 
