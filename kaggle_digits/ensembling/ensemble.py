@@ -145,9 +145,9 @@ def combine(
     Raises RunError if every run predicted too few rows to fit ``weighted`` or ``stack``, if the
     arrays differ in shape, or if out-of-fold rows are neither NaN nor probabilities.
     """
-    for arrays in ((*oofs, np.empty((len(labels), CLASSES))), tests):
-        if len({values.shape for values in arrays}) > 1:
-            raise RunError("the runs have predictions of different numbers of images")
+    shape = (len(labels), CLASSES)
+    if any(oof.shape != shape for oof in oofs) or len({test.shape for test in tests}) > 1:
+        raise RunError("the runs have predictions of different numbers of images")
     oof, test = np.stack(oofs), np.stack(tests)
     rows = reduce(np.intersect1d, map(predicted_rows, oofs))
     truth = labels[rows]
