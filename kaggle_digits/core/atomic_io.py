@@ -41,7 +41,6 @@ PROBLEMS = {
     "folder of that name is in the way; move it",
     (errno.EFBIG,): "{} would exceed the largest file size allowed here; raise the limit "
     "(ulimit -f) or choose another disk",
-    (errno.ENOLCK,): "the file system of {} has no file locks; choose a folder on another disk",
     (errno.EIO,): "the disk failed while writing {}; choose another disk",
 }
 # Far more than any JSON file of this package needs.
@@ -133,15 +132,15 @@ def _has_locks(folder: Path) -> bool:
     """Return whether the file system of ``folder`` has locks, tried on a temporary file."""
     try:
         import fcntl
-    except ImportError:  # Windows always has
-        return True
-    try:
+
         with tempfile.TemporaryFile(dir=folder, prefix=".lock-") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # Windows, which always has
+        return True
     except OSError as error:
-        if error.errno in NO_LOCKS:
-            return False
-        raise
+        if error.errno not in NO_LOCKS:
+            raise
+        return False
     return True
 
 
@@ -239,7 +238,7 @@ def without_nan(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file as ``parse_json`` does; also raises as ``read_file``."""
+    """Read a JSON file of at most 64 MB as ``parse_json`` does; also raises as ``read_file``."""
     return parse_json(read_file(path, MAX_JSON_BYTES))
 
 
@@ -247,12 +246,10 @@ def parse_json(content: bytes) -> Any:
     """Parse JSON in UTF-8, with or without BOM.
 
     Python's parser accepts more than other programs and later steps can handle. ValueError is
-    raised for NaN, Infinity, numbers of more than 18 digits before the point or of 1e309, a key
-    that occurs twice in an object, more than 32 levels and more than 64 MB; json.JSONDecodeError,
-    which has the line, if it is not JSON; UnicodeDecodeError, if it is not UTF-8.
+    raised for NaN, Infinity, integers of more than 18 digits, numbers of 1e309, a key that occurs
+    twice in an object and more than 32 levels; json.JSONDecodeError, which has the line, if it is
+    not JSON; UnicodeDecodeError, if it is not UTF-8.
     """
-    if len(content) > MAX_JSON_BYTES:
-        raise ValueError(f"more than {MAX_JSON_BYTES >> 20} MB of JSON")
     try:
         value = json.loads(
             content.decode("utf-8-sig"),
@@ -297,15 +294,15 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     """Return the bytes of a file; raise as ``open_file``, and ValueError if it is larger."""
     with open_file(path) as file:
         if os.fstat(file.fileno()).st_size > max_bytes:
-            raise ValueError(f"it has more than {max_bytes:,} bytes")
+            raise ValueError(f"its size is more than {max_bytes:,} bytes")
         return file.read()
 
 
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file, or a link to one, for reading.
 
-    Raises OSError if it is missing or not readable, ValueError if it is a folder, pipe, socket or
-    device; none of them is opened, because opening a pipe waits for a writer.
+    Raises OSError if it cannot be read, ValueError if it is a folder, pipe, socket or device; none
+    of them is opened, because opening a pipe waits for a writer.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("it is a folder, pipe, socket or device instead of a file")

@@ -82,13 +82,11 @@ def backend_name() -> str:
 def usable_cores() -> int:
     """Return the number of cores that this process may use, by its affinity and its cgroups."""
     cores = float(_schedulable_cores())
-    for folder in _cgroup_folders("cpu"):
-        quota = _numbers(folder / "cpu.max") or [
-            *_numbers(folder / "cpu.cfs_quota_us"),  # −1 for no limit
-            *_numbers(folder / "cpu.cfs_period_us"),
-        ]
-        if len(quota) == 2 and min(quota) > 0:
-            cores = min(cores, quota[0] / quota[1])
+    for folder in _cgroup_folders():
+        version1 = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        match _words(folder / "cpu.max") or version1:
+            case [quota, period] if quota not in ("max", "-1"):
+                cores = min(cores, int(quota) / int(period))
     return math.ceil(cores)
 
 
@@ -109,17 +107,19 @@ def memory() -> tuple[int, int]:
 
     machine = psutil.virtual_memory()
     total, free = machine.total, machine.available
-    for folder in _cgroup_folders("memory"):
-        for limit_file, used_file in (
-            ("memory.max", "memory.current"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-        ):
-            for limit, used in zip(
-                _numbers(folder / limit_file), _numbers(folder / used_file), strict=False
-            ):
-                available = limit - used + _file_cache(folder)
-                total, free = min(total, limit), max(0, min(free, available))
-    return int(total), int(free)
+    for folder in _cgroup_folders():
+        version1 = _words(folder / "memory.limit_in_bytes") + _words(
+            folder / "memory.usage_in_bytes"
+        )
+        match _words(folder / "memory.max") + _words(folder / "memory.current") or version1:
+            case [limit, used] if limit != "max":
+                stat = _words(folder / "memory.stat")
+                numbers = dict(zip(stat[::2], stat[1::2], strict=False))
+                # Cached files count as used, but can be freed.
+                cache = numbers.get("total_inactive_file", numbers.get("inactive_file", 0))
+                total = min(total, int(limit))
+                free = max(0, min(free, int(limit) - int(used) + int(cache)))
+    return total, free
 
 
 def free_memory_mb() -> int:
@@ -164,11 +164,8 @@ def _schedulable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _cgroup_folders(controller: str) -> list[Path]:
-    """Return the folders of this process's cgroups for ``controller`` and of those around them.
-
-    A container usually sees its own cgroup as the outermost one.
-    """
+def _cgroup_folders() -> list[Path]:
+    """Return the folders of this process's cgroups and of those around them, of both versions."""
     try:
         lines = OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
@@ -176,32 +173,19 @@ def _cgroup_folders(controller: str) -> list[Path]:
     folders = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        roots = [CGROUPS / controller] if controller in controllers.split(",") else []
-        if not controllers:  # version 2, alone or beside version 1
-            roots = [CGROUPS, CGROUPS / "unified"]
-        for root in roots:
+        for controller in controllers.split(","):  # "" in version 2
+            root = CGROUPS / controller
             own = root / path.lstrip("/")
             folders += [one for one in (own, *own.parents) if one.is_relative_to(root)]
     return folders
 
 
-def _numbers(path: Path) -> list[float]:
-    """Return the numbers in a file of a cgroup, infinity for "max"; none if it is missing."""
+def _words(path: Path) -> list[str]:
+    """Return the words of a file of a cgroup; none if it is missing."""
     try:
-        words = path.read_text(encoding="ascii").split()
-        return [math.inf if word == "max" else float(word) for word in words]
-    except (OSError, ValueError):
+        return path.read_text(encoding="ascii").split()
+    except OSError:
         return []
-
-
-def _file_cache(folder: Path) -> int:
-    """Return the bytes of cached files that count as used memory of a cgroup but can be freed."""
-    try:
-        lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
-        numbers = dict(line.split() for line in lines)
-        return int(numbers.get("total_inactive_file", numbers.get("inactive_file", 0)))
-    except (OSError, ValueError):
-        return 0
 
 
 def _output(command: list[str], *, folder: Path | None = None) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import atomic_write, open_file, read_file
+from kaggle_digits.core.atomic_io import atomic_write, read_file
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.probabilities import check_probabilities
@@ -27,10 +27,6 @@ HISTORY_COLUMNS = ["member", "epoch", "loss", "accuracy", "val_loss", "val_accur
 HISTORY_COLUMNS += ["learning_rate", "seconds"]
 MAX_BYTES = 1 << 29  # of an array or a table; those of the largest run have a hundredth
 MAX_REASON = 200  # characters
-HEADER_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 @contextmanager
@@ -71,28 +67,24 @@ def read_probabilities(
 def read_array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -> NDArray[Any]:
     """Read a .npy file of ``dtype``, which may be abstract; None in ``shape`` allows any length.
 
-    Raises OSError if it cannot be read, ValueError if it is not such an array or is truncated.
-    Neither memory nor time depends on what a damaged header claims.
+    Raises OSError if it cannot be read, ValueError if it is not such an array or is truncated. A
+    size that only a damaged header claims costs no memory.
     """
-    with open_file(path) as file:
-        try:
-            read_header = HEADER_READERS[np.lib.format.read_magic(file)]
-            found, fortran_order, found_dtype = read_header(file)
-        except Exception as error:  # numpy parses the header as Python and raises several types
-            raise ValueError("it does not begin like an array of numpy") from error
-        fits = len(found) == len(shape) and all(
-            wanted in (None, length) for wanted, length in zip(shape, found, strict=True)
-        )
-        if not (fits and np.issubdtype(found_dtype, dtype) and found_dtype.isnative):
-            wanted_shape = ", ".join("n" if length is None else str(length) for length in shape)
-            raise ValueError(
-                f"it holds {found_dtype} {found} instead of {dtype.__name__} ({wanted_shape})"
-            )
-        size = math.prod(found) * found_dtype.itemsize
-        if size > MAX_BYTES or os.fstat(file.fileno()).st_size != file.tell() + size:
-            raise ValueError("its size is not that of the array it should hold")
-        values = np.frombuffer(bytearray(file.read(size)), found_dtype)
-    return values.reshape(found, order="F" if fortran_order else "C")
+    content = io.BytesIO(read_file(path, MAX_BYTES))
+    wanted = ", ".join("n" if length is None else str(length) for length in shape)
+    wanted = f"instead of {dtype.__name__} ({wanted})"
+    try:
+        values: NDArray[Any] = np.lib.format.read_array(content, allow_pickle=False)
+    except Exception as error:  # numpy parses the header as Python and raises several types
+        raise ValueError(f"it holds no numbers {wanted}, or its size is wrong") from error
+    if content.read(1):
+        raise ValueError("its size is larger than that of its array")
+    fits = values.ndim == len(shape) and all(
+        length in (None, found) for length, found in zip(shape, values.shape, strict=True)
+    )
+    if not (fits and np.issubdtype(values.dtype, dtype) and values.dtype.isnative):
+        raise ValueError(f"it holds {values.dtype} {values.shape} {wanted}")
+    return values
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

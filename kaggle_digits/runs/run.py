@@ -125,28 +125,26 @@ class Run:
         with self._explain_damage(HISTORY_FILE) as path:
             return read_history(path)
 
-    def leak(self) -> str | None:
-        """Return why the out-of-fold predictions are not clean; None if they are.
-
-        Labels of validation rows leak through pseudo-labels whose models were trained on them or on
-        other pseudo-labels with a leak, through any number of runs.
-        """
-        return self._leak({self.name})
-
     def teachers(self) -> list[str]:
         """Return the run that made its pseudo-labels, the run that made those of that one, …"""
         pseudo = self.config().get("pseudo")
         return (pseudo.get("teachers") or [str(pseudo.get("run"))]) if pseudo else []
 
-    def _leak(self, pupils: set[str]) -> str | None:
+    def leak(self, pupils: tuple[str, ...] = ()) -> str | None:
+        """Return why the out-of-fold predictions are not clean; None if they are.
+
+        Labels of validation rows leak through pseudo-labels whose models were trained on them or on
+        other pseudo-labels with a leak, through any number of runs. ``pupils`` are runs taught by
+        this one, for runs in a circle.
+        """
         teachers, pseudo = self.teachers(), self.config().get("pseudo") or {}
         is_clean = not teachers or pseudo.get("held_out_apart")
         if is_clean and teachers and not pseudo.get("teachers"):
             # An older version, which did not look at the teacher's own pseudo-labels, made it.
-            teacher = Run(self.path.parent / teachers[0])
+            pupils = (*pupils, self.name)
             try:
-                check_name(teacher.name)
-                is_clean = teacher.name not in pupils and not teacher._leak(pupils | {teacher.name})
+                teacher = Run(self.path.parent / check_name(teachers[0]))
+                is_clean = teacher.name not in pupils and not teacher.leak(pupils)
             except (RunError, UsageError):  # deleted or damaged: nobody knows
                 is_clean = False
         if is_clean:
@@ -229,13 +227,8 @@ class Run:
     def _explain_damage(self, name: str) -> Iterator[Path]:
         """Yield the path of a file that ``kd train --resume`` writes again if it is missing."""
         path = self.path / name
-        remedy = f"kd train --resume --name {self.name}"
-        delete = (
-            f"delete it and run: {remedy}"
-            if os.path.lexists(path)
-            else f"finish the run with: {remedy}"
-        )
-        with explain_damage(path, delete):
+        remedy = "delete it and run" if os.path.lexists(path) else "finish the run with"
+        with explain_damage(path, f"{remedy}: kd train --resume --name {self.name}"):
             yield path
 
 

@@ -21,19 +21,14 @@ Text = InstanceOf[str] | None
 Mapping = InstanceOf[dict] | None  # type: ignore[type-arg]
 Number = float | None
 NotNegative = Annotated[float, Field(ge=0)] | None
-Share = Annotated[float, Field(ge=0, le=1)] | None  # from 0 to 1
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Fraction | None
 Temperature = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INT)] | None
 # fail_fast, because the file may hold millions of wrong values.
 Numbers = Annotated[list[Number], Field(fail_fast=True)] | None
 Shares = Annotated[list[Share], Field(fail_fast=True)] | None
-Interval = (
-    Annotated[
-        list[Annotated[float, Field(ge=0, le=1)]],
-        Field(min_length=2, max_length=2, fail_fast=True),
-    ]
-    | None
-)
+Interval = Annotated[list[Fraction], Field(min_length=2, max_length=2, fail_fast=True)] | None
 
 
 class SchemaError(ValueError):
@@ -130,7 +125,7 @@ class Contribution(Schema):
 
 class Architecture(Schema):
     model: Text = None
-    weight: Annotated[float, Field(ge=0, le=1)]
+    weight: Fraction
     temperature: Temperature
     val_accuracy: Share = None
     adds: Contribution | None = None  # what the ensemble gains from it
