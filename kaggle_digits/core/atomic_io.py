@@ -90,10 +90,9 @@ def wrap_os_errors(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def file_lock(path: Path, busy: Exception, *, timeout: float = 0) -> Iterator[None]:
-    """Hold the lock of ``new_lock``; its folder is created if missing.
+    """Hold the lock of ``new_lock``, and raise its errors.
 
-    ``busy`` is raised if another process holds the lock for ``timeout`` seconds, NotWritableError
-    if the folder is not writable.
+    ``busy`` is raised if another process still holds it after ``timeout`` seconds.
     """
     from filelock import Timeout
 
@@ -112,9 +111,10 @@ def file_lock(path: Path, busy: Exception, *, timeout: float = 0) -> Iterator[No
 def new_lock(path: Path) -> BaseFileLock:
     """Return a lock, not acquired yet, that ends with the process, also if it is killed.
 
-    It is the operating system's lock of the file ``path``. On a file system without such locks it
-    is the file ``<path>.owner``, which holds process and machine: filelock removes it if it finds
-    that this process has ended, which it can only on the same machine.
+    It is the operating system's lock of the file ``path``, whose folder is created. On a file
+    system without such locks it is the file ``<path>.owner``, which holds process and machine:
+    filelock removes it if it finds, on the same machine, that this process has ended. Raises
+    NotWritableError if the folder is not writable.
     """
     from filelock import FileLock, SoftFileLock
 
@@ -219,13 +219,10 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write ``value`` as indented JSON, atomically; numbers that are not finite become null."""
-    value = without_nan(value)
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # the name of a file that is not valid UTF-8
-        text = json.dumps(value, indent=2)
-    write_text(path, text + "\n", durable=durable)
+    text = json.dumps(without_nan(value), indent=2, ensure_ascii=False) + "\n"
+    with atomic_write(path, durable=durable) as part:
+        # Names of files that are not valid UTF-8 have the same escapes in JSON as in Python.
+        part.write_bytes(text.encode(errors="backslashreplace"))
 
 
 def without_nan(value: Any) -> Any:

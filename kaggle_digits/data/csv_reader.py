@@ -21,7 +21,6 @@ PLAIN = b"0123456789,\r\n"
 MISSING = {"", "nan", "na", "n/a", "null", "none", "#n/a", "<na>"}
 Unsigned = type[np.unsignedinteger[Any]]
 FETCH_AGAIN = "fetch it again: kd fetch --force"
-CTRL_Z = "\x1a"
 
 
 def read_int_csv(
@@ -97,13 +96,13 @@ def read_content(path: Path, *, advice: str | None = None) -> bytes:
 
 
 def _check_header(path: Path, header: bytes, columns: list[str], advice: str) -> None:
-    if b"\0" in header:
-        raise DataError(f"{path} is not a UTF-8 CSV file, but perhaps UTF-16; {advice}")
     try:
         found = next(csv.reader([header.decode("utf-8-sig")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
-        fault = "is not a UTF-8 CSV file (its first line cannot be read)"
-        raise DataError(f"{path} {fault}; {advice}") from None
+        found = ["\0"]
+    if "\0" in "".join(found):
+        fault = "is not a UTF-8 CSV file: its first line cannot be read, perhaps it is UTF-16"
+        raise DataError(f"{path} {fault}; {advice}")
     if found == columns:
         return
     fault = f"has {len(found)} columns, first {quote_cell(found[0] if found else '')}"
@@ -128,7 +127,7 @@ def _read_cell_by_cell(
             line = f"{path}, line {reader.line_num}"
             if len(cells) != len(columns):
                 fault = f"{len(cells)} values instead of {len(columns)} (a truncated row?)"
-                if cells == [CTRL_Z]:
+                if cells == ["\x1a"]:
                     fault = "Ctrl-Z (byte 26), the end mark of DOS programs, instead of values"
                 raise DataError(f"{line}: {fault}; {advice}")
             row = []

@@ -9,8 +9,7 @@ array; a damaged one is not used.
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -56,75 +55,58 @@ def read_train(path: Path) -> Digits:
 
     Raises DataError, which names line and column, if it is missing or has the wrong form.
     """
-    parsed = _load_cached(path, _parse_train)
-    rows = len(parsed.numbers) // len(TRAIN_COLUMNS)
-    labels, pixels = parsed.numbers[:rows], parsed.numbers[rows:]
-    return Digits(pixels.reshape(rows, SIDE, SIDE), labels, parsed.sha256, parsed.lines)
+    return _load_cached(path, {"label": CLASSES - 1, **PIXEL_RANGE})
 
 
 def read_test(path: Path) -> Digits:
     """Read test.csv likewise: 784 columns, ``pixel0`` … ``pixel783``."""
-    parsed = _load_cached(path, _parse_test)
-    return Digits(parsed.numbers.reshape(-1, SIDE, SIDE), None, parsed.sha256, parsed.lines)
+    return _load_cached(path, PIXEL_RANGE)
 
 
-def _parse_train(path: Path, content: bytes) -> NDArray[np.uint8]:
-    """Return all labels, then all pixels, so that both are contiguous views of one array."""
-    table = read_int_csv(path, content, {"label": CLASSES - 1, **PIXEL_RANGE}, np.uint8)
-    return np.concatenate([table[:, 0], table[:, 1:].ravel()])
-
-
-def _parse_test(path: Path, content: bytes) -> NDArray[np.uint8]:
-    return read_int_csv(path, content, PIXEL_RANGE, np.uint8).ravel()
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    """The content of a cache file; ``signature`` is "" if that of the CSV file is not reliable."""
-
-    numbers: NDArray[np.uint8]
-    sha256: str
-    signature: str
-    lines: NDArray[np.int64] | None = None
-
-
-def _load_cached(path: Path, parse: Callable[[Path, bytes], NDArray[np.uint8]]) -> _Parsed:
-    """Return the numbers that ``parse(path, content)`` finds in the file, (n,), cached if possible.
+def _load_cached(path: Path, columns: dict[str, int]) -> Digits:
+    """Return the digits in the file, whose ``columns`` are as in read_int_csv, cached if possible.
 
     If the cache folder cannot be written, nothing is cached. Raises DataError if the file is
-    missing, empty or refused by ``parse``.
+    missing, empty or has the wrong form.
     """
     cache = path.parent / CACHE_FOLDER / f"{path.name}.{CACHE_FORMAT}.npz"
-    cached, signature = _read_cache(cache), _signature(path)
-    if cached and signature and cached.signature == signature:
-        return cached
+    (digits, cached_signature), signature = _read_cache(cache), _signature(path)
+    if digits and signature and signature == cached_signature:
+        return digits
     content = read_content(path)
-    digest = hashlib.sha256(content).hexdigest()
     if signature != _signature(path):  # the file changed while it was read
         signature = ""
-    if cached and cached.sha256 == digest:
-        parsed = replace(cached, signature=signature)
-    else:
-        parsed = _Parsed(parse(path, content), digest, signature, row_lines(content))
-    if not cached or (cached.sha256, cached.signature) != (digest, signature):
-        with contextlib.suppress(StorageError, OSError):
-            with atomic_write(cache) as part:
-                np.savez(part, **{k: v for k, v in vars(parsed).items() if v is not None})
-            for old in set(cache.parent.glob(f"{path.name}.*")) - {cache}:  # of earlier versions
-                old.unlink()
-    return parsed
+    digest = hashlib.sha256(content).hexdigest()
+    if digits is None or digits.sha256 != digest:
+        table = read_int_csv(path, content, columns, np.uint8)
+        images = np.ascontiguousarray(table[:, -PIXELS:]).reshape(-1, SIDE, SIDE)
+        labels = table[:, 0].copy() if "label" in columns else None
+        digits = Digits(images, labels, digest, row_lines(content))
+    elif signature == cached_signature:
+        return digits
+    arrays = {name: value for name, value in vars(digits).items() if value is not None}
+    with contextlib.suppress(StorageError, OSError):
+        with atomic_write(cache) as part:
+            np.savez(part, signature=signature, **arrays)
+        for old in set(cache.parent.glob(f"{path.name}.*")) - {cache}:  # of earlier versions
+            old.unlink()
+    return digits
 
 
-def _read_cache(cache: Path) -> _Parsed | None:
-    """Read a cache file; None if it is missing or damaged in any way."""
+def _read_cache(cache: Path) -> tuple[Digits | None, str]:
+    """Return the digits in a cache file and the signature of the CSV file that they came from.
+
+    None and "" if it is missing or damaged in any way. The signature is "" if it was not reliable.
+    """
     if not cache.is_file():  # reading a pipe would wait for ever
-        return None
+        return None, ""
     try:
         with np.load(cache, allow_pickle=False) as file:
-            parsed = _Parsed(**file)
-        return replace(parsed, sha256=str(parsed.sha256), signature=str(parsed.signature))
+            arrays = {"labels": None, **file}
+        signature, digest = str(arrays.pop("signature")), str(arrays.pop("sha256"))
+        return Digits(sha256=digest, **arrays), signature
     except Exception:  # numpy and zipfile raise many types
-        return None
+        return None, ""
 
 
 def _signature(path: Path) -> str:

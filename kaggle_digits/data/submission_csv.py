@@ -152,20 +152,17 @@ def _order_by_id(
     Raises DataError for the first row with another id or with one that occurred before, or for
     the first id that is missing.
     """
-    order = np.argsort(found, kind="stable")
-    if np.array_equal(found[order], np.sort(expected)):
-        return order[np.argsort(np.argsort(expected))]
     rows: dict[int, int] = {}
     known = set(expected.tolist())
     for row, number in enumerate(found.tolist()):
-        if number not in known:
-            fault = f"ImageId is {number}; expected {expected.min()} to {expected.max()}"
-            raise DataError(f"{path}, line {line_of(path, row)}: {fault}")
+        if number in known and number not in rows:
+            rows[number] = row
+            continue
+        fault = f"ImageId is {number}; expected {expected.min()} to {expected.max()}"
         if number in rows:
             fault = f"ImageId {number} occurs again, first in line {line_of(path, rows[number])}"
-            raise DataError(f"{path}, line {line_of(path, row)}: {fault}")
-        rows[number] = row
-    missing = next(number for number in expected.tolist() if number not in rows)
-    raise DataError(
-        f"{path} has {len(found)} rows; expected {len(expected)}: ImageId {missing} is missing"
-    )
+        raise DataError(f"{path}, line {line_of(path, row)}: {fault}")
+    if missing := [number for number in expected.tolist() if number not in rows]:
+        fault = f"has {len(found)} rows; expected {len(expected)}"
+        raise DataError(f"{path} {fault}: ImageId {missing[0]} is missing")
+    return np.array([rows[number] for number in expected.tolist()])

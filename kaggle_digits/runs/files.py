@@ -8,7 +8,6 @@ in a few words what is wrong. ``explain_damage`` turns it into a RunError with t
 import csv
 import io
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,9 +36,8 @@ def explain_damage(path: Path, remedy: str, name: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError as error:
-        missing = path if error.filename is None else os.fsdecode(error.filename)
-        raise RunError(f"{missing} is missing; {remedy}") from None
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing; {remedy}") from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         reason = " ".join(reason.split())[:MAX_REASON]

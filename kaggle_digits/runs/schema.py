@@ -89,7 +89,6 @@ class Data(Schema):
 
 class PseudoLabels(Schema):
     run: Text = None  # that predicted the labels of test rows
-    rows: Numbers = None  # of each member
     # That run, the run that made its pseudo-labels, and so on; absent in older versions.
     teachers: list[str] | None = None
     held_out_apart: bool | None = None
@@ -134,8 +133,6 @@ class Architecture(Schema):
 class FailedMember(Schema):
     member: Count = None
     reason: Text = None
-    tries: Count = None
-    rows_held_out: Count = None
 
 
 class Metrics(Schema):

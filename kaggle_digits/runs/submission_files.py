@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -65,16 +65,16 @@ def require_absent(
     obstacle: it can be made again. UsageError: the toolkit uses one of the names, or the submission
     would have the name of its record.
     """
-    record, is_own = record_path(path), _is_own(path, own)
+    record = record_path(path)
     if normalize(path.name) == normalize(record.name):
         raise UsageError(f"{path}: a submission is a CSV file, and {record} its record")
-    if own is not None and path.exists() and not (force or is_own):
-        raise SubmissionError(
-            f"{path} was not made from run {own} alone, or was changed since; keep it and write "
-            f"another file: kd predict {own} -o FILE.csv, or back it up: kd predict {own} --force"
+    if own is not None:
+        advice = (
+            f"it was not made from run {own} alone, or was changed since: write another file (kd "
+            f"predict {own} -o FILE.csv), or back it up (kd predict {own} --force)"
         )
-    beside = [] if read_record(record) else [record]
-    check_output(path, *beside, force=force or is_own, error=SubmissionError, advice=advice)
+    beside, force = [] if read_record(record) else [record], force or _is_own(path, own)
+    check_output(path, *beside, force=force, error=SubmissionError, advice=advice)
 
 
 def move_existing(path: Path, *, force: bool, own: str | None = None) -> Path:
@@ -100,19 +100,14 @@ def write_submission_file(
     labels: NDArray[np.uint8],
     *,
     resolve_path: Callable[[Path], Path] | None = None,
-    runs: Sequence[str],
-    method: str,
-    source: str,
-    accuracy: float | None,
-    n_val: int,
-    leak: str | None = None,
+    **origin: Any,
 ) -> Path:
     """Write ``labels`` in the form of sample_submission.csv, read them back, record their origin.
 
     ``labels`` are (n_test,) uint8, 0 to 9; an existing file at ``path`` is replaced. Returns the
     file written: ``path``, or what ``resolve_path`` makes of it while no other process can write to
-    the folder, because another one may have taken the name. The other arguments are those of
-    Origin. If SubmissionError or StorageError is raised, nothing was written.
+    the folder, because another one may have taken the name. ``origin``: the fields of Origin other
+    than ``sha256`` and ``made``. If SubmissionError or StorageError is raised, nothing was written.
     """
     # One process at a time, so that a file and its record match.
     busy = SubmissionError(
@@ -122,21 +117,13 @@ def write_submission_file(
         path = resolve_path(path) if resolve_path else path
         reject_reserved(path)  # a run of an earlier version may be called log
         content = submission_text(path, dataset.ids, labels).encode()
-        origin = Origin(
-            sha256=hashlib.sha256(content).hexdigest(),
-            runs=list(runs),
-            method=method,
-            source=source,
-            accuracy=accuracy,
-            n_val=n_val,
-            leak=leak,
-            made=datetime.now().astimezone().isoformat(timespec="seconds"),
-        )
+        made = datetime.now().astimezone().isoformat(timespec="seconds")
+        record = Origin(sha256=hashlib.sha256(content).hexdigest(), made=made, **origin)
         with atomic_write(path) as part:
             part.write_bytes(content)
             read_submission(part, dataset.ids)
             # First the record: if the process is killed in between, no file lacks its origin.
-            write_origin(path, origin)
+            write_origin(path, record)
     return path
 
 
