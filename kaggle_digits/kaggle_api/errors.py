@@ -97,7 +97,10 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
             "(KD_KAGGLE_TIMEOUT sets the seconds to wait)"
         )
     elif is_network_error:
-        message = f"the connection to Kaggle failed while {action}; check the network and try again"
+        broke = "cannot be made" if not_applied else "broke"
+        message = (
+            f"the connection to Kaggle {broke} while {action}; check the network and try again"
+        )
     else:
         retryable = False
         reason = f"{type(error).__name__}: {one_line(str(error))}"

@@ -179,23 +179,21 @@ def _read_entries(path: Path) -> list[LogEntry]:
     first_line = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header: list[str] = []
-    entries = []
+    rows = {}  # line → cells
     try:
         for row in reader:
-            is_quoted = len(row) == 1 < len(header)
-            cells = next(csv.reader(row)) if is_quoted else row
-            while cells and not cells[-1].strip():
-                cells.pop()
-            if cells and not header:
-                header = [cell.strip() for cell in cells]
-                if missing := [name for name in COLUMNS if name not in header]:
-                    raise _damaged(path, f", line {reader.line_num}: no column {missing[0]}")
-            elif cells:
-                entries.append(_parse_row(path, reader.line_num, header, cells))
+            cells = next(csv.reader(row)) if rows and len(row) == 1 else row
+            filled = [number for number, cell in enumerate(cells, 1) if cell.strip()]
+            if filled:
+                rows[reader.line_num] = [cell.strip() for cell in cells[: filled[-1]]]
     except csv.Error as error:
         raise _damaged(path, f", line {reader.line_num}: not CSV ({error})") from error
-    return entries
+    if not rows:
+        return []
+    (line, header), *entries = rows.items()
+    if missing := [name for name in COLUMNS if name not in header]:
+        raise _damaged(path, f", line {line}: no column {missing[0]}")
+    return [_parse_row(path, line, header, cells) for line, cells in entries]
 
 
 def _parse_row(path: Path, line: int, header: list[str], cells: list[str]) -> LogEntry:
@@ -205,9 +203,9 @@ def _parse_row(path: Path, line: int, header: list[str], cells: list[str]) -> Lo
     values: dict[str, Any] = {}
     for name, cell in itertools.zip_longest(header, cells, fillvalue=""):
         try:
-            values[name] = _parse_cell(name, cell.strip())
+            values[name] = _parse_cell(name, cell)
         except ValueError:
-            fault = f"{quote_cell(cell.strip())} is not {EXPECTED.get(name, 'text in UTF-8')}"
+            fault = f"{quote_cell(cell)} is not {EXPECTED.get(name, 'text in UTF-8')}"
             raise _damaged(path, f", line {line}, column {name}: {fault}") from None
     known = {name: values.pop(name) for name in COLUMNS}
     return LogEntry(**known, extra=values)

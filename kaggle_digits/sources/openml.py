@@ -93,18 +93,14 @@ def _fetch_with_retries(folder: Path, policy: RetryPolicy) -> Any:
     for _ in range(ATTEMPTS - 1):
         try:
             return _fetch_openml(folder)
+        except HTTPError as error:
+            if error.code < 500 and error.code not in (408, 429):
+                raise
         except (URLError, TimeoutError) as error:
-            if not _is_temporary(error):
+            if (problem := find_problem(error)) and not problem.retryable:
                 raise
         time.sleep(READ_TIMEOUT_FACTOR * policy.backoff)
     return _fetch_openml(folder)
-
-
-def _is_temporary(error: URLError | TimeoutError) -> bool:
-    if isinstance(error, HTTPError):
-        return error.code >= 500 or error.code in (408, 429)
-    problem = find_problem(error)
-    return problem is None or problem.retryable
 
 
 def _fetch_openml(folder: Path) -> Any:
