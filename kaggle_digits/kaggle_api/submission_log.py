@@ -179,7 +179,7 @@ def _read_entries(path: Path) -> list[LogEntry]:
     first_line = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = {}  # line → cells
+    rows: dict[int, list[str]] = {}  # line → cells
     try:
         for row in reader:
             cells = next(csv.reader(row)) if rows and len(row) == 1 else row
