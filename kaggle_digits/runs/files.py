@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write, read_file
-from kaggle_digits.core.errors import RunError
+from kaggle_digits.core.errors import RunError, one_line
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.probabilities import check_probabilities
 
@@ -25,7 +25,6 @@ Probabilities = NDArray[np.float32]
 HISTORY_COLUMNS = ["member", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 HISTORY_COLUMNS += ["learning_rate", "seconds"]
 MAX_BYTES = 1 << 29  # of an array or a table; those of the largest run have a hundredth
-MAX_REASON = 200  # characters
 
 
 @contextmanager
@@ -39,8 +38,7 @@ def explain_damage(path: Path, remedy: str, name: str = "") -> Iterator[None]:
     except FileNotFoundError:
         raise RunError(f"{path} is missing; {remedy}") from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        reason = " ".join(reason.split())[:MAX_REASON]
+        reason = one_line(getattr(error, "strerror", None) or error)
         raise RunError(f"{name or path} is damaged ({reason}); {remedy}") from error
 
 

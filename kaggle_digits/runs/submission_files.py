@@ -15,15 +15,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write, file_lock
 from kaggle_digits.core.errors import RunError, SubmissionError, UsageError
-from kaggle_digits.core.output_paths import (
-    CHOOSE_OR_FORCE,
-    back_up,
-    check_output,
-    normalize,
-    reject_reserved,
-)
+from kaggle_digits.core.output_paths import CHOOSE_OR_FORCE, back_up, check_output, normalize
 from kaggle_digits.data.dataset import UNKNOWN, Dataset
-from kaggle_digits.data.probabilities import check_probabilities
 from kaggle_digits.data.submission_csv import (
     ONE_RUN,
     Origin,
@@ -115,7 +108,6 @@ def write_submission_file(
     )
     with file_lock(path.parent / LOCK_FILE, busy, timeout=LOCK_SECONDS):
         path = resolve_path(path) if resolve_path else path
-        reject_reserved(path)  # a run of an earlier version may be called log
         content = submission_text(path, dataset.ids, labels).encode()
         made = datetime.now().astimezone().isoformat(timespec="seconds")
         record = Origin(sha256=hashlib.sha256(content).hexdigest(), made=made, **origin)
@@ -143,10 +135,6 @@ def write_run_submission(
     """
     origin = _origin(run)
     probabilities = run.test() if test is None else test
-    try:
-        check_probabilities(probabilities)
-    except ValueError as error:
-        raise RunError(f"the predictions of run {run.name} cannot be submitted: {error}") from error
     return write_submission_file(
         path,
         dataset,
