@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,84 +126,72 @@ def fit_fold(
     Raises:
         UsageError, ModelError: the model cannot be built, or its loss is NaN or infinite.
     """
-    if not is_user_code(task.recipe.model):
-        return _fit_fold(task, train, test, checkpoint, save_checkpoint, callback)
-    problem = f"member {task.member}: model {task.recipe.model} cannot be trained"
-    with explain_user_errors(problem, every=False):
-        return _fit_fold(task, train, test, checkpoint, save_checkpoint, callback)
-
-
-def _fit_fold(  # noqa: PLR0917
-    task: FoldTask,
-    train: Digits,
-    test: Digits,
-    checkpoint: bytes | None,
-    save_checkpoint: Callable[[bytes], object] | None,
-    callback: TrainingCallback | None,
-) -> FoldResult:
     assert train.labels is not None
     callback = callback or TrainingCallback()
     recipe, val_rows = task.recipe, task.fold.val
-    images, labels = train.images[task.fold.train], train.labels[task.fold.train]
-    if task.pseudo_labels is not None:
-        labelled = np.flatnonzero(task.pseudo_labels >= 0)
-        images = np.concatenate([images, test.images[labelled]])
-        labels = np.concatenate([labels, task.pseudo_labels[labelled].astype(np.uint8)])
-    val_images, val_labels = train.images[val_rows], train.labels[val_rows]
-    trainer = make_trainer(recipe, images, labels, task.seed)
-    progress = _restore(checkpoint, trainer, task.member)
-    history = progress.history
-    patience = recipe.patience if len(val_rows) else None
+    problem = f"member {task.member}: model {recipe.model} cannot be trained"
+    is_users = is_user_code(recipe.model)
+    with explain_user_errors(problem, every=False) if is_users else nullcontext():
+        images, labels = train.images[task.fold.train], train.labels[task.fold.train]
+        if task.pseudo_labels is not None:
+            labelled = np.flatnonzero(task.pseudo_labels >= 0)
+            images = np.concatenate([images, test.images[labelled]])
+            labels = np.concatenate([labels, task.pseudo_labels[labelled].astype(np.uint8)])
+        val_images, val_labels = train.images[val_rows], train.labels[val_rows]
+        trainer = make_trainer(recipe, images, labels, task.seed)
+        progress = _restore(checkpoint, trainer, task.member)
+        history = progress.history
+        patience = recipe.patience if len(val_rows) else None
 
-    def on_step(step: int, loss: float, accuracy: float) -> None:
-        interrupts.raise_if_interrupted()
-        callback.on_step(task.member, step, loss, accuracy)
+        def on_step(step: int, loss: float, accuracy: float) -> None:
+            interrupts.raise_if_interrupted()
+            callback.on_step(task.member, step, loss, accuracy)
 
-    callback.on_member_begin(task.member, trainer.epochs, trainer.steps, len(history))
-    saved = time.monotonic()
-    for epoch in range(len(history), trainer.epochs):
-        if patience and epoch and epoch - progress.best_epoch >= patience:
-            break
-        started = time.perf_counter()
-        loss, accuracy, rate = trainer.train_epoch(epoch, on_step)
-        if not np.isfinite(loss):
-            raise ModelError(
-                f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
-                f"lower the learning rate, which is {recipe.learning_rate:g}"
-            )
-        if epoch + 1 == trainer.epochs:
-            trainer.finish()
-        val = score(trainer.classifier.predict_proba(val_images), val_labels)
-        val_metrics = (val.log_loss, val.accuracy) if val else (np.nan, np.nan)
-        seconds = time.perf_counter() - started
-        row = EpochMetrics(task.member, epoch + 1, loss, accuracy, *val_metrics, rate, seconds)
-        history.append(row)
-        callback.on_epoch_end(row)
-        interrupts.raise_if_interrupted()
-        if patience and progress.best_epoch == row.epoch:
-            progress.best = trainer.state()
-        if save_checkpoint and time.monotonic() - saved >= CHECKPOINT_INTERVAL:
-            save_checkpoint(_dump(trainer, progress))
-            saved = time.monotonic()
-    if patience:
-        trainer.restore(progress.best)
-    classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
-    with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
-        path = classifier.save(Path(folder))
-        model_bytes = path.read_bytes()
-    return FoldResult(
-        task,
-        val_probabilities=predict_tta(classifier, val_images, *tta)[recipe.views],
-        test_probabilities=predict_tta(classifier, test.images, *tta)[recipe.views],
-        history=history,
-        kept_epoch=progress.best_epoch if patience else len(history),
-        seconds=sum(row.seconds for row in history),
-        model_file=path.name,
-        model_bytes=model_bytes,
-        litert_bytes=to_litert(classifier, images),
-        first_layer=classifier.first_layer_weights(),
-        peak_memory_mb=peak_memory_mb(),
-    )
+        callback.on_member_begin(task.member, trainer.epochs, trainer.steps, len(history))
+        saved = time.monotonic()
+        for epoch in range(len(history), trainer.epochs):
+            if patience and epoch and epoch - progress.best_epoch >= patience:
+                break
+            started = time.perf_counter()
+            loss, accuracy, rate = trainer.train_epoch(epoch, on_step)
+            if not np.isfinite(loss):
+                raise ModelError(
+                    f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
+                    f"lower the learning rate, which is {recipe.learning_rate:g}"
+                )
+            if epoch + 1 == trainer.epochs:
+                trainer.finish()
+            val = score(trainer.classifier.predict_proba(val_images), val_labels)
+            val_metrics = (val.log_loss, val.accuracy) if val else (np.nan, np.nan)
+            seconds = time.perf_counter() - started
+            row = EpochMetrics(task.member, epoch + 1, loss, accuracy, *val_metrics, rate, seconds)
+            history.append(row)
+            callback.on_epoch_end(row)
+            interrupts.raise_if_interrupted()
+            if patience and progress.best_epoch == row.epoch:
+                progress.best = trainer.state()
+            if save_checkpoint and time.monotonic() - saved >= CHECKPOINT_INTERVAL:
+                save_checkpoint(_dump(trainer, progress))
+                saved = time.monotonic()
+        if patience:
+            trainer.restore(progress.best)
+        classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
+        with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
+            path = classifier.save(Path(folder))
+            model_bytes = path.read_bytes()
+        return FoldResult(
+            task,
+            val_probabilities=predict_tta(classifier, val_images, *tta)[recipe.views],
+            test_probabilities=predict_tta(classifier, test.images, *tta)[recipe.views],
+            history=history,
+            kept_epoch=progress.best_epoch if patience else len(history),
+            seconds=sum(row.seconds for row in history),
+            model_file=path.name,
+            model_bytes=model_bytes,
+            litert_bytes=to_litert(classifier, images),
+            first_layer=classifier.first_layer_weights(),
+            peak_memory_mb=peak_memory_mb(),
+        )
 
 
 def make_trainer(

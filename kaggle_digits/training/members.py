@@ -5,7 +5,6 @@ import io
 import math
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
@@ -87,20 +86,17 @@ def load_result(
     from kaggle_digits.runs.schema import Member
 
     remedy = f"delete {folder} and run: kd train --resume --name {run.name}"
-    n_val, n_test = len(fold.val) if fold else None, run.config()["data"].get("n_test")
-
-    def explained(name: str) -> AbstractContextManager[None]:
-        what = f"{name} of member {folder.name} of run {run.name}"
-        return explain_damage(folder / name, remedy, what)
-
-    with explained(RECORD_FILE):
+    member = f"member {folder.name} of run {run.name}"
+    with explain_damage(folder / RECORD_FILE, remedy, f"{RECORD_FILE} of {member}"):
         record = Member.read(folder / RECORD_FILE)
     if fold and record["val_fingerprint"] not in (None, fingerprint([fold])):
-        raise RunError(f"member {folder.name} of run {run.name} held out other rows; {remedy}")
-    with explained(VALIDATION_FILE):
-        validation = read_probabilities(folder / VALIDATION_FILE, n_val)
-    with explained(TEST_FILE):
-        return record, validation, read_probabilities(folder / TEST_FILE, n_test)
+        raise RunError(f"{member} held out other rows; {remedy}")
+    arrays = []
+    n_val, n_test = len(fold.val) if fold else None, run.config()["data"].get("n_test")
+    for name, rows in ((VALIDATION_FILE, n_val), (TEST_FILE, n_test)):
+        with explain_damage(folder / name, remedy, f"{name} of {member}"):
+            arrays.append(read_probabilities(folder / name, rows))
+    return record, arrays[0], arrays[1]
 
 
 def aggregate(

@@ -50,7 +50,7 @@ def test_fitted_methods_need_common_rows() -> None:
     one, other = noisy_probs(LABELS, 1, 1), noisy_probs(LABELS, 1, 2)
     one[:300], other[300:] = np.nan, np.nan
     for method in ("weighted", "stack"):
-        with pytest.raises(RunError, match="none in common; train them with the same --folds"):
+        with pytest.raises(RunError, match="none in common; train them with the same split"):
             combine([one, other], [one[300:], one[300:]], LABELS, method)
     assert combine([one, other], [one[300:], one[300:]], LABELS, "mean").score is None
     one[:], other[:] = noisy_probs(LABELS, 1, 1), noisy_probs(LABELS, 1, 2)
