@@ -56,13 +56,13 @@ def compare_runs(
     """Score runs on the rows that all held out: highest accuracy, then lowest log loss first.
 
     ``oofs`` are run → (n_train, 10) out-of-fold probabilities, NaN for rows not held out;
-    ``leaks`` are run → Run.leak(). Runs with a leak come last.
+    ``leaks`` are run → Run.leak(), of every run. Runs with a leak come last.
     Raises UsageError for fewer than two runs, RunError if no row was held out by all or a row is
     neither NaN nor probabilities.
     """
     if len(oofs) < 2:
         raise UsageError("a comparison needs at least two runs: kd compare RUN RUN")
-    leaks = leaks or {}
+    leaks = leaks or dict.fromkeys(oofs)
     rows = reduce(np.intersect1d, map(predicted_rows, oofs.values()))
     if not len(rows):
         raise RunError(
@@ -72,13 +72,11 @@ def compare_runs(
     truth = labels[rows]
     scores = {run: score_or_raise(oof[rows], truth) for run, oof in oofs.items()}
     correct = {run: oof[rows].argmax(axis=1) == truth for run, oof in oofs.items()}
-    order = sorted(
-        scores,
-        key=lambda run: (bool(leaks.get(run)), -scores[run].accuracy, scores[run].log_loss),
-    )
+    ranks = {run: (bool(leaks[run]), -s.accuracy, s.log_loss) for run, s in scores.items()}
+    order = sorted(ranks, key=ranks.__getitem__)
     best = order[0]
     tests = {run: mcnemar(correct[run], correct[best]) for run in order[1:]}
-    return [ComparedRun(run, scores[run], tests.get(run), leaks.get(run)) for run in order]
+    return [ComparedRun(run, scores[run], tests.get(run), leaks[run]) for run in order]
 
 
 def conclusions(compared: Sequence[ComparedRun]) -> list[str]:

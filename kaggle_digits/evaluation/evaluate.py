@@ -97,9 +97,8 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
                 if name not in paths or suffix not in saved:
                     (folder / f"{name}{suffix}").unlink(missing_ok=True)
     views = tta[-1].views if tta else None
-    text = report.render_report(run, metrics, errors, paths, views)
-    write_text(run.path / REPORT, text, durable=False)
     page = run.path / REPORT
+    write_text(page, report.render_report(run, metrics, errors, paths, views), durable=False)
     return Evaluation(run.name, metrics, errors, unsure, paths, page, tta, run.leak())
 
 

@@ -24,8 +24,6 @@ MAX_SECONDS, MAX_MB = 4.0, 1200
 MAX_WALL_SECONDS = 60.0
 # A process that finds the modules of this one. multiprocessing would run the user's script again.
 COMMAND = "import sys; sys.path[:] = {}; from kaggle_digits.imaging.reader import serve; serve()"
-TOO_LONG = "{} takes too long to decode; save it again with another program"
-TOO_MUCH_MEMORY = "{} needs too much memory; make it smaller first"
 
 
 class PictureReader:
@@ -92,7 +90,7 @@ class PictureReader:
             return f"{name} was not read: interrupted"
         killed_by = -self._process.returncode
         if killed_by in {getattr(signal, name, None) for name in ("SIGPROF", "SIGKILL")}:
-            return TOO_LONG.format(name)
+            return f"{name} takes too long to decode; save it again with another program"
         return f"{name} is not a readable picture (its decoder crashed)"
 
 
@@ -142,10 +140,10 @@ def serve() -> None:
         result: PreparedPicture | Exception
         try:
             _limit_time(MAX_SECONDS)
-            result = prepare(open_picture(source, name, max_pixels))
-            result = result if with_steps else replace(result, steps={})
+            prepared = prepare(open_picture(source, name, max_pixels))
+            result = prepared if with_steps else replace(prepared, steps={})
         except MemoryError:
-            result = DataError(TOO_MUCH_MEMORY.format(name))
+            result = DataError(f"{name} needs too much memory; make it smaller first")
         except Exception as error:
             result = error
         _limit_time(0)

@@ -34,8 +34,8 @@ BUILDERS: dict[str, Builder] = {
 }
 # Trained and read without TensorFlow.
 SKLEARN_MODELS = {"linear", "mlp"}
-# Folders of Python, of installed packages, and of this package.
-NOT_THE_USERS = (*sysconfig.get_paths().values(), str(Path(__file__).parents[1]))
+# Generated code, and the folders of Python, of installed packages and of this package.
+NOT_THE_USERS = ("<", *sysconfig.get_paths().values(), str(Path(__file__).parents[1]))
 REMOVED = {"strong-upright", "strong-evened", "strong-5x5"}
 
 
@@ -120,13 +120,12 @@ def user_code_line(error: BaseException) -> str:
     """Return the file and line of the user's own code in which ``error`` was raised, or ""."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f"{Path(error.filename).name}, line {error.lineno}"
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame)]
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(NOT_THE_USERS) and "autograph" not in frame.filename
+    ]
     return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""
-
-
-def _is_users(frame: traceback.FrameSummary) -> bool:
-    is_file = not frame.filename.startswith("<") and "autograph" not in frame.filename
-    return is_file and not frame.filename.startswith(NOT_THE_USERS)
 
 
 def _import_builder(model: str) -> Builder:
