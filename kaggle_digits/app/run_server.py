@@ -62,7 +62,16 @@ class AppServer(uvicorn.Server):
     """uvicorn's server; when it stops, requests that take long are ended without tracebacks."""
 
     def __init__(self, app: FastAPI) -> None:
-        super().__init__(_uvicorn_config(app))
+        config = uvicorn.Config(
+            app,
+            http=LimitedProtocol,
+            ws="none",
+            log_level="error",  # malformed requests are not worth a warning
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
         self._readers: ReaderPool = app.state.readers
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -70,18 +79,6 @@ class AppServer(uvicorn.Server):
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._readers.close()
         await super().shutdown(sockets)
-
-
-def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=LimitedProtocol,
-        ws="none",
-        log_level="error",  # malformed requests are not worth a warning
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
 
 
 def serve(app: FastAPI, server_socket: socket.socket) -> None:
