@@ -32,16 +32,16 @@ def classify(
     as_json: options.AsJson = False,
 ) -> None:
     """Predict the digit in a picture: a drawing, a photo or a scan."""
-    from threadpoolctl import threadpool_limits
-
     from kaggle_digits.imaging.reader import PictureReader
 
     if svg and not show:
         raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")
-    named = list(_find_pictures(pictures))
     reader = PictureReader()  # its process starts while this one imports and loads the model
+    from threadpoolctl import threadpool_limits
+
     from kaggle_digits.inference.predictor import classify_prepared, load_predictor
 
+    named = list(_find_pictures(pictures))
     predictor = load_predictor(runs_dir, run)
     for message in predictor.skipped:
         console.warn(message)

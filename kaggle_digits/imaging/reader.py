@@ -14,9 +14,12 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 from threading import Timer
+from typing import TYPE_CHECKING
 
 from kaggle_digits.core.errors import DataError
-from kaggle_digits.imaging.loading import MAX_PIXELS, PreparedPicture, open_picture, prepare
+
+if TYPE_CHECKING:
+    from kaggle_digits.imaging.loading import PreparedPicture
 
 # The largest permitted pictures need 2 seconds of one processor and 700 MB.
 MAX_SECONDS, MAX_MB = 4.0, 1200
@@ -50,11 +53,13 @@ class PictureReader:
         self,
         source: Path | bytes,
         name: str,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int | None = None,
         *,
         with_steps: bool = False,
-    ) -> PreparedPicture:
+    ) -> "PreparedPicture":
         """Return ``prepare(open_picture(source, name, max_pixels))``, without steps by default.
+
+        ``max_pixels`` is MAX_PIXELS of ``imaging.loading`` by default.
 
         Raises:
             DataError: as ``open_picture``; the picture takes longer than MAX_SECONDS or needs
@@ -69,7 +74,7 @@ class PictureReader:
         try:
             pickle.dump((source, name, max_pixels, with_steps), self._process.stdin)
             self._process.stdin.flush()
-            result = pickle.load(self._process.stdout)
+            result: PreparedPicture | Exception = pickle.load(self._process.stdout)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):  # the process has ended
             _end(self._process)
             raise DataError(self._describe_end(name)) from None
@@ -77,7 +82,6 @@ class PictureReader:
             timer.cancel()
         if isinstance(result, Exception):
             raise result
-        assert isinstance(result, PreparedPicture)
         return result
 
     def close(self) -> None:
@@ -101,7 +105,7 @@ class ReaderPool:
         self._readers = [PictureReader()]
         self._idle = self._readers.copy()
 
-    def prepare(self, source: Path | bytes, name: str, max_pixels: int) -> PreparedPicture:
+    def prepare(self, source: Path | bytes, name: str, max_pixels: int) -> "PreparedPicture":
         """Prepare a picture as ``PictureReader`` does."""
         try:
             reader = self._idle.pop()
@@ -131,6 +135,9 @@ def serve() -> None:
     os.dup2(2, 1)  # nothing else may be written among the results
     import scipy.ndimage  # noqa: F401  # imported by the first picture otherwise
 
+    # Here, so that a command starts this process before it imports as much itself.
+    from kaggle_digits.imaging.loading import MAX_PIXELS, PreparedPicture, open_picture, prepare
+
     _limit_memory()
     while True:
         try:
@@ -140,7 +147,7 @@ def serve() -> None:
         result: PreparedPicture | Exception
         try:
             _limit_time(MAX_SECONDS)
-            prepared = prepare(open_picture(source, name, max_pixels))
+            prepared = prepare(open_picture(source, name, max_pixels or MAX_PIXELS))
             result = prepared if with_steps else replace(prepared, steps={})
         except MemoryError:
             result = DataError(f"{name} needs too much memory; make it smaller first")
