@@ -83,7 +83,7 @@ def test_a_run_without_held_out_rows_is_refused_before_anything_is_predicted(
     def predict_oof(run: Run, dataset: Dataset) -> dict[int, NDArray[np.float32]]:
         raise AssertionError("predicted although there are no held-out rows")
 
-    with pytest.raises(RunError, match="--all-rows"):
+    with pytest.raises(RunError, match="trained on all labelled rows"):
         evaluate(run, dataset, predict_oof)
 
 
@@ -108,10 +108,10 @@ def test_a_run_trained_on_all_rows_is_refused(
     nothing = np.full_like(oof, np.nan)
     for name, split in (("a", {"kind": "all"}), ("b", {"kind": "holdout"})):
         run = small_runs.write_run(tmp_path, dataset, nothing, name, split=split)
-        assert "--all-rows" in refusal(run, dataset)
+        assert "trained on all labelled rows" in refusal(run, dataset)
     run = small_runs.write_run(tmp_path, dataset, nothing, "c", split={"kind": "all"})
     (run.path / run_module.OOF_FILE).unlink()
-    assert "--all-rows" in refusal(run, dataset)
+    assert "trained on all labelled rows" in refusal(run, dataset)
 
 
 def test_an_unfinished_run_is_refused(run: Run, dataset: Dataset) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.fft import dctn
 
-from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.architectures import dct_filters, dct_layer
 from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.models.registry import build
@@ -38,7 +38,7 @@ def test_each_filter_has_its_negative() -> None:
 def test_invalid_number_of_filters_is_refused(filters: int) -> None:
     with pytest.raises(UsageError, match="even number from 2 to 50"):
         dct_layer(filters, 24)
-    with pytest.raises(ModelError, match="even number from 2 to 50"):
+    with pytest.raises(UsageError, match="even number from 2 to 50"):
         build("fast", {"widths": (filters, 3, 4)}, rows=10, batch_size=10)
 
 

@@ -67,6 +67,7 @@ def test_every_event_is_forwarded_to_all_callbacks_in_order() -> None:
     both.on_member_end(0, 1.5)
     both.on_member_error(1, "out of memory", 3)
     both.on_message("retrying")
+    both.on_warning("rows are shared")
     events = [
         ("on_run_begin", ("one", 2, 0)),
         ("on_member_begin", (0, 3, 10, 0)),
@@ -75,6 +76,7 @@ def test_every_event_is_forwarded_to_all_callbacks_in_order() -> None:
         ("on_member_end", (0, 1.5)),
         ("on_member_error", (1, "out of memory", 3)),
         ("on_message", ("retrying",)),
+        ("on_warning", ("rows are shared",)),
     ]
     assert calls == [(i, *event) for event in events for i in (0, 1)]
     names = {name for name in vars(TrainingCallback) if name.startswith("on_")}

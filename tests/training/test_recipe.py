@@ -130,7 +130,7 @@ def test_missing_and_unreadable_files_are_reported(tmp_path: Path) -> None:
         find_recipe("absent.json")
     with pytest.raises(UsageError, match="there is no recipe file"):
         find_recipe(str(tmp_path / "absent"))
-    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+    with pytest.raises(UsageError, match="it is a folder"):
         find_recipe(f"{tmp_path}/")
     (tmp_path / "mine.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="is not text in UTF-8"):
@@ -167,7 +167,7 @@ def run_with(recipe: object, folder: Path) -> Run:
     """A run folder whose config.json holds ``recipe``."""
     run = Run(folder)
     folder.mkdir(exist_ok=True)
-    run.write_config({"members": 1, "recipe": recipe})
+    run.write_config({"members": 2, "recipe": recipe})
     return run
 
 
