@@ -19,7 +19,7 @@ LAYERS = [
     {"evaluation", "ensembling"},
     {"training"},
     {"executors", "inference", "tuning"},
-    {"studies", "kaggle_notebooks", "app"},
+    {"studies", "kaggle_notebooks", "app", "api"},
     {"cli"},
     {"__main__", "__init__"},
 ]

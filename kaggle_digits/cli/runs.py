@@ -64,6 +64,8 @@ def _print_run(run: "Run", public_score: float | None, *, as_json: bool) -> None
 
 def _summarize(run: "Run", public_scores: Mapping[str, float]) -> dict[str, Any]:
     """Return the row of ``run`` in the list: its metrics, or its ``problem``."""
+    from kaggle_digits.runs.run import describe_split
+
     try:
         config = run.config()
         row: dict[str, Any] = {"run": run.name, "model": config["model"]}
@@ -73,7 +75,7 @@ def _summarize(run: "Run", public_scores: Mapping[str, float]) -> dict[str, Any]
         source = config["data"].get("source") or "unknown"
         return {
             **row,
-            "held_out": _describe_split({key: v for key, v in config["split"].items() if v}),
+            "held_out": describe_split(config["split"]),
             "source": Path(source).name or source,
             **{key: metrics[key] for key in METRICS},
             **{key: metrics.get(key) for key in LEAK},
@@ -95,16 +97,6 @@ def _cells(row: dict[str, Any]) -> list[object]:
 def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:
     accuracy = row.get("val_accuracy")
     return "problem" in row, -accuracy if accuracy is not None else math.inf, row["run"]
-
-
-def _describe_split(split: dict[str, Any]) -> str:
-    """Describe the settings of a split; an older version may not have recorded all of them."""
-    repeats = f" × {split['repeats']}" if split.get("repeats", 1) > 1 else ""
-    if split.get("kind") == "folds":
-        return f"{split.get('folds', '?')} folds{repeats}"
-    if split.get("kind") == "all":
-        return f"nothing{repeats}"
-    return (f"{split['val_fraction']:.0%}" if "val_fraction" in split else "?") + repeats
 
 
 def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

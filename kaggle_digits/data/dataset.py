@@ -2,14 +2,30 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import read_json, write_json
 from kaggle_digits.core.errors import DataError
-from kaggle_digits.data.digits import Digits, read_test, read_train
+from kaggle_digits.core.summary import Summary
+from kaggle_digits.data.digits import (
+    CLASSES,
+    PIXEL_COLUMNS,
+    PIXELS,
+    TRAIN_COLUMNS,
+    Digits,
+    csv_sha256,
+    read_test,
+    read_train,
+    to_images,
+    to_uint8,
+)
 from kaggle_digits.data.submission_csv import read_ids
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRAIN, TEST, SAMPLE = "train.csv", "test.csv", "sample_submission.csv"
 FILES = (TRAIN, TEST, SAMPLE)
@@ -42,8 +58,8 @@ class Source:
         return self.source == KAGGLE
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, repr=False)
+class Dataset(Summary):
     """The contents of a data folder.
 
     ``ids``, (n_test,) int64, are the ImageIds of ``test``, as in sample_submission.csv.
@@ -61,6 +77,16 @@ class Dataset:
             raise DataError("the training digits have no labels")
         return self.train.labels
 
+    def summary(self) -> dict[str, str]:
+        """Return the source, the numbers of images and the rows of each digit, as texts."""
+        counts = np.bincount(self.labels, minlength=CLASSES)
+        return {
+            "Dataset": self.source.source,
+            "train": f"{len(self.train):,} labelled images of 28 × 28 pixels",
+            "test": f"{len(self.test):,} images",
+            "labels": ", ".join(f"{digit}: {count:,}" for digit, count in enumerate(counts)),
+        }
+
 
 def load(data_dir: Path | str = "data") -> Dataset:
     """Read and check the three files in ``data_dir``.
@@ -77,6 +103,30 @@ def load(data_dir: Path | str = "data") -> Dataset:
         fault = f"{folder / SAMPLE} has {len(ids)} rows but {folder / TEST} has {len(test)}"
         raise DataError(f"{fault}; they are from different data sets: kd fetch --force")
     return Dataset(train, test, ids, source_of(folder, train.sha256, test.sha256))
+
+
+def from_frames(train: "pd.DataFrame", test: "pd.DataFrame") -> Dataset:
+    """Make a dataset of two DataFrames with the columns of train.csv and test.csv, in any order.
+
+    A run trained on it is the same as one trained on files with these rows. DataError: a column is
+    missing, or a value is not a label from 0 to 9 or a pixel from 0 to 255.
+    """
+    digits = []
+    for name, frame, columns in (("train", train, TRAIN_COLUMNS), ("test", test, PIXEL_COLUMNS)):
+        if missing := [column for column in columns if column not in frame]:
+            raise DataError(f"the {name} DataFrame has no column {missing[0]}")
+        if frame.empty:
+            raise DataError(f"the {name} DataFrame has no rows")
+        images = to_images(frame[PIXEL_COLUMNS], f"the pixels of the {name} DataFrame")
+        table, labels = images.reshape(len(images), PIXELS), None
+        if name == "train":
+            labels = to_uint8(frame["label"], CLASSES - 1, "the labels")
+            table = np.column_stack([labels, table])
+        digits.append(Digits(images, labels, csv_sha256(columns, table)))
+    hashes = {file: each.sha256 for file, each in zip((TRAIN, TEST), digits, strict=True)}
+    is_kaggle = hashes.items() <= KAGGLE_SHA256.items()
+    source = Source(KAGGLE if is_kaggle else UNKNOWN, "", hashes)
+    return Dataset(*digits, np.arange(1, len(digits[1]) + 1), source)
 
 
 def source_of(folder: Path, train_sha256: str, test_sha256: str) -> Source:

@@ -11,12 +11,13 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write
-from kaggle_digits.core.errors import StorageError
+from kaggle_digits.core.errors import DataError, StorageError, one_line
 from kaggle_digits.data.csv_reader import read_content, read_int_csv, row_lines
 
 SIDE = 28
@@ -61,6 +62,44 @@ def read_train(path: Path) -> Digits:
 def read_test(path: Path) -> Digits:
     """Read test.csv likewise: 784 columns, ``pixel0`` … ``pixel783``."""
     return _load_cached(path, PIXEL_RANGE)
+
+
+def to_images(pixels: Any, name: str = "the images") -> NDArray[np.uint8]:
+    """Return (n, 28, 28) uint8 images: 0 background to 255 ink.
+
+    ``pixels`` are (n, 28, 28) or (n, 784): an array of any type of numbers, or a DataFrame. Raises
+    DataError, which begins with ``name``, for another shape or another value than 0, 1, …, 255.
+    """
+    values = to_uint8(pixels, 255, name)
+    if values.shape[1:] not in ((SIDE, SIDE), (PIXELS,)):
+        advice = "; without the column label" if values.shape[1:] == (PIXELS + 1,) else ""
+        raise DataError(
+            f"{name} have the shape {values.shape}; expected (n, 28, 28) or (n, 784){advice}"
+        )
+    return np.ascontiguousarray(values).reshape(-1, SIDE, SIDE)
+
+
+def to_uint8(values: Any, highest: int, name: str) -> NDArray[np.uint8]:
+    """Return ``values`` as uint8; DataError names the first that is not 0, 1, …, ``highest``."""
+    array = np.asarray(values)
+    try:
+        numbers = array.astype(np.float64, copy=False) if array.dtype != np.uint8 else array
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} are not numbers ({one_line(error)})") from error
+    is_valid = (numbers >= 0) & (numbers <= highest) & (numbers == np.floor(numbers))
+    if not is_valid.all():
+        place = np.argwhere(~is_valid)[0].tolist()
+        value = numbers[tuple(place)]
+        raise DataError(f"{name} hold {value:g} at {place}; expected whole numbers 0 to {highest}")
+    return array.astype(np.uint8, copy=False)
+
+
+def csv_sha256(columns: list[str], table: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of ``table`` (n, columns) as a CSV file in the form of Kaggle's."""
+    cells = np.array([f"{value}," for value in range(256)], "S4")[table]
+    cells[:, -1] = np.array([f"{value}\r" for value in range(256)], "S4")[table[:, -1]]
+    content = cells.tobytes().replace(b"\0", b"").replace(b"\r", b"\r\n")
+    return hashlib.sha256(",".join(columns).encode() + b"\r\n" + content).hexdigest()
 
 
 def _load_cached(path: Path, columns: dict[str, int]) -> Digits:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,31 +12,45 @@ from kaggle_digits.core.errors import DataError, UsageError, check_at_least
 from kaggle_digits.data.digits import CLASSES
 
 Rows = NDArray[np.int64]
+Kind = Literal["holdout", "folds", "all"]
 
 
 @dataclass(frozen=True)
 class Split:
     """How the labelled rows are divided into training and validation rows.
 
+    ``Split()`` holds out 10 %, ``Split(folds=3)`` makes three folds, ``Split("all")`` holds out
+    nothing.
+
     Attributes:
         kind: ``holdout`` (one validation set), ``folds`` (k-fold cross-validation) or ``all``
-            (no validation rows).
-        val_fraction: the share of validation rows, in (0, 1); used by ``holdout`` only.
-        folds: the number of folds, at least 2; used by ``folds`` only.
+            (no validation rows); by default ``folds`` if ``folds`` is given, else ``holdout``.
+        val_fraction: the share of validation rows, in (0, 1); only of ``holdout``, default 0.1.
+        folds: the number of folds, at least 2; only of ``folds``, default 5.
         repeats: how often to split, each time with other validation rows.
         seed: the same data, split and seed give the same rows for every model.
         rows: how many of the labelled rows to use, chosen stratified; None for all.
     """
 
-    kind: Literal["holdout", "folds", "all"] = "holdout"
-    val_fraction: float = 0.1
-    folds: int = 5
+    kind: Kind = None  # type: ignore[assignment]  # None is replaced below, also in the next two
+    val_fraction: float = None  # type: ignore[assignment]
+    folds: int = None  # type: ignore[assignment]
     repeats: int = 1
     seed: int = 0
     rows: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for values that fit no data set."""
+        """Raise UsageError for values that fit no data set or not each other."""
+        kind = self.kind or ("holdout" if self.folds is None else "folds")
+        if kind not in get_args(Kind):
+            raise UsageError(f"`kind={kind!r}` is unknown; one of: {', '.join(get_args(Kind))}")
+        for name, default, owner in (("val_fraction", 0.1, "holdout"), ("folds", 5, "folds")):
+            value = getattr(self, name)
+            # The default is accepted: config.json records it, and dataclasses.replace() copies it.
+            if value not in (None, default) and kind != owner:
+                raise UsageError(f"`{name}={value!r}` needs `kind={owner!r}`, not {kind!r}")
+            object.__setattr__(self, name, default if value is None else value)
+        object.__setattr__(self, "kind", kind)
         fraction = self.val_fraction
         if not 0 < fraction < 1:
             raise UsageError(f"--val-fraction {fraction} is not between 0 and 1; try 0.1")

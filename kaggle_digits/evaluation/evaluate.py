@@ -75,13 +75,9 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
         by_views = predict_oof(run, dataset)
         oof = by_views[max(by_views)]
         tta = compare_tta(by_views, dataset.labels)
-    rows = predicted_rows(oof)
-    probabilities, labels = oof[rows], dataset.labels[rows]
-    metrics = compute_metrics(probabilities, labels)
-    lines = dataset.train.lines
-    errors, unsure = notable_predictions(probabilities, labels, rows, MOST_SHOWN, lines)
-    history = run.history()
-    weights = _first_layer(run)
+    metrics, errors, unsure = measure(dataset, oof)
+    history = run.read_history()
+    weights = first_layer(run)
 
     folder = run.path / FIGURES
     paths: dict[str, Path] = {}
@@ -100,6 +96,17 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     page = run.path / REPORT
     write_text(page, report.render_report(run, metrics, errors, paths, views), durable=False)
     return Evaluation(run.name, metrics, errors, unsure, paths, page, tta, run.leak())
+
+
+def measure(
+    dataset: Dataset, oof: Probabilities
+) -> tuple[Metrics, tuple[Prediction, ...], tuple[Prediction, ...]]:
+    """Return the metrics of the held-out rows, and the predictions as in ``Evaluation``."""
+    rows = predicted_rows(oof)
+    probabilities, labels = oof[rows], dataset.labels[rows]
+    lines = dataset.train.lines
+    notable = notable_predictions(probabilities, labels, rows, MOST_SHOWN, lines)
+    return compute_metrics(probabilities, labels), *notable
 
 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:
@@ -158,7 +165,7 @@ def _figures(
         yield "first-layer", digit_grids.first_layer_weights(weights)
 
 
-def _first_layer(run: Run) -> NDArray[np.float32] | None:
+def first_layer(run: Run) -> NDArray[np.float32] | None:
     """Read the (units, h, w) first-layer weights of the first model; None if it saved none."""
     path = run.member_folder(0) / FIRST_LAYER_FILE
     if not os.path.lexists(path):

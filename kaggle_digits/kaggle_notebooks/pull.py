@@ -349,5 +349,5 @@ def verify(run: Run, manifest: Manifest, dataset: Dataset | None = None) -> None
         raise ValueError(f"{len(done)} of {members} members are there")
     run.oof(None if dataset is None else dataset.labels)
     run.test()
-    if len(run.history()) < members:
+    if len(run.read_history()) < members:
         raise ValueError("history.csv lacks members")

@@ -215,6 +215,10 @@ class KerasClassifier:
             list(pool.map(fill, range(0, len(images), size)))
         return checked(probabilities)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: the model as Keras saves it, not the traced functions."""
+        return {"network": self.network, "logits": None}
+
     def save(self, folder: Path) -> Path:
         """Write model.keras into ``folder``; return its path."""
         self.network.save(folder / KERAS_FILE)

@@ -33,7 +33,7 @@ KERAS_CONFIG, KERAS_WEIGHTS = "config.json", "model.weights.h5"
 KERAS_FILES = {"metadata.json", KERAS_CONFIG, KERAS_WEIGHTS}
 MAX_KERAS_BYTES = 2 << 30
 
-# SHA-256 of the pickles that this process made in ``dumps_state``.
+# SHA-256 of the pickles that this process made, which it may read without --trust.
 _own_pickles: set[bytes] = set()
 
 
@@ -62,9 +62,10 @@ def loads_skops(content: bytes) -> Any:
 def loads_pickle(content: bytes, name: str) -> Any:
     """Return the object in the pickle called ``name``; this can run any code.
 
-    Raises UntrustedError without --trust, and any exception if the file is damaged.
+    Raises UntrustedError without --trust unless this process wrote the pickle, and any exception if
+    the file is damaged.
     """
-    if not trust.is_enabled():
+    if hashlib.sha256(content).digest() not in _own_pickles and not trust.is_enabled():
         raise UntrustedError(f"{name} is a pickle, which runs code while it is read; {trust.HINT}")
     add_current_folder_to_path()
     return _unpickle(content)
@@ -75,9 +76,7 @@ def dumps_state(estimator: Any) -> bytes:
     # Stored without compression: it is written often and soon replaced.
     if (content := _dumps_skops({"state": estimator}, zipfile.ZIP_STORED)) is not None:
         return content
-    content = _pickle({"state": estimator}, compress=0)
-    _own_pickles.add(hashlib.sha256(content).digest())
-    return PICKLE_PREFIX + b"\n" + content
+    return PICKLE_PREFIX + b"\n" + _pickle({"state": estimator}, compress=0)
 
 
 def loads_state(content: bytes) -> Any:
@@ -88,10 +87,7 @@ def loads_state(content: bytes) -> Any:
     """
     if not content.startswith(PICKLE_PREFIX):
         return loads_skops(content)["state"]
-    pickle = content.partition(b"\n")[2]
-    if hashlib.sha256(pickle).digest() in _own_pickles:
-        return _unpickle(pickle)["state"]
-    return loads_pickle(pickle, "the checkpoint")["state"]
+    return loads_pickle(content.partition(b"\n")[2], "the checkpoint")["state"]
 
 
 def check_keras_file(path: Path) -> dict[str, Any]:
@@ -176,6 +172,7 @@ def _pickle(value: dict[str, Any], compress: int = 1) -> bytes:
 
     file = io.BytesIO()
     joblib.dump(value, file, compress=compress)
+    _own_pickles.add(hashlib.sha256(file.getvalue()).digest())
     return file.getvalue()
 
 

@@ -39,6 +39,18 @@ NOT_THE_USERS = ("<", *sysconfig.get_paths().values(), str(Path(__file__).parent
 REMOVED = {"strong-upright", "strong-evened", "strong-5x5"}
 
 
+# Functions of this process that were given as a model, by their name ``module:function``.
+FUNCTIONS: dict[str, Builder] = {}
+
+
+def register_function(builder: Builder) -> str:
+    """Make a function a model of this process and return its name, ``module:function``."""
+    function = getattr(builder, "__qualname__", type(builder).__qualname__)
+    name = f"{builder.__module__}:{function}"
+    FUNCTIONS[name] = builder
+    return name
+
+
 def is_user_code(model: str) -> bool:
     """Whether ``model`` names a function of the user's, as ``package.module:function``."""
     return ":" in model
@@ -49,6 +61,8 @@ def find_builder(model: str) -> Builder:
 
     Raises UsageError for an unknown model, ModelError if the user's module cannot be imported.
     """
+    if model in FUNCTIONS:
+        return FUNCTIONS[model]
     if is_user_code(model):
         return _import_builder(model)
     if model in REMOVED:

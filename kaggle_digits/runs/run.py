@@ -10,7 +10,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +119,7 @@ class Run:
         with self._explain_damage(TEST_FILE) as path:
             return read_probabilities(path, n_test)
 
-    def history(self) -> list[dict[str, float]]:
+    def read_history(self) -> list[dict[str, float]]:
         """Read history.csv: HISTORY_COLUMNS → float or NaN, for each epoch of each member."""
         self.config()
         with self._explain_damage(HISTORY_FILE) as path:
@@ -160,6 +160,9 @@ class Run:
         """
         config = self.config()
         settings = {key: value for key, value in config["split"].items() if value is not None}
+        # Every kind of split records the settings of all.
+        unused = {"holdout": "folds", "folds": "val_fraction"}
+        settings.pop(unused.get(settings.setdefault("kind", "holdout"), ""), None)
         reason = "another version of scikit-learn splits differently, or its split was changed"
         try:
             folds = split(dataset.labels, Split(**settings))
@@ -264,6 +267,17 @@ def reject_external_links(folder: Path) -> None:
                     f"{path} is a link that leads out of the run; replace it by the file or "
                     f"folder itself, or {trust.HINT}"
                 )
+
+
+def describe_split(split: Mapping[str, Any]) -> str:
+    """Describe what a split in config.json held out: "10%", "5 folds × 2", or "?" if unknown."""
+    repeats = f" × {split['repeats']}" if (split.get("repeats") or 1) > 1 else ""
+    if split.get("kind") == "folds":
+        return f"{split.get('folds') or '?'} folds{repeats}"
+    if split.get("kind") == "all":
+        return f"nothing{repeats}"
+    fraction = split.get("val_fraction")
+    return ("?" if fraction is None else f"{fraction:.0%}") + repeats
 
 
 def check_name(name: str) -> str:

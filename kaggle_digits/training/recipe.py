@@ -106,7 +106,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """The default prefix of a run's name."""
-        return self.model
+        return self.model.removeprefix("__main__:")
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -128,6 +128,9 @@ class Recipe:
     def with_changes(self, **changes: Any) -> Recipe:
         """Return a copy with those changes that are not None."""
         given = {name: value for name, value in changes.items() if value is not None}
+        if unknown := given.keys() - {one.name for one in fields(self)}:
+            settings = ", ".join(one.name for one in fields(self))
+            raise UsageError(f"a recipe has no setting {min(unknown)}; it has: {settings}")
         return replace(self, **given)
 
     def to_json(self) -> dict[str, Any]:

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.models.registry import find_builder
+from kaggle_digits.models.registry import (
+    BUILDERS,
+    Builder,
+    find_builder,
+    is_user_code,
+    register_function,
+)
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, read_recipe_file
 
@@ -49,6 +55,9 @@ MODEL_RECIPES: dict[str, Recipe] = {
     ),
 }
 
+# What ``as_recipe`` accepts.
+RecipeLike = str | Path | Recipe | EnsembleRecipe | Builder
+
 # Architectures without a recipe name of their own, trained like ``strong``.
 VARIANTS = {"strong-3x3": replace(STRONG, model="strong-3x3")}
 
@@ -74,7 +83,7 @@ RECIPES: dict[str, Recipe | EnsembleRecipe] = {
 def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | EnsembleRecipe:
     """Return the recipe called ``name``, or the default recipe of ``model``.
 
-    ``name`` may be the path of a recipe file; ``model`` is a registered name or
+    ``name`` may also be a model or the path of a recipe file; ``model`` is a registered name or
     ``package.module:function``.
 
     Raises:
@@ -91,6 +100,8 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | E
         recipe = RECIPES[name]
     elif name.endswith(".json") or "/" in name or "\\" in name or Path(name).is_file():
         recipe = read_recipe_file(Path(name), model)
+    elif name in BUILDERS or is_user_code(name):
+        recipe = find_recipe(model=name)
     else:
         raise UsageError(
             f"no recipe called {name!r}; one of: {', '.join(RECIPES)}, or a recipe file"
@@ -98,6 +109,25 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | E
     if model is not None and model != recipe.model:
         raise UsageError(f"recipe {name} trains model {recipe.model}; leave out --model {model}")
     return recipe
+
+
+def as_recipe(recipe: RecipeLike) -> Recipe | EnsembleRecipe:
+    """Return ``recipe`` itself, or the one that is named: by a recipe, a model, or a recipe file.
+
+    A function that returns a new Keras model or scikit-learn classifier is a model by itself. Its
+    module and name are recorded in the run. Raises UsageError if there is no such recipe.
+    """
+    if isinstance(recipe, Recipe | EnsembleRecipe):
+        return recipe
+    if hasattr(recipe, "fit") and not isinstance(recipe, type):
+        name = type(recipe).__name__
+        raise UsageError(
+            f"a {name} is a single model, but each fold trains its own; give a function that "
+            f"returns a new one, such as lambda: {name}()"
+        )
+    if callable(recipe):
+        return Recipe(register_function(recipe))
+    return find_recipe(str(recipe))
 
 
 def find_augmentation(name: str) -> Augmentation:

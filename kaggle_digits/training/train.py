@@ -15,6 +15,7 @@ from kaggle_digits.core.environment import check_clock, git_commit, hardware, ve
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, fingerprint, split
+from kaggle_digits.models.registry import FUNCTIONS
 from kaggle_digits.runs.run import Run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
@@ -149,7 +150,8 @@ def resume(
             f"config.json of run {run.name} counts {config['members']} members, but its split and "
             f"recipe make {len(folds) * len(recipe.recipes)}; train it again under another name"
         )
-    if runs_user_code(recipe) and not trust.is_enabled():
+    is_known = all(one.model in FUNCTIONS for one in recipe.recipes)
+    if runs_user_code(recipe) and not is_known and not trust.is_enabled():
         raise RunError(
             f"resuming run {run.name} would run the code of {recipe.model}, which its config.json "
             f"names; {trust.HINT}"

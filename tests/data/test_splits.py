@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,6 +124,28 @@ def test_validation_set_smaller_than_the_number_of_classes_is_refused() -> None:
 def test_invalid_values_raise_usage_errors(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=f"--{next(iter(wrong)).replace('_', '-')}"):
         Split(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_kind_follows_from_the_settings() -> None:
+    assert Split() == Split("holdout", val_fraction=0.1)
+    assert Split(folds=3) == Split("folds", folds=3)
+    assert Split(folds=5).kind == "folds"
+    assert len(split(LABELS, Split(folds=3))) == 3
+    assert replace(Split("all"), seed=1) == Split("all", seed=1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "kfold"}, r"`kind='kfold'` is unknown; one of: holdout, folds, all"),
+        ({"kind": "holdout", "folds": 3}, r"`folds=3` needs `kind='folds'`, not 'holdout'"),
+        ({"folds": 3, "val_fraction": 0.2}, r"`val_fraction=0.2` needs `kind='holdout'`"),
+        ({"kind": "all", "val_fraction": 0.2}, r"`val_fraction=0.2` needs `kind='holdout'`"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(wrong: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Split(**wrong)
 
 
 def test_more_rows_than_the_data_has_is_refused() -> None:

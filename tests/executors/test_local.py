@@ -49,7 +49,7 @@ def serial(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def have_equal_results(one: Run, other: Run) -> bool:
     def losses(run: Run) -> str:
-        return str([(row["member"], row["val_loss"]) for row in run.history()])
+        return str([(row["member"], row["val_loss"]) for row in run.read_history()])
 
     return (
         np.array_equal(one.oof(), other.oof(), equal_nan=True)

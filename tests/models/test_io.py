@@ -54,6 +54,8 @@ def test_forest_is_pickled_and_read_only_with_trust(
 ) -> None:
     path = saved(RandomForestClassifier(3), tmp_path)
     assert path.name == "model.joblib"
+    assert load_classifier(tmp_path)  # by the process that wrote it
+    monkeypatch.setattr(io, "_own_pickles", set())
     with pytest.raises(UntrustedError, match=r"model\.joblib is a pickle, .* add --trust"):
         load_classifier(tmp_path)
     # Earlier versions wrote a signature; it does not replace consent.

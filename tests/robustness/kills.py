@@ -163,7 +163,7 @@ def _push(place: Path) -> dict[str, Any]:
 def figures(run: Run) -> Any:
     """Return everything computed, bit for bit, without the times."""
     metrics = {key: value for key, value in run.metrics().items() if key not in IGNORED}
-    history = [{k: v for k, v in row.items() if k != "seconds"} for row in run.history()]
+    history = [{k: v for k, v in row.items() if k != "seconds"} for row in run.read_history()]
     return metrics, str(history), np.nan_to_num(run.oof(), nan=-1).tobytes(), run.test().tobytes()
 
 

@@ -39,7 +39,7 @@ def test_damaged_file_is_named(run: Run, damage: str) -> None:
 def test_missing_file_names_the_command_that_makes_it(run: Run) -> None:
     with pytest.raises(RunError, match="not finished; resume it: kd train --resume --name mine"):
         run.metrics()
-    for read in (run.oof, run.test, run.history):
+    for read in (run.oof, run.test, run.read_history):
         with pytest.raises(RunError, match="is missing; finish the run"):
             read()
 

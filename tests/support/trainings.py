@@ -25,7 +25,7 @@ def identical(one: Run, other: Run) -> bool:
         assert "peak_memory_mb" in run.metrics()
         metrics.append({k: v for k, v in run.metrics().items() if k not in measured})
         histories.append(
-            [{k: v for k, v in row.items() if k != "seconds"} for row in run.history()]
+            [{k: v for k, v in row.items() if k != "seconds"} for row in run.read_history()]
         )
     return (
         np.array_equal(one.oof(), other.oof(), equal_nan=True)

@@ -32,5 +32,5 @@ def test_seconds_of_sequential_members_are_those_of_the_epochs(
 ) -> None:
     recipe = Recipe("mlp", widths=(16,), epochs=2)
     run = train(dataset, recipe, Split("folds", folds=3), runs_dir=tmp_path)
-    seconds = sum(row["seconds"] for row in run.history())
+    seconds = sum(row["seconds"] for row in run.read_history())
     assert run.metrics()["train_seconds"] == pytest.approx(seconds, abs=0.02)

@@ -52,7 +52,7 @@ def test_run_folder_has_the_documented_files_and_values(full_run: Run, dataset: 
     assert 0.8 < low < metrics["val_accuracy"] < high < 1
     assert metrics["epochs"] == [3, 3, 3]
     assert "nothing was chosen" in metrics["epoch_choice"]
-    history = full_run.history()
+    history = full_run.read_history()
     assert [row["epoch"] for row in history] == [1, 2, 3] * 3
     assert {row["member"] for row in history} == {0, 1, 2}
     assert history[0]["loss"] > history[2]["loss"] > 0
@@ -162,7 +162,7 @@ def test_resume_after_kill_9_gives_identical_bits(
 def test_patience_keeps_the_best_epoch_and_reports_it(dataset: Dataset, tmp_path: Path) -> None:
     overfitting = Recipe("dense", widths=(64,), epochs=30, learning_rate=0.05, schedule="constant")
     run = train(dataset, overfitting.with_changes(patience=2), Split(), runs_dir=tmp_path)
-    metrics, losses = run.metrics(), [row["val_loss"] for row in run.history()]
+    metrics, losses = run.metrics(), [row["val_loss"] for row in run.read_history()]
     (kept,) = metrics["kept_epochs"]
     assert losses[kept - 1] == min(losses) == pytest.approx(metrics["val_loss"], rel=1e-4)
     assert len(losses) == min(kept + 2, 30) < 30

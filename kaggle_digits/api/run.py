@@ -1,0 +1,260 @@
+"""A run as an object: predict, classify, evaluate, plot, export and submit with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.api.folders import default_folder
+from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError, one_line
+from kaggle_digits.core.summary import Summary
+from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.digits import to_images
+from kaggle_digits.metrics.scores import Score
+from kaggle_digits.runs.run import Run as RunFolder
+from kaggle_digits.runs.run import describe_split
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+    Picture = Path | str | bytes | Image | NDArray[np.uint8]
+
+    from kaggle_digits.evaluation.evaluate import Evaluation
+    from kaggle_digits.evaluation.label_errors import LabelErrors
+    from kaggle_digits.inference.predictor import PicturePrediction, Predictor
+    from kaggle_digits.kaggle_api.submission_log import LogEntry
+    from kaggle_digits.training.export import ExportResult
+
+
+@dataclass(frozen=True, repr=False)
+class Run(RunFolder, Summary):
+    """A run: its folder, and methods that need the data or the models.
+
+    ``data`` is the dataset that it was trained on; None for the one in the data folder.
+    """
+
+    data: Dataset | None = field(default=None, compare=False)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset it was trained on: ``data``, or that in KD_DATA_DIR, by default ./data."""
+        return self.data or load(default_folder("data"))
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy on held-out rows, 0 to 1; None if none was held out."""
+        accuracy: float | None = self.metrics()["val_accuracy"]
+        return accuracy
+
+    @property
+    def score(self) -> Score | None:
+        """Accuracy, its 95 % interval and log loss on held-out rows; None if none was held out."""
+        metrics = self.metrics()
+        if metrics["val_accuracy"] is None:
+            return None
+        low, high = metrics["val_accuracy_ci95"]
+        return Score(metrics["val_accuracy"], (low, high), metrics["val_loss"], metrics["n_val"])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """The metrics after each epoch of each model, as in history.csv."""
+        import pandas as pd
+
+        return pd.DataFrame(self.read_history()).astype({"member": int, "epoch": int})
+
+    def model(self, member: int = 0) -> Any:
+        """Load the Keras model or scikit-learn estimator number ``member``, counted from 0.
+
+        A Keras model takes (n, 28, 28) uint8 images, since normalization is its first layer; an
+        estimator takes (n, 784) pixels normalized as in the recipe. UsageError: there is none.
+        """
+        from kaggle_digits.models.base import KerasClassifier, load_classifier
+
+        folders = self.member_folders()
+        if not 0 <= member < len(folders):
+            raise UsageError(f"run {self.name} has models 0 to {len(folders) - 1}, no {member}")
+        classifier = load_classifier(folders[member])
+        is_keras = isinstance(classifier, KerasClassifier)
+        return classifier.network if is_keras else classifier.estimator
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        from kaggle_digits.inference.predictor import Predictor
+
+        return Predictor(self)
+
+    def predict(self, images: Any) -> NDArray[np.float32]:
+        """Predict images and return their (n, 10) probabilities, as those saved for test.csv.
+
+        ``images`` are (n, 28, 28) or (n, 784) pixels, 0 background to 255 ink: an array or a
+        DataFrame. All models of the run are combined. DataError: the images are of another form.
+        """
+        return self._predictor.predict(to_images(images))
+
+    def classify(self, picture: Picture) -> PicturePrediction:
+        """Predict the digit in a picture of any size: a file, its bytes, or a Pillow image.
+
+        An array is (h, w) or (h, w, 3) uint8. DataError: it is not a readable picture.
+        """
+        from kaggle_digits.inference.predictor import classify_picture
+
+        return classify_picture(self._predictor, to_picture(picture))
+
+    def evaluate(self, *, tta: int | None = None) -> Evaluation:
+        """Measure the run on its held-out rows; write its figures and report.html.
+
+        ``tta``: also compare up to that many views of each image, 1, 5 or 9.
+        """
+        from kaggle_digits.evaluation.evaluate import evaluate
+        from kaggle_digits.training.predict import predict_oof
+
+        return evaluate(self, self.dataset, None if tta is None else partial(predict_oof, tta=tta))
+
+    def label_errors(self) -> LabelErrors:
+        """Find labels of train.csv that are probably wrong; write a table and a figure."""
+        from kaggle_digits.evaluation.evaluate import load_oof
+        from kaggle_digits.evaluation.label_errors import write_label_errors
+
+        return write_label_errors(self, self.dataset, load_oof(self, self.dataset))
+
+    def export(
+        self, format: str = "litert", folder: Path | str | None = None, *, force: bool = False
+    ) -> ExportResult:
+        """Convert the run's model to ``litert``, ``onnx`` or ``saved_model``, and compare it.
+
+        ``folder`` is created, by default exports/RUN-FORMAT; ``force`` first renames an existing
+        one. Raises as ``kaggle_digits.training.export.export_run``.
+        """
+        from kaggle_digits.training.export import export_run
+
+        try:
+            images = self.dataset.test.images
+        except DataError:
+            images = None  # without data, random pixels are compared
+        folder = Path(folder or Path("exports", f"{self.name}-{format}"))
+        return export_run(self, format, folder, images, force=force)
+
+    def write_submission(
+        self, path: Path | str | None = None, *, tta: int | None = None, force: bool = False
+    ) -> Path:
+        """Write the predictions of test.csv as a submission, by default submissions/RUN.csv.
+
+        ``tta`` predicts again from that many views, 1, 5 or 9, instead of the recipe's number. An
+        existing file is replaced only if the run wrote it; ``force`` renames any other first.
+        """
+        from kaggle_digits.runs import submission_files as files
+        from kaggle_digits.training.predict import predict_test
+
+        own = None if path else self.name
+        target = Path(path or files.submission_path(default_folder("submissions"), self.name))
+        files.require_absent(target, force=force, own=own)
+        test = None if tta is None else predict_test(self, self.dataset, tta)
+        move = partial(files.move_existing, force=force, own=own)
+        return files.write_run_submission(self, self.dataset, target, test=test, resolve_path=move)
+
+    def submit(self, message: str | None = None, **settings: Any) -> LogEntry:
+        """Write the submission, send it to Kaggle exactly once, log it, and return the log entry.
+
+        ``settings`` are those of ``kaggle_digits.api.submission.submit_file``.
+        """
+        from kaggle_digits.api.submission import submit_file
+
+        path = self.write_submission()
+        return submit_file(path, message, **{"runs_dir": self.path.parent, **settings})
+
+    def plot_history(self) -> Figure:
+        """Plot loss and accuracy after each epoch."""
+        from kaggle_digits.plots import charts
+
+        return charts.learning_curves(self.read_history())
+
+    def plot_confusion(self) -> Figure:
+        """Plot which digits are predicted as which, on the held-out rows."""
+        from kaggle_digits.plots import charts
+
+        return charts.confusion_matrix(self._measured[0].confusion)
+
+    def plot_classes(self) -> Figure:
+        """Plot the accuracy on each digit with its 95 % interval."""
+        from kaggle_digits.plots import charts
+
+        metrics = self._measured[0]
+        return charts.class_accuracy(metrics.classes, metrics.score.accuracy)
+
+    def plot_calibration(self) -> Figure:
+        """Plot how often predictions of each confidence are correct."""
+        from kaggle_digits.plots import charts
+
+        return charts.reliability_diagram(self._measured[0].calibration)
+
+    def plot_errors(self) -> Figure:
+        """Plot the most confident errors."""
+        from kaggle_digits.plots import digit_grids
+
+        return digit_grids.most_confident_errors(self.dataset.train.images, self._measured[1])
+
+    def plot_unsure(self) -> Figure:
+        """Plot the least confident of the correct predictions."""
+        from kaggle_digits.plots import digit_grids
+
+        return digit_grids.least_confident_correct(self.dataset.train.images, self._measured[2])
+
+    def plot_first_layer(self) -> Figure:
+        """Plot the weights of the first layer; RunError if the model has none that are images."""
+        from kaggle_digits.evaluation.evaluate import first_layer
+        from kaggle_digits.plots import digit_grids
+
+        weights = first_layer(self)
+        if weights is None:
+            raise RunError(f"the first layer of run {self.name} has no weights that are images")
+        return digit_grids.first_layer_weights(weights)
+
+    @property
+    def _measured(self) -> Any:
+        from kaggle_digits.evaluation.evaluate import load_oof, measure
+
+        return measure(self.dataset, load_oof(self, self.dataset))
+
+    def summary(self) -> dict[str, str]:
+        """Return its most important settings and metrics as texts; an error becomes ``problem``."""
+        rows = {"Run": self.name}
+        try:
+            config = self.config()
+            rows |= {"model": config["model"], "data": config["data"].get("source") or "unknown"}
+            rows["held out"] = describe_split(config["split"])
+            score = self.score
+            rows["accuracy"] = "not measured: no rows were held out"
+            if score:
+                low, high = (100 * bound for bound in score.ci95)
+                rows["accuracy"] = (
+                    f"{100 * score.accuracy:.2f} % ({low:.2f}–{high:.2f}) on {score.n:,} rows"
+                )
+                rows["log loss"] = f"{score.log_loss:.4f}"
+        except DigitsError as error:
+            rows["problem"] = str(error)
+        return rows
+
+
+def to_picture(picture: Picture) -> Image:
+    """Return a picture as a Pillow image; see ``Run.classify``."""
+    from PIL import Image
+
+    from kaggle_digits.imaging.loading import open_picture
+
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, np.ndarray):
+        try:
+            return Image.fromarray(picture)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"the array is not a picture: {one_line(error)}") from error
+    if isinstance(picture, bytes):
+        return open_picture(picture, "the picture")
+    return open_picture(Path(picture), str(picture))
