@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.digits import CLASSES, to_images
@@ -38,27 +38,24 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.recipe, self.epochs, self.random_state = recipe, epochs, random_state
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 (scikit-learn's names)
-        """Train on the images ``X`` (n, 784) and their labels ``y`` (n,).
+        """Train on the images ``X``, (n, 784) or (n, 28, 28), and their labels ``y``, (n,).
 
         ValueError: a pixel is not 0, 1, …, 255, or there are more than ten different labels.
         """
-        images = self._images(X, reset=True)
-        y = column_or_1d(y, warn=True)
+        pixels, y = validate_data(self, _flat(X), y)
+        check_non_negative(pixels, type(self).__name__)
         check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(labels) != len(images):
-            raise ValueError(f"{len(images)} images and {len(labels)} labels")
+        self.classes_, codes = np.unique(y, return_inverse=True)
         if not 1 < len(self.classes_) <= CLASSES:
             raise ValueError(f"{len(self.classes_)} class(es) of labels; 2 to {CLASSES} are needed")
+        images, labels = self._images(pixels), codes.astype(np.uint8)
         seed = self.random_state
         if not isinstance(seed, int):
             seed = check_random_state(seed).randint(2**31)
         self.recipes_ = as_recipe(self.recipe).with_changes(epochs=self.epochs).recipes
         self.models_ = []
         for member, recipe in enumerate(self.recipes_):
-            trainer = make_trainer(
-                recipe, images, labels.astype(np.uint8), member_seed(seed, member)
-            )
+            trainer = make_trainer(recipe, images, labels, member_seed(seed, member))
             for epoch in range(trainer.epochs):
                 trainer.train_epoch(epoch, lambda *_: None)
             trainer.finish()
@@ -66,23 +63,33 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        """Return the (n, classes) probabilities of the images ``X``, in the order of classes_."""
+        """Return the probabilities (n, classes) of the images ``X``, in the order of classes_."""
         check_is_fitted(self)
-        images = self._images(X, reset=False)
-        total = np.zeros((len(images), CLASSES))
+        images = self._images(validate_data(self, _flat(X), reset=False))
+        total = np.zeros((len(images), CLASSES), np.float32)
         for model, recipe in zip(self.models_, self.recipes_, strict=True):
-            views = recipe.views
-            total += predict_tta(model, images, views, recipe.affine_range)[views]
+            total += predict_tta(model, images, recipe.views, recipe.affine_range)[recipe.views]
         total = total[:, : len(self.classes_)]
-        return total / total.sum(axis=1, keepdims=True)
+        total /= total.sum(axis=1, keepdims=True)
+        return total
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the most probable label of each image of ``X``, (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most_probable]  # type: ignore[no-any-return]
 
-    def _images(self, X: Any, *, reset: bool) -> NDArray[np.uint8]:  # noqa: N803
-        pixels = validate_data(self, X, reset=reset)
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _images(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         try:
             return to_images(pixels, "the pixels")
-        except DataError as error:
+        except DataError as error:  # scikit-learn expects ValueError
             raise ValueError(str(error)) from error
+
+
+def _flat(X: Any) -> Any:  # noqa: N803
+    """Return images (n, 28, 28) as (n, 784), and anything else as it is."""
+    return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim == 3 else X

@@ -92,8 +92,7 @@ def train(
 
     chosen = as_recipe(recipe).with_changes(**settings)
     if split is None:
-        is_ensemble = isinstance(chosen, EnsembleRecipe)
-        split = Split(folds=chosen.folds) if is_ensemble else Split()
+        split = Split(folds=chosen.folds) if isinstance(chosen, EnsembleRecipe) else Split()
     run = training.train(
         dataset,
         chosen,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Run(RunFolder, Summary):
+class Run(Summary, RunFolder):
     """A run: its folder, and methods that need the data or the models.
 
     ``data`` is the dataset that it was trained on; None for the one in the data folder.
@@ -81,8 +81,9 @@ class Run(RunFolder, Summary):
         if not 0 <= member < len(folders):
             raise UsageError(f"run {self.name} has models 0 to {len(folders) - 1}, no {member}")
         classifier = load_classifier(folders[member])
-        is_keras = isinstance(classifier, KerasClassifier)
-        return classifier.network if is_keras else classifier.estimator
+        if isinstance(classifier, KerasClassifier):
+            return classifier.network
+        return classifier.estimator
 
     @cached_property
     def _predictor(self) -> Predictor:

@@ -126,7 +126,7 @@ def from_frames(train: "pd.DataFrame", test: "pd.DataFrame") -> Dataset:
     hashes = {file: each.sha256 for file, each in zip((TRAIN, TEST), digits, strict=True)}
     is_kaggle = hashes.items() <= KAGGLE_SHA256.items()
     source = Source(KAGGLE if is_kaggle else UNKNOWN, "", hashes)
-    return Dataset(*digits, np.arange(1, len(digits[1]) + 1), source)
+    return Dataset(digits[0], digits[1], np.arange(1, len(digits[1]) + 1), source)
 
 
 def source_of(folder: Path, train_sha256: str, test_sha256: str) -> Source:

@@ -70,13 +70,13 @@ def to_images(pixels: Any, name: str = "the images") -> NDArray[np.uint8]:
     ``pixels`` are (n, 28, 28) or (n, 784): an array of any type of numbers, or a DataFrame. Raises
     DataError, which begins with ``name``, for another shape or another value than 0, 1, …, 255.
     """
-    values = to_uint8(pixels, 255, name)
+    values = np.asarray(pixels)
     if values.shape[1:] not in ((SIDE, SIDE), (PIXELS,)):
         advice = "; without the column label" if values.shape[1:] == (PIXELS + 1,) else ""
         raise DataError(
             f"{name} have the shape {values.shape}; expected (n, 28, 28) or (n, 784){advice}"
         )
-    return np.ascontiguousarray(values).reshape(-1, SIDE, SIDE)
+    return np.ascontiguousarray(to_uint8(values, 255, name)).reshape(-1, SIDE, SIDE)
 
 
 def to_uint8(values: Any, highest: int, name: str) -> NDArray[np.uint8]:

@@ -41,7 +41,7 @@ class Predictor:
             return predict_images(self._run, self._models, images)
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Predict as ``predict`` and calibrate: a confidence of 90 % is correct in 9 of 10 cases."""
+        """Predict as ``predict`` and calibrate: 90 % confidence is correct in 9 of 10 cases."""
         return apply_temperature(self.predict(images), self._temperature)
 
 

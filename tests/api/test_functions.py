@@ -1,0 +1,122 @@
+"""The steps of the command line are functions with the same defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+import kaggle_digits as kd
+from kaggle_digits.data.dataset import Dataset
+from tests.support.kaggle_server import FakeKaggle
+from tests.support.pictures import draw_digit
+
+
+def small_network() -> Any:
+    """Return a Keras model, as a user writes it."""
+    import keras
+
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+
+
+def test_a_recipe_is_a_name_a_recipe_or_a_function(dataset: Dataset, folder: Path) -> None:
+    by_name = kd.train(dataset, "linear")
+    assert by_name.name == "linear-1"
+    assert by_name.config()["split"]["kind"] == "holdout"
+    assert by_name.metrics()["n_val"] == 108
+    assert kd.train(dataset, kd.Recipe("linear")).test().tolist() == by_name.test().tolist()
+
+    keras_run = kd.train(dataset, small_network, epochs=2)
+    assert keras_run.config()["model"] == "tests.api.test_functions:small_network"
+    assert keras_run.predict(dataset.test.images).shape == (len(dataset.test), 10)
+    assert list(keras_run.history.epoch) == [1, 2]
+
+    forest = kd.train(dataset, lambda: RandomForestClassifier(5), kd.Split(folds=2), name="forest")
+    assert isinstance(forest.model(1), RandomForestClassifier)
+    assert np.allclose(forest.predict(dataset.test.images), forest.test())
+    assert forest.accuracy is not None
+    assert forest.accuracy > 0.8
+
+
+def test_wrong_recipes_are_explained(dataset: Dataset) -> None:
+    with pytest.raises(kd.UsageError, match="no recipe called 'nonsense'"):
+        kd.train(dataset, "nonsense")
+    with pytest.raises(kd.UsageError, match="has no setting epoch; it has: model, widths"):
+        kd.train(dataset, "dense", epoch=3)
+    with pytest.raises(kd.UsageError, match=r"a function that .* such as lambda: LogisticRegr"):
+        kd.train(dataset, LogisticRegression())
+
+
+def test_an_interrupted_run_of_a_function_resumes(dataset: Dataset, folder: Path) -> None:
+    run = kd.train(dataset, small_network, kd.Split(folds=2), name="mine", epochs=1)
+    (run.path / "metrics.json").unlink()
+    (run.path / "members" / "1" / "member.json").unlink()
+    assert kd.resume(dataset, name="mine").score is not None
+
+
+def test_runs_have_the_defaults_of_the_command_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [run.name for run in kd.runs()] == ["dense"]
+    run = kd.open_run("dense")
+    assert run.dataset.source.source == "sample"
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.setenv("KD_RUNS_DIR", str(folder / "runs"))
+    monkeypatch.setenv("KD_DATA_DIR", str(folder / "data"))
+    assert len(kd.load().train) == 1078
+    assert kd.runs() == [kd.open_run("dense")]
+    with pytest.raises(kd.RunError, match="no run called other"):
+        kd.open_run("other")
+
+
+def test_frames_are_loaded(folder: Path) -> None:
+    train, test = pd.read_csv("data/train.csv"), pd.read_csv("data/test.csv")
+    run = kd.open_run("dense", dataset=kd.load(train, test))
+    assert run.evaluate().metrics.score == run.score
+    with pytest.raises(kd.UsageError, match=r"`kd.load\(train_df, test_df\)`"):
+        kd.load(train)
+
+
+def test_each_step_is_a_function(folder: Path) -> None:
+    dataset = kd.load()
+    assert kd.inspect().train.rows == len(dataset.train)
+    assert kd.evaluate("dense").metrics.score == kd.open_run("dense").score
+    assert kd.predict("dense").shape == (len(dataset.test), 10)
+    draw_digit(4).save("four.png")
+    assert kd.classify("four.png").digit == kd.classify("four.png", "dense").digit == 4
+    assert kd.export("dense").path == Path("exports/dense-litert/model.tflite")
+    linear = kd.train(dataset, "linear", kd.Split(val_fraction=0.2), name="linear")
+    best, other = kd.compare("dense", linear)
+    assert {best.run, other.run} == {"dense", "linear"}
+    assert other.against_best is not None
+
+
+def test_a_search_is_a_function(dataset: Dataset, folder: Path) -> None:
+    pytest.importorskip("optuna")
+    split = kd.Split(folds=2, rows=200)
+    recipe = kd.Recipe("dense", widths=(16,), epochs=1)
+    result = kd.tune(dataset, recipe, split, vary=["dropout"], trials=1)
+    assert result.done == 1
+    with pytest.raises(kd.UsageError, match="best is an ensemble"):
+        kd.tune(dataset, "best")
+
+
+def test_a_run_is_submitted_once(
+    kaggle: FakeKaggle, policy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kd.fetch("kaggle", "data")
+    dataset = kd.load()
+    run = kd.train(dataset, "linear", kd.Split("all"))
+    entry = run.submit(policy=policy, wait=True)
+    assert entry.public_score is not None
+    assert kaggle.submissions
+    with pytest.raises(kd.SubmissionError, match="the same predictions"):
+        kd.submit("linear-1", policy=policy)
