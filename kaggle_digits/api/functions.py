@@ -1,5 +1,7 @@
 """The steps of the command line as functions; folders that are not given are those of ``kd``."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,37 +9,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.api.folders import default_folder
-from kaggle_digits.api.run import Run, to_picture
-from kaggle_digits.api.submission import submit_file
+from kaggle_digits.api.run import Folder, Picture, Run, default_folder, submit_file, to_picture
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data import dataset as data_folder
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
+from kaggle_digits.evaluation import data_inspection
+from kaggle_digits.evaluation.comparison import ComparedRun, compare_runs
+from kaggle_digits.evaluation.evaluate import Evaluation, load_oof
+from kaggle_digits.evaluation.label_errors import LabelErrors
+from kaggle_digits.inference.predictor import (
+    PicturePrediction,
+    classify_picture,
+    finished_runs,
+    load_predictor,
+)
+from kaggle_digits.kaggle_api.submission_log import LogEntry
+from kaggle_digits.kaggle_api.validate import find_submission_file
 from kaggle_digits.runs import run as run_folder
+from kaggle_digits.training import train as training
+from kaggle_digits.training.callbacks import TrainingCallback
+from kaggle_digits.training.export import ExportResult
+from kaggle_digits.training.fold import Executor
+from kaggle_digits.training.recipe import EnsembleRecipe
+from kaggle_digits.training.recipes import RecipeLike, as_recipe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kaggle_digits.evaluation.comparison import ComparedRun
-    from kaggle_digits.evaluation.data_inspection import Inspection
-    from kaggle_digits.evaluation.evaluate import Evaluation
-    from kaggle_digits.evaluation.label_errors import LabelErrors
-    from kaggle_digits.inference.predictor import PicturePrediction
-    from kaggle_digits.kaggle_api.submission_log import LogEntry
-    from kaggle_digits.training.callbacks import TrainingCallback
-    from kaggle_digits.training.export import ExportResult
-    from kaggle_digits.training.fold import Executor
-    from kaggle_digits.training.recipes import RecipeLike
     from kaggle_digits.tuning.results import SearchResult
 
-Folder = Path | str | None
 AnyRun = run_folder.Run | str
 
 
-def load(
-    data: "Path | str | pd.DataFrame | None" = None, test: "pd.DataFrame | None" = None
-) -> Dataset:
+def load(data: Folder | pd.DataFrame = None, test: pd.DataFrame | None = None) -> Dataset:
     """Load a data folder, by default KD_DATA_DIR or ./data, or two DataFrames: train and test.
 
     Raises DataError, which names the place, if something is missing or has the wrong form.
@@ -49,24 +54,22 @@ def load(
     return data_folder.from_frames(data, test)
 
 
-def inspect(dataset: Dataset | None = None) -> "Inspection":
+def inspect(dataset: Dataset | None = None) -> data_inspection.Inspection:
     """Count rows, classes and duplicates of a dataset, by default that of the data folder."""
-    from kaggle_digits.evaluation.data_inspection import inspect
-
-    return inspect(dataset or load())
+    return data_inspection.inspect(dataset or load())
 
 
 def train(
     dataset: Dataset,
-    recipe: "RecipeLike",
+    recipe: RecipeLike,
     split: Split | None = None,
     *,
     teacher: AnyRun | None = None,
     runs_dir: Folder = None,
     name: str | None = None,
     force: bool = False,
-    executor: "Executor | None" = None,
-    callback: "TrainingCallback | None" = None,
+    executor: Executor | None = None,
+    callback: TrainingCallback | None = None,
     **settings: Any,
 ) -> Run:
     """Train a model and return the finished run; its folder is runs/<name>.
@@ -75,21 +78,10 @@ def train(
         recipe: the name of a recipe or model, a ``Recipe``, a recipe file, or a function that
             returns a new Keras model (28, 28, 1) → 10 or scikit-learn classifier of (n, 784).
         split: which rows are held out; by default 10 %, or the folds of an ensemble recipe.
-        teacher: a finished run whose confident predictions of test images become pseudo-labels.
-        runs_dir: where the run folder is created; by default KD_RUNS_DIR or ./runs.
-        name: of the run; by default that of the recipe and the next free number.
-        force: rename an existing run of that name first.
-        executor: where models are trained; None for this process.
-        callback: receives the progress.
         settings: changes of the recipe, such as ``epochs=5``.
 
-    Raises:
-        DigitsError: as ``kaggle_digits.training.train.train``.
+    The other arguments and errors are those of ``kaggle_digits.training.train.train``.
     """
-    from kaggle_digits.training import train as training
-    from kaggle_digits.training.recipe import EnsembleRecipe
-    from kaggle_digits.training.recipes import as_recipe
-
     chosen = as_recipe(recipe).with_changes(**settings)
     if split is None:
         split = Split(folds=chosen.folds) if isinstance(chosen, EnsembleRecipe) else Split()
@@ -110,27 +102,24 @@ def train(
 def resume(
     dataset: Dataset, *, name: str | None = None, runs_dir: Folder = None, **options: Any
 ) -> Run:
-    """Continue an interrupted run, by default the newest, as if it had not been interrupted.
+    """Continue an interrupted run, by default the newest.
 
-    ``dataset`` is that of the training; ``options`` are ``executor`` and ``callback``. Raises
-    RunError as ``kaggle_digits.training.train.resume``.
+    ``options`` and errors are those of ``kaggle_digits.training.train.resume``.
     """
-    from kaggle_digits.training import train as training
-
     folder = runs_dir or default_folder("runs")
     return Run(training.resume(dataset, name=name, runs_dir=folder, **options).path, dataset)
 
 
 def tune(
     dataset: Dataset,
-    recipe: "RecipeLike",
+    recipe: RecipeLike,
     split: Split | None = None,
     *,
     vary: Sequence[str] = (),
     trials: int = 30,
     runs_dir: Folder = None,
     **options: Any,
-) -> "SearchResult":
+) -> SearchResult:
     """Search for better settings of a recipe; the same call again continues.
 
     Args:
@@ -138,11 +127,8 @@ def tune(
         vary: settings, each a name or ``learning_rate=0.001:0.03:log`` or ``optimizer=adam,muon``;
             by default those that usually matter.
         trials: how many in all.
-        options: ``minutes``, ``name``, ``storage`` and ``callback`` as in
-            ``kaggle_digits.tuning.search.search``, which also says what is raised.
+        options: those of ``kaggle_digits.tuning.search.search``, which also says what is raised.
     """
-    from kaggle_digits.training.recipe import EnsembleRecipe
-    from kaggle_digits.training.recipes import as_recipe
     from kaggle_digits.tuning.search import search
     from kaggle_digits.tuning.search_space import make_search_space
 
@@ -156,8 +142,6 @@ def tune(
 
 def runs(runs_dir: Folder = None) -> list[Run]:
     """Return the finished runs, most accurate first."""
-    from kaggle_digits.inference.predictor import finished_runs
-
     return [Run(run.path) for run in finished_runs(Path(runs_dir or default_folder("runs")))]
 
 
@@ -167,51 +151,40 @@ def open_run(name: AnyRun, runs_dir: Folder = None, *, dataset: Dataset | None =
     ``dataset`` is the one it was trained on; None for that of the data folder.
     """
     if isinstance(name, str):
-        run = run_folder.open_run(runs_dir or default_folder("runs"), name)
-        return Run(run.path, dataset)
-    known = name.data if isinstance(name, Run) else None
-    return Run(name.path, dataset or known)
+        name = run_folder.open_run(runs_dir or default_folder("runs"), name)
+    return Run(name.path, dataset or (name.data if isinstance(name, Run) else None))
 
 
-def evaluate(
-    run: AnyRun, dataset: Dataset | None = None, *, tta: int | None = None
-) -> "Evaluation":
+def evaluate(run: AnyRun, dataset: Dataset | None = None, *, tta: int | None = None) -> Evaluation:
     """Measure a run on its held-out rows; see ``Run.evaluate``."""
-    return open_run(run, dataset=dataset).evaluate(tta=tta)
+    return open_run(run).evaluate(dataset, tta=tta)
 
 
-def compare(*runs: AnyRun, dataset: Dataset | None = None) -> "list[ComparedRun]":
+def compare(*runs: AnyRun, dataset: Dataset | None = None) -> list[ComparedRun]:
     """Score runs on the rows that all held out, best first; RunError if there are none."""
-    from kaggle_digits.evaluation.comparison import compare_runs
-    from kaggle_digits.evaluation.evaluate import load_oof
-
     opened = [open_run(run, dataset=dataset) for run in runs]
-    data = dataset or next((run.data for run in opened if run.data), None) or load()
+    data = next((run.data for run in opened if run.data), None) or load()
     oofs = {run.name: load_oof(run, data) for run in opened}
     return compare_runs(oofs, data.labels, {run.name: run.leak() for run in opened})
 
 
-def label_errors(run: AnyRun, dataset: Dataset | None = None) -> "LabelErrors":
+def label_errors(run: AnyRun, dataset: Dataset | None = None) -> LabelErrors:
     """Find labels of train.csv that are probably wrong; see ``Run.label_errors``."""
-    return open_run(run, dataset=dataset).label_errors()
+    return open_run(run).label_errors(dataset)
 
 
 def predict(run: AnyRun, images: Any = None) -> NDArray[np.float32]:
     """Predict images, by default those of test.csv; see ``Run.predict``."""
-    opened = open_run(run)
-    return opened.predict(opened.dataset.test.images if images is None else images)
+    return open_run(run).predict(images)
 
 
 def submit(
     target: AnyRun | Path | None = None, message: str | None = None, **settings: Any
-) -> "LogEntry":
-    """Submit a run, or a file or run by its name; by default the newest file not sent yet.
+) -> LogEntry:
+    """Submit a run, or a file or run by its name, or the newest file that was not sent yet.
 
-    ``settings`` are those of ``kaggle_digits.api.submission.submit_file``, which also says what is
-    raised.
+    ``settings`` are those of ``Run.submit``, which also says what is raised.
     """
-    from kaggle_digits.kaggle_api.validate import find_submission_file
-
     if isinstance(target, run_folder.Run):
         return open_run(target).submit(message, **settings)
     folder = Path(settings.get("submissions_dir") or default_folder("submissions"))
@@ -219,15 +192,13 @@ def submit(
     return submit_file(path, message, **settings)
 
 
-def classify(picture: Any, run: AnyRun | None = None) -> "PicturePrediction":
+def classify(picture: Picture, run: AnyRun | None = None) -> PicturePrediction:
     """Predict the digit in a picture, by default with the best run; see ``Run.classify``."""
-    from kaggle_digits.inference.predictor import classify_picture, load_predictor
-
     if run is not None:
         return open_run(run).classify(picture)
     return classify_picture(load_predictor(default_folder("runs")), to_picture(picture))
 
 
-def export(run: AnyRun, format: str = "litert", **settings: Any) -> "ExportResult":
+def export(run: AnyRun, format: str = "litert", **settings: Any) -> ExportResult:
     """Convert a run's model for other programs; see ``Run.export``."""
     return open_run(run).export(format, **settings)

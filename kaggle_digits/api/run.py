@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -9,28 +11,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from kaggle_digits.api.folders import default_folder
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError, one_line
 from kaggle_digits.core.summary import Summary
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.digits import to_images
+from kaggle_digits.evaluation.evaluate import Evaluation, evaluate, first_layer, load_oof, measure
+from kaggle_digits.evaluation.label_errors import LabelErrors, write_label_errors
+from kaggle_digits.imaging.loading import open_picture
+from kaggle_digits.inference.predictor import PicturePrediction, Predictor, classify_picture
+from kaggle_digits.kaggle_api.http import RetryPolicy
+from kaggle_digits.kaggle_api.submission_log import LogEntry
 from kaggle_digits.metrics.scores import Score
+from kaggle_digits.models.base import KerasClassifier, load_classifier
+from kaggle_digits.plots import charts, digit_grids
+from kaggle_digits.runs import submission_files
 from kaggle_digits.runs.run import Run as RunFolder
 from kaggle_digits.runs.run import describe_split
+from kaggle_digits.training.export import ExportResult, export_run
+from kaggle_digits.training.predict import predict_oof, predict_test
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-    from PIL.Image import Image
 
-    Picture = Path | str | bytes | Image | NDArray[np.uint8]
+Folder = Path | str | None
+Picture = Path | str | bytes | Image.Image | NDArray[np.uint8]
 
-    from kaggle_digits.evaluation.evaluate import Evaluation
-    from kaggle_digits.evaluation.label_errors import LabelErrors
-    from kaggle_digits.inference.predictor import PicturePrediction, Predictor
-    from kaggle_digits.kaggle_api.submission_log import LogEntry
-    from kaggle_digits.training.export import ExportResult
+
+def default_folder(kind: str) -> Path:
+    """Return the folder of ``data``, ``runs`` or ``submissions``: KD_<KIND>_DIR, or ./<kind>."""
+    return Path(os.environ.get(f"KD_{kind.upper()}_DIR") or kind)
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,8 +62,7 @@ class Run(Summary, RunFolder):
     @property
     def accuracy(self) -> float | None:
         """The accuracy on held-out rows, 0 to 1; None if none was held out."""
-        accuracy: float | None = self.metrics()["val_accuracy"]
-        return accuracy
+        return self.score.accuracy if self.score else None
 
     @property
     def score(self) -> Score | None:
@@ -75,8 +86,6 @@ class Run(Summary, RunFolder):
         A Keras model takes (n, 28, 28) uint8 images, since normalization is its first layer; an
         estimator takes (n, 784) pixels normalized as in the recipe. UsageError: there is none.
         """
-        from kaggle_digits.models.base import KerasClassifier, load_classifier
-
         folders = self.member_folders()
         if not 0 <= member < len(folders):
             raise UsageError(f"run {self.name} has models 0 to {len(folders) - 1}, no {member}")
@@ -87,54 +96,45 @@ class Run(Summary, RunFolder):
 
     @cached_property
     def _predictor(self) -> Predictor:
-        from kaggle_digits.inference.predictor import Predictor
-
         return Predictor(self)
 
-    def predict(self, images: Any) -> NDArray[np.float32]:
-        """Predict images and return their (n, 10) probabilities, as those saved for test.csv.
+    def predict(self, images: Any = None) -> NDArray[np.float32]:
+        """Predict images with all models of the run; return probabilities (n, 10), as in test.npy.
 
         ``images`` are (n, 28, 28) or (n, 784) pixels, 0 background to 255 ink: an array or a
-        DataFrame. All models of the run are combined. DataError: the images are of another form.
+        DataFrame; None for test.csv. DataError: they have another form.
         """
-        return self._predictor.predict(to_images(images))
+        pixels = self.dataset.test.images if images is None else images
+        return self._predictor.predict(to_images(pixels))
 
     def classify(self, picture: Picture) -> PicturePrediction:
         """Predict the digit in a picture of any size: a file, its bytes, or a Pillow image.
 
         An array is (h, w) or (h, w, 3) uint8. DataError: it is not a readable picture.
         """
-        from kaggle_digits.inference.predictor import classify_picture
-
         return classify_picture(self._predictor, to_picture(picture))
 
-    def evaluate(self, *, tta: int | None = None) -> Evaluation:
+    def evaluate(self, dataset: Dataset | None = None, *, tta: int | None = None) -> Evaluation:
         """Measure the run on its held-out rows; write its figures and report.html.
 
         ``tta``: also compare up to that many views of each image, 1, 5 or 9.
         """
-        from kaggle_digits.evaluation.evaluate import evaluate
-        from kaggle_digits.training.predict import predict_oof
+        predict = None if tta is None else partial(predict_oof, tta=tta)
+        return evaluate(self, dataset or self.dataset, predict)
 
-        return evaluate(self, self.dataset, None if tta is None else partial(predict_oof, tta=tta))
-
-    def label_errors(self) -> LabelErrors:
+    def label_errors(self, dataset: Dataset | None = None) -> LabelErrors:
         """Find labels of train.csv that are probably wrong; write a table and a figure."""
-        from kaggle_digits.evaluation.evaluate import load_oof
-        from kaggle_digits.evaluation.label_errors import write_label_errors
-
-        return write_label_errors(self, self.dataset, load_oof(self, self.dataset))
+        dataset = dataset or self.dataset
+        return write_label_errors(self, dataset, load_oof(self, dataset))
 
     def export(
         self, format: str = "litert", folder: Path | str | None = None, *, force: bool = False
     ) -> ExportResult:
-        """Convert the run's model to ``litert``, ``onnx`` or ``saved_model``, and compare it.
+        """Convert the model to ``litert``, ``onnx`` or ``saved_model``; compare both on test.csv.
 
         ``folder`` is created, by default exports/RUN-FORMAT; ``force`` first renames an existing
         one. Raises as ``kaggle_digits.training.export.export_run``.
         """
-        from kaggle_digits.training.export import export_run
-
         try:
             images = self.dataset.test.images
         except DataError:
@@ -150,77 +150,67 @@ class Run(Summary, RunFolder):
         ``tta`` predicts again from that many views, 1, 5 or 9, instead of the recipe's number. An
         existing file is replaced only if the run wrote it; ``force`` renames any other first.
         """
-        from kaggle_digits.runs import submission_files as files
-        from kaggle_digits.training.predict import predict_test
-
-        own = None if path else self.name
-        target = Path(path or files.submission_path(default_folder("submissions"), self.name))
-        files.require_absent(target, force=force, own=own)
+        default = submission_files.submission_path(default_folder("submissions"), self.name)
+        target = Path(path or default)
+        submission_files.require_absent(target, force=force, own=self.name)
         test = None if tta is None else predict_test(self, self.dataset, tta)
-        move = partial(files.move_existing, force=force, own=own)
-        return files.write_run_submission(self, self.dataset, target, test=test, resolve_path=move)
+        move = partial(submission_files.move_existing, force=force, own=self.name)
+        return submission_files.write_run_submission(
+            self, self.dataset, target, test=test, resolve_path=move
+        )
 
-    def submit(self, message: str | None = None, **settings: Any) -> LogEntry:
-        """Write the submission, send it to Kaggle exactly once, log it, and return the log entry.
+    def submit(
+        self, message: str | None = None, *, submissions_dir: Folder = None, **settings: Any
+    ) -> LogEntry:
+        """Send submissions/RUN.csv, written if missing, to Kaggle exactly once; return its entry.
 
-        ``settings`` are those of ``kaggle_digits.api.submission.submit_file``.
+        ``message`` describes it, by default by the run and its accuracy. ``wait=True`` waits for
+        the public score, ``force=True`` sends predictions again that were sent before, ``data_dir``
+        has the competition's files, ``policy`` the time-outs. What is unusual is a Python warning.
+
+        Raises:
+            DataError, SubmissionError: it is not valid for the competition, or was sent before.
+            KaggleError: Kaggle cannot be reached or rejected it.
         """
-        from kaggle_digits.api.submission import submit_file
-
-        path = self.write_submission()
-        return submit_file(path, message, **{"runs_dir": self.path.parent, **settings})
+        folder = Path(submissions_dir or default_folder("submissions"))
+        path = submission_files.submission_path(folder, self.name)
+        if not path.exists():
+            self.write_submission(path)
+        return submit_file(path, message, submissions_dir=folder, **settings)
 
     def plot_history(self) -> Figure:
         """Plot loss and accuracy after each epoch."""
-        from kaggle_digits.plots import charts
-
         return charts.learning_curves(self.read_history())
 
     def plot_confusion(self) -> Figure:
         """Plot which digits are predicted as which, on the held-out rows."""
-        from kaggle_digits.plots import charts
-
-        return charts.confusion_matrix(self._measured[0].confusion)
+        return charts.confusion_matrix(self._measured()[0].confusion)
 
     def plot_classes(self) -> Figure:
         """Plot the accuracy on each digit with its 95 % interval."""
-        from kaggle_digits.plots import charts
-
-        metrics = self._measured[0]
+        metrics = self._measured()[0]
         return charts.class_accuracy(metrics.classes, metrics.score.accuracy)
 
     def plot_calibration(self) -> Figure:
         """Plot how often predictions of each confidence are correct."""
-        from kaggle_digits.plots import charts
-
-        return charts.reliability_diagram(self._measured[0].calibration)
+        return charts.reliability_diagram(self._measured()[0].calibration)
 
     def plot_errors(self) -> Figure:
         """Plot the most confident errors."""
-        from kaggle_digits.plots import digit_grids
-
-        return digit_grids.most_confident_errors(self.dataset.train.images, self._measured[1])
+        return digit_grids.most_confident_errors(self.dataset.train.images, self._measured()[1])
 
     def plot_unsure(self) -> Figure:
         """Plot the least confident of the correct predictions."""
-        from kaggle_digits.plots import digit_grids
-
-        return digit_grids.least_confident_correct(self.dataset.train.images, self._measured[2])
+        return digit_grids.least_confident_correct(self.dataset.train.images, self._measured()[2])
 
     def plot_first_layer(self) -> Figure:
         """Plot the weights of the first layer; RunError if the model has none that are images."""
-        from kaggle_digits.evaluation.evaluate import first_layer
-        from kaggle_digits.plots import digit_grids
-
         weights = first_layer(self)
         if weights is None:
             raise RunError(f"the first layer of run {self.name} has no weights that are images")
         return digit_grids.first_layer_weights(weights)
 
-    @property
     def _measured(self) -> Any:
-        from kaggle_digits.evaluation.evaluate import load_oof, measure
-
         return measure(self.dataset, load_oof(self, self.dataset))
 
     def summary(self) -> dict[str, str]:
@@ -230,25 +220,18 @@ class Run(Summary, RunFolder):
             config = self.config()
             rows |= {"model": config["model"], "data": config["data"].get("source") or "unknown"}
             rows["held out"] = describe_split(config["split"])
-            score = self.score
-            rows["accuracy"] = "not measured: no rows were held out"
-            if score:
+            if score := self.score:
                 low, high = (100 * bound for bound in score.ci95)
-                rows["accuracy"] = (
-                    f"{100 * score.accuracy:.2f} % ({low:.2f}–{high:.2f}) on {score.n:,} rows"
-                )
+                interval = f"95 % interval {low:.2f}–{high:.2f}"
+                rows["accuracy"] = f"{100 * score.accuracy:.2f} % of {score.n:,} rows ({interval})"
                 rows["log loss"] = f"{score.log_loss:.4f}"
         except DigitsError as error:
             rows["problem"] = str(error)
         return rows
 
 
-def to_picture(picture: Picture) -> Image:
+def to_picture(picture: Picture) -> Image.Image:
     """Return a picture as a Pillow image; see ``Run.classify``."""
-    from PIL import Image
-
-    from kaggle_digits.imaging.loading import open_picture
-
     if isinstance(picture, Image.Image):
         return picture
     if isinstance(picture, np.ndarray):
@@ -259,3 +242,32 @@ def to_picture(picture: Picture) -> Image:
     if isinstance(picture, bytes):
         return open_picture(picture, "the picture")
     return open_picture(Path(picture), str(picture))
+
+
+def submit_file(
+    path: Path,
+    message: str | None = None,
+    *,
+    wait: bool = False,
+    force: bool = False,
+    data_dir: Folder = None,
+    submissions_dir: Folder = None,
+    policy: RetryPolicy | None = None,
+) -> LogEntry:
+    """Check a submission file, send it and return the log entry, as ``Run.submit``."""
+    from kaggle_digits.kaggle_api.client import CompetitionClient
+    from kaggle_digits.kaggle_api.submit import submit, wait_for_score
+    from kaggle_digits.kaggle_api.validate import validate_submission
+
+    folder = Path(submissions_dir or default_folder("submissions"))
+    checked = validate_submission(
+        path,
+        data_dir=data_dir or default_folder("data"),
+        submissions_dir=folder,
+        find_run=partial(submission_files.find_run_origin, default_folder("runs")),
+    )
+    for text in checked.warnings:
+        warnings.warn(text, stacklevel=3)
+    client = CompetitionClient(policy=policy or RetryPolicy())
+    entry = submit(checked, message=message, force=force, kaggle=client, submissions_dir=folder)
+    return wait_for_score(entry, kaggle=client, submissions_dir=folder) if wait else entry

@@ -59,10 +59,10 @@ def test_scikit_learns_checks_without_data_pass() -> None:
 
 
 def test_cross_validation_and_pipelines(dataset: Dataset) -> None:
-    pixels = dataset.train.images.reshape(len(dataset.train), -1)[:400]
-    labels = dataset.labels[:400]
-    scores = cross_val_score(kd.DigitClassifier("linear"), pd.DataFrame(pixels), labels, cv=3)
-    assert scores.mean() > 0.8
+    pixels = dataset.train.images.reshape(len(dataset.train), -1)[:200]
+    labels = dataset.labels[:200]
+    scores = cross_val_score(kd.DigitClassifier("linear"), pd.DataFrame(pixels), labels, cv=2)
+    assert scores.mean() > 0.7
     pipeline = make_pipeline(FunctionTransformer(), kd.DigitClassifier(FAST))
     assert pipeline.fit(pixels, labels).score(pixels, labels) > 0.7
 
