@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +25,13 @@ VALID, ABSENT, EMPTY, UNREADABLE, WRONG = "valid", "absent", "empty", "unreadabl
 TOKEN_VARIABLE = "the variable KAGGLE_API_TOKEN"
 KEY_VARIABLES = "the variables KAGGLE_USERNAME and KAGGLE_KEY"
 NEW_API_KEY = f'download it again from {SETTINGS_PAGE} (API, "Create Legacy API Key")'
-SAVE_AS_UTF8 = "save it as UTF-8 without BOM (in PowerShell: Set-Content -Encoding ascii)"
+NOT_UTF8 = (
+    "is saved as UTF-16 or with a byte order mark (BOM), or is not text; save it as UTF-8 without "
+    "BOM (in PowerShell: Set-Content -Encoding ascii)"
+)
 # Patterns of contents that are no token, username or key, and what is wrong with them.
 FAULTS = {
+    r"[~/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]": "is the path of a file that does not exist; correct it",
     r"\{": "contains a kaggle.json instead of a token; save it as ~/.kaggle/kaggle.json",
     r"(?i)(export\s+|set\s+|\$env:)?KAGGLE_\w+\s*=": "contains NAME=value; keep only the value",
     r"[\"']": "contains quotation marks; remove them",
@@ -36,7 +39,6 @@ FAULTS = {
     r"[!-~]*[^!-~]": "contains a line break, a space or a letter that no credential has; copy it "
     f"again from {SETTINGS_PAGE}",
 }
-PATH_START = re.compile(r"[~/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]")
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,6 @@ def _look_for_token(env: Mapping[str, str]) -> Iterator[Place]:
         yield Place(TOKEN_VARIABLE, ABSENT)
     elif not value.strip():
         yield Place(TOKEN_VARIABLE, EMPTY, "is empty")
-    elif PATH_START.match(value):
-        yield Place(TOKEN_VARIABLE, WRONG, "is the path of a file that does not exist; correct it")
     else:
         yield _place(TOKEN_VARIABLE, lambda: _token(value, TOKEN_VARIABLE))
     for name in ("access_token", "access_token.txt"):
@@ -175,11 +175,10 @@ def _look_for_api_key(env: Mapping[str, str]) -> Iterator[Place]:
         yield _place(KEY_VARIABLES, lambda: _api_key(variables, KEY_VARIABLES))
     elif variables and file.state in (ABSENT, EMPTY):
         present, missing = ("USERNAME", "KEY") if "username" in variables else ("KEY", "USERNAME")
-        unset = "is empty" if values[missing.lower()] is not None else "is not"
-        problem = f"are incomplete: KAGGLE_{present} is set but KAGGLE_{missing} {unset}; set both"
+        problem = f"are incomplete: KAGGLE_{present} is set but KAGGLE_{missing} is not; set both"
         yield Place(KEY_VARIABLES, WRONG, problem)
     elif any(value is not None for value in values.values()):
-        yield Place(KEY_VARIABLES, EMPTY, "are incomplete" if variables else "are empty")
+        yield Place(KEY_VARIABLES, EMPTY, "are set but empty or incomplete")
     else:
         yield Place(KEY_VARIABLES, ABSENT)
     yield file
@@ -187,21 +186,18 @@ def _look_for_api_key(env: Mapping[str, str]) -> Iterator[Place]:
 
 def _look_at_kaggle_json(env: Mapping[str, str], variables: dict[str, str]) -> Place:
     """Look at kaggle.json; a single one of ``variables`` replaces its entry."""
-    path = config_folder(env) / "kaggle.json"
+    folder = config_folder(env)
+    path = folder / "kaggle.json"
     location = _display(path)
     used = location + "".join(f" with the variable KAGGLE_{name.upper()}" for name in variables)
     place = _place(
         location, lambda: _api_key(_read_json(path, NEW_API_KEY) | variables, used, path)
     )
     value = env.get("KAGGLE_CONFIG_DIR")
-    if not value or place.state != ABSENT or Path(value).is_dir():
+    if not value or place.state != ABSENT or folder.is_dir():
         return place
-    state, problem = ABSENT, "names a folder that does not exist"
-    if Path(value).exists():
-        state, problem = WRONG, f"names a file; name its folder: {Path(value).absolute().parent}"
-    elif value.startswith("~"):
-        state, whole = WRONG, os.path.expanduser(value)  # noqa: PTH111
-        problem = f"contains ~, which only a shell replaces; write the whole path: {whole}"
+    state = WRONG if folder.exists() or value.startswith("~") else ABSENT
+    problem = "is no existing folder; write the whole path of that of kaggle.json, without ~"
     return Place(f"KAGGLE_CONFIG_DIR={value}", state, problem)
 
 
@@ -251,18 +247,11 @@ def _read(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         raise _UnusableError(ABSENT) from None
     except OSError as error:
-        problem = f"cannot be read; check its permissions ({error.strerror})"
-        if os.path.isdir(path):  # noqa: PTH112  Path.is_dir fails without permissions
-            problem = "is a folder, not a file; move it away"
+        problem = f"cannot be read ({error.strerror}); it must be a file that you may read"
         raise _UnusableError(UNREADABLE, problem) from None
-    if b"\0" in content:
-        raise _UnusableError(WRONG, f"is saved as UTF-16; {SAVE_AS_UTF8}")
-    if content.startswith(BOM_UTF8):
-        raise _UnusableError(WRONG, f"begins with a byte order mark (BOM); {SAVE_AS_UTF8}")
-    try:
-        text = content.decode().strip()
-    except UnicodeDecodeError:
-        raise _UnusableError(WRONG, f"is not text in UTF-8; {SAVE_AS_UTF8}") from None
+    text = content.decode(errors="replace").strip()
+    if any(character in text for character in "\0\ufeff\ufffd"):
+        raise _UnusableError(WRONG, NOT_UTF8)
     if not text:
         raise _UnusableError(EMPTY, "is empty")
     return text

@@ -5,13 +5,8 @@ import json
 from typing import Any
 
 from kaggle_digits.core.errors import KaggleError
+from kaggle_digits.kaggle_api import network_problems as network
 from kaggle_digits.kaggle_api.credentials import CREDENTIAL_HELP, Credential
-from kaggle_digits.kaggle_api.network_problems import (
-    NEVER_SENT,
-    NetworkProblem,
-    find_problem,
-    proxy_response,
-)
 
 COMPETITION = "digit-recognizer"
 COMPETITION_PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
@@ -69,10 +64,10 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
         return _explain_response(error.response, action, credential)
     text = repr(error)
     is_network_error = isinstance(error, exceptions.RequestException)
-    if is_network_error and (problem := find_problem(error)):
+    if is_network_error and (problem := network.find_problem(error)):
         return _explain_network(problem, action)
     retryable = True
-    not_applied = is_network_error and any(name in text for name in NEVER_SENT)
+    not_applied = is_network_error and any(name in text for name in network.NEVER_SENT)
     not_json = isinstance(error, NOT_JSON_ERRORS) and not is_network_error
     if not_json or isinstance(error, exceptions.JSONDecodeError):
         message = (
@@ -108,7 +103,7 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     return KaggleApiError(message, retryable=retryable, not_applied=not_applied)
 
 
-def _explain_network(problem: NetworkProblem, action: str) -> KaggleApiError:
+def _explain_network(problem: network.NetworkProblem, action: str) -> KaggleApiError:
     """Return the error for a connection to Kaggle that failed while ``action``."""
     return KaggleApiError(
         f"Kaggle cannot be reached while {action}: {problem.cause}; {problem.remedy}, then run it "
@@ -121,7 +116,7 @@ def _explain_network(problem: NetworkProblem, action: str) -> KaggleApiError:
 def _explain_response(response: Any, action: str, credential: Credential) -> KaggleApiError:
     status, reason = int(response.status_code), ""
     if status == 407:
-        return _explain_network(proxy_response(status), action)
+        return _explain_network(network.proxy_response(status), action)
     with contextlib.suppress(ValueError, AttributeError, TypeError, RuntimeError):
         body = json.loads(response.text)
         reason = one_line(str(body.get("message") or body.get("error") or ""))

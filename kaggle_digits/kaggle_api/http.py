@@ -127,23 +127,15 @@ def certificates() -> str | bool:
     if not (variable := ca_variable()):
         return True
     path = Path(os.environ[variable])
-    wrong = ""
     try:
-        if path.is_dir():
-            wrong = "" if any(path.glob("*.[0-9]")) else "is a folder without hashed certificates"
-        else:
-            path.read_bytes()
+        if not path.is_dir():
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError:
-        wrong = "is not a certificate in PEM format" if path.stat().st_size else "is empty"
-    except OSError as error:
-        is_missing = isinstance(error, FileNotFoundError)
-        wrong = "does not exist" if is_missing else f"cannot be read ({error.strerror})"
-    if wrong:
+    except OSError as error:  # also SSLError
         raise KaggleApiError(
-            f"{path}, named by {variable}, {wrong}; correct or unset {variable}, then run it again",
+            f"{path}, named by {variable}, is no file of certificates in PEM format "
+            f"({error.strerror}); correct or unset {variable}, then run it again",
             not_applied=True,
-        )
+        ) from error
     return str(path)
 
 

@@ -8,11 +8,10 @@ import os
 import re
 import socket
 import ssl
-from dataclasses import dataclass
+from typing import NamedTuple
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 PROXY_VARIABLES = ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY")
-NEW_CA_BUNDLE = "set REQUESTS_CA_BUNDLE to a file with the certificate of your network (PEM)"
 PROXY_ADDRESS = "http://HOST:PORT"
 PROXY_LOGIN = (
     "http://NAME:PASSWORD@HOST:PORT, with percent codes for special characters, such as %40 for @"
@@ -21,12 +20,11 @@ UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADD
 BAD_PROXY_ADDRESS = {"InvalidProxyURL", "LocationParseError", "ProxySchemeUnknown"}
 # Errors of urllib3 that are raised before a request is sent.
 NEVER_SENT = {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
-# Reasons of OpenSSL not to trust a certificate (X509_V_ERR_…).
-NOT_YET_VALID, EXPIRED, WRONG_HOST = 9, 10, 62
+# OpenSSL's X509_V_ERR_… for a certificate that is not yet valid, expired or of another host.
+WRONG_TIME_OR_HOST = (9, 10, 62)
 
 
-@dataclass(frozen=True)
-class NetworkProblem:
+class NetworkProblem(NamedTuple):
     """The cause and what to do about it, as parts of a message."""
 
     cause: str
@@ -49,32 +47,28 @@ def find_problem(error: BaseException) -> NetworkProblem | None:
         return NetworkProblem(cause, f"set it to {PROXY_ADDRESS} or unset it")
     if match := re.search(r"Tunnel connection failed: (\d{3})", text):
         return proxy_response(int(match[1]))
-    if "ProxyError" not in names:
-        variable = ""
-    found = (_system_problem(one, variable, names) for one in chain if isinstance(one, OSError))
+    proxy = variable if "ProxyError" in names else ""
+    never_sent = bool(names & NEVER_SENT)
+    found = (_system_problem(one, proxy, never_sent) for one in chain if isinstance(one, OSError))
     return next(filter(None, found), None)
 
 
-def _system_problem(error: OSError, proxy: str, names: set[str]) -> NetworkProblem | None:
+def _system_problem(error: OSError, proxy: str, never_sent: bool) -> NetworkProblem | None:
     """Explain an error of the standard library; ``proxy`` is the proxy's variable, if it fails."""
+    host = f"the proxy in {proxy}" if proxy else "its host"
+    remedy = f"correct or unset {proxy}" if proxy else "check the network"
     if isinstance(error, ssl.SSLError):
         return _tls_problem(error, proxy)
-    host = f"the proxy in {proxy}" if proxy else "its host"
-    temporary, never_sent = False, bool(names & NEVER_SENT)
     if isinstance(error, socket.gaierror):
-        temporary, never_sent = error.errno == socket.EAI_AGAIN, True
-        cause = (
-            f"the name server (DNS) {'does not answer' if temporary else f'does not know {host}'}"
-        )
-    elif error.errno in UNREACHABLE:
-        cause = f"there is no route to {host}, as without an internet connection or with IPv6 only"
-    elif isinstance(error, ConnectionRefusedError):
-        temporary = not proxy
-        cause = f"connection refused by {host}"
-    else:
-        return None
-    remedy = f"correct or unset {proxy}" if proxy else "check the network"
-    return NetworkProblem(cause, remedy, temporary, never_sent)
+        temporary = error.errno == socket.EAI_AGAIN
+        answer = "does not answer" if temporary else f"does not know {host}"
+        return NetworkProblem(f"the name server (DNS) {answer}", remedy, temporary)
+    if isinstance(error, ConnectionRefusedError):
+        return NetworkProblem(f"connection refused by {host}", remedy, not proxy, never_sent)
+    if error.errno in UNREACHABLE:
+        cause = f"there is no route to {host}, as without internet or with IPv6 only"
+        return NetworkProblem(cause, remedy, never_sent=never_sent)
+    return None
 
 
 def proxy_response(status: int) -> NetworkProblem:
@@ -82,9 +76,7 @@ def proxy_response(status: int) -> NetworkProblem:
     variable = proxy_variable()
     proxy = f"the proxy in {variable}"
     if status == 407:
-        cause = f"{proxy} asks for a name and a password (407)"
-        if "@" in os.environ.get(variable, ""):
-            cause = f"{proxy} does not accept the name and the password there (407)"
+        cause = f"{proxy} asks for a name and a password, or does not accept those there (407)"
         return NetworkProblem(cause, f"set {variable}={PROXY_LOGIN}")
     if status >= 500:
         return NetworkProblem(f"{proxy} has an error ({status})", "check the network", True)
@@ -107,22 +99,23 @@ def ca_variable() -> str:
 
 def _tls_problem(error: ssl.SSLError, proxy: str) -> NetworkProblem:
     if not isinstance(error, ssl.SSLCertVerificationError):
-        reason = error.reason or "the connection was closed"
-        if proxy and reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-            cause = f"the proxy in {proxy} does not use TLS"
+        cause = f"TLS failed: {error.reason or 'the connection was closed'}"
+        if proxy:
             return NetworkProblem(cause, f"write http:// instead of https:// in {proxy}")
         # An end in the middle of a transfer may be an accident.
         remedy = "check the network and its proxy"
-        return NetworkProblem(f"TLS failed: {reason}", remedy, "EOF" in reason, never_sent=False)
+        return NetworkProblem(cause, remedy, "EOF" in cause, never_sent=False)
     cause = f"the TLS certificate is not trusted: {error.verify_message}"
-    if error.verify_code in (NOT_YET_VALID, EXPIRED):
-        return NetworkProblem(cause, "check the date and the clock of this computer")
-    if error.verify_code == WRONG_HOST:
-        return NetworkProblem(cause, "a login page of your network may be the cause: open it")
+    if error.verify_code in WRONG_TIME_OR_HOST:
+        remedy = "check the date and the clock of this computer, and any login page of your network"
+        return NetworkProblem(cause, remedy)
     variable = ca_variable()
     given = f"; {variable} does not contain its issuer" if variable else ""
-    cause += ", as behind a company's proxy or an antivirus that reads all traffic"
-    return NetworkProblem(cause, f"{NEW_CA_BUNDLE}, which its administrator can give you{given}")
+    return NetworkProblem(
+        f"{cause}, as behind a company's proxy or an antivirus that reads all traffic",
+        "set REQUESTS_CA_BUNDLE to a file with the certificate of your network (PEM), which its "
+        f"administrator can give you{given}",
+    )
 
 
 def _chain(error: BaseException) -> list[BaseException]:

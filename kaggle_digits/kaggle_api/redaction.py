@@ -20,7 +20,6 @@ SECRET_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_IAP_TOKEN", "RAY_A
 PATH_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN", "RAY_AUTH_TOKEN_PATH")
 # Variables that contain a URL which may include a password.
 URL_VARIABLES = ("KD_TUNE_STORAGE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY")
-URL_OPTION = "--storage"
 URL_PARAMETERS = ("password", "passwd", "token", "sslpassword")
 KAGGLE_FILES = ("access_token", "access_token.txt", "kaggle.json", "credentials.json")
 HOME_FILES = (
@@ -28,7 +27,6 @@ HOME_FILES = (
     ".config/kaggle/kaggle.json",
     ".ray/auth_token",
 )
-JSON_FIELDS = ("key", "access_token", "refresh_token", "token")
 MAX_FILE_BYTES = 1 << 16
 
 
@@ -56,12 +54,7 @@ def _secrets(env: Mapping[str, str], arguments: Sequence[str]) -> Iterator[str]:
     for path in paths:
         yield from _secrets_in_file(path)
     urls = [value for name, value in env.items() if name.upper() in URL_VARIABLES]
-    for previous, word in zip(["", *arguments], arguments, strict=False):
-        if previous == URL_OPTION:
-            urls.append(word)
-        elif word.startswith(f"{URL_OPTION}="):
-            urls.append(word.partition("=")[2])
-    for url in urls:
+    for url in (*urls, *arguments):  # such as the --storage of kd tune
         yield from _secrets_in_url(url)
 
 
@@ -71,16 +64,10 @@ def _secrets_in_file(path: Path) -> Iterator[str]:
             text = file.read(MAX_FILE_BYTES).decode("utf-8", "replace").strip()
     except (OSError, ValueError):  # no such file, or a token instead of a path
         return
-    if path.suffix != ".json":
-        yield from {text, *text.split()}
-        return
-    try:
-        content = json.loads(text)
-    except ValueError:  # a damaged file may still contain the whole key
+    if path.suffix == ".json":  # a damaged one may still contain the whole key
         yield from re.findall(r'"(?:\w*token|key)"\s*:\s*"([^"]*)', text)
-        return
-    if isinstance(content, dict):
-        yield from (str(content[field]) for field in JSON_FIELDS if content.get(field))
+    else:
+        yield from {text, *text.split()}
 
 
 def _secrets_in_url(url: str) -> Iterator[str]:

@@ -103,7 +103,7 @@ def test_every_place_of_a_credential_is_listed(
     (home / ".kaggle/access_token.txt").mkdir()
     (home / ".kaggle/kaggle.json").write_text("{")
     found = places("--data-dir", tmp_path)
-    assert found["~/.kaggle/access_token.txt is a folder, not a file"] == "unreadable"
+    assert found["~/.kaggle/access_token.txt cannot be read (Is a directory)"] == "unreadable"
     assert found["~/.kaggle/kaggle.json is damaged (not JSON)"] == "wrong form"
     result = CliRunner().invoke(app, ["doctor", "--offline", "--data-dir", str(tmp_path)])
     assert "\n      wrong form: ~/.kaggle/kaggle.json is damaged (not JSON)\n" in result.stdout
