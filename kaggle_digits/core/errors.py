@@ -50,13 +50,14 @@ class NotWritableError(StorageError):
 
 
 def one_line(error: object, length: int = 200) -> str:
-    """Return a message of another package as one line without the codes that colour a terminal.
+    """Return a message of another program as one printable line of at most ``length`` characters.
 
     Of Keras' paragraphs, which print the reason in bold or last, only the reason is kept.
     """
     text = str(error).rpartition("Error encountered:")[2].partition("Arguments received by")[0]
     bold = re.search(r"\x1b\[1m(.+?)\x1b\[0m", text, re.DOTALL)
-    plain = " ".join(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", bold[1] if bold else text).split())
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", bold[1] if bold else text)  # without colours
+    plain = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     return plain if len(plain) <= length else plain[: length - 1] + "…"
 
 

@@ -18,7 +18,7 @@ from kagglesdk import KaggleClient, KaggleCredentials, KaggleEnv
 from kagglesdk.competitions.types import competition_api_service as types
 from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 
-from kaggle_digits.core.errors import DigitsError, KaggleError
+from kaggle_digits.core.errors import DigitsError, KaggleError, one_line
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.kaggle_api.credentials import API_KEY, CREDENTIAL_HELP, LOGIN, require
 from kaggle_digits.kaggle_api.errors import (
@@ -27,7 +27,6 @@ from kaggle_digits.kaggle_api.errors import (
     KaggleApiError,
     NotJsonError,
     explain,
-    one_line,
 )
 from kaggle_digits.kaggle_api.http import (
     RetryPolicy,
@@ -294,7 +293,7 @@ class CompetitionClient(KaggleSession):
             "submitting", lambda client: _api(client).create_submission(request), idempotent=False
         )
         if not response.ref:
-            reason = one_line(str(response.message or "")) or "no reason given"
+            reason = one_line(response.message or "") or "no reason given"
             raise KaggleApiError(
                 f"Kaggle did not confirm the submission ({reason}); look at {SUBMISSIONS_PAGE}, "
                 "then run it again"
@@ -345,7 +344,7 @@ def _submission(response: Any) -> RemoteSubmission:
         ref=int(response.ref),
         status=str(getattr(response.status, "name", response.status)),
         public_score=score,
-        error=one_line(str(response.error_description or "")),
+        error=one_line(response.error_description or ""),
         description=str(response.description or ""),
         file=str(response.file_name or ""),
         time=date.replace(tzinfo=date.tzinfo or UTC).isoformat(timespec="seconds") if date else "",

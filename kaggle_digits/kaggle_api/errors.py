@@ -4,7 +4,7 @@ import contextlib
 import json
 from typing import Any
 
-from kaggle_digits.core.errors import KaggleError
+from kaggle_digits.core.errors import KaggleError, one_line
 from kaggle_digits.kaggle_api import network_problems as network
 from kaggle_digits.kaggle_api.credentials import CREDENTIAL_HELP, Credential
 
@@ -13,7 +13,6 @@ COMPETITION_PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
 RULES_PAGE, SUBMISSIONS_PAGE = f"{COMPETITION_PAGE}/rules", f"{COMPETITION_PAGE}/submissions"
 OPEN_IN_BROWSER = "open https://www.kaggle.com in a browser, then run it again"
 PROXY_OR_LOGIN = f"a proxy or a login page of your network may be the cause: {OPEN_IN_BROWSER}"
-MAX_TEXT_LENGTH = 200
 LOGIN_NEEDED = 511  # Network Authentication Required
 LIMIT_WORDS = ("limit", "maximum", "too many", "per day", "remaining")
 
@@ -50,12 +49,6 @@ class CrossHostRedirect(Exception):  # noqa: N818  named like requests' TooManyR
 NOT_JSON_ERRORS = (ValueError, TypeError, KeyError, AttributeError, NotJsonError)
 
 
-def one_line(text: str) -> str:
-    """Reduce ``text`` to one printable line of at most 200 characters."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words if len(words) <= MAX_TEXT_LENGTH else words[: MAX_TEXT_LENGTH - 1] + "…"
-
-
 def explain(error: Exception, action: str, credential: Credential) -> KaggleApiError:
     """Translate an exception of kagglesdk or requests while ``action``: "listing the files"."""
     from requests import exceptions
@@ -78,7 +71,7 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     elif isinstance(error, CrossHostRedirect):
         retryable = False
         message = (
-            f"{action} was redirected to another host ({one_line(str(error))}), to which nothing "
+            f"{action} was redirected to another host ({one_line(error)}), to which nothing "
             f"was sent; {PROXY_OR_LOGIN}"
         )
     elif isinstance(error, exceptions.TooManyRedirects):
@@ -98,7 +91,7 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
         )
     else:
         retryable = False
-        reason = f"{type(error).__name__}: {one_line(str(error))}"
+        reason = f"{type(error).__name__}: {one_line(error)}"
         message = f"{action} failed: {reason}; run it again with --debug"
     return KaggleApiError(message, retryable=retryable, not_applied=not_applied)
 

@@ -11,11 +11,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError
+from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError, one_line
 from kaggle_digits.data.submission_csv import ONE_RUN
 from kaggle_digits.kaggle_api import submission_log as log
 from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteSubmission
-from kaggle_digits.kaggle_api.errors import SUBMISSIONS_PAGE, KaggleApiError, one_line
+from kaggle_digits.kaggle_api.errors import SUBMISSIONS_PAGE, KaggleApiError
 from kaggle_digits.kaggle_api.submission_log import LogEntry
 from kaggle_digits.kaggle_api.validate import ValidatedSubmission
 

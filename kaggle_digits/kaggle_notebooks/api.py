@@ -1,20 +1,16 @@
 """The client of Kaggle's notebook service: save a notebook, watch its session, fetch its output."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kagglesdk.kernels.types import kernels_api_service as kernels
 
-from kaggle_digits.core.errors import KaggleError
+from kaggle_digits.core.errors import KaggleError, one_line
 from kaggle_digits.kaggle_api.client import KaggleSession
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
-from kaggle_digits.kaggle_api.errors import (
-    COMPETITION,
-    RULES_PAGE,
-    KaggleApiError,
-    NotJsonError,
-    one_line,
-)
+from kaggle_digits.kaggle_api.errors import COMPETITION, RULES_PAGE, KaggleApiError, NotJsonError
 from kaggle_digits.kaggle_api.http import send_request
 
 STATES = {  # of a session; the others are named as on Kaggle, in lower case
@@ -61,29 +57,21 @@ class NotebookClient(KaggleSession):
         request.session_timeout_seconds = seconds
         if accelerator:
             request.machine_shape = accelerator
-        try:
+        messages = {
+            400: "Kaggle rejects the notebook (400: {reason}); look at "
+            "https://www.kaggle.com/code, or run it again with --debug",
+            403: "Kaggle does not let this account save a notebook (403): accept the rules at "
+            f"{RULES_PAGE}, verify your phone number at {SETTINGS_PAGE}, and push again",
+        }
+        with _explained(messages):
             response = self.call(
                 f"saving the notebook {ref}",
                 lambda client: client.kernels.kernels_api_client.save_kernel(request),
                 idempotent=False,
             )
-        except KaggleApiError as error:
-            if error.status == 400:
-                message = (
-                    f"Kaggle rejects the notebook (400: {error.reason or 'no reason given'}); look "
-                    "at https://www.kaggle.com/code, or run it again with --debug"
-                )
-            elif error.status == 403:
-                message = (
-                    "Kaggle does not let this account save a notebook (403): accept the rules at "
-                    f"{RULES_PAGE}, verify your phone number at {SETTINGS_PAGE}, and push again"
-                )
-            else:
-                raise
-            raise KaggleApiError(message, status=error.status, not_applied=True) from error
         if response.error:
             raise KaggleApiError(
-                f"Kaggle rejects the notebook {ref}: {one_line(str(response.error))}",
+                f"Kaggle rejects the notebook {ref}: {one_line(response.error)}",
                 not_applied=True,
             )
         if response.invalid_competition_sources:
@@ -103,7 +91,7 @@ class NotebookClient(KaggleSession):
         request = kernels.ApiGetKernelSessionStatusRequest()
         response = self._read(ref, "get_kernel_session_status", request)
         name = str(getattr(response.status, "name", response.status))
-        return STATES.get(name, name.lower()), one_line(str(response.failure_message or ""))
+        return STATES.get(name, name.lower()), one_line(response.failure_message or "")
 
     def version(self, ref: str) -> int | None:
         """Return the number of the version that Kaggle shows; None if it does not tell."""
@@ -141,16 +129,9 @@ class NotebookClient(KaggleSession):
             response.raise_for_status()
             return response
 
-        try:
+        expired = f"the address of {name} has expired ({{status}}); run it again: kd remote pull"
+        with _explained(dict.fromkeys((400, 403, 404, 410), expired)):
             return self._download(start, name, folder, expected_size=size, max_size=max_size)
-        except KaggleApiError as error:
-            if error.status not in (400, 403, 404, 410):
-                raise
-            raise KaggleApiError(
-                f"the address of {name} has expired ({error.status}); run it again: kd remote pull",
-                status=error.status,
-                not_applied=True,
-            ) from error
 
     def _read(self, ref: str, method: str, request: Any, *, attempts: int | None = None) -> Any:
         """Call a method of kagglesdk's KernelsApiClient that reads from the notebook ``ref``."""
@@ -163,14 +144,23 @@ class NotebookClient(KaggleSession):
             return response
 
         action = f"reading the notebook {ref} ({method})"
-        try:
+        hidden = (
+            f"Kaggle shows no notebook {ref} to the {self.credential} ({{status}}); was it "
+            "deleted, renamed, or pushed with another account? push it again"
+        )
+        with _explained(dict.fromkeys((403, 404), hidden)):
             return self.call(action, call, attempts=attempts)
-        except KaggleApiError as error:
-            if error.status not in (403, 404):
-                raise
-            raise KaggleApiError(
-                f"Kaggle shows no notebook {ref} to the {self.credential} ({error.status}); was "
-                "it deleted, renamed, or pushed with another account? push it again",
-                status=error.status,
-                not_applied=True,
-            ) from error
+
+
+@contextmanager
+def _explained(messages: dict[int, str]) -> Iterator[None]:
+    """Replace the message of an error with one of these HTTP statuses."""
+    try:
+        yield
+    except KaggleApiError as error:
+        if error.status not in messages:
+            raise
+        reason = error.reason or "no reason given"
+        message = messages[error.status].replace("{status}", str(error.status))
+        message = message.replace("{reason}", reason)
+        raise KaggleApiError(message, status=error.status, not_applied=True) from error

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from kaggle_digits.core.atomic_io import wrap_os_errors
-from kaggle_digits.core.errors import DataError, KaggleError, RunError
+from kaggle_digits.core.errors import DataError, KaggleError, RunError, one_line
 from kaggle_digits.core.zip_extract import ArchiveError, extract, open_zip
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import FoldIndices
-from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_notebooks import entry_point, push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import PushRecord, PushStatus, get_status

@@ -13,10 +13,9 @@ from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 
-from kaggle_digits.core.errors import DataError, KaggleError
+from kaggle_digits.core.errors import DataError, KaggleError, one_line
 from kaggle_digits.core.library_settings import variables
 from kaggle_digits.data.digits import PIXELS
-from kaggle_digits.kaggle_api.errors import one_line
 from kaggle_digits.kaggle_api.http import RetryPolicy, call_with_timeout, certificates
 from kaggle_digits.kaggle_api.network_problems import PROXY_ADDRESS, find_problem, proxy_variable
 from kaggle_digits.sources.sample import write_competition_csvs
@@ -55,7 +54,7 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
             raise KaggleError(
                 f"OpenML cannot be reached: {problem.cause}; {problem.remedy}, or {SAMPLE}"
             ) from error
-        reason = one_line(str(getattr(error, "reason", error)))
+        reason = one_line(getattr(error, "reason", error))
         raise KaggleError(f"OpenML cannot be reached ({reason}); {ADVICE}") from error
     except Exception as error:
         reason = one_line(f"{type(error).__name__}: {error}")

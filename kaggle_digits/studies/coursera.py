@@ -6,14 +6,7 @@ import numpy as np
 
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.plots.charts import Line, plot_lines
-from kaggle_digits.studies.study import (
-    Context,
-    Published,
-    StudyOutput,
-    fit_mlp,
-    score_labels,
-    train_val_split,
-)
+from kaggle_digits.studies.study import Context, Published, StudyOutput, fit_mlp, score_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +43,7 @@ def run(context: Context, output: StudyOutput) -> None:
     )
     output.add_result("D1", "a random selection of 100 digits", "figure: hundred-digits")
 
-    fold = train_val_split(labels, VAL_FRACTION, RANDOM_STATE)
+    fold = context.split(labels, VAL_FRACTION, RANDOM_STATE)
     train_pixels, train_labels = pixels[fold.train], labels[fold.train]
     test_pixels, test_labels = pixels[fold.val], labels[fold.val]
     iterations = QUICK_ITERATIONS if context.quick else ITERATIONS

@@ -15,13 +15,7 @@ from kaggle_digits.models.backend import keras
 from kaggle_digits.plots import style
 from kaggle_digits.plots.charts import Line, line_chart
 from kaggle_digits.plots.digit_grids import first_of_each_class
-from kaggle_digits.studies.study import (
-    Context,
-    Published,
-    StudyOutput,
-    load_keras_model,
-    train_val_split,
-)
+from kaggle_digits.studies.study import Context, Published, StudyOutput, load_keras_model
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 if TYPE_CHECKING:
@@ -63,7 +57,7 @@ def run(context: Context, output: StudyOutput) -> None:
         raise UsageError(f"unknown noise {kind!r}; one of: {', '.join(NOISES)}")
     noisy_version = partial(add_noise, kind=kind)
     train, labels = context.dataset.train, context.dataset.labels
-    fold = train_val_split(labels, VAL_FRACTION, context.seed, stratify=True)
+    fold = context.split(labels, VAL_FRACTION)
     # The noise level is chosen on a seventh of the validation rows; the rest are for measuring.
     level_rows, rows = np.split(fold.val, [len(fold.val) // 7])
     clean, clean_labels = train.images[rows], labels[rows]

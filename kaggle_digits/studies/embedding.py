@@ -17,7 +17,6 @@ from kaggle_digits.studies.study import (
     StudyOutput,
     load_keras_model,
     score_labels,
-    train_val_split,
 )
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
@@ -88,7 +87,7 @@ def bottleneck_network() -> Any:
 def run_bottleneck(context: Context, output: StudyOutput) -> None:
     """Train the network, encode the held-out images and decode points of the plane."""
     train, labels = context.dataset.train, context.dataset.labels
-    fold = train_val_split(labels, VAL_FRACTION, context.seed, stratify=True)
+    fold = context.split(labels, VAL_FRACTION)
     result, score = context.fit_and_score("A10, bottleneck of two units", RECIPE, fold)
     note = context.quick_note or f"{RECIPE.epochs} epochs"
     output.add_accuracy("A10", "500-100-2-100-10", score, PUBLISHED, note)

@@ -8,7 +8,7 @@ import numpy as np
 from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.plots.charts import Line, line_chart
-from kaggle_digits.studies.study import Context, Published, StudyOutput, train_val_split
+from kaggle_digits.studies.study import Context, Published, StudyOutput
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
@@ -76,7 +76,7 @@ def run(context: Context, output: StudyOutput) -> None:
 def _split(context: Context, rows: Rows) -> FoldIndices:
     """Split ``rows`` with the same share of each digit in both parts."""
     labels = context.dataset.labels[rows]
-    fold = train_val_split(labels, VAL_FRACTION, context.seed, stratify=True)
+    fold = context.split(labels, VAL_FRACTION)
     return FoldIndices(np.sort(rows[fold.train]), np.sort(rows[fold.val]))
 
 

@@ -9,13 +9,7 @@ from kaggle_digits.metrics.scores import score_or_raise
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import NORMALIZATION_LAYER
 from kaggle_digits.plots import charts
-from kaggle_digits.studies.study import (
-    Context,
-    Published,
-    StudyOutput,
-    load_keras_model,
-    train_val_split,
-)
+from kaggle_digits.studies.study import Context, Published, StudyOutput, load_keras_model
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
@@ -55,7 +49,7 @@ def run(context: Context, output: StudyOutput) -> None:
     )
     title, explanation = "Images of each digit", "The digits are almost equally frequent."
     output.add_figure("class-balance", title, explanation, charts.class_balance(counts))
-    fold = train_val_split(labels, VAL_FRACTION, RANDOM_STATE)
+    fold = context.split(labels, VAL_FRACTION, RANDOM_STATE)
     description = "reshape to (n, 28, 28, 1); split 70 / 30 with random_state 42"
     counted = f"{len(fold.train):,} training rows, {len(fold.val):,} validation rows"
     output.add_result("C2", description, counted, n=len(fold.val))

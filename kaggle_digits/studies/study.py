@@ -60,6 +60,21 @@ class Context:
         """A note for results of a quick study; otherwise empty."""
         return "fewer epochs because of --quick" if self.quick else ""
 
+    def split(
+        self, labels: NDArray[np.uint8], val_fraction: float, seed: int | None = None
+    ) -> FoldIndices:
+        """Split rows with scikit-learn's train_test_split, as the publications do.
+
+        Without ``seed``, it is that of the study, and both parts have the same share of each label.
+        """
+        from sklearn.model_selection import train_test_split
+
+        stratify = labels if seed is None else None
+        seed = self.seed if seed is None else seed
+        settings = {"test_size": val_fraction, "random_state": seed, "stratify": stratify}
+        train, val = train_test_split(np.arange(len(labels)), **settings)
+        return FoldIndices(train, val)
+
     def fit_and_score(
         self, description: str, recipe: Recipe, fold: FoldIndices
     ) -> tuple[FoldResult, Score]:
@@ -209,17 +224,6 @@ def score_labels(predicted: NDArray[np.integer], labels: NDArray[np.integer]) ->
     """Score predicted labels; without probabilities the log loss is NaN."""
     correct, n = int((predicted == labels).sum()), len(labels)
     return Score(correct / n, wilson_interval(correct, n), float("nan"), n)
-
-
-def train_val_split(
-    labels: NDArray[np.uint8], val_fraction: float, seed: int, *, stratify: bool = False
-) -> FoldIndices:
-    """Split rows with scikit-learn's train_test_split, as the publications do."""
-    from sklearn.model_selection import train_test_split
-
-    rows, groups = np.arange(len(labels)), labels if stratify else None
-    train, val = train_test_split(rows, test_size=val_fraction, random_state=seed, stratify=groups)
-    return FoldIndices(np.asarray(train, np.int64), np.asarray(val, np.int64))
 
 
 def load_keras_model(result: FoldResult) -> KerasClassifier:
