@@ -94,14 +94,19 @@ def file_lock(path: Path, busy: Exception, *, timeout: float = 0) -> Iterator[No
 
     ``busy`` is raised if another process still holds it after ``timeout`` seconds.
     """
-    from filelock import Timeout
+    from filelock import SoftFileLock, Timeout
 
     lock = new_lock(path)
     with wrap_os_errors(path):
         try:
             lock.acquire(timeout=timeout)
         except Timeout:
-            raise _busy(busy, Path(lock.lock_file)) from None
+            if not isinstance(lock, SoftFileLock):
+                raise busy from None
+            raise type(busy)(
+                f"{busy} (there are no file locks here that end with a process: if no kd runs on "
+                f"any machine, delete {lock.lock_file})"
+            ) from None
     try:
         yield
     finally:
@@ -142,19 +147,6 @@ def _has_locks(folder: Path) -> bool:
             raise
         return False
     return True
-
-
-def _busy(busy: Exception, owner: Path) -> Exception:
-    """Return ``busy``; if the lock is a file without a process, its message says how to end it."""
-    try:
-        process, machine, *_ = owner.read_text(errors="replace").split()
-    except (OSError, ValueError):  # just released, or the empty file of a lock that ends by itself
-        return busy
-    machine = machine.partition("?")[0]  # without the namespace that filelock appends
-    return type(busy)(
-        f"{busy} (the lock is held by process {process} of {machine}; there are no file locks here "
-        f"that end with it, so if it has ended, delete {owner})"
-    )
 
 
 def describe_os_error(error: OSError) -> str:

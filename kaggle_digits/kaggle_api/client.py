@@ -20,21 +20,10 @@ from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 
 from kaggle_digits.core.errors import DigitsError, KaggleError, one_line
 from kaggle_digits.core.progress import Progress
+from kaggle_digits.kaggle_api import errors, http
 from kaggle_digits.kaggle_api.credentials import API_KEY, CREDENTIAL_HELP, LOGIN, require
-from kaggle_digits.kaggle_api.errors import (
-    COMPETITION,
-    SUBMISSIONS_PAGE,
-    KaggleApiError,
-    NotJsonError,
-    explain,
-)
-from kaggle_digits.kaggle_api.http import (
-    RetryPolicy,
-    call_with_timeout,
-    mount_timeouts,
-    save_response,
-    send_request,
-)
+from kaggle_digits.kaggle_api.errors import COMPETITION, SUBMISSIONS_PAGE, KaggleApiError
+from kaggle_digits.kaggle_api.http import RetryPolicy
 
 T = TypeVar("T")
 PAGE_SIZE = 100
@@ -75,7 +64,7 @@ class KaggleSession:
 
         def download_once() -> Path:
             response = self._call_once(function, auth)
-            return save_response(
+            return http.save_response(
                 response, name, folder, policy=self.policy, progress=self.progress, **sizes
             )
 
@@ -120,14 +109,14 @@ class KaggleSession:
         except DigitsError:
             raise
         except Exception as error:
-            raise explain(error, action, self.credential) from error
+            raise errors.explain(error, action, self.credential) from error
 
     def _call_once(self, function: Callable[[Any], T], auth: dict[str, str]) -> T:
         def work() -> T:
             with self._client(auth) as client:
                 return function(client)
 
-        return call_with_timeout(work, self.policy.call_timeout)
+        return http.call_with_timeout(work, self.policy.call_timeout)
 
     @contextlib.contextmanager
     def _client(self, auth: dict[str, str]) -> Iterator[Any]:
@@ -139,7 +128,7 @@ class KaggleSession:
             session = client.http_client()._session
             if "password" in auth:  # kagglesdk may have found an access token elsewhere
                 session.auth = (auth["username"], auth["password"])
-            mount_timeouts(session, self.policy)
+            http.mount_timeouts(session, self.policy)
             yield client
 
     def _sign_in(self) -> dict[str, str]:
@@ -147,7 +136,7 @@ class KaggleSession:
         if self._auth is None:
             self._auth = self._retry(
                 "signing in",
-                lambda: call_with_timeout(self._authenticate, self.policy.call_timeout),
+                lambda: http.call_with_timeout(self._authenticate, self.policy.call_timeout),
             )
         return self._auth
 
@@ -183,7 +172,7 @@ def _require_json_object(response: Any) -> None:
     """Raise NotJsonError for JSON that is not an object; kagglesdk would accept it as empty."""
     is_json = "application/json" in response.headers.get("Content-Type", "")
     if is_json and not isinstance(response.json(), dict):
-        raise NotJsonError
+        raise errors.NotJsonError
 
 
 @dataclass(frozen=True)
@@ -266,8 +255,8 @@ class CompetitionClient(KaggleSession):
             request.last_modified_epoch_seconds = int(time.time())
             upload = _api(client).start_submission_upload(request)
             if not upload.token or not upload.create_url:
-                raise NotJsonError
-            response = send_request("PUT", upload.create_url, self.policy, data=content)
+                raise errors.NotJsonError
+            response = http.send_request("PUT", upload.create_url, self.policy, data=content)
             status = response.status_code
             if status not in (200, 201):
                 raise KaggleApiError(
@@ -308,7 +297,7 @@ class CompetitionClient(KaggleSession):
             request.ref = ref
             response = _api(client).get_submission(request)
             if not response.ref:
-                raise NotJsonError
+                raise errors.NotJsonError
             return _submission(response)
 
         return self.call(f"reading the status of submission {ref}", get)

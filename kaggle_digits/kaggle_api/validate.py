@@ -9,15 +9,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.errors import DataError, SubmissionError
-from kaggle_digits.data import dataset
-from kaggle_digits.data.submission_csv import (
-    Origin,
-    find_origin,
-    labels_sha256,
-    read_ids,
-    read_origin,
-    read_submission,
-)
+from kaggle_digits.data import dataset, submission_csv
+from kaggle_digits.data.submission_csv import Origin, labels_sha256
 from kaggle_digits.kaggle_api.submission_log import LOG_NAME, SENDING, read_log
 
 REASONS = {
@@ -66,7 +59,7 @@ def validate_submission(
             f"{', '.join(missing)} not found in {folder}, so {path.name} cannot be checked; "
             "get the data with: kd fetch"
         )
-    _require_competition(path, read_origin(path))
+    _require_competition(path, submission_csv.read_origin(path))
     train_sha256, test_sha256 = (sha256(folder / name) for name in (dataset.TRAIN, dataset.TEST))
     source = dataset.source_of(folder, train_sha256, test_sha256)
     if not source.is_competition:
@@ -76,8 +69,8 @@ def validate_submission(
             "with: kd fetch --force"
         )
     digest = sha256(path) if path.is_file() else ""
-    labels = read_submission(path, read_ids(folder / dataset.SAMPLE))
-    origin = find_origin(path, labels, [submissions_dir] if submissions_dir else [])
+    labels = submission_csv.read_submission(path, submission_csv.read_ids(folder / dataset.SAMPLE))
+    origin = submission_csv.find_origin(path, labels, [submissions_dir] if submissions_dir else [])
     if origin is None and find_run is not None:
         origin = find_run(labels)
     _require_competition(path, origin)

@@ -60,7 +60,7 @@ def _import_keras() -> Any:
         raise ModelError(f"Keras' backend {name!r} cannot train; choose another: {choice}")
     if name not in sys.modules:  # otherwise the program that imported it has chosen its settings
         library_settings.ignore_variables()
-    library_settings.import_matplotlib()  # Keras imports it, with the user's settings
+    library_settings.import_matplotlib()  # Keras imports it
     try:
         with (
             suppress_native_stderr(),

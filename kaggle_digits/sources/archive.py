@@ -6,14 +6,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from kaggle_digits.core import zip_extract
 from kaggle_digits.core.errors import DataError
-from kaggle_digits.core.zip_extract import (
-    ArchiveError,
-    copy_limited,
-    damage_as_archive_error,
-    extract,
-    open_zip,
-)
 from kaggle_digits.data.dataset import FILES
 
 DOWNLOAD_PAGE = "https://www.kaggle.com/competitions/digit-recognizer/data"
@@ -38,14 +32,14 @@ def extract_csvs(path: Path, folder: Path) -> None:
                 )
             unpack(existing[0], name, folder / name)
         return
-    with _archive_errors(path), damage_as_archive_error():  # is_zipfile may fail, too
+    with _archive_errors(path), zip_extract.damage_as_archive_error():  # is_zipfile may fail, too
         is_zip = zipfile.is_zipfile(path)
     if not is_zip:
         raise DataError(
             f"{path} is neither a folder nor a complete zip archive; download it again from "
             f"{DOWNLOAD_PAGE}"
         )
-    with _archive_errors(path), open_zip(path) as archive:
+    with _archive_errors(path), zip_extract.open_zip(path) as archive:
         for name in FILES:
             _extract_csv(archive, path, name, folder / name)
 
@@ -57,14 +51,14 @@ def unpack(packed: Path, name: str, target: Path) -> None:
     """
     with _archive_errors(packed):
         if packed.suffix == ".zip":
-            with open_zip(packed) as archive:
+            with zip_extract.open_zip(packed) as archive:
                 _extract_csv(archive, packed, name, target)
             return
         with (
-            damage_as_archive_error(),
+            zip_extract.damage_as_archive_error(),
             gzip.open(packed) if packed.suffix == ".gz" else packed.open("rb") as source,
         ):
-            copy_limited(source, target, max_size=MAX_SIZE)
+            zip_extract.copy_limited(source, target, max_size=MAX_SIZE)
 
 
 def _extract_csv(
@@ -74,15 +68,15 @@ def _extract_csv(
     member = _find_member(archive, path, name)
     suffix = PurePosixPath(member.filename).suffix
     if suffix == ".csv":
-        extract(archive, member, target, max_size=MAX_SIZE)
+        zip_extract.extract(archive, member, target, max_size=MAX_SIZE)
         return
     if nested:  # an archive may contain itself
-        raise ArchiveError("contains archives in archives")
+        raise zip_extract.ArchiveError("contains archives in archives")
     packed = target.with_name(f"{target.name}{suffix}")
-    extract(archive, member, packed, max_size=MAX_SIZE)
+    zip_extract.extract(archive, member, packed, max_size=MAX_SIZE)
     try:
         if suffix == ".zip":
-            with open_zip(packed) as inner:
+            with zip_extract.open_zip(packed) as inner:
                 _extract_csv(inner, path, name, target, nested=True)
         else:
             unpack(packed, name, target)
@@ -110,7 +104,7 @@ def _find_member(archive: zipfile.ZipFile, path: Path, name: str) -> zipfile.Zip
 def _archive_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except ArchiveError as error:
+    except zip_extract.ArchiveError as error:
         raise DataError(
             f"{path} {error}; download it again from {DOWNLOAD_PAGE}, or unpack it yourself and "
             "give the folder"

@@ -11,20 +11,7 @@ from pathlib import Path
 from kaggle_digits.core.atomic_io import backup_existing, file_lock, sha256, wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, StorageError, UsageError
 from kaggle_digits.core.progress import Progress
-from kaggle_digits.data.dataset import (
-    FILES,
-    KAGGLE,
-    KAGGLE_SHA256,
-    OPENML,
-    SAMPLE,
-    SAMPLE_SOURCE,
-    TEST,
-    TRAIN,
-    UNKNOWN,
-    Source,
-    read_source,
-    write_source,
-)
+from kaggle_digits.data import dataset
 from kaggle_digits.data.digits import read_test, read_train
 from kaggle_digits.data.submission_csv import read_ids
 from kaggle_digits.kaggle_api.http import RetryPolicy
@@ -55,7 +42,7 @@ class FetchReport:
 
 
 def fetch(
-    source: str = KAGGLE,
+    source: str = dataset.KAGGLE,
     data_dir: Path | str = "data",
     *,
     force: bool = False,
@@ -77,11 +64,11 @@ def fetch(
         StorageError: the disk is full or not writable.
     """
     folder, progress = Path(data_dir), progress or Progress()
-    is_path = source not in (KAGGLE, SAMPLE_SOURCE, OPENML)
+    is_path = source not in (dataset.KAGGLE, dataset.SAMPLE_SOURCE, dataset.OPENML)
     path = _existing_path(source, folder) if is_path else folder
     # Without the lock, so that valid files may be in a read-only folder.
     _, present_source, intact = _inspect(folder)
-    if present_source == source and len(intact) == len(FILES) and not force:
+    if present_source == source and len(intact) == len(dataset.FILES) and not force:
         return _report(folder, source, intact, intact)
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,28 +79,30 @@ def fetch(
             must_match = bool(present) and not force
             if must_match and not is_path:
                 _check_same_source(folder, present_source, source)
-            missing = [name for name in FILES if name not in valid]
-            with _staging(folder, keep=source == KAGGLE, clear=force) as staging:
+            missing = [name for name in dataset.FILES if name not in valid]
+            with _staging(folder, keep=source == dataset.KAGGLE, clear=force) as staging:
                 if is_path:
                     extract_csvs(path, staging)
-                elif source == KAGGLE:
+                elif source == dataset.KAGGLE:
                     _download_from_kaggle(missing, staging, policy, progress)
-                elif source == SAMPLE_SOURCE:
+                elif source == dataset.SAMPLE_SOURCE:
                     write_sample(staging)
                 else:
                     write_openml(staging, policy)
                 hashes = valid | {name: sha256(staging / name) for name in missing}
                 if is_path:
-                    same_as_kaggle = all(hashes[n] == KAGGLE_SHA256[n] for n in (TRAIN, TEST))
-                    source = KAGGLE if same_as_kaggle else str(path)
+                    same_as_kaggle = all(
+                        hashes[n] == dataset.KAGGLE_SHA256[n] for n in (dataset.TRAIN, dataset.TEST)
+                    )
+                    source = dataset.KAGGLE if same_as_kaggle else str(path)
                     if must_match:
                         _check_same_source(folder, present_source, source)
                 unchanged = {n: digest for n, digest in hashes.items() if present.get(n) == digest}
-                paths = {n: (folder if n in unchanged else staging) / n for n in FILES}
+                paths = {n: (folder if n in unchanged else staging) / n for n in dataset.FILES}
                 _check_contents(paths, source, staging)
                 # Written first, so that a kill between the moves makes the next fetch repeat them.
                 now = datetime.now(UTC).isoformat(timespec="seconds")
-                write_source(folder, Source(source, now, hashes))
+                dataset.write_source(folder, dataset.Source(source, now, hashes))
                 backups = []
                 for name, new_path in paths.items():
                     if name not in unchanged:
@@ -219,13 +208,15 @@ def _inspect(folder: Path) -> tuple[dict[str, str], str, dict[str, str]]:
 
     Intact files have the recorded hash, or Kaggle's if nothing is recorded.
     """
-    present = {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
-    recorded = read_source(folder)
-    source, expected = UNKNOWN, KAGGLE_SHA256
+    present = {name: sha256(folder / name) for name in dataset.FILES if (folder / name).is_file()}
+    recorded = dataset.read_source(folder)
+    source, expected = dataset.UNKNOWN, dataset.KAGGLE_SHA256
     if recorded:
         source, expected = recorded.source, recorded.sha256
-    if all(present.get(name) == KAGGLE_SHA256[name] for name in (TRAIN, TEST)):
-        source = KAGGLE
+    if all(
+        present.get(name) == dataset.KAGGLE_SHA256[name] for name in (dataset.TRAIN, dataset.TEST)
+    ):
+        source = dataset.KAGGLE
     intact = {n: digest for n, digest in present.items() if digest == expected.get(n)}
     return present, source, intact
 
@@ -233,7 +224,9 @@ def _inspect(folder: Path) -> tuple[dict[str, str], str, dict[str, str]]:
 def _check_same_source(folder: Path, present_source: str, source: str) -> None:
     if present_source == source:
         return
-    owner = "of unknown source" if present_source == UNKNOWN else f"of source {present_source}"
+    owner = (
+        "of unknown source" if present_source == dataset.UNKNOWN else f"of source {present_source}"
+    )
     raise DataError(
         f"{folder} contains files {owner}; replace them with --force, or keep them and fetch "
         f"{source} elsewhere with --data-dir"
@@ -249,25 +242,26 @@ def _check_contents(paths: dict[str, Path], source: str, staging: Path) -> None:
         raise DataError(
             f"the files of source {source} are not in the competition's format: {reason}"
         ) from error
-    if rows[TEST] != rows[SAMPLE]:
+    if rows[dataset.TEST] != rows[dataset.SAMPLE]:
         raise DataError(
-            f"the files of source {source} do not belong together: {SAMPLE} has {rows[SAMPLE]} "
-            f"rows but {TEST} has {rows[TEST]}; nothing was changed"
+            f"the files of source {source} do not belong together: sample_submission.csv has "
+            f"{rows[dataset.SAMPLE]} rows but test.csv has {rows[dataset.TEST]}; nothing was "
+            "changed"
         )
 
 
 def _count_rows(paths: dict[str, Path]) -> dict[str, int]:
     return {
-        TRAIN: len(read_train(paths[TRAIN])),
-        TEST: len(read_test(paths[TEST])),
-        SAMPLE: len(read_ids(paths[SAMPLE])),
+        dataset.TRAIN: len(read_train(paths[dataset.TRAIN])),
+        dataset.TEST: len(read_test(paths[dataset.TEST])),
+        dataset.SAMPLE: len(read_ids(paths[dataset.SAMPLE])),
     }
 
 
 def _report(
     folder: Path, source: str, hashes: dict[str, str], unchanged: dict[str, str]
 ) -> FetchReport:
-    paths = {name: folder / name for name in FILES}
+    paths = {name: folder / name for name in dataset.FILES}
     rows = _count_rows(paths)
     files = tuple(
         FetchedFile(name, hashes[name], path.stat().st_size, rows[name], name in unchanged)
@@ -277,16 +271,16 @@ def _report(
 
 
 def _warnings(source: str, hashes: dict[str, str]) -> list[str]:
-    if source == SAMPLE_SOURCE:
+    if source == dataset.SAMPLE_SOURCE:
         return []
-    if source != KAGGLE:
+    if source != dataset.KAGGLE:
         reason = "these are not Kaggle's files"
-        if source == OPENML:
+        if source == dataset.OPENML:
             reason = "openml's rows contain the competition's test images"
         return [f"{reason}: a run trained on them cannot be submitted"]
     return [
         f"{name} is not the file Kaggle served before (sha256 {digest[:12]}…, "
-        f"was {KAGGLE_SHA256[name][:12]}…): Kaggle may have published a new version"
+        f"was {dataset.KAGGLE_SHA256[name][:12]}…): Kaggle may have published a new version"
         for name, digest in hashes.items()
-        if digest != KAGGLE_SHA256[name]
+        if digest != dataset.KAGGLE_SHA256[name]
     ]

@@ -23,16 +23,9 @@ from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, Trainin
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.tuning import results
 from kaggle_digits.tuning.optuna_import import optuna
-from kaggle_digits.tuning.results import (
-    Attribute,
-    SearchResult,
-    TrialCallback,
-    best_trial,
-    count_done,
-    read_result,
-    to_trial,
-)
+from kaggle_digits.tuning.results import SearchResult, TrialCallback
 from kaggle_digits.tuning.search_space import Dimension, current_value, with_values
 from kaggle_digits.tuning.storage import (
     fail_stale_trials,
@@ -101,36 +94,36 @@ def search(
     locks = ExitStack()
 
     def done() -> int:
-        return count_done(study.get_trials(deepcopy=False))
+        return results.count_done(study.get_trials(deepcopy=False))
 
     def objective(trial: optuna.Trial) -> float:
         started = time.perf_counter()
         locks.enter_context(trial_lock(folder, trial.number))
-        trial.set_user_attr(Attribute.STARTED, value=True)
+        trial.set_user_attr(results.Attribute.STARTED, value=True)
         # Another process may have started the last trial at the same moment.
-        if count_done(study.get_trials(deepcopy=False)[: trial.number]) >= trials:
+        if results.count_done(study.get_trials(deepcopy=False)[: trial.number]) >= trials:
             raise EnoughTrials
         # Optuna samples the values when the first one is suggested.
         study.sampler = _make_sampler(seed, trial.number, trials)
         values = {dimension.name: dimension.suggest(trial) for dimension in space}
-        trial.set_user_attr(Attribute.VALUES, values)
+        trial.set_user_attr(results.Attribute.VALUES, values)
         callback.on_trial_begin(trial.number + 1, values, len(folds))
         try:
             varied = with_values(recipe, values)
             score = _cross_validate(trial, varied, dataset, folds, seed, callback)
         except ModelError as error:
             # PRUNED instead of FAIL, so that the sampler avoids such values.
-            trial.set_user_attr(Attribute.REASON, str(error))
+            trial.set_user_attr(results.Attribute.REASON, str(error))
             raise optuna.TrialPruned from error
         seconds = time.perf_counter() - started
-        trial.set_user_attr(Attribute.METRICS, asdict(score) | {"seconds": seconds})
+        trial.set_user_attr(results.Attribute.METRICS, asdict(score) | {"seconds": seconds})
         return score.log_loss
 
     def after_trial(study: optuna.Study, frozen: optuna.trial.FrozenTrial) -> None:
         locks.close()
         interrupts.raise_if_interrupted()
-        everyone = map(to_trial, study.get_trials(deepcopy=False))
-        callback.on_trial_end(to_trial(frozen), best_trial(everyone), done())
+        everyone = map(results.to_trial, study.get_trials(deepcopy=False))
+        callback.on_trial_end(results.to_trial(frozen), results.best_trial(everyone), done())
         fail_stale_trials(study, folder)
         if done() >= trials:
             study.stop()
@@ -147,7 +140,7 @@ def search(
             timeout = None if minutes is None else 60 * minutes
             with locks, suppress(EnoughTrials):
                 study.optimize(objective, timeout=timeout, callbacks=[after_trial])
-        return read_result(study, folder, recipe, tuple(space))
+        return results.read_result(study, folder, recipe, tuple(space))
 
 
 def load_search(
@@ -166,7 +159,7 @@ def load_search(
             study = optuna.load_study(study_name=name, storage=open_storage(storage, folder))
         except KeyError:
             raise RunError(f"there is no study {name} yet") from None
-        return read_result(study, folder, recipe, tuple(space))
+        return results.read_result(study, folder, recipe, tuple(space))
 
 
 def study_folder(runs_dir: Path | str, name: str | None, recipe: Recipe) -> Path:
