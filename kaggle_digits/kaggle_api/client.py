@@ -88,8 +88,12 @@ class KaggleSession:
         attempt = 1
         while True:
             try:
-                with self._explain_errors(action):
+                try:
                     return function()
+                except DigitsError:
+                    raise
+                except Exception as error:
+                    raise errors.explain(error, action, self.credential) from error
             except KaggleApiError as error:
                 backoff = self.policy.backoff * 2 ** (attempt - 1)
                 pause = backoff if error.retry_after is None else error.retry_after
@@ -101,15 +105,6 @@ class KaggleSession:
                 attempt += 1
                 self.progress.note(f"{reason}; trying again in {seconds} ({attempt} of {attempts})")
                 time.sleep(pause)
-
-    @contextlib.contextmanager
-    def _explain_errors(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except DigitsError:
-            raise
-        except Exception as error:
-            raise errors.explain(error, action, self.credential) from error
 
     def _call_once(self, function: Callable[[Any], T], auth: dict[str, str]) -> T:
         def work() -> T:

@@ -82,11 +82,17 @@ def update_log(submissions_dir: Path, change: Callable[[list[LogEntry]], list[Lo
         logged, copied = _read_both(path)
         after = change(_merge(logged, copied))
         if after != logged or after != copied:
-            text = _to_csv(after)
+            rows = [entry.row() for entry in after]
+            columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
+            out = io.StringIO()
+            writer = csv.DictWriter(out, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)  # csv writes None as an empty field
+            content = out.getvalue().encode()
             # Both are written before either is renamed: on a full disk, neither is changed.
             with atomic_write(_copy_path(path)) as copy, atomic_write(path) as part:
-                copy.write_bytes(text.encode())
-                part.write_bytes(text.encode())
+                copy.write_bytes(content)
+                part.write_bytes(content)
 
 
 def replace_entry(submissions_dir: Path, old: LogEntry, new: LogEntry | None) -> None:
@@ -117,11 +123,6 @@ def submit_lock(submissions_dir: Path, timeout: float) -> AbstractContextManager
     return file_lock(path.with_name(f".{path.name}.submit.lock"), busy, timeout=timeout)
 
 
-def utc_now() -> str:
-    """Return the current time in the format of the log."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _log_path(submissions_dir: Path) -> Path:
     """Return the path of the log, or of the file it is linked to, so that a link stays one."""
     path = submissions_dir / LOG_NAME
@@ -147,16 +148,6 @@ def _merge(logged: list[LogEntry], copied: list[LogEntry]) -> list[LogEntry]:
         return {e.tag or (e.time, e.file, e.ref, e.message): e for e in entries}
 
     return list((by_key(copied) | by_key(logged)).values())
-
-
-def _to_csv(entries: list[LogEntry]) -> str:
-    rows = [entry.row() for entry in entries]
-    out = io.StringIO()
-    columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)  # csv writes None as an empty field
-    return out.getvalue()
 
 
 def _read_entries(path: Path) -> list[LogEntry]:

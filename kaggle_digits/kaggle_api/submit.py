@@ -9,6 +9,7 @@ import hashlib
 import secrets
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError, one_line
@@ -84,7 +85,7 @@ def _new_entry(submission: ValidatedSubmission, message: str | None) -> LogEntry
     origin = submission.origin
     tag = f"{_tag_prefix(submission)}{secrets.token_hex(4)}]"
     return LogEntry(
-        time=log.utc_now(),
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
         file=submission.path.name,
         sha256=submission.sha256,
         run=submission.run,

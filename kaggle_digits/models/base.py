@@ -162,7 +162,9 @@ class KerasClassifier:
                 "end it with keras.layers.Dense(10)"
             )
         if probe is None:
-            is_softmax = _ends_in_softmax(body)
+            last = flat_layers(body)[-1]
+            activation = getattr(getattr(last, "activation", None), "__name__", "")
+            is_softmax = type(last).__name__ == "Softmax" or activation == "softmax"
         else:
             values = k.ops.convert_to_numpy(body(normalize(probe), training=False))
             is_softmax = bool((values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3))
@@ -352,12 +354,6 @@ def _jit(network: Any) -> PredictProba | None:
         # A layer of the user's in numpy; predict runs it or reports the error.
         return None
     return predict_batch
-
-
-def _ends_in_softmax(body: Any) -> bool:
-    last = flat_layers(body)[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", "")
-    return type(last).__name__ == "Softmax" or activation == "softmax"
 
 
 def _as_logits(probabilities: Any) -> Any:

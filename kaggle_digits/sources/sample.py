@@ -28,7 +28,9 @@ def write_sample(folder: Path) -> None:
 
 def enlarge(small: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Scale (n, 8, 8) images of 0 to 16 to (n, 28, 28) uint8 images of 0 to 255."""
-    weights = _interpolation_weights(small.shape[1], BOX)
+    # The (20, 8) matrix of linear interpolation between the centres of pixels.
+    positions = np.clip((np.arange(BOX) + 0.5) * small.shape[1] / BOX - 0.5, 0, small.shape[1] - 1)
+    weights = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(small.shape[1])))
     boxes = np.clip(weights @ (small * (255 / 16)) @ weights.T, 0, 255)
     boxes = np.rint(boxes).astype(np.uint8)
     images = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
@@ -40,13 +42,6 @@ def enlarge(small: NDArray[np.floating]) -> NDArray[np.uint8]:
         top, left = (int(np.clip(np.rint(CENTRE - at), 0, last_offset)) for at in centre)
         image[top : top + BOX, left : left + BOX] = box
     return images
-
-
-def _interpolation_weights(n_from: int, n_to: int) -> NDArray[np.float64]:
-    """Return the (n_to, n_from) matrix of linear interpolation between pixel centres."""
-    positions = (np.arange(n_to) + 0.5) * n_from / n_to - 0.5
-    distance = np.abs(np.clip(positions, 0, n_from - 1)[:, None] - np.arange(n_from))
-    return np.asarray(np.maximum(0, 1 - distance), np.float64)
 
 
 def write_competition_csvs(

@@ -134,7 +134,10 @@ def search(
             study = _create_or_load(name, open_storage(storage, folder), settings)
             _enqueue_recipe(study, recipe, space)
         fail_stale_trials(study, folder)
-        study.pruner = _make_pruner(recipe.epochs)
+        # Stop trials that are worse than the median of the others at the same step.
+        study.pruner = optuna.pruners.MedianPruner(
+            n_startup_trials=4, n_warmup_steps=math.ceil(MIN_SHARE_OF_EPOCHS * recipe.epochs)
+        )
         callback.on_search_begin(name, done(), trials)
         if done() < trials:
             timeout = None if minutes is None else 60 * minutes
@@ -265,12 +268,6 @@ class _PruningCallback(TrainingCallback):
         self._trial.report(value, step)
         if self._trial.should_prune():
             raise optuna.TrialPruned
-
-
-def _make_pruner(epochs: int) -> optuna.pruners.BasePruner:
-    """Return a pruner that stops trials worse than the median of the others at the same step."""
-    warmup = math.ceil(MIN_SHARE_OF_EPOCHS * epochs)
-    return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=warmup)
 
 
 def _make_sampler(seed: int, number: int, trials: int) -> optuna.samplers.BaseSampler:
