@@ -194,9 +194,7 @@ def save_response(
         for header in ("ETag", "Last-Modified", "Content-Length")
         if header in response.headers
     }
-    start = _resumable_bytes(part, version_file, version)
-    if start:
-        response, start = _resume(response, start, version["ETag"], policy)
+    response, start = _resume(response, part, version_file, version, policy)
     total, length = expected_size or None, response.headers.get("Content-Length", "")
     # The length of an encoded body is not the length of the file.
     if length.isdigit() and "Content-Encoding" not in response.headers:
@@ -241,18 +239,16 @@ def save_response(
     return target
 
 
-def _resumable_bytes(part: Path, version_file: Path, version: dict[str, str]) -> int:
-    """Return the size of ``part`` if it belongs to the same version of the file, else 0."""
+def _resume(
+    response: Any, part: Path, version_file: Path, version: dict[str, str], policy: RetryPolicy
+) -> tuple[Any, int]:
+    """Return the response to read and its first byte: not 0 if ``part`` is of the same version."""
     try:
-        same = read_json(version_file) == version
-        return part.stat().st_size if same and "ETag" in version else 0
+        start = part.stat().st_size if read_json(version_file) == version else 0
     except (OSError, ValueError):
-        return 0
-
-
-def _resume(response: Any, start: int, etag: str, policy: RetryPolicy) -> tuple[Any, int]:
-    """Request the bytes from ``start`` on; return the response to read and its first byte."""
-    if response.headers.get("Accept-Ranges") != "bytes":
+        start = 0
+    etag = version.get("ETag")
+    if not (start and etag and response.headers.get("Accept-Ranges") == "bytes"):
         return response, 0
     headers = {"Range": f"bytes={start}-", "If-Range": etag, "Accept-Encoding": "identity"}
     rest = send_request("GET", response.url, policy, headers=headers, stream=True)

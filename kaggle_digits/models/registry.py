@@ -90,12 +90,6 @@ def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) ->
             has = ", ".join(f"--{n}" for n in parameters if n not in context) or "none"
             raise UsageError(f"model {model} has no option --{name}; it has {has}")
     given = options | {name: value for name, value in context.items() if name in parameters}
-    for name, parameter in parameters.items():
-        is_required = parameter.default is parameter.empty and "VAR" not in parameter.kind.name
-        if is_required and name not in given:
-            raise ModelError(
-                f"model {model} is called without the argument {name}; give it a default value"
-            )
     with explain_user_errors(f"model {model} could not be built"):
         built = builder(**given)
     if inspect.isclass(built):

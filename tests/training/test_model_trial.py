@@ -133,7 +133,7 @@ FAULTS = {
     "instance": "instance is a model; write a function that builds and returns a new one",
     "shared": "is not new in each call",
     "a_class": r"returned the class Sequential; return Sequential\(\)",
-    "needs_size": "called without the argument size; give it a default value",
+    "needs_size": r"could not be built: TypeError: .* missing 1 required .*'size'",
     "fails": r"could not be built: KeyError: 'widths' \(trial_models.py, line \d+\)",
     "leaves": r"could not be built: SystemExit: 3 \(trial_models.py, line \d+\)",
     "two_inputs": "has 2 inputs instead of one",
