@@ -83,8 +83,8 @@ def usable_cores() -> int:
     """Return the number of cores that this process may use, by its affinity and its cgroups."""
     cores = float(_schedulable_cores())
     for folder in _cgroup_folders():
-        version1 = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
-        match _words(folder / "cpu.max") or version1:
+        version1 = _words(folder, "cpu.cfs_quota_us", "cpu.cfs_period_us")
+        match _words(folder, "cpu.max") or version1:
             case [quota, period] if quota not in ("max", "-1"):
                 cores = min(cores, int(quota) / int(period))
     return math.ceil(cores)
@@ -108,12 +108,10 @@ def memory() -> tuple[int, int]:
     machine = psutil.virtual_memory()
     total, free = machine.total, machine.available
     for folder in _cgroup_folders():
-        version1 = _words(folder / "memory.limit_in_bytes") + _words(
-            folder / "memory.usage_in_bytes"
-        )
-        match _words(folder / "memory.max") + _words(folder / "memory.current") or version1:
+        version1 = _words(folder, "memory.limit_in_bytes", "memory.usage_in_bytes")
+        match _words(folder, "memory.max", "memory.current") or version1:
             case [limit, used] if limit != "max":
-                stat = _words(folder / "memory.stat")
+                stat = _words(folder, "memory.stat")
                 numbers = dict(zip(stat[::2], stat[1::2], strict=False))
                 # Cached files count as used, but can be freed.
                 cache = numbers.get("total_inactive_file", numbers.get("inactive_file", 0))
@@ -180,12 +178,13 @@ def _cgroup_folders() -> list[Path]:
     return folders
 
 
-def _words(path: Path) -> list[str]:
-    """Return the words of a file of a cgroup; none if it is missing."""
-    try:
-        return path.read_text(encoding="ascii").split()
-    except OSError:
-        return []
+def _words(folder: Path, *names: str) -> list[str]:
+    """Return the words of files of a cgroup; none of a missing one."""
+    words: list[str] = []
+    for name in names:
+        with contextlib.suppress(OSError):
+            words += (folder / name).read_text(encoding="ascii").split()
+    return words
 
 
 def _output(command: list[str], *, folder: Path | None = None) -> str:
