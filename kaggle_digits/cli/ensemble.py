@@ -1,6 +1,6 @@
-"""kd ensemble: combine several runs, or submission files, into one submission."""
+"""kd ensemble: combine several runs into one, or submission files into one submission."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import zip_longest
@@ -16,6 +16,7 @@ from kaggle_digits.core.errors import UsageError
 if TYPE_CHECKING:
     from kaggle_digits.data.dataset import Dataset
     from kaggle_digits.ensembling.ensemble import Ensemble
+    from kaggle_digits.runs.run import Run
 
 
 def ensemble(
@@ -26,6 +27,9 @@ def ensemble(
     method: Annotated[
         str, option("mean (default), vote, weighted or stack (logistic regression); files vote.")
     ] = "mean",
+    name: Annotated[
+        str | None, option("Name of the ensemble, which is a run; default: ensemble-1, -2, …")
+    ] = None,
     output: options.Output = None,
     force: options.Force = False,
     data_dir: options.DataDir = options.DATA,
@@ -34,58 +38,68 @@ def ensemble(
     as_json: options.AsJson = False,
 ) -> None:
     """Combine several runs or submissions, and measure how much each run adds."""
-    from kaggle_digits.data.dataset import UNKNOWN, load
+    from kaggle_digits.data.dataset import load
     from kaggle_digits.ensembling.ensemble import check_method, ensemble_runs
+    from kaggle_digits.ensembling.ensemble_run import save_ensemble
     from kaggle_digits.runs import submission_files
     from kaggle_digits.runs.run import open_run
 
     check_method(method)
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise UsageError("an ensemble needs at least two different runs: kd ensemble RUN RUN")
+    submission_path = partial(submission_files.submission_path, submissions_dir)
+    if output is None and name is not None:
+        output = submission_path(name)
     if output is not None:
         submission_files.require_absent(output, force=force)
-    free_path = partial(submission_files.next_free_path, submissions_dir, "ensemble")
     move_existing = partial(submission_files.move_existing, force=force)
-    write = partial(
-        submission_files.write_submission_file,
-        output or free_path(),
-        resolve_path=move_existing if output else lambda _: free_path(),
-        method=method,
-    )
-    if any(name.endswith(".csv") for name in runs):
+    if any(run.endswith(".csv") for run in runs):
+        if name is not None:
+            raise UsageError("--name is for an ensemble of runs; name a file of votes with -o FILE")
         if method not in ("mean", "vote"):
             raise UsageError(f"--method {method} needs runs; submission files can only vote")
-        if not all(name.endswith(".csv") for name in runs):
+        if not all(run.endswith(".csv") for run in runs):
             raise UsageError("name either runs or submission files ending in .csv, not both")
+        free_path = partial(submission_files.next_free_path, submissions_dir, "ensemble")
+        write = partial(
+            submission_files.write_submission_file,
+            output or free_path(),
+            resolve_path=move_existing if output else lambda _: free_path(),
+            method=method,
+        )
         files, dataset = list(map(Path, runs)), load(data_dir)
         _vote(files, dataset, runs_dir, submissions_dir, write, as_json=as_json)
         return
-    opened = [open_run(runs_dir, name) for name in runs]
+    opened = [open_run(runs_dir, run) for run in runs]
     dataset = load(data_dir)
     opened[0].check_data(dataset)
     combined = ensemble_runs(opened, dataset.labels, method)
-    path = write(
-        dataset=dataset,
-        labels=combined.test.argmax(axis=1).astype("uint8"),
-        runs=runs,
-        source=_common(run.config()["data"].get("source") or UNKNOWN for run in opened),
-        accuracy=combined.score.accuracy if combined.score else None,
-        n_val=combined.score.n if combined.score else 0,
-        leak=combined.leak,
+    saved = save_ensemble(
+        combined,
+        opened,
+        dataset,
+        method,
+        runs_dir=runs_dir,
+        name=name,
+        force=force,
+        is_taken=lambda free: submission_files.is_taken(submission_path(free)),
+    )
+    path = submission_files.write_run_submission(
+        saved, dataset, output or submission_path(saved.name), resolve_path=move_existing
     )
     if combined.leak:
         console.warn(f"{combined.leak}; so the ensemble has no out-of-fold accuracy")
-    print_ensemble(runs, combined, method, path, as_json=as_json)
-
-
-def _common(sources: Iterable[str]) -> str:
-    """Return the data source if all are the same, else ``unknown``."""
-    different = set(sources)
-    return different.pop() if len(different) == 1 else "unknown"
+    print_ensemble(runs, combined, method, path, as_json=as_json, run=saved)
 
 
 def print_ensemble(
-    runs: Sequence[str], combined: "Ensemble", method: str, path: Path, *, as_json: bool
+    runs: Sequence[str],
+    combined: "Ensemble",
+    method: str,
+    path: Path,
+    *,
+    as_json: bool,
+    run: "Run | None" = None,
 ) -> None:
     """Print the metrics of each run and of the ensemble, as a table or as JSON."""
     nothing = [None] * len(runs)
@@ -93,16 +107,17 @@ def print_ensemble(
     weights, gains = combined.weights or nothing, combined.contributions or nothing
     if as_json:
         members = [
-            {"run": run, "temperature": temperature, "weight": weight}
+            {"run": member, "temperature": temperature, "weight": weight}
             | {"adds": gain and asdict(gain), **(asdict(score) if score else {})}
-            for run, temperature, weight, gain, score in zip(
+            for member, temperature, weight, gain, score in zip(
                 runs, temperatures, weights, gains, combined.member_scores, strict=True
             )
         ]
         result: dict[str, Any] = {"submission": str(path), "method": method, "members": members}
         score = combined.score and asdict(combined.score)
         result |= {"weights_help": combined.weights_help, "ensemble": score}
-        console.print_json({**result, "leak": combined.leak})
+        saved = {"run": run.name, "folder": str(run.path)} if run else {}
+        console.print_json({**result, "leak": combined.leak, **saved})
         return
     _print_table(runs, combined, method)
     if combined.temperatures is not None:
@@ -122,6 +137,8 @@ def print_ensemble(
                 "weights or temperatures that were fitted on it"
             )
     console.echo(f"{path}: written and checked")
+    if run is not None:
+        console.note(f"the ensemble is run {run.name}; next: kd evaluate {run.name}")
 
 
 def _print_table(runs: Sequence[str], combined: "Ensemble", method: str) -> None:
@@ -158,6 +175,7 @@ def _vote(
     from kaggle_digits.core.atomic_io import sha256
     from kaggle_digits.data.submission_csv import find_origin, read_submission
     from kaggle_digits.ensembling.combiners import majority_vote
+    from kaggle_digits.ensembling.ensemble_run import common_source
     from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.runs.submission_files import find_run_origin
 
@@ -176,7 +194,7 @@ def _vote(
         labels=majority_vote([labels[file] for file in ordered]),
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
-        source=_common(origin.source if origin else "unknown" for origin in origins),
+        source=common_source(origin.source if origin else None for origin in origins),
         accuracy=None,
         n_val=0,
         leak=next((origin.leak for origin in origins if origin and origin.leak), None),

@@ -40,7 +40,8 @@ def predict(
         opened, dataset, path, test=probabilities, resolve_path=resolve_path
     )
     changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
-    views = max(recipe.views for recipe in run_recipe(opened).recipes) if tta is None else tta
+    recipes = [recipe for run in opened.trained_runs() for recipe in run_recipe(run).recipes]
+    views = max(recipe.views for recipe in recipes) if tta is None else tta
     if as_json:
         counts = {"views": views, "rows": len(dataset.ids), "changed": changed}
         console.print_json({"run": run, "submission": str(path), **counts})

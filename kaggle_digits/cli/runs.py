@@ -13,6 +13,8 @@ from kaggle_digits.core.errors import RunError, SubmissionError
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
 
+# name of a run, or hash of its submission → accuracy
+PublicScores = Mapping[str, float | None]
 METRICS = ("val_accuracy", "val_accuracy_ci95", "n_val", "val_loss")
 LEAK = ("leak", "leaked_accuracy")
 COLUMNS = {
@@ -36,9 +38,11 @@ def runs(
     except SubmissionError as error:
         log = []
         console.warn(f"no public scores: {error}")
-    public_scores = {each.run: each.public_score for each in log if each.public_score is not None}
+    scored = [each for each in log if each.public_score is not None]
+    # The log names the runs of an ensemble, so its submission is recognised by its hash.
+    public_scores = {key: each.public_score for each in scored for key in (each.run, each.sha256)}
     if run is not None:
-        _print_run(open_run(runs_dir, run), public_scores.get(run), as_json=as_json)
+        _print_run(open_run(runs_dir, run), public_scores, as_json=as_json)
         return
     rows = sorted((_summarize(each, public_scores) for each in list_runs(runs_dir)), key=_rank)
     if as_json:
@@ -52,9 +56,10 @@ def runs(
         console.note(f"no runs in {runs_dir} yet; make one: kd train --model dense")
 
 
-def _print_run(run: "Run", public_score: float | None, *, as_json: bool) -> None:
+def _print_run(run: "Run", public_scores: PublicScores, *, as_json: bool) -> None:
     config = run.config()
     metrics: dict[str, Any] = run.metrics() if run.finished else {"finished": "not yet"}
+    public_score = public_scores.get(metrics.get("submission_sha256") or run.name)
     if as_json:
         console.print_json({"config": config, "metrics": metrics, "public_score": public_score})
         return
@@ -62,7 +67,7 @@ def _print_run(run: "Run", public_score: float | None, *, as_json: bool) -> None
     console.show_table({"setting or metric": "", "value": ""}, values.items(), str(run.path))
 
 
-def _summarize(run: "Run", public_scores: Mapping[str, float]) -> dict[str, Any]:
+def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
     """Return the row of ``run`` in the list: its metrics, or its ``problem``."""
     from kaggle_digits.runs.run import describe_split
 
@@ -70,7 +75,7 @@ def _summarize(run: "Run", public_scores: Mapping[str, float]) -> dict[str, Any]
         config = run.config()
         row: dict[str, Any] = {"run": run.name, "model": config["model"]}
         if not run.finished:
-            return {**row, "problem": f"unfinished: kd train --resume --name {run.name}"}
+            return {**row, "problem": f"unfinished: {run.repair_command()}"}
         metrics = run.metrics()
         source = config["data"].get("source") or "unknown"
         return {
@@ -80,7 +85,7 @@ def _summarize(run: "Run", public_scores: Mapping[str, float]) -> dict[str, Any]
             **{key: metrics[key] for key in METRICS},
             **{key: metrics.get(key) for key in LEAK},
             "train_seconds": metrics["train_seconds"],
-            "public_score": public_scores.get(run.name),
+            "public_score": public_scores.get(metrics.get("submission_sha256") or run.name),
         }
     except RunError as error:
         return {"run": run.name, "problem": str(error)}

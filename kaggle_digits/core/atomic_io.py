@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -201,6 +202,17 @@ def _rename_if_free(path: Path, target: Path) -> bool:
             return True
         path.unlink()
         return True
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """Make ``target`` a hard link to a file, or a copy on a file system without hard links.
+
+    Files are replaced and never changed in place, so later changes of ``source`` do not reach it.
+    """
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:

@@ -20,6 +20,7 @@ DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
 DATA = ("train.csv", "test.csv", "sample_submission.csv", "source.json")
 RUN = {"config.json", "metrics.json", "history.csv", "oof.npy", "test.npy", "pseudo.npy"}
 RUN |= {"members", "figures", "events", "report.html", "label-errors.csv", "label-errors.png"}
+RUN |= {"runs", "stack.npy"}
 MEMBER = {"member.json", "validation.npy", "first_layer.npy", "checkpoint.npz"}
 MEMBER |= {"model.keras", "model.skops", "model.joblib", "model.tflite"}
 SEARCH = {"journal.log", "study.db", "best.json", "importance.png", "slice.png"}

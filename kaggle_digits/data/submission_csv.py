@@ -33,6 +33,7 @@ class Origin:
     n_val: int  # the number of rows that accuracy was measured on
     made: str  # creation time, ISO 8601 with time zone
     leak: str | None = None  # why accuracy is None although rows were held out
+    ensemble: str | None = None  # the run that combines the ``runs``
 
     @property
     def is_competition(self) -> bool:

@@ -52,19 +52,22 @@ def apply_temperatures(
     return np.stack([apply_temperature(run, temperature) for run, temperature in pairs])
 
 
-def vote(probabilities: NDArray[np.float32]) -> Probabilities:
+def vote(probabilities: NDArray[np.floating]) -> Probabilities:
     """Return shares of votes, (runs, n, 10) → (n, 10) float32; each run votes for its argmax.
 
     In a tie, the digit chosen by the earliest run gets a slightly larger share.
     """
-    votes = probabilities.argmax(axis=2)
-    counts = np.stack([(votes == digit).sum(axis=0) for digit in range(CLASSES)], axis=1)
-    shares = counts / len(votes)
-    # A bonus, larger for earlier runs, that is too small to outweigh a vote.
-    for position, chosen in enumerate(votes):
-        bonus = 0.1 / len(votes) * (1 - position / len(votes)) / len(votes)
-        shares[np.arange(len(chosen)), chosen] += bonus
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+    one_hot = np.eye(CLASSES, dtype=np.float32)[probabilities.argmax(axis=2)]
+    return weighted_mean(one_hot, vote_weights(len(probabilities)))
+
+
+def vote_weights(runs: int) -> NDArray[np.float64]:
+    """Return the weight of each run's vote, (runs,) summing to 1.
+
+    Earlier runs have a bonus that decides ties and is too small to outweigh a vote.
+    """
+    weights = 1 + 0.1 / runs * (1 - np.arange(runs) / runs)
+    return np.asarray(weights / weights.sum())
 
 
 def majority_vote(submissions: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -102,11 +105,13 @@ def fit_weights(
     return np.asarray(softmax(result.x))
 
 
-def fit_stack(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Combiner:
+def fit_stack(
+    probabilities: NDArray[np.float32], labels: NDArray[np.uint8]
+) -> "partial[Probabilities]":
     """Fit a logistic regression on the runs' log-probabilities (stacking, Wolpert 1992).
 
-    ``probabilities`` are (runs, n, 10) out-of-fold probabilities. Digits that do not occur in
-    ``labels``, (n,) uint8, get probability 0.
+    ``probabilities`` are (runs, n, 10) out-of-fold probabilities. Returns ``stack`` with its
+    ``coefficients``. Digits that do not occur in ``labels``, (n,) uint8, get probability 0.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -120,18 +125,29 @@ def fit_stack(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> 
     # each other made a fit take 12 seconds instead of 0.2.
     with threadpool_limits(1):
         model.fit((features - offset) / scale, labels)
+    coefficients = np.zeros((features.shape[1] + 1, CLASSES))
+    coefficients[-1] = -np.inf
     classes = model.classes_.astype(int)
-
-    def combine(probabilities: NDArray[np.float32]) -> Probabilities:
-        combined = np.zeros((probabilities.shape[1], CLASSES), np.float32)
-        scaled = (_log_features(probabilities) - offset) / scale
-        combined[:, classes] = model.predict_proba(scaled)
-        return combined
-
-    return combine
+    coefficients[-1, classes] = 0
+    fitted = classes[-len(model.coef_) :]  # of two digits, only the second has coefficients
+    coefficients[:-1, fitted] = model.coef_.T / scale
+    coefficients[-1, fitted] = model.intercept_ - offset @ coefficients[:-1, fitted]
+    return partial(stack, coefficients=coefficients)
 
 
-def _log_features(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def stack(probabilities: NDArray[np.floating], coefficients: NDArray[np.float64]) -> Probabilities:
+    """Return softmax(log-probabilities · coefficients): (runs, n, 10) → (n, 10) float32.
+
+    ``coefficients`` are (10 · runs + 1, 10), the intercepts last; that of a digit with probability
+    0 is −∞.
+    """
+    from scipy.special import softmax
+
+    logits = _log_features(probabilities) @ coefficients[:-1] + coefficients[-1]
+    return np.asarray(softmax(logits, axis=1), np.float32)
+
+
+def _log_features(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return log-probabilities as features: (runs, n, 10) → (n, runs × 10)."""
     logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY))
     return logs.transpose(1, 0, 2).reshape(probabilities.shape[1], -1)

@@ -5,9 +5,9 @@ never depend on temperatures, weights or a stack fitted on that row.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, replace
+from functools import partial, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,7 @@ class Ensemble:
         temperatures: of ``mean`` and ``weighted``, each fitted on all out-of-fold rows of its run,
             1 if it has none; None for the other methods.
         weights: of ``weighted``, summing to 1; None for the other methods.
+        stack: the coefficients of ``combiners.stack``; None for the other methods.
         weights_help: of ``weighted``: whether fitted weights have a lower cross-validated log loss
             than equal ones; if not, ``weights`` are equal.
         leak: the first ``Run.leak`` of its runs. Such a run has no out-of-fold predictions, so
@@ -65,7 +66,29 @@ class Ensemble:
     temperatures: list[float] | None
     weights: list[float] | None
     weights_help: bool | None
+    stack: NDArray[np.float64] | None = None
     leak: str | None = None
+
+    def designs(self, models: Sequence[str]) -> list[dict[str, Any]]:
+        """Return ``designs`` of metrics.json: what a mean of the ``models`` needs and gains."""
+        columns = zip(
+            models,
+            self.member_scores,
+            self.temperatures or [1.0] * len(models),
+            self.weights or [1 / len(models)] * len(models),
+            self.contributions or list[Contribution | None]([None]) * len(models),
+            strict=True,
+        )
+        return [
+            {
+                "model": model,
+                "val_accuracy": score.accuracy if score else None,
+                "temperature": temperature,
+                "weight": weight,
+                "adds": gain and asdict(gain),
+            }
+            for model, score, temperature, weight, gain in columns
+        ]
 
 
 class Fold(NamedTuple):
@@ -172,14 +195,17 @@ def combine(
         temperatures = [fit_temperature(run, labels) for run in oofs]
         common = combiners.apply_temperatures(common, temperatures)
         test = combiners.apply_temperatures(test, temperatures)
-    weights, weights_help = None, None
+    weights, weights_help, stack = None, None, None
     if method == "weighted":
         weights_help = fitter is FITTERS["weighted"]
         equal = np.full(len(oofs), 1 / len(oofs))
         weights = combiners.fit_weights(common, truth) if weights_help else equal
         combined_test = combiners.weighted_mean(test, weights)
     else:
-        combined_test = fitter(common, truth)(test)
+        combiner = fitter(common, truth)
+        combined_test = combiner(test)
+        if method == "stack" and isinstance(combiner, partial):
+            stack = combiner.keywords["coefficients"]
 
     combined_oof = np.full((len(labels), CLASSES), np.nan, np.float32)
     combined_oof[rows] = validated
@@ -192,6 +218,7 @@ def combine(
         temperatures=temperatures,
         weights=None if weights is None else weights.tolist(),
         weights_help=weights_help,
+        stack=stack,
     )
 
 

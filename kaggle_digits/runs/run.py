@@ -5,6 +5,7 @@ RunError, which names a missing or damaged file and the command that repairs it,
 has a link that leads outside.
 """
 
+import hashlib
 import itertools
 import math
 import os
@@ -20,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core import trust
-from kaggle_digits.core.atomic_io import backup_existing, file_lock, write_json
+from kaggle_digits.core.atomic_io import backup_existing, file_lock, read_file, write_json
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.core.output_paths import reject_reserved
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.runs.files import (
+    MAX_BYTES,
     Probabilities,
     explain_damage,
     read_history,
@@ -36,6 +38,7 @@ from kaggle_digits.runs.files import (
 CONFIG_FILE, METRICS_FILE, HISTORY_FILE = "config.json", "metrics.json", "history.csv"
 OOF_FILE, TEST_FILE, LOCK_FILE = "oof.npy", "test.npy", ".lock"
 FIRST_LAYER_FILE = "first_layer.npy"  # in a member's folder
+BASE_RUNS = "runs"  # in an ensemble's folder: copies of the runs that it combines
 LEAKED_METRICS = ("val_accuracy", "val_accuracy_ci95", "val_loss", "member_val_accuracies")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -86,9 +89,7 @@ class Run:
         """
         leak = self.leak()
         if not self.finished:
-            raise RunError(
-                f"run {self.name} is not finished; resume it: kd train --resume --name {self.name}"
-            )
+            raise RunError(f"run {self.name} is not finished; resume it: {self.repair_command()}")
         with self._explain_damage(METRICS_FILE) as path:
             from kaggle_digits.runs.schema import Metrics
 
@@ -137,6 +138,8 @@ class Run:
         other pseudo-labels with a leak, through any number of runs. ``pupils`` are runs taught by
         this one, for runs in a circle.
         """
+        if leak := self.config().get("leak"):  # of one of the runs of an ensemble
+            return str(leak)
         teachers, pseudo = self.teachers(), self.config().get("pseudo") or {}
         is_clean = not teachers or pseudo.get("held_out_apart")
         if is_clean and teachers and not pseudo.get("teachers"):
@@ -182,8 +185,53 @@ class Run:
         return self.path / "members" / str(member)
 
     def member_folders(self) -> list[Path]:
-        """Return the folders of all members that config.json counts, in order."""
-        return [self.member_folder(member) for member in range(self.config()["members"])]
+        """Return the folders of all members of ``trained_runs``, in order."""
+        return [
+            run.member_folder(member)
+            for run in self.trained_runs()
+            for member in range(run.config()["members"])
+        ]
+
+    def base_runs(self) -> list["Run"]:
+        """Return the runs that an ensemble combines: copies in its folder; none of a trained run.
+
+        RunError: a copy is missing, or was changed since the ensemble was made.
+        """
+        base_runs = []
+        for recorded in (self.config().get("ensemble") or {"runs": ()})["runs"]:
+            run = Run(self.path / BASE_RUNS / check_name(recorded["run"]))
+            try:
+                fault = "was changed" if run.sha256() != recorded["sha256"] else ""
+            except (OSError, ValueError):
+                fault = "is missing"
+            if fault:
+                raise RunError(
+                    f"{run.path}, which ensemble {self.name} needs, {fault}; make the ensemble "
+                    f"again: {self.repair_command()}"
+                )
+            base_runs.append(run)
+        return base_runs
+
+    def trained_runs(self) -> list["Run"]:
+        """Return the run itself, or those that an ensemble and the ensembles in it combine."""
+        base_runs = self.base_runs()
+        return [run for one in base_runs for run in one.trained_runs()] if base_runs else [self]
+
+    def sha256(self) -> str:
+        """Return the hash of config.json and metrics.json, which say how the members are used.
+
+        Raises OSError or ValueError if one cannot be read.
+        """
+        files = (self.path / name for name in (CONFIG_FILE, METRICS_FILE))
+        return hashlib.sha256(b"".join(read_file(file, MAX_BYTES) for file in files)).hexdigest()
+
+    def repair_command(self) -> str:
+        """Return the command that writes missing results again."""
+        ensemble = self.config().get("ensemble")
+        if not ensemble:
+            return f"kd train --resume --name {self.name}"
+        names = " ".join(run["run"] for run in ensemble["runs"])
+        return f"kd ensemble {names} --method {ensemble['method']} --name {self.name} --force"
 
     def check_data(self, dataset: Dataset) -> None:
         """Raise RunError if the SHA-256 of train.csv or test.csv is not that of the training."""
@@ -228,10 +276,10 @@ class Run:
 
     @contextmanager
     def _explain_damage(self, name: str) -> Iterator[Path]:
-        """Yield the path of a file that ``kd train --resume`` writes again if it is missing."""
+        """Yield the path of a file that ``repair_command`` writes again if it is missing."""
         path = self.path / name
         remedy = "delete it and run" if os.path.lexists(path) else "finish the run with"
-        with explain_damage(path, f"{remedy}: kd train --resume --name {self.name}"):
+        with explain_damage(path, f"{remedy}: {self.repair_command()}"):
             yield path
 
 

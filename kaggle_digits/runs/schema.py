@@ -94,6 +94,16 @@ class PseudoLabels(Schema):
     held_out_apart: bool | None = None
 
 
+class BaseRun(Schema):
+    run: str
+    sha256: str
+
+
+class Ensemble(Schema):
+    method: Literal["mean", "vote", "weighted", "stack"]
+    runs: Annotated[list[BaseRun], Field(min_length=2, fail_fast=True)]
+
+
 class Config(Schema):
     DEFAULTS = {
         **{"name": "", "model": "", "recipe": {}, "split": {}, "split_fingerprint": None},
@@ -114,6 +124,8 @@ class Config(Schema):
     machine: Mapping = None
     trained_by: Mapping = None
     pseudo: PseudoLabels | None = None
+    ensemble: Ensemble | None = None  # of a run that combines others
+    leak: Text = None  # of an ensemble; see Run.leak
     remote: Mapping = None
 
 
@@ -155,6 +167,7 @@ class Metrics(Schema):
     train_seconds: NotNegative = None
     designs: Annotated[list[Architecture], Field(fail_fast=True)] | None = None
     failed: Annotated[list[FailedMember], Field(fail_fast=True)] | None = None
+    submission_sha256: Text = None  # of an ensemble: of its predictions as a submission
     leak: Text = None
     leaked_accuracy: Share = None
 

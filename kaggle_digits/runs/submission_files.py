@@ -84,7 +84,9 @@ def move_existing(path: Path, *, force: bool, own: str | None = None) -> Path:
 
 def _is_own(path: Path, run: str | None) -> bool:
     origin = read_origin(path) if run is not None else None
-    return origin is not None and (origin.method, origin.runs) == (ONE_RUN, [run])
+    if origin is None:
+        return False
+    return origin.ensemble == run or (origin.method, origin.runs) == (ONE_RUN, [run])
 
 
 def write_submission_file(
@@ -160,9 +162,12 @@ def find_run_origin(runs_dir: Path, labels: NDArray[np.uint8]) -> Origin | None:
 def _origin(run: Run) -> dict[str, Any]:
     """Return the fields of Origin for a finished run."""
     metrics = run.metrics()
+    made_from: dict[str, Any] = {"runs": [run.name], "method": ONE_RUN}
+    if ensemble := run.config().get("ensemble"):
+        names = [base_run["run"] for base_run in ensemble["runs"]]
+        made_from = {"runs": names, "method": ensemble["method"], "ensemble": run.name}
     return {
-        "runs": [run.name],
-        "method": ONE_RUN,
+        **made_from,
         "source": run.config()["data"].get("source") or UNKNOWN,
         "accuracy": metrics["val_accuracy"],
         "n_val": metrics["n_val"],

@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import ModelError
 from kaggle_digits.core.output_paths import back_up, check_output
-from kaggle_digits.data.digits import SIDE
+from kaggle_digits.data.digits import CLASSES, SIDE
+from kaggle_digits.ensembling.combiners import vote_weights
+from kaggle_digits.ensembling.ensemble_run import read_stack
+from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.models.formats import TOLERANCE, check_format, load_exported, write_network
@@ -89,31 +93,50 @@ def export_run(
 def _combine_networks(run: Run) -> Any:
     """Combine the run's networks into one: uint8 (n, 28, 28) → probabilities (n, 10).
 
-    The probabilities of one recipe's networks are averaged, then those of the recipes with their
-    weights and temperatures. ModelError is raised if the run holds a scikit-learn model.
+    ModelError is raised if the run holds a scikit-learn model.
     """
-    metrics, networks = run.metrics(), list[Any]()
+    networks = []
     for member, folder in enumerate(run.member_folders()):
         classifier = load_classifier(folder)
         if not isinstance(classifier, KerasClassifier):
+            name = type(classifier.estimator).__name__
             raise ModelError(
-                f"run {run.name} holds scikit-learn's {run.config()['model']}, which cannot be "
-                "exported; train a Keras model: kd train --model dense"
+                f"run {run.name} holds scikit-learn's {name}, which cannot be exported; train a "
+                "Keras model: kd train --model dense"
             )
         classifier.network.name = f"member_{member}"  # names must be unique in a Keras model
         networks.append(classifier.network)
     k = keras()
     images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
-    designs = metrics.get("designs") or [{"weight": 1.0, "temperature": 1.0}]
-    n_folds = len(networks) // len(designs)
-    total: Any = 0.0
-    for number, design in enumerate(designs):
-        own = networks[number * n_folds : (number + 1) * n_folds]
-        first, *others = (network(images) for network in own)
-        mean = sum(others, first) / n_folds
-        total = total + design["weight"] * _apply_temperature(mean, design["temperature"])
-    calibrated = _apply_temperature(total, metrics["temperature"])
+    output = _predict(run, (network(images) for network in networks))
+    calibrated = _apply_temperature(output, run.metrics()["temperature"])
     return k.Model(images, k.layers.Identity(name="probabilities")(calibrated))
+
+
+def _predict(run: Run, members: Iterator[Any]) -> Any:
+    """Return the run's prediction in Keras operations, as training.predict.predict_images does.
+
+    ``members`` are the outputs of its networks, in order. Those of one recipe are averaged.
+    """
+    designs = run.metrics().get("designs") or [{"weight": 1.0, "temperature": 1.0}]
+    method = (run.config().get("ensemble") or {}).get("method")
+    if method:
+        outputs = [_predict(one, members) for one in run.base_runs()]
+    else:
+        n_folds = run.config()["members"] // len(designs)
+        outputs = [sum(next(members) for _ in range(n_folds)) / n_folds for _ in designs]
+    ops, total = keras().ops, 0.0
+    if method == "stack":
+        *slopes, intercepts = read_stack(run).astype(np.float32)
+        logs = ops.log(ops.maximum(ops.concatenate(outputs, 1), SMALLEST_PROBABILITY))
+        return ops.softmax(ops.matmul(logs, np.stack(slopes)) + intercepts)
+    if method == "vote":
+        votes = [ops.one_hot(ops.argmax(output, 1), CLASSES) for output in outputs]
+        weights = vote_weights(len(votes)).tolist()
+        return sum(weight * vote for weight, vote in zip(weights, votes, strict=True))
+    for design, output in zip(designs, outputs, strict=True):
+        total = total + design["weight"] * _apply_temperature(output, design["temperature"])
+    return total
 
 
 def _apply_temperature(probabilities: Any, temperature: float) -> Any:

@@ -219,20 +219,7 @@ def _combine(
         oof[missing] = np.nan
     method = "weighted" if len(predicted_rows(oofs[0])) else "mean"
     ensemble = combine(oofs, [mean.test for mean in means], dataset.labels, method)
-    assert ensemble.temperatures is not None
-    weights = ensemble.weights or [1 / len(means)] * len(means)
-    settings = zip(first_tasks, oofs, ensemble.temperatures, weights, strict=True)
-    designs: list[dict[str, Any]] = [
-        {
-            "model": task.recipe.model,
-            "val_accuracy": _accuracy(oof, dataset.labels),
-            "temperature": temperature,
-            "weight": weight,
-        }
-        for task, oof, temperature, weight in settings
-    ]
-    for design, contribution in zip(designs, ensemble.contributions or [], strict=False):
-        design["adds"] = asdict(contribution)
+    designs = ensemble.designs([task.recipe.model for task in first_tasks])
     metrics = {"designs": designs, "weights_help": ensemble.weights_help}
     return ensemble.oof, ensemble.test, metrics
 

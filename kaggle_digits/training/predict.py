@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.ensembling.combiners import weighted_mean
+from kaggle_digits.ensembling import combiners
+from kaggle_digits.ensembling.ensemble import combine
+from kaggle_digits.ensembling.ensemble_run import read_stack
 from kaggle_digits.models.base import ProbabilisticModel, load_classifier
 from kaggle_digits.models.tta import check_tta, predict_tta
 from kaggle_digits.runs.run import METRICS_FILE, Run
@@ -48,10 +51,14 @@ def predict_images(
 
     ``members`` are its models in order, which may be loaded lazily; ``tta`` as in ``predict_test``.
     """
+    members = iter(members)
+    if base_runs := run.base_runs():
+        return _combine(run, [predict_images(one, members, images, tta) for one in base_runs])
     recipes = run_recipe(run).recipes
-    n_folds = int(run.config()["members"]) // len(recipes)
+    n_members = int(run.config()["members"])
+    n_folds = n_members // len(recipes)
     totals = np.zeros((len(recipes), len(images), CLASSES), np.float64)
-    for member, classifier in enumerate(members):
+    for member, classifier in enumerate(islice(members, n_members)):
         number = member // n_folds
         recipe = recipes[number]
         level = recipe.views if tta is None else tta
@@ -66,7 +73,8 @@ def predict_oof(
 
     Return level → (n_train, 10) float32: the mean over the members that held the row out, NaN if
     none did. At the recipe's level these are the values of oof.npy, except that the temperatures
-    and weights of an ensemble recipe were fitted on all these rows.
+    and weights of an ensemble recipe were fitted on all these rows. Those of an ensemble of runs
+    are cross-validated again.
 
     Raises:
         UsageError: there is no such level.
@@ -75,6 +83,13 @@ def predict_oof(
     """
     check_tta(tta)
     run.check_data(dataset)
+    if base_runs := run.base_runs():
+        method, levels = run.config()["ensemble"]["method"], dict[int, NDArray[np.float32]]()
+        oofs = [predict_oof(one, dataset, tta, each=each) for one in base_runs]
+        for level in oofs[0]:
+            level_oofs = [oof[level] for oof in oofs]
+            levels[level] = combine(level_oofs, level_oofs, dataset.labels, method).oof
+        return levels
     try:
         folds = run.folds(dataset)
     except RunError as error:
@@ -96,16 +111,24 @@ def predict_oof(
         return {level: _combine(run, total / counts[:, None]) for level, total in totals.items()}
 
 
-def _combine(run: Run, probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Combine (recipes, n, 10) with the temperatures and weights in metrics.json."""
-    designs = run.metrics().get("designs")
+def _combine(
+    run: Run, probabilities: Sequence[NDArray[np.floating]] | NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Combine (n, 10) of each recipe, or of each run of an ensemble, as test.npy was combined."""
+    stacked, metrics = np.asarray(probabilities), run.metrics()
+    ensemble, designs = run.config().get("ensemble"), metrics.get("designs")
+    if ensemble and ensemble["method"] == "stack":
+        return combiners.stack(stacked, read_stack(run))
+    if ensemble and ensemble["method"] == "vote":
+        return combiners.vote(stacked)
     if not designs:
-        return np.asarray(probabilities[0], np.float32)
+        return np.asarray(stacked[0], np.float32)
     weights = [design["weight"] for design in designs]
-    if len(designs) != len(probabilities) or not math.isclose(sum(weights), 1, rel_tol=1e-6):
+    if len(designs) != len(stacked) or not math.isclose(sum(weights), 1, rel_tol=1e-6):
         path = run.path / METRICS_FILE
         raise RunError(
             f"{path} is damaged (its weights do not fit the recipe); delete it and run: "
-            f"kd train --resume --name {run.name}"
+            f"{run.repair_command()}"
         )
-    return weighted_mean(probabilities, weights, [design["temperature"] for design in designs])
+    temperatures = [design["temperature"] for design in designs]
+    return combiners.weighted_mean(stacked, weights, temperatures)

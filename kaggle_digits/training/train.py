@@ -142,6 +142,11 @@ def resume(
             )
         run = max(unfinished, key=lambda run: run.path.stat().st_mtime)
     config = run.config()
+    if config.get("ensemble"):
+        raise RunError(
+            f"run {run.name} is an ensemble, which is not trained; make it again: "
+            f"{run.repair_command()}"
+        )
     run.check_data(dataset)
     recipe = run_recipe(run)
     folds = run.folds(dataset)
