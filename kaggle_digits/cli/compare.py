@@ -2,12 +2,17 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from kaggle_digits.evaluation.comparison import ComparedRun
+    from kaggle_digits.evaluation.overview import RunOverview
 
 COLUMNS = {
     **{"run": "", "accuracy\n(95 % interval)": ">", "log\nloss": ".4f"},
@@ -16,10 +21,18 @@ COLUMNS = {
 
 
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="Two runs or more.")],
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN RUN…", help="Two runs or more.")
+    ] = None,
     *,
+    all_runs: Annotated[bool, option("Compare all runs on one HTML page.", "--all")] = False,
     output: Annotated[
-        Path | None, option("Figure file; default figures/compare.png of RUN.", "-o", "--output")
+        Path | None,
+        option(
+            "Figure file, default figures/compare.png of RUN; page of --all, default "
+            "compare.html in the runs folder.",
+            *("-o", "--output"),
+        ),
     ] = None,
     force: options.Force = False,
     svg: options.Svg = False,
@@ -35,17 +48,23 @@ def compare(
     from kaggle_digits.plots import charts, style
     from kaggle_digits.runs.run import open_run
 
+    if bool(runs) == all_runs:
+        raise UsageError("name two runs or more, or all of them: kd compare --all")
+    if all_runs:
+        _compare_all(data_dir, runs_dir, output, force=force, as_json=as_json)
+        return
     if output is not None:
         with style.svg_copies(svg):
             outputs = style.saved_paths(output)
         check_output(*outputs, force=force)
     dataset = load(data_dir)
-    opened = [open_run(runs_dir, name) for name in dict.fromkeys(runs)]
+    opened = [open_run(runs_dir, name) for name in dict.fromkeys(runs or ())]
     oofs = {run.name: load_oof(run, dataset) for run in opened}
-    compared = compare_runs(oofs, dataset.labels, {run.name: run.leak() for run in opened})
+    leaks = {run.name: run.leak() for run in opened}
+    splits = {run.name: run.config()["split"] for run in opened}
+    compared = compare_runs(oofs, dataset.labels, leaks, splits)
     path = output or opened[0].path / FIGURES / "compare.png"
-    names = [item.run + " (leak)" * bool(item.leak) for item in compared]
-    scores = [item.score for item in compared]
+    names, scores = list(map(_label, compared)), [item.score for item in compared]
     figure = charts.run_comparison(names, scores, [item.against_best for item in compared])
     if output is not None:
         back_up(*outputs)
@@ -53,21 +72,55 @@ def compare(
         style.save(figure, path)
     lines = conclusions(compared)
     if as_json:
-        rows = []
-        for item in compared:
-            test = item.against_best and asdict(item.against_best)
-            row = {"run": item.run, **asdict(item.score), "against_best": test}
-            rows.append(console.without_leaked(row, item.leak))
+        rows = list(map(_as_json, compared))
         console.print_json({"runs": rows, "words": lines, "picture": str(path)})
         return
-    table: list[list[object]] = []
-    for name, item in zip(names, compared, strict=True):
-        score, test = item.score, item.against_best
-        differences = (test.lost, test.gained, test.p_value) if test else (None,) * 3
-        accuracy = console.percent(score.accuracy, score.ci95)
-        table.append([name, accuracy, score.log_loss, *differences])
     title = f"The same {compared[0].score.n:,} held-out rows, best first"
-    console.show_table(COLUMNS, table, title)
+    console.show_table(COLUMNS, map(_cells, compared), title)
     for line in lines:
         console.echo(line)
     console.echo(f"figure: {path}")
+
+
+def _compare_all(
+    data_dir: Path, runs_dir: Path, output: Path | None, *, force: bool, as_json: bool
+) -> None:
+    """Write the page about all runs and print its table."""
+    from kaggle_digits.core.output_paths import back_up, check_output
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.evaluation.overview import compare_all, write_overview
+    from kaggle_digits.runs.run import list_runs
+
+    if output is not None:
+        check_output(output, force=force)
+    overviews = compare_all(list_runs(runs_dir), load(data_dir))
+    if output is not None:
+        back_up(output)
+    path = output or runs_dir / "compare.html"
+    write_overview(path, overviews)
+    if as_json:
+        console.print_json({"runs": list(map(_as_json, overviews)), "page": str(path)})
+        return
+    title = "All runs, each on its own held-out rows; the highest lower end of an interval first"
+    console.show_table(COLUMNS, map(_cells, overviews), title)
+    for item in overviews:
+        if item.problem:
+            console.warn(f"{item.run} is not compared: {item.problem}")
+    console.echo(f"page: {path}")
+
+
+def _label(item: "ComparedRun | RunOverview") -> str:
+    return item.run + " (leak)" * bool(item.leak)
+
+
+def _cells(item: "ComparedRun | RunOverview") -> list[object]:
+    score, test = item.score, item.against_best
+    accuracy = console.percent(score.accuracy, score.ci95) if score else None
+    differences = (test.lost, test.gained, test.p_value) if test else (None,) * 3
+    return [_label(item), accuracy, score and score.log_loss, *differences]
+
+
+def _as_json(item: "ComparedRun | RunOverview") -> dict[str, Any]:
+    values = asdict(item)
+    score = values.pop("score") or dict.fromkeys(("accuracy", "ci95", "log_loss", "n"))
+    return console.without_leaked({**values, **score}, item.leak)

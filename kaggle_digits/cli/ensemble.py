@@ -138,7 +138,8 @@ def print_ensemble(
             )
     console.echo(f"{path}: written and checked")
     if run is not None:
-        console.note(f"the ensemble is run {run.name}; next: kd evaluate {run.name}")
+        command = "evaluate" if combined.score else "export"
+        console.note(f"the ensemble is run {run.name}; next: kd {command} {run.name}")
 
 
 def _print_table(runs: Sequence[str], combined: "Ensemble", method: str) -> None:

@@ -1,9 +1,9 @@
 """Training and validation rows: stratified, seeded, the same for every model."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +119,18 @@ def fingerprint(folds: Sequence[FoldIndices]) -> str:
     """Return a short hash of the validation rows, equal for runs with the same split."""
     val_rows = b"".join(fold.val.astype("<i8").tobytes() + b"|" for fold in folds)
     return hashlib.sha256(val_rows).hexdigest()[:16]
+
+
+def describe_split(split: Mapping[str, Any]) -> str:
+    """Describe the settings of a Split, such as "5 folds", of which a run may lack some."""
+    text = split.get("kind") or ("mixed" if split else "unknown")  # an ensemble may mix several
+    if text == "folds":
+        repeats = split.get("repeats", 1)
+        text = f"{split.get('folds')} folds" + (f" × {repeats} repeats" if repeats != 1 else "")
+    elif text == "holdout" and split.get("val_fraction") is not None:
+        text = f"{100 * split['val_fraction']:g} % held out"
+    rows = split.get("rows")
+    return text if rows is None else f"{text}, of {rows:,} rows"
 
 
 def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:

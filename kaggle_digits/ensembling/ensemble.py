@@ -17,7 +17,13 @@ from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.ensembling import combiners
 from kaggle_digits.ensembling.combiners import FITTERS, METHODS
 from kaggle_digits.metrics.calibration import fit_temperature
-from kaggle_digits.metrics.scores import Score, predicted_rows, score, score_or_raise
+from kaggle_digits.metrics.scores import (
+    Score,
+    predicted_rows,
+    score,
+    score_or_raise,
+    shared_rows,
+)
 from kaggle_digits.runs.files import Probabilities
 from kaggle_digits.runs.run import Run
 
@@ -110,8 +116,9 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
 
     Raises:
         UsageError: fewer than two runs or an unknown method.
-        RunError: the runs were trained on different data or, for ``weighted`` and ``stack``, with
-            different or unrecorded splits or on pseudo-labels with a leak.
+        RunError: the runs were trained on different data or share too few validation rows (see
+            ``shared_rows``); for ``weighted`` and ``stack`` also if they have different or
+            unrecorded splits or pseudo-labels with a leak.
     """
     check_method(method)
     if len(runs) < 2:
@@ -130,12 +137,6 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
                     f"runs {first.name} and {run.name} were trained with different {file}.csv; "
                     "an ensemble needs the same data"
                 )
-        if method in FITTED and other["split_fingerprint"] != config["split_fingerprint"]:
-            raise RunError(
-                f"runs {first.name} and {run.name} held out different rows, so --method {method} "
-                "cannot be fitted on them; train both with the same split, such as kd train "
-                "--folds 5 --seed 0, or use --method mean"
-            )
     for run in runs:
         run.metrics()  # raises RunError if the run is not finished
     oofs, leaks = [run.oof(labels) for run in runs], [run.leak() for run in runs]
@@ -146,6 +147,14 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
             )
         if leak:
             oof[:] = np.nan
+    splits = {run.name: run.config()["split"] for run in runs}
+    shared_rows(dict(zip(splits, oofs, strict=True)), splits)
+    if method in FITTED and len({run.config()["split_fingerprint"] for run in runs}) > 1:
+        raise RunError(
+            f"runs {', '.join(splits)} held out different rows, so --method {method} cannot be "
+            "fitted on them; train them with the same split, such as kd train --folds 5 --seed 0, "
+            "or use --method mean"
+        )
     ensemble = combine(oofs, [run.test() for run in runs], labels, method)
     return replace(ensemble, leak=next(filter(None, leaks), None))
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.metrics.scores import (
     McNemarResult,
     Score,
     mcnemar,
     predicted_rows,
     score_or_raise,
+    shared_rows,
 )
 from kaggle_digits.runs.files import Probabilities
 
@@ -52,23 +53,19 @@ def compare_runs(
     oofs: Mapping[str, Probabilities],
     labels: NDArray[np.uint8],
     leaks: Mapping[str, str | None] | None = None,
+    splits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[ComparedRun]:
     """Score runs on the rows that all held out: highest accuracy, then lowest log loss first.
 
     ``oofs`` are run → (n_train, 10) out-of-fold probabilities, NaN for rows not held out;
-    ``leaks`` are run → Run.leak(), of every run. Runs with a leak come last.
-    Raises UsageError for fewer than two runs, RunError if no row was held out by all or a row is
-    neither NaN nor probabilities.
+    ``leaks`` are run → Run.leak(), of every run, and ``splits`` run → its settings, for messages.
+    Runs with a leak come last. Raises UsageError for fewer than two runs; RunError if too few rows
+    were held out by all (see ``shared_rows``) or a row is neither NaN nor probabilities.
     """
     if len(oofs) < 2:
         raise UsageError("a comparison needs at least two runs: kd compare RUN RUN")
     leaks = leaks or dict.fromkeys(oofs)
-    rows = reduce(np.intersect1d, map(predicted_rows, oofs.values()))
-    if not len(rows):
-        raise RunError(
-            f"runs {', '.join(oofs)} held out different rows, so no row can compare them; "
-            "train them with the same split: kd train --folds 5 --seed 0"
-        )
+    rows = shared_rows(oofs, splits or {})
     truth = labels[rows]
     scores = {run: score_or_raise(oof[rows], truth) for run, oof in oofs.items()}
     correct = {run: oof[rows].argmax(axis=1) == truth for run, oof in oofs.items()}

@@ -136,6 +136,8 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
             f"{len(dataset.train)}; delete it and run: kd train --resume --name {run.name}"
         )
     if not len(predicted_rows(oof)):
+        if leak := run.leak():
+            raise RunError(f"ensemble {run.name} has no out-of-fold predictions: {leak}")
         raise nothing_held_out
     return oof
 

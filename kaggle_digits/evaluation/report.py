@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits._version import __version__
+from kaggle_digits.data.splits import describe_split
 from kaggle_digits.metrics.classification import Metrics, Prediction
 from kaggle_digits.plots import page
 from kaggle_digits.runs.run import Run
@@ -77,7 +78,7 @@ def _validation(config: Mapping[str, Any], training: Mapping[str, Any], views: i
 
 def _environment(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     seed = config.get("seed")
-    seconds = _duration(training.get("train_seconds"))
+    seconds = describe_duration(training.get("train_seconds"))
     parts = ("" if seed is None else f"Seed {seed}", seconds and f"trained in {seconds}")
     return " · ".join(filter(None, (*parts, _hardware(config))))
 
@@ -91,7 +92,7 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple
     table = [
         ("Model", config.get("model")),
         ("Recipe", recipe_text),
-        ("Validation", _split(config)),
+        ("Validation", describe_split(config["split"])),
         ("Models trained", config.get("members")),
         ("Epochs", _per_member(training.get("epochs"))),
         ("Epoch used", _per_member(training.get("kept_epochs"))),
@@ -99,25 +100,13 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple
         ("Pseudo-labels", _pseudo_labels(config, training.get("leak"))),
         ("Duplicates", _duplicates(config)),
         ("Seed", config.get("seed")),
-        ("Training time", _duration(training.get("train_seconds"))),
+        ("Training time", describe_duration(training.get("train_seconds"))),
         ("Hardware", _hardware(config)),
         ("Data", _data(config)),
         ("Versions", _to_text(config.get("versions"))),
         ("Trained", str(config.get("created", ""))[:16].replace("T", " ")),
     ]
     return [(label, str(value)) for label, value in table if value not in (None, "")]
-
-
-def _split(config: Mapping[str, Any]) -> str:
-    split = config.get("split") or {}
-    text = split.get("kind") or ""
-    if text == "folds":
-        repeats = split.get("repeats", 1)
-        text = f"{split.get('folds')} folds" + (f" × {repeats} repeats" if repeats != 1 else "")
-    elif text == "holdout" and split.get("val_fraction") is not None:
-        text = f"{100 * split['val_fraction']:g} % held out"
-    rows = split.get("rows")
-    return text if rows is None else f"{text}, of {rows:,} rows"
 
 
 def _hardware(config: Mapping[str, Any]) -> str:
@@ -173,7 +162,7 @@ def _to_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _duration(seconds: float | None) -> str:
+def describe_duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 120:

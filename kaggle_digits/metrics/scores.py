@@ -1,13 +1,17 @@
 """Accuracy with its 95 % interval, and log loss; McNemar's test of two models."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.probabilities import check_probabilities
+from kaggle_digits.data.splits import describe_split
 
 # Probabilities are clipped here before a logarithm, as scikit-learn's log_loss does for float32:
 # a single probability of 0 must not make a loss infinite.
@@ -70,6 +74,31 @@ def predicted_rows(probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
     except ValueError as error:
         raise RunError(f"the predictions cannot be evaluated: {error}") from error
     return np.flatnonzero(~np.isnan(probabilities).any(axis=1))
+
+
+def shared_rows(
+    oofs: Mapping[str, NDArray[np.floating]], splits: Mapping[str, Mapping[str, Any]]
+) -> NDArray[np.int64]:
+    """Return the ascending indices of the rows that every run has a prediction of.
+
+    ``oofs`` are run → (n, 10), NaN for rows that it did not hold out; ``splits`` are run → the
+    settings of its split. Raises RunError for fewer than half the rows of the run that has fewest:
+    what is measured on a handful of rows says nothing. A run without any gives no rows.
+    """
+    held_out = {run: predicted_rows(oof) for run, oof in oofs.items()}
+    rows = reduce(np.intersect1d, held_out.values())
+    smallest = min(map(len, held_out.values()))
+    if len(rows) < smallest / 2:
+        texts = (
+            f"{run}: {describe_split(split)}, seed {split.get('seed')}"
+            for run, split in splits.items()
+        )
+        raise RunError(
+            f"runs {', '.join(oofs)} held out different rows ({'; '.join(texts)}): they share only "
+            f"{len(rows):,} of {smallest:,}, too few to measure anything; train them with the same "
+            "split, such as kd train --folds 5 --seed 0"
+        )
+    return rows
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:

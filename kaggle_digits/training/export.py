@@ -99,9 +99,9 @@ def _combine_networks(run: Run) -> Any:
     for member, folder in enumerate(run.member_folders()):
         classifier = load_classifier(folder)
         if not isinstance(classifier, KerasClassifier):
-            name = type(classifier.estimator).__name__
+            model = Run(folder.parents[1]).config()["model"]
             raise ModelError(
-                f"run {run.name} holds scikit-learn's {name}, which cannot be exported; train a "
+                f"run {run.name} holds scikit-learn's {model}, which cannot be exported; train a "
                 "Keras model: kd train --model dense"
             )
         classifier.network.name = f"member_{member}"  # names must be unique in a Keras model

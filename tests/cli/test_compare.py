@@ -87,6 +87,35 @@ def test_invalid_comparisons_are_one_line(
     assert done.stderr.count("\n") == 1
 
 
+def test_page_about_all_runs(folders: list[str], tmp_path: Path) -> None:
+    runs_dir = Path(folders[3])
+    (runs_dir / "damaged").mkdir(exist_ok=True)
+    (runs_dir / "damaged" / "config.json").write_text("[]")
+    page = tmp_path / "all.html"
+    done = kd("compare", "--all", "-o", str(page), *folders)
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines if "%" in line and "(95" not in line] == [
+        *("good", "poor", "pupil")
+    ]
+    assert "pupil is not compared: labels of its validation rows leaked" in done.stderr
+    assert "all is not compared: run all was trained on all labelled rows" in done.stderr
+    assert "damaged is not compared" in done.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "5 runs compared" in text
+    assert text.count('class="tainted">leaked') == 2
+    assert "significantly worse" in text
+    assert kd("compare", "--all", "-o", str(page), *folders).exit_code == 2, "it exists"
+    found = json.loads(kd("compare", "--all", "--json", *folders).stdout)
+    assert found["page"] == str(runs_dir / "compare.html")
+    runs = {run["run"]: run for run in found["runs"]}
+    assert runs["good"]["n"] == 300
+    assert runs["poor"]["against_best"]["gained"] > 0
+    assert (runs["pupil"]["accuracy"], runs["pupil"]["leaked_accuracy"]) == (None, 1)
+    assert kd("compare", "--all", "good", *folders).exit_code == 2
+    assert kd("compare", *folders).exit_code == 2
+
+
 def test_existing_file_stays_and_suffix_must_be_an_image_format(
     folders: list[str], tmp_path: Path
 ) -> None:

@@ -114,6 +114,13 @@ def test_ensembles_write_submissions(sample: Path) -> None:
             kd("ensemble", "one", "other", "--method", method), 1, "held out different rows"
         )
     assert kd("ensemble", "one", "other").exit_code == 0
+    assert kd("evaluate", "ensemble-3").exit_code == 0
+    assert "weighted of 2 runs" in kd("runs").stdout
+    assert_error(kd("ensemble", "one", "two", "--name", "ensemble-3"), 1, "ensemble-3.csv already")
+    again = kd("ensemble", "ensemble-3", "other", "--name", "both", "--json")
+    assert json.loads(again.stdout)["folder"] == "runs/both"
+    assert "0 differ" in kd("predict", "both").stdout
+    assert "ensemble-3" in kd("compare", "ensemble-3", "one", "both").stdout
     votes = kd("ensemble", "submissions/one.csv", "submissions/two.csv", "-o", "votes.csv")
     assert "majority of 2 files" in votes.stdout
     # Where two files differ there is a tie, so the first decides.

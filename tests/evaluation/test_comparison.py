@@ -66,6 +66,22 @@ def test_a_single_run_or_disjoint_runs_cannot_be_compared() -> None:
         compare_runs(disjoint, LABELS)
 
 
+def test_runs_that_share_few_rows_are_refused_with_their_splits() -> None:
+    oofs = {
+        "a": wrong_on(range(2), missing=range(90)),
+        "b": wrong_on(range(2), missing=range(140, 200)),
+    }
+    splits = {
+        name: {"kind": "holdout", "val_fraction": 0.5, "seed": seed}
+        for seed, name in enumerate(oofs)
+    }
+    with pytest.raises(RunError, match=r"\(a: 50 % held out, seed 0; b: .* seed 1\): .* 50 of 110"):
+        compare_runs(oofs, LABELS, splits=splits)
+    oofs["b"] = wrong_on(range(2), missing=range(145, 200))
+    oofs["a"] = wrong_on(range(2), missing=range(90))
+    assert compare_runs(oofs, LABELS, splits=splits)[0].score.n == 55
+
+
 def test_tta_rows_that_change_are_counted_and_tested() -> None:
     missing = range(199, 200)
     by_views = {5: wrong_on(range(8, 12), missing), 1: wrong_on(range(10), missing)}
