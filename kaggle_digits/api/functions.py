@@ -14,6 +14,8 @@ from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data import dataset as data_folder
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
+from kaggle_digits.ensembling.ensemble import ensemble_runs
+from kaggle_digits.ensembling.ensemble_run import save_ensemble
 from kaggle_digits.evaluation import data_inspection
 from kaggle_digits.evaluation.comparison import ComparedRun, compare_runs
 from kaggle_digits.evaluation.evaluate import Evaluation, load_oof
@@ -165,7 +167,26 @@ def compare(*runs: AnyRun, dataset: Dataset | None = None) -> list[ComparedRun]:
     opened = [open_run(run, dataset=dataset) for run in runs]
     data = next((run.data for run in opened if run.data), None) or load()
     oofs = {run.name: load_oof(run, data) for run in opened}
-    return compare_runs(oofs, data.labels, {run.name: run.leak() for run in opened})
+    leaks = {run.name: run.leak() for run in opened}
+    splits = {run.name: run.config()["split"] for run in opened}
+    return compare_runs(oofs, data.labels, leaks, splits)
+
+
+def ensemble(
+    *runs: AnyRun, method: str = "mean", name: str | None = None, force: bool = False
+) -> Run:
+    """Combine finished runs by ``mean``, ``vote``, ``weighted`` or ``stack`` into a new run.
+
+    ``name`` None uses ensemble-1, -2, …; ``force`` renames an existing run of that name. The folder
+    is that of the first run. Errors are those of ``ensemble_runs`` and ``save_ensemble``.
+    """
+    opened = [open_run(run) for run in runs]
+    data = next((run.data for run in opened if run.data), None) or load()
+    opened[0].check_data(data)
+    combined = ensemble_runs(opened, data.labels, method)
+    folder = opened[0].path.parent
+    saved = save_ensemble(combined, opened, data, method, runs_dir=folder, name=name, force=force)
+    return Run(saved.path, data)
 
 
 def label_errors(run: AnyRun, dataset: Dataset | None = None) -> LabelErrors:

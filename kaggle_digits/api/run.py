@@ -17,6 +17,7 @@ from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageErr
 from kaggle_digits.core.summary import Summary
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.digits import to_images
+from kaggle_digits.data.splits import describe_split
 from kaggle_digits.evaluation.evaluate import Evaluation, evaluate, first_layer, load_oof, measure
 from kaggle_digits.evaluation.label_errors import LabelErrors, write_label_errors
 from kaggle_digits.imaging.loading import open_picture
@@ -28,7 +29,6 @@ from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.plots import charts, digit_grids
 from kaggle_digits.runs import submission_files
 from kaggle_digits.runs.run import Run as RunFolder
-from kaggle_digits.runs.run import describe_split
 from kaggle_digits.training.export import ExportResult, export_run
 from kaggle_digits.training.predict import predict_oof, predict_test
 

@@ -69,7 +69,7 @@ def _print_run(run: "Run", public_scores: PublicScores, *, as_json: bool) -> Non
 
 def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
     """Return the row of ``run`` in the list: its metrics, or its ``problem``."""
-    from kaggle_digits.runs.run import describe_split
+    from kaggle_digits.data.splits import describe_split
 
     try:
         config = run.config()

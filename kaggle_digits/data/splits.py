@@ -122,15 +122,14 @@ def fingerprint(folds: Sequence[FoldIndices]) -> str:
 
 
 def describe_split(split: Mapping[str, Any]) -> str:
-    """Describe the settings of a Split, such as "5 folds", of which a run may lack some."""
-    text = split.get("kind") or ("mixed" if split else "unknown")  # an ensemble may mix several
-    if text == "folds":
-        repeats = split.get("repeats", 1)
-        text = f"{split.get('folds')} folds" + (f" × {repeats} repeats" if repeats != 1 else "")
-    elif text == "holdout" and split.get("val_fraction") is not None:
-        text = f"{100 * split['val_fraction']:g} % held out"
-    rows = split.get("rows")
-    return text if rows is None else f"{text}, of {rows:,} rows"
+    """Describe what a split in config.json held out: "10%", "5 folds × 2", or "?" if unknown."""
+    repeats = f" × {split['repeats']}" if (split.get("repeats") or 1) > 1 else ""
+    if split.get("kind") == "folds":
+        return f"{split.get('folds') or '?'} folds{repeats}"
+    if split.get("kind") == "all":
+        return f"nothing{repeats}"
+    fraction = split.get("val_fraction")
+    return ("?" if fraction is None else f"{fraction:.0%}") + repeats
 
 
 def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:

@@ -136,10 +136,11 @@ def common_source(sources: Iterable[str | None]) -> str:
 
 
 def _common_split(splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the settings that all splits share; ``all`` if a run held no rows out."""
-    if any(split.get("kind") == "all" for split in splits):
-        return {"kind": "all"}
+    """Return the settings that splits of one kind share; ``all`` if a run held no rows out."""
     first, *others = splits
+    kinds = {split.get("kind") for split in splits}
+    if "all" in kinds or len(kinds) > 1:
+        return {"kind": "all"} if "all" in kinds else {}
     return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits._version import __version__
-from kaggle_digits.data.splits import describe_split
 from kaggle_digits.metrics.classification import Metrics, Prediction
 from kaggle_digits.plots import page
 from kaggle_digits.runs.run import Run
@@ -92,7 +91,7 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple
     table = [
         ("Model", config.get("model")),
         ("Recipe", recipe_text),
-        ("Validation", describe_split(config["split"])),
+        ("Validation", _split(config)),
         ("Models trained", config.get("members")),
         ("Epochs", _per_member(training.get("epochs"))),
         ("Epoch used", _per_member(training.get("kept_epochs"))),
@@ -107,6 +106,18 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple
         ("Trained", str(config.get("created", ""))[:16].replace("T", " ")),
     ]
     return [(label, str(value)) for label, value in table if value not in (None, "")]
+
+
+def _split(config: Mapping[str, Any]) -> str:
+    split = config.get("split") or {}
+    text = split.get("kind") or ""
+    if text == "folds":
+        repeats = split.get("repeats", 1)
+        text = f"{split.get('folds')} folds" + (f" × {repeats} repeats" if repeats != 1 else "")
+    elif text == "holdout" and split.get("val_fraction") is not None:
+        text = f"{100 * split['val_fraction']:g} % held out"
+    rows = split.get("rows")
+    return text if rows is None else f"{text}, of {rows:,} rows"
 
 
 def _hardware(config: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -315,17 +315,6 @@ def reject_external_links(folder: Path) -> None:
                     f"{path} is a link that leads out of the run; replace it by the file or "
                     f"folder itself, or {trust.HINT}"
                 )
-
-
-def describe_split(split: Mapping[str, Any]) -> str:
-    """Describe what a split in config.json held out: "10%", "5 folds × 2", or "?" if unknown."""
-    repeats = f" × {split['repeats']}" if (split.get("repeats") or 1) > 1 else ""
-    if split.get("kind") == "folds":
-        return f"{split.get('folds') or '?'} folds{repeats}"
-    if split.get("kind") == "all":
-        return f"nothing{repeats}"
-    fraction = split.get("val_fraction")
-    return ("?" if fraction is None else f"{fraction:.0%}") + repeats
 
 
 def check_name(name: str) -> str:
