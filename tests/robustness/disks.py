@@ -170,11 +170,11 @@ class _Small:
         size = (self.used + room) // 1024 + 1
         with disk(self.work / f"small{room}", size) as place:
             _fill(self.template, place)
-            sent = len(self.kaggle.submissions)
+            self.kaggle.submissions.clear()  # those of earlier tries are recognised in Kaggle's list
             ended = run(self.words, place, _on(place, self.env))
             told = list(_ill(ended, place, self.template))
             if self.words[0] == "submit":
-                told += _unlogged(place, len(self.kaggle.submissions) - sent)
+                told += _unlogged(place, len(self.kaggle.submissions))
             if not told and ended.code:
                 enlarge(place, SPARE_KB)
                 told = list(_finish(self.words, place, _on(place, self.env)))
