@@ -126,8 +126,9 @@ def free_memory_mb() -> int:
 
 
 def out_of_memory(error: BaseException) -> str | None:
-    """Return the message for an error of Python or TensorFlow that says memory ran out."""
-    if not (isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"):
+    """Return the message for an error of Python, TensorFlow or JAX that says memory ran out."""
+    is_full = type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error)
+    if not (isinstance(error, MemoryError) or is_full):
         return None
     total, free = (number / 2**30 for number in memory())
     return (

@@ -182,10 +182,23 @@ class KerasClassifier:
         return trace(self.network)
 
     @cached_property
+    def compiled(self) -> Any:
+        """The network compiled by JAX: a function of its variables' values and of images.
+
+        It may be set to that of a classifier with the same layers, so that JAX compiles only one.
+        """
+        import jax
+
+        def predict(trainable: Any, non_trainable: Any, images: Any) -> Any:
+            return self.network.stateless_call(trainable, non_trainable, images, training=False)[0]
+
+        return jax.jit(predict)
+
+    @cached_property
     def _predict_batch(self) -> PredictProba | None:
         """The network as a function of one batch; None if only Keras' predict can run it."""
         if backend_name() == "jax":
-            return _jit(self.network)
+            return _jit(self.network, self.compiled)
         traced = self.concrete_function
         if traced is None:
             return None
@@ -328,25 +341,18 @@ def trace(network: Any) -> Any:
         return None
 
 
-def _jit(network: Any) -> PredictProba | None:
-    """Compile a network with JAX; None if that is impossible.
+def _jit(network: Any, compiled: Any) -> PredictProba | None:
+    """Return the ``compiled`` network as a function of one batch; None if JAX cannot trace it.
 
     It is called with two batch sizes only, because JAX compiles each size anew.
     """
-    import jax
-
-    def predict(trainable: Any, non_trainable: Any, images: Any) -> Any:
-        return network.stateless_call(trainable, non_trainable, images, training=False)[0]
-
-    compiled = jax.jit(predict)
 
     def predict_batch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         size = SMALL_BATCH if len(images) <= SMALL_BATCH else predict_batch_size()
         padded = np.zeros((size, SIDE, SIDE), np.uint8)
         padded[: len(images)] = images
-        variables = network.trainable_variables, network.non_trainable_variables
-        trainable, non_trainable = ([v.value for v in group] for group in variables)
-        return np.asarray(compiled(trainable, non_trainable, padded), np.float32)[: len(images)]
+        probabilities = compiled(*variable_values(network), padded)
+        return np.asarray(probabilities, np.float32)[: len(images)]
 
     try:
         predict_batch(np.zeros((1, SIDE, SIDE), np.uint8))
@@ -354,6 +360,13 @@ def _jit(network: Any) -> PredictProba | None:
         # A layer of the user's in numpy; predict runs it or reports the error.
         return None
     return predict_batch
+
+
+def variable_values(network: Any) -> tuple[list[Any], list[Any]]:
+    """Return the values of the trainable and of the other variables of a Keras model."""
+    groups = network.trainable_variables, network.non_trainable_variables
+    trainable, others = ([variable.value for variable in group] for group in groups)
+    return trainable, others
 
 
 def _as_logits(probabilities: Any) -> Any:

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from kaggle_digits.models.io import UntrustedError
 from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_errors, is_user_code
 from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.training.augmentation import augmentation_layer
-from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.training.callbacks import EpochMetrics, OnStep, TrainingCallback
 from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
@@ -109,7 +109,32 @@ def member_seed(seed: int, member: int) -> int:
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
 
 
-def fit_fold(
+def fit_fold(task: FoldTask, train: Digits, test: Digits, **options: Any) -> FoldResult:
+    """Fit one model; the arguments are those of ``fold_epochs``."""
+    epochs = fold_epochs(task, train, test, **options)
+    try:
+        epoch = next(epochs)
+        while True:
+            try:
+                metrics = epoch.trainer.train_epoch(epoch.number, epoch.on_step)
+            except BaseException as error:
+                epoch = epochs.throw(error)  # raises it, explained
+            else:
+                epoch = epochs.send(metrics)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch that ``trainer`` is to train, counted from 0; ``on_step`` receives its progress."""
+
+    trainer: Trainer
+    number: int
+    on_step: OnStep
+
+
+def fold_epochs(
     task: FoldTask,
     train: Digits,
     test: Digits,
@@ -117,11 +142,13 @@ def fit_fold(
     checkpoint: bytes | None = None,
     save_checkpoint: Callable[[bytes], object] | None = None,
     callback: TrainingCallback | None = None,
-) -> FoldResult:
+) -> Generator[Epoch, tuple[float, float, float], FoldResult]:
     """Fit one model, from the start or from ``checkpoint``, the last content that was saved.
 
-    ``train`` has all labelled rows, of which the task's fold is used; ``test`` has the rows to
-    predict. The result is bit-identical whether or not the training was interrupted.
+    Whoever iterates trains each epoch, so that several models can be trained at once, and sends
+    what ``train_epoch`` returns. ``train`` has all labelled rows, of which the task's fold is used;
+    ``test`` has the rows to predict. The result is bit-identical whether or not the training was
+    interrupted.
 
     Raises:
         UsageError, ModelError: the model cannot be built, or its loss is NaN or infinite.
@@ -153,7 +180,7 @@ def fit_fold(
             if patience and epoch and epoch - progress.best_epoch >= patience:
                 break
             started = time.perf_counter()
-            loss, accuracy, rate = trainer.train_epoch(epoch, on_step)
+            loss, accuracy, rate = yield Epoch(trainer, epoch, on_step)
             if not np.isfinite(loss):
                 raise ModelError(
                     f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "

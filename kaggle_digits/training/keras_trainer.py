@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,12 @@ from numpy.typing import NDArray
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.models.backend import first_gpu, keras, precision, use_jit
-from kaggle_digits.models.base import NORMALIZATION_LAYER, KerasClassifier, flat_layers
+from kaggle_digits.models.base import (
+    NORMALIZATION_LAYER,
+    KerasClassifier,
+    flat_layers,
+    variable_values,
+)
 from kaggle_digits.training.callbacks import OnStep
 from kaggle_digits.training.muon import conv_muon
 from kaggle_digits.training.recipe import Recipe
@@ -59,45 +65,51 @@ class KerasTrainer:
                 from_logits=True, label_smoothing=recipe.label_smoothing
             )
             log_loss = k.metrics.CategoricalCrossentropy(LOG_LOSS, from_logits=True)
-        self._batches = Batches(images, targets, recipe.batch_size)
+        self.batches = Batches(images, targets, recipe.batch_size)
         self._rate = SCHEDULES[recipe.schedule](recipe.learning_rate, self.epochs, self.steps)
-        self._model = classifier.logits
-        self._precision = precision()
-        optimizer = make_optimizer(recipe, self._rate, self._model)
-        if self._precision == "float16":
+        self.model = classifier.logits
+        self.precision = precision()
+        optimizer = make_optimizer(recipe, self._rate, self.model)
+        if self.precision == "float16":
             optimizer = k.optimizers.LossScaleOptimizer(optimizer)
         # A batch of convolutions on a CPU takes far longer than a Python call, and with several
         # batches per call Keras traces the graph twice, which takes 2 s.
-        convolutional = any(isinstance(x, k.layers.Conv2D) for x in flat_layers(self._model))
+        convolutional = any(isinstance(x, k.layers.Conv2D) for x in flat_layers(self.model))
         one_step = convolutional and first_gpu() is None
-        self._model.compile(
+        self.model.compile(
             optimizer=optimizer,
             loss=loss,
             metrics=["accuracy", log_loss],
             steps_per_execution=1 if one_step else min(STEPS_PER_EXECUTION, self.steps),
             jit_compile="auto" if use_jit() else False,
         )
-        self._model.optimizer.build(self._model.trainable_variables)
+        self.model.optimizer.build(self.model.trainable_variables)
         # fit() would replace the weights by their average at its end; finish() does so once.
-        self._apply_average = self._model.optimizer.finalize_variable_values
-        self._model.optimizer.finalize_variable_values = lambda variables: None
+        self._apply_average = self.model.optimizer.finalize_variable_values
+        self.model.optimizer.finalize_variable_values = lambda variables: None
         # Metrics that create their variables in the first step would cause a second tracing.
-        self._model.compute_metrics(None, targets[:1], np.zeros((1, CLASSES), np.float32))
+        self.model.compute_metrics(None, targets[:1], np.zeros((1, CLASSES), np.float32))
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """Train on every row once and return (loss, accuracy, learning rate)."""
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._images))
-        with autocast(self._model, self._precision):
-            history = self._model.fit(
-                **self._batches.fit_arguments(order),
+        with autocast(self.model, self.precision):
+            history = self.model.fit(
+                **self.batches.fit_arguments(self.row_order(epoch)),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 verbose=0,
                 callbacks=[_progress_callback(on_step)],
             ).history
+        return history[LOG_LOSS][0], history["accuracy"][0], self.rate_after(epoch)
+
+    def row_order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the indices of all rows in the order of that epoch, from 0."""
+        return np.random.default_rng([self._seed, epoch]).permutation(len(self._images))
+
+    def rate_after(self, epoch: int) -> float:
+        """Return the learning rate at the end of that epoch, from 0."""
         done = (epoch + 1) * self.steps
-        rate = self._rate if isinstance(self._rate, float) else float(self._rate(done))
-        return history[LOG_LOSS][0], history["accuracy"][0], rate
+        return self._rate if isinstance(self._rate, float) else float(self._rate(done))
 
     def finish(self) -> None:
         """Replace the weights by their running average if the recipe has ``ema``.
@@ -108,13 +120,41 @@ class KerasTrainer:
         """
         if not self._recipe.ema:
             return
-        self._apply_average(self._model.trainable_variables)
+        self._apply_average(self.model.trainable_variables)
         k = keras()
-        if any(isinstance(x, k.layers.BatchNormalization) for x in flat_layers(self._model)):
+        if any(isinstance(x, k.layers.BatchNormalization) for x in flat_layers(self.model)):
             rows = np.random.default_rng([self._seed, self.epochs]).permutation(len(self._images))
             rows = rows[np.arange(BATCHNORM_STEPS * BATCHNORM_BATCH_SIZE) % len(rows)]
             batches = rows.reshape(BATCHNORM_STEPS, BATCHNORM_BATCH_SIZE)
-            update_batchnorm(self._model, (self._images[batch] for batch in batches))
+            self._update_batchnorm(self._images[batch] for batch in batches)
+
+    def _update_batchnorm(self, batches: Iterable[NDArray[np.uint8]]) -> None:
+        """Run the model on each batch in training mode, so that its statistics are updated.
+
+        Batches are uint8 (n, 28, 28), all of one size, because JAX compiles the model for each size.
+        """
+        if backend_name() != "jax":
+            for batch in batches:
+                self.model(batch, training=True)
+            return
+        trainable, non_trainable = variable_values(self.model)
+        for batch in batches:
+            non_trainable = self.compiled_statistics(trainable, non_trainable, batch)
+        for variable, value in zip(self.model.non_trainable_variables, non_trainable, strict=True):
+            variable.assign(value)
+
+    @cached_property
+    def compiled_statistics(self) -> Any:
+        """The model in training mode, compiled by JAX: (values, values, images) → statistics.
+
+        It may be set to that of a trainer with the same layers, so that JAX compiles only one.
+        """
+        import jax
+
+        def statistics(trainable: Any, non_trainable: Any, images: Any) -> Any:
+            return self.model.stateless_call(trainable, non_trainable, images, training=True)[1]
+
+        return jax.jit(statistics)  # uncompiled it takes twenty times as long
 
     def state(self) -> bytes:
         """Return weights, statistics, random states and optimizer variables as an .npz file."""
@@ -138,10 +178,10 @@ class KerasTrainer:
                 variable.assign(arrays[f"arr_{number}"])
 
     def _backend_and_precision(self) -> str:
-        return f"{backend_name()} in {self._precision}"
+        return f"{backend_name()} in {self.precision}"
 
     def _variables(self) -> list[Any]:
-        return [*self._model.variables, *self._model.optimizer.variables]
+        return [*self.model.variables, *self.model.optimizer.variables]
 
 
 class Batches:
@@ -156,29 +196,29 @@ class Batches:
     """
 
     def __init__(self, images: NDArray[np.uint8], targets: NDArray[Any], batch_size: int) -> None:
-        self._batch_size = batch_size
-        self._rows: tuple[Any, Any] = (images, targets)
+        self.batch_size = batch_size
+        self.rows: tuple[Any, Any] = (images, targets)
         if backend_name() == "tensorflow":
             import tensorflow as tf
 
             with tf.device("CPU:0"):
-                self._rows = (tf.constant(images), tf.constant(targets))
+                self.rows = (tf.constant(images), tf.constant(targets))
 
     def fit_arguments(self, order: NDArray[np.int64]) -> dict[str, Any]:
         """Return the arguments of ``fit`` for the rows in the order of the indices ``order``."""
-        images, targets = self._rows
+        images, targets = self.rows
         if backend_name() != "tensorflow":
             arrays = {"x": images[order], "y": targets[order]}
-            return arrays | {"batch_size": self._batch_size, "shuffle": False}
+            return arrays | {"batch_size": self.batch_size, "shuffle": False}
         import tensorflow as tf
 
         def batch(start: Any) -> tuple[Any, Any]:
-            rows = indices[start : start + self._batch_size]
+            rows = indices[start : start + self.batch_size]
             return tf.gather(images, rows), tf.gather(targets, rows)
 
         with tf.device("CPU:0"):
             indices = tf.constant(order)
-            starts = tf.data.Dataset.range(0, len(order), self._batch_size)
+            starts = tf.data.Dataset.range(0, len(order), self.batch_size)
             options = tf.data.Options()
             options.autotune.enabled = False
             dataset = starts.map(batch).prefetch(2).with_options(options)
@@ -224,29 +264,6 @@ def autocast(model: Any, precision: str) -> Iterator[None]:
     finally:
         for layer, policy in zip(layers, policies, strict=True):
             layer.dtype_policy = policy
-
-
-def update_batchnorm(model: Any, batches: Iterable[NDArray[np.uint8]]) -> None:
-    """Run ``model`` on each batch in training mode, so that its moving statistics are updated.
-
-    Batches are uint8 (n, 28, 28), all of one size, because JAX compiles the model for each size.
-    """
-    if backend_name() != "jax":
-        for batch in batches:
-            model(batch, training=True)
-        return
-    import jax
-
-    def statistics(trainable: Any, non_trainable: Any, images: Any) -> Any:
-        return model.stateless_call(trainable, non_trainable, images, training=True)[1]
-
-    compiled = jax.jit(statistics)  # uncompiled it takes twenty times as long
-    trainable = [variable.value for variable in model.trainable_variables]
-    non_trainable = [variable.value for variable in model.non_trainable_variables]
-    for batch in batches:
-        non_trainable = compiled(trainable, non_trainable, batch)
-    for variable, value in zip(model.non_trainable_variables, non_trainable, strict=True):
-        variable.assign(value)
 
 
 def _progress_callback(on_step: OnStep) -> Any:

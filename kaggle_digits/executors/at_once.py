@@ -1,0 +1,241 @@
+"""Train the members of a run at once on a GPU, with JAX.
+
+A GPU needs more time to start the small operations of a network than to compute them, so a step of
+many networks takes hardly longer than a step of one. The variables of the members are stacked,
+Keras' own training step is mapped over them (``jax.vmap``), and one call trains an epoch, as a
+``jax.lax.scan`` over batches that are gathered on the GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kaggle_digits.core.environment import out_of_memory
+from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.data.digits import Digits
+from kaggle_digits.models.base import variable_values
+from kaggle_digits.models.registry import SKLEARN_MODELS, is_user_code
+from kaggle_digits.training.callbacks import TrainingCallback
+from kaggle_digits.training.fold import (
+    Checkpoint,
+    Epoch,
+    Executor,
+    Failed,
+    FoldResult,
+    FoldTask,
+    fold_epochs,
+)
+from kaggle_digits.training.keras_trainer import LOG_LOSS, autocast
+
+if TYPE_CHECKING:
+    from kaggle_digits.training.keras_trainer import KerasTrainer
+
+Metrics = tuple[float, float, float]  # loss, accuracy, learning rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtOnceExecutor(Executor):
+    """Trains members that differ in weights, seeds and rows only at once, and others one by one.
+
+    Their results are those of training one by one up to the rounding of float32.
+    """
+
+    def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
+        largest = max(map(len, _groups(tasks)), default=1)
+        return {**super().describe(tasks), "members_at_once": largest}
+
+    def train(
+        self,
+        tasks: Sequence[FoldTask],
+        train: Digits,
+        test: Digits,
+        checkpoint: Callable[[int], Checkpoint],
+        callback: TrainingCallback,
+    ) -> Iterator[FoldResult | Failed]:
+        for group in _groups(tasks):
+            if len(group) == 1:
+                yield from super().train(group, train, test, checkpoint, callback)
+            else:
+                yield from _train_group(
+                    [
+                        _Member(task, train, test, checkpoint(task.member), callback)
+                        for task in group
+                    ]
+                )
+
+
+def _groups(tasks: Sequence[FoldTask]) -> list[list[FoldTask]]:
+    """Divide ``tasks`` into groups whose networks differ in the values of variables only."""
+    groups: dict[Hashable, list[FoldTask]] = defaultdict(list)
+    for task in tasks:
+        recipe, pseudo_labels = task.recipe, task.pseudo_labels
+        rows = len(task.fold.train)
+        if pseudo_labels is not None:
+            rows += int((pseudo_labels >= 0).sum())
+        key: Hashable = (recipe, rows)
+        # `standard` has other constants for other rows; a user's network may have any.
+        if (
+            recipe.model in SKLEARN_MODELS
+            or is_user_code(recipe.model)
+            or recipe.normalize == "standard"
+        ):
+            key = task.member
+        groups[key].append(task)
+    return list(groups.values())
+
+
+class _Member:
+    """One member in training: the epoch that it needs next, or its outcome."""
+
+    def __init__(
+        self,
+        task: FoldTask,
+        train: Digits,
+        test: Digits,
+        checkpoint: Checkpoint,
+        callback: TrainingCallback,
+    ) -> None:
+        self._task = task
+        self._epochs: Generator[Epoch, Metrics, FoldResult] = fold_epochs(
+            task,
+            train,
+            test,
+            checkpoint=checkpoint.load(),
+            save_checkpoint=checkpoint.save,
+            callback=callback,
+        )
+        self.epoch: Epoch | None = None
+        self.outcome: FoldResult | Failed | None = None
+        self._continue(partial(next, self._epochs))
+
+    def end_epoch(self, metrics: Metrics) -> None:
+        """Take the metrics of ``epoch`` and go on to the next one, or to the outcome."""
+        self._continue(partial(self._epochs.send, metrics))
+
+    def _continue(self, resume: Callable[[], Epoch]) -> None:
+        self.epoch = None
+        try:
+            self.epoch = resume()
+        except StopIteration as end:
+            self.outcome = end.value
+        except (ModelError, UsageError) as error:
+            self.outcome = Failed(self._task, error)
+
+
+def _train_group(members: list[_Member]) -> Iterator[FoldResult | Failed]:
+    """Train all members in step, and yield the outcome of each when it ends."""
+    together: _Together | None = None
+    while members:
+        epochs = [member.epoch for member in members if member.epoch]
+        if epochs:
+            together = together or _Together(epochs)
+            metrics = iter(together.train(epochs))
+            for member in members:
+                if member.epoch:
+                    member.end_epoch(next(metrics))
+        yield from (member.outcome for member in members if member.outcome)
+        members = [member for member in members if member.epoch]
+
+
+class _Together:
+    """Networks that differ in the values of their variables only, and their compiled epoch."""
+
+    def __init__(self, epochs: Sequence[Epoch]) -> None:
+        first = self._first = _trainer(epochs[0])
+        for epoch in epochs:
+            trainer = _trainer(epoch)
+            trainer.classifier.compiled = first.classifier.compiled
+            trainer.compiled_statistics = first.compiled_statistics
+        self._size = len(epochs)
+        self._train_epoch = _compile_epoch(first.model, first.batches.batch_size)
+
+    def train(self, epochs: Sequence[Epoch]) -> list[Metrics]:
+        """Train one epoch of each; half as many at a time if the memory is full."""
+        metrics: list[Metrics] = []
+        while len(metrics) < len(epochs):
+            some = epochs[len(metrics) : len(metrics) + self._size]
+            try:
+                metrics += self._train(some)
+            except Exception as error:
+                if self._size == 1 or not out_of_memory(error):
+                    raise
+                self._size = math.ceil(self._size / 2)
+        return metrics
+
+    def _train(self, epochs: Sequence[Epoch]) -> list[Metrics]:
+        # The number is always the same, because JAX compiles each one anew.
+        padded = [*epochs, *[epochs[0]] * (self._size - len(epochs))]
+        trainers = list(map(_trainer, padded))
+        variables = [
+            (*variable_values(trainer.model), [v.value for v in trainer.model.optimizer.variables])
+            for trainer in trainers
+        ]
+        rows = [trainer.batches.rows for trainer in trainers]
+        pairs = zip(trainers, padded, strict=True)
+        orders = [trainer.row_order(epoch.number).astype(np.int32) for trainer, epoch in pairs]
+        with autocast(self._first.model, self._first.precision):
+            values, logs = self._train_epoch(variables, rows, np.stack(orders))
+        metrics = []
+        for number, epoch in enumerate(epochs):
+            trainer = trainers[number]
+            model = trainer.model
+            groups = (
+                model.trainable_variables,
+                model.non_trainable_variables,
+                model.optimizer.variables,
+            )
+            for group, new in zip(groups, values[number], strict=True):
+                for variable, value in zip(group, new, strict=True):
+                    variable.assign(value)
+            loss, accuracy = float(logs[LOG_LOSS][number]), float(logs["accuracy"][number])
+            epoch.on_step(trainer.steps, loss, accuracy)
+            metrics.append((loss, accuracy, trainer.rate_after(epoch.number)))
+        return metrics
+
+
+def _trainer(epoch: Epoch) -> KerasTrainer:
+    return epoch.trainer  # type: ignore[return-value]  # _groups leaves scikit-learn's out
+
+
+def _compile_epoch(model: Any, batch_size: int) -> Any:
+    """Compile an epoch of several networks with the layers of ``model``.
+
+    It is a function of lists with one item per network, of the values of its (trainable, other,
+    optimizer's) variables and of its (images, targets), and of an array (networks, rows) with the
+    order of its rows. It returns the list of new values, and the metrics of all as arrays.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    def train_one(variables: Any, rows: Any, order: Any) -> Any:
+        metrics = [jnp.zeros(v.shape, v.dtype) for v in model.metrics_variables]
+
+        def step(state: Any, batch: Any) -> Any:
+            images, targets = rows
+            logs, state = model.train_step(state, (images[batch], targets[batch]))
+            return state, logs
+
+        whole = len(order) // batch_size * batch_size
+        batches = order[:whole].reshape(-1, batch_size)
+        state, logs = jax.lax.scan(step, (*variables, metrics), batches)
+        logs = jax.tree.map(lambda values: values[-1:], logs)
+        if whole < len(order):
+            state, logs = step(state, order[whole:])
+        return state[:3], jax.tree.map(jnp.ravel, logs)
+
+    def train_all(variables: Any, rows: Any, orders: Any) -> Any:
+        variables, rows = (
+            jax.tree.map(lambda *values: jnp.stack(values), *each) for each in (variables, rows)
+        )
+        variables, logs = jax.vmap(train_one)(variables, rows, orders)
+        each = [jax.tree.map(lambda values: values[i], variables) for i in range(len(orders))]  # noqa: B023
+        return each, jax.tree.map(jnp.ravel, logs)
+
+    return jax.jit(train_all)
