@@ -71,6 +71,8 @@ def train(
     from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
 
+    if environment.choose_jax_on_gpu():
+        console.note("backend: JAX, which is faster than TensorFlow on a GPU (KERAS_BACKEND=jax)")
     submission_path = partial(submission_files.submission_path, submissions_dir)
     chosen_executor = _make_executor(executor, address, workers, threads, gpus)
     if resume:

@@ -26,6 +26,11 @@ THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
 )
+# Keras backend → packages of which one provides the CUDA libraries.
+CUDA_PACKAGES = {
+    "tensorflow": ("nvidia-cudnn-cu12",),
+    "jax": ("jax-cuda12-plugin", "jax-cuda13-plugin"),
+}
 PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "kaggle"]
 
 
@@ -77,6 +82,18 @@ def backend_name() -> str:
         return name
     config = getattr(sys.modules.get("keras"), "config", None)
     return str(config.backend()) if config else "tensorflow"
+
+
+def choose_jax_on_gpu() -> bool:
+    """Set KERAS_BACKEND to jax, the faster one on a GPU, unless it or Keras is already chosen.
+
+    Return whether it was set: only if there is an NVIDIA GPU and JAX is installed with CUDA.
+    """
+    chosen = os.environ.get("KERAS_BACKEND") or "keras" in sys.modules
+    if chosen or not any(map(is_installed, CUDA_PACKAGES["jax"])) or not gpus():
+        return False
+    os.environ["KERAS_BACKEND"] = "jax"
+    return True
 
 
 def usable_cores() -> int:

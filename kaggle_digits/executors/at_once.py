@@ -62,13 +62,10 @@ class AtOnceExecutor(Executor):
         for group in _groups(tasks):
             if len(group) == 1:
                 yield from super().train(group, train, test, checkpoint, callback)
-            else:
-                yield from _train_group(
-                    [
-                        _Member(task, train, test, checkpoint(task.member), callback)
-                        for task in group
-                    ]
-                )
+                continue
+            data = train, test
+            members = [_Member(task, *data, checkpoint(task.member), callback) for task in group]
+            yield from _train_group(members)
 
 
 def _groups(tasks: Sequence[FoldTask]) -> list[list[FoldTask]]:
@@ -79,15 +76,10 @@ def _groups(tasks: Sequence[FoldTask]) -> list[list[FoldTask]]:
         rows = len(task.fold.train)
         if pseudo_labels is not None:
             rows += int((pseudo_labels >= 0).sum())
-        key: Hashable = (recipe, rows)
+        is_ours = recipe.model not in SKLEARN_MODELS and not is_user_code(recipe.model)
         # `standard` has other constants for other rows; a user's network may have any.
-        if (
-            recipe.model in SKLEARN_MODELS
-            or is_user_code(recipe.model)
-            or recipe.normalize == "standard"
-        ):
-            key = task.member
-        groups[key].append(task)
+        has_equal_constants = is_ours and recipe.normalize != "standard"
+        groups[(recipe, rows) if has_equal_constants else task.member].append(task)
     return list(groups.values())
 
 

@@ -15,9 +15,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from kaggle_digits.core.environment import free_memory_mb, memory, usable_cores
+from kaggle_digits.core.environment import (
+    backend_name,
+    free_memory_mb,
+    memory,
+    usable_cores,
+)
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import Digits
+from kaggle_digits.executors.at_once import AtOnceExecutor
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldResult, FoldTask
@@ -39,6 +45,11 @@ class LocalExecutor(Executor):
 
     gpus: int = 0
 
+    @property
+    def _trains_at_once(self) -> bool:
+        """Whether the members are trained at once on the first GPU, which is the fastest way."""
+        return bool(self.gpus) and self.workers is None and backend_name() == "jax"
+
     def allocation(self, tasks: Sequence[FoldTask]) -> tuple[int, int]:
         """Return (members at a time, threads per member) for ``tasks``."""
         cores, members = usable_cores(), max(1, len(tasks))
@@ -57,6 +68,8 @@ class LocalExecutor(Executor):
         return workers, self.threads or max(1, cores // workers)
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
+        if self._trains_at_once:
+            return AtOnceExecutor().describe(tasks)
         workers, threads = self.allocation(tasks)
         return {"executor": "local", "workers": workers, "threads": threads}
 
@@ -68,6 +81,9 @@ class LocalExecutor(Executor):
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[FoldResult | Failed]:
+        if self._trains_at_once:
+            yield from AtOnceExecutor().train(tasks, train, test, checkpoint, callback)
+            return
         workers, threads = self.allocation(tasks)
         free, needed = free_memory_mb(), workers * MB_PER_PROCESS
         if free < needed:

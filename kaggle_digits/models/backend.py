@@ -12,8 +12,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core import library_settings
@@ -104,6 +105,11 @@ def _start_jax() -> None:
         jax.devices()  # prints its messages at the first call
     except RuntimeError as error:
         raise ModelError(f"JAX cannot start ({one_line(error)}); unset JAX_PLATFORMS") from error
+    if jax.default_backend() == "gpu" and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        # Compiling takes longer than training; the next process finds it there.
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(caches / "kaggle-digits" / "jax"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 @contextmanager
@@ -134,6 +140,9 @@ def reset_session(seed: int) -> None:
             del registry[name]
     with suppress_native_stderr():  # Keras imports TensorFlow here, also under JAX
         k.utils.set_random_seed(seed)
+    if backend_name() == "jax" and "tensorflow" in sys.modules:
+        with suppress(RuntimeError):  # it has started before
+            sys.modules["tensorflow"].config.set_visible_devices([], "GPU")
 
 
 @contextmanager

@@ -131,7 +131,7 @@ class KerasTrainer:
     def _update_batchnorm(self, batches: Iterable[NDArray[np.uint8]]) -> None:
         """Run the model on each batch in training mode, so that its statistics are updated.
 
-        Batches are uint8 (n, 28, 28), all of one size, because JAX compiles the model for each size.
+        Batches are uint8 (n, 28, 28), all of one size, because JAX compiles each size anew.
         """
         if backend_name() != "jax":
             for batch in batches:

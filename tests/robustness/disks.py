@@ -83,7 +83,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
         else:
             yield Row("disks", "full disks", 0, 0, "not tried: needs root on Linux")
         yield _short_files(template, work, env)
-        yield from odd_places(template, work, env, quick=quick)
+        yield from odd_places(template, work, env, kaggle, quick=quick)
 
 
 def can_mount(work: Path) -> bool:
@@ -170,7 +170,7 @@ class _Small:
         size = (self.used + room) // 1024 + 1
         with disk(self.work / f"small{room}", size) as place:
             _fill(self.template, place)
-            self.kaggle.submissions.clear()  # those of earlier tries are recognised in Kaggle's list
+            self.kaggle.submissions.clear()  # or those of earlier tries would be recognised
             ended = run(self.words, place, _on(place, self.env))
             told = list(_ill(ended, place, self.template))
             if self.words[0] == "submit":

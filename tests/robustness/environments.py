@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.robustness.file_integrity import broken, visible
 from tests.robustness.kd import SECONDS_AT_MOST, Ended
 from tests.robustness.report import Row
+from tests.support.kaggle_server import FakeKaggle
 
 ODD_NAME = "mit Leerzeichen, Übung & größer 数字"
 KD = f'"{sys.executable}" -m kaggle_digits'
@@ -105,7 +106,9 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def odd_places(template: Path, work: Path, env: dict[str, str], *, quick: bool) -> Iterator[Row]:
+def odd_places(
+    template: Path, work: Path, env: dict[str, str], kaggle: FakeKaggle, *, quick: bool
+) -> Iterator[Row]:
     """Yield one row per environment."""
     for number, place in enumerate(PLACES):
         # A third of the commands per environment (an eighth if quick), so that all are covered.
@@ -121,6 +124,7 @@ def odd_places(template: Path, work: Path, env: dict[str, str], *, quick: bool) 
             shutil.rmtree(folder)
             return told
 
+        kaggle.submissions.clear()  # or that of the place before would be recognised
         with ThreadPoolExecutor(AT_ONCE) as pool:
             bad = [one for found in pool.map(tried, commands) for one in found]
         for one in bad:
