@@ -71,8 +71,6 @@ def train(
     from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
 
-    if environment.choose_jax_on_gpu():
-        console.note("backend: JAX, which is faster than TensorFlow on a GPU (KERAS_BACKEND=jax)")
     submission_path = partial(submission_files.submission_path, submissions_dir)
     chosen_executor = _make_executor(executor, address, workers, threads, gpus)
     if resume:
@@ -148,6 +146,8 @@ def _make_executor(
         raise UsageError("--gpus needs --executor ray; a local worker uses one whole GPU")
     from kaggle_digits.executors.local import LocalExecutor
 
+    if environment.choose_jax_on_gpu():
+        console.note("backend: JAX, which is faster than TensorFlow on a GPU (KERAS_BACKEND=jax)")
     return LocalExecutor(len(environment.gpus()), workers=workers, threads=threads)
 
 

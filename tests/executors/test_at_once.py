@@ -1,0 +1,149 @@
+"""Members trained at once, in a process of its own with JAX, against training one by one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kaggle_digits.data.splits import FoldIndices
+from kaggle_digits.executors import at_once
+from kaggle_digits.executors.local import LocalExecutor
+from kaggle_digits.runs.run import open_run
+from kaggle_digits.training.augmentation import Augmentation
+from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+
+ROOT = Path(__file__).parents[2]
+# Everything that has a state of its own: augmentation, Muon, averaged weights, batch normalization.
+FAST = Recipe(
+    "fast",
+    widths=(2, 4, 6),
+    epochs=2,
+    batch_size=64,
+    optimizer="muon",
+    learning_rate=0.02,
+    ema=0.9,
+    augment=Augmentation(),
+)
+# Ends early, and its last batch is smaller than the others.
+DENSE = Recipe("dense", widths=(8,), epochs=4, batch_size=48, patience=1, learning_rate=0.05)
+BOTH = EnsembleRecipe("both", (FAST, DENSE))
+ON_JAX = """
+import sys
+from pathlib import Path
+from shutil import copytree
+
+from kaggle_digits.data.dataset import load
+from kaggle_digits.data.splits import Split
+from kaggle_digits.executors import at_once
+from kaggle_digits.training import fold
+from kaggle_digits.training.train import resume, train
+from tests.executors.test_at_once import BOTH, DENSE
+from tests.support.trainings import StopAfter
+
+fold.CHECKPOINT_INTERVAL = 0.0
+dataset, here = load(Path(sys.argv[1])), Path(sys.argv[2])
+split, executor = Split("folds", folds=2, rows=240), at_once.AtOnceExecutor()
+train(dataset, BOTH, split, runs_dir=here, name="single")
+train(dataset, BOTH, split, runs_dir=here, name="grouped", executor=executor)
+stop = {"executor": executor, "callback": StopAfter(0, 1)}
+try:
+    train(dataset, DENSE, split, runs_dir=here, name="stopped", **stop)
+except KeyboardInterrupt:
+    resume(dataset, runs_dir=here, name="stopped", executor=executor)
+train(dataset, DENSE, split, runs_dir=here, name="whole", executor=executor)
+
+sizes = []
+real = at_once._Together._train
+def full_memory(self, epochs):
+    sizes.append(len(epochs))
+    if len(epochs) > 1:
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate")
+    return real(self, epochs)
+at_once._Together._train = full_memory
+train(dataset, DENSE, split, runs_dir=here, name="halved", executor=executor)
+assert sizes[:3] == [2, 1, 1], sizes
+"""
+
+
+@pytest.fixture(scope="module")
+def here(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs single and grouped of BOTH; whole, stopped and resumed, and halved of DENSE."""
+    pytest.importorskip("jax", reason="JAX is missing: pip install 'kaggle-digits[jax]'")
+    folder = tmp_path_factory.mktemp("at-once")
+    done = subprocess.run(
+        [sys.executable, "-c", ON_JAX, str(sample), str(folder)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "JAX_COMPILATION_CACHE_DIR": f"{folder}/compiled",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return folder
+
+
+def test_results_are_those_of_training_one_by_one(here: Path) -> None:
+    single, grouped = (open_run(here, name) for name in ("single", "grouped"))
+    assert single.config()["trained_by"].get("members_at_once") is None
+    assert grouped.config()["trained_by"]["members_at_once"] == 2
+    for read in ("oof", "test"):
+        one, other = (getattr(run, read)() for run in (single, grouped))
+        assert np.nanmax(np.abs(one - other)) < 1e-3, read
+    histories = [run.read_history() for run in (single, grouped)]
+    assert len(histories[0]) == len(histories[1])
+    for one, other in zip(*histories, strict=True):
+        assert abs(one["loss"] - other["loss"]) < 1e-3
+        assert abs(one["val_loss"] - other["val_loss"]) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["stopped", "halved"])
+def test_interruption_and_full_memory_do_not_change_the_result(here: Path, name: str) -> None:
+    whole, other = open_run(here, "whole"), open_run(here, name)
+    assert np.nanmax(np.abs(whole.oof() - other.oof())) < 1e-5
+    assert np.abs(whole.test() - other.test()).max() < 1e-5
+
+
+def task(member: int, recipe: Recipe, rows: int = 100, pseudo: int | None = None) -> FoldTask:
+    labels = None if pseudo is None else np.where(np.arange(50) < pseudo, 1, -1).astype(np.int8)
+    fold = FoldIndices(np.arange(rows), np.arange(rows, rows + 10))
+    return FoldTask(member, recipe, fold, member, labels)
+
+
+def test_only_networks_that_differ_in_variables_are_grouped() -> None:
+    standard = DENSE.with_changes(normalize="standard")
+    tasks = [
+        *(task(0, DENSE), task(1, FAST), task(2, DENSE), task(3, DENSE, rows=99)),
+        *(task(4, DENSE, rows=90, pseudo=10), task(5, standard), task(6, standard)),
+        *(task(7, Recipe("mlp")), task(8, Recipe("mlp")), task(9, FAST)),
+    ]
+    groups = [[one.member for one in group] for group in at_once._groups(tasks)]
+    assert groups == [[0, 2, 4], [1, 9], [3], [5], [6], [7], [8]]
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "at_a_time"),
+    [
+        ("jax", {"gpus": 1}, 2),
+        ("jax", {"gpus": 1, "workers": 1}, None),
+        ("jax", {}, None),
+        ("tensorflow", {"gpus": 1}, None),
+    ],
+)
+def test_a_gpu_and_jax_train_at_once(
+    monkeypatch: pytest.MonkeyPatch, backend: str, options: dict[str, int], at_a_time: int | None
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    executor = LocalExecutor(**options)
+    described = executor.describe([task(0, DENSE), task(1, DENSE)])
+    assert described.get("members_at_once") == at_a_time
+    assert json.dumps(described)
