@@ -144,7 +144,8 @@ def count_errors(
     dataset: Dataset, recipe: Recipe, folds: int, seeds: Sequence[int], rows: int | None
 ) -> dict[str, int]:
     """Return seed → out-of-fold errors; the folds of all seeds are trained at once."""
-    tasks, seed_of = [], {}
+    tasks: list[FoldTask] = []
+    seed_of = {}
     for seed in seeds:
         for fold in split(dataset.labels, Split("folds", folds=folds, seed=seed, rows=rows)):
             member = len(tasks)
