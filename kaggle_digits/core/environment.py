@@ -137,11 +137,6 @@ def memory() -> tuple[int, int]:
     return total, free
 
 
-def free_memory_mb() -> int:
-    """Return the memory that this process can get without swapping, in MB."""
-    return memory()[1] // 2**20
-
-
 def out_of_memory(error: BaseException) -> str | None:
     """Return the message for an error of Python, TensorFlow or JAX that says memory ran out."""
     is_full = type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in str(error)

@@ -15,12 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from kaggle_digits.core.environment import (
-    backend_name,
-    free_memory_mb,
-    memory,
-    usable_cores,
-)
+from kaggle_digits.core.environment import backend_name, memory, usable_cores
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.at_once import AtOnceExecutor
@@ -53,7 +48,7 @@ class LocalExecutor(Executor):
     def allocation(self, tasks: Sequence[FoldTask]) -> tuple[int, int]:
         """Return (members at a time, threads per member) for ``tasks``."""
         cores, members = usable_cores(), max(1, len(tasks))
-        fitting = max(1, free_memory_mb() // MB_PER_PROCESS)
+        fitting = max(1, memory()[1] // (MB_PER_PROCESS << 20))
         images = sum(len(task.fold.train) * task.recipe.epochs for task in tasks)
         if self.workers is not None:
             workers = min(self.workers, members)
@@ -85,15 +80,15 @@ class LocalExecutor(Executor):
             yield from AtOnceExecutor().train(tasks, train, test, checkpoint, callback)
             return
         workers, threads = self.allocation(tasks)
-        free, needed = free_memory_mb(), workers * MB_PER_PROCESS
+        total, free = (size >> 20 for size in memory())
+        needed = workers * MB_PER_PROCESS
         if free < needed:
             callback.on_message(
                 f"{free:,} MB of memory are free; training {workers} at a time may need "
                 f"{needed:,} MB"
             )
         # With little memory a process of its own, so that this one can report that it was killed.
-        is_small = memory()[0] < 2 * MB_PER_PROCESS << 20
-        if workers == 1 and threads == usable_cores() and not is_small:
+        if workers == 1 and threads == usable_cores() and total >= 2 * MB_PER_PROCESS:
             yield from super().train(tasks, train, test, checkpoint, callback)
             return
         gpus = self.gpus if self.gpus > 1 else 0

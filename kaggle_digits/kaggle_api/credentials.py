@@ -217,9 +217,7 @@ def _look_for_login() -> Place:
         content = _read_json(path, "run: kaggle auth login")
         if not content.get("refresh_token"):
             raise _UnusableError(EMPTY, "contains no login")
-        username = content.get("username")
-        owner = username if isinstance(username, str) else None
-        return Credential(LOGIN, _display(path), username=owner, path=path)
+        return Credential(LOGIN, _display(path), username=content.get("username"), path=path)
 
     return _place(_display(path), get)
 
@@ -259,9 +257,6 @@ def _read(path: Path) -> str:
 
 def _read_json(path: Path, advice: str) -> dict[str, Any]:
     text = _read(path)
-    if text.startswith("KGAT_"):
-        problem = "contains a token instead of JSON; save it as ~/.kaggle/access_token"
-        raise _UnusableError(WRONG, problem)
     with contextlib.suppress(ValueError, RecursionError):
         if isinstance(content := json.loads(text), dict):
             return content

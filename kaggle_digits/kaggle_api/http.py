@@ -99,24 +99,17 @@ class TimeoutAdapter(HTTPAdapter):
             kwargs["verify"] = certificates()
         response = super().send(request, *args, **kwargs)
         if response.is_redirect:
-            host = _other_host(request.url, response.headers["location"])
+            source = urlsplit(request.url)
+            target = urlsplit(urljoin(request.url, response.headers["location"]))
+            is_same = (target.scheme, target.netloc.lower()) == (
+                source.scheme,
+                source.netloc.lower(),
+            )
             resends_body = request.body is not None and response.status_code in (307, 308)
-            if host and (resends_body or not kwargs.get("stream")):
+            if not is_same and (resends_body or not kwargs.get("stream")):
                 response.close()
-                raise CrossHostRedirect(host)
+                raise CrossHostRedirect(target.hostname or "?")
         return response
-
-
-def _other_host(url: str, location: str) -> str | None:
-    """Return the host to which ``location`` leads; None if it is the same as that of ``url``."""
-    source = urlsplit(url)
-    try:
-        target = urlsplit(urljoin(url, location))
-        host = target.hostname or "?"
-    except ValueError:
-        return "?"
-    same = (target.scheme, target.netloc.lower()) == (source.scheme, source.netloc.lower())
-    return None if same else host
 
 
 def certificates() -> str | bool:

@@ -33,13 +33,9 @@ MIN_TRIALS_FOR_IMPORTANCE = 4
 LOSS = "calibrated log loss (nats)"
 
 State = Literal["finished", "pruned", "failed", "stopped", "running"]
+# Names of the attributes of a trial in Optuna's study.
+STARTED, VALUES, METRICS, REASON = "worker", "values", "figures", "reason"
 STATES: dict[str, State] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "stopped"}
-
-
-class Attribute:
-    """Names of the attributes of a trial in Optuna's study."""
-
-    STARTED, VALUES, METRICS, REASON = "worker", "values", "figures", "reason"
 
 
 @dataclass(frozen=True)
@@ -72,17 +68,17 @@ class Trial:
 def to_trial(frozen: FrozenTrial) -> Trial:
     """Convert a trial of Optuna's study."""
     attributes = frozen.user_attrs
-    reason = attributes.get(Attribute.REASON, "")
+    reason = attributes.get(REASON, "")
     state = STATES.get(frozen.state.name, "running")
     if state == "pruned" and reason:
         state = "failed"
     seconds = frozen.duration.total_seconds() if frozen.duration else math.nan
     score = None
     if state == "finished":
-        metrics = attributes[Attribute.METRICS]
+        metrics = attributes[METRICS]
         seconds, (low, high) = metrics["seconds"], metrics["ci95"]
         score = Score(metrics["accuracy"], (low, high), metrics["log_loss"], metrics["n"])
-    values = attributes.get(Attribute.VALUES, {})
+    values = attributes.get(VALUES, {})
     return Trial(frozen.number + 1, state, values, score, seconds, reason)
 
 
@@ -90,7 +86,7 @@ def count_done(trials: Iterable[FrozenTrial]) -> int:
     """Return how many trials are complete, pruned, or running in a process."""
     return sum(
         trial.state.name in ("COMPLETE", "PRUNED")
-        or (trial.state.name == "RUNNING" and Attribute.STARTED in trial.user_attrs)
+        or (trial.state.name == "RUNNING" and STARTED in trial.user_attrs)
         for trial in trials
     )
 

@@ -99,24 +99,24 @@ def search(
     def objective(trial: optuna.Trial) -> float:
         started = time.perf_counter()
         locks.enter_context(trial_lock(folder, trial.number))
-        trial.set_user_attr(results.Attribute.STARTED, value=True)
+        trial.set_user_attr(results.STARTED, value=True)
         # Another process may have started the last trial at the same moment.
         if results.count_done(study.get_trials(deepcopy=False)[: trial.number]) >= trials:
             raise EnoughTrials
         # Optuna samples the values when the first one is suggested.
         study.sampler = _make_sampler(seed, trial.number, trials)
         values = {dimension.name: dimension.suggest(trial) for dimension in space}
-        trial.set_user_attr(results.Attribute.VALUES, values)
+        trial.set_user_attr(results.VALUES, values)
         callback.on_trial_begin(trial.number + 1, values, len(folds))
         try:
             varied = with_values(recipe, values)
             score = _cross_validate(trial, varied, dataset, folds, seed, callback)
         except ModelError as error:
             # PRUNED instead of FAIL, so that the sampler avoids such values.
-            trial.set_user_attr(results.Attribute.REASON, str(error))
+            trial.set_user_attr(results.REASON, str(error))
             raise optuna.TrialPruned from error
         seconds = time.perf_counter() - started
-        trial.set_user_attr(results.Attribute.METRICS, asdict(score) | {"seconds": seconds})
+        trial.set_user_attr(results.METRICS, asdict(score) | {"seconds": seconds})
         return score.log_loss
 
     def after_trial(study: optuna.Study, frozen: optuna.trial.FrozenTrial) -> None:

@@ -202,11 +202,11 @@ def test_allocation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(local, "usable_cores", lambda: 4)
-    monkeypatch.setattr(local, "free_memory_mb", lambda: 64_000)
+    monkeypatch.setattr(local, "memory", lambda: (64_000 << 20, 64_000 << 20))
     indices = FoldIndices(np.arange(rows), np.arange(0))
     tasks = [FoldTask(k, Recipe("dense", epochs=10), indices, 0) for k in range(members)]
     assert LocalExecutor(**settings).allocation(tasks) == expected
-    monkeypatch.setattr(local, "free_memory_mb", lambda: 3_000)
+    monkeypatch.setattr(local, "memory", lambda: (64_000 << 20, 3_000 << 20))
     if not settings:
         assert LocalExecutor().allocation(tasks) == (1, 4)
 
@@ -222,7 +222,6 @@ def test_little_memory_is_said_and_leaves_a_process_to_report_the_end(
 ) -> None:
     """A process that the kernel kills for want of memory cannot report it."""
     monkeypatch.setattr(local, "memory", lambda: (1 << 30, 600 << 20))
-    monkeypatch.setattr(local, "free_memory_mb", lambda: 600)
     callback = KillingCallback(0, 1, kill_worker)
     executor = LocalExecutor()
     train(dataset, MLP, Split(), runs_dir=tmp_path, executor=executor, callback=callback)

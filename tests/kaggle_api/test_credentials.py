@@ -91,7 +91,7 @@ JSON = json.dumps({"username": "bert", "key": SECRET})
         ("kaggle.json", JSON.encode("utf-16"), NOT_UTF8),
         ("kaggle.json", JSON.encode("utf-16-be"), NOT_UTF8),
         ("kaggle.json", JSON.encode("utf-8-sig"), NOT_UTF8),
-        ("kaggle.json", b"KGAT_made_up", "contains a token instead of JSON; save it as"),
+        ("kaggle.json", b"KGAT_made_up", r"is damaged \(not JSON\); download it again from"),
         ("kaggle.json", b'{"username": "", "key": ""}', "does not contain a username and a key"),
         ("kaggle.json", b'{"username": "b\xe9rt"}', NOT_UTF8),
         ("access_token", SECRET.encode("utf-16"), NOT_UTF8),
