@@ -13,7 +13,7 @@ from kaggle_digits.core.errors import UsageError
 def app(
     *,
     run: options.PredictorRun = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Host name of a proxy or forwarder; repeatable."),

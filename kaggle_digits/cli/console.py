@@ -12,26 +12,51 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from kaggle_digits.core.atomic_io import without_nan
 from kaggle_digits.core.errors import StorageError
 from kaggle_digits.kaggle_api.redaction import redact
 
-DEBUG_VARIABLE = "KD_DEBUG"
-MAX_WORD = 24
+DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
+# Columns of a table: the name is never wrapped, other cells only if they are longer than this.
+MAX_NAME, MAX_UNWRAPPED, GAP = 64, 24, 2
 
 
 class _Console(Console):
+    @property
+    def is_terminal(self) -> bool:
+        """Whether progress may be drawn: cursor movements are obeyed and --quiet was not given.
+
+        ``!kd`` in a notebook runs in a terminal, but its output is shown as plain text.
+        """
+        in_notebook = "JPY_PARENT_PID" in os.environ or os.environ.get("GIT_PAGER") == "cat"
+        return not (in_notebook or quiet()) and is_tty(self.file)
+
     def on_broken_pipe(self) -> None:
         """Raise, because rich would exit the process."""
         raise BrokenPipeError
 
 
-out = _Console(highlight=False, soft_wrap=True)
-err = _Console(stderr=True, highlight=False, soft_wrap=True)
+def is_tty(stream: Any) -> bool:
+    """Return whether ``stream`` is open and a terminal."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def quiet() -> bool:
+    """Return whether --quiet was given: show neither notes nor progress."""
+    return bool(os.environ.get(QUIET_VARIABLE))
+
+
+out = _Console(highlight=False, soft_wrap=True, emoji=False)
+err = _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def make_streams_usable() -> None:
@@ -86,8 +111,9 @@ def cell(value: object) -> str:
 
 
 def note(text: str) -> None:
-    """Print a line of information to stderr."""
-    _print_to_stderr(safe(redact(text)), "dim")
+    """Print a line of information to stderr, except with --quiet."""
+    if not quiet():
+        _print_to_stderr(safe(redact(text)), "dim")
 
 
 def warn(text: str) -> None:
@@ -132,32 +158,50 @@ def echo(text: str) -> None:
 def show_table(
     columns: Mapping[str, str], rows: Iterable[Sequence[object]], title: str | None = None
 ) -> None:
-    """Print a table to stdout; if stdout is not a terminal, do not wrap its cells.
+    """Print a table to stdout; leave out the columns that a terminal is too narrow for.
 
-    ``columns`` are heading → format specification of its numbers, such as ",". Columns with one
-    are aligned right; with "" numbers are written in full and aligned left. None becomes a dash.
+    ``columns`` are heading → format specification of its numbers, such as ",", the most important
+    first. Columns with one are aligned right; with "" numbers are written in full and aligned left.
+    None becomes a dash; a column of nothing but None is left out.
     """
-    cells = [
-        [
-            cell(format(value, form) if isinstance(value, int | float) else value)
-            for value, form in zip(row, columns.values(), strict=True)
-        ]
-        for row in rows
-    ]
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left")
-    table.title = title and cell(title)
-    for index, (column, form) in enumerate(columns.items()):
-        words = " ".join([column, *(row[index] for row in cells)]).split()
-        # Wrap between words only, except in long hashes and paths.
-        width = min(max(map(len, words), default=1), MAX_WORD)
-        justify: JustifyMethod = "right" if form else "left"
-        table.add_column(column, justify=justify, overflow="fold", min_width=width)
-    for row in cells:
-        table.add_row(*row)
-    if not sys.stdout.isatty():
-        out.width = 200
+    table = list(rows)
+    cells: dict[str, list[str]] = {}
+    for index, (heading, form) in enumerate(columns.items()):
+        values = [row[index] for row in table]
+        if any(value is not None for value in values):
+            numbers = (format(v, form) if isinstance(v, int | float) else v for v in values)
+            cells[heading] = [cell(value) for value in numbers]
+    widths = {
+        heading: max(map(cell_len, (*heading.split("\n"), *map(_unescape, column))))
+        for heading, column in cells.items()
+    }
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+    drawn.title, drawn.title_justify = title and cell(title), "left"
+    if not (is_tty(sys.stdout) or "COLUMNS" in os.environ):
+        drawn.width = sum(widths.values()) + GAP * (len(widths) - 1)
+    left, hidden = drawn.width or out.width, []
+    for number, (heading, natural) in enumerate(widths.items()):
+        needed = min(natural, MAX_UNWRAPPED if number else MAX_NAME)
+        if number and left < MAX_UNWRAPPED:  # a long name: wrap, rather than leave out
+            words = " ".join([heading, *cells[heading]]).split()
+            needed = min(needed, max(map(len, words)))
+        if number and needed > left:
+            hidden.append(heading.replace("\n", " "))
+            del cells[heading]
+            continue
+        justify: JustifyMethod = "right" if columns[heading] else "left"
+        drawn.add_column(heading, justify=justify, overflow="fold", min_width=needed)
+        left -= needed + GAP
+    for row in zip(*cells.values(), strict=True):
+        drawn.add_row(*row)
     with _writing_results():
-        out.print(table)
+        out.print(drawn)
+    if hidden:
+        note(f"no room for: {', '.join(hidden)}; widen the window, or see --json")
+
+
+def _unescape(markup: str) -> str:
+    return Text.from_markup(markup, emoji=False).plain
 
 
 def print_json(value: Any) -> None:
@@ -176,6 +220,11 @@ def percent(accuracy: float | None, interval: Sequence[float] | None = None) -> 
         return "–"
     text = f"{100 * accuracy:.2f} %"
     return text if interval is None else f"{text} ({100 * interval[0]:.2f}–{100 * interval[1]:.2f})"
+
+
+def seconds(value: float | None) -> str:
+    """Format a duration as "7.5 s", "35 s" or "1,260 s"; None becomes a dash."""
+    return "–" if value is None else f"{value:,.{0 if value >= 9.95 else 1}f} s"
 
 
 def without_leaked(score: dict[str, Any], leak: str | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ TTA_COLUMNS = {
 
 
 def evaluate(
-    run: options.RunName,
+    run: options.RunName = None,
     *,
     tta: Annotated[
         int | None, option("Test-time augmentation: compare up to 1, 5 or 9 transformed views.")
@@ -36,9 +36,8 @@ def evaluate(
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.evaluate import evaluate as evaluate_run
     from kaggle_digits.plots import style
-    from kaggle_digits.runs.run import open_run
 
-    opened = open_run(runs_dir, run)
+    opened = options.open_run_or_newest(runs_dir, run)
     predict = None
     if tta is not None:
         from kaggle_digits.cli.progress import track_folders

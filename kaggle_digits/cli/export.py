@@ -8,11 +8,20 @@ from kaggle_digits.cli.options import option
 
 
 def export(
-    run: options.RunName,
+    run: options.RunName = None,
     *,
-    format_name: Annotated[str, option("litert, onnx or saved_model.", "--format")] = "litert",
+    format_name: Annotated[
+        str,
+        option(
+            "litert (default; the same as tflite), onnx or saved_model.",
+            "--format",
+            metavar="FORMAT",
+            autocompletion=lambda: ["litert", "tflite", "onnx", "saved_model"],
+        ),
+    ] = "litert",
     folder: Annotated[
-        Path | None, option("Folder to create; default exports/RUN-FORMAT.", "--output", "-o")
+        Path | None,
+        option("Folder to create; default exports/RUN-FORMAT.", "--output", "-o", metavar="FOLDER"),
     ] = None,
     force: options.Force = False,
     data_dir: options.DataDir = options.DATA,
@@ -23,21 +32,20 @@ def export(
     from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.dataset import load
     from kaggle_digits.models.formats import check_format
-    from kaggle_digits.runs.run import open_run
     from kaggle_digits.training.export import export_run
 
-    check_format(format_name)
-    opened = open_run(runs_dir, run)
+    format_name = check_format(format_name)
+    opened = options.open_run_or_newest(runs_dir, run)
     opened.metrics()  # raises if the run is unfinished
     try:
         images = load(data_dir).test.images
     except DataError:
         images = None  # without data, random pixels are compared
-    folder = folder or Path("exports", f"{run}-{format_name}")
-    with console.err.status(f"exporting {run} to {format_name}"):
+    folder = folder or Path("exports", f"{opened.name}-{format_name}")
+    with console.err.status(f"exporting {opened.name} to {format_name}"):
         exported = export_run(opened, format_name, folder, images, force=force)
     if as_json:
-        paths = {"run": run, "format": format_name, "path": str(exported.path)}
+        paths = {"run": opened.name, "format": format_name, "path": str(exported.path)}
         values = {"bytes": exported.size, "n": exported.n, "difference": exported.difference}
         console.print_json({**paths, **values})
         return

@@ -2,36 +2,38 @@
 
 from typing import Annotated
 
-import typer
-
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 
 
 def fetch(
-    source: Annotated[
-        str,
-        typer.Option(
-            metavar="SOURCE",
-            help="kaggle: the competition's files (needs an account). sample: scikit-learn's "
+    named: Annotated[
+        str | None,
+        options.argument(
+            "kaggle (default): the competition's files (needs an account). sample: scikit-learn's "
             "small digits (no account, no network). openml: MNIST (no account, not the "
             "competition's split). Or the path of a downloaded digit-recognizer.zip, or of a "
             "folder with the three files.",
+            "SOURCE",
+            autocompletion=lambda: ["kaggle", "sample", "openml"],
         ),
-    ] = "kaggle",
+    ] = None,
+    *,
+    source: Annotated[str | None, option("Another way to name SOURCE.", metavar="SOURCE")] = None,
     force: Annotated[bool, option("Replace files, also of another source.", "--force")] = False,
     timeout: options.Timeout = options.TIMEOUT,
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,
 ) -> None:
     """Download train.csv, test.csv and sample_submission.csv, and check them."""
+    chosen = options.one_of(named, source, "--source") or "kaggle"
     from kaggle_digits.cli.progress import DownloadProgress
     from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.sources.fetch import fetch as fetch_files
 
     with DownloadProgress() as display:
         policy = RetryPolicy.from_timeout(timeout)
-        report = fetch_files(source, data_dir, force=force, policy=policy, progress=display)
+        report = fetch_files(chosen, data_dir, force=force, policy=policy, progress=display)
     for warning in report.warnings:
         console.warn(warning)
     if as_json:
@@ -47,4 +49,4 @@ def fetch(
         status = "already there" if file.unchanged else "new"
         console.echo(f"{file.name}: {size}, checked ({status})")
     console.echo(f"source: {report.source}, in {report.folder}")
-    console.note("next: kd inspect, or kd train --model dense")
+    console.note("next: kd inspect, or kd train dense")

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    recipe: Annotated[str | None, option("Also plot its augmentation.", metavar="NAME")] = None,
+    recipe: Annotated[
+        str | None,
+        option(
+            "Also plot its augmentation.",
+            metavar="RECIPE",
+            autocompletion=options.complete_recipes,
+        ),
+    ] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,
     as_json: options.AsJson = False,
@@ -59,7 +66,7 @@ def inspect(
     if figures:
         names = ", ".join(path.name for path in figures)
         console.echo(f"figures in {figures[0].parent}: {names}")
-    console.note("next: kd train --model dense")
+    console.note("next: kd train dense")
 
 
 def _print_inspection(inspection: "Inspection") -> None:

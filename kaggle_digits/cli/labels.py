@@ -6,7 +6,7 @@ MAX_LINES = 5
 
 
 def labels(
-    run: options.RunName,
+    run: options.RunName = None,
     *,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,
@@ -18,9 +18,8 @@ def labels(
     from kaggle_digits.evaluation.evaluate import load_oof
     from kaggle_digits.evaluation.label_errors import write_label_errors
     from kaggle_digits.plots import style
-    from kaggle_digits.runs.run import open_run
 
-    opened = open_run(runs_dir, run)
+    opened = options.open_run_or_newest(runs_dir, run)
     dataset = load(data_dir)
     leak = opened.leak()
     if leak:

@@ -12,10 +12,10 @@ import warnings
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from kaggle_digits._version import __version__
-from kaggle_digits.cli import console, remote
+from kaggle_digits.cli import console, remote, runs
+from kaggle_digits.cli.command import Command, Group
 from kaggle_digits.cli.options import option
 from kaggle_digits.core import environment, interrupts, library_settings, trust
 from kaggle_digits.core.atomic_io import describe_os_error
@@ -23,20 +23,22 @@ from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.kaggle_api.redaction import redact
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-GLOBAL_FLAGS = {"--debug": console.DEBUG_VARIABLE, "--trust": trust.VARIABLE}
+GLOBAL_FLAGS = {
+    **{"--debug": console.DEBUG_VARIABLE, "--trust": trust.VARIABLE},
+    **dict.fromkeys(("-q", "--quiet"), console.QUIET_VARIABLE),
+}
 ENVIRONMENT = "kaggle_digits.environment"
 MODULES = {"reproduce": "study"}  # commands in a module with another name
 
 # Panel of ``kd --help`` → an example of each command, which its own help shows.
 EXAMPLES = {
     "Main steps": [
-        "kd fetch --source sample",
-        "kd train --model dense --folds 5",
+        "kd fetch sample",
+        "kd train dense --folds 5",
         "kd submit dense-1 --wait",
     ],
     "Inspect and evaluate": [
         "kd inspect --recipe strong",
-        "kd runs dense-1",
         "kd evaluate dense-1",
         "kd compare dense-1 cnn-1",
         "kd labels cnn-1",
@@ -50,24 +52,24 @@ EXAMPLES = {
         "kd app --run cnn-1 --open",
         "kd export cnn-1 --format onnx",
     ],
-    "Tune and scale": ["kd tune --recipe dense --trials 20"],
+    "Tune and scale": ["kd tune dense --trials 20"],
     "Published experiments": ["kd study denoise --noise uniform", "kd reproduce --quick"],
-    "Help": ["kd demo", "kd recipes", "kd doctor --offline"],
+    "Help": ["kd demo", "kd recipes strong -o mine.json", "kd doctor --offline"],
 }
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The group of all commands; reports every failure in one line and by the exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Accept --debug and --trust after the command as well as before it."""
+        """Accept --debug, --trust and --quiet after the command as well as before it."""
         end = args.index("--") if "--" in args else len(args)
         ctx.meta[ENVIRONMENT] = {GLOBAL_FLAGS[a]: "1" for a in args[:end] if a in GLOBAL_FLAGS}
         other = [arg for arg in args[:end] if arg not in GLOBAL_FLAGS]
         return super().parse_args(ctx, other + args[end:])
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; --debug and --trust also hold for the processes it starts."""
+        """Run the command; these options also hold for the processes it starts."""
         with library_settings.variables(ctx.meta[ENVIRONMENT]):
             try:
                 with interrupts.handle_sigint():
@@ -100,7 +102,7 @@ app = typer.Typer(
     name="kd",
     cls=Commands,
     help="Train, evaluate and submit models for Kaggle's Digit Recognizer.",
-    epilog="Example: kd fetch && kd train --model dense && kd submit",
+    epilog="Example: kd fetch && kd train dense && kd submit",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
@@ -118,7 +120,11 @@ def _print_version(requested: bool) -> None:
 def _root(
     ctx: typer.Context,
     version: Annotated[
-        bool, option("Print the version.", "--version", callback=_print_version, is_eager=True)
+        bool,
+        option("Print the version.", "--version", "-V", callback=_print_version, is_eager=True),
+    ] = False,
+    quiet: Annotated[
+        bool, option("Show results, warnings and errors only.", "--quiet", "-q")
     ] = False,
     debug: Annotated[bool, option("Show tracebacks and output of packages.", "--debug")] = False,
     trust_all: Annotated[
@@ -133,8 +139,9 @@ for panel, examples in EXAMPLES.items():
     for example in examples:
         name = example.split()[1]
         module = importlib.import_module(f"kaggle_digits.cli.{MODULES.get(name, name)}")
-        register = app.command(rich_help_panel=panel, epilog=f"Example: {example}")
+        register = app.command(cls=Command, rich_help_panel=panel, epilog=f"Example: {example}")
         register(getattr(module, name))
+app.add_typer(runs.app, rich_help_panel="Inspect and evaluate")
 app.add_typer(remote.app, rich_help_panel="Tune and scale")
 
 

@@ -1,9 +1,15 @@
 """Options and arguments that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from kaggle_digits.cli import console
+from kaggle_digits.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from kaggle_digits.runs.run import Run
 
 DATA, RUNS, SUBMISSIONS = Path("data"), Path("runs"), Path("submissions")
 TIMEOUT = 30.0
@@ -19,12 +25,61 @@ def option(help_text: str, *names: str, panel: str | None = None, **settings: An
     return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
 
 
+def argument(help_text: str, metavar: str, **settings: Any) -> Any:
+    """Return a typer.Argument whose default is not shown."""
+    return typer.Argument(metavar=metavar, help=help_text, show_default=False, **settings)
+
+
 def _folder(help_text: str, name: str, variable: str) -> Any:
-    return option(help_text, name, panel=OUTPUT_PANEL, envvar=variable, show_default=True)
+    shown: dict[str, Any] = {"metavar": "FOLDER", "envvar": variable, "show_default": True}
+    return option(help_text, name, panel=OUTPUT_PANEL, **shown)
 
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A finished run; see kd runs.")]
-PredictorRun = Annotated[str | None, option("Default: the most accurate run.", metavar="NAME")]
+def complete_runs(ctx: typer.Context) -> list[str]:
+    """Return the names of all runs, for the shell's completion."""
+    folder = Path(ctx.params.get("runs_dir") or RUNS)
+    return sorted(path.parent.name for path in folder.glob("*/config.json"))
+
+
+def complete_recipes() -> list[str]:
+    """Return the names of all recipes and models."""
+    from kaggle_digits.models.registry import BUILDERS
+    from kaggle_digits.training.recipes import RECIPES
+
+    return list(RECIPES | BUILDERS)
+
+
+RunName = Annotated[
+    str | None,
+    argument(
+        "A finished run of kd runs; default: the newest.", "RUN", autocompletion=complete_runs
+    ),
+]
+RunNames = Annotated[list[str], argument("Runs; see kd runs.", "RUN", autocompletion=complete_runs)]
+PredictorRun = Annotated[
+    str | None,
+    option("Default: the most accurate run.", metavar="RUN", autocompletion=complete_runs),
+]
+RecipeName = Annotated[
+    str | None,
+    argument(
+        "A recipe or model of kd recipes, a recipe FILE, or your own MODULE:FUNCTION.",
+        "RECIPE",
+        autocompletion=complete_recipes,
+    ),
+]
+RecipeOption = Annotated[
+    str | None,
+    option("Another way to name RECIPE.", metavar="RECIPE", autocompletion=complete_recipes),
+]
+ModelOption = Annotated[
+    str | None,
+    option(
+        "A model, trained with its default recipe; or your own MODULE:FUNCTION.",
+        metavar="MODEL",
+        autocompletion=complete_recipes,
+    ),
+]
 DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-dir", "KD_DATA_DIR")]
 RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]
 SubmissionsDir = Annotated[
@@ -43,3 +98,34 @@ Timeout = Annotated[
         show_default=True,
     ),
 ]
+
+
+def recipe_and_model(
+    named: str | None, recipe: str | None, model: str | None
+) -> tuple[str | None, str | None]:
+    """Return the recipe and the model to train, of which the argument ``named`` is either one.
+
+    UsageError: two recipes are named.
+    """
+    name = one_of(named, recipe, "--recipe")
+    if model is None and name and ":" in name and not Path(name).is_file():
+        return None, name  # naming one's own function is consent to run it
+    return name, model
+
+
+def one_of(named: str | None, value: str | None, option: str) -> str | None:
+    """Return the value of an argument or of the option that means the same."""
+    if named is not None and value is not None:
+        raise UsageError(f"{named} and {option} {value} mean the same; leave out one")
+    return named if named is not None else value
+
+
+def open_run_or_newest(runs_dir: Path, name: str | None) -> "Run":
+    """Return the run called ``name``; without a name the newest finished one, and say so."""
+    from kaggle_digits.runs.run import newest_run, open_run
+
+    if name is not None:
+        return open_run(runs_dir, name)
+    run = newest_run(runs_dir)
+    console.note(f"run {run.name}, the newest; for another one, give its name (kd runs)")
+    return run

@@ -8,7 +8,7 @@ from kaggle_digits.cli.options import option
 
 
 def predict(
-    run: options.RunName,
+    run: options.RunName = None,
     *,
     tta: Annotated[
         int | None, option("Test-time augmentation: 1, 5 or 9 views; default: as in the recipe.")
@@ -24,15 +24,14 @@ def predict(
     from kaggle_digits.cli.progress import track_folders
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.run import open_run
     from kaggle_digits.training.predict import predict_test
     from kaggle_digits.training.recipe import run_recipe
 
-    opened = open_run(runs_dir, run)
+    opened = options.open_run_or_newest(runs_dir, run)
     opened.metrics()  # raises if the run is unfinished
     dataset = load(data_dir)
-    path = output or submission_files.submission_path(submissions_dir, run)
-    own = None if output else run
+    path = output or submission_files.submission_path(submissions_dir, opened.name)
+    own = None if output else opened.name
     submission_files.require_absent(path, force=force, own=own)
     probabilities = predict_test(opened, dataset, tta, each=track_folders)
     resolve_path = partial(submission_files.move_existing, force=force, own=own)
@@ -44,7 +43,7 @@ def predict(
     views = max(recipe.views for recipe in recipes) if tta is None else tta
     if as_json:
         counts = {"views": views, "rows": len(dataset.ids), "changed": changed}
-        console.print_json({"run": run, "submission": str(path), **counts})
+        console.print_json({"run": opened.name, "submission": str(path), **counts})
         return
     console.echo(
         f"{path}: {len(dataset.ids):,} rows from {console.plural(views, 'view')} of each image, "

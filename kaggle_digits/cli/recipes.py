@@ -1,40 +1,78 @@
-"""kd recipes: list the named recipes."""
+"""kd recipes: list the named recipes, show one, or write one to edit."""
+
+from pathlib import Path
+from typing import Annotated, Any
 
 from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
+from kaggle_digits.core.errors import UsageError
 
 COLUMNS = {
-    **{"recipe": "", "model": "", "epochs": ">", "batch\nsize": ">"},
-    **{"accuracy\n(95 % interval)": ">", "seconds": ".0f"},
+    **{"recipe": "", "accuracy\n(95 % interval)": ">", "optimizer": "", "learning\nrate": "g"},
+    **{"epochs": ",", "batch\nsize": ",", "time": ">", "model": ""},
 }
 
 
-def recipes(as_json: options.AsJson = False) -> None:
-    """List the named recipes with their settings and measured accuracy."""
-    from kaggle_digits.training.recipes import RECIPES, benchmark_results
+def recipes(
+    name: options.RecipeName = None,
+    *,
+    output: Annotated[
+        Path | None, option("Write the recipe to this JSON file, to edit.", "-o", "--output")
+    ] = None,
+    force: options.Force = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the recipes with their settings and measured accuracy, show one, or write one."""
+    from kaggle_digits.training.recipes import RECIPES, benchmark_results, find_recipe
 
     benchmarks = benchmark_results()
+    if name is not None:
+        recipe = find_recipe(name)
+        if output is not None:
+            _write(recipe.to_json(), output, force=force)
+        elif as_json:
+            console.print_json(recipe.to_json() | {"measured": benchmarks.get(name)})
+        else:
+            for each in recipe.recipes:
+                console.show_table({"setting": "", "value": ""}, each.to_json().items(), each.model)
+            console.note(f"to edit it: kd recipes {name} -o FILE.json; train it: kd train {name}")
+        return
+    if output is not None:
+        raise UsageError("which recipe? kd recipes NAME -o FILE.json")
     if as_json:
         measured = {name: {"measured": benchmarks.get(name)} for name in RECIPES}
         console.print_json({name: RECIPES[name].to_json() | measured[name] for name in RECIPES})
         return
     rows: list[list[object]] = []
-    for name, recipe in RECIPES.items():
-        benchmark = benchmarks.get(name)
-        first: list[object] = [name]
-        results: list[object] = [None, None]
+    for each_name, each_recipe in RECIPES.items():
+        benchmark = benchmarks.get(each_name)
+        first: list[object] = [each_name, None]
+        seconds: object = ""
         if benchmark:
-            accuracy = console.percent(benchmark["first"], benchmark["first_ci95"])
-            results = [accuracy, benchmark["seconds"]]
-        for each in recipe.recipes:  # an ensemble has a row for each of its models
-            rows.append([*first, each.model, each.epochs, each.batch_size, *results])
-            first, results = [""], ["", ""]
+            first[1] = console.percent(benchmark["first"], benchmark["first_ci95"])
+            seconds = console.seconds(benchmark["seconds"])
+        for each in each_recipe.recipes:  # an ensemble has a row for each of its models
+            settings = (each.optimizer, each.learning_rate, each.epochs, each.batch_size)
+            rows.append([*first, *settings, seconds, each.model])
+            first, seconds = ["", ""], ""
     console.show_table(COLUMNS, rows)
     conditions = {
         (each["machine"], each["n_val"], each["first_seed"]) for each in benchmarks.values()
     }
     for machine, n_val, seed in sorted(conditions):
         console.note(
-            f"measured on {machine}, {n_val:,} validation rows, seed {seed}; the seconds depend on "
+            f"measured on {machine}, {n_val:,} validation rows, seed {seed}; the time depends on "
             "the machine"
         )
-    console.note("all settings: kd recipes --json; train one: kd train --recipe NAME")
+    console.note("all settings: kd recipes NAME; train one: kd train NAME")
+
+
+def _write(recipe: dict[str, Any], output: Path, *, force: bool) -> None:
+    from kaggle_digits.core.atomic_io import write_json
+    from kaggle_digits.core.output_paths import back_up, check_output
+
+    check_output(output, force=force)
+    back_up(output)
+    write_json(output, recipe)
+    console.echo(f"{output}: written; edit it")
+    console.note(f"next: kd train {output}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_digits.cli import console, options
+from kaggle_digits.cli.command import Command, Group
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import KaggleError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="remote",
+    cls=Group,
     help="Train on Kaggle's GPUs: push a recipe, show its status, pull the run.",
     invoke_without_command=True,
     rich_markup_mode="rich",
@@ -26,8 +28,7 @@ app = typer.Typer(
 )
 machine, sending = partial(option, panel="Machine"), partial(option, panel="Sending")
 RunToPull = Annotated[
-    str | None,
-    typer.Argument(metavar="[RUN]", help="Default: the newest not pulled.", show_default=False),
+    str | None, options.argument("A pushed run; default: the newest not pulled.", "RUN")
 ]
 
 
@@ -37,9 +38,16 @@ def _remote(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
 
 
-@app.command(epilog="Example: kd remote push best --name best-1")
+@app.command(cls=Command, epilog="Example: kd remote push best --name best-1")
 def push(
-    recipe: Annotated[str, typer.Argument(help="A named recipe (kd recipes) or a recipe file.")],
+    recipe: Annotated[
+        str,
+        options.argument(
+            "A recipe of kd recipes, or a recipe FILE.",
+            "RECIPE",
+            autocompletion=options.complete_recipes,
+        ),
+    ],
     *,
     name: Annotated[str | None, option("Name of the run; default RECIPE-1, …")] = None,
     folds: Annotated[int | None, option("K-fold cross-validation: train K models.")] = None,
@@ -109,7 +117,7 @@ def push(
     console.note(f"next: kd remote status {record.run} --wait · kd remote pull {record.run}")
 
 
-@app.command(epilog="Example: kd remote status best-1 --wait")
+@app.command(cls=Command, epilog="Example: kd remote status best-1 --wait")
 def status(
     run: RunToPull = None,
     *,
@@ -141,7 +149,7 @@ def status(
         console.note(f"next: kd remote pull {record.run}")
 
 
-@app.command(epilog="Example: kd remote pull best-1")
+@app.command(cls=Command, epilog="Example: kd remote pull best-1")
 def pull(
     run: RunToPull = None,
     *,

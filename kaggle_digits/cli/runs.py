@@ -1,14 +1,17 @@
-"""kd runs: list the runs, or show one."""
+"""kd runs: list the runs, show one, and rm, rename or note one."""
 
-import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.core.errors import RunError, SubmissionError
+from kaggle_digits.cli.command import Command, Group
+from kaggle_digits.cli.options import argument, option
+from kaggle_digits.cli.submit import is_interactive
+from kaggle_digits.core.errors import RunError, SubmissionError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
@@ -18,13 +21,67 @@ PublicScores = Mapping[str, float | None]
 METRICS = ("val_accuracy", "val_accuracy_ci95", "n_val", "val_loss")
 LEAK = ("leak", "leaked_accuracy")
 COLUMNS = {
-    **{"run": "", "model": "", "held\nout": "", "accuracy\n(95 % interval)": "", "rows": ","},
-    **{"log\nloss": ".4f", "time\n(s)": ".0f", "data": "", "public\nscore": ".5f"},
+    **{"run": "", "accuracy\n(95 % interval)": "", "rows": ",", "public\nscore": ".5f"},
+    **{"date": "", "changed\nsettings": "", "held\nout": "", "model": "", "note": ""},
+    **{"log\nloss": ".4f", "time": ">", "data": ""},
 }
+# --sort KEY → key of the row, and whether its highest value is first.
+SORTS = {
+    **{"accuracy": ("val_accuracy", True), "score": ("public_score", True)},
+    **{"date": ("created", True), "loss": ("val_loss", False), "time": ("train_seconds", False)},
+    **{"name": ("run", False), "model": ("model", False)},
+}
+CONDITION = re.compile(r"([\w.]+)\s*(=|<|>)\s*(.*)")
+SHOW = "show"
 
 
-def runs(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Show all of this run.")] = None,
+class _RunsGroup(Group):
+    """``kd runs`` with anything but the name of a command is ``kd runs show``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        is_command = bool(args) and args[0] in {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if is_command else [SHOW, *args])
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options of ``kd runs show``, which the help lists; it parses them itself."""
+        params = self.commands[SHOW].get_params(ctx)
+        return [param for param in params if param.param_type_name == "option"]
+
+
+app = typer.Typer(
+    name="runs",
+    cls=_RunsGroup,
+    subcommand_metavar="[RUN] | COMMAND",
+    help="List the runs, most accurate first, or show one: kd runs RUN.",
+    epilog="Example: kd runs --sort date --filter model=cnn",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command(SHOW, cls=Command, hidden=True)
+def show(
+    run: Annotated[
+        str | None, argument("Show all of this run.", "RUN", autocompletion=options.complete_runs)
+    ] = None,
+    *,
+    sort: Annotated[
+        str,
+        option(
+            f"Best first by {', '.join(SORTS)}.",
+            metavar="KEY",
+            show_default=True,
+            autocompletion=lambda: list(SORTS),
+        ),
+    ] = "accuracy",
+    conditions: Annotated[
+        list[str] | None,
+        option(
+            "Only runs with TEXT in name, model or note, or model=cnn, epochs>5; repeatable.",
+            "--filter",
+            metavar="TEXT",
+        ),
+    ] = None,
     runs_dir: options.RunsDir = options.RUNS,
     submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
     as_json: options.AsJson = False,
@@ -33,6 +90,9 @@ def runs(
     from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.runs.run import list_runs, open_run
 
+    if sort not in SORTS:
+        hint = did_you_mean(sort, SORTS)
+        raise UsageError(f"--sort {sort} is unknown; {hint}one of: {', '.join(SORTS)}")
     try:
         log = read_log(submissions_dir)
     except SubmissionError as error:
@@ -44,16 +104,79 @@ def runs(
     if run is not None:
         _print_run(open_run(runs_dir, run), public_scores, as_json=as_json)
         return
-    rows = sorted((_summarize(each, public_scores) for each in list_runs(runs_dir)), key=_rank)
+    all_rows = [_summarize(each, public_scores) for each in list_runs(runs_dir)]
+    tests = [_condition(text) for text in conditions or ()]
+    rows = _sorted([row for row in all_rows if all(test(row) for test in tests)], sort)
     if as_json:
         console.print_json({"runs": rows})
-    elif rows:
-        console.show_table(COLUMNS, map(_cells, rows))
-        for row in rows:
-            if row.get("leak"):
-                console.warn(f"{row['run']} has no out-of-fold accuracy: {row['leak']}")
+        return
+    if not all_rows:
+        console.note(f"no runs in {runs_dir} yet; make one: kd train dense")
+    elif not rows:
+        console.note(f"none of the {len(all_rows)} runs in {runs_dir} is as --filter says")
     else:
-        console.note(f"no runs in {runs_dir} yet; make one: kd train --model dense")
+        console.show_table(COLUMNS, map(_cells, rows))
+    for row in rows:
+        if row.get("leak"):
+            console.warn(f"{row['run']} has no out-of-fold accuracy: {row['leak']}")
+        elif row.get("problem"):
+            console.warn(f"{row['run']}: {row['problem']}")
+
+
+@app.command("rm", cls=Command, epilog="Example: kd runs rm dense-1 dense-2")
+def remove(
+    runs: options.RunNames,
+    *,
+    yes: Annotated[bool, option("Delete without asking.", "--yes", "-y", "--force")] = False,
+    runs_dir: options.RunsDir = options.RUNS,
+) -> None:
+    """Delete runs with their models; their submissions stay."""
+    from kaggle_digits.runs.manage import remove_run
+    from kaggle_digits.runs.run import open_run
+
+    opened = [open_run(runs_dir, name) for name in dict.fromkeys(runs)]
+    names = " ".join(run.name for run in opened)
+    if not yes:
+        if not is_interactive():
+            raise UsageError(f"no terminal to confirm on: kd runs rm {names} --yes")
+        if not typer.confirm(f"Delete {names} for ever?", err=True):
+            raise RunError("nothing was deleted: you did not confirm")
+    for run in opened:
+        remove_run(runs_dir, run.name)
+        console.echo(f"{run.path}: deleted")
+
+
+@app.command(cls=Command, epilog="Example: kd runs rename dense-1 baseline")
+def rename(
+    run: Annotated[
+        str, argument("The run to rename.", "RUN", autocompletion=options.complete_runs)
+    ],
+    name: Annotated[str, argument("Its new name.", "NAME")],
+    *,
+    runs_dir: options.RunsDir = options.RUNS,
+    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
+) -> None:
+    """Rename a run and its submission."""
+    from kaggle_digits.runs.manage import rename_run
+
+    submission = rename_run(runs_dir, submissions_dir, run, name)
+    console.echo(f"{runs_dir / run} is now {runs_dir / name}")
+    if submission is not None:
+        console.echo(f"{submissions_dir / run}.csv is now {submission}")
+
+
+@app.command(cls=Command, epilog="Example: kd runs note dense-1 baseline")
+def note(
+    run: Annotated[str, argument("The run.", "RUN", autocompletion=options.complete_runs)],
+    text: Annotated[str, argument('A line to remember it by; "" removes it.', "TEXT")],
+    *,
+    runs_dir: options.RunsDir = options.RUNS,
+) -> None:
+    """Attach a note to a run, which kd runs shows."""
+    from kaggle_digits.runs.manage import set_note
+
+    set_note(runs_dir, run, text)
+    console.echo(f"{run}: {text or 'no note'}")
 
 
 def _print_run(run: "Run", public_scores: PublicScores, *, as_json: bool) -> None:
@@ -64,7 +187,8 @@ def _print_run(run: "Run", public_scores: PublicScores, *, as_json: bool) -> Non
         console.print_json({"config": config, "metrics": metrics, "public_score": public_score})
         return
     values = {**_flatten(config), **_flatten(metrics), "public_score": public_score}
-    console.show_table({"setting or metric": "", "value": ""}, values.items(), str(run.path))
+    rows = [(key, f"{v:.6g}" if isinstance(v, float) else v) for key, v in values.items()]
+    console.show_table({"setting or metric": "", "value": ""}, rows, str(run.path))
 
 
 def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
@@ -74,6 +198,8 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
     try:
         config = run.config()
         row: dict[str, Any] = {"run": run.name, "model": config["model"]}
+        row |= {"created": run.created().isoformat(), "note": config.get("note")}
+        row |= {"recipe": config["recipe"], "changed": _changed_settings(config["recipe"])}
         if not run.finished:
             return {**row, "problem": f"unfinished: {run.repair_command()}"}
         metrics = run.metrics()
@@ -91,17 +217,67 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
         return {"run": run.name, "problem": str(error)}
 
 
+def _changed_settings(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recorded recipe that differ from the default of its model."""
+    from kaggle_digits.training.recipe import Recipe
+    from kaggle_digits.training.recipes import MODEL_RECIPES, VARIANTS
+
+    model = str(recipe.get("model"))
+    recipes = {each.model: each for each in (MODEL_RECIPES | VARIANTS).values()}
+    default = recipes.get(model, Recipe(model)).to_json()
+    return {key: value for key, value in recipe.items() if value != default.get(key, value)}
+
+
 def _cells(row: dict[str, Any]) -> list[object]:
     accuracy = console.percent(row.get("val_accuracy"), row.get("val_accuracy_ci95"))
     if row.get("leak"):
         accuracy = f"leaked {console.percent(row['leaked_accuracy'])}"
-    first = (row["run"], row.get("model"), row.get("problem") or row["held_out"], accuracy)
-    return [*first, *map(row.get, ("n_val", "val_loss", "train_seconds", "source", "public_score"))]
+    if "problem" in row:
+        accuracy = "unfinished" if "model" in row else "damaged"
+    changed = [f"{key} {_short(value)}" for key, value in row.get("changed", {}).items()]
+    return [
+        *(row["run"], accuracy, row.get("n_val"), row.get("public_score")),
+        *(row.get("created", "")[:10] or None, ", ".join(changed) or None),
+        *map(row.get, ("held_out", "model", "note", "val_loss")),
+        console.seconds(row.get("train_seconds")),
+        row.get("source"),
+    ]
 
 
-def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:
-    accuracy = row.get("val_accuracy")
-    return "problem" in row, -accuracy if accuracy is not None else math.inf, row["run"]
+def _short(value: Any) -> str:
+    """Format the value of a setting: 64,32 for a list, "changed" for nested settings."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "changed" if isinstance(value, dict) else "none" if value is None else str(value)
+
+
+def _sorted(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
+    """Sort rows by --sort, the best first; rows without a value and unfinished runs are last."""
+    column, descending = SORTS[sort]
+    ranked = [row for row in rows if row.get(column) is not None and "problem" not in row]
+    others = [row for row in rows if row.get(column) is None or "problem" in row]
+    best_first = sorted(ranked, key=lambda row: row[column], reverse=descending)
+    return best_first + sorted(others, key=lambda row: "problem" in row)
+
+
+def _condition(text: str) -> Callable[[dict[str, Any]], bool]:
+    """Return the test of a --filter: KEY=VALUE, KEY<VALUE, KEY>VALUE, or a part of the name."""
+    if not (found := CONDITION.fullmatch(text)):
+        return lambda row: any(
+            text.lower() in str(row.get(key) or "").lower() for key in ("run", "model", "note")
+        )
+    key, operator, wanted = found.groups()
+
+    def test(row: dict[str, Any]) -> bool:
+        values = {**row, **_flatten(row.get("recipe") or {}), "data": row.get("source")}
+        value: Any = values.get(SORTS[key][0] if key in SORTS else key.replace("-", "_"))
+        try:
+            difference = float(value) - float(wanted)
+        except (TypeError, ValueError):
+            return operator == "=" and str(value).lower() == wanted.lower()
+        return {"=": difference == 0, "<": difference < 0, ">": difference > 0}[operator]
+
+    return test
 
 
 def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import UsageError
@@ -14,17 +12,29 @@ from kaggle_digits.core.errors import UsageError
 if TYPE_CHECKING:
     from kaggle_digits.studies.study import Study, StudyOutput
 
+
+def complete_studies() -> list[str]:
+    """Return the names of all studies, for the shell's completion."""
+    from kaggle_digits.studies.runner import STUDIES
+
+    return list(STUDIES)
+
+
 Quick = Annotated[bool, option("Fewer epochs and trials: a rough result, fast.", "--quick")]
 Seed = Annotated[int, option("Random seed, if the publication names none; default 0.", min=0)]
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Default: list all.")] = None,
+    name: Annotated[
+        str | None, options.argument("Default: list all.", "STUDY", autocompletion=complete_studies)
+    ] = None,
     *,
     quick: Quick = False,
     seed: Seed = 0,
     rows: Annotated[int | None, option("neighbours only: number of images.", min=50)] = None,
-    noise: Annotated[str | None, option("denoise only: normal, uniform, salt-and-pepper.")] = None,
+    noise: Annotated[
+        str | None, option("denoise only: normal, uniform, salt-and-pepper.", metavar="NOISE")
+    ] = None,
     level: Annotated[float | None, option("denoise only: noise level.", min=0.01, max=5)] = None,
     svg: options.Svg = False,
     data_dir: options.DataDir = options.DATA,
@@ -54,7 +64,7 @@ def study(
     else:
         topics = [(each.name, each.title, ", ".join(each.experiments)) for each in STUDIES.values()]
         console.show_table({"study": "", "topic": "", "experiments": ""}, topics)
-        console.note("repeat one: kd study NAME; all of them: kd reproduce")
+        console.note("repeat one: kd study STUDY; all of them: kd reproduce")
 
 
 def reproduce(

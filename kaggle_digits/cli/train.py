@@ -10,8 +10,10 @@ from kaggle_digits.core import environment, interrupts, trust
 from kaggle_digits.core.errors import RunError, UsageError
 
 if TYPE_CHECKING:
+    from kaggle_digits.data.splits import Split
     from kaggle_digits.runs.run import Run
     from kaggle_digits.training.fold import Executor
+    from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 
 _split = partial(option, panel="Validation")
 _device = partial(option, panel="Hardware")
@@ -23,12 +25,15 @@ OTHER_FIXED_OPTIONS = {"model", "recipe", "widths", "pseudo", "all_rows", "force
 
 
 def train(
+    named: options.RecipeName = None,
     *,
-    model: Annotated[str | None, option("A model of kd recipes, or your module:function.")] = None,
-    recipe: Annotated[str | None, option("A recipe of kd recipes, or a recipe file.")] = None,
+    recipe: options.RecipeOption = None,
+    model: options.ModelOption = None,
     epochs: Annotated[int | None, option("Passes over the training rows.")] = None,
     batch_size: Annotated[int | None, option("Rows per step.")] = None,
-    learning_rate: Annotated[float | None, option("Peak learning rate.")] = None,
+    learning_rate: Annotated[
+        float | None, option("Peak learning rate.", "--learning-rate", "--lr")
+    ] = None,
     widths: Annotated[str | None, option("Units of each hidden layer, such as 128,128.")] = None,
     dropout: Annotated[float | None, option("Dropout rate, from 0 to 1.")] = None,
     l2: Annotated[float | None, option("L2 penalty on the weights.")] = None,
@@ -63,12 +68,10 @@ def train(
     }
     from kaggle_digits.cli.progress import TrainingProgress
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.data.splits import Split
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.run import list_runs, open_run
+    from kaggle_digits.runs.run import check_new_run, list_runs, open_run
     from kaggle_digits.training import callbacks
     from kaggle_digits.training import train as training
-    from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
 
     submission_path = partial(submission_files.submission_path, submissions_dir)
@@ -79,24 +82,29 @@ def train(
                 "--resume uses the settings saved in the run; leave them out: "
                 "kd train --resume [--name RUN]"
             )
+        name = options.one_of(named, name, "--name")
         dataset = load(data_dir)
         start = partial(training.resume, dataset)
     else:
         changes = {key: given[key] for key in RECIPE_OPTIONS & given.keys()}
-        chosen = find_recipe(recipe, model).with_changes(**changes, widths=_parse_widths(widths))
-        if (val_fraction is not None) + (folds is not None) + all_rows > 1:
-            raise UsageError("choose one of --val-fraction, --folds and --all-rows")
-        if isinstance(chosen, EnsembleRecipe) and val_fraction is None and not all_rows:
-            given.setdefault("folds", chosen.folds)
-        sizes = {key: given[key] for key in SPLIT_OPTIONS & given.keys()}
-        split = Split("all" if all_rows else "folds" if "folds" in sizes else "holdout", **sizes)
+        changes |= {"widths": _parse_widths(widths)}
+        chosen = find_recipe(*options.recipe_and_model(named, recipe, model))
+        chosen = chosen.with_changes(**changes)
+        split = _make_split(chosen, given)
         teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
+        check_new_run(runs_dir, name, force=force)
         dataset = load(data_dir)
         if name is not None:
             submission_files.move_existing(submission_path(name), force=force)
-        start = partial(training.train, dataset, chosen, split, teacher=teacher, force=force)
-        is_taken = submission_files.is_taken
-        start = partial(start, is_taken=lambda free: is_taken(submission_path(free)))
+        start = partial(
+            training.train,
+            dataset,
+            chosen,
+            split,
+            teacher=teacher,
+            force=force,
+            is_taken=lambda free: submission_files.is_taken(submission_path(free)),
+        )
     with TrainingProgress() as progress:
         events = [callbacks.TensorBoardCallback(runs_dir)] if tensorboard else []
         callback = callbacks.CallbackList(progress, *events)
@@ -111,7 +119,7 @@ def train(
                 console.note(
                     f"{progress.done} of {progress.members} members of run {progress.name} are "
                     f"finished and saved; resume: kd train --resume --name {progress.name}"
-                    f"{' --trust' * (trust.is_enabled() or ':' in (model or ''))}"
+                    f"{' --trust' * (trust.is_enabled() or ':' in (model or named or ''))}"
                 )
             raise
     path = submission_files.write_run_submission(run, dataset, submission_path(run.name))
@@ -124,6 +132,21 @@ def train(
             f"{run.config()['members'] - len(failed)}; try again: "
             f"kd train --resume --name {run.name}"
         )
+
+
+def _make_split(recipe: "Recipe | EnsembleRecipe", given: dict[str, Any]) -> "Split":
+    """Return the split for the options; by default an ensemble recipe is cross-validated."""
+    from kaggle_digits.data.splits import Split
+
+    kinds = given.keys() & {"val_fraction", "folds", "all_rows"}
+    if len(kinds) > 1:
+        raise UsageError("choose one of --val-fraction, --folds and --all-rows")
+    sizes = {key: given[key] for key in SPLIT_OPTIONS & given.keys()}
+    if not kinds and (folds := getattr(recipe, "folds", None)):
+        sizes["folds"] = folds
+    return Split(
+        "all" if "all_rows" in kinds else "folds" if "folds" in sizes else "holdout", **sizes
+    )
 
 
 def _make_executor(

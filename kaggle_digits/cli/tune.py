@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STATES = ("finished", "running", "pruned", "failed", "stopped")
 ACCURACY, LOG_LOSS = "accuracy\n(95 % interval)", "calibrated\nlog loss"
-COLUMNS = {"trial": "", "state": "", LOG_LOSS: ".4f", ACCURACY: ">", "seconds": ".1f"}
+COLUMNS = {"trial": "", LOG_LOSS: ".4f", ACCURACY: ">"}
 MAX_ROWS = 15
 
 _space = partial(option, panel="What to vary")
@@ -27,14 +27,16 @@ _output = partial(option, panel=options.OUTPUT_PANEL)
 
 
 def tune(
+    named: options.RecipeName = None,
     *,
-    recipe: Annotated[str | None, _space("Recipe to vary: a name or file.")] = None,
-    model: Annotated[str | None, _space("Model whose recipe to start from.")] = None,
+    recipe: options.RecipeOption = None,
+    model: options.ModelOption = None,
     vary: Annotated[
         list[str] | None,
         _space(
             "Setting to vary: dropout, learning_rate=0.001:0.03:log or optimizer=adamw,muon. "
-            "Repeat it for more settings. By default those that usually matter."
+            "Repeat it for more settings. By default those that usually matter.",
+            metavar="SETTING",
         ),
     ] = None,
     trials: Annotated[int, _measuring("Trials in all; default 30.")] = 30,
@@ -71,6 +73,7 @@ def tune(
     from kaggle_digits.tuning.search import load_search, search, study_folder
     from kaggle_digits.tuning.search_space import make_search_space
 
+    recipe, model = options.recipe_and_model(named, recipe, model)
     if recipe is None and model is None:
         raise UsageError("which recipe? kd tune --recipe NAME; kd recipes lists them")
     found = find_recipe(recipe, model)
@@ -171,9 +174,10 @@ def _print_trials(result: SearchResult, trials: list[Trial]) -> None:
         if trial.score:
             accuracy = console.percent(trial.score.accuracy, trial.score.ci95)
             measured = (trial.score.log_loss, accuracy)
-        seconds = None if math.isnan(trial.seconds) else trial.seconds
-        rows.append([name, trial.state, *measured, seconds, *map(trial.values.get, names)])
-    console.show_table(COLUMNS | dict.fromkeys(names, "g"), rows)
+        seconds = None if math.isnan(trial.seconds) else console.seconds(trial.seconds)
+        rows.append([name, *measured, *map(trial.values.get, names), trial.state, seconds])
+    columns = COLUMNS | dict.fromkeys(names, "g") | {"state": "", "time": ">"}
+    console.show_table(columns, rows)
     if len(trials) > MAX_ROWS:
         console.note(f"and {len(trials) - MAX_ROWS} more: --json lists all")
 

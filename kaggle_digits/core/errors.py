@@ -5,6 +5,8 @@ prints it and turns it into an exit code.
 """
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 LARGEST_SETTING = 10**9
 
@@ -59,6 +61,13 @@ def one_line(error: object, length: int = 200) -> str:
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", bold[1] if bold else text)  # without colours
     plain = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     return plain if len(plain) <= length else plain[: length - 1] + "…"
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return "did you mean CHOICE? " for the choice most like ``name``; "" if none is like it."""
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(name.lower(), by_lower_case, n=1)
+    return f"did you mean {by_lower_case[close[0]]}? " if close else ""
 
 
 def check_at_least(option: str, value: float | None, minimum: float) -> None:

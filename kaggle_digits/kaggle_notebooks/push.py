@@ -105,7 +105,8 @@ def prepare(
             f"{slug!r} cannot name a notebook: 5 to 50 lower-case letters, digits and single - "
             "between them; name it with --slug"
         )
-    text = None if recipe in RECIPES else Path(recipe).read_text(encoding="utf-8")
+    is_file = recipe not in RECIPES and Path(recipe).is_file()
+    text = Path(recipe).read_text(encoding="utf-8") if is_file else None
     return JobSpec(
         push_id=secrets.token_hex(8),
         run=run,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.core.errors import ModelError, UsageError, did_you_mean
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.models import base
 from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
@@ -24,6 +24,7 @@ LITERT_FILE = "model.tflite"
 TOLERANCE, CHECKED_IMAGES = 1e-4, 100
 # Format → the name of the file or folder that is written.
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "saved_model": "saved_model"}
+OTHER_NAMES = {"tflite": "litert", "saved-model": "saved_model"}
 MISSING_PACKAGE = "packages for ONNX are missing; install them: pip install 'kaggle-digits[onnx]'"
 
 
@@ -107,14 +108,20 @@ def load_for_inference(folder: Path) -> ProbabilisticModel:
     return LiteRTClassifier(path) if path.is_file() else base.load_classifier(folder)
 
 
-def check_format(kind: str) -> None:
-    """Raise UsageError if the format is unknown or not available with this Keras backend."""
+def check_format(kind: str) -> str:
+    """Return the name of the format, of which ``kind`` may be another name.
+
+    Raises UsageError if it is unknown or not available with this Keras backend.
+    """
+    kind = OTHER_NAMES.get(kind, kind)
     if kind not in FILES:
-        raise UsageError(f"--format {kind} is unknown; one of: {', '.join(FILES)}")
+        hint = did_you_mean(kind, (*FILES, *OTHER_NAMES))
+        raise UsageError(f"--format {kind} is unknown; {hint}one of: {', '.join(FILES)}")
     backend = backend_name()
     if backend != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
         advice = "put KERAS_BACKEND=tensorflow before the command (it reads runs of any backend)"
         raise UsageError(f"--format {kind} needs TensorFlow, not {backend}; {advice}")
+    return kind
 
 
 def write_network(network: Any, kind: str, folder: Path) -> Path:

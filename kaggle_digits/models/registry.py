@@ -5,12 +5,12 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, one_line
+from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, did_you_mean, one_line
 from kaggle_digits.models import architectures
 from kaggle_digits.models.backend import suppress_native_stderr
 from kaggle_digits.models.io import add_current_folder_to_path
@@ -36,6 +36,8 @@ BUILDERS: dict[str, Builder] = {
 SKLEARN_MODELS = {"linear", "mlp"}
 # Generated code, and the folders of Python, of installed packages and of this package.
 NOT_THE_USERS = ("<", *sysconfig.get_paths().values(), str(Path(__file__).parents[1]))
+# What a builder that asks for it is told besides its options.
+CONTEXT = ("rows", "batch_size")
 REMOVED = {"strong-upright", "strong-evened", "strong-5x5"}
 
 
@@ -69,8 +71,22 @@ def find_builder(model: str) -> Builder:
         raise UsageError(f"model {model} was removed in 0.2; use strong")
     if model not in BUILDERS:
         names = f"{', '.join(BUILDERS)}, or your own as package.module:function"
-        raise UsageError(f"no model called {model!r}; one of: {names}")
+        hint = did_you_mean(model, BUILDERS)
+        raise UsageError(f"no model called {model!r}; {hint}one of: {names}")
     return BUILDERS[model]
+
+
+def check_options(model: str, options: Iterable[str]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of the builder; raise UsageError if it has no such option."""
+    builder = find_builder(model)
+    with explain_user_errors(f"model {model} could not be built"):
+        parameters = inspect.signature(builder).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in options:
+        if name not in parameters and not takes_any:
+            has = ", ".join(f"--{n}" for n in parameters if n not in CONTEXT) or "none"
+            raise UsageError(f"model {model} has no option --{name}; it has {has}")
+    return parameters
 
 
 def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) -> Any:
@@ -80,15 +96,8 @@ def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) ->
         UsageError: the model has no such option.
         ModelError: the builder failed or returned neither a Keras nor a scikit-learn model.
     """
-    builder = find_builder(model)
-    context = {"rows": rows, "batch_size": batch_size}
-    with explain_user_errors(f"model {model} could not be built"):
-        parameters = inspect.signature(builder).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in options:
-        if name not in parameters and not takes_any:
-            has = ", ".join(f"--{n}" for n in parameters if n not in context) or "none"
-            raise UsageError(f"model {model} has no option --{name}; it has {has}")
+    parameters = check_options(model, options)
+    builder, context = find_builder(model), {"rows": rows, "batch_size": batch_size}
     given = options | {name: value for name, value in context.items() if name in parameters}
     with explain_user_errors(f"model {model} could not be built"):
         built = builder(**given)

@@ -12,8 +12,9 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import backup_existing, file_lock, read_file, write_json
-from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.core.errors import RunError, UsageError, did_you_mean
 from kaggle_digits.core.output_paths import reject_reserved
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
@@ -80,6 +81,15 @@ class Run:
             from kaggle_digits.runs.schema import Config
 
             return Config.read(path)
+
+    def created(self) -> datetime:
+        """Return when the run was created; for a run that does not say, when it was last changed.
+
+        Its time zone is the local one.
+        """
+        with suppress(RunError, ValueError):
+            return datetime.fromisoformat(str(self.config().get("created"))).astimezone()
+        return datetime.fromtimestamp(self.path.stat().st_mtime).astimezone()
 
     def metrics(self) -> dict[str, Any]:
         """Read metrics.json: val_accuracy, val_accuracy_ci95, val_loss, n_val, train_seconds, …
@@ -337,6 +347,18 @@ def check_new_name(folder: Path, name: str) -> str:
     return name
 
 
+def check_new_run(runs_dir: Path, name: str | None, *, force: bool = False) -> None:
+    """Raise RunError if a run called ``name`` exists and not ``force``, UsageError as above.
+
+    None, for the first free name, is always right.
+    """
+    if name is None:
+        return
+    check_new_name(runs_dir, name)
+    if (runs_dir / name / CONFIG_FILE).exists() and not force:
+        raise _taken(runs_dir, name)
+
+
 def numbered_names(prefix: str) -> Iterator[str]:
     """Return the valid names ``prefix``-1, -2, …, without end."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
@@ -369,7 +391,8 @@ def create_run(
         StorageError: the folder cannot be written.
     """
     if name is not None:
-        candidates = iter([check_new_name(runs_dir, name)])
+        check_new_run(runs_dir, name, force=force)
+        candidates = iter([name])
         if force and (runs_dir / name).exists():
             with Run(runs_dir / name).locked():
                 backup_existing(runs_dir / name)
@@ -392,7 +415,11 @@ def create_run(
                     shutil.rmtree(run.path, ignore_errors=True)
                 raise
             return
-    raise RunError(
+    raise _taken(runs_dir, name)
+
+
+def _taken(runs_dir: Path, name: str | None) -> RunError:
+    return RunError(
         f"run {name} already exists in {runs_dir}; choose another --name, resume it with "
         "--resume, or give --force to back up the old one"
     )
@@ -410,9 +437,18 @@ def open_run(runs_dir: Path | str, name: str) -> Run:
         raise RunError(
             f"{path} has no {CONFIG_FILE}: not a run, or damaged; delete it and train again"
         )
-    names = ", ".join(run.name for run in list_runs(runs_dir)[:8])
-    existing = f"there are: {names}" if names else "none yet: kd train --model dense"
-    raise RunError(f"no run called {name} in {runs_dir}; {existing}")
+    names = [run.name for run in list_runs(runs_dir)]
+    existing = f"there are: {', '.join(names[:8])}" if names else "none yet: kd train --model dense"
+    hint = did_you_mean(name, names)
+    raise RunError(f"no run called {name} in {runs_dir}; {hint}{existing}")
+
+
+def newest_run(runs_dir: Path | str) -> Run:
+    """Return the finished run that was created last; UsageError if there is none."""
+    finished = [run for run in list_runs(runs_dir) if run.finished]
+    if not finished:
+        raise UsageError(f"which run? none in {runs_dir} is finished yet: kd train --model dense")
+    return max(finished, key=lambda run: run.created())
 
 
 def list_runs(runs_dir: Path | str) -> list[Run]:

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -89,6 +89,14 @@ def _is_own(path: Path, run: str | None) -> bool:
     return origin.ensemble == run or (origin.method, origin.runs) == (ONE_RUN, [run])
 
 
+def folder_lock(folder: Path) -> AbstractContextManager[None]:
+    """Return the lock of the one process that writes submissions: files match their records."""
+    busy = SubmissionError(
+        f"another kd has been writing to {folder} for a minute; wait until it has ended"
+    )
+    return file_lock(folder / LOCK_FILE, busy, timeout=LOCK_SECONDS)
+
+
 def write_submission_file(
     path: Path,
     dataset: Dataset,
@@ -104,11 +112,7 @@ def write_submission_file(
     the folder, because another one may have taken the name. ``origin``: the fields of Origin other
     than ``sha256`` and ``made``. If SubmissionError or StorageError is raised, nothing was written.
     """
-    # One process at a time, so that a file and its record match.
-    busy = SubmissionError(
-        f"another kd has been writing to {path.parent} for a minute; wait until it has ended"
-    )
-    with file_lock(path.parent / LOCK_FILE, busy, timeout=LOCK_SECONDS):
+    with folder_lock(path.parent):
         path = resolve_path(path) if resolve_path else path
         content = submission_text(path, dataset.ids, labels).encode()
         made = datetime.now().astimezone().isoformat(timespec="seconds")

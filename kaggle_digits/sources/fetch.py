@@ -3,13 +3,19 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kaggle_digits.core.atomic_io import backup_existing, file_lock, sha256, wrap_os_errors
-from kaggle_digits.core.errors import DataError, KaggleError, StorageError, UsageError
+from kaggle_digits.core.errors import (
+    DataError,
+    KaggleError,
+    StorageError,
+    UsageError,
+    did_you_mean,
+)
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.data import dataset
 from kaggle_digits.data.digits import read_test, read_train
@@ -18,6 +24,8 @@ from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.sources.archive import extract_csvs, unpack
 from kaggle_digits.sources.openml import write_openml
 from kaggle_digits.sources.sample import write_sample
+
+LOCK_FILE = ".fetch.lock"
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,11 @@ def fetch(
     _, present_source, intact = _inspect(folder)
     if present_source == source and len(intact) == len(dataset.FILES) and not force:
         return _report(folder, source, intact, intact)
+    new_folders = [each for each in (folder, *folder.parents) if not each.exists()]
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         busy = DataError(f"another kd fetch is writing to {folder}; wait until it is done")
-        with file_lock(folder / ".fetch.lock", busy):
+        with file_lock(folder / LOCK_FILE, busy), _remove_if_failed(new_folders):
             present, present_source, intact = _inspect(folder)
             valid = intact if present_source == source and not force else {}
             must_match = bool(present) and not force
@@ -116,6 +125,20 @@ def fetch(
 
 
 @contextmanager
+def _remove_if_failed(folders: list[Path]) -> Iterator[None]:
+    """If the block fails, remove the new ``folders``, innermost first, that are still empty."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # one is not empty
+            if folders and [path.name for path in folders[0].iterdir()] == [LOCK_FILE]:
+                (folders[0] / LOCK_FILE).unlink()
+            for folder in folders:
+                folder.rmdir()
+        raise
+
+
+@contextmanager
 def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
     """Yield the staging folder in the data folder, empty at first if ``clear`` or not ``keep``.
 
@@ -139,8 +162,9 @@ def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
 def _existing_path(source: str, folder: Path) -> Path:
     path = Path(os.path.expanduser(source))  # noqa: PTH111  Path.expanduser fails without a home
     if not path.exists():
+        hint = did_you_mean(source, (KAGGLE, SAMPLE_SOURCE, OPENML))
         raise UsageError(
-            f"{source!r} is no file or folder, and no source: "
+            f"{source!r} is no file or folder, and no source; {hint}one of: "
             "kaggle, sample, openml, or the path of digit-recognizer.zip"
         )
     if folder.exists() and path.samefile(folder):

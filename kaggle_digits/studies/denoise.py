@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.errors import UsageError, did_you_mean
 from kaggle_digits.data.digits import PIXELS, SIDE
 from kaggle_digits.metrics.scores import Score, score_or_raise
 from kaggle_digits.models.backend import keras
@@ -54,7 +54,8 @@ def run(context: Context, output: StudyOutput) -> None:
     """Score a classifier of clean images on noisy images, before and after denoising."""
     kind = context.noise or NORMAL
     if kind not in NOISES:
-        raise UsageError(f"unknown noise {kind!r}; one of: {', '.join(NOISES)}")
+        hint = did_you_mean(kind, NOISES)
+        raise UsageError(f"unknown noise {kind!r}; {hint}one of: {', '.join(NOISES)}")
     noisy_version = partial(add_noise, kind=kind)
     train, labels = context.dataset.train, context.dataset.labels
     fold = context.split(labels, VAL_FRACTION)

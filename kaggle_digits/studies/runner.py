@@ -9,7 +9,7 @@ from pathlib import Path
 from kaggle_digits._version import __version__
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.environment import hardware, versions
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.errors import UsageError, did_you_mean
 from kaggle_digits.plots import page
 from kaggle_digits.studies import coursera, denoise, linear_network, models, notebook, scikit
 from kaggle_digits.studies.embedding import run_bottleneck, run_tsne
@@ -50,7 +50,8 @@ STUDIES = {study.name: study for study in _STUDIES}
 def find_study(name: str) -> Study:
     """Return the study called ``name``; raise UsageError if there is none."""
     if name not in STUDIES:
-        raise UsageError(f"no study called {name!r}; one of: {', '.join(STUDIES)}")
+        hint = did_you_mean(name, STUDIES)
+        raise UsageError(f"no study called {name!r}; {hint}one of: {', '.join(STUDIES)}")
     return STUDIES[name]
 
 

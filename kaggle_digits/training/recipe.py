@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from kaggle_digits._version import __version__
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import read_json, write_json
-from kaggle_digits.core.errors import RunError, UsageError, check_at_least
+from kaggle_digits.core.errors import RunError, UsageError, check_at_least, did_you_mean
 from kaggle_digits.models.base import NORMALIZATIONS
-from kaggle_digits.models.registry import find_builder, is_user_code
+from kaggle_digits.models.registry import check_options, find_builder, is_user_code
 from kaggle_digits.models.tta import AffineRange, check_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.augmentation import Augmentation
@@ -84,7 +84,9 @@ class Recipe:
         choices = {"optimizer": get_args(Optimizer), "schedule": get_args(Schedule)}
         for name, allowed in {"normalize": NORMALIZATIONS, **choices}.items():
             if (value := getattr(self, name)) not in allowed:
-                raise UsageError(f"--{name} {value} is unknown; one of: {', '.join(allowed)}")
+                hint = did_you_mean(str(value), allowed)
+                names = ", ".join(allowed)
+                raise UsageError(f"--{name} {value} is unknown; {hint}one of: {names}")
         minima = {"epochs": 1, "batch_size": 1, "patience": 1, "l2": 0, "weight_decay": 0}
         for name, minimum in minima.items():
             check_at_least(name.replace("_", "-"), getattr(self, name), minimum)
@@ -126,12 +128,18 @@ class Recipe:
         return {name: value for name, value in options.items() if value is not None}
 
     def with_changes(self, **changes: Any) -> Recipe:
-        """Return a copy with those changes that are not None."""
+        """Return a copy with those changes that are not None.
+
+        Raises UsageError if a value is not allowed or the model has no such option.
+        """
         given = {name: value for name, value in changes.items() if value is not None}
         if unknown := given.keys() - {one.name for one in fields(self)}:
             settings = ", ".join(one.name for one in fields(self))
             raise UsageError(f"a recipe has no setting {min(unknown)}; it has: {settings}")
-        return replace(self, **given)
+        changed = replace(self, **given)
+        if given.keys() & changed.model_options.keys():
+            check_options(self.model, changed.model_options)
+        return changed
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as in config.json."""

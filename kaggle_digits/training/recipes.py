@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.errors import UsageError, did_you_mean
 from kaggle_digits.models.registry import (
     BUILDERS,
     Builder,
@@ -103,8 +103,9 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | E
     elif name in BUILDERS or is_user_code(name):
         recipe = find_recipe(model=name)
     else:
+        hint = did_you_mean(name, RECIPES | BUILDERS)
         raise UsageError(
-            f"no recipe called {name!r}; one of: {', '.join(RECIPES)}, or a recipe file"
+            f"no recipe called {name!r}; {hint}one of: {', '.join(RECIPES)}, or a recipe file"
         )
     if model is not None and model != recipe.model:
         raise UsageError(f"recipe {name} trains model {recipe.model}; leave out --model {model}")

@@ -16,7 +16,7 @@ from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, fingerprint, split
 from kaggle_digits.models.registry import FUNCTIONS
-from kaggle_digits.runs.run import Run, create_run, list_runs, open_run
+from kaggle_digits.runs.run import Run, check_new_run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
@@ -61,6 +61,7 @@ def train(
             the split, every member failed, or the folder cannot be written. Finished members are
             kept: continue with resume().
     """
+    check_new_run(Path(runs_dir), name, force=force)
     folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
     executor, callback = executor or Executor(), callback or TrainingCallback()

@@ -21,7 +21,8 @@ __all__ = ["read_only"]
 
 
 def visible(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    paths = folder.iterdir() if folder.exists() else ()
+    return sorted(path.name for path in paths if not path.name.startswith("."))
 
 
 def fetch_from_kaggle(data: Path, policy: RetryPolicy, *, force: bool = False) -> FetchReport:

@@ -14,11 +14,15 @@ from kaggle_digits.studies.runner import STUDIES
 from kaggle_digits.training.recipes import RECIPES
 
 GROUP: Any = get_command(app)
-REMOTE: Any = GROUP.commands["remote"]
 COMMANDS: dict[tuple[str, ...], Any] = {
     **{(name,): command for name, command in GROUP.commands.items()},
-    **{("remote", name): command for name, command in REMOTE.commands.items()},
+    **{
+        (group, name): command
+        for group in ("remote", "runs")
+        for name, command in GROUP.commands[group].commands.items()
+    },
 }
+COMMANDS["runs",] = COMMANDS["runs", "show"]
 # What follows ``kd`` where it is the subject of a sentence.
 PROSE = {"itself", "has", "is", "pushes"}
 PROSE |= {name for option in GROUP.params for name in option.opts} | {"--help"}
@@ -45,7 +49,9 @@ def fault(command: str, *, mention: bool = False) -> str:
     follows its name, as in "kd labels needs cleanlab".
     """
     words = [word for word in shlex.split(command)[1:] if word not in GLOBAL_FLAGS]
-    path = tuple(words[:2] if words[:1] == ["remote"] else words[:1])
+    path = tuple(
+        words[:2] if words[:1] == ["remote"] or tuple(words[:2]) in COMMANDS else words[:1]
+    )
     if path in ((), ("remote",)) or words[0] in PROSE:
         return ""
     if path not in COMMANDS:
