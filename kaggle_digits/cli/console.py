@@ -23,6 +23,7 @@ from kaggle_digits.core.errors import StorageError
 from kaggle_digits.kaggle_api.redaction import redact
 
 DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
+JUPYTER = ["xterm-color", "cat"]  # TERM and GIT_PAGER, as its kernels set them
 # Columns of a table: the name is never wrapped, other cells only if they are longer than this.
 MAX_NAME, MAX_UNWRAPPED, GAP = 64, 24, 2
 
@@ -34,7 +35,7 @@ class _Console(Console):
 
         ``!kd`` in a notebook runs in a terminal, but its output is shown as plain text.
         """
-        in_notebook = "JPY_PARENT_PID" in os.environ or os.environ.get("GIT_PAGER") == "cat"
+        in_notebook = [os.environ.get(name) for name in ("TERM", "GIT_PAGER")] == JUPYTER
         return not (in_notebook or quiet()) and is_tty(self.file)
 
     def on_broken_pipe(self) -> None:

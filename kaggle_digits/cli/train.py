@@ -92,6 +92,8 @@ def train(
         chosen = chosen.with_changes(**changes)
         split = _make_split(chosen, given)
         teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
+        if name is not None:
+            submission_files.require_absent(submission_path(name), force=force)
         check_new_run(runs_dir, name, force=force)
         dataset = load(data_dir)
         if name is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STATES = ("finished", "running", "pruned", "failed", "stopped")
 ACCURACY, LOG_LOSS = "accuracy\n(95 % interval)", "calibrated\nlog loss"
-COLUMNS = {"trial": "", LOG_LOSS: ".4f", ACCURACY: ">"}
+COLUMNS = {"trial": "", "state": "", LOG_LOSS: ".4f", ACCURACY: ">"}
 MAX_ROWS = 15
 
 _space = partial(option, panel="What to vary")
@@ -175,8 +175,8 @@ def _print_trials(result: SearchResult, trials: list[Trial]) -> None:
             accuracy = console.percent(trial.score.accuracy, trial.score.ci95)
             measured = (trial.score.log_loss, accuracy)
         seconds = None if math.isnan(trial.seconds) else console.seconds(trial.seconds)
-        rows.append([name, *measured, *map(trial.values.get, names), trial.state, seconds])
-    columns = COLUMNS | dict.fromkeys(names, "g") | {"state": "", "time": ">"}
+        rows.append([name, trial.state, *measured, *map(trial.values.get, names), seconds])
+    columns = COLUMNS | dict.fromkeys(names, "g") | {"time": ">"}
     console.show_table(columns, rows)
     if len(trials) > MAX_ROWS:
         console.note(f"and {len(trials) - MAX_ROWS} more: --json lists all")
