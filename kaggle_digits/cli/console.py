@@ -24,8 +24,9 @@ from kaggle_digits.kaggle_api.redaction import redact
 
 DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
 JUPYTER = ["xterm-color", "cat"]  # TERM and GIT_PAGER, as its kernels set them
-# Columns of a table: the name is never wrapped, other cells only if they are longer than this.
-MAX_NAME, MAX_UNWRAPPED, GAP = 64, 24, 2
+# Columns of a table: the name is never wrapped; other cells are if they are longer than 24, or if
+# room is scarce, than 10.
+MAX_NAME, MAX_UNWRAPPED, MAX_SHORT, GAP = 64, 24, 10, 2
 
 
 class _Console(Console):
@@ -166,33 +167,38 @@ def show_table(
     None becomes a dash; a column of nothing but None is left out.
     """
     table = list(rows)
-    cells: dict[str, list[str]] = {}
+    cells: dict[str, list[Text]] = {}
     for index, (heading, form) in enumerate(columns.items()):
         values = [row[index] for row in table]
         if any(value is not None for value in values):
             numbers = (format(v, form) if isinstance(v, int | float) else v for v in values)
-            cells[heading] = [cell(value) for value in numbers]
+            cells[heading] = [Text.from_markup(cell(value), emoji=False) for value in numbers]
     widths = {
-        heading: max(map(cell_len, (*heading.split("\n"), *map(_unescape, column))))
+        heading: max(map(cell_len, (*heading.split("\n"), *(text.plain for text in column))))
         for heading, column in cells.items()
     }
-    drawn = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-    drawn.title, drawn.title_justify = title and cell(title), "left"
-    if not (is_tty(sys.stdout) or "COLUMNS" in os.environ):
-        drawn.width = sum(widths.values()) + GAP * (len(widths) - 1)
-    left, hidden = drawn.width or out.width, []
+    left = out.width if _has_width() else sum(widths.values()) + GAP * len(widths)
+    hidden, shown = [], dict.fromkeys(cells, 0)
     for number, (heading, natural) in enumerate(widths.items()):
         needed = min(natural, MAX_UNWRAPPED if number else MAX_NAME)
-        if number and left < MAX_UNWRAPPED:  # a long name: wrap, rather than leave out
-            words = " ".join([heading, *cells[heading]]).split()
-            needed = min(needed, max(map(len, words)))
-        if number and needed > left:
+        if number and left < needed:  # a long name: rather wrap than leave out
+            words = " ".join([heading, *(text.plain for text in cells[heading])]).split()
+            needed = min(needed, max(MAX_SHORT, *map(cell_len, words)))
+        if number and left < needed:
             hidden.append(heading.replace("\n", " "))
-            del cells[heading]
-            continue
+            del cells[heading], shown[heading]
+        else:
+            shown[heading] = needed
+            left -= needed + GAP
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+    drawn.title, drawn.title_justify = title and cell(title), "left"
+    spare = max(0, left + GAP)
+    for heading, needed in shown.items():
         justify: JustifyMethod = "right" if columns[heading] else "left"
-        drawn.add_column(heading, justify=justify, overflow="fold", min_width=needed)
-        left -= needed + GAP
+        width = min(widths[heading], needed + spare)
+        drawn.add_column(heading, justify=justify, overflow="fold", width=width)
+        spare -= width - needed
+    drawn.width = sum(column.width or 0 for column in drawn.columns) + GAP * (len(shown) - 1)
     for row in zip(*cells.values(), strict=True):
         drawn.add_row(*row)
     with _writing_results():
@@ -201,8 +207,9 @@ def show_table(
         note(f"no room for: {', '.join(hidden)}; widen the window, or see --json")
 
 
-def _unescape(markup: str) -> str:
-    return Text.from_markup(markup, emoji=False).plain
+def _has_width() -> bool:
+    """Return whether stdout is a window; in files and pipes, no line is too long."""
+    return is_tty(sys.stdout) or "COLUMNS" in os.environ
 
 
 def print_json(value: Any) -> None:

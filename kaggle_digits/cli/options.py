@@ -49,13 +49,13 @@ def complete_recipes() -> list[str]:
     return list(RECIPES | BUILDERS)
 
 
+RUN = argument("A run of kd runs.", "RUN", autocompletion=complete_runs)
 RunName = Annotated[
     str | None,
     argument(
         "A finished run of kd runs; default: the newest.", "RUN", autocompletion=complete_runs
     ),
 ]
-RunNames = Annotated[list[str], argument("Runs; see kd runs.", "RUN", autocompletion=complete_runs)]
 PredictorRun = Annotated[
     str | None,
     option("Default: the most accurate run.", metavar="RUN", autocompletion=complete_runs),

@@ -1,7 +1,6 @@
 """kd runs: list the runs, show one, and rm, rename or note one."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +30,6 @@ SORTS = {
     **{"date": ("created", True), "loss": ("val_loss", False), "time": ("train_seconds", False)},
     **{"name": ("run", False), "model": ("model", False)},
 }
-CONDITION = re.compile(r"([\w.]+)\s*(=|<|>)\s*(.*)")
 SHOW = "show"
 
 
@@ -61,9 +59,7 @@ app = typer.Typer(
 
 @app.command(SHOW, cls=Command, hidden=True)
 def show(
-    run: Annotated[
-        str | None, argument("Show all of this run.", "RUN", autocompletion=options.complete_runs)
-    ] = None,
+    run: Annotated[str | None, options.RUN] = None,
     *,
     sort: Annotated[
         str,
@@ -74,10 +70,10 @@ def show(
             autocompletion=lambda: list(SORTS),
         ),
     ] = "accuracy",
-    conditions: Annotated[
+    filters: Annotated[
         list[str] | None,
         option(
-            "Only runs with TEXT in name, model or note, or model=cnn, epochs>5; repeatable.",
+            "Only runs with TEXT in their name, model or note, or epochs=5; repeatable.",
             "--filter",
             metavar="TEXT",
         ),
@@ -105,8 +101,8 @@ def show(
         _print_run(open_run(runs_dir, run), public_scores, as_json=as_json)
         return
     all_rows = [_summarize(each, public_scores) for each in list_runs(runs_dir)]
-    tests = [_condition(text) for text in conditions or ()]
-    rows = _sorted([row for row in all_rows if all(test(row) for test in tests)], sort)
+    rows = [row for row in all_rows if all(_matches(row, text) for text in filters or ())]
+    rows = _sorted(rows, sort)
     if as_json:
         console.print_json({"runs": rows})
         return
@@ -125,7 +121,7 @@ def show(
 
 @app.command("rm", cls=Command, epilog="Example: kd runs rm dense-1 dense-2")
 def remove(
-    runs: options.RunNames,
+    runs: Annotated[list[str], options.RUN],
     *,
     yes: Annotated[bool, option("Delete without asking.", "--yes", "-y", "--force")] = False,
     runs_dir: options.RunsDir = options.RUNS,
@@ -148,9 +144,7 @@ def remove(
 
 @app.command(cls=Command, epilog="Example: kd runs rename dense-1 baseline")
 def rename(
-    run: Annotated[
-        str, argument("The run to rename.", "RUN", autocompletion=options.complete_runs)
-    ],
+    run: Annotated[str, options.RUN],
     name: Annotated[str, argument("Its new name.", "NAME")],
     *,
     runs_dir: options.RunsDir = options.RUNS,
@@ -167,7 +161,7 @@ def rename(
 
 @app.command(cls=Command, epilog="Example: kd runs note dense-1 baseline")
 def note(
-    run: Annotated[str, argument("The run.", "RUN", autocompletion=options.complete_runs)],
+    run: Annotated[str, options.RUN],
     text: Annotated[str, argument('A line to remember it by; "" removes it.', "TEXT")],
     *,
     runs_dir: options.RunsDir = options.RUNS,
@@ -260,24 +254,12 @@ def _sorted(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
     return best_first + sorted(others, key=lambda row: "problem" in row)
 
 
-def _condition(text: str) -> Callable[[dict[str, Any]], bool]:
-    """Return the test of a --filter: KEY=VALUE, KEY<VALUE, KEY>VALUE, or a part of the name."""
-    if not (found := CONDITION.fullmatch(text)):
-        return lambda row: any(
-            text.lower() in str(row.get(key) or "").lower() for key in ("run", "model", "note")
-        )
-    key, operator, wanted = found.groups()
-
-    def test(row: dict[str, Any]) -> bool:
-        values = {**row, **_flatten(row.get("recipe") or {}), "data": row.get("source")}
-        value: Any = values.get(SORTS[key][0] if key in SORTS else key.replace("-", "_"))
-        try:
-            difference = float(value) - float(wanted)
-        except (TypeError, ValueError):
-            return operator == "=" and str(value).lower() == wanted.lower()
-        return {"=": difference == 0, "<": difference < 0, ">": difference > 0}[operator]
-
-    return test
+def _matches(row: dict[str, Any], text: str) -> bool:
+    """Return whether ``text`` is KEY=VALUE of the run, or a part of its name, model or note."""
+    values = {**row, **_flatten(row.get("recipe", {})), "data": row.get("source")}
+    names = " ".join(str(row.get(key) or "") for key in ("run", "model", "note"))
+    pairs = (f"{key}={_short(value)}" for key, value in values.items())
+    return text.lower() in names.lower() or text.replace("-", "_") in pairs
 
 
 def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -67,6 +67,7 @@ def tune(
     from kaggle_digits.cli.progress import SearchProgress
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
+    from kaggle_digits.runs.run import check_new_name
     from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
     from kaggle_digits.tuning.results import check_recipe_path
@@ -85,8 +86,10 @@ def tune(
     base = found.with_changes(epochs=epochs)
     space = make_search_space(base, vary or ())
     split = Split("folds", folds=folds, seed=seed, rows=rows)
+    folder = study_folder(runs_dir, name, base)
+    check_new_name(folder.parent, folder.name)
     if output is not None:
-        check_recipe_path(output, study_folder(runs_dir, name, base), force=force)
+        check_recipe_path(output, folder, force=force)
     dataset = load(data_dir)
     study: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     limits: dict[str, Any] = {"trials": trials, "minutes": minutes}

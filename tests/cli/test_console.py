@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +132,61 @@ def test_ascii_locale(sample: Path, tmp_path: Path) -> None:
     done = shell(f"{KD} inspect; {KD} --help; {KD} recipes", folder, ASCII)
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode("ascii")
+
+
+COLUMNS = {"run": "", "accuracy\n(95 % interval)": "", "rows": ",", "settings": "", "time": ">"}
+NAME = "a-name-as-long-as-the-longest-one-that-a-run-may-have-here-64-ch"
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("name", ["dense-1", "mine:smile:", NAME])
+def test_a_table_fits_the_window_and_shows_the_name(
+    width: int,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    settings = "optimizer muon, learning_rate 0.02, widths 64,32, dropout 0.25"
+    rows = [(name, "97.65 % (97.14–98.07)", 42_000, settings, None), ("b", None, 1, None, None)]
+    console.show_table(COLUMNS, rows)
+    table, notes = capsys.readouterr()
+    assert max(map(len, table.splitlines())) <= width
+    assert re.search(rf"^{name} ", table, re.MULTILINE)
+    assert "97.65 %" in table
+    assert "time" not in table, "no row has a value"
+    if name == "dense-1":
+        assert not notes
+        assert "42,000" in table
+    elif name == NAME and width == 80:
+        assert notes == "no room for: rows, settings; widen the window, or see --json\n"
+
+
+class Terminal(io.StringIO):
+    """A stream that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_drawn_only_where_cursor_movements_are_obeyed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert console.err.is_terminal
+    with monkeypatch.context() as notebook:
+        notebook.setenv("TERM", "xterm-color")  # as a kernel of Jupyter sets them for !kd
+        notebook.setenv("GIT_PAGER", "cat")
+        notebook.setenv("FORCE_COLOR", "1")
+        assert not console.err.is_terminal
+    monkeypatch.setenv(console.QUIET_VARIABLE, "1")
+    assert not console.err.is_terminal
+    console.note("only information")
+    console.warn("something")
+    assert sys.stderr.getvalue() == "warning: something\n"
+
+
+def test_durations_have_one_format() -> None:
+    shown = [console.seconds(value) for value in (None, 0.04, 7.46, 9.96, 35.2, 1296.0)]
+    assert shown == ["–", "0.0 s", "7.5 s", "10 s", "35 s", "1,296 s"]

@@ -44,6 +44,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
 
 def test_version() -> None:
     assert kd("--version") == (0, f"kaggle-digits {__version__}\n", "")
+    assert kd("-V") == kd("--version")
 
 
 def test_settings_of_other_tools_change_no_prediction_and_no_plot(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.runs.run import Run
-from tests.support.commands import QUICK, kd
+from kaggle_digits.training.recipes import find_recipe
+from tests.support.commands import QUICK, assert_error, kd
 from tests.support.small_runs import write_run
 
 
@@ -79,3 +81,80 @@ def test_runs_are_sorted_by_accuracy_and_unfinished_ones_are_last() -> None:
     result = kd("runs", "--json")
     assert (result.exit_code, len(json.loads(result.stdout)["runs"])) == (0, 4)
     assert "no public scores: submissions/log.csv, line 1: no column time" in result.stderr
+
+
+@pytest.fixture
+def three(work: Path, dataset: Dataset) -> Path:
+    """Runs of two models with other accuracies, dates and settings."""
+    settings = {"best": ("cnn", 12, 0.9), "deep": ("cnn", 10, 0.8), "base": ("dense", 5, 0.7)}
+    oof = np.full((len(dataset.train), 10), 0.1, np.float32)
+    for day, (name, (model, epochs, accuracy)) in enumerate(settings.items(), 1):
+        recipe = find_recipe(model).with_changes(epochs=epochs).to_json()
+        created = f"2026-01-0{day}T03:04:05+00:00"
+        run = write_run(
+            work / "runs", dataset, oof, name, model=model, recipe=recipe, created=created
+        )
+        run.write_metrics({"val_accuracy": accuracy, "n_val": len(oof), "train_seconds": 10 * day})
+    return work / "runs"
+
+
+def listed(*words: str) -> list[str]:
+    return [row["run"] for row in json.loads(kd("runs", "--json", *words).stdout)["runs"]]
+
+
+@pytest.mark.usefixtures("three")
+def test_runs_are_sorted_and_filtered() -> None:
+    assert listed() == ["best", "deep", "base"]
+    assert listed("--sort", "date") == ["base", "deep", "best"]
+    assert listed("--sort", "name") == ["base", "best", "deep"]
+    assert listed("--sort", "time") == ["best", "deep", "base"]
+    assert listed("--filter", "model=cnn") == ["best", "deep"]
+    assert listed("--filter", "epochs=5") == ["base"]
+    assert listed("--filter", "model=cnn", "--filter", "DE") == ["deep"]
+    assert listed("--filter", "optimizer=sgd") == []
+    assert "none of the 3 runs" in kd("runs", "--filter", "no").stderr
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_list_shows_names_dates_and_changed_settings_at_80_columns(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = kd("runs").stdout
+    assert max(map(len, shown.splitlines())) <= width
+    assert re.search(r"^best  90.00 % +1,078  2026-01-01  epochs 12", shown, re.MULTILINE)
+    assert re.search(r"^deep  80.00 % +1,078  2026-01-02  – ", shown, re.MULTILINE)
+
+
+def test_rm_asks_and_rename_and_note_are_shown(three: Path) -> None:
+    assert_error(kd("runs", "rm", "best"), 2, "kd runs rm best --yes")
+    assert (three / "best").exists()
+    assert kd("runs", "rm", "best", "deep", "--yes").exit_code == 0
+    assert kd("runs", "rename", "base", "other").stdout.startswith("runs/base is now runs/other")
+    assert kd("runs", "note", "other", "[bold] :smile: first").exit_code == 0
+    assert "[bold] :smile: first" in kd("runs").stdout
+    assert [path.name for path in three.iterdir()] == ["other"]
+    assert_error(kd("runs", "rm", "othr", "-y"), 1, "did you mean other?")
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_recipes_show_optimizer_and_learning_rate_at_80_columns(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = kd("recipes").stdout
+    assert max(map(len, shown.splitlines())) <= width
+    assert re.search(r"^strong +99.74 % .* muon +0.005 +24", shown, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("work")
+def test_a_recipe_is_written_to_edit() -> None:
+    for name in ("cnn", "best"):
+        assert kd("recipes", name, "-o", "mine.json", "--force").exit_code == 0
+        assert find_recipe("mine.json") == find_recipe(name)
+    assert_error(kd("recipes", "cnn", "-o", "mine.json"), 2, "mine.json already exists")
+    assert find_recipe("mine-old-1.json") == find_recipe("cnn")
+    assert json.loads(kd("recipes", "cnn", "--json").stdout)["model"] == "cnn"
+    assert "learning_rate" in kd("recipes", "cnn").stdout
+    assert_error(kd("recipes", "-o", "x.json"), 2, "which recipe?")

@@ -59,3 +59,7 @@ def test_formats_that_need_tensorflow_are_refused_under_jax(
     for kind in ("onnx", "litert"):
         with pytest.raises(UsageError, match="put KERAS_BACKEND=tensorflow before"):
             check_format(kind)
+
+
+def test_other_names_of_formats() -> None:
+    assert check_format("tflite") == check_format("litert") == "litert"

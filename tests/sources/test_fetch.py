@@ -246,3 +246,10 @@ def test_valid_files_may_be_in_a_read_only_folder(data: Path, read_only: ReadOnl
     with pytest.raises(StorageError, match="no permission to write"):
         fetch("sample", data, force=True)
     assert fetch(str(data), data.parent / "copy").files[0].rows == 1_078
+
+
+def test_a_failed_fetch_leaves_no_empty_folder(home: Path, tmp_path: Path) -> None:
+    for folder in (tmp_path / "new" / "data", tmp_path):
+        with pytest.raises(KaggleError, match="credentials"):
+            fetch("kaggle", folder)
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
