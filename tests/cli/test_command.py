@@ -1,5 +1,7 @@
 """The help of every command: one style of placeholders, an example, 80 columns."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -16,7 +18,7 @@ def test_help_has_one_style(words: tuple[str, ...], monkeypatch: pytest.MonkeyPa
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert not [line for line in lines if set("<>{}") & set(line)]
+    assert not [line for line in lines if re.search(r"<[a-z]|[{}]", line)]
     if words != ("remote",):
         (example,) = [line for line in lines if "Example: " in line]
         (command,) = commands_in(example.strip())
