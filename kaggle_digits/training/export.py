@@ -62,7 +62,7 @@ def export_run(
             exported model differs from Keras.
         StorageError: the folder cannot be written.
     """
-    check_format(kind)
+    kind = check_format(kind)
     check_output(folder, force=force)
     if images is None or not len(images):
         images = np.random.default_rng(0).integers(0, 256, (N_COMPARED, SIDE, SIDE), np.uint8)

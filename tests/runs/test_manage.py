@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +85,13 @@ def test_other_names_are_refused(
 def test_a_run_in_use_is_left_alone(run: Run, tmp_path: Path) -> None:
     runs_dir = run.path.parent
     with run.locked():
-        for change in (
-            lambda: remove_run(runs_dir, "one"),
-            lambda: rename_run(runs_dir, tmp_path / "submissions", "one", "new"),
-            lambda: set_note(runs_dir, "one", "text"),
-        ):
-            with pytest.raises(RunError, match="being trained by another process"):
-                change()
+        busy = partial(pytest.raises, RunError, match="being trained by another process")
+        with busy():
+            remove_run(runs_dir, "one")
+        with busy():
+            rename_run(runs_dir, tmp_path / "submissions", "one", "new")
+        with busy():
+            set_note(runs_dir, "one", "text")
     assert run.finished
     assert "note" not in run.config()
 
