@@ -49,36 +49,17 @@ def complete_recipes() -> list[str]:
     return list(RECIPES | BUILDERS)
 
 
-RUN = argument("A run of kd runs.", "RUN", autocompletion=complete_runs)
-RunName = Annotated[
-    str | None,
-    argument(
-        "A finished run of kd runs; default: the newest.", "RUN", autocompletion=complete_runs
-    ),
-]
-PredictorRun = Annotated[
-    str | None,
-    option("Default: the most accurate run.", metavar="RUN", autocompletion=complete_runs),
-]
-RecipeName = Annotated[
-    str | None,
-    argument(
-        "A recipe or model of kd recipes, a recipe FILE, or your own MODULE:FUNCTION.",
-        "RECIPE",
-        autocompletion=complete_recipes,
-    ),
-]
-RecipeOption = Annotated[
-    str | None,
-    option("Another way to name RECIPE.", metavar="RECIPE", autocompletion=complete_recipes),
-]
+_a_run: dict[str, Any] = {"metavar": "RUN", "autocompletion": complete_runs}
+_a_recipe: dict[str, Any] = {"metavar": "RECIPE", "autocompletion": complete_recipes}
+RUN = argument("A run of kd runs.", **_a_run)
+RECIPE = argument("A recipe or model of kd recipes, a FILE, or your MODULE:FUNCTION.", **_a_recipe)
+RunName = Annotated[str | None, argument("A finished run; default: the newest.", **_a_run)]
+PredictorRun = Annotated[str | None, option("Default: the most accurate run.", **_a_run)]
+RecipeName = Annotated[str | None, RECIPE]
+RecipeOption = Annotated[str | None, option("Another way to name RECIPE.", **_a_recipe)]
 ModelOption = Annotated[
     str | None,
-    option(
-        "A model, trained with its default recipe; or your own MODULE:FUNCTION.",
-        metavar="MODEL",
-        autocompletion=complete_recipes,
-    ),
+    option("Train a model with its default recipe.", **_a_recipe | {"metavar": "MODEL"}),
 ]
 DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-dir", "KD_DATA_DIR")]
 RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]

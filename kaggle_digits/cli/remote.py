@@ -40,14 +40,7 @@ def _remote(ctx: typer.Context) -> None:
 
 @app.command(cls=Command, epilog="Example: kd remote push best --name best-1")
 def push(
-    recipe: Annotated[
-        str,
-        options.argument(
-            "A recipe of kd recipes, or a recipe FILE.",
-            "RECIPE",
-            autocompletion=options.complete_recipes,
-        ),
-    ],
+    recipe: Annotated[str, options.RECIPE],
     *,
     name: Annotated[str | None, option("Name of the run; default RECIPE-1, …")] = None,
     folds: Annotated[int | None, option("K-fold cross-validation: train K models.")] = None,

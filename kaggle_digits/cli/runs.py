@@ -57,9 +57,15 @@ app = typer.Typer(
 )
 
 
+def _complete(ctx: typer.Context) -> list[str]:
+    return [*options.complete_runs(ctx), "rm", "rename", "note"]
+
+
 @app.command(SHOW, cls=Command, hidden=True)
 def show(
-    run: Annotated[str | None, options.RUN] = None,
+    run: Annotated[
+        str | None, argument("Show all of this run.", "RUN", autocompletion=_complete)
+    ] = None,
     *,
     sort: Annotated[
         str,

@@ -83,10 +83,7 @@ class Run:
             return Config.read(path)
 
     def created(self) -> datetime:
-        """Return when the run was created; for a run that does not say, when it was last changed.
-
-        Its time zone is the local one.
-        """
+        """Return when it was created, or else last changed, in the local time zone."""
         with suppress(RunError, ValueError):
             return datetime.fromisoformat(str(self.config().get("created"))).astimezone()
         return datetime.fromtimestamp(self.path.stat().st_mtime).astimezone()
@@ -348,14 +345,10 @@ def check_new_name(folder: Path, name: str) -> str:
 
 
 def check_new_run(runs_dir: Path, name: str | None, *, force: bool = False) -> None:
-    """Raise RunError if a run called ``name`` exists and not ``force``, UsageError as above.
-
-    None, for the first free name, is always right.
-    """
+    """Raise RunError if a run called ``name`` exists and not ``force``, UsageError as above."""
     if name is None:
         return
-    check_new_name(runs_dir, name)
-    if (runs_dir / name / CONFIG_FILE).exists() and not force:
+    if (runs_dir / check_new_name(runs_dir, name) / CONFIG_FILE).exists() and not force:
         raise _taken(runs_dir, name)
 
 

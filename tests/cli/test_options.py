@@ -45,7 +45,7 @@ def completed(words: str) -> set[str]:
         ("kd train --model str", {"strong", "strong-3x3"}),
         ("kd tune --recipe be", {"best"}),
         ("kd evaluate o", {"old"}),
-        ("kd runs n", {"new"}),
+        ("kd runs n", {"new", "note"}),
         ("kd runs rm old n", {"new"}),
         ("kd classify x.png --run n", {"new"}),
         ("kd study de", {"denoise"}),
