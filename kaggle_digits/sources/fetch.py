@@ -162,7 +162,7 @@ def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
 def _existing_path(source: str, folder: Path) -> Path:
     path = Path(os.path.expanduser(source))  # noqa: PTH111  Path.expanduser fails without a home
     if not path.exists():
-        hint = did_you_mean(source, (KAGGLE, SAMPLE_SOURCE, OPENML))
+        hint = did_you_mean(source, (dataset.KAGGLE, dataset.SAMPLE_SOURCE, dataset.OPENML))
         raise UsageError(
             f"{source!r} is no file or folder, and no source; {hint}one of: "
             "kaggle, sample, openml, or the path of digit-recognizer.zip"
