@@ -66,7 +66,7 @@ def one_line(error: object, length: int = 200) -> str:
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return "did you mean CHOICE? " for the choice most like ``name``; "" if none is like it."""
     by_lower_case = {choice.lower(): choice for choice in choices}
-    close = get_close_matches(name.lower(), by_lower_case, n=1)
+    close = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.65)
     return f"did you mean {by_lower_case[close[0]]}? " if close else ""
 
 

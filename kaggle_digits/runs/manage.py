@@ -16,7 +16,7 @@ from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.submission_csv import read_origin, record_path, write_origin
 from kaggle_digits.kaggle_api.submission_log import LogEntry, read_log, update_log
 from kaggle_digits.runs.run import CONFIG_FILE, Run, check_new_name, list_runs, open_run
-from kaggle_digits.runs.submission_files import folder_lock, submission_path
+from kaggle_digits.runs.submission_files import folder_lock, is_own, submission_path
 
 SEPARATOR = " + "  # between the names of runs in the log
 
@@ -73,11 +73,12 @@ def set_note(runs_dir: Path, name: str, text: str) -> None:
 
 def _rename_submission(path: Path, target: Path, name: str, new: str) -> Path | None:
     origin = read_origin(path)
-    if origin is None or origin.runs != [name]:
+    if origin is None or not is_own(path, name):
         return None
+    renamed = {"ensemble": new} if origin.ensemble else {"runs": [new]}
     with folder_lock(path.parent):
         # First the record, so that no file lacks its origin if the process is killed in between.
-        write_origin(target, replace(origin, runs=[new]))
+        write_origin(target, replace(origin, **renamed))
         path.rename(target)
         record_path(path).unlink()
     return target

@@ -66,7 +66,7 @@ def require_absent(
             f"it was not made from run {own} alone, or was changed since: write another file (kd "
             f"predict {own} -o FILE.csv), or back it up (kd predict {own} --force)"
         )
-    beside, force = [] if read_record(record) else [record], force or _is_own(path, own)
+    beside, force = [] if read_record(record) else [record], force or is_own(path, own)
     check_output(path, *beside, force=force, error=SubmissionError, advice=advice)
 
 
@@ -77,12 +77,12 @@ def move_existing(path: Path, *, force: bool, own: str | None = None) -> Path:
     and StorageError if it cannot be renamed.
     """
     require_absent(path, force=force, own=own)
-    if not _is_own(path, own):
+    if not is_own(path, own):
         back_up(path, record_path(path))
     return path
 
 
-def _is_own(path: Path, run: str | None) -> bool:
+def is_own(path: Path, run: str | None) -> bool:
     origin = read_origin(path) if run is not None else None
     if origin is None:
         return False

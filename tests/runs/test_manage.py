@@ -12,11 +12,11 @@ import pytest
 
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.submission_csv import read_origin
+from kaggle_digits.data.submission_csv import read_origin, write_origin
 from kaggle_digits.kaggle_api.submission_log import LogEntry, read_log, update_log
 from kaggle_digits.runs.manage import remove_run, rename_run, set_note
 from kaggle_digits.runs.run import Run, list_runs, open_run
-from kaggle_digits.runs.submission_files import submission_path, write_run_submission
+from kaggle_digits.runs.submission_files import is_own, submission_path, write_run_submission
 from tests.support.small_runs import write_run
 
 
@@ -54,6 +54,15 @@ def test_a_renamed_run_takes_its_submission_log_and_pupils_along(
     ]
     assert [each.run for each in read_log(submissions_dir)] == ["new", "new + two"]
     assert pupil.teachers() == ["new", "other"]
+
+
+def test_the_submission_of_a_renamed_ensemble_is_still_its_own(run: Run, tmp_path: Path) -> None:
+    path = submission_path(tmp_path / "submissions", "one")
+    origin = read_origin(path)
+    assert origin is not None
+    write_origin(path, replace(origin, runs=["a", "b"], method="mean", ensemble="one"))
+    assert rename_run(run.path.parent, path.parent, "one", "new") == path.with_stem("new")
+    assert is_own(path.with_stem("new"), "new")
 
 
 def test_a_submission_that_was_changed_keeps_its_name(run: Run, tmp_path: Path) -> None:

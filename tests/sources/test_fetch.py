@@ -249,7 +249,7 @@ def test_valid_files_may_be_in_a_read_only_folder(data: Path, read_only: ReadOnl
 
 
 def test_a_failed_fetch_leaves_no_empty_folder(home: Path, tmp_path: Path) -> None:
-    for folder in (tmp_path / "new" / "data", tmp_path):
+    for folder in (tmp_path / "new" / "data", tmp_path / "other"):
         with pytest.raises(KaggleError, match="no Kaggle credential"):
             fetch("kaggle", folder)
-    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
