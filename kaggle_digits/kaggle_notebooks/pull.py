@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,18 +77,6 @@ class PullResult:
     manifest: Manifest
 
 
-class SessionFailedError(KaggleError):
-    """The session trained nothing; the message has the reason and the last lines of its log."""
-
-    def __init__(self, push: PushRecord, reason: str, lines: Sequence[str]) -> None:
-        self.reason = one_line(reason) or "no reason given"
-        tail = " | ".join(map(one_line, lines[-ERROR_LINES:]))
-        last_lines = f"; its last lines: {tail}" if tail else ""
-        super().__init__(
-            f"the notebook {push.ref} failed: {self.reason}{last_lines}; see {push.url}"
-        )
-
-
 def pull(
     push: PushRecord,
     client: NotebookClient,
@@ -123,12 +111,7 @@ def pull(
         with wrap_os_errors(downloads):
             downloads.mkdir(exist_ok=True)
         files, log = client.output(push.ref)
-        try:
-            manifest = _download_manifest(status, client, files, log, downloads)
-        except SessionFailedError as error:
-            failed = replace(push, state=push_record.FAILED, reason=error.reason)
-            push_record.write(runs_dir, failed)
-            raise
+        manifest = _download_manifest(status, client, files, log, downloads, runs_dir=runs_dir)
         name, size = entry_point.ARCHIVE, manifest.archive.bytes if manifest.archive else 0
         if name not in files or size > MAX_BYTES:
             raise KaggleError(f"{push.ref} left no {name} of a valid size; see {push.url}")
@@ -166,9 +149,15 @@ def _earlier_version_error(push: PushRecord) -> KaggleError:
 
 
 def _download_manifest(
-    status: PushStatus, client: NotebookClient, files: dict[str, str], log: str, folder: Path
+    status: PushStatus,
+    client: NotebookClient,
+    files: dict[str, str],
+    log: str,
+    folder: Path,
+    *,
+    runs_dir: Path,
 ) -> Manifest:
-    """Return the manifest of this push; SessionFailedError if its session trained no member."""
+    """Return the manifest of this push; if its session trained no member, record and raise that."""
     push, (result, lines) = status.push, _parse_log(log)
     is_ours = result.get("push_id") in (None, push.push_id)
     reason = status.failure or f"its session is {status.state}"
@@ -190,7 +179,11 @@ def _download_manifest(
     # Of a failed session Kaggle may keep nothing, and show the output of an earlier version.
     failed = status.state != "complete" and push.version is not None
     if is_ours or (failed and client.version(push.ref) == push.version):
-        raise SessionFailedError(push, reason, lines)
+        reason = one_line(reason) or "no reason given"
+        push_record.write(runs_dir, replace(push, state=push_record.FAILED, reason=reason))
+        tail = " | ".join(map(one_line, lines[-ERROR_LINES:]))
+        last_lines = f"; its last lines: {tail}" if tail else ""
+        raise KaggleError(f"the notebook {push.ref} failed: {reason}{last_lines}; see {push.url}")
     raise _earlier_version_error(push)
 
 
