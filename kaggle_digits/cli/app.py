@@ -7,7 +7,7 @@ import typer
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.extras import missing_package
 
 
 def app(
@@ -32,7 +32,7 @@ def app(
         package = (error.name or "").partition(".")[0]
         if package not in ("fastapi", "starlette", "pydantic", "uvicorn"):
             raise
-        raise UsageError(f"kd app needs {package}: pip install 'kaggle-digits[web]'") from error
+        raise missing_package("kd app", "web", error) from error
     for message in web_app.state.skipped:
         console.warn(message)
     listening = bind(host, port)

@@ -17,6 +17,7 @@ from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, options
 from kaggle_digits.core import environment
 from kaggle_digits.core.errors import DigitsError
+from kaggle_digits.core.extras import install_command
 from kaggle_digits.kaggle_api import credentials
 from kaggle_digits.kaggle_api.redaction import redact
 
@@ -114,8 +115,8 @@ def _check_backend() -> Finding:
         remedy = "only tensorflow and jax are supported: unset KERAS_BACKEND"
         return WARNING, f"Keras uses {name}{suffix}", remedy
     if not environment.is_installed(name):
-        extra = "kaggle-digits[jax]" if name == "jax" else name
-        return ERROR, f"{name} is not installed", f"pip install '{extra}', or unset KERAS_BACKEND"
+        install = install_command("jax") if name == "jax" else f"pip install {name}"
+        return ERROR, f"{name} is not installed", f"{install}, or unset KERAS_BACKEND"
     return OK, f"Keras uses {name} {metadata.version(name)}{suffix}", ""
 
 

@@ -15,7 +15,8 @@ from threading import Thread
 from typing import Any
 
 from kaggle_digits.core.environment import versions
-from kaggle_digits.core.errors import ModelError, RunError, UsageError, check_at_least
+from kaggle_digits.core.errors import ModelError, RunError, check_at_least
+from kaggle_digits.core.extras import missing_package
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
@@ -36,7 +37,8 @@ HOW_TO_START = (
 )
 CONTINUE = "finished members are kept, continue"
 INSTALL_ON_NODES = (
-    "install the same version on every node: pip install -c constraints.txt 'kaggle-digits[ray]'"
+    "install the same version on every node, in its checkout: "
+    "pip install -c constraints.txt '.[ray]'"
 )
 
 
@@ -255,9 +257,7 @@ def connect(address: str) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise UsageError(
-            f"--executor ray needs ray ({error}); install it: pip install 'kaggle-digits[ray]'"
-        ) from error
+        raise missing_package("--executor ray", "ray", error) from error
     if ray.is_initialized():
         return ray
     try:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_digits.core.errors import DataError
+from kaggle_digits.core.extras import install_command
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.background import FloatArray, ink_mask
 from kaggle_digits.imaging.segmentation import render_like_mnist, segment_digit
@@ -29,10 +30,6 @@ FORMATS = (
 )
 # HEIC, the format of iPhones, is read if pillow-heif is installed.
 HEIC_EXTENSIONS = frozenset({".heic", ".heics", ".heif", ".heifs", ".hif"})
-NO_HEIC = (
-    "{} is a HEIC picture, as iPhones save them, which needs pillow-heif; save it as JPEG, "
-    "or: pip install 'kaggle-digits[heic]'"
-)
 # The largest phone photographs are within the limits, because JPEG is decoded at reduced size.
 MAX_BYTES, MAX_PIXELS = 256 << 20, 48 << 20
 TOO_MANY_PIXELS = "{} has too many pixels; make it smaller first"
@@ -120,7 +117,10 @@ def _register_heic(name: str) -> None:
     try:
         from pillow_heif import register_heif_opener
     except (ImportError, OSError):  # also a library that it needs
-        raise DataError(NO_HEIC.format(name)) from None
+        raise DataError(
+            f"{name} is a HEIC picture, as iPhones save them, which needs pillow-heif; save it as "
+            f"JPEG, or: {install_command('heic')}"
+        ) from None
     register_heif_opener()
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import Any
 from kaggle_digits.core import library_settings
 from kaggle_digits.core.environment import backend_name, usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError, one_line
+from kaggle_digits.core.extras import install_command
 
 # Backend → how to install it. TensorFlow is supported, JAX is tested, PyTorch is neither.
-BACKENDS = {
-    "tensorflow": "pip install --force-reinstall tensorflow keras",
-    "jax": "pip install 'kaggle-digits[jax]'",
-    "torch": "pip install torch (but only tensorflow and jax are supported)",
+BACKENDS: dict[str, Callable[[], str]] = {
+    "tensorflow": lambda: "pip install --force-reinstall tensorflow keras",
+    "jax": lambda: install_command("jax"),
+    "torch": lambda: "pip install torch (but only tensorflow and jax are supported)",
 }
 PRECISION = "KD_PRECISION"
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -85,7 +86,7 @@ def _import_keras() -> Any:
                     module.utils.set_random_seed(0)
     except ImportError as error:
         package = "Keras" if name == "tensorflow" else f"Keras' backend {name}"
-        message = f"{package} cannot be imported ({error}); install it: {BACKENDS[name]}"
+        message = f"{package} cannot be imported ({error}); install it: {BACKENDS[name]()}"
         raise ModelError(message) from error
     if (loaded := module.config.backend()) != name:
         raise ModelError(

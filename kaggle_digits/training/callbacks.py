@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_digits.core.atomic_io import wrap_os_errors
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.extras import missing_package
 from kaggle_digits.models.backend import suppress_native_stderr
 
 # Called with (batches done in this epoch, running loss, running accuracy).
@@ -103,9 +103,7 @@ class TensorBoardCallback(TrainingCallback):
                 from tensorboard.compat.proto.summary_pb2 import Summary
                 from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
-            raise UsageError(
-                f"--tensorboard needs tensorboard ({error}); install it: pip install tensorboard"
-            ) from error
+            raise missing_package("--tensorboard", "tensorboard", error) from error
         self._event, self._summary, self._writer = Event, Summary, EventFileWriter
         self._runs_dir, self._folder = runs_dir, runs_dir
         self._writers: dict[int, Any] = {}

@@ -2,15 +2,12 @@
 
 import logging
 
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.extras import missing_package
 
 try:
     import optuna
 except ModuleNotFoundError as error:
-    raise UsageError(
-        f"kd tune needs packages that are not installed ({error.name}); install them: "
-        "pip install 'kaggle-digits[tune]'"
-    ) from error
+    raise missing_package("kd tune", "tune", error) from error
 
 optuna.logging.set_verbosity(logging.CRITICAL)
 

@@ -112,7 +112,7 @@ def test_missing_web_extra_is_reported(monkeypatch: pytest.MonkeyPatch, missing:
         if name.startswith("kaggle_digits.app."):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    assert_error(kd_app(), 2, missing, "pip install 'kaggle-digits[web]'")
+    assert_error(kd_app(), 2, f"kd app needs {missing}; install it: pip install")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")

@@ -75,7 +75,7 @@ assert sizes[:3] == [2, 1, 1], sizes
 @pytest.fixture(scope="module")
 def here(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs single and grouped of BOTH; whole, stopped and resumed, and halved of DENSE."""
-    pytest.importorskip("jax", reason="JAX is missing: pip install 'kaggle-digits[jax]'")
+    pytest.importorskip("jax", reason="JAX is missing: pip install -e '.[jax]'")
     folder = tmp_path_factory.mktemp("at-once")
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX, str(sample), str(folder)],

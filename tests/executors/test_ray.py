@@ -26,7 +26,7 @@ from kaggle_digits.training.train import resume, train
 from tests.support.ray_cluster import RayCluster, ray_cluster
 from tests.support.recording import KillingCallback, WorkerAndNodeKiller, kill_ray_worker
 
-pytest.importorskip("ray", reason="needs the extra: pip install 'kaggle-digits[ray]'")
+pytest.importorskip("ray", reason="needs the extra: pip install -e '.[ray]'")
 
 # A model without TensorFlow, whose import would take most of the time.
 MLP = Recipe("mlp", widths=(64,), epochs=6, batch_size=50)
@@ -180,7 +180,7 @@ def test_existing_token_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_missing_ray_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match=r"pip install 'kaggle-digits\[ray\]'"):
+    with pytest.raises(UsageError, match="--executor ray needs ray; install it: pip install"):
         ray.connect("auto")
 
 

@@ -270,7 +270,7 @@ def test_heic_is_named_if_it_cannot_be_read(
     assert [path.name for path in list_pictures(tmp_path)] == ["IMG_1.HEIC", "IMG_2.jpg"]
     sources: list[Path | bytes] = [*list_pictures(tmp_path), HEIC]
     for source in (*sources, HEIC.replace(b"ftypheic", b"ftypmif1")):
-        with pytest.raises(DataError, match=r"x is a HEIC picture.*'kaggle-digits\[heic\]'"):
+        with pytest.raises(DataError, match=r"x is a HEIC picture.*pip install .*heic"):
             open_picture(source, "x")
 
 

@@ -48,7 +48,7 @@ def test_missing_tensorboard_names_the_package_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
-    with pytest.raises(UsageError, match="pip install tensorboard"):
+    with pytest.raises(UsageError, match=r"needs tensorboard; install it: pip install"):
         TensorBoardCallback(tmp_path)
 
 

@@ -25,7 +25,7 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 
 pytestmark = pytest.mark.skipif(
-    util.find_spec("jax") is None, reason="JAX is missing: pip install 'kaggle-digits[jax]'"
+    util.find_spec("jax") is None, reason="JAX is missing: pip install -e '.[jax]'"
 )
 ROOT = Path(__file__).parents[2]
 # Everything that is implemented differently there: elastic augmentation, Muon for kernels, averaged

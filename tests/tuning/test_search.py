@@ -247,5 +247,5 @@ def test_missing_optuna_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     for name in [name for name in sys.modules if name.startswith("kaggle_digits.tuning")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(UsageError, match=r"pip install 'kaggle-digits\[tune\]'"):
+    with pytest.raises(UsageError, match=r"kd tune needs \w+; install it: pip install .*tune"):
         importlib.import_module("kaggle_digits.tuning.search")

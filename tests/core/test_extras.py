@@ -1,0 +1,88 @@
+"""The command that installs an extra fits the environment."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from kaggle_digits.core.extras import install_command, missing_package
+
+WHEEL: dict[str, object] = {"url": "file:///home/me/kaggle_digits-1.0-py3-none-any.whl", "archive_info": {}}
+CHECKOUT: dict[str, object] = {"url": "file:///home/me/kaggle-digits", "dir_info": {"editable": True}}
+FOLDER: dict[str, object] = {"url": "file:///home/me/kaggle-digits", "dir_info": {}}
+METADATA = """Metadata-Version: 2.4
+Name: kaggle-digits
+Version: 1.0
+Requires-Dist: numpy>=2.0
+Requires-Dist: optuna>=4.9; extra == "tune"
+Requires-Dist: onnx>=1.17; extra == "onnx"
+Requires-Dist: tf2onnx>=1.16; python_version < "3.14" and extra == "onnx"
+"""
+
+
+def installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: dict[str, object] | None
+) -> None:
+    """Let the toolkit be installed from ``source`` (PEP 610); None is a package index."""
+    folder = tmp_path / "kaggle_digits-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(METADATA)
+    if source:
+        (folder / "direct_url.json").write_text(json.dumps(source))
+    found = metadata.Distribution.at(folder)
+    monkeypatch.setattr(metadata, "distribution", lambda name: found)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "marker", "command"),
+    [
+        (CHECKOUT, None, "pip install -e '.[tune]'"),
+        (WHEEL, None, "pip install 'optuna>=4.9'"),
+        (FOLDER, None, "pip install 'optuna>=4.9'"),
+        (None, None, "pip install 'optuna>=4.9'"),
+        (
+            WHEEL,
+            "uv-receipt.toml",
+            f"uv tool install --with 'optuna>=4.9' 'kaggle-digits @ {WHEEL['url']}'",
+        ),
+        (None, "uv-receipt.toml", "uv tool install --with 'optuna>=4.9' kaggle-digits"),
+        (WHEEL, "pipx_metadata.json", "pipx inject {prefix} 'optuna>=4.9'"),
+    ],
+)
+def test_command_fits_the_environment(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: dict[str, object] | None,
+    marker: str | None,
+    command: str,
+) -> None:
+    installed(tmp_path, monkeypatch, source)
+    if marker:
+        (tmp_path / marker).touch()
+    assert install_command("tune") == command.format(prefix=tmp_path.name)
+
+
+def test_all_packages_of_an_extra_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(tmp_path, monkeypatch, WHEEL)
+    assert install_command("onnx") == "pip install 'onnx>=1.17' 'tf2onnx>=1.16'"
+
+
+def test_folder_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> metadata.Distribution:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", absent)
+    assert install_command("web") == "pip install '.[web]' in the checkout"
+
+
+def test_missing_package_is_one_line() -> None:
+    error = missing_package("kd tune", "tune", ModuleNotFoundError("no", name="optuna.samplers"))
+    assert str(error).startswith("kd tune needs optuna; install it: pip install")
+    assert error.exit_code == 2
