@@ -36,6 +36,7 @@ EXAMPLES = {
         "kd fetch sample",
         "kd train dense --folds 5",
         "kd submit dense-1 --wait",
+        "kd submissions --offline",
     ],
     "Inspect and evaluate": [
         "kd inspect --recipe strong",

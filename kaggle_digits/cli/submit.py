@@ -12,6 +12,7 @@ from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
+    from kaggle_digits.data.submission_csv import Origin
     from kaggle_digits.kaggle_api.client import CompetitionClient
 
 
@@ -57,6 +58,7 @@ def submit(
     console.note(f"valid: {checked.rows:,} rows, every id once, labels 0 to 9; {origin}")
     for warning in checked.warnings:
         console.warn(warning)
+    _name_better(checked.origin, submissions_dir)
     if not yes and not is_interactive():
         raise UsageError(f"no terminal to confirm on; nothing was sent: kd submit {path} --yes")
 
@@ -96,6 +98,19 @@ def submit(
 def is_interactive() -> bool:
     """Return whether the user can be asked a question."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _name_better(origin: "Origin | None", submissions_dir: Path) -> None:
+    """Name an unsent submission with a higher accuracy than the one made from ``origin``."""
+    from kaggle_digits.kaggle_api.validate import better_unsent
+
+    better = better_unsent(origin, submissions_dir)
+    if better and better.origin:
+        accuracy = f"{console.percent(better.origin.accuracy)} on {better.origin.n_val:,} rows"
+        console.warn(
+            f"{better.path} has a higher validation accuracy, {accuracy}, and was not submitted; "
+            f"to send that one instead: kd submit {better.path}"
+        )
 
 
 def _confirm(kaggle: "CompetitionClient", path: Path, *, yes: bool) -> None:

@@ -240,6 +240,16 @@ class CompetitionClient(KaggleSession):
         # Kaggle returns 0 for both to a user who has never submitted.
         return SubmissionLimits(today, remaining) if today or remaining else None
 
+    def public_rank(self) -> tuple[int, int] | None:
+        """Return the rank on the public leaderboard and the number of teams; None without one."""
+        request = types.ApiGetCompetitionRequest()
+        request.competition_name = COMPETITION
+        competition = self.call(
+            "reading your public rank", lambda client: _api(client).get_competition(request)
+        )
+        rank = int(competition.user_rank or 0)
+        return (rank, int(competition.team_count or 0)) if rank else None
+
     def upload(self, name: str, content: bytes) -> str:
         """Upload a file and return the token with which ``create_submission`` submits it."""
 

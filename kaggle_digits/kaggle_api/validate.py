@@ -11,7 +11,7 @@ from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.errors import DataError, SubmissionError
 from kaggle_digits.data import dataset, submission_csv
 from kaggle_digits.data.submission_csv import Origin, labels_sha256
-from kaggle_digits.kaggle_api.submission_log import LOG_NAME, SENDING, read_log
+from kaggle_digits.kaggle_api.submission_log import LOG_NAME, SENDING, LogEntry, read_log
 
 REASONS = {
     dataset.OPENML: "openml has the competition's own test images, so the score means nothing",
@@ -114,20 +114,58 @@ def find_submission_file(target: str | None, submissions_dir: Path) -> Path:
     )
 
 
+@dataclass(frozen=True)
+class LocalSubmission:
+    """A submission file, the runs it was made from, and the log entry of its bytes, if known."""
+
+    path: Path
+    origin: Origin | None
+    entry: LogEntry | None
+
+    @property
+    def sent(self) -> bool:
+        """Whether Kaggle has received it."""
+        return self.entry is not None and self.entry.status != SENDING
+
+
+def list_submissions(submissions_dir: Path) -> list[LocalSubmission]:
+    """Return the submission files, newest first; SubmissionError if the log is damaged."""
+    log = sorted(read_log(submissions_dir), key=lambda entry: entry.status != SENDING)
+    entries = {entry.sha256: entry for entry in log}
+    return [
+        LocalSubmission(path, submission_csv.read_origin(path), entries.get(sha256(path)))
+        for path in _submission_files(submissions_dir)
+    ]
+
+
 def newest_unsent(submissions_dir: Path) -> Path:
     """Return the newest submission file whose bytes were never submitted."""
-    files = _submission_files(submissions_dir)
-    if not files:
+    submissions = list_submissions(submissions_dir)
+    if not submissions:
         raise SubmissionError(
             f"no submission in {submissions_dir}; create one with: kd train --model dense"
         )
-    sent = {entry.sha256 for entry in read_log(submissions_dir) if entry.status != SENDING}
-    if unsent := next((path for path in files if sha256(path) not in sent), None):
+    if unsent := next((one.path for one in submissions if not one.sent), None):
         return unsent
     raise SubmissionError(
         f"every submission in {submissions_dir} was submitted already; train another run, or "
         "submit one again: kd submit FILE --force"
     )
+
+
+def better_unsent(chosen: Origin | None, submissions_dir: Path) -> LocalSubmission | None:
+    """Return the unsent submission of the highest accuracy if that is above the chosen one's.
+
+    None also if the accuracy of the chosen one is not known.
+    """
+
+    def accuracy(one: LocalSubmission) -> float:
+        may_be_sent = one.origin and one.origin.is_competition and not one.sent
+        return (may_be_sent and one.origin and one.origin.accuracy) or 0.0
+
+    best = max(list_submissions(submissions_dir), key=accuracy, default=None)
+    known = chosen.accuracy if chosen else None
+    return best if best and known is not None and accuracy(best) > known else None
 
 
 def _submission_files(submissions_dir: Path) -> list[Path]:

@@ -57,6 +57,7 @@ class FakeKaggle(FakeNotebooks):
         submissions: what was submitted, oldest first.
         calls: every request, in order.
         left: number of submissions left today.
+        rank: on the public leaderboard.
         score, outcome, error: the result of every submission.
         polls: number of status requests before a submission is scored.
         lists: whether ListSubmissions lists them yet.
@@ -68,6 +69,7 @@ class FakeKaggle(FakeNotebooks):
     submissions: list[Submission] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     left: int = 10
+    rank: int = 512
     score: str = "0.98765"
     outcome: str = "COMPLETE"
     error: str = ""
@@ -198,6 +200,10 @@ class FakeKaggle(FakeNotebooks):
         described = self._describe(one)
         one.polls += 1
         return described
+
+    def _get_competition(self, request: dict[str, Any]) -> dict[str, Any]:
+        entered = {"userRank": self.rank, "teamCount": 1540} if self.submissions else {}
+        return {"ref": request["competitionName"], **entered}
 
     def _get_submission_limits(self, _: dict[str, Any]) -> dict[str, Any]:
         made = len(self.submissions)
