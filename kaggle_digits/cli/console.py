@@ -151,10 +151,10 @@ def _writing_results() -> Iterator[None]:
         ) from error
 
 
-def echo(text: str) -> None:
-    """Print a line of the result to stdout."""
+def echo(text: str | Text) -> None:
+    """Print a line of the result, or a text with styles, to stdout."""
     with _writing_results():
-        out.print(safe(text))
+        out.print(text if isinstance(text, Text) else safe(text))
 
 
 def show_table(

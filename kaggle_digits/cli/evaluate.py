@@ -68,8 +68,13 @@ def _print_metrics(evaluation: "Evaluation") -> None:
     console.echo(
         f"{evaluation.run}: {kind} {console.percent(score.accuracy, score.ci95)} "
         f"on {score.n:,} held-out rows, log loss {score.log_loss:.4f}, "
-        f"calibration error {metrics.calibration.error:.4f}"
+        f"calibration error {metrics.calibrated.error:.4f}"
     )
+    if metrics.temperature != 1:
+        console.note(
+            f"the calibration error is after temperature scaling, T = {metrics.temperature:.2f}; "
+            f"as trained it is {metrics.calibration.error:.4f}"
+        )
     rows: list[list[object]] = []
     for item in metrics.classes:
         interval = f"{item.ci95[0]:.4f}–{item.ci95[1]:.4f}" if item.ci95 else None
@@ -83,7 +88,8 @@ def _print_metrics(evaluation: "Evaluation") -> None:
         worst = evaluation.most_confident_errors[0]
         console.echo(
             f"most confident error: {worst.label} predicted as {worst.predicted} with "
-            f"{worst.confidence_text} confidence (line {worst.line} of train.csv)"
+            f"{worst.confidence_text} confidence; to see it: "
+            f"kd show {worst.line} --run {evaluation.run}"
         )
 
 
@@ -127,6 +133,8 @@ def _as_json(evaluation: "Evaluation") -> dict[str, Any]:
         **result,
         **console.without_leaked(asdict(metrics.score), evaluation.leak),
         "calibration_error": metrics.calibration.error,
+        "temperature": metrics.temperature,
+        "calibrated_error": metrics.calibrated.error,
         "classes": [asdict(item) for item in metrics.classes],
         "confusion": metrics.confusion.tolist(),
         "pairs": [asdict(pair) for pair in metrics.pairs],

@@ -28,7 +28,7 @@ def export(
     runs_dir: options.RunsDir = options.RUNS,
     as_json: options.AsJson = False,
 ) -> None:
-    """Convert a run's model for other programs and compare its predictions with Keras."""
+    """Convert a run's model for other programs and compare their predictions."""
     from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.dataset import load
     from kaggle_digits.models.formats import check_format
@@ -51,6 +51,6 @@ def export(
         return
     console.echo(
         f"{exported.path}: {exported.size / 1e6:.1f} MB, probabilities within "
-        f"{exported.difference:.1g} of Keras on {exported.n:,} images"
+        f"{exported.difference:.1g} of {exported.library} on {exported.n:,} images"
     )
     console.note(f"how to use it: {exported.folder / 'README.md'}")

@@ -48,4 +48,7 @@ def labels(
     console.echo(f"table:  {result.table}")
     if result.figure:
         console.echo(f"figure: {result.figure}")
-        console.note("some are only badly written: look at the figure before you change a label")
+        console.note(
+            "some are only badly written: look at the figure before you change a label, or at one "
+            f"of them: kd show {result.errors[0].line} --run {run}"
+        )

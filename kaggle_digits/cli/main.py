@@ -43,6 +43,7 @@ EXAMPLES = {
         "kd evaluate dense-1",
         "kd compare dense-1 cnn-1",
         "kd labels cnn-1",
+        "kd show 5 12 --run cnn-1",
     ],
     "Predict and combine": [
         "kd predict cnn-1 --tta 5 --output cnn-tta.csv",

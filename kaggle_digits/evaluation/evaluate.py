@@ -17,6 +17,7 @@ from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.comparison import TtaScore, compare_tta
+from kaggle_digits.evaluation.saliency import error_saliency
 from kaggle_digits.metrics.classification import (
     Metrics,
     Prediction,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES, REPORT = "figures", "report.html"
-MOST_SHOWN = 24
+MOST_SHOWN, MOST_EXPLAINED = 24, 12
 
 # number of TTA views, including 1 → (n_train, 10) float32, NaN for rows never held out
 PredictOof = Callable[[Run, Dataset], dict[int, Probabilities]]
@@ -78,11 +79,14 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     metrics, errors, unsure = measure(dataset, oof)
     history = run.read_history()
     weights = first_layer(run)
+    maps = error_saliency(run, dataset, errors[:MOST_EXPLAINED])
 
     folder = run.path / FIGURES
     paths: dict[str, Path] = {}
     images = dataset.train.images
-    for name, figure in _figures(images, metrics, errors, unsure, history=history, weights=weights):
+    for name, figure in _figures(
+        images, metrics, errors, unsure, history=history, weights=weights, maps=maps
+    ):
         paths[name] = folder / f"{name}.png"
         style.save(figure, paths[name])
     # Delete figures of an earlier evaluation that this one did not replace.
@@ -150,6 +154,7 @@ def _figures(
     *,
     history: list[dict[str, float]],
     weights: NDArray[np.float32] | None,
+    maps: NDArray[np.float32] | None,
 ) -> "Iterator[tuple[str, Figure]]":
     """Yield the figures that there is something to draw for, one at a time to save memory."""
     from kaggle_digits.plots import charts, digit_grids
@@ -158,9 +163,12 @@ def _figures(
     yield "class-accuracy", charts.class_accuracy(metrics.classes, metrics.score.accuracy)
     if errors:
         yield "worst-mistakes", digit_grids.most_confident_errors(images, errors)
+    if maps is not None:
+        yield "saliency", digit_grids.saliency(images, errors[: len(maps)], maps)
     if unsure:
         yield "doubtful-right", digit_grids.least_confident_correct(images, unsure)
-    yield "reliability", charts.reliability_diagram(metrics.calibration)
+    before = metrics.calibration if metrics.temperature != 1 else None
+    yield "reliability", charts.reliability_diagram(metrics.calibrated, before)
     if len({row["epoch"] for row in history}) > 1:
         yield "learning-curves", charts.learning_curves(history)
     if weights is not None:

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.metrics.calibration import CalibrationCurve, calibration_curve
+from kaggle_digits.metrics.calibration import (
+    CalibrationCurve,
+    apply_temperature,
+    calibration_curve,
+    fit_temperature,
+)
 from kaggle_digits.metrics.scores import Score, score_or_raise, wilson_interval
 
 
@@ -46,10 +51,14 @@ class Metrics:
 
     ``classes`` are those of each digit, 0 to 9; ``confusion`` is (10, 10), rows true labels,
     columns predictions; ``pairs`` are the digits confused at least once, most errors first.
+    ``calibrated`` is the calibration after dividing the logits by ``temperature``, which is fitted
+    to the same rows.
     """
 
     score: Score
     calibration: CalibrationCurve
+    temperature: float
+    calibrated: CalibrationCurve
     classes: tuple[ClassMetrics, ...]
     confusion: NDArray[np.int64]
     pairs: tuple[ConfusedPair, ...]
@@ -65,9 +74,12 @@ def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.inte
     score = score_or_raise(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     confusion = np.asarray(confusion_matrix(labels, predicted, labels=range(CLASSES)), np.int64)
-    calibration = calibration_curve(probabilities, labels)
+    temperature = fit_temperature(probabilities, labels)
+    before, after = (
+        calibration_curve(apply_temperature(probabilities, t), labels) for t in (1.0, temperature)
+    )
     classes, pairs = class_metrics(labels, predicted), confused_pairs(confusion)
-    return Metrics(score, calibration, classes, confusion, pairs)
+    return Metrics(score, before, temperature, after, classes, confusion, pairs)
 
 
 def class_metrics(

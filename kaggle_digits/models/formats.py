@@ -1,5 +1,6 @@
-"""Keras networks in other formats: LiteRT, which predicts without TensorFlow, ONNX, SavedModel."""
+"""Models in other formats: LiteRT, which predicts without TensorFlow, ONNX, SavedModel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.core.errors import ModelError, UsageError, did_you_mean
-from kaggle_digits.data.digits import CLASSES, SIDE
+from kaggle_digits.core.errors import ModelError, UsageError, did_you_mean, one_line
+from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE
 from kaggle_digits.models import base
 from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
 from kaggle_digits.models.base import (
@@ -25,6 +26,7 @@ TOLERANCE, CHECKED_IMAGES = 1e-4, 100
 # Format → the name of the file or folder that is written.
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "saved_model": "saved_model"}
 OTHER_NAMES = {"tflite": "litert", "saved-model": "saved_model"}
+ONNX_OPSETS, ONNX_IR = {"": 17, "ai.onnx.ml": 3}, 8  # read by onnxruntime from 1.13
 MISSING_PACKAGE = "packages for ONNX are missing; install them: pip install 'kaggle-digits[onnx]'"
 
 
@@ -144,6 +146,76 @@ def write_network(network: Any, kind: str, folder: Path) -> Path:
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"the network cannot be written as {kind} ({reason})") from error
+    return path
+
+
+def write_sklearn_onnx(
+    classifiers: Sequence[base.SklearnClassifier], temperature: float, folder: Path
+) -> Path:
+    """Write classifiers as one model.onnx: uint8 (n, 28, 28) → float32 (n, 10) probabilities.
+
+    They are the mean of the classifiers' after normalization, with ``temperature`` applied. Raises
+    ModelError if a package is missing or cannot convert an estimator.
+    """
+    try:
+        import onnx
+        from onnx import helper
+        from skl2onnx import convert_sklearn
+        from skl2onnx.common.data_types import FloatTensorType
+    except ImportError as error:
+        raise ModelError(MISSING_PACKAGE) from error
+    nodes, constants = list[Any](), list[Any]()
+
+    def add(operation: str, *inputs: Any, **attributes: Any) -> str:
+        """Add a node whose inputs are names of outputs or constant arrays; name its output."""
+        names = list(inputs)
+        for position, value in enumerate(inputs):
+            if not isinstance(value, str):
+                names[position] = f"constant_{len(constants)}"
+                constants.append(onnx.numpy_helper.from_array(value, names[position]))
+        output = f"value_{len(nodes)}"
+        nodes.append(helper.make_node(operation, names, [output], **attributes))
+        return output
+
+    pixels = add("Cast", "images", to=onnx.TensorProto.FLOAT)
+    predictions = []
+    for number, classifier in enumerate(classifiers):
+        normalizer, estimator = classifier.normalizer, classifier.estimator
+        scaled = add("Mul", pixels, np.float32(normalizer.scale))
+        shifted = add("Add", scaled, np.float32(normalizer.offset))
+        features = add("Reshape", shifted, np.array([-1, PIXELS]))
+        if normalizer.kind == "l2":
+            norms = add("ReduceL2", features, axes=[1])
+            features = add("Div", features, add("Max", norms, np.float32(base.MIN_NORM)))
+        try:
+            converted = convert_sklearn(
+                estimator,
+                initial_types=[("features", FloatTensorType([None, PIXELS]))],
+                options={id(estimator): {"zipmap": False}},  # an array instead of dictionaries
+                target_opset=ONNX_OPSETS,
+            )
+        except Exception as error:  # skl2onnx raises various types
+            name, reason = type(estimator).__name__, one_line(error, 160)
+            raise ModelError(f"{name} cannot be written as onnx ({reason})") from error
+        graph = onnx.compose.add_prefix(converted, f"model_{number}_").graph
+        nodes.append(helper.make_node("Identity", [features], [graph.input[0].name]))
+        nodes.extend(graph.node)
+        constants.extend(graph.initializer)
+        # Digits missing from the training rows get the probability 0.
+        columns = np.eye(CLASSES, dtype=np.float32)[np.asarray(estimator.classes_, int)]
+        predictions.append(add("MatMul", graph.output[1].name, columns / len(classifiers)))
+    logs = add("Log", add("Max", add("Sum", *predictions), np.finfo(np.float32).tiny))
+    result = add("Softmax", add("Div", logs, np.float32(temperature)), axis=1)
+    value = helper.make_tensor_value_info
+    images = value("images", onnx.TensorProto.UINT8, ["n", SIDE, SIDE])
+    probabilities = value(result, onnx.TensorProto.FLOAT, ["n", CLASSES])
+    model = helper.make_model(
+        helper.make_graph(nodes, "kaggle_digits", [images], [probabilities], constants),
+        opset_imports=[helper.make_opsetid(*opset) for opset in ONNX_OPSETS.items()],
+        ir_version=ONNX_IR,
+    )
+    path = folder / FILES["onnx"]
+    path.write_bytes(model.SerializeToString())
     return path
 
 

@@ -28,9 +28,9 @@ def class_balance(counts: NDArray[np.integer]) -> Figure:
     total = int(counts.sum())
     equal_share = total / CLASSES
     note = f"{total:,} labelled images; the dashed line is an equal share of {equal_share:,.0f}."
-    figure = style.new_figure(8, 4.8, "Images of each digit", note)
+    figure = style.new_figure(style.WIDTH, 4.6, "Images of each digit", note)
     axes = figure.subplots()
-    axes.bar(DIGIT_NAMES, counts, color=style.DIGIT_COLORS, width=0.75)
+    axes.bar(DIGIT_NAMES, counts, color=style.ACCENT_COLOR, width=0.75)
     axes.axhline(equal_share, color=style.TEXT_COLOR, linewidth=1, linestyle=style.DASHED)
     for digit, count in enumerate(counts):
         text = f"{count:,}\n{100 * count / total:.1f} %"
@@ -56,7 +56,7 @@ def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
         "Each row is a true label, each column a prediction. Grey: correct. Orange: errors, darker "
         "for more of them; white: no error of this kind."
     )
-    figure = style.new_figure(8, 7.8, title, note)
+    figure = style.new_figure(style.WIDTH, 7.4, title, note)
     axes = figure.subplots()
     highest = max(1, int(errors.max()))
     # Without the lightest fifth of the colormap, so that a single error is visible.
@@ -88,33 +88,45 @@ def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
 
 
 @style.styled
-def reliability_diagram(calibration: CalibrationCurve) -> Figure:
-    """Plot accuracy against confidence in 15 bins, and the number of predictions in each."""
+def reliability_diagram(
+    calibration: CalibrationCurve, uncalibrated: CalibrationCurve | None = None
+) -> Figure:
+    """Plot accuracy against confidence in 15 bins, and the number of predictions in each.
+
+    ``uncalibrated`` is the curve before temperature scaling, drawn in grey behind the other.
+    """
+    before = f", {uncalibrated.error:.4f} as trained" if uncalibrated else ""
     note = (
-        f"Expected calibration error {calibration.error:.4f} (Guo et al. 2017, {BINS} bins). Above "
-        "the dashed line the model is underconfident, below it overconfident. Bars are 95 % "
-        "intervals: bins with few predictions are unreliable."
+        f"Expected calibration error {calibration.error:.4f}{before} (Guo et al. 2017, {BINS} "
+        "bins). Above the dashed line the model is underconfident, below it overconfident. "
+        "Vertical lines are 95 % intervals: bins with few predictions are unreliable."
     )
-    figure = style.new_figure(7, 7.6, "Reliability diagram", note)
+    figure = style.new_figure(style.WIDTH, 6.8, "Reliability diagram", note)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    filled = np.flatnonzero(calibration.counts)
-    confidence, accuracy = calibration.confidence[filled], calibration.accuracy[filled]
-    counts = calibration.counts[filled]
-    correct = np.rint(accuracy * counts).astype(int)
-    intervals = [wilson_interval(int(k), int(n)) for k, n in zip(correct, counts, strict=True)]
-    low, high = np.array(intervals).T
     upper.plot([0, 100], [0, 100], color=style.MUTED_COLOR, linewidth=1, linestyle=style.DASHED)
     rotated: dict[str, Any] = {"rotation_mode": "anchor", "transform_rotates_text": True}
     color = style.MUTED_COLOR
     _annotate(upper, "perfectly calibrated", (1, 1), (2, 5), color=color, rotation=45, **rotated)
+    if uncalibrated:
+        filled = np.flatnonzero(uncalibrated.counts)
+        x, y = 100 * uncalibrated.confidence[filled], 100 * uncalibrated.accuracy[filled]
+        upper.plot(x, y, "o", color=color, fillstyle="none", markersize=6, label="as trained")
+    filled = np.flatnonzero(calibration.counts)
+    accuracy, counts = calibration.accuracy[filled], calibration.counts[filled]
+    correct = np.rint(accuracy * counts).astype(int)
+    intervals = [wilson_interval(int(k), int(n)) for k, n in zip(correct, counts, strict=True)]
+    low, high = np.array(intervals).T
     errors = 100 * np.clip([accuracy - low, high - accuracy], 0, None)
     dots: dict[str, Any] = {"fmt": "o", "markersize": 6, "linewidth": 1.4}
-    x, y = 100 * confidence, 100 * accuracy
-    upper.errorbar(x, y, yerr=errors, color=style.TRAIN_COLOR, **dots)
+    x, y = 100 * calibration.confidence[filled], 100 * accuracy
+    label = "after temperature scaling"
+    upper.errorbar(x, y, yerr=errors, color=style.ACCENT_COLOR, label=label, **dots)
+    if uncalibrated:
+        upper.legend(loc="lower right")
     upper.set(ylabel="accuracy (%)", ylim=(-4, 104))
     upper.grid()
     centers = (np.arange(BINS) + 0.5) * 100 / BINS
-    lower.bar(centers, calibration.counts, width=100 / BINS - 0.8, color=style.TRAIN_COLOR)
+    lower.bar(centers, calibration.counts, width=100 / BINS - 0.8, color=style.ACCENT_COLOR)
     lower.set_yscale("symlog", linthresh=1)
     lower.set_ylim(0, 3 * calibration.counts.max())
     lower.yaxis.set_major_formatter("{x:,.0f}")
@@ -127,7 +139,7 @@ def reliability_diagram(calibration: CalibrationCurve) -> Figure:
 def class_accuracy(classes: Sequence[ClassMetrics], overall: float) -> Figure:
     """Plot the accuracy on each digit with its interval, and the ``overall`` accuracy, 0 to 1."""
     note = f"Lines are 95 % Wilson intervals; dashed: all digits together, {100 * overall:.2f} %."
-    figure = style.new_figure(8, 5, "Accuracy on each digit", note)
+    figure = style.new_figure(style.WIDTH, 4.8, "Accuracy on each digit", note)
     axes = figure.subplots()
     axes.axvline(100 * overall, color=style.TEXT_COLOR, linewidth=1, linestyle=style.DASHED)
     labels = []
@@ -136,11 +148,9 @@ def class_accuracy(classes: Sequence[ClassMetrics], overall: float) -> Figure:
             labels.append("no rows")
             continue
         labels.append(f"{100 * item.recall:.2f} %  of {item.support:,}")
-        color = style.DIGIT_COLORS[item.digit]
         interval = [100 * bound for bound in item.ci95]
-        axes.plot(interval, [item.digit] * 2, color=color, linewidth=3, solid_capstyle="round")
-        dot: dict[str, Any] = {"markeredgecolor": style.TEXT_COLOR, "markersize": 9}
-        axes.plot(100 * item.recall, item.digit, "o", color=color, **dot)
+        axes.plot(interval, [item.digit] * 2, color=style.ACCENT_COLOR, linewidth=2.5)
+        axes.plot(100 * item.recall, item.digit, "o", color=style.ACCENT_COLOR, markersize=8)
     axes.set_yticks(range(CLASSES), DIGIT_NAMES)
     axes.set_ylim(CLASSES - 0.5, -0.5)
     axes.margins(x=0.06)
@@ -168,18 +178,18 @@ def run_comparison(
         "predicts correctly; p is from McNemar's exact test, below 0.05 the difference is "
         "significant."
     )
-    figure = style.new_figure(9.6, 2.3 + 0.55 * len(names), title, note)
+    figure = style.new_figure(style.WIDTH, 2.3 + 0.55 * len(names), title, note)
     left, right = figure.subplots(1, 2, sharey=True)
     for row, (score, test) in enumerate(zip(scores, tests, strict=True)):
         low, high = score.ci95
         accuracy = 100 * score.accuracy
-        left.plot([100 * low, 100 * high], [row] * 2, color=style.TRAIN_COLOR, linewidth=2.5)
-        left.plot(accuracy, row, "o", color=style.TRAIN_COLOR, markersize=8)
+        left.plot([100 * low, 100 * high], [row] * 2, color=style.ACCENT_COLOR, linewidth=2.5)
+        left.plot(accuracy, row, "o", color=style.ACCENT_COLOR, markersize=8)
         _annotate(left, f"{accuracy:.2f} %", (accuracy, row), (0, 8), ha="center")
         if test is None:
             _annotate(right, "best", (0, row), (6, 0), va="center", color=style.MUTED_COLOR)
             continue
-        right.barh(row, test.gained, height=0.45, color=style.TRAIN_COLOR)
+        right.barh(row, test.gained, height=0.45, color=style.ACCENT_COLOR)
         right.barh(row, -test.lost, height=0.45, color=style.VAL_COLOR)
         gained = f"{test.gained:,}   p = {test.p_value:.2g}"
         _annotate(right, gained, (test.gained, row), (5, 0), va="center")
@@ -206,7 +216,7 @@ def embedding(
 
     The name of each digit is written at the median of its points.
     """
-    figure = style.new_figure(8.4, 7.6, title, note)
+    figure = style.new_figure(style.WIDTH, 7, title, note)
     axes = figure.subplots()
     order = np.random.default_rng(0).permutation(len(points))  # no digit covers all others
     colors = np.array(style.DIGIT_COLORS)[labels[order]]
@@ -247,13 +257,13 @@ def learning_curves(history: History) -> Figure:
         if members > 1
         else "An epoch is one pass over the training rows."
     )
-    figure = style.new_figure(9.6, 4.8, "Learning curves", note)
+    figure = style.new_figure(style.WIDTH, 4, "Learning curves", note)
     panels = figure.subplots(1, 2)
-    values = {"loss": "loss (nats)", "accuracy": "accuracy (%)"}
-    for axes, (key, label) in zip(panels, values.items(), strict=True):
+    values = (("loss", "log loss"), ("accuracy", "accuracy (%)"))
+    for axes, (key, label) in zip(panels, values, strict=True):
         _plot_curves(axes, history, key, "training", style.TRAIN_COLOR)
         _plot_curves(axes, history, f"val_{key}", "validation", style.VAL_COLOR)
-        axes.set(xlabel="epoch", ylabel=label, title=key.capitalize())
+        axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid()
         if axes.lines:
@@ -305,7 +315,7 @@ def line_chart(
     marked_x: float | None = None,
 ) -> Figure:
     """Draw lines into one chart; ``marked_x`` is the position of a dashed vertical line."""
-    figure = style.new_figure(8, 4.8, title, note)
+    figure = style.new_figure(style.WIDTH, 4.5, title, note)
     axes = figure.subplots()
     if marked_x is not None:
         axes.axvline(marked_x, color=style.MUTED_COLOR, linewidth=1, linestyle=style.DASHED)

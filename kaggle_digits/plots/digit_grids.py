@@ -5,6 +5,7 @@ Images are (n, 28, 28) uint8, labels (n,) integers 0 to 9. Predictions refer to 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,8 @@ STEP_NOTES = {
 @style.styled
 def first_digits(images: Images, labels: Labels) -> Figure:
     """Plot the first nine images with their labels."""
-    figure = style.new_figure(5.6, 6.4, "The first nine training digits")
-    for axes, image, label in zip(_grid(figure, 3, 3), images, labels, strict=False):
-        style.show_digit(axes, image)
-        axes.set_title(f"label {label}", loc="center")
-    return figure
+    captions = [f"label {label}" for label in labels[:9]]
+    return digit_grid(images[:9], captions, "The first nine training digits")
 
 
 @style.styled
@@ -57,20 +55,18 @@ def digit_grid(
     highlighted: Sequence[bool] | NDArray[np.bool_] | None = None,
     max_value: int = 255,
 ) -> Figure:
-    """Draw a square number of images, (n, h, w), in a square grid.
+    """Draw images, (n, h, w), in a square grid.
 
     The captions in ``highlighted``, (n,) booleans, are orange. ``max_value`` is full ink.
     """
-    side = int(len(images) ** 0.5)
-    figure = style.new_figure(5.6, 6.5, title)
-    grid = figure.subplots(side, side)
-    if highlighted is None:
-        highlighted = [False] * len(images)
-    for axes, image, caption, orange in zip(grid.flat, images, captions, highlighted, strict=True):
-        axes.imshow(image, cmap=style.DIGIT_CMAP, vmin=0, vmax=max_value)
+    side = math.ceil(len(images) ** 0.5)
+    figure = style.new_figure(style.WIDTH, 8, title, squares=True)
+    cells = zip(_grid(figure, side, side), images, captions, strict=False)
+    for position, (axes, image, caption) in enumerate(cells):
+        style.show_digit(axes, image, max_value)
+        orange = highlighted is not None and highlighted[position]
         color = style.VAL_COLOR if orange else style.TEXT_COLOR
         axes.set_title(caption, loc="center", color=color)
-        style.hide_ticks(axes)
     return figure
 
 
@@ -80,7 +76,7 @@ def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
     count = min(GRID_SIDE**2, len(images))
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
     note = f"Drawn with seed {seed}. The number in each corner is the label in train.csv."
-    figure = style.new_figure(8, 8.7, f"{count} random training digits", note)
+    figure = style.new_figure(style.WIDTH, 8.2, f"{count} random training digits", note)
     axes = figure.subplots()
     # One image of all digits: the layout of a hundred axes takes seconds.
     lines = -(-count // GRID_SIDE)
@@ -104,7 +100,7 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
         "Every pixel averaged over all training images with this label. Blurred areas are written "
         "in different ways."
     )
-    figure = style.new_figure(8.6, 4.6, "The mean image of each digit", note)
+    figure = style.new_figure(style.WIDTH, 4, "The mean image of each digit", note)
     for digit, axes in enumerate(figure.subplots(2, CLASSES // 2).flat):
         rows = labels == digit
         count = int(rows.sum())
@@ -113,17 +109,16 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
         else:
             style.hide_ticks(axes)
         axes.set_title(f"{digit}  ({count:,})", loc="center")
-        axes.spines["bottom"].set(color=style.DIGIT_COLORS[digit], linewidth=3)
     return figure
 
 
 @style.styled
 def most_confident_errors(images: Images, predictions: Sequence[Prediction]) -> Figure:
     """Plot wrong predictions, at least one, from ``notable_predictions``."""
-    headings = [f"{p.label}, predicted {p.predicted}" for p in predictions]
+    headings = [f"{p.label} → {p.predicted}" for p in predictions]
     note = (
-        "Label, wrong prediction, its confidence, and the line in train.csv. A few of these labels "
-        "may be wrong themselves."
+        "Above each image: label → wrong prediction. Below: its confidence and the line of "
+        "train.csv, which kd show LINE draws larger."
     )
     return _predictions(images, predictions, headings, "Most confident errors", note)
 
@@ -133,10 +128,32 @@ def least_confident_correct(images: Images, predictions: Sequence[Prediction]) -
     """Plot correct predictions, at least one, from ``notable_predictions``."""
     headings = [f"{p.label}, next {p.second}" for p in predictions]
     note = (
-        "Correct prediction and the second most probable digit, the confidence, and the line in "
-        "train.csv."
+        "Above each image: correct prediction and second most probable digit. Below: the "
+        "confidence and the line of train.csv, which kd show LINE draws larger."
     )
     return _predictions(images, predictions, headings, "Least confident correct predictions", note)
+
+
+@style.styled
+def saliency(
+    images: Images, predictions: Sequence[Prediction], maps: NDArray[np.float32]
+) -> Figure:
+    """Plot how much each pixel speaks for a wrong prediction: ``maps`` (n, 28, 28) float32.
+
+    Each map has its own colour scale, white at 0, and the outline of its image.
+    """
+    note = (
+        "Above each image: label → wrong prediction. Ink on orange speaks for the wrong "
+        "prediction, ink on purple for the label."
+    )
+    headings = [f"{p.label} → {p.predicted}" for p in predictions]
+    figure = _predictions(images, predictions, headings, "Pixels behind the errors", note)
+    for axes, prediction, values in zip(figure.axes, predictions, maps, strict=False):
+        limit = np.abs(values).max() or 1.0
+        axes.imshow(values, cmap=f"{style.DIVERGING_CMAP}_r", vmin=-limit, vmax=limit)
+        if (image := images[prediction.row]).max() > HALF_INK:
+            axes.contour(image, [HALF_INK], colors=style.TEXT_COLOR, linewidths=0.7)
+    return figure
 
 
 @style.styled
@@ -144,12 +161,12 @@ def label_errors(images: Images, predictions: Sequence[Prediction], total: int) 
     """Plot rows whose label is probably wrong: one or more of the ``total`` that were found."""
     count = len(predictions)
     shown = f"The first {count} of {total:,}. " if total > count else ""
-    headings = [f"label {p.label}, maybe {p.predicted}" for p in predictions]
+    headings = [f"{p.label}, maybe {p.predicted}" for p in predictions]
     title = f"{total:,} labels that may be wrong" if total != 1 else "One label that may be wrong"
     note = (
         f"{shown}Models that never saw the label confidently predict another digit. Some of these "
-        "digits are only badly written: look before you change a label. The line is that in "
-        "train.csv."
+        "digits are only badly written: look before you change a label. kd show LINE draws one "
+        "larger."
     )
     return _predictions(images, predictions, headings, title, note)
 
@@ -174,7 +191,7 @@ def first_layer_weights(
         f"{count}, each with {height} × {width} weights. Ink on purple raises the unit's output, "
         "ink on orange lowers it."
     )
-    figure = style.new_figure(8.6, 1.0 + 0.95 * lines, title, note, squares=True)
+    figure = style.new_figure(style.WIDTH, 0.9 + 0.82 * lines, title, note, squares=True)
     # The colour scale ignores infinite or NaN weights of a diverged training, and a few weights far
     # larger than the rest, which would leave all others pale.
     sizes = np.abs(shown[np.isfinite(shown)])
@@ -187,6 +204,32 @@ def first_layer_weights(
     scale = ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP)
     shrink = min(1.0, 4 / lines)
     figure.colorbar(scale, ax=grid, label="weight", extend="both", shrink=shrink, aspect=25)
+    return figure
+
+
+@style.styled
+def examples(
+    images: Sequence[Images],
+    headings: Sequence[str],
+    probabilities: Sequence[NDArray[np.float32] | None],
+    labels: Sequence[int | None],
+    title: str,
+) -> Figure:
+    """Plot (28, 28) images, and beside each the (10,) probabilities of the digits as bars.
+
+    The bar of a prediction that differs from the label is orange. Without probabilities there are
+    only images.
+    """
+    columns = 3 if probabilities[0] is None else 2
+    rows = math.ceil(len(images) / 3) if probabilities[0] is None else len(images)
+    figure = style.new_figure(style.WIDTH, 0.4 + 2.8 * rows, title)
+    cells = iter(_grid(figure, rows, columns))
+    for image, heading, shares, label in zip(images, headings, probabilities, labels, strict=True):
+        axes = next(cells)
+        style.show_digit(axes, image)
+        axes.set_title(heading, fontsize=9.5)
+        if shares is not None:
+            _plot_probabilities(next(cells), shares, label)
     return figure
 
 
@@ -254,29 +297,37 @@ def preprocessing_steps(
         style.hide_ticks(axes)
         axes.set_title(step.capitalize())
         axes.set_xlabel(STEP_NOTES[step], color=style.MUTED_COLOR, fontsize=8.5)
-    digits = np.arange(len(probabilities))
-    bars.barh(digits, 100 * probabilities, color=style.TRAIN_COLOR, height=0.7)
-    bars.set_yticks(digits)
-    bars.set_ylim(len(digits) - 0.4, -0.6)
-    bars.set_xlim(0, 100)
-    bars.set(xlabel="probability (%)")
+    _plot_probabilities(bars, probabilities)
     bars.set_title("Prediction")
-    bars.tick_params(axis="y", length=0)
     return figure
+
+
+def _plot_probabilities(
+    axes: Axes, probabilities: NDArray[np.float32], label: int | None = None
+) -> None:
+    """Draw a bar for each digit; a prediction that differs from the label is orange."""
+    axes.set_axis_on()
+    bars = axes.barh(range(CLASSES), 100 * probabilities, color=style.ACCENT_COLOR, height=0.7)
+    if label not in (None, predicted := int(probabilities.argmax())):
+        bars[predicted].set_color(style.VAL_COLOR)
+    axes.set_yticks(range(CLASSES))
+    axes.set_ylim(CLASSES - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    axes.set(xlabel="probability (%)")
+    axes.tick_params(axis="y", length=0)
 
 
 def _predictions(
     images: Images, predictions: Sequence[Prediction], headings: list[str], title: str, note: str
 ) -> Figure:
     """Plot images under their headings, each with its confidence and line of train.csv."""
-    columns = min(PREDICTION_COLUMNS, max(3, len(predictions)))
-    lines = -(-len(predictions) // columns)
-    figure = style.new_figure(1.75 * columns, 0.9 + 2.15 * lines, title, note)
-    cells = zip(_grid(figure, lines, columns), predictions, headings, strict=False)
+    lines = -(-len(predictions) // PREDICTION_COLUMNS)
+    figure = style.new_figure(style.WIDTH, 0.9 + 1.75 * lines, title, note)
+    cells = zip(_grid(figure, lines, PREDICTION_COLUMNS), predictions, headings, strict=False)
     for axes, prediction, heading in cells:
         style.show_digit(axes, images[prediction.row])
         axes.set_title(heading, loc="center", fontsize=10.5, fontweight="bold")
-        caption = f"{prediction.confidence_text} · line {prediction.line}"
+        caption = f"{prediction.confidence_text}\nline {prediction.line}"
         axes.set_xlabel(caption, fontsize=8.5, color=style.MUTED_COLOR)
     return figure
 

@@ -1,9 +1,12 @@
 """HTML pages that are one file: they contain their figures, open offline and print."""
 
 import base64
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from kaggle_digits.plots import style
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,23 @@ def render_page(template: str, package: str = "evaluation", **values: Any) -> st
     )
     environment.filters["percent"] = lambda x: "–" if x is None else f"{100 * x:.2f} %"
     environment.filters["share"] = lambda x: "–" if x is None else f"{x:.4f}"
-    environment.filters["data_uri"] = _data_uri
+    environment.filters["data_uri"] = lambda path: _read_figure(path)[0]
+    environment.filters["note"] = lambda path: _read_figure(path)[1]
     return environment.get_template(template).render(**values)
 
 
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+def _read_figure(path: Path) -> tuple[str, str]:
+    """Return a PNG file without title and note as a data URI, and its note.
+
+    The page shows them as text: the title would repeat its heading, and the note would be too small
+    on a phone.
+    """
+    from PIL import Image
+
+    content = io.BytesIO()
+    with Image.open(path) as image:
+        top, bottom = (float(share) for share in image.info.get(style.BODY, "0 1").split())
+        body = (0, int(top * image.height), image.width, int(bottom * image.height))
+        image.crop(body).save(content, "PNG")
+        note = image.info.get(style.NOTE, "")
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii"), note

@@ -1,7 +1,8 @@
 """The style shared by all figures, and saving them.
 
-Each digit has the same colour everywhere. The background is painted white, not left transparent, so
-that figures are readable in a dark viewer too.
+Orange marks errors and validation, and points of several digits have a colour for each; everything
+else has the accent colour. The background is painted white, not left transparent, so that figures
+are readable in a dark viewer too.
 """
 
 from __future__ import annotations
@@ -31,11 +32,15 @@ DIGIT_COLORS = (
 )
 TEXT_COLOR, MUTED_COLOR, GRID_COLOR, BACKGROUND = "#1b1f24", "#59636e", "#d8dde3", "#ffffff"
 DIAGONAL_COLOR = "#e9ecef"
-TRAIN_COLOR, VAL_COLOR = "#2b6cb0", "#d9480f"
+ACCENT_COLOR = TRAIN_COLOR = "#2b6cb0"
+VAL_COLOR = "#d9480f"
 DIGIT_CMAP, ERROR_CMAP, DIVERGING_CMAP = "gray_r", "Oranges", "PuOr"
 DASHED = (0, (4, 3))
+WIDTH = 7.5  # inches, of every figure on a page, so that its text has one size
 DPI = 150
 NOTE_CHARACTERS_PER_INCH = 13.5
+TITLE, NOTE = "Title", "Description"  # of a figure; keywords of the PNG format
+BODY = "Body"  # the part of a PNG file between title and note, as two shares of its height
 SUFFIXES = (".png", ".svg", ".pdf")
 
 RC_PARAMS: dict[str, Any] = {
@@ -105,10 +110,10 @@ def new_figure(
         else ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
     )
     figure = Figure(figsize=(width, height), layout=layout)
-    figure.suptitle(title, x=0.012, ha="left", fontsize=13, fontweight="bold")
+    figure.suptitle(title, x=0.012, ha="left", fontsize=13, fontweight="bold", gid=TITLE)
     if note:
         note = textwrap.fill(note, int(NOTE_CHARACTERS_PER_INCH * width))
-        figure.supxlabel(note, x=0.012, ha="left", fontsize=9, color=MUTED_COLOR)
+        figure.supxlabel(note, x=0.012, ha="left", fontsize=9, color=MUTED_COLOR, gid=NOTE)
     return figure
 
 
@@ -120,10 +125,10 @@ def hide_ticks(axes: Axes) -> None:
         spine.set(visible=True, color=GRID_COLOR, linewidth=0.8)
 
 
-def show_digit(axes: Axes, image: Any) -> None:
-    """Show a (28, 28) image, 0 to 255, black on white in a thin frame."""
+def show_digit(axes: Axes, image: Any, max_value: int = 255) -> None:
+    """Show an image, (h, w), 0 to ``max_value``, black on white in a thin frame."""
     axes.set_axis_on()
-    axes.imshow(image, cmap=DIGIT_CMAP, vmin=0, vmax=255)
+    axes.imshow(image, cmap=DIGIT_CMAP, vmin=0, vmax=max_value)
     hide_ticks(axes)
 
 
@@ -153,10 +158,24 @@ def saved_paths(path: Path) -> list[Path]:
 def save(figure: Figure, path: Path) -> None:
     """Write ``figure`` atomically to ``path``; its suffix selects PNG, SVG or PDF.
 
-    The same figure gives the same bytes: the files contain no date and no version. Raises
-    UsageError for another suffix, StorageError if the folder is not writable or the disk is full.
+    The same figure gives the same bytes: the files contain no date and no version. A PNG file holds
+    its title and note as text, too, for pages that show them as text. Raises UsageError for another
+    suffix, StorageError if the folder is not writable or the disk is full.
     """
     for target in saved_paths(path):
-        metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(target.suffix)
         with rc_context(RC_PARAMS), atomic_write(target, durable=False) as part:
+            png = {"Software": None, **_title_and_note(figure)}
+            metadata = {".png": png, ".svg": {"Date": None}}.get(target.suffix)
             figure.savefig(part, dpi=DPI, metadata=metadata)
+
+
+def _title_and_note(figure: Figure) -> dict[str, str]:
+    """Lay the figure out; return its title, its note and where the body between them is."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is done
+    texts = {text.get_gid(): text for text in figure.texts if text.get_gid() in (TITLE, NOTE)}
+    top = texts[TITLE].get_window_extent().y0 if TITLE in texts else figure.bbox.y1
+    bottom = texts[NOTE].get_window_extent().y1 if NOTE in texts else 0.0
+    body = f"{1 - top / figure.bbox.y1:.4f} {1 - bottom / figure.bbox.y1:.4f}"
+    return {BODY: body, **{gid: text.get_text().replace("\n", " ") for gid, text in texts.items()}}

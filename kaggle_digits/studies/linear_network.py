@@ -124,4 +124,4 @@ def _loss_figure(results: dict[str, FoldResult]) -> "Figure":
             Line(epochs, [row.val_loss for row in result.history], color, "--"),
         ]
     note = "Solid: training rows. Dashed: validation rows."
-    return line_chart(lines, "Log loss by epoch", "epoch", "log loss (nats)", note=note)
+    return line_chart(lines, "Log loss by epoch", "epoch", "log loss", note=note)

@@ -69,5 +69,5 @@ def run(context: Context, output: StudyOutput) -> None:
         "learning-curve",
         "Training loss per epoch",
         "Training stops when ten epochs in a row improve the loss too little.",
-        line_chart([line], "Training loss", "epoch", "log loss (nats)", log_scale=True),
+        line_chart([line], "Training loss", "epoch", "log loss", log_scale=True),
     )

@@ -1,4 +1,4 @@
-"""Export a finished run as one model for other programs, checked against Keras."""
+"""Export a finished run as one model for other programs, checked against the run's own models."""
 
 import shutil
 import uuid
@@ -16,11 +16,19 @@ from kaggle_digits.core.output_paths import back_up, check_output
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.ensembling.combiners import vote_weights
 from kaggle_digits.ensembling.ensemble_run import read_stack
+from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import KerasClassifier, load_classifier
-from kaggle_digits.models.formats import TOLERANCE, check_format, load_exported, write_network
+from kaggle_digits.models.base import SklearnClassifier, load_classifier
+from kaggle_digits.models.formats import (
+    TOLERANCE,
+    check_format,
+    load_exported,
+    write_network,
+    write_sklearn_onnx,
+)
 from kaggle_digits.runs.run import Run
+from kaggle_digits.training.predict import predict_images
 
 N_COMPARED = 1_000
 README = "README.md"
@@ -31,7 +39,8 @@ README_TEMPLATE = Path(__file__).with_name("export_readme.md.j2")
 class ExportResult:
     """An exported model: the new folder, and in it the model's file or folder of ``size`` bytes.
 
-    ``difference`` from Keras is the largest absolute one of a probability on ``n`` images.
+    ``difference`` from the run's models, which are of ``library`` (Keras or scikit-learn), is the
+    largest absolute one of a probability on ``n`` images.
     """
 
     folder: Path
@@ -39,6 +48,7 @@ class ExportResult:
     size: int
     n: int
     difference: float
+    library: str
 
 
 def export_run(
@@ -49,17 +59,17 @@ def export_run(
     *,
     force: bool = False,
 ) -> ExportResult:
-    """Write a run's networks as one model that includes normalization, weights and temperatures.
+    """Write a run's models as one that includes normalization, weights and temperatures.
 
     ``force`` renames an existing ``folder`` first.
 
-    ``kind`` is ``onnx``, ``litert`` or ``saved_model``. The model is compared with Keras on up to
-    1,000 ``images``, (n, 28, 28) uint8, or on random pixels.
+    ``kind`` is ``onnx``, ``litert`` or ``saved_model``, for scikit-learn models ``onnx``. The model
+    is compared with those of the run on up to 1,000 ``images``, (n, 28, 28) uint8, or on random
+    pixels.
 
     Raises:
         UsageError: there is no such format, or the folder exists or has a reserved name.
-        ModelError: the run holds a scikit-learn model, the format lacks an operation, or the
-            exported model differs from Keras.
+        ModelError: the format cannot express the models, or the exported model differs from them.
         StorageError: the folder cannot be written.
     """
     kind = check_format(kind)
@@ -67,45 +77,48 @@ def export_run(
     if images is None or not len(images):
         images = np.random.default_rng(0).integers(0, 256, (N_COMPARED, SIDE, SIDE), np.uint8)
     images = np.resize(images, (N_COMPARED, SIDE, SIDE))  # fewer are repeated
-    network = _combine_networks(run)
-    expected = KerasClassifier(network).predict_proba(images)
+    members = run.member_folders()
+    classifiers = [load_classifier(member) for member in members]
+    predicted = predict_images(run, classifiers, images, tta=1)
+    expected = apply_temperature(predicted, run.metrics()["temperature"])
+    estimators = [c for c in classifiers if isinstance(c, SklearnClassifier)]
+    library = "scikit-learn" if estimators else "Keras"
+    if estimators and (kind != "onnx" or run.base_runs() or run.metrics().get("designs")):
+        trained = Run(members[classifiers.index(estimators[0])].parents[1])
+        raise ModelError(
+            f"run {run.name} holds scikit-learn's {trained.config()['model']}, which can only be "
+            f"exported as ONNX and alone: kd export {trained.name} --format onnx"
+        )
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
     with wrap_os_errors(folder):
         part.mkdir(parents=True)
     try:
-        path = write_network(network, kind, part)
+        if estimators:
+            temperature = run.metrics()["temperature"]
+            path = write_sklearn_onnx(estimators, temperature, part)
+        else:
+            networks = [classifier.network for classifier in classifiers]
+            path = write_network(_combine_networks(run, networks), kind, part)
         probabilities = load_exported(kind, path)(images)
         difference = float(np.abs(probabilities - expected).max())
         if not difference <= TOLERANCE:
             raise ModelError(
-                f"the {kind} model differs from Keras by up to {difference:.2g}; it was deleted"
+                f"the {kind} model differs from {library} by up to {difference:.2g}; it was deleted"
             )
         size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
         with wrap_os_errors(folder):
-            (part / README).write_text(_readme(run, kind, difference), encoding="utf-8")
+            (part / README).write_text(_readme(run, kind, library, difference), encoding="utf-8")
             back_up(folder)
             part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return ExportResult(folder, folder / path.name, size, len(images), difference)
+    return ExportResult(folder, folder / path.name, size, len(images), difference, library)
 
 
-def _combine_networks(run: Run) -> Any:
-    """Combine the run's networks into one: uint8 (n, 28, 28) → probabilities (n, 10).
-
-    ModelError is raised if the run holds a scikit-learn model.
-    """
-    networks = []
-    for member, folder in enumerate(run.member_folders()):
-        classifier = load_classifier(folder)
-        if not isinstance(classifier, KerasClassifier):
-            model = Run(folder.parents[1]).config()["model"]
-            raise ModelError(
-                f"run {run.name} holds scikit-learn's {model}, which cannot be exported; train a "
-                "Keras model: kd train --model dense"
-            )
-        classifier.network.name = f"member_{member}"  # names must be unique in a Keras model
-        networks.append(classifier.network)
+def _combine_networks(run: Run, networks: list[Any]) -> Any:
+    """Combine the run's networks into one: uint8 (n, 28, 28) → probabilities (n, 10)."""
+    for member, network in enumerate(networks):
+        network.name = f"member_{member}"  # names must be unique in a Keras model
     k = keras()
     images = k.Input((SIDE, SIDE), dtype="uint8", name="images")
     output = _predict(run, (network(images) for network in networks))
@@ -147,7 +160,7 @@ def _apply_temperature(probabilities: Any, temperature: float) -> Any:
     return ops.softmax(ops.log(ops.maximum(probabilities, tiny)) / temperature)
 
 
-def _readme(run: Run, kind: str, difference: float) -> str:
+def _readme(run: Run, kind: str, library: str, difference: float) -> str:
     from jinja2 import Template
 
     accuracy = run.metrics()["val_accuracy"]
@@ -158,6 +171,7 @@ def _readme(run: Run, kind: str, difference: float) -> str:
     text: str = template.render(
         run=run.name,
         kind=kind,
+        library=library,
         model=run.config()["model"],
         measured=measured,
         difference=f"{difference:.1g}",

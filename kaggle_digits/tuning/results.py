@@ -30,7 +30,7 @@ RECIPE = "best.json"
 IMPORTANCE_PLOT, SLICE_PLOT = "importance.png", "slice.png"
 # With fewer finished trials the importances would be noise.
 MIN_TRIALS_FOR_IMPORTANCE = 4
-LOSS = "calibrated log loss (nats)"
+LOSS = "calibrated log loss"
 
 State = Literal["finished", "pruned", "failed", "stopped", "running"]
 # Names of the attributes of a trial in Optuna's study.

@@ -20,6 +20,12 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def sample_dataset(sample: Path) -> Dataset:
+    """The data that ``trained_run`` was trained on."""
+    return load(sample)
+
+
+@pytest.fixture(scope="session")
 def oof(dataset: Dataset) -> NDArray[np.float32]:
     """(300, 10) out-of-fold probabilities of a linear model, which makes a few errors."""
     return small_runs.linear_oof(dataset)

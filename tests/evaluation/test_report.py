@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.evaluate import Evaluation, evaluate
 from kaggle_digits.evaluation.report import TITLES
+from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.runs import files
 from kaggle_digits.runs import run as run_module
 from tests.support import small_runs
@@ -56,7 +57,8 @@ def test_the_report_is_one_file_that_opens_offline(evaluation: Evaluation) -> No
     text = evaluation.report.read_text(encoding="utf-8")
     page = Page(text)
     assert all(link.startswith(("data:", "#")) for link in page.links)
-    assert sum(link.startswith("data:image/png") for link in page.links) == len(TITLES)
+    assert sum(link.startswith("data:image/png") for link in page.links) == len(TITLES) - 1
+    assert "saliency" not in page.ids
     assert not re.search(r"https?://|url\(|@import", text)
     anchors = {link[1:] for link in page.links if link.startswith("#")}
     assert anchors <= set(page.ids)
@@ -71,8 +73,25 @@ def test_the_report_is_one_file_that_opens_offline(evaluation: Evaluation) -> No
         "1.5 seconds",
         "abacus",
         "the last one",
+        f"kd show {evaluation.most_confident_errors[0].line} --run small",
+        "Grey: correct. Orange: errors",
     ):
         assert expected in text
+    assert "nats" not in text
+
+
+def test_calibration_is_shown_after_temperature_scaling(
+    tmp_path: Path, dataset: Dataset, oof: NDArray[np.float32]
+) -> None:
+    smoothed = apply_temperature(oof, 3)
+    recipe = {"normalize": "unit", "label_smoothing": 0.1}
+    evaluation = evaluate(small_runs.write_run(tmp_path, dataset, smoothed, recipe=recipe), dataset)
+    metrics = evaluation.metrics
+    assert metrics.calibrated.error < 0.5 * metrics.calibration.error
+    text = " ".join(evaluation.report.read_text(encoding="utf-8").split())
+    assert f"<b>{metrics.calibrated.error:.4f}</b>" in text
+    assert f"divided by {metrics.temperature:.2f}" in text
+    assert "label smoothing lowers confidences on purpose" in text
 
 
 def test_a_run_without_errors_gets_a_valid_page(tmp_path: Path, dataset: Dataset) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
 
 from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.metrics.calibration import apply_temperature
+from kaggle_digits.models.base import NORMALIZATIONS, SklearnClassifier, fit_normalizer
 from kaggle_digits.models.formats import (
     LITERT_FILE,
     LiteRTClassifier,
     check_format,
+    load_exported,
     load_for_inference,
     to_litert,
+    write_sklearn_onnx,
 )
 from kaggle_digits.models.registry import BUILDERS, SKLEARN_MODELS
-from tests.models.test_registry import IMAGES, classifier
+from tests.models.test_registry import IMAGES, LABELS, classifier
 
 
 @pytest.mark.parametrize("model", sorted(set(BUILDERS) - SKLEARN_MODELS))
@@ -36,6 +43,38 @@ def test_sklearn_model_is_not_converted(tmp_path: Path) -> None:
     model.save(tmp_path)
     loaded = load_for_inference(tmp_path)
     assert np.array_equal(loaded.predict_proba(IMAGES), model.predict_proba(IMAGES))
+
+
+@pytest.mark.parametrize("normalize", NORMALIZATIONS)
+def test_onnx_predicts_as_scikit_learn(normalize: str, tmp_path: Path) -> None:
+    pytest.importorskip("skl2onnx")
+    normalizer = fit_normalizer(normalize, IMAGES)
+    classifiers = []
+    for present in (range(10), range(8)):  # the second never saw two of the digits
+        rows = np.isin(LABELS, present)
+        fitted = SklearnClassifier(LogisticRegression(), normalizer)
+        fitted.estimator.fit(fitted.features(IMAGES[rows]), LABELS[rows])
+        classifiers.append(fitted)
+    mean = np.mean([classifier.predict_proba(IMAGES) for classifier in classifiers], axis=0)
+    path = write_sklearn_onnx(classifiers, 0.7, tmp_path)
+    probabilities = load_exported("onnx", path)(IMAGES)
+    assert probabilities.dtype == np.float32
+    assert np.allclose(probabilities, apply_temperature(mean, 0.7), atol=1e-5)
+
+
+def test_estimator_that_onnx_lacks_is_reported(tmp_path: Path) -> None:
+    pytest.importorskip("skl2onnx")
+    own = SklearnClassifier(
+        DummyClassifier().fit(IMAGES.reshape(80, -1), LABELS), fit_normalizer("unit", IMAGES)
+    )
+    with pytest.raises(ModelError, match="DummyClassifier cannot be written as onnx"):
+        write_sklearn_onnx([own], 1.0, tmp_path)
+
+
+def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ModelError, match=r"pip install 'kaggle-digits\[onnx\]'"):
+        write_sklearn_onnx([], 1.0, tmp_path)
 
 
 def test_conversion_with_other_predictions_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,12 +48,25 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "confusion matrix": lambda: charts.confusion_matrix(METRICS.confusion),
     "confusion matrix, no errors": lambda: charts.confusion_matrix(PERFECT),
     "reliability": lambda: charts.reliability_diagram(METRICS.calibration),
+    "reliability, both": lambda: charts.reliability_diagram(
+        METRICS.calibrated, METRICS.calibration
+    ),
     "class accuracy": lambda: charts.class_accuracy(METRICS.classes, METRICS.score.accuracy),
     "run comparison": lambda: run_comparison(["a", "b"]),
     "embedding": lambda: charts.embedding(normal(120, 2), LABELS, "title", "note"),
     "errors": lambda: digit_grids.most_confident_errors(IMAGES, ERRORS),
     "one error": lambda: digit_grids.most_confident_errors(IMAGES, ERRORS[:1]),
     "least confident": lambda: digit_grids.least_confident_correct(IMAGES, UNSURE[:4]),
+    "saliency": lambda: digit_grids.saliency(IMAGES, ERRORS[:7], normal(7, 28, 28)),
+    "saliency, blank image": lambda: digit_grids.saliency(
+        0 * IMAGES, ERRORS[:1], np.zeros((1, 28, 28), np.float32)
+    ),
+    "examples": lambda: digit_grids.examples(
+        IMAGES[:2], ["a", "b"], list(PROBABILITIES[:2]), [1, None], "title"
+    ),
+    "examples, only images": lambda: digit_grids.examples(
+        IMAGES[:4], ["a"] * 4, [None] * 4, [1] * 4, "title"
+    ),
     "label errors": lambda: digit_grids.label_errors(IMAGES, ERRORS[:7], 8),
     "learning curves": lambda: charts.learning_curves(history(3, 4)),
     "learning curves, one member": lambda: charts.learning_curves(history(1, 4)),

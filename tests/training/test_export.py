@@ -70,5 +70,18 @@ def test_existing_folder_unknown_format_and_sklearn_are_rejected(
         export_run(ensemble, "tfjs", tmp_path / "there")
     mlp = Recipe("mlp", widths=(8,), epochs=1, batch_size=100)
     run = train(dataset, mlp, Split(), runs_dir=tmp_path)
-    with pytest.raises(ModelError, match="scikit-learn's mlp"):
+    with pytest.raises(ModelError, match="scikit-learn's mlp, which can only be exported as ONNX"):
         export_run(run, "litert", tmp_path / "there")
+
+
+def test_scikit_learn_is_exported_to_onnx(dataset: Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("skl2onnx")
+    mlp = Recipe("mlp", widths=(8,), epochs=1, batch_size=100)
+    run = train(dataset, mlp, Split("folds", folds=2), runs_dir=tmp_path, name="mlp")
+    done = export_run(run, "onnx", tmp_path / "there", dataset.test.images)
+    assert done.difference <= 1e-4
+    assert done.library == "scikit-learn"
+    probabilities = load_exported("onnx", done.path)(dataset.test.images)
+    predictor = load_predictor(tmp_path, "mlp")
+    assert np.allclose(probabilities, predictor.predict_proba(dataset.test.images), atol=1e-4)
+    assert "differ from scikit-learn" in (done.folder / "README.md").read_text()

@@ -1,0 +1,116 @@
+"""kd show: draw images of train.csv or test.csv, with the predictions of a run."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from kaggle_digits.inference.examples import Example
+
+BAR = 24
+# A character shows two pixels, one above the other: (upper is ink, lower is ink) → character.
+BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+ASCII = {"▀": "'", "▄": ".", "█": "#"}
+
+
+def show(
+    lines: Annotated[
+        list[int], typer.Argument(metavar="LINE…", help="Lines of the file; line 1 is the header.")
+    ],
+    *,
+    run: Annotated[
+        str | None, option("Show the predictions of this run.", "--run", metavar="NAME")
+    ] = None,
+    test: Annotated[bool, option("Images of test.csv instead of train.csv.", "--test")] = False,
+    output: Annotated[
+        Path | None, option("Figure file (PNG, SVG or PDF) to write, too.", "-o", "--output")
+    ] = None,
+    force: options.Force = False,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    as_json: options.AsJson = False,
+) -> None:
+    """Draw images of train.csv or test.csv, with the probabilities that a run predicts."""
+    from kaggle_digits.core.output_paths import back_up, check_output
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.inference.examples import find_examples
+    from kaggle_digits.plots import digit_grids, style
+    from kaggle_digits.runs.run import open_run
+
+    if output is not None:
+        check_output(*style.saved_paths(output), force=force)
+    opened = open_run(runs_dir, run) if run else None
+    examples = find_examples(load(data_dir), lines, opened, test=test)
+    headings = [_heading(example) for example in examples]
+    if output is not None:
+        figure = digit_grids.examples(
+            [example.image for example in examples],
+            headings,
+            [example.probabilities for example in examples],
+            [example.label for example in examples],
+            f"Images of {examples[0].file}" + (f", predicted by run {run}" if run else ""),
+        )
+        back_up(output)
+        style.save(figure, output)
+    if as_json:
+        console.print_json([_as_json(example) for example in examples])
+        return
+    for example, heading in zip(examples, headings, strict=True):
+        console.echo(heading)
+        console.echo(_drawing(example))
+    if output is not None:
+        console.echo(f"figure: {output}")
+
+
+def _heading(example: "Example") -> str:
+    known = f"ImageId {example.image_id}" if example.label is None else f"label {example.label}"
+    heading = f"line {example.line} of {example.file}, {known}"
+    if example.predicted is None:
+        return heading
+    remark = " (wrong)" if example.label not in (None, example.predicted) else ""
+    by = " by models trained on it" if example.trained_on else ""
+    return f"{heading}, predicted {example.predicted}{remark}{by}"
+
+
+def _drawing(example: "Example") -> "Text":
+    """Draw the image, 28 characters wide, and beside it a bar for the probability of each digit.
+
+    With colours, ink is black on white paper; without, it has the colour of the text.
+    """
+    from rich.text import Text
+
+    unicode = console.supports_unicode(sys.stdout)
+    has_colors = unicode and console.out.color_system is not None and not console.out.no_color
+    drawing = Text()
+    for row in range(0, len(example.image), 2):
+        for upper, lower in example.image[row : row + 2].T.tolist():
+            if has_colors:
+                ink, paper = 255 - upper, 255 - lower
+                style = f"rgb({ink},{ink},{ink}) on rgb({paper},{paper},{paper})"
+                drawing.append("▀", style)
+            else:
+                block = BLOCKS[upper > 127, lower > 127]
+                drawing.append(block if unicode else ASCII.get(block, block))
+        digit = row // 2 - 2
+        if example.probabilities is not None and 0 <= digit < len(example.probabilities):
+            share = float(example.probabilities[digit])
+            bar = ("█" if unicode else "#") * round(BAR * share)
+            style = "bold" if digit == example.predicted else ""
+            drawing.append(f"   {digit} {bar:{BAR}} {100 * share:6.2f} %", style)
+            drawing.append("  label" * (digit == example.label))
+        drawing.append("\n")
+    return drawing
+
+
+def _as_json(example: "Example") -> dict[str, Any]:
+    values = {key: value for key, value in vars(example).items() if key != "image"}
+    if example.probabilities is not None:
+        values["probabilities"] = example.probabilities.tolist()
+    return {**values, "predicted": example.predicted}

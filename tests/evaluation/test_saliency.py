@@ -1,0 +1,47 @@
+"""Saliency of errors: which pixels a prediction depends on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.evaluation.evaluate import evaluate
+from kaggle_digits.evaluation.saliency import error_saliency, occlusion
+from kaggle_digits.metrics.classification import predictions_at
+from kaggle_digits.runs.run import Run
+
+
+def test_only_the_pixel_that_decides_is_salient() -> None:
+    def predict_proba(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        probabilities = np.full((len(images), 10), 0.05, np.float32)
+        probabilities[:, 3] = np.where(images[:, 13, 8] > 0, 0.5, 0.1)
+        probabilities[:, 5] = 0.6 - probabilities[:, 3]
+        return probabilities
+
+    image = np.full((28, 28), 255, np.uint8)
+    saliency = occlusion(predict_proba, image, 3, 5)
+    assert saliency.shape == (28, 28)
+    assert np.unravel_index(saliency.argmax(), saliency.shape) == (13, 8)
+    assert saliency.max() > 0
+    assert (saliency[:8] == 0).all()
+    assert np.allclose(occlusion(predict_proba, image, 5, 3), -saliency)
+    assert (image == 255).all()
+
+
+def test_errors_of_keras_networks_are_explained(trained_run: Run, sample_dataset: Dataset) -> None:
+    rows = trained_run.folds(sample_dataset)[0].val[:3]
+    probabilities = np.full((3, 10), 0.1, np.float32)
+    errors = predictions_at(probabilities, sample_dataset.labels[rows], rows, np.arange(3))
+    maps = error_saliency(trained_run, sample_dataset, errors)
+    assert maps is not None
+    assert maps.shape == (3, 28, 28)
+    assert np.isfinite(maps).all()
+    assert error_saliency(trained_run, sample_dataset, []) is None
+
+
+def test_a_run_without_networks_has_no_saliency(run: Run, dataset: Dataset) -> None:
+    evaluation = evaluate(run, dataset)
+    assert evaluation.most_confident_errors
+    assert "saliency" not in evaluation.figures
+    assert "Pixels behind" not in evaluation.report.read_text(encoding="utf-8")
