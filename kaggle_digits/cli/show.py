@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -60,7 +60,8 @@ def show(
         back_up(output)
         style.save(figure, output)
     if as_json:
-        console.print_json([_as_json(example) for example in examples])
+        rows = [vars(example) for example in examples]
+        console.print_json([{key: row[key] for key in row if key != "image"} for row in rows])
         return
     for example, heading in zip(examples, headings, strict=True):
         console.echo(heading)
@@ -100,17 +101,10 @@ def _drawing(example: "Example") -> "Text":
                 drawing.append(block if unicode else ASCII.get(block, block))
         digit = row // 2 - 2
         if example.probabilities is not None and 0 <= digit < len(example.probabilities):
-            share = float(example.probabilities[digit])
+            share = example.probabilities[digit]
             bar = ("█" if unicode else "#") * round(BAR * share)
             style = "bold" if digit == example.predicted else ""
             drawing.append(f"   {digit} {bar:{BAR}} {100 * share:6.2f} %", style)
             drawing.append("  label" * (digit == example.label))
         drawing.append("\n")
     return drawing
-
-
-def _as_json(example: "Example") -> dict[str, Any]:
-    values = {key: value for key, value in vars(example).items() if key != "image"}
-    if example.probabilities is not None:
-        values["probabilities"] = example.probabilities.tolist()
-    return {**values, "predicted": example.predicted}

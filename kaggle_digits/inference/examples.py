@@ -13,13 +13,13 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.training.predict import predict_images
 
 
-@dataclass(frozen=True)
+@dataclass
 class Example:
     """One image, (28, 28) uint8, on ``line`` of ``file``, counted from 1.
 
-    ``label`` is None in test.csv, ``image_id`` in train.csv. ``probabilities``, (10,) float32, are
-    those in oof.npy or test.npy, None without a run. If the models were ``trained_on`` the image,
-    they predicted it just now.
+    ``label`` is None in test.csv, ``image_id`` in train.csv. ``probabilities``, of the digits, are
+    those in oof.npy or test.npy; if the models were ``trained_on`` the image, they predicted it
+    just now. Without a run, they and ``predicted``, the most probable digit, are None.
     """
 
     file: str
@@ -27,13 +27,9 @@ class Example:
     image_id: int | None
     label: int | None
     image: NDArray[np.uint8]
-    probabilities: NDArray[np.float32] | None
-    trained_on: bool
-
-    @property
-    def predicted(self) -> int | None:
-        """The most probable digit; None without a run."""
-        return None if self.probabilities is None else int(self.probabilities.argmax())
+    probabilities: list[float] | None = None
+    predicted: int | None = None
+    trained_on: bool = False
 
 
 def find_examples(
@@ -41,40 +37,32 @@ def find_examples(
 ) -> list[Example]:
     """Return the images on these lines of train.csv, or of test.csv if ``test``.
 
-    The models are only loaded for images that oof.npy has no prediction of.
-
-    Raises:
-        UsageError: there is no image on a line.
-        RunError: the run is unfinished, damaged, or was trained on other data.
-        ModelError: a model cannot be read.
+    UsageError: there is no image on a line. RunError, ModelError: the run is unfinished, damaged,
+    or was trained on other data.
     """
     digits, file = (dataset.test, TEST) if test else (dataset.train, TRAIN)
-    line_of_row = np.arange(len(digits)) + 2 if digits.lines is None else digits.lines
-    rows = np.searchsorted(line_of_row, lines)
-    for line, row in zip(lines, rows, strict=True):
-        if row == len(digits) or line_of_row[row] != line:
-            raise UsageError(
-                f"{file} has no image on line {line}; line 1 is the header, and the images are on "
-                f"lines {line_of_row[0]} to {line_of_row[-1]}"
-            )
-    images = digits.images[rows]
-    probabilities = trained_on = None
+    numbers = range(2, len(digits) + 2) if digits.lines is None else digits.lines.tolist()
+    row_of_line = {line: row for row, line in enumerate(numbers)}
+    if missing := [line for line in lines if line not in row_of_line]:
+        raise UsageError(
+            f"{file} has no image on line {missing[0]}; line 1 is the header, and the images are "
+            f"on lines {numbers[0]} to {numbers[-1]}"
+        )
+    examples = []
+    for line in lines:
+        row = row_of_line[line]
+        image_id = int(dataset.ids[row]) if test else None
+        label = None if digits.labels is None else int(digits.labels[row])
+        examples.append(Example(file, line, image_id, label, digits.images[row]))
     if run is not None:
         run.check_data(dataset)
-        probabilities = run.test()[rows] if test else run.oof(dataset.labels)[rows]
-        trained_on = np.isnan(probabilities[:, 0])
-        if trained_on.any():
-            models = map(load_for_inference, run.member_folders())
-            probabilities[trained_on] = predict_images(run, models, images[trained_on])
-    return [
-        Example(
-            file,
-            line,
-            int(dataset.ids[row]) if test else None,
-            None if digits.labels is None else int(digits.labels[row]),
-            images[position],
-            None if probabilities is None else probabilities[position],
-            trained_on is not None and bool(trained_on[position]),
-        )
-        for position, (line, row) in enumerate(zip(lines, rows, strict=True))
-    ]
+        predicted = run.test() if test else run.oof(dataset.labels)
+        for example in examples:
+            probabilities = predicted[row_of_line[example.line]]
+            if np.isnan(probabilities).any():  # the only case that loads the models
+                models = map(load_for_inference, run.member_folders())
+                probabilities = predict_images(run, models, example.image[None])[0]
+                example.trained_on = True
+            example.probabilities = probabilities.tolist()
+            example.predicted = int(probabilities.argmax())
+    return examples

@@ -211,7 +211,7 @@ def first_layer_weights(
 def examples(
     images: Sequence[Images],
     headings: Sequence[str],
-    probabilities: Sequence[NDArray[np.float32] | None],
+    probabilities: Sequence[Sequence[float] | None],
     labels: Sequence[int | None],
     title: str,
 ) -> Figure:
@@ -303,12 +303,13 @@ def preprocessing_steps(
 
 
 def _plot_probabilities(
-    axes: Axes, probabilities: NDArray[np.float32], label: int | None = None
+    axes: Axes, probabilities: Sequence[float] | NDArray[np.float32], label: int | None = None
 ) -> None:
     """Draw a bar for each digit; a prediction that differs from the label is orange."""
     axes.set_axis_on()
-    bars = axes.barh(range(CLASSES), 100 * probabilities, color=style.ACCENT_COLOR, height=0.7)
-    if label not in (None, predicted := int(probabilities.argmax())):
+    shares = 100 * np.asarray(probabilities)
+    bars = axes.barh(range(CLASSES), shares, color=style.ACCENT_COLOR, height=0.7)
+    if label not in (None, predicted := int(shares.argmax())):
         bars[predicted].set_color(style.VAL_COLOR)
     axes.set_yticks(range(CLASSES))
     axes.set_ylim(CLASSES - 0.4, -0.6)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import textwrap
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ VAL_COLOR = "#d9480f"
 DIGIT_CMAP, ERROR_CMAP, DIVERGING_CMAP = "gray_r", "Oranges", "PuOr"
 DASHED = (0, (4, 3))
 WIDTH = 7.5  # inches, of every figure on a page, so that its text has one size
-DPI = 150
+DPI, NOTEBOOK_DPI = 150, 100
 NOTE_CHARACTERS_PER_INCH = 13.5
 TITLE, NOTE = "Title", "Description"  # of a figure; keywords of the PNG format
 BODY = "Body"  # the part of a PNG file between title and note, as two shares of its height
@@ -99,7 +100,8 @@ def new_figure(
 ) -> Figure:
     """Create an empty figure of width × height inches with a title above and a note below.
 
-    The note is wrapped to the width. ``squares`` places axes with square images close together.
+    The note is wrapped to the width. ``squares`` places axes with square images close together. A
+    notebook shows the figure also if pyplot was never imported.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -114,7 +116,16 @@ def new_figure(
     if note:
         note = textwrap.fill(note, int(NOTE_CHARACTERS_PER_INCH * width))
         figure.supxlabel(note, x=0.012, ha="left", fontsize=9, color=MUTED_COLOR, gid=NOTE)
+    figure._repr_png_ = functools.partial(_to_png, figure)
     return figure
+
+
+def _to_png(figure: Figure) -> bytes:
+    """Return the figure as the bytes of a PNG file of the size that notebooks show."""
+    content = io.BytesIO()
+    with rc_context(RC_PARAMS):
+        figure.savefig(content, format="png", dpi=NOTEBOOK_DPI)
+    return content.getvalue()
 
 
 def hide_ticks(axes: Axes) -> None:

@@ -62,7 +62,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         0 * IMAGES, ERRORS[:1], np.zeros((1, 28, 28), np.float32)
     ),
     "examples": lambda: digit_grids.examples(
-        IMAGES[:2], ["a", "b"], list(PROBABILITIES[:2]), [1, None], "title"
+        IMAGES[:2], ["a", "b"], PROBABILITIES[:2].tolist(), [1, None], "title"
     ),
     "examples, only images": lambda: digit_grids.examples(
         IMAGES[:4], ["a"] * 4, [None] * 4, [1] * 4, "title"
