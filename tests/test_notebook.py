@@ -29,19 +29,20 @@ def test_notebook_has_no_outputs_and_explains_each_cell(notebook: nbformat.Noteb
             assert len(code.source.splitlines()) < 8, f"{code.id} is not explained"
 
 
-def test_notebook_writes_a_valid_submission(
-    notebook: nbformat.NotebookNode, tmp_path: Path
-) -> None:
+def test_notebook_runs_and_ends_with_plots(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
     client = NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     )
     client.execute()
-    work = tmp_path / "first-submission"
-    labels = read_submission(work / "submission.csv", load(work / "data").ids)
-    assert len(labels) == 719
+    path = tmp_path / "submissions" / "dense-1.csv"
+    assert len(read_submission(path, load(tmp_path / "data").ids)) == 719
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
     printed = "".join(out.text for out in outputs if out.output_type == "stream")
     assert "a valid submission" in printed
     assert str(tmp_path) not in printed
     assert "arning" not in printed
-    assert sum("image/png" in out.get("data", {}) for out in outputs) == 2
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    images = ["image/png" in out.get("data", {}) for cell in cells[-4:] for out in cell.outputs]
+    assert images == [True] * 4
+    tables = [out.data["text/html"] for out in outputs if "text/html" in out.get("data", {})]
+    assert any("dense-1" in table for table in tables)

@@ -193,7 +193,8 @@ class Run(Summary, RunFolder):
 
     def plot_calibration(self) -> Figure:
         """Plot how often predictions of each confidence are correct."""
-        return charts.reliability_diagram(self._measured()[0].calibration)
+        metrics = self._measured()[0]
+        return charts.reliability_diagram(metrics.calibrated, metrics.calibration)
 
     def plot_errors(self) -> Figure:
         """Plot the most confident errors."""

@@ -167,8 +167,7 @@ def _figures(
         yield "saliency", digit_grids.saliency(images, errors[: len(maps)], maps)
     if unsure:
         yield "doubtful-right", digit_grids.least_confident_correct(images, unsure)
-    before = metrics.calibration if metrics.temperature != 1 else None
-    yield "reliability", charts.reliability_diagram(metrics.calibrated, before)
+    yield "reliability", charts.reliability_diagram(metrics.calibrated, metrics.calibration)
     if len({row["epoch"] for row in history}) > 1:
         yield "learning-curves", charts.learning_curves(history)
     if weights is not None:

@@ -93,8 +93,11 @@ def reliability_diagram(
 ) -> Figure:
     """Plot accuracy against confidence in 15 bins, and the number of predictions in each.
 
-    ``uncalibrated`` is the curve before temperature scaling, drawn in grey behind the other.
+    ``uncalibrated`` is the curve before temperature scaling, drawn in grey behind the other if they
+    differ.
     """
+    if uncalibrated and uncalibrated.error == calibration.error:
+        uncalibrated = None
     before = f", {uncalibrated.error:.4f} as trained" if uncalibrated else ""
     note = (
         f"Expected calibration error {calibration.error:.4f}{before} (Guo et al. 2017, {BINS} "

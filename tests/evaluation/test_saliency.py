@@ -22,8 +22,7 @@ def test_only_the_pixel_that_decides_is_salient() -> None:
     image = np.full((28, 28), 255, np.uint8)
     saliency = occlusion(predict_proba, image, 3, 5)
     assert saliency.shape == (28, 28)
-    assert np.unravel_index(saliency.argmax(), saliency.shape) == (13, 8)
-    assert saliency.max() > 0
+    assert saliency[13, 8] == saliency.max() > 0
     assert (saliency[:8] == 0).all()
     assert np.allclose(occlusion(predict_proba, image, 5, 3), -saliency)
     assert (image == 255).all()

@@ -16,7 +16,8 @@ from kaggle_digits.runs.run import Run
 def test_held_out_images_have_the_predictions_of_the_run(
     trained_run: Run, dataset: Dataset
 ) -> None:
-    val, train = (rows[0] for rows in dataclasses.astuple(trained_run.folds(dataset)[0])[::-1])
+    (fold,) = trained_run.folds(dataset)
+    val, train = int(fold.val[0]), int(fold.train[0])
     held_out, trained_on = find_examples(dataset, [val + 2, train + 2], trained_run)
     assert held_out.probabilities is not None
     assert np.array_equal(held_out.probabilities, trained_run.oof()[val])
@@ -25,7 +26,7 @@ def test_held_out_images_have_the_predictions_of_the_run(
     assert not held_out.trained_on
     assert trained_on.trained_on
     assert trained_on.probabilities is not None
-    assert trained_on.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert sum(trained_on.probabilities) == pytest.approx(1, abs=1e-5)
 
 
 def test_images_of_test_csv(trained_run: Run, dataset: Dataset) -> None:
