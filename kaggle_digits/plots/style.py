@@ -116,7 +116,7 @@ def new_figure(
     if note:
         note = textwrap.fill(note, int(NOTE_CHARACTERS_PER_INCH * width))
         figure.supxlabel(note, x=0.012, ha="left", fontsize=9, color=MUTED_COLOR, gid=NOTE)
-    figure._repr_png_ = functools.partial(_to_png, figure)
+    vars(figure)["_repr_png_"] = functools.partial(_to_png, figure)  # IPython calls it
     return figure
 
 
@@ -185,8 +185,13 @@ def _title_and_note(figure: Figure) -> dict[str, str]:
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is done
-    texts = {text.get_gid(): text for text in figure.texts if text.get_gid() in (TITLE, NOTE)}
-    top = texts[TITLE].get_window_extent().y0 if TITLE in texts else figure.bbox.y1
-    bottom = texts[NOTE].get_window_extent().y1 if NOTE in texts else 0.0
-    body = f"{1 - top / figure.bbox.y1:.4f} {1 - bottom / figure.bbox.y1:.4f}"
-    return {BODY: body, **{gid: text.get_text().replace("\n", " ") for gid, text in texts.items()}}
+    height, top, bottom, values = figure.bbox.y1, 0.0, 1.0, dict[str, str]()
+    for text in figure.texts:
+        if (name := text.get_gid()) in (TITLE, NOTE):
+            values[str(name)] = text.get_text().replace("\n", " ")
+            box = text.get_window_extent()
+            if name == TITLE:
+                top = 1 - box.y0 / height
+            else:
+                bottom = 1 - box.y1 / height
+    return {**values, BODY: f"{top:.4f} {bottom:.4f}"}

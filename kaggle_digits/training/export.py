@@ -19,7 +19,7 @@ from kaggle_digits.ensembling.ensemble_run import read_stack
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY
 from kaggle_digits.models.backend import keras
-from kaggle_digits.models.base import SklearnClassifier, load_classifier
+from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, load_classifier
 from kaggle_digits.models.formats import (
     TOLERANCE,
     check_format,
@@ -97,7 +97,7 @@ def export_run(
             temperature = run.metrics()["temperature"]
             path = write_sklearn_onnx(estimators, temperature, part)
         else:
-            networks = [classifier.network for classifier in classifiers]
+            networks = [c.network for c in classifiers if isinstance(c, KerasClassifier)]
             path = write_network(_combine_networks(run, networks), kind, part)
         probabilities = load_exported(kind, path)(images)
         difference = float(np.abs(probabilities - expected).max())

@@ -43,7 +43,7 @@ def test_lines_are_those_of_the_file(dataset: Dataset) -> None:
     moved = dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, lines=lines))
     (example,) = find_examples(moved, [6])
     assert np.array_equal(example.image, dataset.train.images[3])
-    assert example.probabilities is example.predicted is None
+    assert (example.probabilities, example.predicted) == (None, None)
     for line in (1, 5, len(lines) + 3):
         with pytest.raises(UsageError, match=f"no image on line {line}; .* lines 2 to 1080"):
             find_examples(moved, [line])

@@ -62,10 +62,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         0 * IMAGES, ERRORS[:1], np.zeros((1, 28, 28), np.float32)
     ),
     "examples": lambda: digit_grids.examples(
-        IMAGES[:2], ["a", "b"], PROBABILITIES[:2].tolist(), [1, None], "title"
+        list(IMAGES[:2]), ["a", "b"], PROBABILITIES[:2].tolist(), [1, None], "title"
     ),
     "examples, only images": lambda: digit_grids.examples(
-        IMAGES[:4], ["a"] * 4, [None] * 4, [1] * 4, "title"
+        list(IMAGES[:4]), ["a"] * 4, [None] * 4, [1] * 4, "title"
     ),
     "label errors": lambda: digit_grids.label_errors(IMAGES, ERRORS[:7], 8),
     "learning curves": lambda: charts.learning_curves(history(3, 4)),
