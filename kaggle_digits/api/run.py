@@ -30,7 +30,7 @@ from kaggle_digits.plots import charts, digit_grids
 from kaggle_digits.runs import submission_files
 from kaggle_digits.runs.run import Run as RunFolder
 from kaggle_digits.training.export import ExportResult, export_run
-from kaggle_digits.training.predict import predict_oof, predict_test
+from kaggle_digits.training.predict import predict_oof, write_submission
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,16 +148,12 @@ class Run(Summary, RunFolder):
         """Write the predictions of test.csv as a submission, by default submissions/RUN.csv.
 
         ``tta`` predicts again from that many views, 1, 5 or 9, instead of the recipe's number. An
-        existing file is replaced only if the run wrote it; ``force`` renames any other first.
+        existing file is replaced only by the same content; ``force`` renames any other first.
         """
         default = submission_files.submission_path(default_folder("submissions"), self.name)
         target = Path(path or default)
-        submission_files.require_absent(target, force=force, own=self.name)
-        test = None if tta is None else predict_test(self, self.dataset, tta)
-        move = partial(submission_files.move_existing, force=force, own=self.name)
-        return submission_files.write_run_submission(
-            self, self.dataset, target, test=test, resolve_path=move
-        )
+        write_submission(self, self.dataset, target, tta, force=force)
+        return target
 
     def submit(
         self, message: str | None = None, *, submissions_dir: Folder = None, **settings: Any

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
@@ -59,6 +60,7 @@ def quiet() -> bool:
 
 out = _Console(highlight=False, soft_wrap=True, emoji=False)
 err = _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+printed = threading.Event()  # set when this command printed its first line
 
 
 def make_streams_usable() -> None:
@@ -118,6 +120,12 @@ def note(text: str) -> None:
         _print_to_stderr(safe(redact(text)), "dim")
 
 
+def note_if_silent(text: str) -> None:
+    """Print ``text`` to stderr unless this command has printed something already."""
+    if not printed.is_set():
+        note(text)
+
+
 def warn(text: str) -> None:
     """Print a warning to stderr."""
     _print_to_stderr(f"[yellow]warning:[/yellow] {safe(redact(text))}")
@@ -129,6 +137,7 @@ def error(text: str) -> None:
 
 
 def _print_to_stderr(text: str, style: str | None = None) -> None:
+    printed.set()
     try:
         err.print(text, style=style)
     except OSError:  # stderr is closed or its disk is full; the work can continue without it
@@ -138,6 +147,7 @@ def _print_to_stderr(text: str, style: str | None = None) -> None:
 @contextlib.contextmanager
 def _writing_results() -> Iterator[None]:
     """Flush stdout after the block; explain a failure to write, except for a closed pipe."""
+    printed.set()
     try:
         yield
         sys.stdout.flush()

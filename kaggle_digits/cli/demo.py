@@ -19,13 +19,9 @@ def demo(
     from kaggle_digits.data.splits import Split
     from kaggle_digits.data.submission_csv import read_submission
     from kaggle_digits.evaluation.evaluate import evaluate
-    from kaggle_digits.runs.submission_files import (
-        is_taken,
-        submission_path,
-        write_run_submission,
-    )
+    from kaggle_digits.runs.submission_files import is_taken, submission_path
     from kaggle_digits.sources.fetch import fetch
-    from kaggle_digits.training.predict import predict_test
+    from kaggle_digits.training.predict import write_submission
     from kaggle_digits.training.recipes import RECIPES
     from kaggle_digits.training.train import train
 
@@ -61,7 +57,7 @@ def demo(
 
     console.echo("[4/5] predict: the test images, each from five shifted views")
     path = submission_path(submissions_dir, run.name)
-    write_run_submission(run, dataset, path, test=predict_test(run, dataset, 5))
+    write_submission(run, dataset, path, 5)
     console.echo(f"  {path}")
 
     console.echo("[5/5] check: the submission file, as Kaggle checks it")

@@ -42,7 +42,7 @@ def evaluate(
     if tta is not None:
         from kaggle_digits.cli.progress import track_folders
         from kaggle_digits.models.tta import check_tta
-        from kaggle_digits.training.predict import predict_oof
+        from kaggle_digits.training.predict import predict_oof, saved_views
 
         check_tta(tta)
         predict = partial(predict_oof, tta=tta, each=track_folders)
@@ -53,7 +53,7 @@ def evaluate(
         return
     _print_metrics(evaluation)
     if evaluation.tta:
-        _print_tta(evaluation)
+        _print_tta(evaluation, saved_views(opened))
     console.echo(f"figures: {next(iter(evaluation.figures.values())).parent}")
     console.echo(f"report:  {evaluation.report}")
     console.note("open the report in a browser; it explains each figure")
@@ -65,6 +65,8 @@ def _print_metrics(evaluation: "Evaluation") -> None:
     if evaluation.leak:
         console.warn(f"no out-of-fold accuracy: {evaluation.leak}; the metrics are too good")
         kind = "leaked accuracy"
+    if evaluation.tta:
+        kind += f" with {console.plural(evaluation.tta[-1].views, 'view')} of each image"
     console.echo(
         f"{evaluation.run}: {kind} {console.percent(score.accuracy, score.ci95)} "
         f"on {score.n:,} held-out rows, log loss {score.log_loss:.4f}, "
@@ -93,7 +95,7 @@ def _print_metrics(evaluation: "Evaluation") -> None:
         )
 
 
-def _print_tta(evaluation: "Evaluation") -> None:
+def _print_tta(evaluation: "Evaluation", own_views: int) -> None:
     from kaggle_digits.evaluation.comparison import best_tta
 
     rows: list[list[object]] = []
@@ -112,6 +114,10 @@ def _print_tta(evaluation: "Evaluation") -> None:
     console.echo(
         f"best on these {best.score.n:,} held-out rows: {console.plural(best.views, 'view')}"
         f"{significance}; to use it: kd predict {evaluation.run} --tta {best.views}"
+    )
+    console.note(
+        f"the first line, the figures and the report are with {evaluation.tta[-1].views} views; "
+        f"kd runs shows the accuracy with the recipe's {console.plural(own_views, 'view')}"
     )
 
 

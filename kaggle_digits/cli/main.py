@@ -7,6 +7,7 @@ packages are imported inside the functions that use them, so that ``kd --help`` 
 import importlib
 import os
 import sys
+import threading
 import traceback
 import warnings
 from typing import Annotated, Any
@@ -17,11 +18,12 @@ from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, remote, runs
 from kaggle_digits.cli.command import Command, Group
 from kaggle_digits.cli.options import option
-from kaggle_digits.core import environment, interrupts, library_settings, trust
+from kaggle_digits.core import environment, interrupts, library_settings, progress, trust
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.kaggle_api.redaction import redact
 
+FIRST_SIGN = 0.2  # seconds after the imports until a command that printed nothing says so
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 GLOBAL_FLAGS = {
     **{"--debug": console.DEBUG_VARIABLE, "--trust": trust.VARIABLE},
@@ -72,12 +74,19 @@ class Commands(Group):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; these options also hold for the processes it starts."""
+        progress.note = console.note
+        console.printed.clear()
+        first_sign = threading.Timer(FIRST_SIGN, console.note_if_silent, ["working …"])
+        first_sign.daemon = True
+        first_sign.start()
         with library_settings.variables(ctx.meta[ENVIRONMENT]):
             try:
                 with interrupts.handle_sigint():
                     return super().invoke(ctx)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as interrupt:
                 console.error("interrupted by Ctrl-C")
+                if interrupt.args:  # how to resume
+                    console.note(str(interrupt))
                 raise typer.Exit(INTERRUPTED) from None
             except BrokenPipeError:  # a reader such as `head` has closed the pipe
                 console.discard(sys.stdout)
@@ -98,6 +107,8 @@ class Commands(Group):
                         "run the command again with --debug and report the output"
                     )
                 raise typer.Exit(1) from None
+            finally:
+                first_sign.cancel()
 
 
 app = typer.Typer(

@@ -1,6 +1,5 @@
 """kd predict: write the submission of a finished run again."""
 
-from functools import partial
 from typing import Annotated
 
 from kaggle_digits.cli import console, options
@@ -23,29 +22,27 @@ def predict(
     """Predict test.csv with a finished run and write a submission."""
     from kaggle_digits.cli.progress import track_folders
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.runs import submission_files
-    from kaggle_digits.training.predict import predict_test
-    from kaggle_digits.training.recipe import run_recipe
+    from kaggle_digits.data.submission_csv import read_submission
+    from kaggle_digits.metrics.scores import wilson_interval
+    from kaggle_digits.runs.submission_files import submission_path
+    from kaggle_digits.training.predict import saved_views, write_submission
 
     opened = options.open_run_or_newest(runs_dir, run)
-    opened.metrics()  # raises if the run is unfinished
-    dataset = load(data_dir)
-    path = output or submission_files.submission_path(submissions_dir, opened.name)
-    own = None if output else opened.name
-    submission_files.require_absent(path, force=force, own=own)
-    probabilities = predict_test(opened, dataset, tta, each=track_folders)
-    resolve_path = partial(submission_files.move_existing, force=force, own=own)
-    path = submission_files.write_run_submission(
-        opened, dataset, path, test=probabilities, resolve_path=resolve_path
-    )
-    changed = int((probabilities.argmax(1) != opened.test().argmax(1)).sum())
-    recipes = [recipe for run in opened.trained_runs() for recipe in run_recipe(run).recipes]
-    views = max(recipe.views for recipe in recipes) if tta is None else tta
+    views = saved_views(opened) if tta is None else tta
+    dataset, path = load(data_dir), output or submission_path(submissions_dir, opened.name)
+    record = write_submission(opened, dataset, path, views, force=force, each=track_folders)
+    changed = int((read_submission(path, dataset.ids) != opened.test().argmax(1)).sum())
     if as_json:
-        counts = {"views": views, "rows": len(dataset.ids), "changed": changed}
-        console.print_json({"run": opened.name, "submission": str(path), **counts})
+        counts = {"rows": len(dataset.ids), "changed": changed}
+        console.print_json({"run": opened.name, "submission": str(path), **counts, **record})
         return
     console.echo(
         f"{path}: {len(dataset.ids):,} rows from {console.plural(views, 'view')} of each image, "
         f"checked; {changed:,} differ from the predictions saved in the run"
     )
+    if accuracy := record["accuracy"]:
+        interval = wilson_interval(round(accuracy * record["n_val"]), record["n_val"])
+        console.echo(
+            f"accuracy with {console.plural(views, 'view')}: {console.percent(accuracy, interval)} "
+            f"on {record['n_val']:,} held-out rows (95 % interval)"
+        )

@@ -20,7 +20,7 @@ from rich.progress import (
 
 from kaggle_digits.cli import console
 from kaggle_digits.core import progress as core_progress
-from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback, describe_epoch
 from kaggle_digits.tuning.results import Trial, TrialCallback
 from kaggle_digits.tuning.search_space import Value
 
@@ -69,6 +69,7 @@ class TrainingProgress(ProgressLine, TrainingCallback):
 
     def on_run_begin(self, name: str, members: int, done: int) -> None:
         self.name, self.members, self.done, self._done_before = name, members, done, done
+        self.update(self._task, description="starting")
         resumed = f", {done} finished before" if done else ""
         console.note(f"run {name}: {console.plural(members, 'member')}{resumed}")
 
@@ -85,6 +86,15 @@ class TrainingProgress(ProgressLine, TrainingCallback):
     def on_epoch_end(self, row: EpochMetrics) -> None:
         self._last[row.member] = row
         self._draw(row.member, row.epoch, 0, f"loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
+        console.note(describe_epoch(row, self._total[row.member][0], self.members))
+
+    def on_predict_begin(self, member: int, images: int, views: int) -> None:
+        each = f", {views} views of each" if views > 1 else ""
+        text = f"{self._which(member)}predicting {images:,} images{each}"
+        self._share[member] = 1.0
+        self.update(self._task, description=text, metrics="")
+        if self.disable:
+            console.note(text)
 
     def on_member_end(self, member: int, seconds: float) -> None:
         self.done += 1
@@ -106,17 +116,19 @@ class TrainingProgress(ProgressLine, TrainingCallback):
     def on_warning(self, text: str) -> None:
         console.warn(text)
 
+    def _which(self, member: int) -> str:
+        return f"member {member + 1}/{self.members}, " if self.members > 1 else ""
+
     def _draw(self, member: int, epoch: int, step: int, metrics: str) -> None:
         epochs, steps = self._total[member]
         self._epoch[member] = epoch
         self._share[member] = (epoch + step / steps) / epochs
-        which = f"member {member + 1}/{self.members}, " if self.members > 1 else ""
         batch = f", batch {min(step, steps)}/{steps}" if steps > 1 else ""
         self.update(
             self._task,
             total=self.members,
             completed=self._done_before + sum(self._share.values()),
-            description=f"{which}epoch {min(epoch + 1, epochs)}/{epochs}{batch}",
+            description=f"{self._which(member)}epoch {min(epoch + 1, epochs)}/{epochs}{batch}",
             metrics=metrics + _validation(self._last.get(member), "validation"),
         )
 

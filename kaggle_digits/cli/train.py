@@ -1,5 +1,11 @@
 """kd train: train a model, predict the test images and write a submission."""
 
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 from kaggle_digits.core import environment, interrupts, trust
-from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.core.errors import RunError, UsageError, check_at_least
 
 if TYPE_CHECKING:
+    from kaggle_digits.data.dataset import Dataset
     from kaggle_digits.data.splits import Split
     from kaggle_digits.runs.run import Run
     from kaggle_digits.training.fold import Executor
@@ -20,8 +27,13 @@ _device = partial(option, panel="Hardware")
 _folder = partial(option, panel="Run folder")
 # Options that are fields of the recipe and of the split; --resume refuses them.
 RECIPE_OPTIONS = {"epochs", "batch_size", "learning_rate", "dropout", "l2", "normalize", "patience"}
+RECIPE_OPTIONS |= {"optimizer", "schedule", "weight_decay", "label_smoothing", "augment"}
 SPLIT_OPTIONS = {"val_fraction", "folds", "repeats", "seed", "rows"}
-OTHER_FIXED_OPTIONS = {"model", "recipe", "widths", "pseudo", "all_rows", "force"}
+OTHER_FIXED_OPTIONS = {"model", "recipe", "widths", "pseudo", "all_rows", "drop_rows", "force"}
+OTHER_FIXED_OPTIONS |= {"seeds", "time_limit"}
+# Options that the command to resume a run repeats.
+RESUME_OPTIONS = {"data_dir", "runs_dir", "submissions_dir", "executor", "address", "workers"}
+RESUME_OPTIONS |= {"threads", "gpus", "tensorboard"}
 
 
 def train(
@@ -34,13 +46,35 @@ def train(
     learning_rate: Annotated[
         float | None, option("Peak learning rate.", "--learning-rate", "--lr")
     ] = None,
+    optimizer: Annotated[str | None, option("adam, adamw, sgd or muon.")] = None,
+    schedule: Annotated[
+        str | None, option("Of the learning rate: onecycle, exponential or constant.")
+    ] = None,
+    weight_decay: Annotated[float | None, option("Weight decay of adamw and muon.")] = None,
+    label_smoothing: Annotated[float | None, option("Label smoothing, from 0 to 1.")] = None,
+    augment: Annotated[
+        bool | None,
+        option("Transform training images at random, or not.", "--augment/--no-augment"),
+    ] = None,
     widths: Annotated[str | None, option("Units of each hidden layer, such as 128,128.")] = None,
     dropout: Annotated[float | None, option("Dropout rate, from 0 to 1.")] = None,
     l2: Annotated[float | None, option("L2 penalty on the weights.")] = None,
     normalize: Annotated[str | None, option("Pixels: unit (0 to 1), l2, standard or none.")] = None,
     patience: Annotated[int | None, option("Early stopping N epochs after the best one.")] = None,
     seed: Annotated[int | None, option("Seed of split, weights and row order; default 0.")] = None,
+    seeds: Annotated[
+        int | None, option("Train N runs, NAME-seed1 to NAME-seedN; print mean and spread.")
+    ] = None,
+    time_limit: Annotated[
+        str | None,
+        option(
+            "Shorten the training to end in 90s, 20m or 1h30m; without a model, choose the recipe."
+        ),
+    ] = None,
     pseudo: Annotated[str | None, option("Pseudo-labelling: run that labels test images.")] = None,
+    drop_rows: Annotated[
+        Path | None, option("CSV file with lines of train.csv never to train on; see kd labels.")
+    ] = None,
     val_fraction: Annotated[float | None, _split("Share of rows to hold out; default 0.1.")] = None,
     folds: Annotated[int | None, _split("K-fold cross-validation: train K models.")] = None,
     all_rows: Annotated[bool, _split("Train on all rows; no validation.", "--all-rows")] = False,
@@ -66,16 +100,18 @@ def train(
     given: dict[str, Any] = {
         key: value for key, value in locals().items() if value is not None and value is not False
     }
-    from kaggle_digits.cli.progress import TrainingProgress
+    if augment is not None:
+        given["augment"] = augment
+    began = time.time()
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.run import check_new_run, list_runs, open_run
-    from kaggle_digits.training import callbacks
+    from kaggle_digits.runs.run import check_new_run, open_run
     from kaggle_digits.training import train as training
+    from kaggle_digits.training.recipe import check_used
     from kaggle_digits.training.recipes import find_recipe
+    from kaggle_digits.training.time_limit import TimeLimit, choose_recipe
 
-    submission_path = partial(submission_files.submission_path, submissions_dir)
-    chosen_executor = _make_executor(executor, address, workers, threads, gpus)
+    run_once = partial(_run_once, given, _make_executor(executor, address, workers, threads, gpus))
     if resume:
         if given.keys() & (RECIPE_OPTIONS | SPLIT_OPTIONS | OTHER_FIXED_OPTIONS):
             raise UsageError(
@@ -84,71 +120,104 @@ def train(
             )
         name = options.one_of(named, name, "--name")
         dataset = load(data_dir)
-        start = partial(training.resume, dataset)
-    else:
-        changes = {key: given[key] for key in RECIPE_OPTIONS & given.keys()}
-        changes |= {"widths": _parse_widths(widths)}
-        chosen = find_recipe(*options.recipe_and_model(named, recipe, model))
-        chosen = chosen.with_changes(**changes)
-        split = _make_split(chosen, given)
-        teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
-        if name is not None:
-            submission_files.require_absent(submission_path(name), force=force)
-        check_new_run(runs_dir, name, force=force)
-        dataset = load(data_dir)
-        if name is not None:
-            submission_files.move_existing(submission_path(name), force=force)
-        start = partial(
-            training.train,
-            dataset,
-            chosen,
-            split,
-            teacher=teacher,
-            force=force,
-            is_taken=lambda free: submission_files.is_taken(submission_path(free)),
-        )
-    with TrainingProgress() as progress:
-        events = [callbacks.TensorBoardCallback(runs_dir)] if tensorboard else []
-        callback = callbacks.CallbackList(progress, *events)
-        try:
-            with interrupts.handle_sigint():
-                run = start(
-                    runs_dir=runs_dir, name=name, executor=chosen_executor, callback=callback
-                )
-        except KeyboardInterrupt:
-            progress.stop()
-            if progress.name in {run.name for run in list_runs(runs_dir)}:
-                console.note(
-                    f"{progress.done} of {progress.members} members of run {progress.name} are "
-                    f"finished and saved; resume: kd train --resume --name {progress.name}"
-                    f"{' --trust' * (trust.is_enabled() or ':' in (model or named or ''))}"
-                )
-            raise
-    path = submission_files.write_run_submission(run, dataset, submission_path(run.name))
-    _print_run(run, path, as_json=as_json)
-    if failed := run.metrics().get("failed"):  # the other members were combined
-        numbers = ", ".join(str(failure["member"] + 1) for failure in failed)
-        raise RunError(
-            f"member{'s' * (len(failed) > 1)} {numbers} of run {run.name} failed: "
-            f"{failed[0]['reason']}; the metrics are those of the other "
-            f"{run.config()['members'] - len(failed)}; try again: "
-            f"kd train --resume --name {run.name}"
-        )
+        _print_run(*run_once(dataset, partial(training.resume, dataset), name), as_json=as_json)
+        return
+    limit = TimeLimit(_parse_duration(time_limit), began) if time_limit else None
+    _split_config(given)  # raises before anything is loaded
+    recipe, model = options.recipe_and_model(named, recipe, model)
+    if limit and model is recipe is None:
+        console.note("choosing a recipe: measuring the speed of this machine")
+        recipe, limit = choose_recipe(limit, load(data_dir), partial(_split_config, given))
+    changes = {key: given[key] for key in RECIPE_OPTIONS & given.keys()}
+    chosen = find_recipe(recipe, model).with_changes(**changes, widths=_parse_widths(widths))
+    check_used(chosen, {key for key, value in changes.items() if value is not False})
+    split = _split_config(given, chosen)
+    teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
+    submission_path = partial(submission_files.submission_path, submissions_dir)
+    if name is not None and seeds is None:
+        submission_files.require_absent(submission_path(name), force=force)
+    check_new_run(runs_dir, None if seeds else name, force=force)
+    dataset = load(data_dir)
+    start = partial(training.train, dataset, chosen, teacher=teacher, drop_rows=drop_rows)
+    start = partial(start, time_limit=limit, force=force)
+    if seeds is not None:
+        _train_seeds(given, chosen, split, partial(run_once, dataset), start)
+        return
+    if name is not None:
+        submission_files.move_existing(submission_path(name), force=force)
+    is_taken = submission_files.is_taken
+    start = partial(
+        start, split_config=split, is_taken=lambda free: is_taken(submission_path(free))
+    )
+    _print_run(*run_once(dataset, start, name), as_json=as_json)
 
 
-def _make_split(recipe: "Recipe | EnsembleRecipe", given: dict[str, Any]) -> "Split":
-    """Return the split for the options; by default an ensemble recipe is cross-validated."""
+def _split_config(
+    given: Mapping[str, Any], recipe: "Recipe | EnsembleRecipe | None" = None
+) -> "Split":
+    """Return the split that the options ask for; an ensemble recipe has a default of its own."""
     from kaggle_digits.data.splits import Split
 
     kinds = given.keys() & {"val_fraction", "folds", "all_rows"}
     if len(kinds) > 1:
         raise UsageError("choose one of --val-fraction, --folds and --all-rows")
-    sizes = {key: given[key] for key in SPLIT_OPTIONS & given.keys()}
+    settings = {key: given[key] for key in SPLIT_OPTIONS & given.keys()}
     if not kinds and (folds := getattr(recipe, "folds", None)):
-        sizes["folds"] = folds
-    return Split(
-        "all" if "all_rows" in kinds else "folds" if "folds" in sizes else "holdout", **sizes
+        settings["folds"] = folds
+    if "all_rows" in given:
+        return Split("all", **settings)
+    return Split("folds" if "folds" in settings else "holdout", **settings)
+
+
+def _run_once(
+    given: Mapping[str, Any],
+    executor: "Executor",
+    dataset: "Dataset",
+    start: "Callable[..., Run]",
+    name: str | None,
+) -> "tuple[Run, Path]":
+    """Train a run, show its progress, and write its submission.
+
+    KeyboardInterrupt has the command that resumes the run, or the series with --seeds.
+    """
+    from kaggle_digits.cli.progress import TrainingProgress
+    from kaggle_digits.runs import submission_files
+    from kaggle_digits.runs.run import list_runs
+    from kaggle_digits.training import callbacks
+
+    runs_dir = given["runs_dir"]
+    with TrainingProgress() as progress:
+        events = [callbacks.TensorBoardCallback(runs_dir)] if "tensorboard" in given else []
+        callback = callbacks.CallbackList(progress, *events)
+        try:
+            with interrupts.handle_sigint():
+                run = start(runs_dir=runs_dir, name=name, executor=executor, callback=callback)
+        except KeyboardInterrupt:
+            progress.stop()
+            if progress.name not in {run.name for run in list_runs(runs_dir)}:
+                raise
+            resume = _resume_command(given, progress.name)
+            raise KeyboardInterrupt(
+                f"{progress.done} of {progress.members} members of run {progress.name} are "
+                f"finished and saved; resume: {resume}"
+            ) from None
+    path = submission_files.submission_path(given["submissions_dir"], run.name)
+    return run, submission_files.write_run_submission(run, dataset, path)
+
+
+def _resume_command(given: Mapping[str, Any], name: str) -> str:
+    if "seeds" in given:  # the same command goes on with the series
+        return "the same command again" + ", without --force" * ("force" in given)
+    words = ["kd", "train", "--resume", "--name", name]
+    for key in RESUME_OPTIONS & given.keys():
+        default = os.environ.get(f"KD_{key.upper()}") or key.removesuffix("_dir")
+        if not key.endswith("_dir") or given[key] != Path(default):
+            value = [] if given[key] is True else [str(given[key])]
+            words += ["--" + key.replace("_", "-"), *value]
+    words += ["--trust"] * (
+        trust.is_enabled() or ":" in f"{given.get('model')}{given.get('named')}"
     )
+    return shlex.join(words)
 
 
 def _make_executor(
@@ -185,13 +254,104 @@ def _parse_widths(text: str | None) -> tuple[int, ...] | None:
         raise UsageError(f"--widths {text!r} is not a list of whole numbers (128,128)") from None
 
 
+def _parse_duration(text: str) -> float:
+    """Return the seconds of 90s, 20m or 1h30m."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    seconds = sum(
+        int(number or 0) * unit
+        for number, unit in zip(match.groups() if match else (), (3600, 60, 1), strict=False)
+    )
+    if not seconds:
+        raise UsageError(f"--time-limit {text!r} is no duration, such as 90s, 20m or 1h30m")
+    return float(seconds)
+
+
+def _train_seeds(
+    given: Mapping[str, Any],
+    recipe: "Recipe | EnsembleRecipe",
+    split: "Split",
+    run_once: "Callable[..., tuple[Run, Path]]",
+    start: "partial[Run]",
+) -> None:
+    """Train a run for each seed, resuming those that exist; print them, their mean and spread."""
+    from kaggle_digits.metrics.scores import summarize_seeds
+    from kaggle_digits.runs import submission_files
+    from kaggle_digits.runs.run import CONFIG_FILE, Run, check_new_name, numbered_names
+    from kaggle_digits.training.train import has_settings, resume
+
+    check_at_least("seeds", given["seeds"], 2)
+    if "time_limit" in given:
+        raise UsageError(
+            "--time-limit would give each of the --seeds other settings; train one run with the "
+            "limit, and the seeds with the --epochs that it had"
+        )
+    base = given.get("name") or next(numbered_names(recipe.name)).removesuffix("-1")
+    results, pseudo, drop_rows = [], given.get("pseudo"), given.get("drop_rows")
+    for seed in range(given.get("seed", 1), given.get("seed", 1) + given["seeds"]):
+        name, own_split = f"{base}-seed{seed}", replace(split, seed=seed)
+        begin = partial(start, split_config=own_split)
+        run = Run(given["runs_dir"] / check_new_name(given["runs_dir"], name))
+        path = submission_files.submission_path(given["submissions_dir"], name)
+        if (run.path / CONFIG_FILE).is_file() and "force" not in given:
+            if not has_settings(run, recipe, own_split, pseudo, drop_rows):
+                raise RunError(
+                    f"run {name} already exists with other settings; choose another --name, or "
+                    "give --force to back up the old one"
+                )
+            begin = partial(resume, start.args[0])
+        else:
+            submission_files.move_existing(path, force="force" in given)
+        results.append(run_once(begin, name))
+        if "as_json" not in given:
+            _print_metrics(results[-1][0])
+    runs = [run for run, _ in results]
+    summary = summarize_seeds([run.metrics() for run in runs], same_rows=split.kind == "folds")
+    if "as_json" in given:
+        console.print_json({"runs": [_to_json(*each) for each in results], "summary": summary})
+    elif summary:
+        low, high = summary["ci95"]
+        console.echo(
+            f"{base}, {len(runs)} seeds: mean accuracy {console.percent(summary['mean'])}, "
+            f"standard deviation {100 * summary['standard_deviation']:.2f} points, from "
+            f"{console.percent(summary['lowest'])} to {console.percent(summary['highest'])}; "
+            f"95 % interval of the mean {100 * low:.2f}–{100 * high:.2f} %"
+        )
+        console.note(f"interval: {summary['method']}; the best of these runs is so by chance")
+    for run in runs:
+        _raise_failed(run)
+
+
+def _to_json(run: "Run", submission: Path) -> dict[str, Any]:
+    paths = {"folder": str(run.path), "submission": str(submission)}
+    return {"run": run.name, **paths, **run.metrics()}
+
+
 def _print_run(run: "Run", submission: Path, *, as_json: bool) -> None:
-    """Print the metrics of a finished run and the next command."""
-    metrics, config = run.metrics(), run.config()
+    """Print the metrics of a finished run and the next command; RunError if a member failed."""
     if as_json:
-        paths = {"folder": str(run.path), "submission": str(submission)}
-        console.print_json({"run": run.name, **paths, **metrics})
-        return
+        console.print_json(_to_json(run, submission))
+    else:
+        _print_metrics(run)
+        console.echo(f"{submission}: written and checked")
+        from_kaggle = run.config()["data"].get("source") == "kaggle"
+        next_step = "kd submit" if from_kaggle else "to submit, train on Kaggle's data: kd fetch"
+        console.note(f"next: kd evaluate {run.name} · {next_step}")
+    _raise_failed(run)
+
+
+def _raise_failed(run: "Run") -> None:
+    if failed := run.metrics().get("failed"):  # the other members were combined
+        numbers = ", ".join(str(failure["member"] + 1) for failure in failed)
+        raise RunError(
+            f"member{'s' * (len(failed) > 1)} {numbers} of run {run.name} failed: "
+            f"{failed[0]['reason']}; the metrics are those of the other "
+            f"{run.config()['members'] - len(failed)}; try again: "
+            f"kd train --resume --name {run.name}"
+        )
+
+
+def _print_metrics(run: "Run") -> None:
+    metrics, config = run.metrics(), run.config()
     if metrics.get("leak"):
         leaked = f"leaked: {console.percent(metrics['leaked_accuracy'])}"
         console.echo(f"{run.name}: no out-of-fold accuracy ({leaked} on {metrics['n_val']:,} rows)")
@@ -214,7 +374,3 @@ def _print_run(run: "Run", submission: Path, *, as_json: bool) -> None:
             )
         if "chosen on the same rows" in metrics["epoch_choice"]:
             console.note(f"saved epoch: {metrics['epoch_choice']}")
-    console.echo(f"{submission}: written and checked")
-    from_kaggle = config["data"].get("source") == "kaggle"
-    next_step = "kd submit" if from_kaggle else "to submit, train on Kaggle's data: kd fetch"
-    console.note(f"next: kd evaluate {run.name} · {next_step}")

@@ -99,15 +99,14 @@ def tune(
                 result = search(dataset, base, space, split, callback=progress, **study, **limits)
         except KeyboardInterrupt:
             progress.stop()
-            if progress.started:
-                result = load_search(base, space, **study)
-                console.note(
-                    f"{result.done} of {trials} trials are kept; "
-                    "run the same command again to continue"
-                )
-                if result.best:
-                    _report(result, output, seed + 1, svg=svg, as_json=as_json)
-            raise
+            if not progress.started:
+                raise
+            result = load_search(base, space, **study)
+            if result.best:
+                _report(result, output, seed + 1, svg=svg, as_json=as_json)
+            raise KeyboardInterrupt(
+                f"{result.done} of {trials} trials are kept; run the same command again to continue"
+            ) from None
     _report(result, output, seed + 1, svg=svg, as_json=as_json)
 
 

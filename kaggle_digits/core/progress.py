@@ -1,4 +1,10 @@
-"""The interface through which downloads report progress; only the command line shows it."""
+"""How this package reports progress; only the command line shows it."""
+
+from collections.abc import Callable
+
+# Called before something that takes seconds, such as "loading TensorFlow"; the command line
+# replaces it.
+note: Callable[[str], object] = lambda text: None  # noqa: E731
 
 
 class Progress:

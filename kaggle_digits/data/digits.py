@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core import progress
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import DataError, StorageError, one_line
 from kaggle_digits.data.csv_reader import read_content, read_int_csv, row_lines
@@ -31,6 +32,7 @@ PIXEL_RANGE = dict.fromkeys(PIXEL_COLUMNS, 255)
 CACHE_FOLDER, CACHE_FORMAT = ".cache", 2
 # A file changed this recently may change again within the resolution of its time stamps.
 SETTLED_SECONDS = 2.0
+LARGE_FILE = 8 << 20  # bytes that take longer than a moment to read
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Digits:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def row_lines(self) -> NDArray[np.int64]:
+        """The line of each row, (n,) int64, also if there are no empty lines."""
+        return np.arange(2, len(self) + 2) if self.lines is None else self.lines
 
 
 def read_train(path: Path) -> Digits:
@@ -113,6 +120,8 @@ def _load_cached(path: Path, columns: dict[str, int]) -> Digits:
     if digits and signature and signature == cached_signature:
         return digits
     content = read_content(path)
+    if len(content) > LARGE_FILE:
+        progress.note(f"reading {path.name} …")
     if signature != _signature(path):  # the file changed while it was read
         signature = ""
     digest = hashlib.sha256(content).hexdigest()

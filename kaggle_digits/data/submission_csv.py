@@ -34,6 +34,7 @@ class Origin:
     made: str  # creation time, ISO 8601 with time zone
     leak: str | None = None  # why accuracy is None although rows were held out
     ensemble: str | None = None  # the run that combines the ``runs``
+    views: int | None = None  # of each image, for test and accuracy; None: as the runs' recipes
 
     @property
     def is_competition(self) -> bool:

@@ -241,7 +241,7 @@ def default_description(submission: ValidatedSubmission) -> str:
         return f"{submission.run}: trained on all rows, none held out"
     if origin.accuracy is None:
         return f"{origin.method} of {submission.run or 'files'}: accuracy not measured"
-    rows = f"{origin.n_val:,} rows"
+    rows = f"{origin.n_val:,} rows" + (f", {origin.views} views" if origin.views else "")
     return f"{submission.run}: validation accuracy {100 * origin.accuracy:.2f} % on {rows}"
 
 

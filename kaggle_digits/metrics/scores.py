@@ -1,7 +1,7 @@
 """Accuracy with its 95 % interval, and log loss; McNemar's test of two models."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -139,3 +139,34 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemarResul
     gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     return McNemarResult(gained, lost, p_value)
+
+
+def summarize_seeds(
+    metrics: Sequence[Mapping[str, Any]], *, same_rows: bool
+) -> dict[str, Any] | None:
+    """Summarize the accuracies of runs that differ in their seed; None if one has no accuracy.
+
+    ``metrics`` are those of at least two runs, as in metrics.json. Returns mean,
+    standard_deviation, lowest, highest, ci95 of the mean, and the method of that interval. With
+    ``same_rows``, all runs held out the same rows, and the variance of the choice of these rows is
+    added. Otherwise the runs share training rows, and the variance is s² (1/k + n_val / n_train),
+    as in Nadeau and Bengio 2003, "Inference for the generalization error".
+    """
+    from scipy.stats import t
+
+    accuracies = [each["val_accuracy"] for each in metrics]
+    if None in accuracies:
+        return None
+    count, mean, n_val = len(accuracies), float(np.mean(accuracies)), metrics[0]["n_val"]
+    deviation = float(np.std(accuracies, ddof=1))
+    variance = deviation**2 * (1 / count + n_val / metrics[0]["n_train_rows"])
+    method = "Student's t, wider because the runs share training rows (Nadeau and Bengio 2003)"
+    if same_rows:
+        variance = deviation**2 / count + mean * (1 - mean) / n_val
+        method = f"Student's t, wider because all runs are scored on the same {n_val:,} rows"
+    half = float(t.ppf(0.975, count - 1)) * math.sqrt(variance)
+    return {
+        **{"mean": mean, "standard_deviation": deviation},
+        **{"lowest": min(accuracies), "highest": max(accuracies)},
+        **{"ci95": [max(0.0, mean - half), min(1.0, mean + half)], "method": method},
+    }

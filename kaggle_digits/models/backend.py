@@ -7,6 +7,7 @@ helps. The training batch size belongs to the recipe and is the same on every de
 
 import gc
 import importlib
+import logging
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits.core import library_settings
+from kaggle_digits.core import library_settings, progress
 from kaggle_digits.core.environment import backend_name, usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError, one_line
 from kaggle_digits.core.extras import install_command
@@ -28,6 +29,7 @@ BACKENDS: dict[str, Callable[[], str]] = {
     "jax": lambda: install_command("jax"),
     "torch": lambda: "pip install torch (but only tensorflow and jax are supported)",
 }
+LABELS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 PRECISION = "KD_PRECISION"
 PRECISIONS = ("float32", "bfloat16", "float16")
 # Compute capabilities with float16 tensor cores (V100, T4), and with bfloat16, which has the range
@@ -61,6 +63,7 @@ def _import_keras() -> Any:
         choice = "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
         raise ModelError(f"Keras' backend {name!r} cannot train; choose another: {choice}")
     if name not in sys.modules:  # otherwise the program that imported it has chosen its settings
+        progress.note(f"loading {LABELS[name]} …")
         library_settings.ignore_variables()
     library_settings.import_matplotlib()  # Keras imports it
     try:
@@ -78,7 +81,8 @@ def _import_keras() -> Any:
                 import tensorflow as tf
 
                 if not os.environ.get("KD_DEBUG"):
-                    tf.get_logger().setLevel("ERROR")
+                    for logger in (tf.get_logger(), logging.getLogger("absl")):
+                        logger.setLevel("ERROR")
                 # No measurable cost on a CPU; on a GPU some operations would raise errors.
                 if not tf.config.list_physical_devices("GPU"):
                     tf.config.experimental.enable_op_determinism()

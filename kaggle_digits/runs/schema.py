@@ -104,6 +104,12 @@ class Ensemble(Schema):
     runs: Annotated[list[BaseRun], Field(min_length=2, fail_fast=True)]
 
 
+class DroppedRows(Schema):
+    file: Text = None
+    sha256: Text = None
+    lines: Annotated[list[int], Field(fail_fast=True)]
+
+
 class Config(Schema):
     DEFAULTS = {
         **{"name": "", "model": "", "recipe": {}, "split": {}, "split_fingerprint": None},
@@ -126,6 +132,8 @@ class Config(Schema):
     pseudo: PseudoLabels | None = None
     ensemble: Ensemble | None = None  # of a run that combines others
     leak: Text = None  # of an ensemble; see Run.leak
+    dropped_rows: DroppedRows | None = None
+    time_limit: Mapping = None
     remote: Mapping = None
 
 
@@ -168,6 +176,7 @@ class Metrics(Schema):
     designs: Annotated[list[Architecture], Field(fail_fast=True)] | None = None
     failed: Annotated[list[FailedMember], Field(fail_fast=True)] | None = None
     submission_sha256: Text = None  # of an ensemble: of its predictions as a submission
+    time_limit: Mapping = None
     leak: Text = None
     leaked_accuracy: Share = None
 

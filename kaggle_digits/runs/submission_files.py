@@ -49,42 +49,52 @@ def next_free_path(submissions_dir: Path, stem: str) -> Path:
 
 
 def require_absent(
-    path: Path, *, force: bool, own: str | None = None, advice: str = CHOOSE_OR_FORCE
+    path: Path,
+    *,
+    force: bool,
+    own: str | None = None,
+    content: str | None = None,
+    advice: str = CHOOSE_OR_FORCE,
 ) -> None:
     """Check that the submission ``path`` and its record may be written.
 
     SubmissionError: ``path``, or another file than a record in its place, exists and ``force`` is
     not given; ``advice`` says what to do. The unchanged submission of the run called ``own`` is no
-    obstacle: it can be made again. UsageError: the toolkit uses one of the names, or the submission
-    would have the name of its record.
+    obstacle if it has the SHA-256 ``content``, or if that is not known yet. UsageError: the toolkit
+    uses one of the names, or the submission would have the name of its record.
     """
     record = record_path(path)
     if normalize(path.name) == normalize(record.name):
         raise UsageError(f"{path}: a submission is a CSV file, and {record} its record")
     if own is not None:
+        fault = f"it was not made from run {own} alone, or was changed since"
+        if is_own(path, own):
+            fault = f"it holds other predictions of run {own}"
         advice = (
-            f"it was not made from run {own} alone, or was changed since: write another file (kd "
-            f"predict {own} -o FILE.csv), or back it up (kd predict {own} --force)"
+            f"{fault}: write another file (kd predict {own} -o FILE.csv), or back it up (kd "
+            f"predict {own} --force)"
         )
-    beside, force = [] if read_record(record) else [record], force or is_own(path, own)
+    beside, force = [] if read_record(record) else [record], force or is_own(path, own, content)
     check_output(path, *beside, force=force, error=SubmissionError, advice=advice)
 
 
-def move_existing(path: Path, *, force: bool, own: str | None = None) -> Path:
+def move_existing(
+    path: Path, *, force: bool, own: str | None = None, content: str | None = None
+) -> Path:
     """Return ``path`` after renaming an existing file, or its record, to <name>-old-<k>.
 
-    The submission of the run called ``own`` is not renamed. Raises the errors of require_absent,
-    and StorageError if it cannot be renamed.
+    The submission of the run called ``own`` with the SHA-256 ``content`` is not renamed. Raises the
+    errors of require_absent, and StorageError if it cannot be renamed.
     """
-    require_absent(path, force=force, own=own)
-    if not is_own(path, own):
+    require_absent(path, force=force, own=own, content=content)
+    if not is_own(path, own, content):
         back_up(path, record_path(path))
     return path
 
 
-def is_own(path: Path, run: str | None) -> bool:
+def is_own(path: Path, run: str | None, content: str | None = None) -> bool:
     origin = read_origin(path) if run is not None else None
-    if origin is None:
+    if origin is None or content not in (None, origin.sha256):
         return False
     return origin.ensemble == run or (origin.method, origin.runs) == (ONE_RUN, [run])
 
@@ -131,23 +141,23 @@ def write_run_submission(
     path: Path,
     *,
     test: NDArray[np.float32] | None = None,
-    resolve_path: Callable[[Path], Path] | None = None,
+    force: bool = False,
+    **measured: Any,
 ) -> Path:
     """Write the submission of one finished run: the most probable class of each test row.
 
-    ``test``: (n_test, 10) float32 probabilities; None takes those in test.npy. The other arguments
-    and errors are those of write_submission_file; RunError: the run is not finished or damaged.
-    By default, only an unchanged submission of the same run is replaced.
+    ``test``: (n_test, 10) float32 probabilities; None takes those in test.npy. If they are others,
+    ``measured`` has their ``views``, ``accuracy`` and ``n_val``, the fields of Origin. An existing
+    file is an obstacle, or is renamed with ``force``, unless the run's own submission has the same
+    content. Returns ``path``; raises the errors of write_submission_file and of require_absent, and
+    RunError if the run is not finished or damaged.
     """
-    origin = _origin(run)
+    origin = _origin(run) | measured
     probabilities = run.test() if test is None else test
-    return write_submission_file(
-        path,
-        dataset,
-        probabilities.argmax(axis=1).astype(np.uint8),
-        resolve_path=resolve_path or partial(move_existing, force=False, own=run.name),
-        **origin,
-    )
+    labels = probabilities.argmax(axis=1).astype(np.uint8)
+    content = labels_sha256(labels)
+    resolve_path = partial(move_existing, force=force, own=run.name, content=content)
+    return write_submission_file(path, dataset, labels, resolve_path=resolve_path, **origin)
 
 
 def find_run_origin(runs_dir: Path, labels: NDArray[np.uint8]) -> Origin | None:

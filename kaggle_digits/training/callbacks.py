@@ -38,6 +38,16 @@ class EpochMetrics:
     seconds: float = np.nan
 
 
+def describe_epoch(row: EpochMetrics, epochs: int, members: int) -> str:
+    """Return one line about an epoch of ``epochs``, with the member if there are several."""
+    which = f"member {row.member + 1}/{members}, " if members > 1 else ""
+    measured = f"validation {row.val_accuracy:.4f}"
+    if math.isnan(row.val_accuracy):
+        measured = f"accuracy {row.accuracy:.4f}"
+    numbers = f"loss {row.loss:.4f}, {measured}, {row.seconds:.1f} s"
+    return f"{which}epoch {row.epoch}/{epochs}: {numbers}"
+
+
 class TrainingCallback:
     """Base class whose methods do nothing; override those you need."""
 
@@ -52,6 +62,9 @@ class TrainingCallback:
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
         """An epoch ended."""
+
+    def on_predict_begin(self, member: int, images: int, views: int) -> None:
+        """A trained member predicts ``images``, each from ``views`` views."""
 
     def on_member_end(self, member: int, seconds: float) -> None:
         """A member is trained, has predicted and is saved."""

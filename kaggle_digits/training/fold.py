@@ -18,7 +18,7 @@ from kaggle_digits.core.atomic_io import atomic_write, read_file, wrap_os_errors
 from kaggle_digits.core.environment import peak_memory_mb, usable_cores
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, check_at_least
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.data.splits import FoldIndices
+from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.backend import reset_session
 from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, fit_normalizer
@@ -45,6 +45,7 @@ class FoldTask:
     """What fitting model number ``member``, from 0, needs besides the data.
 
     ``pseudo_labels`` are (n_test,) int8 labels of test images to train on as well, -1 for none.
+    ``deadline`` is the time.time() before which the last epoch should end.
     """
 
     member: int
@@ -52,6 +53,7 @@ class FoldTask:
     fold: FoldIndices
     seed: int
     pseudo_labels: NDArray[np.int8] | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class FoldResult:
     """A fitted model and its predictions, as arrays and bytes that another process can send.
 
     Probabilities are (n, 10) float32, weights of the first layer (units, height, width) float32.
-    ``kept_epoch`` counts from 1; ``seconds`` do not include the predictions of test.csv.
+    ``kept_epoch`` counts from 1; ``skipped_epochs`` were left out to keep the deadline;
+    ``seconds`` do not include the predictions of test.csv.
     ``litert_bytes`` is None if the model cannot be converted.
     """
 
@@ -68,6 +71,7 @@ class FoldResult:
     test_probabilities: NDArray[np.float32]
     history: list[EpochMetrics]
     kept_epoch: int
+    skipped_epochs: int
     seconds: float
     model_file: str
     model_bytes: bytes
@@ -148,35 +152,31 @@ def fold_epochs(
     Whoever iterates trains each epoch, so that several models can be trained at once, and sends
     what ``train_epoch`` returns. ``train`` has all labelled rows, of which the task's fold is used;
     ``test`` has the rows to predict. The result is bit-identical whether or not the training was
-    interrupted.
+    interrupted. If the task's deadline comes too early, epochs are skipped, so that the schedule
+    still comes to its end.
 
     Raises:
         UsageError, ModelError: the model cannot be built, or its loss is NaN or infinite.
     """
-    assert train.labels is not None
-    callback = callback or TrainingCallback()
-    recipe, val_rows = task.recipe, task.fold.val
+    callback, recipe = callback or TrainingCallback(), task.recipe
     problem = f"member {task.member}: model {recipe.model} cannot be trained"
-    is_users = is_user_code(recipe.model)
-    with explain_user_errors(problem, every=False) if is_users else nullcontext():
-        images, labels = train.images[task.fold.train], train.labels[task.fold.train]
-        if task.pseudo_labels is not None:
-            labelled = np.flatnonzero(task.pseudo_labels >= 0)
-            images = np.concatenate([images, test.images[labelled]])
-            labels = np.concatenate([labels, task.pseudo_labels[labelled].astype(np.uint8)])
-        val_images, val_labels = train.images[val_rows], train.labels[val_rows]
+    users_errors = explain_user_errors(problem, every=False)
+    with users_errors if is_user_code(recipe.model) else nullcontext():
+        images, labels = _training_rows(task, train, test)
+        val_images, val_labels = _rows(train, task.fold.val)
         trainer = make_trainer(recipe, images, labels, task.seed)
         progress = _restore(checkpoint, trainer, task.member)
         history = progress.history
-        patience = recipe.patience if len(val_rows) else None
+        patience = recipe.patience if len(val_images) else None
 
         def on_step(step: int, loss: float, accuracy: float) -> None:
             interrupts.raise_if_interrupted()
             callback.on_step(task.member, step, loss, accuracy)
 
-        callback.on_member_begin(task.member, trainer.epochs, trainer.steps, len(history))
+        epoch = first_epoch = history[-1].epoch if history else 0
+        callback.on_member_begin(task.member, trainer.epochs, trainer.steps, epoch)
         saved = time.monotonic()
-        for epoch in range(len(history), trainer.epochs):
+        while epoch < trainer.epochs:
             if patience and epoch and epoch - progress.best_epoch >= patience:
                 break
             started = time.perf_counter()
@@ -186,7 +186,10 @@ def fold_epochs(
                     f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
                     f"lower the learning rate, which is {recipe.learning_rate:g}"
                 )
-            if epoch + 1 == trainer.epochs:
+            skipped = _skipped(
+                task, trainer.epochs - epoch - 1, started if epoch > first_epoch else 0.0
+            )
+            if epoch + 1 + skipped == trainer.epochs:
                 trainer.finish()
             val = score(trainer.classifier.predict_proba(val_images), val_labels)
             val_metrics = (val.log_loss, val.accuracy) if val else (np.nan, np.nan)
@@ -200,8 +203,16 @@ def fold_epochs(
             if save_checkpoint and time.monotonic() - saved >= CHECKPOINT_INTERVAL:
                 save_checkpoint(_dump(trainer, progress))
                 saved = time.monotonic()
+            epoch += 1 + skipped
+            if skipped:
+                callback.on_message(
+                    f"member {task.member + 1}: skips {skipped} of {trainer.epochs} epochs, which "
+                    "take longer than measured, to keep the time limit"
+                )
+                trainer.skip_to(epoch)
         if patience:
             trainer.restore(progress.best)
+        callback.on_predict_begin(task.member, len(val_images) + len(test), recipe.views)
         classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
         with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
             path = classifier.save(Path(folder))
@@ -211,7 +222,8 @@ def fold_epochs(
             val_probabilities=predict_tta(classifier, val_images, *tta)[recipe.views],
             test_probabilities=predict_tta(classifier, test.images, *tta)[recipe.views],
             history=history,
-            kept_epoch=progress.best_epoch if patience else len(history),
+            kept_epoch=progress.best_epoch if patience else history[-1].epoch,
+            skipped_epochs=0 if patience else trainer.epochs - len(history),
             seconds=sum(row.seconds for row in history),
             model_file=path.name,
             model_bytes=model_bytes,
@@ -219,6 +231,38 @@ def fold_epochs(
             first_layer=classifier.first_layer_weights(),
             peak_memory_mb=peak_memory_mb(),
         )
+
+
+def _rows(train: Digits, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return images and labels of ``rows``."""
+    assert train.labels is not None
+    return train.images[rows], train.labels[rows]
+
+
+def _training_rows(
+    task: FoldTask, train: Digits, test: Digits
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the images and labels of the task's training rows and of its pseudo-labels."""
+    images, labels = _rows(train, task.fold.train)
+    if task.pseudo_labels is not None:
+        labelled = np.flatnonzero(task.pseudo_labels >= 0)
+        images = np.concatenate([images, test.images[labelled]])
+        labels = np.concatenate([labels, task.pseudo_labels[labelled].astype(np.uint8)])
+    return images, labels
+
+
+def _skipped(task: FoldTask, left: int, started: float) -> int:
+    """Return how many of the ``left`` epochs cannot be trained before the deadline.
+
+    ``started`` is the time.perf_counter() of the last epoch; 0 for the first one, which takes
+    longer than others, because the network is traced.
+    """
+    if task.deadline is None:
+        return 0
+    remaining = max(0.0, task.deadline - time.time())
+    if not started:
+        return 0 if remaining else left
+    return max(0, left - int(remaining / (time.perf_counter() - started)))
 
 
 def make_trainer(
@@ -257,7 +301,7 @@ class _Progress:
     @property
     def best_epoch(self) -> int:
         """The epoch with the lowest validation loss, from 1."""
-        return 1 + int(np.argmin([row.val_loss for row in self.history]))
+        return self.history[int(np.argmin([row.val_loss for row in self.history]))].epoch
 
 
 def _dump(trainer: Trainer, progress: _Progress) -> bytes:

@@ -156,6 +156,11 @@ class KerasTrainer:
 
         return jax.jit(statistics)  # uncompiled it takes twenty times as long
 
+    def skip_to(self, epoch: int) -> None:
+        """Continue the learning-rate schedule at the beginning of ``epoch``, from 0."""
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer.iterations.assign(epoch * self.steps)
+
     def state(self) -> bytes:
         """Return weights, statistics, random states and optimizer variables as an .npz file."""
         file = io.BytesIO()

@@ -60,6 +60,7 @@ def save_result(folder: Path, result: FoldResult) -> None:
     rows = [asdict(row) for row in result.history]
     record = {
         "kept_epoch": result.kept_epoch,
+        "skipped_epochs": result.skipped_epochs,
         "seconds": result.seconds,
         "ended": time.time(),
         "peak_memory_mb": result.peak_memory_mb,
@@ -131,6 +132,8 @@ def aggregate(
         }
         for failure in failures
     ]
+    limit = run.config().get("time_limit")
+    skipped = [record.get("skipped_epochs", 0) for record in records]
     # A run that is finished again counts as unfinished until metrics.json is written.
     with wrap_os_errors(run.path):
         (run.path / METRICS_FILE).unlink(missing_ok=True)
@@ -159,6 +162,7 @@ def aggregate(
         "train_seconds": round(train_seconds(records), 2),
         "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
         **({"failed": failed_entries} if failures else {}),
+        **({"time_limit": limit | {"skipped_epochs": skipped}} if limit else {}),
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
     run.write_metrics(hide_leaked_metrics(metrics, run.leak()))

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +16,11 @@ from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.ensembling import combiners
 from kaggle_digits.ensembling.ensemble import combine
 from kaggle_digits.ensembling.ensemble_run import read_stack
+from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.base import ProbabilisticModel, load_classifier
 from kaggle_digits.models.tta import check_tta, predict_tta
 from kaggle_digits.runs.run import METRICS_FILE, Run
+from kaggle_digits.runs.submission_files import require_absent, write_run_submission
 from kaggle_digits.training.recipe import run_recipe
 
 # Iterates over the members' folders, possibly showing progress.
@@ -109,6 +113,46 @@ def predict_oof(
             total[number, rows] += probabilities
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: the row was never held out
         return {level: _combine(run, total / counts[:, None]) for level, total in totals.items()}
+
+
+def saved_views(run: Run) -> int:
+    """Return the number of views that the predictions saved in ``run`` are averaged over."""
+    recipes = [recipe for one in run.trained_runs() for recipe in run_recipe(one).recipes]
+    return max(recipe.views for recipe in recipes)
+
+
+def write_submission(
+    run: Run,
+    dataset: Dataset,
+    path: Path,
+    tta: int | None = None,
+    *,
+    force: bool = False,
+    each: Each = iter,
+) -> dict[str, Any]:
+    """Write the submission of a finished run, predicted with ``tta`` views; None: as it was saved.
+
+    An existing file is an obstacle, or renamed with ``force``, unless it is the run's own with the
+    same content. Returns what the record beside it says: ``views``, and ``accuracy`` and ``n_val``
+    of the validation rows predicted with as many views; None and 0 if that cannot be measured.
+    Raises the errors of predict_test and of write_run_submission.
+    """
+    metrics, own_views = run.metrics(), saved_views(run)
+    views = own_views if tta is None else tta
+    check_tta(views)
+    own = run.name if views == own_views else None
+    require_absent(path, force=force, own=own)
+    test = run.test() if tta is None else predict_test(run, dataset, tta, each=each)
+    record = {"views": views, "accuracy": metrics["val_accuracy"], "n_val": metrics["n_val"]}
+    if views != own_views:
+        result = None
+        if metrics["n_val"] and not run.leak():
+            with suppress(RunError):  # of a split that cannot be reproduced
+                oof = predict_oof(run, dataset, views, each=each)[views]
+                result = score(oof, dataset.labels)
+        record |= {"accuracy": result and result.accuracy, "n_val": result.n if result else 0}
+    write_run_submission(run, dataset, path, test=test, force=force, **record)
+    return record
 
 
 def _combine(

@@ -7,6 +7,7 @@ Both are written to a run's config.json and can be read from a file: ``kd train 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,12 @@ from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import read_json, write_json
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least, did_you_mean
 from kaggle_digits.models.base import NORMALIZATIONS
-from kaggle_digits.models.registry import check_options, find_builder, is_user_code
+from kaggle_digits.models.registry import (
+    SKLEARN_MODELS,
+    check_options,
+    find_builder,
+    is_user_code,
+)
 from kaggle_digits.models.tta import AffineRange, check_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.augmentation import Augmentation
@@ -28,11 +34,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Optimizer = Literal["adam", "adamw", "sgd", "muon"]
+WEIGHT_DECAY_OPTIMIZERS = ("adamw", "muon")
 
 # Keys of a recipe file that are no settings. Files of earlier versions may have a signature.
 NOTE, SIGNATURE = "note", "signature"
 # The key of an ensemble's recipes in JSON.
 DESIGNS = "designs"
+# Settings that scikit-learn's models do not have.
+NETWORK_SETTINGS = {"optimizer", "weight_decay", "label_smoothing", "ema", "augment"}
 MAX_VALUE_LENGTH = 40
 
 
@@ -130,12 +139,17 @@ class Recipe:
     def with_changes(self, **changes: Any) -> Recipe:
         """Return a copy with those changes that are not None.
 
+        ``augment`` may be False, for none, or True, for the recipe's own or the default one.
         Raises UsageError if a value is not allowed or the model has no such option.
         """
         given = {name: value for name, value in changes.items() if value is not None}
         if unknown := given.keys() - {one.name for one in fields(self)}:
             settings = ", ".join(one.name for one in fields(self))
             raise UsageError(f"a recipe has no setting {min(unknown)}; it has: {settings}")
+        if given.get("augment") is True:
+            given["augment"] = self.augment or Augmentation()
+        elif given.get("augment") is False:
+            given["augment"] = None
         changed = replace(self, **given)
         if given.keys() & changed.model_options.keys():
             check_options(self.model, changed.model_options)
@@ -182,6 +196,17 @@ class EnsembleRecipe:
 def runs_user_code(recipe: Recipe | EnsembleRecipe) -> bool:
     """Whether training calls a function that the recipe names, ``package.module:function``."""
     return any(is_user_code(one.model) for one in recipe.recipes)
+
+
+def check_used(recipe: Recipe | EnsembleRecipe, settings: Collection[str]) -> None:
+    """Raise UsageError if training ``recipe`` would ignore one of ``settings``."""
+    for one in recipe.recipes:
+        reason = f"model {one.model} is one of scikit-learn's"
+        unused = NETWORK_SETTINGS.intersection(settings if one.model in SKLEARN_MODELS else ())
+        if "weight_decay" in settings and one.optimizer not in WEIGHT_DECAY_OPTIMIZERS:
+            unused, reason = {"weight_decay"}, f"optimizer {one.optimizer} has none"
+        for name in sorted(unused):
+            raise UsageError(f"--{name.replace('_', '-')} would have no effect: {reason}")
 
 
 def run_recipe(run: Run) -> Recipe | EnsembleRecipe:

@@ -51,6 +51,9 @@ class SklearnTrainer:
     def finish(self) -> None:
         """Do nothing: there are no averaged weights."""
 
+    def skip_to(self, epoch: int) -> None:
+        """Do nothing: the epoch's number alone decides how it is trained."""
+
     def state(self) -> bytes:
         """Return the estimator as bytes."""
         return io.dumps_state(self.classifier.estimator)

@@ -11,9 +11,11 @@ from typing import Any
 
 from kaggle_digits._version import __version__
 from kaggle_digits.core import trust
+from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.environment import check_clock, git_commit, hardware, versions
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.dropped_rows import drop_lines, read_dropped_lines
 from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, fingerprint, split
 from kaggle_digits.models.registry import FUNCTIONS
 from kaggle_digits.runs.run import Run, check_new_run, create_run, list_runs, open_run
@@ -21,6 +23,7 @@ from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
 from kaggle_digits.training.model_trial import try_models
+from kaggle_digits.training.notebook import default_callback
 from kaggle_digits.training.pseudo_labels import (
     Labels,
     load_pseudo_labels,
@@ -28,6 +31,7 @@ from kaggle_digits.training.pseudo_labels import (
     save_pseudo_labels,
 )
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe, runs_user_code
+from kaggle_digits.training.time_limit import TimeLimit, set_deadlines, shorten
 
 
 def train(
@@ -36,6 +40,8 @@ def train(
     split_config: Split,
     *,
     teacher: Run | None = None,
+    drop_rows: Path | str | None = None,
+    time_limit: float | TimeLimit | None = None,
     runs_dir: Path | str = "runs",
     name: str | None = None,
     force: bool = False,
@@ -50,6 +56,10 @@ def train(
     Args:
         split_config: which rows are held out.
         teacher: a finished run whose confident predictions of test images become pseudo-labels.
+        drop_rows: a CSV file whose column ``line`` names lines of train.csv that are never trained
+            on, such as the label-errors.csv of ``kd labels``; validation keeps all rows.
+        time_limit: seconds from now. If they are too few on this machine, the recipe gets fewer
+            epochs and then the run fewer members; config.json and metrics.json say so.
         runs_dir: where the run folder is created.
         name: of the run; None uses the recipe's name and the next free number.
         force: rename an existing run of that name first.
@@ -62,9 +72,25 @@ def train(
             kept: continue with resume().
     """
     check_new_run(Path(runs_dir), name, force=force)
+    limit = TimeLimit(time_limit) if isinstance(time_limit, int | float) else time_limit
+    executor, callback = executor or Executor(), callback or default_callback()
     folds = split(dataset.labels, split_config)
+    dropped = read_dropped_lines(Path(drop_rows), dataset.train) if drop_rows else []
+    try_models(recipe, dataset.train, callback)
+    plan: dict[str, Any] = {}
+    if limit:
+        callback.on_message(f"measuring the speed of {recipe.model} on this machine")
+        recipe, split_config, plan = shorten(limit, dataset, recipe, split_config)
+        reason = f"{limit.reason}; " if limit.reason else ""
+        callback.on_message(f"time limit {limit.seconds:.0f} s: {reason}{plan['summary']}")
+        folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
-    executor, callback = executor or Executor(), callback or TrainingCallback()
+    if dropped:
+        folds = drop_lines(folds, dropped, dataset.train)
+        callback.on_message(
+            f"{len(dropped):,} rows in {drop_rows} are not trained on; validation keeps all rows, "
+            "so that accuracies with and without them compare"
+        )
     duplicates = count_shared_images(dataset.train.images, folds)
     if duplicates:
         callback.on_warning(
@@ -72,7 +98,10 @@ def train(
             "accuracy is too high; kd inspect counts the duplicates in train.csv"
         )
     tasks = _make_tasks(recipe, folds, split_config.seed, pseudo.labels if pseudo else None)
-    try_models(recipe, dataset.train, callback)
+    if limit:
+        how = executor.describe(tasks)
+        at_once = max(how.get(key) or 1 for key in ("workers", "members_at_once"))
+        tasks = set_deadlines(tasks, limit, plan["measured"], at_once)
     with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=is_taken) as run:
         config: dict[str, Any] = {
             "name": run.name,
@@ -97,6 +126,11 @@ def train(
             "git_commit": git_commit(),
             "trained_by": executor.describe(tasks),
         }
+        if plan:
+            config["time_limit"] = plan
+        if drop_rows:
+            hashed = {"file": Path(drop_rows).name, "sha256": sha256(Path(drop_rows))}
+            config["dropped_rows"] = {**hashed, "lines": dropped}
         if teacher and pseudo:
             config["pseudo"] = {
                 "run": teacher.name,
@@ -162,16 +196,37 @@ def resume(
             f"resuming run {run.name} would run the code of {recipe.model}, which its config.json "
             f"names; {trust.HINT}"
         )
+    callback = callback or default_callback()
     with run.locked():
         if not run.has_all_results or not all(map(is_complete, run.member_folders())):
             pseudo = None
             if config.get("pseudo"):
                 pseudo = load_pseudo_labels(run.path, len(folds), len(dataset.test))
+            if dropped := config.get("dropped_rows"):
+                folds = drop_lines(folds, dropped["lines"], dataset.train)
             tasks = _make_tasks(recipe, folds, config["split"].get("seed") or 0, pseudo)
             try_models(recipe, dataset.train, callback)
             executor = (executor or Executor()).for_resume(config["trained_by"])
             _fit_and_aggregate(run, dataset, recipe, tasks, executor=executor, callback=callback)
     return run
+
+
+def has_settings(
+    run: Run,
+    recipe: Recipe | EnsembleRecipe,
+    split_config: Split,
+    teacher: str | None = None,
+    drop_rows: Path | None = None,
+) -> bool:
+    """Return whether ``run``, finished or not, was trained with these settings."""
+    config = run.config()
+    dropped = sha256(drop_rows) if drop_rows else None
+    return (
+        run_recipe(run) == recipe
+        and config["split"] == asdict(split_config)
+        and (config.get("pseudo") or {}).get("run") == teacher
+        and (config.get("dropped_rows") or {}).get("sha256") == dropped
+    )
 
 
 def _make_tasks(
@@ -196,14 +251,13 @@ def _fit_and_aggregate(
     tasks: Sequence[FoldTask],
     *,
     executor: Executor,
-    callback: TrainingCallback | None,
+    callback: TrainingCallback,
 ) -> None:
     """Fit and save every member that is not yet complete, then aggregate them.
 
     Failed members are left out and named in metrics.json. If all fail, the first error is raised.
     """
     check_clock()
-    callback = callback or TrainingCallback()
     if leak := run.leak():
         callback.on_warning(
             f"{leak}, so the run has no out-of-fold accuracy; train all of these runs with the "

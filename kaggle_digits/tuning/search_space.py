@@ -10,7 +10,7 @@ from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.base import NORMALIZATIONS
 from kaggle_digits.models.registry import SKLEARN_MODELS, find_builder
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.recipe import Optimizer, Recipe
+from kaggle_digits.training.recipe import WEIGHT_DECAY_OPTIMIZERS, Optimizer, Recipe
 from kaggle_digits.training.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _default_space(recipe: Recipe, *, varies_optimizer: bool) -> dict[str, Dimen
         effective |= {"learning_rate", "batch_size"}
     if recipe.model not in SKLEARN_MODELS:
         effective |= {"label_smoothing", *AUGMENTATION, "optimizer", "schedule", "ema"}
-        if varies_optimizer or recipe.optimizer in ("adamw", "muon"):
+        if varies_optimizer or recipe.optimizer in WEIGHT_DECAY_OPTIMIZERS:
             effective.add("weight_decay")
     rates = ANY_LEARNING_RATE if varies_optimizer else _around(recipe.learning_rate, 5)
     size = recipe.batch_size

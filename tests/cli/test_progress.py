@@ -9,7 +9,13 @@ import pytest
 from rich.console import Console
 
 from kaggle_digits.cli import console
-from kaggle_digits.cli.progress import DownloadProgress, StudyProgress, track_folders
+from kaggle_digits.cli.progress import (
+    DownloadProgress,
+    StudyProgress,
+    TrainingProgress,
+    track_folders,
+)
+from kaggle_digits.training.callbacks import EpochMetrics
 
 COSTS = {"models": 30, "denoise": 10}
 
@@ -62,3 +68,23 @@ def test_download_is_a_bar_on_a_terminal_and_one_line_elsewhere(
         assert "1.5/1.5 MB" in out.getvalue()
     else:
         assert out.getvalue() == "downloading train.csv (1.5 MB)\n"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_epochs_stay_on_the_screen_and_predicting_is_shown(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(
+        console, "err", Console(file=out, force_terminal=terminal, width=80, highlight=False)
+    )
+    with TrainingProgress() as progress:
+        progress.on_run_begin("dense-1", 1, 0)
+        progress.on_member_begin(0, 2, 10, 0)
+        progress.on_epoch_end(EpochMetrics(0, 1, 0.5, 0.9, 0.4, 0.91, 0.1, 1.5))
+        progress.on_predict_begin(0, 700, 9)
+        progress.refresh()
+    assert "epoch 1/2: loss 0.5000, validation 0.9100, 1.5 s" in out.getvalue()
+    assert "predicting 700 images, 9 views of each" in out.getvalue()
+    if not terminal:
+        assert "\x1b" not in out.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,11 @@ import pytest
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.runs.run import open_run
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+from kaggle_digits.training import time_limit
+from kaggle_digits.training.augmentation import Augmentation
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe
 from kaggle_digits.training.recipes import RECIPES
+from kaggle_digits.training.time_limit import Cost
 from tests.support.commands import QUICK, assert_error, kd
 from tests.support.disks import SmallDisk, small_disk
 
@@ -70,6 +74,19 @@ def test_train_writes_run_and_submission(sample: Path) -> None:
         ([*QUICK, "--name", "../up"], 2, "cannot name a run"),
         ([*QUICK, "--name", "a.b"], 2, "cannot name a run"),
         ([*QUICK, "--rows", "30", "--folds", "20"], 1, "fewer than the 20 that --folds 20 needs"),
+        ([*QUICK, "--optimizer", "sgd"], 2, "--optimizer would have no effect: model mlp is"),
+        ([*QUICK, "--augment"], 2, "--augment would have no effect"),
+        (["--model", "dense", "--optimizer", "adagrad"], 2, "--optimizer adagrad is unknown"),
+        (["--model", "dense", "--schedule", "cosine"], 2, "--schedule cosine is unknown"),
+        (["--model", "dense", "--label-smoothing", "1"], 2, "--label-smoothing 1.0 is outside"),
+        (["--recipe", "peer-keras", "--weight-decay", "1"], 2, "optimizer adam has none"),
+        ([*QUICK, "--seeds", "1"], 2, "--seeds 1 is too small; at least 2"),
+        ([*QUICK, "--seeds", "2", "--time-limit", "9m"], 2, "--time-limit would give each"),
+        ([*QUICK, "--time-limit", "20"], 2, "--time-limit '20' is no duration, such as 90s, 20m"),
+        (["--time-limit", "1m", "--folds", "3", "--all-rows"], 2, "choose one of"),
+        (["--resume", "--time-limit", "1m"], 2, "--resume uses the settings saved in the run"),
+        (["--resume", "--seeds", "2"], 2, "--resume uses the settings saved in the run"),
+        ([*QUICK, "--drop-rows", "none.csv"], 1, "none.csv is missing"),
         (["--resume"], 1, "no unfinished run in runs"),
         (["--resume", "--epochs", "3"], 2, "--resume uses the settings saved in the run"),
         (["--resume", "--name", "absent"], 1, "no run called absent"),
@@ -148,7 +165,7 @@ def test_ctrl_c_saves_finished_members_and_names_resume_command(work: Path) -> N
     assert stdout == ""
     assert "Traceback" not in stderr
     assert "of 6 members of run long are finished and saved" in stderr
-    assert "kd train --resume --name long" in stderr
+    assert stderr.splitlines()[-1].endswith("resume: kd train --resume --name long")
     result = kd("train", "--resume", "--name", "long")
     assert result.exit_code == 0, result.output
     assert open_run(Path("runs"), "long").metrics()["n_val"] == 1078
@@ -200,3 +217,75 @@ def pseudo_label_passage(work: Path, run: str) -> str:
     page = (work / "runs" / run / "report.html").read_text(encoding="utf-8")
     assert "test images labelled by run teacher" in page
     return page.partition("test images labelled by run teacher")[2][:200]
+
+
+@pytest.mark.usefixtures("work")
+def test_network_settings_are_options() -> None:
+    words = ["--optimizer", "muon", "--schedule", "constant", "--weight-decay", "0.5"]
+    words += ["--label-smoothing", "0.2", "--augment", "--epochs", "1", "--rows", "200"]
+    assert kd("train", "--model", "softmax", *words).exit_code == 0
+    recipe = run_recipe(open_run(Path("runs"), "softmax-1"))
+    assert isinstance(recipe, Recipe)
+    assert (recipe.optimizer, recipe.schedule, recipe.weight_decay) == ("muon", "constant", 0.5)
+    assert (recipe.label_smoothing, recipe.augment) == (0.2, Augmentation())
+
+
+@pytest.mark.usefixtures("work")
+def test_seeds_are_runs_with_a_mean_and_a_spread() -> None:
+    words = [*QUICK, "--rows", "400", "--seeds", "3"]
+    result = kd("train", *words, "--json")
+    assert result.exit_code == 0, result.output
+    printed = json.loads(result.stdout)
+    names = [run["run"] for run in printed["runs"]]
+    assert names == ["mlp-seed1", "mlp-seed2", "mlp-seed3"]
+    assert [open_run(Path("runs"), name).config()["seed"] for name in names] == [1, 2, 3]
+    accuracies = [run["val_accuracy"] for run in printed["runs"]]
+    summary = printed["summary"]
+    assert summary["mean"] == pytest.approx(np.mean(accuracies))
+    assert summary["standard_deviation"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert (summary["lowest"], summary["highest"]) == (min(accuracies), max(accuracies))
+    assert all(Path(run["submission"]).is_file() for run in printed["runs"])
+    # The same command resumes the series: what is finished is kept.
+    before = Path("runs/mlp-seed1/metrics.json").read_bytes()
+    result = kd("train", *QUICK, "--rows", "400", "--seeds", "2")
+    assert result.exit_code == 0, result.output
+    assert "mlp, 2 seeds: mean accuracy" in result.stdout
+    assert Path("runs/mlp-seed1/metrics.json").read_bytes() == before
+    other = kd("train", *QUICK, "--rows", "300", "--seeds", "2")
+    assert other.exit_code == 1
+    assert "run mlp-seed1 already exists with other settings" in other.stderr
+
+
+@pytest.mark.usefixtures("work")
+def test_dropped_rows_are_not_trained_on(tmp_path: Path) -> None:
+    drop = tmp_path / "drop.csv"
+    drop.write_text("line\n2\n3\n4\n", encoding="utf-8")
+    words = ["--model", "linear", "--folds", "2", "--rows", "300"]
+    assert kd("train", *words, "--name", "all").exit_code == 0
+    result = kd("train", *words, "--name", "some", "--drop-rows", drop)
+    assert result.exit_code == 0, result.output
+    assert "3 rows in" in result.stderr
+    one, other = (open_run(Path("runs"), name) for name in ("all", "some"))
+    assert other.config()["dropped_rows"]["lines"] == [2, 3, 4]
+    assert one.config()["split_fingerprint"] == other.config()["split_fingerprint"]
+    assert one.metrics()["n_val"] == other.metrics()["n_val"] == 300
+    probabilities = other.test()
+    shutil.rmtree("runs/some/members/1")
+    drop.unlink()
+    assert kd("train", "--resume", "--name", "some").exit_code == 0
+    assert np.array_equal(other.test(), probabilities)
+
+
+@pytest.mark.usefixtures("work")
+def test_the_recipe_is_chosen_for_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_limit, "measure", lambda *_: Cost(1.0, 1.0, 1.0))
+    small = {"fast": Recipe("linear"), "cnn": Recipe("mlp", widths=(16,), epochs=4)}
+    monkeypatch.setattr(time_limit, "CHOICES", ("cnn", "fast"))
+    for name, recipe in small.items():
+        monkeypatch.setitem(RECIPES, name, recipe)
+    result = kd("train", "--time-limit", "10m", "--rows", "300", "--json")
+    assert result.exit_code == 0, result.output
+    limit = json.loads(result.stdout)["time_limit"]
+    assert "chose cnn: cnn needs about" in limit["reason"]
+    assert limit["summary"].startswith("mlp: 4 of 4 epochs, 1 of 1 members")
+    assert "time limit 600 s: chose cnn" in result.stderr

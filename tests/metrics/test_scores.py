@@ -12,6 +12,7 @@ from kaggle_digits.metrics.scores import (
     mcnemar,
     predicted_rows,
     score,
+    summarize_seeds,
     wilson_interval,
 )
 
@@ -77,3 +78,19 @@ def test_predictions_that_are_no_probabilities_are_an_error(value: float) -> Non
     probabilities[2, 3] = value
     with pytest.raises(RunError, match=r"cannot be evaluated: 1 of 4 rows, the first is row 2"):
         score(probabilities, np.zeros(4, int))
+
+
+def test_seeds_are_summarized_with_an_honest_interval() -> None:
+    runs = [{"val_accuracy": a, "n_val": 100, "n_train_rows": 900} for a in (0.90, 0.92, 0.94)]
+    holdout = summarize_seeds(runs, same_rows=False)
+    assert holdout is not None
+    assert holdout["mean"] == pytest.approx(0.92)
+    assert holdout["standard_deviation"] == pytest.approx(0.02)
+    # t(2) = 4.303; 0.02 · √(1/3 + 1/9)
+    assert holdout["ci95"][0] == pytest.approx(0.92 - 4.303 * 0.02 * (4 / 9) ** 0.5, abs=1e-4)
+    assert "Nadeau" in holdout["method"]
+    folds = summarize_seeds(runs, same_rows=True)
+    assert folds is not None
+    variance = 0.02**2 / 3 + 0.92 * 0.08 / 100
+    assert folds["ci95"] == [pytest.approx(0.92 - 4.303 * variance**0.5, abs=1e-4), 1.0]
+    assert summarize_seeds([{**runs[0], "val_accuracy": None}], same_rows=True) is None

@@ -19,6 +19,7 @@ from kaggle_digits.training.callbacks import (
     ForwardingCallback,
     TensorBoardCallback,
     TrainingCallback,
+    describe_epoch,
 )
 from tests.support import small_runs
 
@@ -64,6 +65,7 @@ def test_every_event_is_forwarded_to_all_callbacks_in_order() -> None:
     both.on_member_begin(0, 3, 10, 0)
     both.on_step(0, 1, 0.5, 0.9)
     both.on_epoch_end(row)
+    both.on_predict_begin(0, 700, 5)
     both.on_member_end(0, 1.5)
     both.on_member_error(1, "out of memory", 3)
     both.on_message("retrying")
@@ -73,6 +75,7 @@ def test_every_event_is_forwarded_to_all_callbacks_in_order() -> None:
         ("on_member_begin", (0, 3, 10, 0)),
         ("on_step", (0, 1, 0.5, 0.9)),
         ("on_epoch_end", (row,)),
+        ("on_predict_begin", (0, 700, 5)),
         ("on_member_end", (0, 1.5)),
         ("on_member_error", (1, "out of memory", 3)),
         ("on_message", ("retrying",)),
@@ -81,3 +84,12 @@ def test_every_event_is_forwarded_to_all_callbacks_in_order() -> None:
     assert calls == [(i, *event) for event in events for i in (0, 1)]
     names = {name for name in vars(TrainingCallback) if name.startswith("on_")}
     assert {name for name, _ in events} == names, "a new event must be forwarded too"
+
+
+def test_an_epoch_is_one_line() -> None:
+    row = EpochMetrics(1, 3, 0.5, 0.9, 0.4, 0.91, 0.1, 1.5)
+    assert describe_epoch(row, 9, 1) == "epoch 3/9: loss 0.5000, validation 0.9100, 1.5 s"
+    unmeasured = EpochMetrics(1, 3, 0.5, 0.9, seconds=1.5)
+    assert describe_epoch(unmeasured, 9, 2) == (
+        "member 2/2, epoch 3/9: loss 0.5000, accuracy 0.9000, 1.5 s"
+    )

@@ -56,6 +56,19 @@ def test_averaging_does_not_change_training(dataset: Dataset) -> None:
         assert np.abs(one - other).max() < 1e-6
 
 
+def test_skipping_continues_the_schedule_later(dataset: Dataset) -> None:
+    digits = dataset.train
+    assert digits.labels is not None
+    recipe = RECIPE.with_changes(schedule="exponential", epochs=9)
+    trainer = make_trainer(recipe, digits.images[:128], digits.labels[:128], seed=0)
+    trainer.train_epoch(0, lambda *_: None)
+    trainer.skip_to(8)
+    _, _, rate = trainer.train_epoch(8, lambda *_: None)
+    assert rate == pytest.approx(0.02 * 0.95**9)
+    assert isinstance(trainer, KerasTrainer)
+    assert int(logits(trainer).optimizer.iterations) == 9 * trainer.steps
+
+
 @pytest.mark.parametrize("optimizer", ["muon", "adamw", "adam", "sgd"])
 def test_finish_assigns_the_running_average(dataset: Dataset, optimizer: str) -> None:
     momentum, seen = 0.6, []

@@ -1,0 +1,217 @@
+"""Fit a training into a time limit: fewer epochs first, then fewer members.
+
+A few steps are timed on this machine, and the recipe is shortened before the run starts: its
+learning-rate schedule still comes to its end, config.json has the settings that are trained, and
+resuming needs no limit. If the machine becomes slower later, ``fit_fold`` skips epochs.
+"""
+
+import math
+import operator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from kaggle_digits.core.errors import UsageError
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import FoldIndices, Split, split
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.formats import to_litert
+from kaggle_digits.models.registry import SKLEARN_MODELS
+from kaggle_digits.models.tta import predict_tta
+from kaggle_digits.training.fold import FoldTask, Trainer, make_trainer
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+from kaggle_digits.training.recipes import RECIPES, benchmark_results
+
+PLANNED_SHARE = 0.85  # of the time left; later steps may take longer than the first ones
+MEASURED_SECONDS, MEASURED_IMAGES, MEASURED_PART = 3.0, 500, 10
+# Members are left out before the epochs fall below this share of the recipe's.
+MIN_EPOCHS_SHARE, FEWER_FOLDS = 0.5, 3
+# Recipes to choose from; each is slower and more accurate than the next (docs/models.md).
+CHOICES = ("best", "strong", "cnn", "fast")
+
+
+@dataclass(frozen=True)
+class TimeLimit:
+    """At most ``seconds`` from ``began``, a time.time(); ``reason``: why the recipe was chosen."""
+
+    seconds: float
+    began: float = field(default_factory=time.time)
+    reason: str = ""
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit."""
+        return self.began + self.seconds - time.time()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Measured seconds: before the first step, of an epoch with validation, after the last one."""
+
+    start: float
+    epoch: float
+    end: float
+
+
+def shorten(
+    limit: TimeLimit, dataset: Dataset, recipe: Recipe | EnsembleRecipe, split_config: Split
+) -> tuple[Recipe | EnsembleRecipe, Split, dict[str, Any]]:
+    """Return the recipe and split that can be trained in time, and what config.json records.
+
+    UsageError is raised if not even one epoch of one model fits.
+    """
+    costs: dict[str, Cost] = {}
+    for chosen, chosen_split in _candidates(recipe, split_config):
+        folds = split(dataset.labels, chosen_split)
+        for one in chosen.recipes:
+            costs[one.model] = costs.get(one.model) or measure(one, folds[0], dataset)
+        used = [costs[one.model] for one in chosen.recipes]
+        fixed = len(folds) * sum(cost.start + cost.end for cost in used)
+        trained = [len(folds) * costs[one.model].epoch * one.epochs for one in chosen.recipes]
+        share = (PLANNED_SHARE * limit.left - fixed) / sum(trained)
+        if share >= MIN_EPOCHS_SHARE:
+            break
+    epochs = [min(one.epochs, math.floor(one.epochs * share + 1e-9)) for one in chosen.recipes]
+    if min(epochs) < 1:
+        need = (fixed + sum(trained) / min(one.epochs for one in chosen.recipes)) / PLANNED_SHARE
+        raise UsageError(
+            f"{limit.seconds:.0f} s are not enough: starting, one epoch of {chosen.model} and its "
+            f"predictions need about {limit.seconds - limit.left + need:.0f} s here; allow more "
+            "time or choose a faster recipe: kd recipes"
+        )
+    shortened = [replace(one, epochs=n) for one, n in zip(chosen.recipes, epochs, strict=True)]
+    members = len(folds) * len(epochs)
+    asked = len(split(dataset.labels, split_config)) * len(recipe.recipes)
+    shares = [n / one.epochs for one, n in zip(chosen.recipes, epochs, strict=True)]
+    expected = fixed + sum(map(operator.mul, trained, shares))
+    record = {
+        "seconds": limit.seconds,
+        "reason": limit.reason,
+        "summary": f"{chosen.model}: {epochs[0]} of {recipe.recipes[0].epochs} epochs, {members} "
+        f"of {asked} members, about {expected:.0f} s ({used[0].epoch:.2g} s per epoch here)",
+        "measured": {model: asdict(cost) for model, cost in costs.items()},
+    }
+    if isinstance(chosen, EnsembleRecipe):
+        return replace(chosen, recipes=tuple(shortened)), chosen_split, record
+    return shortened[0], chosen_split, record
+
+
+def _candidates(
+    recipe: Recipe | EnsembleRecipe, split_config: Split
+) -> Iterator[tuple[Recipe | EnsembleRecipe, Split]]:
+    """Yield the recipe and split as asked for, then with fewer and fewer members."""
+    yield recipe, split_config
+    fewer = replace(split_config, repeats=1, folds=min(split_config.folds, FEWER_FOLDS))
+    yield recipe, fewer
+    yield recipe.recipes[0], fewer
+    if fewer.kind == "folds":
+        yield recipe.recipes[0], replace(fewer, kind="holdout")
+
+
+def choose_recipe(
+    limit: TimeLimit, dataset: Dataset, split_of: Callable[[Recipe | EnsembleRecipe], Split]
+) -> tuple[str, TimeLimit]:
+    """Return the name of the best recipe for the time on this machine, and the limit with reasons.
+
+    The fastest recipe is timed; the times of the others are those of docs/models.md in proportion.
+    ``split_of`` returns the split that a recipe would be trained with.
+    """
+    (fast,), documented = RECIPES[CHOICES[-1]].recipes, benchmark_results()
+    cost = measure(fast, split(dataset.labels, split_of(fast))[0], dataset)
+    factor = cost.epoch * fast.epochs / documented[CHOICES[-1]]["seconds"]
+    needed = []
+    for name in CHOICES:
+        recipe = RECIPES[name]
+        folds = len(split(dataset.labels, split_of(recipe)))
+        seconds = documented[name]["seconds"] * factor * folds / getattr(recipe, "folds", 1)
+        fixed = folds * len(recipe.recipes) * (cost.start + cost.end)
+        needed.append(f"{name} needs about {fixed + seconds:.0f} s")
+        if fixed + MIN_EPOCHS_SHARE * seconds <= PLANNED_SHARE * limit.left:
+            break
+    reason = (
+        f"chose {name}: {', '.join(needed)}, at {factor:.2g} times the seconds in kd recipes "
+        f"(measured with {CHOICES[-1]})"
+    )
+    return name, replace(limit, reason=reason)
+
+
+def set_deadlines(
+    tasks: Sequence[FoldTask], limit: TimeLimit, costs: Mapping[str, Any], workers: int
+) -> list[FoldTask]:
+    """Give each task the time at which its last epoch should end, so that all end in time.
+
+    ``workers`` of them are trained at the same time. ``costs`` are the record's.
+    """
+    now, left, rounds = time.time(), limit.left, math.ceil(len(tasks) / workers)
+    ends = [now + left * (1 + number // workers) / rounds for number in range(len(tasks))]
+    return [
+        replace(task, deadline=end - workers * costs[task.recipe.model]["end"])
+        for task, end in zip(tasks, ends, strict=True)
+    ]
+
+
+def measure(recipe: Recipe, fold: FoldIndices, dataset: Dataset) -> Cost:
+    """Time the first steps and predictions of a model of ``recipe`` on this machine."""
+    assert dataset.train.labels is not None
+    if recipe.model not in SKLEARN_MODELS:
+        keras()  # its import happens once, not for each member
+    images, labels = dataset.train.images[fold.train], dataset.train.labels[fold.train]
+    clock = _Clock()
+    trainer = make_trainer(recipe, images, labels, seed=0)
+    start, part = clock.lap(), 1
+    if trainer.epochs == trainer.steps == 1:  # fitted in one call: on a part of the rows
+        part = MEASURED_PART
+        trainer = make_trainer(recipe, images[::part], labels[::part], seed=0)
+    first, epoch = _time_epoch(trainer)
+    clock.lap()
+    classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
+    sample = dataset.test.images[:MEASURED_IMAGES]
+    predict_tta(classifier, sample[:1], *tta)  # traces the network
+    start += first + clock.lap()
+    predict_tta(classifier, sample, *tta)
+    per_image = clock.lap() / len(sample)
+    with TemporaryDirectory() as folder:
+        classifier.save(Path(folder))
+    to_litert(classifier, images)
+    n_val = len(fold.val)
+    end = clock.lap() + per_image * (n_val + len(dataset.test))
+    return Cost(start, part * epoch + per_image / recipe.views * n_val, end)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        """Return the seconds since the last call."""
+        before, self._last = self._last, time.perf_counter()
+        return self._last - before
+
+
+class _EnoughMeasuredError(Exception):
+    """Ends an epoch of which enough steps are timed."""
+
+
+def _time_epoch(trainer: Trainer) -> tuple[float, float]:
+    """Return the seconds that the first step takes longer than others, and those of an epoch."""
+    marks: list[tuple[float, int]] = []
+
+    def on_step(step: int, loss: float, accuracy: float) -> None:
+        marks.append((time.perf_counter(), step))
+        if marks[-1][0] - marks[0][0] >= MEASURED_SECONDS:
+            raise _EnoughMeasuredError
+
+    began = time.perf_counter()
+    try:
+        trainer.train_epoch(0, on_step)
+    except _EnoughMeasuredError:
+        (first, done), (last, steps) = marks[0], marks[-1]
+        step = (last - first) / (steps - done)
+        return max(0.0, first - began - done * step), step * trainer.steps
+    clock, both = _Clock(), time.perf_counter() - began
+    trainer.train_epoch(1, lambda *_: None)
+    epoch = clock.lap()
+    return max(0.0, both - epoch), epoch
