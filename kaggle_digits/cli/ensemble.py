@@ -85,7 +85,7 @@ def ensemble(
         is_taken=lambda free: submission_files.is_taken(submission_path(free)),
     )
     path = submission_files.write_run_submission(
-        saved, dataset, output or submission_path(saved.name), resolve_path=move_existing
+        saved, dataset, output or submission_path(saved.name), force=force
     )
     if combined.leak:
         console.warn(f"{combined.leak}; so the ensemble has no out-of-fold accuracy")

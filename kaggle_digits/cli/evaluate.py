@@ -117,7 +117,7 @@ def _print_tta(evaluation: "Evaluation", own_views: int) -> None:
     )
     console.note(
         f"the first line, the figures and the report are with {evaluation.tta[-1].views} views; "
-        f"kd runs shows the accuracy with the recipe's {console.plural(own_views, 'view')}"
+        f"other commands show the accuracy with {console.plural(own_views, 'view')}"
     )
 
 

@@ -73,7 +73,7 @@ def train(
     ] = None,
     pseudo: Annotated[str | None, option("Pseudo-labelling: run that labels test images.")] = None,
     drop_rows: Annotated[
-        Path | None, option("CSV file with lines of train.csv never to train on; see kd labels.")
+        Path | None, option("CSV file with lines of train.csv never to train on.")
     ] = None,
     val_fraction: Annotated[float | None, _split("Share of rows to hold out; default 0.1.")] = None,
     folds: Annotated[int | None, _split("K-fold cross-validation: train K models.")] = None,

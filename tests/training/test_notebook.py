@@ -26,7 +26,7 @@ class Output:
 def test_only_a_notebook_gets_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     for shell, expected in ((None, False), (object(), False), (SimpleNamespace(kernel=1), True)):
         fake = SimpleNamespace(get_ipython=lambda shell=shell: shell)
-        monkeypatch.setitem(sys.modules, "IPython", fake)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, "IPython", fake)
         assert isinstance(default_callback(), NotebookProgress) == expected
     monkeypatch.delitem(sys.modules, "IPython")
     assert not isinstance(default_callback(), NotebookProgress)
