@@ -98,7 +98,7 @@ def test_commands_are_found(text: str, commands: list[str]) -> None:
     [
         "kd trian",
         "kd export RUN --tta 5",
-        "kd compare --svg",
+        "kd classify --json",
         "kd remote delete",
         "kd app --port x",
     ],
@@ -109,4 +109,4 @@ def test_a_wrong_command_is_found(command: str) -> None:
 
 def test_a_mention_needs_no_arguments() -> None:
     assert not fault("kd labels needs cleanlab")
-    assert fault("kd compare")
+    assert fault("kd classify")

@@ -197,7 +197,7 @@ def _look_at_kaggle_json(env: Mapping[str, str], variables: dict[str, str]) -> P
     if not value or place.state != ABSENT or folder.is_dir():
         return place
     state = WRONG if folder.exists() or value.startswith("~") else ABSENT
-    problem = "is no existing folder; write the whole path of that of kaggle.json, without ~"
+    problem = "is no folder; give the whole path of the folder with kaggle.json, without ~"
     return Place(f"KAGGLE_CONFIG_DIR={value}", state, problem)
 
 

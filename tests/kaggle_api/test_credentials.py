@@ -164,14 +164,14 @@ def test_empty_variables_and_files_count_as_absent(
 def test_config_folder_that_is_none(home: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "keys/kaggle.json", JSON)
     for value in (str(path), "~/keys"):
-        message = f"^KAGGLE_CONFIG_DIR={value} is no existing folder; write the whole path"
+        message = f"^KAGGLE_CONFIG_DIR={value} is no folder; give the whole path"
         with pytest.raises(KaggleError, match=message):
             credentials.find({"KAGGLE_CONFIG_DIR": value})
     nowhere = {"KAGGLE_CONFIG_DIR": str(tmp_path / "nowhere")}
     assert credentials.find(nowhere) is None
     place = credentials.look(nowhere)[-2]
     assert place.state == "absent"
-    assert place.problem.startswith("is no existing folder; ")
+    assert place.problem.startswith("is no folder; ")
     write(home / ".kaggle/credentials.json", json.dumps({"refresh_token": SECRET}))
     assert str(credentials.find(nowhere)) == "login in ~/.kaggle/credentials.json"
 
