@@ -22,7 +22,7 @@ KEYS = ("digit", "confidence", "runner_up")
 
 def classify(
     pictures: Annotated[
-        list[str], typer.Argument(metavar="PICTURE…", help="Files, folders, or - (standard input).")
+        list[str], typer.Argument(metavar="PICTURE", help="Files, folders, or - (standard input).")
     ],
     *,
     run: options.PredictorRun = None,

@@ -4,8 +4,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import UsageError
@@ -22,7 +20,7 @@ COLUMNS = {
 
 def compare(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN RUN…", help="Two runs or more.")
+        list[str] | None, options.argument("Two runs or more.", **options.A_RUN)
     ] = None,
     *,
     all_runs: Annotated[bool, option("Compare all runs on one HTML page.", "--all")] = False,

@@ -7,8 +7,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import UsageError
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 def ensemble(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN…", help="Runs, or submission files (*.csv).")
+        list[str], options.argument("Runs, or submission files (*.csv).", **options.A_RUN)
     ],
     *,
     method: Annotated[

@@ -49,17 +49,17 @@ def complete_recipes() -> list[str]:
     return list(RECIPES | BUILDERS)
 
 
-_a_run: dict[str, Any] = {"metavar": "RUN", "autocompletion": complete_runs}
-_a_recipe: dict[str, Any] = {"metavar": "RECIPE", "autocompletion": complete_recipes}
-RUN = argument("A run of kd runs.", **_a_run)
-RECIPE = argument("A recipe or model of kd recipes, a FILE, or your MODULE:FUNCTION.", **_a_recipe)
-RunName = Annotated[str | None, argument("A finished run; default: the newest.", **_a_run)]
-PredictorRun = Annotated[str | None, option("Default: the most accurate run.", **_a_run)]
+A_RUN: dict[str, Any] = {"metavar": "RUN", "autocompletion": complete_runs}
+A_RECIPE: dict[str, Any] = {"metavar": "RECIPE", "autocompletion": complete_recipes}
+RUN = argument("A run of kd runs.", **A_RUN)
+RECIPE = argument("A recipe or model of kd recipes, a FILE, or your MODULE:FUNCTION.", **A_RECIPE)
+RunName = Annotated[str | None, argument("A finished run; default: the newest.", **A_RUN)]
+PredictorRun = Annotated[str | None, option("Default: the most accurate run.", **A_RUN)]
 RecipeName = Annotated[str | None, RECIPE]
-RecipeOption = Annotated[str | None, option("Another way to name RECIPE.", **_a_recipe)]
+RecipeOption = Annotated[str | None, option("Another way to name RECIPE.", **A_RECIPE)]
 ModelOption = Annotated[
     str | None,
-    option("Train a model with its default recipe.", **_a_recipe | {"metavar": "MODEL"}),
+    option("Train a model with its default recipe.", **A_RECIPE | {"metavar": "MODEL"}),
 ]
 DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-dir", "KD_DATA_DIR")]
 RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]

@@ -103,7 +103,8 @@ class TrainingProgress(ProgressLine, TrainingCallback):
         if self.disable and last is not None:
             console.note(
                 f"member {member + 1}/{self.members}: {console.plural(last.epoch, 'epoch')}, "
-                f"loss {last.loss:.4f}{_validation(last, 'validation accuracy')}, {seconds:.1f} s"
+                f"loss {last.loss:.4f}{_validation(last, 'validation accuracy')}, "
+                f"{console.seconds(seconds)}"
             )
 
     def on_member_error(self, member: int, reason: str, attempts: int) -> None:
@@ -177,7 +178,7 @@ class SearchProgress(ProgressLine, TrialCallback):
         if trial.score:
             accuracy = trial.score.accuracy
             result = f"calibrated log loss {trial.log_loss:.4f}, accuracy {accuracy:.4f}"
-        seconds = "" if math.isnan(trial.seconds) else f", {trial.seconds:.1f} s"
+        seconds = "" if math.isnan(trial.seconds) else f", {console.seconds(trial.seconds)}"
         values = ", ".join(
             f"{name} {value if isinstance(value, str) else f'{value:g}'}"
             for name, value in trial.values.items()
@@ -254,4 +255,4 @@ class StudyProgress(LiveProgress):
         """Count a study as done."""
         self.advance(self._all, self._costs[study])
         if self.disable and len(self._costs) > 1:
-            console.note(f"study {study}: {seconds:.0f} s")
+            console.note(f"study {study}: {console.seconds(seconds)}")

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def submit(
     target: Annotated[
-        str | None, typer.Argument(metavar="FILE|RUN", help="Default: the newest unsubmitted file.")
+        str | None,
+        options.argument(
+            "Default: the newest unsubmitted file.", **options.A_RUN | {"metavar": "FILE|RUN"}
+        ),
     ] = None,
     *,
     message: Annotated[

@@ -363,7 +363,8 @@ def _print_metrics(run: "Run") -> None:
         console.echo(
             f"{run.name}: accuracy {accuracy} on {metrics['n_val']:,} {kind} rows "
             f"(95 % interval), log loss {metrics['val_loss']:.4f}, seed {config['seed']}, "
-            f"{metrics['train_seconds']:.0f} s on {config['machine'].get('cores', '?')} cores"
+            f"{console.seconds(metrics['train_seconds'])} on "
+            f"{config['machine'].get('cores', '?')} cores"
         )
         for item in metrics.get("designs") or []:  # the models of an ensemble recipe
             adds = item["adds"]

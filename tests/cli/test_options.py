@@ -47,6 +47,8 @@ def completed(words: str) -> set[str]:
         ("kd evaluate o", {"old"}),
         ("kd runs n", {"new", "note"}),
         ("kd runs rm old n", {"new"}),
+        ("kd compare old n", {"new"}),
+        ("kd submit o", {"old"}),
         ("kd classify x.png --run n", {"new"}),
         ("kd study de", {"denoise"}),
         ("kd export old --format t", {"tflite"}),
