@@ -27,7 +27,7 @@ DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
 JUPYTER = ["xterm-color", "cat"]  # TERM and GIT_PAGER, as its kernels set them
 # Columns of a table: the name is never wrapped; other cells are if they are longer than 24, or if
 # room is scarce, than 10.
-MAX_NAME, MAX_UNWRAPPED, MAX_SHORT, GAP = 64, 24, 10, 2
+MAX_NAME, MAX_UNWRAPPED, MAX_SHORT, GAP = 68, 24, 10, 2
 
 
 class _Console(Console):
