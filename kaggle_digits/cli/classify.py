@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +16,11 @@ from kaggle_digits.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.inference.predictor import PicturePrediction
+    from kaggle_digits.inference.sheet_reader import SheetPrediction
 
-STDIN, STEPS_SUFFIX = "-", "-steps"
+STDIN, STEPS_SUFFIX, BOXES_SUFFIX = "-", "-steps", "-boxes"
 KEYS = ("digit", "confidence", "runner_up")
+LOOK_KEYS = ("not_a_digit", "not_a_digit_score", "mirrored")
 
 
 def classify(
@@ -26,7 +29,13 @@ def classify(
     ],
     *,
     run: options.PredictorRun = None,
-    show: Annotated[bool, option("Plot the preprocessing: ./NAME-steps.png.", "--show")] = False,
+    all_digits: Annotated[
+        bool, option("Read every digit of a picture of several.", "--all")
+    ] = False,
+    show: Annotated[
+        bool,
+        option("Plot the preprocessing: ./NAME-steps.png; with --all: ./NAME-boxes.png.", "--show"),
+    ] = False,
     svg: options.Svg = False,
     runs_dir: options.RunsDir = options.RUNS,
     as_json: options.AsJson = False,
@@ -40,6 +49,7 @@ def classify(
     from threadpoolctl import threadpool_limits
 
     from kaggle_digits.inference.predictor import classify_prepared, load_predictor
+    from kaggle_digits.inference.sheet_reader import classify_sheet
 
     named = list(_find_pictures(pictures))
     predictor = load_predictor(runs_dir, run)
@@ -48,28 +58,28 @@ def classify(
     results: list[dict[str, Any]] = []
     failed = False
     for name, source in named:
+        shown_name = "standard input" if name == STDIN else name
+        prediction: PicturePrediction | SheetPrediction
         try:
-            shown_name = "standard input" if name == STDIN else name
-            prepared = reader.prepare(source, shown_name, with_steps=show)
             # With more BLAS threads, images this small only wait for synchronization.
             with threadpool_limits(1, "blas"):
-                prediction = classify_prepared(predictor, prepared)
+                if all_digits:
+                    sheet = reader.prepare_sheet(source, shown_name)
+                    prediction = classify_sheet(predictor, sheet)
+                else:
+                    prepared = reader.prepare(source, shown_name, with_steps=show)
+                    prediction = classify_prepared(predictor, prepared)
         except DataError as error:
             failed = True
             console.error(str(error))
             results.append({"file": name, **dict.fromkeys(KEYS), "note": str(error)})
             continue
-        values = {key: getattr(prediction, key) for key in KEYS}
-        results.append({"file": name, **values, "note": prediction.note})
+        values, text = _describe_sheet(prediction) if all_digits else _describe(prediction)
+        results.append({"file": name, **values})
         if not as_json:
-            digit, note = prediction.digit, prediction.note
-            if digit is not None:
-                confidence = console.percent(prediction.confidence)
-                choice = f"{digit} ({confidence} confidence), second choice {prediction.runner_up}"
-                note = f"{choice}; {note}" if note else choice
-            console.echo(f"{name}: {note}")
+            console.echo(f"{name}: {text}")
         if show:
-            _plot_steps(name, prediction, svg=svg)
+            _plot(name, prediction, svg=svg)
     if as_json:
         console.print_json(results)
     elif run is None:
@@ -90,7 +100,11 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
         if name == STDIN:
             yield name, sys.stdin.buffer.read(MAX_BYTES + 1)  # one more than is accepted
         elif Path(name).is_dir():
-            paths = [path for path in list_pictures(Path(name)) if STEPS_SUFFIX not in path.stem]
+            paths = [
+                path
+                for path in list_pictures(Path(name))
+                if not any(suffix in path.stem for suffix in (STEPS_SUFFIX, BOXES_SUFFIX))
+            ]
             if not paths:
                 raise DataError(f"no picture in {name}; add PNG, JPEG, GIF, BMP, TIFF or WebP")
             yield from ((str(path), path) for path in paths)
@@ -98,16 +112,56 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
             yield name, Path(name)
 
 
-def _plot_steps(name: str, prediction: "PicturePrediction", *, svg: bool) -> None:
-    """Save the figure under a name that is not taken."""
-    from kaggle_digits.plots import style
-    from kaggle_digits.plots.digit_grids import preprocessing_steps
+def _describe(prediction: "PicturePrediction") -> tuple[dict[str, Any], str]:
+    """Return the prediction for one digit as JSON and as text."""
+    from kaggle_digits.imaging.loading import SEVERAL_DIGITS
 
-    stem = ("stdin" if name == STDIN else Path(name).stem) + STEPS_SUFFIX
-    suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    paths = (Path(f"{stem}{suffix}.png") for suffix in suffixes)
-    figure = preprocessing_steps(Path(name).name, prediction.steps, prediction.probabilities)
+    values = {key: getattr(prediction, key) for key in (*KEYS, "note", *LOOK_KEYS)}
+    if prediction.digit is None:
+        return values, prediction.note
+    confidence = console.percent(prediction.confidence)
+    words = [f"{prediction.digit} ({confidence} confidence), second choice {prediction.runner_up}"]
+    if prediction.not_a_digit:
+        words.append("mirrored?" if prediction.mirrored else "not a digit?")
+    if prediction.note:
+        advice = ": read them with --all" if prediction.note == SEVERAL_DIGITS else ""
+        words.append(prediction.note + advice)
+    return values, "; ".join(words)
+
+
+def _describe_sheet(prediction: "SheetPrediction") -> tuple[dict[str, Any], str]:
+    """Return the digits of a picture as JSON and as text, one line of text for each line."""
+    digits = prediction.digits
+    values: dict[str, Any] = dict.fromkeys(KEYS) | {"note": prediction.note}
+    if len(digits) == 1:
+        values |= {"digit": digits[0].digit, "confidence": digits[0].confidence}
+    values |= {"lines": prediction.lines, "digits": [asdict(digit) for digit in digits]}
+    words = [prediction.note] if prediction.note else []
+    if digits:
+        least = min(digits, key=lambda one: one.confidence)
+        words.insert(0, console.plural(len(digits), "digit"))
+        words.insert(1, f"least sure of the {least.digit} ({console.percent(least.confidence)})")
+    return values, "\n  ".join(["; ".join(words), *prediction.lines])
+
+
+def _plot(name: str, prediction: "PicturePrediction | SheetPrediction", *, svg: bool) -> None:
+    """Save the figure of --show under a name that is not taken."""
+    from kaggle_digits.inference.predictor import PicturePrediction
+    from kaggle_digits.plots import style
+    from kaggle_digits.plots.digit_grids import boxed_digits, preprocessing_steps
+
+    title = Path(name).name
+    if isinstance(prediction, PicturePrediction):
+        suffix = STEPS_SUFFIX
+        figure = preprocessing_steps(title, prediction.steps, prediction.probabilities)
+    else:
+        suffix = BOXES_SUFFIX
+        boxes = [(one.digit, one.confidence, one.box) for one in prediction.digits]
+        figure = boxed_digits(title, prediction.picture, prediction.scale, boxes)
+    stem = ("stdin" if name == STDIN else Path(name).stem) + suffix
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    paths = (Path(f"{stem}{number}.png") for number in numbers)
     with style.svg_copies(svg):
         path = next(p for p in paths if not any(map(os.path.lexists, style.saved_paths(p))))
         style.save(figure, path)
-    console.note(f"steps: {path}")
+    console.note(f"{suffix[1:]}: {path}")

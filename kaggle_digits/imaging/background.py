@@ -94,7 +94,7 @@ def _edge(values: NDArray[Any]) -> NDArray[Any]:
 
 def _lighter_or_darker(luminance: FloatArray) -> NDArray[np.bool_]:
     """Return where the paper is: the lighter or the darker pixels, by area, edge and corners."""
-    light = luminance > _otsu_threshold(luminance)
+    light = luminance > otsu_threshold(luminance)
     size = max(1, round(CORNER * min(light.shape)))
     ends = slice(size), slice(-size, None)
     corners = [light[rows, columns].mean() > 0.5 for rows in ends for columns in ends]
@@ -102,7 +102,7 @@ def _lighter_or_darker(luminance: FloatArray) -> NDArray[np.bool_]:
     return light if np.mean(votes) > 0.5 else ~light
 
 
-def _otsu_threshold(values: FloatArray) -> float:
+def otsu_threshold(values: FloatArray) -> float:
     """Return the threshold between two classes by Otsu's method: the most separated means."""
     counts, edges = np.histogram(values, 128)
     centres = (edges[:-1] + edges[1:]) / 2

@@ -19,8 +19,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.core.extras import install_command
 from kaggle_digits.data.digits import SIDE
-from kaggle_digits.imaging.background import FloatArray, ink_mask
+from kaggle_digits.imaging.background import LUMINANCE, FloatArray, ink_mask
 from kaggle_digits.imaging.segmentation import render_like_mnist, segment_digit
+from kaggle_digits.imaging.sheets import PreparedSheet, find_parts
 
 # Formats of cameras, scanners and drawing programs. Pillow has more; some of them start other
 # programs.
@@ -36,6 +37,8 @@ TOO_MANY_PIXELS = "{} has too many pixels; make it smaller first"
 # Longest side in pixels on which the digit is searched. If it is found smaller than MIN_DIGIT, its
 # surroundings are searched again at higher resolution.
 SEARCH_SIDE, MIN_DIGIT = 400, 90
+# The same for a sheet of several digits; a smaller picture is enlarged to the minimum.
+SHEET_SIDE, MIN_SHEET_SIDE = 1600, 300
 # Added to the box of a small digit, and removed from that of a sheet, as fractions of its size.
 MARGIN, SHEET_EDGE = 0.35, 0.03
 SPECK = 2  # a digit of this many pixels in a picture ten times as large is noise
@@ -80,12 +83,14 @@ def open_picture(
         if is_heic := _is_heic(file):
             _register_heic(name)
         picture = Image.open(file, formats=("HEIF",) if is_heic else FORMATS)
+        full_size = picture.size
         if picture.format in ("JPEG", "MPO"):
             if picture.info.get("progressive"):  # decoded at full size in any case
                 _check_picture(picture, name, max_pixels)
             picture.draft(None, (4 * SEARCH_SIDE, 4 * SEARCH_SIDE))
         _check_picture(picture, name, max_pixels)
         picture.load()
+        picture.info["full_size"] = full_size
         return ImageOps.exif_transpose(picture)
     except DataError:
         raise
@@ -163,7 +168,7 @@ def list_pictures(folder: Path) -> list[Path]:
 
 def prepare(picture: Image.Image) -> PreparedPicture:
     """Find the digit in a picture and render it as a training image."""
-    small = picture if max(picture.size) <= SEARCH_SIDE else _shrink(picture)
+    small = _shrink(picture, SEARCH_SIDE)
     colours = _to_rgb(small)
     ink = ink_mask(colours)
     steps = {"picture": colours.mean(axis=2)}
@@ -190,8 +195,26 @@ def prepare(picture: Image.Image) -> PreparedPicture:
     return PreparedPicture(image, SEVERAL_DIGITS if segment.several else "", steps)
 
 
-def _shrink(picture: Image.Image) -> Image.Image:
-    factor = SEARCH_SIDE / max(picture.size)
+def prepare_sheet(picture: Image.Image) -> PreparedSheet:
+    """Find what may be digits in a picture of several; ``inference.sheet_reader`` reads them."""
+    small = _shrink(picture, SHEET_SIDE)
+    colours = _to_rgb(small)
+    if max(small.size) < MIN_SHEET_SIDE:  # enlarge it, since strokes may be a pixel wide
+        factor = -(-MIN_SHEET_SIDE // max(small.size))
+        size = factor * small.width, factor * small.height
+        planes = [Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC)
+                  for plane in np.moveaxis(colours, 2, 0)]  # fmt: skip
+        colours = np.clip(np.stack(planes, axis=2), 0, 1)
+    scale = max(colours.shape) / max(picture.info.get("full_size", picture.size))
+    shown = np.rint(255 * colours).astype(np.uint8)
+    return PreparedSheet(find_parts(colours @ LUMINANCE, scale), shown, scale)
+
+
+def _shrink(picture: Image.Image, longest: int) -> Image.Image:
+    """Scale a larger picture down to ``longest`` pixels of its longer side."""
+    if max(picture.size) <= longest:
+        return picture
+    factor = longest / max(picture.size)
     width, height = (max(1, round(side * factor)) for side in picture.size)
     if picture.mode not in ("L", "RGB", "RGBA", "LA", "F"):
         picture = _to_8_bit(picture)

@@ -11,15 +11,17 @@ import signal
 import subprocess
 import sys
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.core.errors import DataError
 
 if TYPE_CHECKING:
     from kaggle_digits.imaging.loading import PreparedPicture
+    from kaggle_digits.imaging.sheets import PreparedSheet
 
 # The largest permitted pictures need 2 seconds of one processor and 700 MB.
 MAX_SECONDS, MAX_MB = 4.0, 1200
@@ -65,6 +67,18 @@ class PictureReader:
             DataError: as ``open_picture``; the picture takes longer than MAX_SECONDS or needs
                 more than MAX_MB; its decoder crashed; the reader was closed.
         """
+        prepared: PreparedPicture = self._request(source, name, max_pixels, with_steps, False)
+        return prepared
+
+    def prepare_sheet(
+        self, source: Path | bytes, name: str, max_pixels: int | None = None
+    ) -> "PreparedSheet":
+        """Return ``prepare_sheet(open_picture(…))`` with these arguments; raise as ``prepare``."""
+        sheet: PreparedSheet = self._request(source, name, max_pixels, True, True)
+        return sheet
+
+    def _request(self, source: Path | bytes, name: str, *settings: int | None) -> Any:
+        """Send a request to ``serve``; return or raise its result."""
         if self._process.poll() is not None and not self._closed:
             self._start()
         assert self._process.stdin
@@ -72,9 +86,9 @@ class PictureReader:
         timer = Timer(MAX_WALL_SECONDS, self._process.kill)
         timer.start()
         try:
-            pickle.dump((source, name, max_pixels, with_steps), self._process.stdin)
+            pickle.dump((source, name, *settings), self._process.stdin)
             self._process.stdin.flush()
-            result: PreparedPicture | Exception = pickle.load(self._process.stdout)
+            result = pickle.load(self._process.stdout)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):  # the process has ended
             _end(self._process)
             raise DataError(self._describe_end(name)) from None
@@ -107,13 +121,23 @@ class ReaderPool:
 
     def prepare(self, source: Path | bytes, name: str, max_pixels: int) -> "PreparedPicture":
         """Prepare a picture as ``PictureReader`` does."""
+        with self._reader() as reader:
+            return reader.prepare(source, name, max_pixels)
+
+    def prepare_sheet(self, source: Path | bytes, name: str, max_pixels: int) -> "PreparedSheet":
+        """Prepare a picture of several digits as ``PictureReader`` does."""
+        with self._reader() as reader:
+            return reader.prepare_sheet(source, name, max_pixels)
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[PictureReader]:
         try:
             reader = self._idle.pop()
         except IndexError:
             reader = PictureReader()
             self._readers.append(reader)
         try:
-            return reader.prepare(source, name, max_pixels)
+            yield reader
         finally:
             self._idle.append(reader)
 
@@ -136,19 +160,21 @@ def serve() -> None:
     import scipy.ndimage  # noqa: F401  # imported by the first picture otherwise
 
     # Here, so that a command starts this process before it imports as much itself.
-    from kaggle_digits.imaging.loading import MAX_PIXELS, PreparedPicture, open_picture, prepare
+    from kaggle_digits.imaging.loading import MAX_PIXELS, open_picture, prepare, prepare_sheet
 
     _limit_memory()
     while True:
         try:
-            source, name, max_pixels, with_steps = pickle.load(sys.stdin.buffer)
+            source, name, max_pixels, with_steps, is_sheet = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        result: PreparedPicture | Exception
+        result: PreparedPicture | PreparedSheet | Exception
         try:
             _limit_time(MAX_SECONDS)
-            prepared = prepare(open_picture(source, name, max_pixels or MAX_PIXELS))
-            result = prepared if with_steps else replace(prepared, steps={})
+            picture = open_picture(source, name, max_pixels or MAX_PIXELS)
+            result = prepare_sheet(picture) if is_sheet else prepare(picture)
+            if not with_steps:
+                result = replace(result, steps={})
         except MemoryError:
             result = DataError(f"{name} needs too much memory; make it smaller first")
         except Exception as error:

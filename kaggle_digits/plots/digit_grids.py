@@ -29,6 +29,7 @@ COLOR_LIMIT_QUANTILE = 0.995
 COPIES = 9
 GAP = 8  # pixels between a digit and its augmented copies
 HALF_INK = 127.5
+SURE = 0.9
 
 STEP_NOTES = {
     "picture": "input",
@@ -316,6 +317,41 @@ def _plot_probabilities(
     axes.set_xlim(0, 100)
     axes.set(xlabel="probability (%)")
     axes.tick_params(axis="y", length=0)
+
+
+@style.styled
+def boxed_digits(
+    name: str,
+    picture: NDArray[np.uint8],
+    scale: float,
+    digits: Sequence[tuple[int, float, tuple[int, int, int, int]]],
+) -> Figure:
+    """Plot a picture, (h, w, 3), with the box of each digit.
+
+    ``digits`` are digit, confidence and box: left, top, right, bottom in pixels of the picture
+    before it was scaled by ``scale``. Digits of less than 90 % confidence get a question mark.
+    """
+    from matplotlib.patches import Rectangle
+
+    height, width = picture.shape[:2]
+    size = 8.6 / max(height, width)
+    note = "" if digits else "No digit was found."
+    figure = style.new_figure(
+        max(3.5, size * width), size * height + 0.6, f"The digits on {name}", note, squares=True
+    )
+    axes = figure.subplots()
+    axes.imshow(picture)
+    color = style.VAL_COLOR
+    style.hide_ticks(axes)
+    for digit, confidence, box in digits:
+        left, top, right, bottom = (scale * side for side in box)
+        axes.add_patch(
+            Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, lw=1.5)
+        )
+        label = f"{digit}" if confidence >= SURE else f"{digit}?"
+        background = {"facecolor": color, "edgecolor": "none", "pad": 1}
+        axes.text(left, top, label, va="bottom", color="white", fontsize=9, bbox=background)
+    return figure
 
 
 def _predictions(

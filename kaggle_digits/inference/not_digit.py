@@ -1,0 +1,71 @@
+"""Tell digits from letters, scribbles, faces, dots and mirrored digits by their look.
+
+A network trained on digits alone is confident about anything, so its probabilities do not tell
+(docs/models.md). A small second network does: fitted once, by benchmarks/not_digits.py, to
+train.csv against random strokes, letters and digits that were mirrored, turned or put together from
+parts. It needs the 28 × 28 image only, so it serves every run, and numpy only.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.data.digits import SIDE
+from kaggle_digits.models.base import ProbabilisticModel
+
+WEIGHTS = Path(__file__).with_name("not_digit.npz")
+CELL, DIRECTIONS = 4, 8
+# An image with a higher score is not a digit: about one digit in 150 of held-out rows.
+MAX_SCORE = 0.9935
+# The mirror image of a digit has a lower score and this confidence.
+MAX_MIRRORED_SCORE, MIN_CONFIDENCE = 0.9, 0.9
+SYMMETRIC = (0, 1, 8)
+
+
+def not_digit_scores(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return how little each of the (n, 28, 28) images, 255 is ink, looks like a digit: (n,).
+
+    The score is the share of held-out rows of train.csv that look more like digits, 0 to 1.
+    """
+    weights = _weights()
+    hidden = np.maximum(features(images) @ weights["hidden"] + weights["hidden_bias"], 0)
+    logits = hidden @ weights["output"] + weights["output_bias"]
+    scores = np.interp(logits, weights["quantiles"], weights["shares"])
+    return np.asarray(scores, np.float32)
+
+
+def looks_mirrored(model: ProbabilisticModel, image: NDArray[np.uint8]) -> bool:
+    """Whether the mirror image of (28, 28) pixels, but not they themselves, looks like a digit.
+
+    The digit must be one that is not its own mirror image, and the ``model`` sure of it.
+    """
+    both = np.stack([image, image[:, ::-1]])
+    score, mirrored_score = not_digit_scores(both)
+    if score <= MAX_SCORE or mirrored_score > MAX_MIRRORED_SCORE:
+        return False
+    (probabilities,) = model.predict_proba(both[1:])
+    digit = int(probabilities.argmax())
+    return digit not in SYMMETRIC and probabilities[digit] >= MIN_CONFIDENCE
+
+
+def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return histograms of gradient directions: (n, 28, 28) → (n, 7 × 7 cells × 8 directions).
+
+    N. Dalal and B. Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005,
+    without their normalization of blocks, with the square root of the sums.
+    """
+    down, across = np.gradient(images.astype(np.float32) / 255, axis=(1, 2))
+    direction = np.arctan2(down, across)[..., None] * (DIRECTIONS / np.pi)
+    distance = (direction - np.arange(DIRECTIONS) + DIRECTIONS / 2) % DIRECTIONS - DIRECTIONS / 2
+    votes = np.hypot(down, across)[..., None] * np.clip(1 - np.abs(distance), 0, None)
+    cells = SIDE // CELL
+    sums = votes.reshape(-1, cells, CELL, cells, CELL, DIRECTIONS).sum(axis=(2, 4))
+    return np.asarray(np.sqrt(sums).reshape(len(images), -1), np.float32)
+
+
+@cache
+def _weights() -> dict[str, NDArray[np.float32]]:
+    with np.load(WEIGHTS) as arrays:
+        return {name: arrays[name].astype(np.float32) for name in arrays.files}
