@@ -72,7 +72,8 @@ def classify(
         except DataError as error:
             failed = True
             console.error(str(error))
-            results.append({"file": name, **dict.fromkeys(KEYS), "note": str(error)})
+            empty = {"lines": [], "digits": []} if all_digits else {}
+            results.append({"file": name, **dict.fromkeys(KEYS), "note": str(error), **empty})
             continue
         values, text = _describe_sheet(prediction) if all_digits else _describe(prediction)
         results.append({"file": name, **values})

@@ -23,10 +23,11 @@ PAPER_WINDOW = 0.07
 MIN_CONTRAST, MIN_SIGMAS = 0.07, 6.0
 FAINT = 0.55  # of the threshold: fainter ink counts where it is connected to stronger ink
 # Lines of paper consist of straight runs of this length at these slopes, are at most so thick, and
-# span this much: fractions of the longest side. Fewer than three lines must span the picture.
+# span so much: fractions of the longest side. Where several do, shorter pieces are lines, too; a
+# single one must span the picture from edge to edge.
 LINE_RUN, LINE_SLOPES = 0.02, (-0.08, -0.04, 0, 0.04, 0.08)
-LINE_THICKNESS, LINE_SPAN = 0.012, 0.35
-SEVERAL_LINES, EDGE_TO_EDGE = 3, 0.9
+LINE_THICKNESS, LINE_SPAN = 0.008, 0.35
+LINE_PIECE, SEVERAL_LINES, EDGE_TO_EDGE = 0.06, 3, 0.9
 CROSSING = 4  # pixels of a line that a stroke may cross
 # Heights of digits, and of pieces that belong to one, as fractions of the typical height.
 MIN_HEIGHT, MAX_HEIGHT, MIN_PIECE = 0.4, 3.0, 0.15
@@ -37,7 +38,7 @@ OVERLAP, MAX_GAP, MAX_JOINT = 0.4, 0.2, 1.4
 MAX_COMPONENTS = 600  # considered on a sheet, the largest ones
 NEAR = 0.06  # Components beside each other, nearer than this, may be pieces of one digit.
 # A group is cut if it is wider than this fraction of its height. Pieces are at least MIN_WIDTH
-# wide, candidates at most MAX_WIDTH, and a cut crosses at most this much ink: fractions of the height.
+# wide, candidates at most MAX_WIDTH, and a cut crosses at most so much ink: fractions of the height.
 CUT_WIDTH, MIN_WIDTH, MAX_WIDTH, MAX_CROSSING = 0.7, 0.14, 1.7, 0.4
 SEAM_ROWS = 40  # resolution at which cuts are searched
 
@@ -96,7 +97,7 @@ def local_ink(luminance: FloatArray) -> FloatArray | None:
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(luminance, 0.7)
-    window = max(15, round(PAPER_WINDOW * max(smooth.shape)))
+    window = max(15, round(PAPER_WINDOW * max(smooth.shape)) | 1)  # odd, to be symmetric
     # Ink is the minority: it makes the distribution about the local mean lopsided.
     if np.power(smooth - ndimage.uniform_filter(smooth, window), 3).mean() > 0:
         smooth = 1 - smooth
@@ -141,7 +142,7 @@ def _horizontal_lines(mask: Mask) -> Mask:
     from scipy import ndimage
 
     longest = max(mask.shape)
-    run, thick = (max(5, round(part * longest)) for part in (LINE_RUN, LINE_THICKNESS))
+    run, thick = max(5, round(LINE_RUN * longest)), max(3, round(LINE_THICKNESS * longest))
     thin = mask & ~_runs(mask, thick, 0)
     rows = np.arange(mask.shape[0])[:, None]
     straight = np.zeros_like(mask)
@@ -154,9 +155,10 @@ def _horizontal_lines(mask: Mask) -> Mask:
     joined = ~_runs(~padded, run + 1, 1)[run:-run, run:-run]  # over crossing strokes
     labels, _ = ndimage.label(joined, CONNECTIVITY)
     spans = np.array([x.stop - x.start for _, x in ndimage.find_objects(labels)])
-    is_line = spans >= LINE_SPAN * longest
-    if is_line.sum() < SEVERAL_LINES:
-        is_line &= spans >= EDGE_TO_EDGE * mask.shape[1]
+    if (spans >= LINE_SPAN * longest).sum() >= SEVERAL_LINES:
+        is_line = spans >= LINE_PIECE * longest  # digits interrupt lines
+    else:
+        is_line = spans >= EDGE_TO_EDGE * mask.shape[1]
     return np.isin(labels, 1 + np.flatnonzero(is_line)) & thin
 
 

@@ -61,7 +61,7 @@ def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     distance = (direction - np.arange(DIRECTIONS) + DIRECTIONS / 2) % DIRECTIONS - DIRECTIONS / 2
     votes = np.hypot(down, across)[..., None] * np.clip(1 - np.abs(distance), 0, None)
     cells = SIDE // CELL
-    sums = votes.reshape(-1, cells, CELL, cells, CELL, DIRECTIONS).sum(axis=(2, 4))
+    sums = votes.reshape(len(images), cells, CELL, cells, CELL, DIRECTIONS).sum(axis=(2, 4))
     return np.asarray(np.sqrt(sums).reshape(len(images), -1), np.float32)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kaggle_digits.runs.run import Run
 from tests.support.commands import kd
-from tests.support.pictures import draw_digit, encode
+from tests.support.pictures import draw_digit, draw_strokes, encode
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,8 @@ def test_json_lists_unreadable_pictures_too(trained_run: Run) -> None:
     done = kd(*words, stdin=encode(draw_digit(1)))
     assert done.exit_code == 1, "one of them is not a picture"
     one, notes, blank, stdin = json.loads(done.stdout)
-    assert set(one) == {"file", "digit", "confidence", "runner_up", "note"}
+    looks = {"not_a_digit", "not_a_digit_score", "mirrored"}
+    assert set(one) == {"file", "digit", "confidence", "runner_up", "note"} | looks
     assert (one["file"], one["note"]) == ("one.png", "")
     assert {**stdin, "file": "one.png"} == one
     assert (blank["digit"], blank["note"]) == (None, "no digit found")
@@ -70,6 +71,61 @@ def test_show_saves_preprocessing_steps(trained_run: Run, tmp_path: Path) -> Non
     assert done.exit_code == 0, done.output
     for name in ("one-steps.png", "blank-steps.png"):
         assert (tmp_path / name).is_file()
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    """Two lines of two and three digits."""
+    picture = Image.new("L", (400, 300), 255)
+    for index, (digit, left) in enumerate([(1, 40), (4, 130), (1, 40), (7, 130), (4, 220)]):
+        draw_strokes(picture, digit, (left, 30 if index < 2 else 170), 90)
+    picture.save(tmp_path / "sheet.png")
+    return tmp_path / "sheet.png"
+
+
+def test_all_reads_every_digit(trained_run: Run, sheet: Path) -> None:
+    runs = ["--runs-dir", str(trained_run.path.parent)]
+    done = kd("classify", "sheet.png", "blank.png", "notes.png", "--all", "--json", *runs)
+    assert done.exit_code == 1, "one of them is not a picture"
+    entry, blank, notes = json.loads(done.stdout)
+    assert (entry["file"], entry["digit"], entry["note"]) == ("sheet.png", None, "")
+    assert [len(line) for line in entry["lines"]] == [2, 3]
+    assert [one["line"] for one in entry["digits"]] == [0, 0, 1, 1, 1]
+    assert {"digit", "confidence", "box"} <= set(entry["digits"][0])
+    left, top, right, bottom = entry["digits"][0]["box"]
+    assert 40 <= left < right <= 130
+    assert 20 <= top < bottom <= 140
+    assert (blank["digits"], blank["lines"], blank["note"]) == ([], [], "no digit found")
+    assert notes["digits"] == []
+    done = kd("classify", "sheet.png", "--all", *runs)
+    first, *lines = done.stdout.splitlines()
+    assert first.startswith("sheet.png: 5 digits; least sure of the ")
+    assert [line.strip() for line in lines] == entry["lines"]
+
+
+def test_all_finds_one_digit_in_a_picture_of_one(trained_run: Run) -> None:
+    runs = ["--runs-dir", str(trained_run.path.parent)]
+    (entry,) = json.loads(kd("classify", "one.png", "--all", "--json", *runs).stdout)
+    assert len(entry["digits"]) == 1
+    assert entry["digit"] == entry["digits"][0]["digit"]
+
+
+def test_several_digits_are_always_noted(trained_run: Run, sheet: Path) -> None:
+    runs = ["--runs-dir", str(trained_run.path.parent)]
+    done = kd("classify", "sheet.png", *runs)
+    assert "looks like more than one digit: read them with --all" in done.stdout
+    (entry,) = json.loads(kd("classify", "sheet.png", "--json", *runs).stdout)
+    assert entry["note"] == "looks like more than one digit"
+
+
+def test_show_draws_boxes(trained_run: Run, sheet: Path, tmp_path: Path) -> None:
+    runs = ["--runs-dir", str(trained_run.path.parent)]
+    (tmp_path / "sheet-boxes.png").write_bytes(b"mine")
+    done = kd("classify", "sheet.png", "blank.png", "--all", "--show", *runs)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "sheet-boxes.png").read_bytes() == b"mine"
+    assert (tmp_path / "sheet-boxes-2.png").is_file()
+    assert (tmp_path / "blank-boxes.png").is_file()
 
 
 def test_svg_needs_show() -> None:
