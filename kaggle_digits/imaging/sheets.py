@@ -38,7 +38,8 @@ OVERLAP, MAX_GAP, MAX_JOINT = 0.4, 0.2, 1.4
 MAX_COMPONENTS = 600  # considered on a sheet, the largest ones
 NEAR = 0.06  # Components beside each other, nearer than this, may be pieces of one digit.
 # A group is cut if it is wider than this fraction of its height. Pieces are at least MIN_WIDTH
-# wide, candidates at most MAX_WIDTH, and a cut crosses at most so much ink: fractions of the height.
+# wide, candidates at most MAX_WIDTH, and a cut crosses so much ink at most: fractions of the
+# height.
 CUT_WIDTH, MIN_WIDTH, MAX_WIDTH, MAX_CROSSING = 0.7, 0.14, 1.7, 0.4
 SEAM_ROWS = 40  # resolution at which cuts are searched
 

@@ -62,7 +62,7 @@ def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     votes = np.hypot(down, across)[..., None] * np.clip(1 - np.abs(distance), 0, None)
     cells = SIDE // CELL
     sums = votes.reshape(len(images), cells, CELL, cells, CELL, DIRECTIONS).sum(axis=(2, 4))
-    return np.asarray(np.sqrt(sums).reshape(len(images), -1), np.float32)
+    return np.asarray(np.sqrt(sums).reshape(len(images), cells * cells * DIRECTIONS), np.float32)
 
 
 @cache
