@@ -261,7 +261,7 @@ def _shrink(picture: Image.Image) -> Pixels:
     factor = BOX / max(ink.size)
     size = max(1, round(ink.width * factor)), max(1, round(ink.height * factor))
     how = Image.Resampling.BOX if factor < 0.5 else Image.Resampling.BICUBIC
-    return center_by_mass(np.asarray(ink.resize(size, how), np.float32) / 255)
+    return center_by_mass(np.asarray(ink.resize(size, how), np.float32) / np.float32(255))
 
 
 def _blob(rng: Generator) -> Image.Image:

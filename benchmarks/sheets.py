@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,8 +164,9 @@ def _draw(
     values = _paper(rng, paper, shadow=shadow) * (1 - pen * ink) + rng.normal(0, 0.02, SIZE)
     if clutter:
         for _ in range(60):
-            y, x = rng.integers(0, height - 6), rng.integers(0, width - 6)
-            values[y : y + rng.integers(1, 5), x : x + rng.integers(1, 5)] *= 0.5
+            y, x = int(rng.integers(0, height - 6)), int(rng.integers(0, width - 6))
+            high, wide = rng.integers(1, 5, 2)
+            values[y : y + high, x : x + wide] *= 0.5
         values[:, : int(rng.integers(10, 80))] = 0.25  # the table beside the sheet
     if invert:
         values = 1 - values
@@ -210,7 +212,7 @@ def _render(image: Pixels, size: float, rng: Generator) -> NDArray[np.float32]:
     return np.clip((np.asarray(small, np.float32) / 255 - 0.3) / 0.4, 0, 1)
 
 
-KINDS: dict[str, dict[str, object]] = {
+KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "sloping lines": {"slope": 0.12},
     "small digits": {"sizes": (28, 45)},

@@ -3,6 +3,7 @@
 from kaggle_digits._version import __version__ as __version__
 from kaggle_digits.api.estimator import DigitClassifier as DigitClassifier
 from kaggle_digits.api.functions import classify as classify
+from kaggle_digits.api.functions import classify_all as classify_all
 from kaggle_digits.api.functions import compare as compare
 from kaggle_digits.api.functions import ensemble as ensemble
 from kaggle_digits.api.functions import evaluate as evaluate

@@ -20,12 +20,14 @@ from kaggle_digits.evaluation import data_inspection
 from kaggle_digits.evaluation.comparison import ComparedRun, compare_runs
 from kaggle_digits.evaluation.evaluate import Evaluation, load_oof
 from kaggle_digits.evaluation.label_errors import LabelErrors
+from kaggle_digits.imaging.loading import prepare_sheet
 from kaggle_digits.inference.predictor import (
     PicturePrediction,
     classify_picture,
     finished_runs,
     load_predictor,
 )
+from kaggle_digits.inference.sheet_reader import SheetPrediction, classify_sheet
 from kaggle_digits.kaggle_api.submission_log import LogEntry
 from kaggle_digits.kaggle_api.validate import find_submission_file
 from kaggle_digits.runs import run as run_folder
@@ -222,6 +224,14 @@ def classify(picture: Picture, run: AnyRun | None = None) -> PicturePrediction:
     if run is not None:
         return open_run(run).classify(picture)
     return classify_picture(load_predictor(default_folder("runs")), to_picture(picture))
+
+
+def classify_all(picture: Picture, run: AnyRun | None = None) -> SheetPrediction:
+    """Read every digit of a picture, by default with the best run; see ``Run.classify_all``."""
+    if run is not None:
+        return open_run(run).classify_all(picture)
+    predictor = load_predictor(default_folder("runs"))
+    return classify_sheet(predictor, prepare_sheet(to_picture(picture)))
 
 
 def export(run: AnyRun, format: str = "litert", **settings: Any) -> ExportResult:

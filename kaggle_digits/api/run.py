@@ -20,8 +20,9 @@ from kaggle_digits.data.digits import to_images
 from kaggle_digits.data.splits import describe_split
 from kaggle_digits.evaluation.evaluate import Evaluation, evaluate, first_layer, load_oof, measure
 from kaggle_digits.evaluation.label_errors import LabelErrors, write_label_errors
-from kaggle_digits.imaging.loading import open_picture
+from kaggle_digits.imaging.loading import open_picture, prepare_sheet
 from kaggle_digits.inference.predictor import PicturePrediction, Predictor, classify_picture
+from kaggle_digits.inference.sheet_reader import SheetPrediction, classify_sheet
 from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.kaggle_api.submission_log import LogEntry
 from kaggle_digits.metrics.scores import Score
@@ -113,6 +114,10 @@ class Run(Summary, RunFolder):
         An array is (h, w) or (h, w, 3) uint8. DataError: it is not a readable picture.
         """
         return classify_picture(self._predictor, to_picture(picture))
+
+    def classify_all(self, picture: Picture) -> SheetPrediction:
+        """Read every digit of a picture of several, given as in ``classify``; raise as it does."""
+        return classify_sheet(self._predictor, prepare_sheet(to_picture(picture)))
 
     def evaluate(self, dataset: Dataset | None = None, *, tta: int | None = None) -> Evaluation:
         """Measure the run on its held-out rows; write its figures and report.html.

@@ -72,10 +72,10 @@ def classify(
         except DataError as error:
             failed = True
             console.error(str(error))
-            empty = {"lines": [], "digits": []} if all_digits else {}
+            empty: dict[str, Any] = {"lines": [], "digits": []} if all_digits else {}
             results.append({"file": name, **dict.fromkeys(KEYS), "note": str(error), **empty})
             continue
-        values, text = _describe_sheet(prediction) if all_digits else _describe(prediction)
+        values, text = _describe(prediction)
         results.append({"file": name, **values})
         if not as_json:
             console.echo(f"{name}: {text}")
@@ -113,10 +113,15 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
             yield name, Path(name)
 
 
-def _describe(prediction: "PicturePrediction") -> tuple[dict[str, Any], str]:
-    """Return the prediction for one digit as JSON and as text."""
+def _describe(
+    prediction: "PicturePrediction | SheetPrediction",
+) -> tuple[dict[str, Any], str]:
+    """Return a prediction as JSON and as text."""
     from kaggle_digits.imaging.loading import SEVERAL_DIGITS
+    from kaggle_digits.inference.sheet_reader import SheetPrediction
 
+    if isinstance(prediction, SheetPrediction):
+        return _describe_sheet(prediction)
     values = {key: getattr(prediction, key) for key in (*KEYS, "note", *LOOK_KEYS)}
     if prediction.digit is None:
         return values, prediction.note

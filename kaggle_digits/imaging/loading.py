@@ -21,7 +21,7 @@ from kaggle_digits.core.extras import install_command
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.background import LUMINANCE, FloatArray, ink_mask
 from kaggle_digits.imaging.segmentation import render_like_mnist, segment_digit
-from kaggle_digits.imaging.sheets import PreparedSheet, find_parts
+from kaggle_digits.imaging.sheets import PreparedSheet, count_digits, find_parts
 
 # Formats of cameras, scanners and drawing programs. Pillow has more; some of them start other
 # programs.
@@ -42,6 +42,7 @@ SHEET_SIDE, MIN_SHEET_SIDE = 1600, 300
 # Added to the box of a small digit, and removed from that of a sheet, as fractions of its size.
 MARGIN, SHEET_EDGE = 0.35, 0.03
 SPECK = 2  # a digit of this many pixels in a picture ten times as large is noise
+MAX_PARTS = 3  # a digit and its surroundings have no more components of the size of a digit
 NO_DIGIT, SEVERAL_DIGITS = "no digit found", "looks like more than one digit"
 
 
@@ -168,6 +169,16 @@ def list_pictures(folder: Path) -> list[Path]:
 
 def prepare(picture: Image.Image) -> PreparedPicture:
     """Find the digit in a picture and render it as a training image."""
+    prepared = _prepare(picture)
+    if not prepared.note and max(picture.size) > SEARCH_SIDE:
+        # On a photograph of a sheet, the digit that was found may be a shadow among many digits.
+        luminance = _to_rgb(_shrink(picture, SEARCH_SIDE)) @ LUMINANCE
+        if count_digits(luminance) > MAX_PARTS:
+            return replace(prepared, note=SEVERAL_DIGITS)
+    return prepared
+
+
+def _prepare(picture: Image.Image) -> PreparedPicture:
     small = _shrink(picture, SEARCH_SIDE)
     colours = _to_rgb(small)
     ink = ink_mask(colours)
@@ -181,11 +192,11 @@ def prepare(picture: Image.Image) -> PreparedPicture:
         return no_digit
     if segment.is_sheet:
         box = _scale_box(segment.box, picture.size, small.size, -SHEET_EDGE)
-        sheet = prepare(picture.crop(box))
+        sheet = _prepare(picture.crop(box))
         if sheet.note != NO_DIGIT:
             return sheet
     if max(picture.size) > SEARCH_SIDE and size < MIN_DIGIT:
-        closer = prepare(picture.crop(_scale_box(segment.box, picture.size, small.size, MARGIN)))
+        closer = _prepare(picture.crop(_scale_box(segment.box, picture.size, small.size, MARGIN)))
         if closer.note != NO_DIGIT:
             note = SEVERAL_DIGITS if segment.several else closer.note
             return replace(closer, note=note, steps={**closer.steps, **steps})
@@ -197,14 +208,11 @@ def prepare(picture: Image.Image) -> PreparedPicture:
 
 def prepare_sheet(picture: Image.Image) -> PreparedSheet:
     """Find what may be digits in a picture of several; ``inference.sheet_reader`` reads them."""
-    small = _shrink(picture, SHEET_SIDE)
-    colours = _to_rgb(small)
-    if max(small.size) < MIN_SHEET_SIDE:  # enlarge it, since strokes may be a pixel wide
-        factor = -(-MIN_SHEET_SIDE // max(small.size))
-        size = factor * small.width, factor * small.height
-        planes = [Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC)
-                  for plane in np.moveaxis(colours, 2, 0)]  # fmt: skip
-        colours = np.clip(np.stack(planes, axis=2), 0, 1)
+    from scipy import ndimage
+
+    colours = _to_rgb(_shrink(picture, SHEET_SIDE))
+    factor = -(-MIN_SHEET_SIDE // max(colours.shape))  # 2 or more if strokes may be a pixel wide
+    colours = ndimage.zoom(colours, (factor, factor, 1), order=1)
     scale = max(colours.shape) / max(picture.info.get("full_size", picture.size))
     shown = np.rint(255 * colours).astype(np.uint8)
     return PreparedSheet(find_parts(colours @ LUMINANCE, scale), shown, scale)

@@ -172,9 +172,11 @@ def serve() -> None:
         try:
             _limit_time(MAX_SECONDS)
             picture = open_picture(source, name, max_pixels or MAX_PIXELS)
-            result = prepare_sheet(picture) if is_sheet else prepare(picture)
-            if not with_steps:
-                result = replace(result, steps={})
+            if is_sheet:
+                result = prepare_sheet(picture)
+            else:
+                prepared = prepare(picture)
+                result = prepared if with_steps else replace(prepared, steps={})
         except MemoryError:
             result = DataError(f"{name} needs too much memory; make it smaller first")
         except Exception as error:

@@ -15,8 +15,9 @@ from PIL import Image
 from kaggle_digits.imaging.background import FloatArray, otsu_threshold
 from kaggle_digits.imaging.segmentation import CONNECTIVITY, render_like_mnist
 
-Box = tuple[int, int, int, int]
+Box = tuple[int, ...]  # left, top, right, bottom
 Mask = NDArray[np.bool_]
+Integers = NDArray[np.integer]
 # Dark areas that a square of this fraction of the longest side fits into are not ink.
 PAPER_WINDOW = 0.07
 # Minimum contrast of ink, and minimum contrast in standard deviations of the paper's noise.
@@ -41,6 +42,7 @@ NEAR = 0.06  # Components beside each other, nearer than this, may be pieces of 
 # wide, candidates at most MAX_WIDTH, and a cut crosses so much ink at most: fractions of the
 # height.
 CUT_WIDTH, MIN_WIDTH, MAX_WIDTH, MAX_CROSSING = 0.7, 0.14, 1.7, 0.4
+MAX_PIECES = 8  # of one digit
 SEAM_ROWS = 40  # resolution at which cuts are searched
 
 
@@ -108,7 +110,7 @@ def local_ink(luminance: FloatArray) -> FloatArray | None:
     noise = 1.4826 * float(np.median(np.abs(contrast - middle)))
     contrast = np.maximum(contrast - middle, 0).astype(np.float32)
     floor = max(MIN_CONTRAST, MIN_SIGMAS * noise)
-    above = contrast[contrast > floor]
+    above = np.asarray(contrast[contrast > floor], np.float32)
     if above.size < MIN_PIXELS:
         return None
     threshold = otsu_threshold(above)
@@ -172,7 +174,7 @@ def _runs(mask: Mask, length: int, axis: int) -> Mask:
     return np.asarray(ndimage.maximum_filter1d(values, length, axis) > 0)
 
 
-def _find_components(ink: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _find_components(ink: FloatArray) -> tuple[Integers, Integers]:
     """Return the labels of the components, (h, w), and their boxes: (n, 4), left to bottom."""
     from scipy import ndimage
 
@@ -182,7 +184,7 @@ def _find_components(ink: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int
     return labels, boxes
 
 
-def _group(boxes: NDArray[np.int64]) -> list[list[int]]:
+def _group(boxes: Integers) -> list[list[int]]:
     """Return groups of the components with these boxes; each is one digit or several that touch."""
     from scipy.sparse.csgraph import connected_components
 
@@ -217,7 +219,7 @@ def _group(boxes: NDArray[np.int64]) -> list[list[int]]:
     ]
 
 
-def _weighted_median(values: NDArray[np.int64], weights: NDArray[np.int64]) -> int:
+def _weighted_median(values: Integers, weights: Integers) -> int:
     order = np.argsort(values)
     totals = weights[order].cumsum()
     return int(values[order][np.searchsorted(totals, totals[-1] / 2)])
@@ -225,12 +227,14 @@ def _weighted_median(values: NDArray[np.int64], weights: NDArray[np.int64]) -> i
 
 def _cut(
     ink: FloatArray,
-    labels: NDArray[np.int32],
-    boxes: NDArray[np.int64],
+    labels: Integers,
+    boxes: Integers,
     group: list[int],
     scale: float,
 ) -> SheetPart:
     """Cut the ink of a group of components wherever two digits may touch."""
+    from scipy import ndimage
+
     left, top = boxes[group, :2].min(axis=0)
     right, bottom = boxes[group, 2:].max(axis=0)
     inside = slice(top, bottom), slice(left, right)
@@ -238,28 +242,27 @@ def _cut(
     ink = np.where(own, ink[inside], 0)
     height, width = own.shape
     seams = find_seams(own) if width > CUT_WIDTH * height else []
-    # The piece of each pixel: the number of seams on its left.
-    columns = np.arange(width)
-    piece = sum((columns >= seam[:, None] for seam in seams), np.zeros(own.shape, int))
-    candidates = {}
     pieces = len(seams) + 1
+    # The piece of each pixel, from 1: one more than the seams on its left; 0 without ink.
+    piece = own * (1 + sum((np.arange(width) >= seam[:, None] for seam in seams), 0 * own))
+    candidates = {}
     for first, after in combinations(range(pieces + 1), 2):
-        mask = own & (piece >= first) & (piece < after)
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not rows.size:
+        if after - first > MAX_PIECES:
             continue
-        y, x = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        mask = (piece > first) & (piece <= after)
+        if not (found := ndimage.find_objects(mask.astype(np.uint8))):
+            continue
+        y, x = found[0]
         high, wide = y.stop - y.start, x.stop - x.start
-        alone = pieces == 1
-        if not alone and (wide > MAX_WIDTH * high or high < MIN_HEIGHT * height):
+        if pieces > 1 and (wide > MAX_WIDTH * high or high < MIN_HEIGHT * height):
             continue
         image, _ = render_like_mnist(crop_ink(np.where(mask, ink, 0), (y, x)))
-        box = left + x.start, top + y.start, left + x.stop, top + y.stop
-        candidates[first, after] = Candidate(image, tuple(round(float(v) / scale) for v in box))
+        box = np.array([left + x.start, top + y.start, left + x.stop, top + y.stop]) / scale
+        candidates[first, after] = Candidate(image, tuple(np.rint(box).astype(int).tolist()))
     return SheetPart(pieces, candidates)
 
 
-def find_seams(mask: Mask) -> list[NDArray[np.int64]]:
+def find_seams(mask: Mask) -> list[Integers]:
     """Return paths from top to bottom, from left to right, that cross little ink: (h,) columns.
 
     They are the cheapest paths to local minima at the bottom, by dynamic programming, as in
@@ -277,7 +280,7 @@ def find_seams(mask: Mask) -> list[NDArray[np.int64]]:
         options = np.stack([padded[:-2] + 0.02, padded[1:-1], padded[2:] + 0.02])
         steps[row] = options.argmin(axis=0) - 1
         total = options.min(axis=0) + cost[row]
-    seams: list[tuple[float, NDArray[np.int64]]] = []
+    seams: list[tuple[float, Integers]] = []
     nearest = max(2, round(MIN_WIDTH * rows))
     for end in np.argsort(total):
         path = np.empty(rows, int)

@@ -324,7 +324,7 @@ def boxed_digits(
     name: str,
     picture: NDArray[np.uint8],
     scale: float,
-    digits: Sequence[tuple[int, float, tuple[int, int, int, int]]],
+    digits: Sequence[tuple[int, float, tuple[int, ...]]],
 ) -> Figure:
     """Plot a picture, (h, w, 3), with the box of each digit.
 

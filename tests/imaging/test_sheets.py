@@ -104,7 +104,7 @@ def test_noise_is_bounded() -> None:
 
 
 def test_count_digits() -> None:
-    luminance = np.asarray(sheet(), np.float32) / 255
+    luminance = np.asarray(sheet(), np.float32) / np.float32(255)
     assert count_digits(luminance) == len(PLACES)
     assert count_digits(np.ones((50, 50), np.float32)) == 0
 
