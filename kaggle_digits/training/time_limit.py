@@ -104,11 +104,13 @@ def _candidates(
 ) -> Iterator[tuple[Recipe | EnsembleRecipe, Split]]:
     """Yield the recipe and split as asked for, then with fewer and fewer members."""
     yield recipe, split_config
-    fewer = replace(split_config, repeats=1, folds=min(split_config.folds, FEWER_FOLDS))
+    fewer = replace(split_config, repeats=1)
+    if fewer.kind == "folds":
+        fewer = replace(fewer, folds=min(fewer.folds, FEWER_FOLDS))
     yield recipe, fewer
     yield recipe.recipes[0], fewer
     if fewer.kind == "folds":
-        yield recipe.recipes[0], replace(fewer, kind="holdout")
+        yield recipe.recipes[0], Split(seed=fewer.seed, rows=fewer.rows)
 
 
 def choose_recipe(

@@ -39,8 +39,8 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Cost:
         (1000, 40, "folds", 5),
         (322, 30, "folds", 5),  # 5 · (4 + 30 · 2) = 320
         (202, 31, "folds", 3),  # 5 folds would leave 18 epochs, fewer than half
-        (61.5, 28, "holdout", 3),
-        (15.9, 5, "holdout", 3),
+        (61.5, 28, "holdout", 5),
+        (15.9, 5, "holdout", 5),
     ],
 )
 def test_epochs_then_members_are_left_out(
