@@ -123,6 +123,8 @@ def train(
         _print_run(*run_once(dataset, partial(training.resume, dataset), name), as_json=as_json)
         return
     limit = TimeLimit(_parse_duration(time_limit), began) if time_limit else None
+    if limit and (executor == "ray" or address):
+        raise UsageError("--time-limit measures this machine, so it cannot be used with Ray")
     _split_config(given)  # raises before anything is loaded
     recipe, model = options.recipe_and_model(named, recipe, model)
     if limit and model is recipe is None:
@@ -206,18 +208,18 @@ def _run_once(
 
 
 def _resume_command(given: Mapping[str, Any], name: str) -> str:
-    if "seeds" in given:  # the same command goes on with the series
-        return "the same command again" + ", without --force" * ("force" in given)
-    words = ["kd", "train", "--resume", "--name", name]
-    for key in RESUME_OPTIONS & given.keys():
-        default = os.environ.get(f"KD_{key.upper()}") or key.removesuffix("_dir")
-        if not key.endswith("_dir") or given[key] != Path(default):
-            value = [] if given[key] is True else [str(given[key])]
-            words += ["--" + key.replace("_", "-"), *value]
-    words += ["--trust"] * (
-        trust.is_enabled() or ":" in f"{given.get('model')}{given.get('named')}"
-    )
-    return shlex.join(words)
+    """Return the command that resumes the run; with --seeds, the same one, without --force."""
+    words, kept = ["kd", "train", "--resume", "--name", name], RESUME_OPTIONS & given.keys()
+    if "seeds" in given:
+        words, kept = words[:2], given.keys() - {"force"}
+    for key in sorted(kept):
+        default, value = os.environ.get(f"KD_{key.upper()}") or key[:-4], given[key]
+        if key.endswith("_dir") and value == Path(default):
+            continue
+        option = ("--no-" if value is False else "--") + key.removeprefix("as_").replace("_", "-")
+        words += [option] * (key != "named") + [str(value)] * (not isinstance(value, bool))
+    is_users = ":" in f"{given.get('model')}{given.get('named')}"
+    return shlex.join(words) + " --trust" * (trust.is_enabled() or is_users)
 
 
 def _make_executor(
@@ -256,14 +258,10 @@ def _parse_widths(text: str | None) -> tuple[int, ...] | None:
 
 def _parse_duration(text: str) -> float:
     """Return the seconds of 90s, 20m or 1h30m."""
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
-    seconds = sum(
-        int(number or 0) * unit
-        for number, unit in zip(match.groups() if match else (), (3600, 60, 1), strict=False)
-    )
-    if not seconds:
+    if not text or not re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", text):
         raise UsageError(f"--time-limit {text!r} is no duration, such as 90s, 20m or 1h30m")
-    return float(seconds)
+    units = {"h": 3600, "m": 60, "s": 1}
+    return float(sum(int(n) * units[unit] for n, unit in re.findall(r"(\d+)([hms])", text)))
 
 
 def _train_seeds(
@@ -316,7 +314,7 @@ def _train_seeds(
             f"{console.percent(summary['lowest'])} to {console.percent(summary['highest'])}; "
             f"95 % interval of the mean {100 * low:.2f}–{100 * high:.2f} %"
         )
-        console.note(f"interval: {summary['method']}; the best of these runs is so by chance")
+        console.note(f"interval: {summary['method']}; the runs differ by chance only")
     for run in runs:
         _raise_failed(run)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaggle_digits.cli import train
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.runs.run import open_run
@@ -84,6 +85,7 @@ def test_train_writes_run_and_submission(sample: Path) -> None:
         ([*QUICK, "--seeds", "2", "--time-limit", "9m"], 2, "--time-limit would give each"),
         ([*QUICK, "--time-limit", "20"], 2, "--time-limit '20' is no duration, such as 90s, 20m"),
         (["--time-limit", "1m", "--folds", "3", "--all-rows"], 2, "choose one of"),
+        ([*QUICK, "--time-limit", "1m", "--address", "auto"], 2, "cannot be used with Ray"),
         (["--resume", "--time-limit", "1m"], 2, "--resume uses the settings saved in the run"),
         (["--resume", "--seeds", "2"], 2, "--resume uses the settings saved in the run"),
         ([*QUICK, "--drop-rows", "none.csv"], 1, "none.csv is missing"),
@@ -289,3 +291,16 @@ def test_the_recipe_is_chosen_for_the_time(monkeypatch: pytest.MonkeyPatch) -> N
     assert "chose cnn: cnn needs about" in limit["reason"]
     assert limit["summary"].startswith("mlp: 4 of 4 epochs, 1 of 1 members")
     assert "time limit 600 s: chose cnn" in result.stderr
+
+
+def test_the_command_to_resume_repeats_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KD_DATA_DIR", "my data")
+    given = {"model": "dense", "data_dir": Path("my data"), "runs_dir": Path("r s"), "workers": 2}
+    given |= {"submissions_dir": Path("submissions"), "force": True, "epochs": 3}
+    assert train._resume_command(given, "a") == (
+        "kd train --resume --name a --runs-dir 'r s' --workers 2"
+    )
+    series = {"named": "mine:bayes", "seeds": 3, "augment": False, "as_json": True, "force": True}
+    assert train._resume_command(series, "a-seed2") == (
+        "kd train --json --no-augment mine:bayes --seeds 3 --trust"
+    )
