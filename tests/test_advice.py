@@ -1,6 +1,10 @@
-"""Every command that a message or a document names is one that ``kd`` accepts."""
+"""Every command that a message or a document names is one that ``kd`` accepts.
+
+Messages of the library name functions instead, which the command line shows as commands.
+"""
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import kaggle_digits
+from kaggle_digits.core.advice import to_command_line
 from tests.support.advice import COMMANDS, commands_in, fault
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +24,15 @@ DOCUMENTS = (
     *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md")),
 )
 MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+# Packages that only the command line uses speak its language.
+LIBRARY = [m for m in MODULES if m.split("/")[0] not in ("cli", "app", "studies", "executors")]
+LIBRARY = [
+    m
+    for m in LIBRARY
+    if m != "core/advice.py" and m.split("/")[0] not in ("kaggle_notebooks", "ensembling")
+]
+OTHER_PROGRAMS = {"--always", "--dirty", "--abbrev", "--no-optional-locks", "--query-gpu"}
+OTHER_PROGRAMS |= {"--format", "--xla", "--storage", "--vary", "--with"}
 # Package or module → the only commands that show its messages.
 RAISED_BY = {
     "ensembling": ("ensemble",),
@@ -51,10 +65,27 @@ def test_every_command_in_a_message_is_accepted(module: str) -> None:
     found = [
         f"line {line}: {why}"
         for line, text in texts(PACKAGE / module)
-        for command in commands_in(text)
+        for command in commands_in(to_command_line(text))
         if (why := fault(command))
     ]
     assert not found
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_messages_of_the_library_speak_python(module: str) -> None:
+    for line, text in texts(PACKAGE / module):
+        for code in re.findall(r"`(kd\.[^`]+)`", text):
+            call = ast.parse(code, mode="eval").body
+            assert isinstance(call, ast.Call), f"{module}:{line}: {code}"
+            values = [None for _ in call.args]
+            named = {str(keyword.arg): None for keyword in call.keywords}
+            assert isinstance(call.func, ast.Attribute)
+            owner = kaggle_digits
+            if isinstance(call.func.value, ast.Call):  # kd.open_run(…).method()
+                owner, values = kaggle_digits.Run, [None, *values]
+            inspect.signature(getattr(owner, call.func.attr)).bind_partial(*values, **named)
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text):
+            assert "install" in text or option in OTHER_PROGRAMS, f"{module}:{line}: {text}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -69,8 +100,8 @@ def test_every_command_in_a_document_is_accepted(document: str) -> None:
 def test_an_option_alone_belongs_to_every_command_that_raises_the_message(module: str) -> None:
     (names,) = (names for start, names in RAISED_BY.items() if module.startswith(start))
     for line, text in texts(PACKAGE / module):
-        alone = text
-        for command in commands_in(text):
+        alone = to_command_line(text)
+        for command in commands_in(alone):
             alone = alone.replace(command, "")
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", alone):
             for name in names:

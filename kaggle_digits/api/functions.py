@@ -54,7 +54,7 @@ def load(data: Folder | pd.DataFrame = None, test: pd.DataFrame | None = None) -
     if data is None or isinstance(data, str | Path):
         return data_folder.load(data or default_folder("data"))
     if test is None:
-        raise UsageError("the DataFrame of test.csv is missing: `kd.load(train_df, test_df)`")
+        raise UsageError("give both DataFrames: kd.load(train_df, test_df)")
     return data_folder.from_frames(data, test)
 
 

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from kaggle_digits._version import __version__
 from kaggle_digits.app.limits import MAX_UPLOAD_BYTES, UploadLimiter
 from kaggle_digits.app.middleware import SecurityMiddleware
+from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.imaging.loading import (
@@ -173,7 +174,7 @@ def create_app(
         code = 400 if isinstance(error, DataError) else 500
         if isinstance(error, RunError | UsageError):
             code = 404
-        return JSONResponse({"detail": " ".join(str(error).split())}, code)
+        return JSONResponse({"detail": " ".join(to_command_line(str(error)).split())}, code)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:

@@ -12,6 +12,7 @@ import typer
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def classify(
             failed = True
             console.error(str(error))
             empty: dict[str, Any] = {"lines": [], "digits": []} if all_digits else {}
-            results.append({"file": name, **dict.fromkeys(KEYS), "note": str(error), **empty})
+            note = to_command_line(str(error))
+            results.append({"file": name, **dict.fromkeys(KEYS), "note": note, **empty})
             continue
         values, text = _describe(prediction)
         results.append({"file": name, **values})

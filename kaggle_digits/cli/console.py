@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.atomic_io import without_nan
 from kaggle_digits.core.errors import StorageError
 from kaggle_digits.kaggle_api.redaction import redact
@@ -105,7 +106,12 @@ def debugging() -> bool:
 
 
 def safe(text: str) -> str:
-    """Return ``text`` with rich markup escaped and control characters replaced, except newlines."""
+    """Return ``text`` as the command line shows it.
+
+    The Python in a message of the library becomes options, rich markup is escaped, and control
+    characters except newlines are replaced.
+    """
+    text = to_command_line(text)
     return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
 
 

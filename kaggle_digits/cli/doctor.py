@@ -16,6 +16,7 @@ import typer
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, options
 from kaggle_digits.core import environment
+from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.core.extras import install_command
 from kaggle_digits.kaggle_api import credentials
@@ -78,7 +79,7 @@ def _run(check: Callable[[], Finding | None]) -> Finding | None:
     try:
         return check()
     except DigitsError as error:
-        problem, _, remedy = redact(str(error)).partition("; ")
+        problem, _, remedy = to_command_line(redact(str(error))).partition("; ")
         return WARNING, problem, remedy
     except Exception as error:
         return WARNING, redact(f"check failed ({type(error).__name__}: {error})"), ""

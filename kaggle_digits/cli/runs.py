@@ -10,6 +10,7 @@ from kaggle_digits.cli import console, options
 from kaggle_digits.cli.command import Command, Group
 from kaggle_digits.cli.options import argument, option
 from kaggle_digits.cli.submit import is_interactive
+from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import RunError, SubmissionError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
             "public_score": public_scores.get(metrics.get("submission_sha256") or run.name),
         }
     except RunError as error:
-        return {"run": run.name, "problem": str(error)}
+        return {"run": run.name, "problem": to_command_line(str(error))}
 
 
 def _changed_settings(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The errors that a user can cause or meet.
 
-Every message is one line: what is wrong, where, and the next command. Only the command line
-prints it and turns it into an exit code.
+Every message is one line: what is wrong, where, and what to do next, in Python. Only the command
+line prints it, with options instead (``core.advice``), and turns it into an exit code.
 """
 
 import re
@@ -70,12 +70,12 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     return f"did you mean {by_lower_case[close[0]]}? " if close else ""
 
 
-def check_at_least(option: str, value: float | None, minimum: float) -> None:
-    """Raise UsageError if the value of ``--option`` is given and smaller than ``minimum``.
+def check_at_least(name: str, value: float | None, minimum: float) -> None:
+    """Raise UsageError if the value of the setting ``name`` is not None and below ``minimum``.
 
     Nor may it be larger than a billion, which later steps could not count or allocate.
     """
     if value is not None and not value >= minimum:
-        raise UsageError(f"--{option} {value} is too small; at least {minimum}")
+        raise UsageError(f"`{name}={value}` is too small; at least {minimum}")
     if value is not None and value > LARGEST_SETTING:
-        raise UsageError(f"--{option} {value} is too large; at most {LARGEST_SETTING:,}")
+        raise UsageError(f"`{name}={value}` is too large; at most {LARGEST_SETTING:,}")

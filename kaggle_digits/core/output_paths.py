@@ -32,7 +32,7 @@ OWN_FOLDERS: tuple[tuple[str, int, set[str]], ...] = (
     ("index.html", 1, STUDY),
 )
 
-CHOOSE_OR_FORCE = "give another name, or --force to back up the old one"
+CHOOSE_OR_FORCE = "give another name, or `force=True` to back up the old one"
 
 
 def normalize(name: str) -> str:

@@ -6,7 +6,8 @@ A pickle runs code while it is read, and so does a model named ``package.module:
 import os
 
 VARIABLE = "KD_TRUST"
-HINT = "if you know and trust its author, add --trust"
+CONSENT = f"`os.environ['{VARIABLE}'] = '1'`"
+HINT = f"if you know and trust its author, add {CONSENT}"
 
 
 def is_enabled() -> bool:

@@ -20,7 +20,7 @@ from kaggle_digits.core.errors import DataError
 PLAIN = b"0123456789,\r\n"
 MISSING = {"", "nan", "na", "n/a", "null", "none", "#n/a", "<na>"}
 Unsigned = type[np.unsignedinteger[Any]]
-FETCH_AGAIN = "fetch it again: kd fetch --force"
+FETCH_AGAIN = "fetch it again: `kd.fetch(force=True)`"
 
 
 def read_int_csv(
@@ -82,10 +82,10 @@ def read_content(path: Path, *, advice: str | None = None) -> bytes:
             raise DataError(f"{path} is a device or pipe, not a file; put the CSV file there")
         content = path.read_bytes()
     except FileNotFoundError:
-        remedy = "check its name and folder" if advice else "get it with: kd fetch"
+        remedy = "check its name and folder" if advice else "get it with: `kd.fetch()`"
         raise DataError(f"{path} is missing; {remedy}") from None
     except IsADirectoryError:
-        remedy = advice or "move it, then: kd fetch"
+        remedy = advice or "move it, then: `kd.fetch()`"
         raise DataError(f"{path} is a folder, not a CSV file; {remedy}") from None
     except OSError as error:
         remedy = "; chmod u+r it" if isinstance(error, PermissionError) else ""

@@ -95,13 +95,13 @@ def load(data_dir: Path | str = "data") -> Dataset:
     """
     folder = Path(data_dir)
     if missing := [name for name in FILES if not (folder / name).exists()]:
-        advice = "kd fetch (or kd fetch --source sample, which needs no account)"
+        advice = "`kd.fetch()` (or `kd.fetch('sample')`, which needs no account)"
         raise DataError(f"{', '.join(missing)} not found in {folder}; get the data with: {advice}")
     train, test = read_train(folder / TRAIN), read_test(folder / TEST)
     ids = read_ids(folder / SAMPLE)
     if len(ids) != len(test):
         fault = f"{folder / SAMPLE} has {len(ids)} rows but {folder / TEST} has {len(test)}"
-        raise DataError(f"{fault}; they are from different data sets: kd fetch --force")
+        raise DataError(f"{fault}; they are from different data sets: `kd.fetch(force=True)`")
     return Dataset(train, test, ids, source_of(folder, train.sha256, test.sha256))
 
 

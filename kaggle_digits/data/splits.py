@@ -53,9 +53,9 @@ class Split:
         object.__setattr__(self, "kind", kind)
         fraction = self.val_fraction
         if not 0 < fraction < 1:
-            raise UsageError(f"--val-fraction {fraction} is not between 0 and 1; try 0.1")
+            raise UsageError(f"`val_fraction={fraction}` is not between 0 and 1; try 0.1")
         if not 0 <= self.seed < 2**32:
-            raise UsageError(f"--seed {self.seed} is outside 0 to {2**32 - 1}")
+            raise UsageError(f"`seed={self.seed}` is outside 0 to {2**32 - 1}")
         check_at_least("folds", self.folds, 2)
         check_at_least("repeats", self.repeats, 1)
         check_at_least("rows", self.rows, CLASSES)
@@ -86,7 +86,7 @@ def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
 
     if split_config.kind == "folds":
         folds = split_config.folds
-        _check_class_counts(y, folds, f"--folds {folds}")
+        _check_class_counts(y, folds, f"`folds={folds}`")
         splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
         pairs = list(splitter.split(y, y))
     else:
@@ -137,7 +137,7 @@ def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
     if wanted is None or wanted == len(labels):
         return np.arange(len(labels))
     if wanted > len(labels):
-        raise UsageError(f"--rows {wanted} is more than the {len(labels)} labelled rows")
+        raise UsageError(f"`rows={wanted}` is more than the {len(labels)} labelled rows")
     from sklearn.utils import resample
 
     options = {"n_samples": wanted, "stratify": labels, "random_state": split_config.seed}
@@ -146,13 +146,13 @@ def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
 
 
 def _check_holdout(labels: NDArray[np.uint8], fraction: float) -> None:
-    _check_class_counts(labels, 2, f"--val-fraction {fraction}")
+    _check_class_counts(labels, 2, f"`val_fraction={fraction}`")
     classes = len(np.unique(labels))
     validation_rows = int(np.ceil(fraction * len(labels)))
     if min(validation_rows, len(labels) - validation_rows) < classes:
         fault = f"leaves a part with fewer rows than the {classes} classes"
         advice = "use more rows or a fraction nearer 0.5"
-        raise DataError(f"--val-fraction {fraction} of {len(labels)} rows {fault}; {advice}")
+        raise DataError(f"`val_fraction={fraction}` of {len(labels)} rows {fault}; {advice}")
 
 
 def _check_class_counts(labels: NDArray[np.uint8], least: int, option: str) -> None:

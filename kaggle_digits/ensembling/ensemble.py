@@ -122,14 +122,14 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
     """
     check_method(method)
     if len(runs) < 2:
-        raise UsageError("an ensemble needs at least two runs: kd ensemble RUN RUN")
+        raise UsageError("an ensemble needs at least two runs: `kd.ensemble(RUN, RUN)`")
     first, config = runs[0], runs[0].config()
     for run in runs:
         other = run.config()
         if method in FITTED and not other.get("split_fingerprint"):
             raise RunError(
-                f"run {run.name} does not record which rows it held out, so --method {method} "
-                "cannot be fitted on it; train it again, or use --method mean"
+                f"run {run.name} does not record which rows it held out, so `method={method!r}` "
+                "cannot be fitted on it; train it again, or use `method='mean'`"
             )
         for file in ("train", "test"):
             if other["data"].get(f"{file}_sha256") != config["data"].get(f"{file}_sha256"):
@@ -143,7 +143,8 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
     for run, oof, leak in zip(runs, oofs, leaks, strict=True):
         if leak and method in FITTED:
             raise RunError(
-                f"--method {method} cannot be fitted on run {run.name}: {leak}; use --method mean"
+                f"`method={method!r}` cannot be fitted on run {run.name}: {leak}; "
+                "use `method='mean'`"
             )
         if leak:
             oof[:] = np.nan
@@ -151,9 +152,9 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
     shared_rows(dict(zip(splits, oofs, strict=True)), splits)
     if method in FITTED and len({run.config()["split_fingerprint"] for run in runs}) > 1:
         raise RunError(
-            f"runs {', '.join(splits)} held out different rows, so --method {method} cannot be "
-            "fitted on them; train them with the same split, such as kd train --folds 5 --seed 0, "
-            "or use --method mean"
+            f"runs {', '.join(splits)} held out different rows, so `method={method!r}` cannot be "
+            "fitted on them; train them with the same split, such as `kd.Split(folds=5, seed=0)`, "
+            "or use `method='mean'`"
         )
     ensemble = combine(oofs, [run.test() for run in runs], labels, method)
     return replace(ensemble, leak=next(filter(None, leaks), None))
@@ -162,7 +163,7 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
 def check_method(method: str) -> None:
     """Raise UsageError unless ``method`` is one of ``METHODS``."""
     if method not in METHODS:
-        raise UsageError(f"--method {method} is unknown; choose one of: {', '.join(METHODS)}")
+        raise UsageError(f"`method={method!r}` is unknown; choose one of: {', '.join(METHODS)}")
 
 
 def combine(
@@ -185,14 +186,14 @@ def combine(
     truth = labels[rows]
     if method in FITTED and not len(rows):
         raise RunError(
-            f"--method {method} is fitted on out-of-fold rows, and these runs have none in common; "
-            "train them with the same split, such as kd train --folds 5 --seed 0, or use "
-            "--method mean"
+            f"`method={method!r}` is fitted on out-of-fold rows, and these runs have none "
+            "in common; train them with the same split, such as `kd.Split(folds=5, seed=0)`, or "
+            "use `method='mean'`"
         )
     if method in FITTED and np.bincount(truth).max() < CV_FOLDS:
         raise RunError(
-            f"{len(rows)} common out-of-fold rows are too few to fit --method {method}; "
-            "use --method mean"
+            f"{len(rows)} common out-of-fold rows are too few to fit `method={method!r}`; "
+            "use `method='mean'`"
         )
     calibrated = method in CALIBRATED
     folds = make_folds(oof, labels, rows, calibrated=calibrated)

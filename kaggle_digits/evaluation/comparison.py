@@ -63,7 +63,7 @@ def compare_runs(
     were held out by all (see ``shared_rows``) or a row is neither NaN nor probabilities.
     """
     if len(oofs) < 2:
-        raise UsageError("a comparison needs at least two runs: kd compare RUN RUN")
+        raise UsageError("a comparison needs at least two runs: `kd.compare(RUN, RUN)`")
     leaks = leaks or dict.fromkeys(oofs)
     rows = shared_rows(oofs, splits or {})
     truth = labels[rows]

@@ -125,11 +125,11 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
         raise RunError(
             f"run {run.name} was trained on another train.csv (sha256 {str(trained_on)[:12]}…) "
             f"than the one in the data folder ({dataset.train.sha256[:12]}…); "
-            "point --data-dir at the folder it was trained on"
+            "name the folder it was trained on: `data_dir`"
         )
     nothing_held_out = RunError(
         f"run {run.name} was trained on all labelled rows, so there are no held-out rows to "
-        "evaluate it on; train with kd train --folds 5 and evaluate that run"
+        "evaluate it on; train with `kd.Split(folds=5)` and evaluate that run"
     )
     if config["split"].get("kind") == "all":
         raise nothing_held_out
@@ -137,7 +137,7 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
     if len(oof) != len(dataset.train):
         raise RunError(
             f"{run.path / OOF_FILE} is damaged: it has {len(oof)} rows and train.csv has "
-            f"{len(dataset.train)}; delete it and run: kd train --resume --name {run.name}"
+            f"{len(dataset.train)}; delete it and run: `kd.resume(dataset, name={run.name!r})`"
         )
     if not len(predicted_rows(oof)):
         if leak := run.leak():

@@ -67,7 +67,9 @@ def compare_all(runs: Sequence[Run], dataset: Dataset) -> list[RunOverview]:
         overviews.append(overview)
     overviews.sort(key=_rank)
     if not overviews or overviews[0].problem:
-        raise RunError("no run has an accuracy on these data; train one: kd train --model dense")
+        raise RunError(
+            "no run has an accuracy on these data; train one: `kd.train(dataset, 'dense')`"
+        )
     best = overviews[0].run
     for index, overview in enumerate(overviews[1:], 1):
         if overview.problem:

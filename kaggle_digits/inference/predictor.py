@@ -69,7 +69,7 @@ def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:
     if not runs:
         raise RunError(
             f"no finished run in {runs_dir}; train one: "
-            "kd fetch --source sample, then kd train --model cnn"
+            "`kd.fetch('sample')`, then `kd.train(dataset, 'cnn')`"
         )
     errors: list[DigitsError] = []
     for run in runs:

@@ -213,7 +213,7 @@ class CompetitionClient(KaggleSession):
         if not files:
             raise KaggleError(
                 f"Kaggle lists no files for {COMPETITION}; try again later, or download them in "
-                "a browser and: kd fetch --source digit-recognizer.zip"
+                "a browser and: `kd.fetch('digit-recognizer.zip')`"
             )
         return files
 

@@ -92,7 +92,7 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
     else:
         retryable = False
         reason = f"{type(error).__name__}: {one_line(error)}"
-        message = f"{action} failed: {reason}; run it again with --debug"
+        message = f"{action} failed: {reason}; run it again with `os.environ['KD_DEBUG'] = '1'`"
     return KaggleApiError(message, retryable=retryable, not_applied=not_applied)
 
 
@@ -141,7 +141,7 @@ def _explain_response(response: Any, action: str, credential: Credential) -> Kag
         }.get(
             status,
             f"Kaggle rejected {action} ({detail}); see {COMPETITION_PAGE}, or run it again with "
-            "--debug",
+            "`os.environ['KD_DEBUG'] = '1'`",
         )
     return KaggleApiError(
         message,

@@ -46,7 +46,7 @@ class RetryPolicy:
     def from_timeout(cls, timeout: float) -> Self:
         """Scale all time-outs with ``timeout``, the read time-out: a positive number."""
         if not (math.isfinite(timeout) and timeout > 0):
-            raise UsageError(f"--timeout {timeout:g}: seconds above 0 are expected")
+            raise UsageError(f"`timeout={timeout:g}`: seconds above 0 are expected")
         scale = timeout / DEFAULT_TIMEOUT
         return cls(
             connect_timeout=min(timeout, cls.connect_timeout),

@@ -239,5 +239,5 @@ def _parse_cell(name: str, value: str) -> Any:
 def _damaged(path: Path, fault: str) -> SubmissionError:
     remedy = "correct it and keep it: without it, only Kaggle's list shows what was submitted"
     if (copy := _copy_path(path)).is_file():
-        remedy = f"correct it, or move it away: the next kd submit restores it from {copy.name}"
+        remedy = f"correct it, or move it away: the next `kd.submit()` restores it from {copy.name}"
     return SubmissionError(f"{path}{fault}; {remedy}")

@@ -76,7 +76,7 @@ def _create(
     except (StorageError, SubmissionError) as error:
         raise type(error)(
             f"{entry.file} was submitted (ref {ref}), but this cannot be logged: {error} (the next "
-            "kd submit logs it)"
+            "`kd.submit()` logs it)"
         ) from error
     return pending
 
@@ -108,13 +108,13 @@ def _explain_duplicate(path: Path, duplicate: LogEntry) -> str:
         return (
             f"{path} was sent on {duplicate.time[:10]}, but Kaggle does not list it yet, so it is "
             f"not known whether it arrived; look at {SUBMISSIONS_PAGE}, and only if it is still "
-            f"missing after some minutes: kd submit {path} --force"
+            f"missing after some minutes: `kd.submit({str(path)!r}, force=True)`"
         )
     score = duplicate.public_score
     state = "not scored yet" if score is None else f"score {score:.5f}"
     return (
         f"the same predictions as {path} were submitted on {duplicate.time[:10]} (ref "
-        f"{duplicate.ref}, {state}); submit them again with --force"
+        f"{duplicate.ref}, {state}); submit them again with `force=True`"
     )
 
 
@@ -183,7 +183,8 @@ def wait_for_score(
     """
     if entry.ref is None:
         raise KaggleError(
-            f"it is not known yet whether Kaggle received {entry.file}; check again with: kd submit"
+            f"it is not known yet whether Kaggle received {entry.file}; check again with: "
+            "`kd.submit()`"
         )
     submitted = f"{entry.file} is submitted (ref {entry.ref})"
     deadline = time.monotonic() + kaggle.policy.score_timeout
@@ -192,8 +193,8 @@ def wait_for_score(
             submission = kaggle.get_submission(entry.ref)
         except KaggleApiError as error:
             raise KaggleError(
-                f"{submitted}, but its score could not be read: {error}; later: kd submit "
-                f"{entry.file} --wait"
+                f"{submitted}, but its score could not be read: {error}; later: "
+                f"`kd.submit({entry.file!r}, wait=True)`"
             ) from error
         updated = _updated(entry, submission)
         if updated != entry:
@@ -209,7 +210,7 @@ def wait_for_score(
         if time.monotonic() > deadline:
             raise KaggleError(
                 f"{submitted} but not scored after {kaggle.policy.score_timeout:.0f} s; see "
-                f"{SUBMISSIONS_PAGE}, or wait again with: kd submit {entry.file} --wait"
+                f"{SUBMISSIONS_PAGE}, or wait again with: `kd.submit({entry.file!r}, wait=True)`"
             )
         time.sleep(kaggle.policy.poll_interval)
 

@@ -57,7 +57,7 @@ def validate_submission(
     if missing := [name for name in dataset.FILES if not (folder / name).is_file()]:
         raise DataError(
             f"{', '.join(missing)} not found in {folder}, so {path.name} cannot be checked; "
-            "get the data with: kd fetch"
+            "get the data with: `kd.fetch()`"
         )
     _require_competition(path, submission_csv.read_origin(path))
     train_sha256, test_sha256 = (sha256(folder / name) for name in (dataset.TRAIN, dataset.TEST))
@@ -66,7 +66,7 @@ def validate_submission(
         raise SubmissionError(
             f"{folder} contains data of source {source.source}, so {path.name} cannot be checked "
             f"against the competition's: {REASONS.get(source.source, OTHER_REASON)}; get its files "
-            "with: kd fetch --force"
+            "with: `kd.fetch(force=True)`"
         )
     digest = sha256(path) if path.is_file() else ""
     labels = submission_csv.read_submission(path, submission_csv.read_ids(folder / dataset.SAMPLE))
@@ -93,8 +93,8 @@ def _require_competition(path: Path, origin: Origin | None) -> None:
     if origin is not None and not origin.is_competition:
         raise SubmissionError(
             f"{path} was made from data of source {origin.source} and cannot be submitted: "
-            f"{REASONS.get(origin.source, OTHER_REASON)}; get the competition's data (kd fetch "
-            "--force) and train again"
+            f"{REASONS.get(origin.source, OTHER_REASON)}; get the competition's data "
+            "(`kd.fetch(force=True)`) and train again"
         )
 
 
@@ -103,14 +103,16 @@ def find_submission_file(target: str | None, submissions_dir: Path) -> Path:
     if target is None:
         return newest_unsent(submissions_dir)
     if not target.strip("./\\ "):
-        raise SubmissionError(f"{target!r} is neither a file nor a run; list runs with: kd runs")
+        raise SubmissionError(
+            f"{target!r} is neither a file nor a run; list runs with: `kd.runs()`"
+        )
     paths = (Path(target), submissions_dir / target, submissions_dir / f"{target}.csv")
     if existing := next((path for path in paths if path.is_file()), None):
         return existing
     available = ", ".join(path.stem for path in _submission_files(submissions_dir)[:8])
     raise SubmissionError(
         f"no file {target} and no {paths[2]}; available: {available or 'none yet'}; create the "
-        "file of a run with: kd predict RUN"
+        "file of a run with: `kd.open_run(RUN).write_submission()`"
     )
 
 
@@ -143,13 +145,13 @@ def newest_unsent(submissions_dir: Path) -> Path:
     submissions = list_submissions(submissions_dir)
     if not submissions:
         raise SubmissionError(
-            f"no submission in {submissions_dir}; create one with: kd train --model dense"
+            f"no submission in {submissions_dir}; create one with: `kd.train(dataset, 'dense')`"
         )
     if unsent := next((one.path for one in submissions if not one.sent), None):
         return unsent
     raise SubmissionError(
         f"every submission in {submissions_dir} was submitted already; train another run, or "
-        "submit one again: kd submit FILE --force"
+        "submit one again: `kd.submit(FILE, force=True)`"
     )
 
 

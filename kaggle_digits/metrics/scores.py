@@ -43,7 +43,7 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> S
     if len(probabilities) != len(labels):
         raise RunError(
             f"{len(probabilities)} predictions for {len(labels)} labels: "
-            "the run was trained on other data; kd runs RUN shows which"
+            "the run was trained on other data; `kd.open_run(RUN).config()` shows which"
         )
     rows = predicted_rows(probabilities)
     if not len(rows):
@@ -96,7 +96,7 @@ def shared_rows(
         raise RunError(
             f"runs {', '.join(oofs)} held out different rows ({'; '.join(texts)}): they share only "
             f"{len(rows):,} of {smallest:,}, too few to measure anything; train them with the same "
-            "split, such as kd train --folds 5 --seed 0"
+            "split, such as `kd.Split(folds=5, seed=0)`"
         )
     return rows
 

@@ -209,7 +209,7 @@ def dct_layer(filters: int, side: int) -> Any:
     most = 2 * DCT_SIZE * DCT_SIZE
     if filters % 2 or not 2 <= filters <= most:
         expected = f"an even number from 2 to {most} (DCT filters and their negatives)"
-        raise UsageError(f"the first of --widths is {filters}; it must be {expected}")
+        raise UsageError(f"the first of `widths` is {filters}; it must be {expected}")
     options = {"use_bias": False, "kernel_initializer": "zeros", "trainable": False}
     layer = keras().layers.Conv2D(filters, DCT_SIZE, name="dct", **options)
     layer.build((None, side, side, 1))

@@ -70,7 +70,7 @@ class Normalizer:
 def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
     """Fit a normalizer to training rows (n, 28, 28) uint8; UsageError for an unknown kind."""
     if kind not in NORMALIZATIONS:
-        raise UsageError(f"--normalize {kind} is unknown; one of: {', '.join(NORMALIZATIONS)}")
+        raise UsageError(f"`normalize={kind!r}` is unknown; one of: {', '.join(NORMALIZATIONS)}")
     if kind != "standard":
         return Normalizer(kind, 1.0) if kind == "none" else Normalizer(kind)
     # Sums over the histogram are exact, whatever the order of the rows.
@@ -297,7 +297,7 @@ def load_classifier(folder: Path) -> Classifier:
     """Load the model in a member's folder; ModelError if it is missing, damaged or not trusted."""
     names = (KERAS_FILE, SKOPS_FILE, JOBLIB_FILE)
     path = next((folder / name for name in names if os.path.lexists(folder / name)), None)
-    command = f"kd train --resume --name {folder.parent.parent.name}"
+    command = f"`kd.resume(dataset, name={folder.parent.parent.name!r})`"
     if path is None:
         raise ModelError(f"no model in {folder}; delete the folder and continue with: {command}")
     try:

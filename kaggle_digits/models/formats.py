@@ -118,11 +118,11 @@ def check_format(kind: str) -> str:
     kind = OTHER_NAMES.get(kind, kind)
     if kind not in FILES:
         hint = did_you_mean(kind, (*FILES, *OTHER_NAMES))
-        raise UsageError(f"--format {kind} is unknown; {hint}one of: {', '.join(FILES)}")
+        raise UsageError(f"`format={kind!r}` is unknown; {hint}one of: {', '.join(FILES)}")
     backend = backend_name()
     if backend != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
         advice = "put KERAS_BACKEND=tensorflow before the command (it reads runs of any backend)"
-        raise UsageError(f"--format {kind} needs TensorFlow, not {backend}; {advice}")
+        raise UsageError(f"`format={kind!r}` needs TensorFlow, not {backend}; {advice}")
     return kind
 
 

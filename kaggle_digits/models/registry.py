@@ -84,8 +84,8 @@ def check_options(model: str, options: Iterable[str]) -> Mapping[str, inspect.Pa
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in options:
         if name not in parameters and not takes_any:
-            has = ", ".join(f"--{n}" for n in parameters if n not in CONTEXT) or "none"
-            raise UsageError(f"model {model} has no option --{name}; it has {has}")
+            has = ", ".join(f"`{n}`" for n in parameters if n not in CONTEXT) or "none"
+            raise UsageError(f"model {model} has no option `{name}`; it has {has}")
     return parameters
 
 

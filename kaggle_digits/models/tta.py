@@ -46,7 +46,7 @@ PAD_BEFORE, PAD_AFTER = 1, 2
 def check_tta(tta: int) -> None:
     """Raise UsageError if ``tta`` is not in TTA_LEVELS."""
     if tta not in TTA_LEVELS:
-        raise UsageError(f"--tta {tta} is not offered; one of: {', '.join(map(str, TTA_LEVELS))}")
+        raise UsageError(f"`tta={tta}` is not offered; one of: {', '.join(map(str, TTA_LEVELS))}")
 
 
 @cache

@@ -40,6 +40,7 @@ CONFIG_FILE, METRICS_FILE, HISTORY_FILE = "config.json", "metrics.json", "histor
 OOF_FILE, TEST_FILE, LOCK_FILE = "oof.npy", "test.npy", ".lock"
 FIRST_LAYER_FILE = "first_layer.npy"  # in a member's folder
 BASE_RUNS = "runs"  # in an ensemble's folder: copies of the runs that it combines
+TRAIN = "train one: `kd.train(dataset, 'dense')`"
 LEAKED_METRICS = ("val_accuracy", "val_accuracy_ci95", "val_loss", "member_val_accuracies")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -233,12 +234,13 @@ class Run:
         return hashlib.sha256(b"".join(read_file(file, MAX_BYTES) for file in files)).hexdigest()
 
     def repair_command(self) -> str:
-        """Return the command that writes missing results again."""
+        """Return the call that writes missing results again."""
         ensemble = self.config().get("ensemble")
         if not ensemble:
-            return f"kd train --resume --name {self.name}"
-        names = " ".join(run["run"] for run in ensemble["runs"])
-        return f"kd ensemble {names} --method {ensemble['method']} --name {self.name} --force"
+            return f"`kd.resume(dataset, name={self.name!r})`"
+        names = ", ".join(repr(run["run"]) for run in ensemble["runs"])
+        settings = f"method={ensemble['method']!r}, name={self.name!r}, force=True"
+        return f"`kd.ensemble({names}, {settings})`"
 
     def check_data(self, dataset: Dataset) -> None:
         """Raise RunError if the SHA-256 of train.csv or test.csv is not that of the training."""
@@ -247,7 +249,7 @@ class Run:
             if recorded.get(f"{kind}_sha256") != digits.sha256:
                 raise RunError(
                     f"run {self.name} was trained on another {kind}.csv (source: "
-                    f"{recorded.get('source', 'unknown')}); name its folder with --data-dir, "
+                    f"{recorded.get('source', 'unknown')}); name its folder: `data_dir`, "
                     "or train again"
                 )
 
@@ -267,7 +269,7 @@ class Run:
         """
         locked = RunLockedError(
             f"run {self.name} is being trained by another process; wait until it has ended, "
-            "or choose another --name"
+            "or choose another `name`"
         )
         inode = self._lock_inode()
         with file_lock(self.path / LOCK_FILE, locked):
@@ -413,8 +415,8 @@ def create_run(
 
 def _taken(runs_dir: Path, name: str | None) -> RunError:
     return RunError(
-        f"run {name} already exists in {runs_dir}; choose another --name, resume it with "
-        "--resume, or give --force to back up the old one"
+        f"run {name} already exists in {runs_dir}; choose another `name`, resume it: "
+        f"`kd.resume(dataset, name={name!r})`, or back up the old one: `force=True`"
     )
 
 
@@ -431,16 +433,16 @@ def open_run(runs_dir: Path | str, name: str) -> Run:
             f"{path} has no {CONFIG_FILE}: not a run, or damaged; delete it and train again"
         )
     names = [run.name for run in list_runs(runs_dir)]
-    existing = f"there are: {', '.join(names[:8])}" if names else "none yet: kd train --model dense"
+    existing = ", ".join(names[:8]) or f"none yet; {TRAIN}"
     hint = did_you_mean(name, names)
-    raise RunError(f"no run called {name} in {runs_dir}; {hint}{existing}")
+    raise RunError(f"no run called {name} in {runs_dir}; {hint}there are: {existing}")
 
 
 def newest_run(runs_dir: Path | str) -> Run:
     """Return the finished run that was created last; UsageError if there is none."""
     finished = [run for run in list_runs(runs_dir) if run.finished]
     if not finished:
-        raise UsageError(f"which run? none in {runs_dir} is finished yet: kd train --model dense")
+        raise UsageError(f"which run? none in {runs_dir} is finished yet; {TRAIN}")
     return max(finished, key=lambda run: run.created())
 
 

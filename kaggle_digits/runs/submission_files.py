@@ -71,8 +71,8 @@ def require_absent(
         if is_own(path, own):
             fault = f"it holds other predictions of run {own}"
         advice = (
-            f"{fault}: write another file (kd predict {own} -o FILE.csv), or back it up (kd "
-            f"predict {own} --force)"
+            f"{fault}: write another file (`kd.open_run({own!r}).write_submission(path='FILE.csv')`"
+            f"), or back it up (`kd.open_run({own!r}).write_submission(force=True)`)"
         )
     beside, force = [] if read_record(record) else [record], force or is_own(path, own, content)
     check_output(path, *beside, force=force, error=SubmissionError, advice=advice)

@@ -189,14 +189,14 @@ def _download_from_kaggle(
         if name not in remote_files:
             raise KaggleError(
                 f"Kaggle lists no {name} (but {', '.join(sorted(remote_files))}); download it in a "
-                "browser and: kd fetch --source FOLDER"
+                "browser and: `kd.fetch(FOLDER)`"
             )
     needed = sum(remote_files[name].size for name in names)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageError(
             f"{folder.parent} has {free >> 20:,} MB free but {needed >> 20:,} MB are needed; "
-            "free some or choose another --data-dir"
+            "free some or choose another `data_dir`"
         )
     for name in names:
         target, file = folder / name, remote_files[name]
@@ -213,7 +213,7 @@ def _unpack_download(packed: Path, target: Path, listed_size: int) -> None:
         unpack(packed, target.name, target)
     except DataError as error:
         raise KaggleError(
-            f"{packed.name} as sent by Kaggle cannot be unpacked; run it again: kd fetch"
+            f"{packed.name} as sent by Kaggle cannot be unpacked; run it again: `kd.fetch()`"
         ) from error
     finally:
         packed_size = packed.stat().st_size
@@ -223,7 +223,7 @@ def _unpack_download(packed: Path, target: Path, listed_size: int) -> None:
         target.unlink()
         raise KaggleError(
             f"{target.name} unpacks to {size:,} bytes but Kaggle lists {listed_size:,}; run it "
-            "again: kd fetch"
+            "again: `kd.fetch()`"
         )
 
 
@@ -252,8 +252,8 @@ def _check_same_source(folder: Path, present_source: str, source: str) -> None:
         "of unknown source" if present_source == dataset.UNKNOWN else f"of source {present_source}"
     )
     raise DataError(
-        f"{folder} contains files {owner}; replace them with --force, or keep them and fetch "
-        f"{source} elsewhere with --data-dir"
+        f"{folder} contains files {owner}; replace them with `force=True`, or keep them and fetch "
+        f"{source} elsewhere with `data_dir`"
     )
 
 

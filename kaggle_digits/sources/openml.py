@@ -25,7 +25,7 @@ SEED = 70_000
 ATTEMPTS = 4
 READ_TIMEOUT_FACTOR = 2  # OpenML is slower than Kaggle
 TOTAL_TIMEOUT_FACTOR = 120  # times the read time-out of 30 s: one hour to download 15 MB
-SAMPLE = "use kd fetch --source sample"
+SAMPLE = "use `kd.fetch('sample')`"
 ADVICE = f"try again later, or {SAMPLE}"
 
 

@@ -116,7 +116,7 @@ class TensorBoardCallback(TrainingCallback):
                 from tensorboard.compat.proto.summary_pb2 import Summary
                 from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
-            raise missing_package("--tensorboard", "tensorboard", error) from error
+            raise missing_package("TensorBoardCallback", "tensorboard", error) from error
         self._event, self._summary, self._writer = Event, Summary, EventFileWriter
         self._runs_dir, self._folder = runs_dir, runs_dir
         self._writers: dict[int, Any] = {}

@@ -87,7 +87,7 @@ def export_run(
         trained = Run(members[classifiers.index(estimators[0])].parents[1])
         raise ModelError(
             f"run {run.name} holds scikit-learn's {trained.config()['model']}, which can only be "
-            f"exported as ONNX and alone: kd export {trained.name} --format onnx"
+            f"exported as ONNX and alone: `kd.export({trained.name!r}, format='onnx')`"
         )
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
     with wrap_os_errors(folder):

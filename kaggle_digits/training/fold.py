@@ -339,7 +339,7 @@ def _restore(content: bytes | None, trainer: Trainer, member: int) -> _Progress:
         raise ModelError(
             f"the checkpoint of member {member} does not fit the model as it is now "
             f"({' '.join(str(error).split())[:80]}); delete members/{member} in the run's folder "
-            "and resume with: kd train --resume"
+            "and resume with: `kd.resume(dataset)`"
         ) from error
     return _Progress(history, best)
 

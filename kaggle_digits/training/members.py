@@ -86,7 +86,7 @@ def load_result(
     """
     from kaggle_digits.runs.schema import Member
 
-    remedy = f"delete {folder} and run: kd train --resume --name {run.name}"
+    remedy = f"delete {folder} and run: `kd.resume(dataset, name={run.name!r})`"
     member = f"member {folder.name} of run {run.name}"
     with explain_damage(folder / RECORD_FILE, remedy, f"{RECORD_FILE} of {member}"):
         record = Member.read(folder / RECORD_FILE)

@@ -71,7 +71,7 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
             if _scales_pixels(classifier, other, images):
                 callback.on_message(
                     f"{name} seems to scale the pixels itself, but gets scaled ones "
-                    f"({recipe.normalize}); for 0 to 255: kd train --normalize none"
+                    f"({recipe.normalize}); for 0 to 255: `normalize='none'`"
                 )
     with explain_user_errors(f"{name} cannot be trained"):
         trainer.train_epoch(0, lambda *_: None)
@@ -88,8 +88,8 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
             code = str(error).partition(" needs ")[2].partition(",")[0]
             raise ModelError(
                 f"{name} could not be read back without running code ({code}): use layers and "
-                "operations of Keras, such as keras.layers.Rescaling and keras.ops, or give "
-                "--trust to this command and to all that read the run"
+                "operations of Keras, such as keras.layers.Rescaling and keras.ops, or add "
+                f"{trust.CONSENT}, here and wherever the run is read"
             ) from error
         except ModelError as error:
             cause = error.__cause__ or error

@@ -97,7 +97,7 @@ def predict_oof(
     try:
         folds = run.folds(dataset)
     except RunError as error:
-        raise RunError(f"{error}, or leave out --tta: kd evaluate {run.name}") from error
+        raise RunError(f"{error}, or leave out `tta`: `kd.evaluate({run.name!r})`") from error
     recipes = run_recipe(run).recipes
     shape = (len(recipes), len(dataset.train), CLASSES)
     totals: dict[int, NDArray[np.float64]] = {}

@@ -7,6 +7,7 @@ Both are written to a run's config.json and can be read from a file: ``kd train 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
@@ -95,23 +96,22 @@ class Recipe:
             if (value := getattr(self, name)) not in allowed:
                 hint = did_you_mean(str(value), allowed)
                 names = ", ".join(allowed)
-                raise UsageError(f"--{name} {value} is unknown; {hint}one of: {names}")
+                raise UsageError(f"`{name}={value!r}` is unknown; {hint}one of: {names}")
         minima = {"epochs": 1, "batch_size": 1, "patience": 1, "l2": 0, "weight_decay": 0}
         for name, minimum in minima.items():
-            check_at_least(name.replace("_", "-"), getattr(self, name), minimum)
+            check_at_least(name, getattr(self, name), minimum)
         for width in self.widths or ():
             check_at_least("widths", width, 1)
         if self.widths == ():
-            raise UsageError("--widths is empty; for example --widths 128,128")
+            raise UsageError("`widths` is empty; for example `widths=(128, 128)`")
         for name in ("dropout", "label_smoothing", "ema"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
-                option = name.replace("_", "-")
-                raise UsageError(f"--{option} {value} is outside 0 to 1 (1 excluded)")
+                raise UsageError(f"`{name}={value}` is outside 0 to 1 (1 excluded)")
         if self.ema is not None and self.patience is not None:
-            raise UsageError("--patience keeps a single epoch and ema averages all; choose one")
+            raise UsageError("`patience` keeps a single epoch and ema averages all; choose one")
         if not 0 < self.learning_rate <= 100:
-            raise UsageError(f"--learning-rate {self.learning_rate} is not between 0 and 100")
+            raise UsageError(f"`learning_rate={self.learning_rate}` is not between 0 and 100")
         check_tta(self.views)
 
     @property
@@ -262,7 +262,7 @@ def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleR
         content = read_json(path)
     except FileNotFoundError:
         raise UsageError(
-            f"there is no recipe file {path}; kd tune writes one, kd recipes lists named recipes"
+            f"there is no recipe file {path}; `kd.tune(dataset, NAME)` writes one"
         ) from None
     except OSError as error:
         raise UsageError(f"recipe file {path} cannot be read: {error.strerror}") from error
@@ -282,7 +282,8 @@ def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleR
         for one in recipe.recipes:
             find_builder(one.model)
     except UsageError as error:
-        raise UsageError(f"recipe file {path}: {str(error).removeprefix('--')}") from error
+        plain = re.sub(r"`(\w+=[^`]*)`", r"\1", str(error))  # a setting of the file, no option
+        raise UsageError(f"recipe file {path}: {plain}") from error
     return recipe
 
 
@@ -297,7 +298,7 @@ def _check_trusted(recipe: Recipe | EnsembleRecipe, model: str | None) -> None:
     if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
         raise UsageError(
             f"training would run the code of {recipe.model}; name it yourself: "
-            f"kd train --recipe FILE --model {recipe.model}, or {trust.HINT}"
+            f"`kd.find_recipe(FILE, model={recipe.model!r})`, or {trust.HINT}"
         )
 
 

@@ -92,7 +92,7 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | E
     if name is None:
         if model is None:
             raise UsageError(
-                f"which model? kd train --model NAME, one of: {', '.join(MODEL_RECIPES)}"
+                f"which model? `kd.train(dataset, NAME)`, one of: {', '.join(MODEL_RECIPES)}"
             )
         find_builder(model)
         return (MODEL_RECIPES | VARIANTS).get(model, Recipe(model))
@@ -108,7 +108,7 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | E
             f"no recipe called {name!r}; {hint}one of: {', '.join(RECIPES)}, or a recipe file"
         )
     if model is not None and model != recipe.model:
-        raise UsageError(f"recipe {name} trains model {recipe.model}; leave out --model {model}")
+        raise UsageError(f"recipe {name} trains model {recipe.model}; leave out `model={model!r}`")
     return recipe
 
 
@@ -139,8 +139,7 @@ def find_augmentation(name: str) -> Augmentation:
     of_its_own = " of its own" if isinstance(recipe, EnsembleRecipe) else ""
     augmented = [other for other, one in MODEL_RECIPES.items() if one.augment]
     raise UsageError(
-        f"recipe {name} has no augmentation{of_its_own}; use --recipe with one of: "
-        f"{', '.join(augmented)}"
+        f"recipe {name} has no augmentation{of_its_own}; use a `recipe` of: {', '.join(augmented)}"
     )
 
 

@@ -95,7 +95,7 @@ def train(
     if duplicates:
         callback.on_warning(
             f"{duplicates:,} validation rows have the same image as a training row, so the "
-            "accuracy is too high; kd inspect counts the duplicates in train.csv"
+            "accuracy is too high; `kd.inspect()` counts the duplicates in train.csv"
         )
     tasks = _make_tasks(recipe, folds, split_config.seed, pseudo.labels if pseudo else None)
     if limit:
@@ -172,8 +172,8 @@ def resume(
         unfinished = [run for run in list_runs(Path(runs_dir)) if not run.finished]
         if not unfinished:
             raise RunError(
-                f"no unfinished run in {runs_dir}; start one: kd train --model dense (a finished "
-                "one's submission is written by: kd predict RUN)"
+                f"no unfinished run in {runs_dir}; start one: `kd.train(dataset, 'dense')` (the "
+                "submission of a finished one: `kd.open_run(RUN).write_submission()`)"
             )
         run = max(unfinished, key=lambda run: run.path.stat().st_mtime)
     config = run.config()
@@ -261,7 +261,7 @@ def _fit_and_aggregate(
     if leak := run.leak():
         callback.on_warning(
             f"{leak}, so the run has no out-of-fold accuracy; train all of these runs with the "
-            "same --folds and --seed"
+            "same `folds` and `seed`"
         )
     folders = [run.member_folder(task.member) for task in tasks]
     todo = [task for task, folder in zip(tasks, folders, strict=True) if not is_complete(folder)]

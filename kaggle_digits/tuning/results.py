@@ -220,7 +220,7 @@ def selection_bias_note(result: SearchResult) -> str:
     """Return why the score of the best trial is optimistic, and how to get an unbiased one."""
     return (
         f"This is the best of {result.done} trials on the same rows, so its score is optimistic: "
-        "train the recipe with another --seed for an unbiased one."
+        "train the recipe with another `seed` for an unbiased one."
     )
 
 

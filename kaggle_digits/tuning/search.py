@@ -83,7 +83,7 @@ def search(
         KeyboardInterrupt: finished trials are kept.
     """
     if trials < 1:
-        raise UsageError(f"--trials {trials} is too few; at least 1")
+        raise UsageError(f"`trials={trials}` is too few; at least 1")
     if split_config.kind != "folds":
         raise UsageError("a search needs folds, not a hold-out")
     folder = study_folder(runs_dir, name, recipe)
@@ -193,15 +193,17 @@ def _create_or_load(name: str, storage: Any, settings: dict[str, Any]) -> optuna
     if SETTINGS not in study.user_attrs:
         if study.get_trials(deepcopy=False):
             raise RunError(
-                f"study {name} was not made by kd tune; choose another name for yours: --name"
+                f"study {name} was not made by `kd.tune()`; choose another name for yours: `name`"
             )
         study.set_user_attr(SETTINGS, settings)
     existing = study.user_attrs[SETTINGS]
-    different = [key for key, value in settings.items() if existing.get(key) != value]
+    different = [
+        key.replace("--vary", "`vary`") for key in settings if existing.get(key) != settings[key]
+    ]
     if different:
         raise RunError(
             f"study {name} already exists with another {' and '.join(different)}; continue it with "
-            "the command that started it, or start another one with --name"
+            "the command that started it, or start another one with `name`"
         )
     return study
 

@@ -98,12 +98,12 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
         name, _, text = option.partition("=")
         name = name.strip().replace("-", "_")
         if name in ranges:
-            raise UsageError(f"--vary {name} is given twice")
+            raise UsageError(f"`vary={name!r}` is given twice")
         ranges[name] = text.strip()
     defaults = _default_space(recipe, varies_optimizer="optimizer" in ranges)
     if unknown := [name for name in ranges if name not in defaults]:
         raise UsageError(
-            f"--vary {unknown[0]}: recipe {recipe.name} has no such setting to vary; "
+            f"`vary={unknown[0]!r}`: recipe {recipe.name} has no such setting to vary; "
             f"one of: {', '.join(defaults)}"
         )
     if not ranges:
@@ -119,7 +119,8 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
             try:
                 with_values(recipe, {name: int(value) if name in INTEGERS else value})
             except UsageError as error:
-                raise UsageError(f"--vary {name}: {str(error).removeprefix('--')}") from error
+                plain = str(error).replace("`", "")  # a value of the option, not an option
+                raise UsageError(f"`vary={name!r}`: {plain}") from error
         space.append(dimension)
     return tuple(space)
 
@@ -160,7 +161,7 @@ def _default_space(recipe: Recipe, *, varies_optimizer: bool) -> dict[str, Dimen
 
 def _parse(name: str, text: str) -> Dimension:
     """Return the dimension of the option NAME=``text``."""
-    option = f"--vary {name}={text}"
+    option = f"`vary={f'{name}={text}'!r}`"
     if ":" not in text:
         choices = [choice.strip() for choice in text.split(",")]
         if len(set(choices)) < max(2, len(choices)):

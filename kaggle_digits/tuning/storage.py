@@ -52,7 +52,7 @@ def open_storage(url: str | None, folder: Path) -> optuna.storages.BaseStorage:
     if (folder / OLD_DATABASE).exists() and not (folder / JOURNAL).exists():
         raise RunError(
             f"an older version made the study in {folder}; continue it with "
-            f"--storage sqlite:///{folder / OLD_DATABASE}, or start another one with --name"
+            f"`storage={f'sqlite:///{folder / OLD_DATABASE}'!r}`, or start another one with `name`"
         )
     journal = _Journal(folder / JOURNAL)
     try:
@@ -131,7 +131,7 @@ def storage_errors(url: str | None) -> Iterator[None]:
                 no_driver = isinstance(cause, ImportError)
                 if no_driver or type(cause).__module__.startswith(DATABASE_MODULES):
                     # Without its cause, because a traceback would repeat the URL.
-                    raise UsageError(f"--storage: {_database_error(cause, url)}") from None
+                    raise UsageError(f"`storage`: {_database_error(cause, url)}") from None
             cause = cause.__cause__ or cause.__context__
         raise
 
@@ -154,7 +154,7 @@ def study_lock(folder: Path) -> AbstractContextManager[None]:
     """Let one process at a time open the study in ``folder`` or repair its trials."""
     message = (
         f"another process has locked {folder} for {SECONDS_TO_WAIT} s; end it, or name "
-        "another study: --name"
+        "another study: `name`"
     )
     return file_lock(folder / STUDY_LOCK, RunError(message), timeout=SECONDS_TO_WAIT)
 

@@ -83,7 +83,7 @@ def test_everything_that_would_be_replaced_is_checked(tmp_path: Path) -> None:
     path, beside = tmp_path / "a.csv", tmp_path / "a.json"
     check_output(path, beside)
     beside.symlink_to("nowhere")  # a dangling link would be replaced, too
-    with pytest.raises(SubmissionError, match=r"a\.json already exists; .*--force"):
+    with pytest.raises(SubmissionError, match=r"a\.json already exists; .*`force=True`"):
         check_output(path, beside, error=SubmissionError)
     check_output(path, beside, force=True)
     with pytest.raises(UsageError, match="is a file, not a folder"):

@@ -114,7 +114,7 @@ def test_header_without_rows_is_refused() -> None:
 
 
 def test_missing_file_empty_file_and_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is missing; get it with: kd fetch"):
+    with pytest.raises(DataError, match=r"is missing; get it with: `kd.fetch"):
         read_content(tmp_path / "train.csv")
     (tmp_path / "empty.csv").write_bytes(b"\n \n")
     with pytest.raises(DataError, match="is empty"):

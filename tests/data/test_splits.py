@@ -122,7 +122,7 @@ def test_validation_set_smaller_than_the_number_of_classes_is_refused() -> None:
     ],
 )
 def test_invalid_values_raise_usage_errors(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=f"--{next(iter(wrong)).replace('_', '-')}"):
+    with pytest.raises(UsageError, match=f"`{next(iter(wrong))}="):
         Split(**wrong)  # type: ignore[arg-type]
 
 

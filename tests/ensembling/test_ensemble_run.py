@@ -96,7 +96,9 @@ def test_a_missing_or_changed_run_is_one_line(
         shutil.rmtree(base.path)
     else:
         write_json(base.path / "config.json", {**base.config(), "seed": 5})
-    again = "kd ensemble linear-1 mlp-1 --method weighted --name ensemble-1 --force"
+    again = (
+        r"`kd.ensemble\('linear-1', 'mlp-1', method='weighted', name='ensemble-1', force=True\)`"
+    )
     with pytest.raises(RunError, match=f"needs, (is|was) {change}; make the .* again: {again}"):
         Predictor(run)
     assert runs[1].config()["seed"] == 0, "a copy shares no file that is changed in place"

@@ -56,7 +56,7 @@ def test_only_common_rows_count_and_selection_bias_is_mentioned() -> None:
 
 
 def test_a_single_run_or_disjoint_runs_cannot_be_compared() -> None:
-    with pytest.raises(UsageError, match="at least two runs: kd compare RUN RUN"):
+    with pytest.raises(UsageError, match=r"at least two runs: `kd.compare\(RUN, RUN\)`"):
         compare_runs({"a": wrong_on(range(2))}, LABELS)
     disjoint = {
         "a": wrong_on(range(2), missing=range(100)),

@@ -175,7 +175,7 @@ def test_worker_processes_end_with_their_parent(sample: Path, tmp_path: Path) ->
 def test_error_that_concerns_all_members_is_raised_once(dataset: Dataset, tmp_path: Path) -> None:
     broken = Recipe("mlp", dropout=0.5)
     for executor in (None, LocalExecutor(workers=2)):
-        with pytest.raises(UsageError, match="has no option --dropout"):
+        with pytest.raises(UsageError, match="has no option `dropout`"):
             train(dataset, broken, FOLDS, runs_dir=tmp_path, executor=executor)
     assert not list(tmp_path.glob("*/config.json"))
 

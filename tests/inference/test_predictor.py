@@ -74,7 +74,7 @@ def test_better_run_that_cannot_be_loaded_is_skipped(trained_run: Run, tmp_path:
 
 
 def test_missing_run_is_reported_with_the_next_command(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="kd train --model cnn"):
+    with pytest.raises(RunError, match=r"`kd\.train\(dataset, 'cnn'\)`"):
         load_predictor(tmp_path)
     with pytest.raises(RunError, match="no run called gone"):
         load_predictor(tmp_path, "gone")

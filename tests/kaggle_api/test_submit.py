@@ -71,7 +71,7 @@ def test_same_bytes_are_submitted_once(
     submit(checked, kaggle=client, submissions_dir=submissions_dir)
     copy = replace(checked, path=submissions_dir / "copy.csv")
     copy.path.write_bytes(checked.path.read_bytes())
-    with pytest.raises(SubmissionError, match="--force"):
+    with pytest.raises(SubmissionError, match="`force=True`"):
         submit(copy, kaggle=client, submissions_dir=submissions_dir)
     assert len(kaggle.submissions) == 1
     submit(copy, kaggle=client, submissions_dir=submissions_dir, force=True)
@@ -152,7 +152,7 @@ def test_unconfirmed_submission_is_sent_again_only_with_force(
         send()
     assert [entry.status for entry in read_log(submissions_dir)] == ["sending"]
     assert newest_unsent(submissions_dir) == checked.path
-    with pytest.raises(SubmissionError, match=r"not known whether it arrived.*--force"):
+    with pytest.raises(SubmissionError, match=r"not known whether it arrived.*force=True"):
         send()
     assert kaggle.submissions == []
     entry = send(force=True)
@@ -237,7 +237,7 @@ def test_killed_process_leaves_an_entry_only_if_kaggle_was_asked_to_submit(
     kaggle.clear_faults()
     client = CompetitionClient(policy=policy)
     if asked:
-        with pytest.raises(SubmissionError, match="--force"):
+        with pytest.raises(SubmissionError, match="`force=True`"):
             submit(checked, kaggle=client, submissions_dir=submissions_dir)
     submit(checked, kaggle=client, submissions_dir=submissions_dir, force=asked)
     assert len(kaggle.submissions) == 1
@@ -448,7 +448,7 @@ def test_wait_for_score_times_out(
 ) -> None:
     kaggle.polls = 10**9
     client, entry = submitted(replace(policy, score_timeout=0.1), checked, submissions_dir)
-    with pytest.raises(KaggleError, match=r"not scored after.*--wait"):
+    with pytest.raises(KaggleError, match=r"not scored after.*wait=True"):
         wait_for_score(entry, kaggle=client, submissions_dir=submissions_dir)
     assert read_log(submissions_dir)[0].status == "pending"
 

@@ -60,7 +60,7 @@ def test_changed_data_is_rejected(data: Path, submissions_dir: Path) -> None:
 
 
 def test_missing_data(tmp_path: Path, submissions_dir: Path) -> None:
-    with pytest.raises(DataError, match="kd fetch"):
+    with pytest.raises(DataError, match=r"`kd\.fetch\(\)`"):
         validate_submission(submission(submissions_dir / "a.csv"), data_dir=tmp_path / "nothing")
 
 
@@ -192,5 +192,5 @@ def test_find_submission_file(checked: ValidatedSubmission, submissions_dir: Pat
 
 
 def test_newest_unsent_without_files(tmp_path: Path) -> None:
-    with pytest.raises(SubmissionError, match="kd train --model dense"):
+    with pytest.raises(SubmissionError, match=r"`kd\.train\(dataset, 'dense'\)`"):
         newest_unsent(tmp_path)

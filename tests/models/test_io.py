@@ -56,7 +56,7 @@ def test_forest_is_pickled_and_read_only_with_trust(
     assert path.name == "model.joblib"
     assert load_classifier(tmp_path)  # by the process that wrote it
     monkeypatch.setattr(io, "_own_pickles", set())
-    with pytest.raises(UntrustedError, match=r"model\.joblib is a pickle, .* add --trust"):
+    with pytest.raises(UntrustedError, match=r"model\.joblib is a pickle, .* add `os.environ"):
         load_classifier(tmp_path)
     # Earlier versions wrote a signature; it does not replace consent.
     (tmp_path / "model.joblib.signature").write_text("0" * 64)

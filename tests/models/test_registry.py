@@ -65,7 +65,7 @@ def test_widths_dropout_and_l2_are_applied() -> None:
 
 
 def test_unknown_option_is_refused() -> None:
-    with pytest.raises(UsageError, match="model linear has no option --widths; it has --l2"):
+    with pytest.raises(UsageError, match="model linear has no option `widths`; it has `l2`"):
         build("linear", {"widths": (3,)}, rows=10, batch_size=10)
 
 

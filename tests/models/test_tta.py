@@ -147,5 +147,5 @@ def test_predictions_are_averaged_over_the_copies(
     assert np.allclose(levels[5], np.mean(each, axis=0), atol=1e-6)
     assert not np.allclose(levels[5][1], levels[1][1], atol=1e-3)
     assert np.array_equal(predict_tta(model, images, 5, affine_range)[5], levels[5])
-    with pytest.raises(UsageError, match="--tta 3 is not offered; one of: 1, 5, 9"):
+    with pytest.raises(UsageError, match="`tta=3` is not offered; one of: 1, 5, 9"):
         predict_tta(model, images, 3, affine_range)

@@ -37,7 +37,7 @@ def test_damaged_file_is_named(run: Run, damage: str) -> None:
 
 
 def test_missing_file_names_the_command_that_makes_it(run: Run) -> None:
-    with pytest.raises(RunError, match="not finished; resume it: kd train --resume --name mine"):
+    with pytest.raises(RunError, match=r"not finished; resume it: `kd.resume.dataset, name='mine'"):
         run.metrics()
     for read in (run.oof, run.test, run.read_history):
         with pytest.raises(RunError, match="is missing; finish the run"):
@@ -106,7 +106,7 @@ def test_invalid_names_are_rejected(name: str, tmp_path: Path) -> None:
 
 def test_existing_run_is_replaced_only_with_force(tmp_path: Path) -> None:
     first = make(tmp_path, "mine")
-    with pytest.raises(RunError, match=r"mine already exists .* --resume, or give --force"):
+    with pytest.raises(RunError, match=r"mine already exists .* `kd.resume.*, .*`force=True`"):
         make(tmp_path, "mine")
     make(tmp_path, "mine", force=True)
     assert [run.name for run in list_runs(tmp_path)] == ["mine", "mine-old-1"]
@@ -141,7 +141,7 @@ def test_locked_run_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_unknown_run_lists_the_existing_ones(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="none yet: kd train --model dense"):
+    with pytest.raises(RunError, match=r"none yet: `kd.train.dataset, 'dense'"):
         open_run(tmp_path, "mine")
     make(tmp_path, "other")
     with pytest.raises(RunError, match=r"no run called mine in .*; there are: other"):

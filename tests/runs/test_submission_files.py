@@ -68,7 +68,7 @@ def test_eight_threads_write_eight_files(dataset: Dataset, tmp_path: Path) -> No
 
 def test_force_backs_up_file_and_record(dataset: Dataset, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", dataset, 1)
-    with pytest.raises(SubmissionError, match="--force"):
+    with pytest.raises(SubmissionError, match="force=True"):
         move_existing(path, force=False)
     write(path, dataset, 2, resolve_path=partial(move_existing, force=True))
     origins = [read_origin(tmp_path / name) for name in ("a.csv", "a-old-1.csv")]
@@ -91,7 +91,9 @@ def test_only_the_unchanged_submission_of_the_same_run_is_replaced(
             runs, method = (["run1", "b"], "mean") if other == "an ensemble" else (["b"], "run")
             write(path, dataset, 2, runs=runs, method=method)
         before = path.read_bytes()
-        with pytest.raises(SubmissionError, match=r"kd predict run1 -o FILE\.csv"):
+        with pytest.raises(
+            SubmissionError, match=r"kd.open_run\('run1'\)\.write_submission\(path='FILE\.csv'\)"
+        ):
             write(path, dataset, 1, resolve_path=replace_own)
         assert path.read_bytes() == before
     write(path, dataset, 1, resolve_path=partial(move_existing, force=True, own="run1"))

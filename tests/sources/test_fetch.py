@@ -206,7 +206,7 @@ def test_a_changed_file_is_kept(archive: Path, data: Path) -> None:
 def test_other_source_is_replaced_only_with_force(archive: Path, data: Path) -> None:
     fetch(str(archive), data)
     before = (data / "train.csv").read_bytes()
-    with pytest.raises(DataError, match="--force"):
+    with pytest.raises(DataError, match="`force=True`"):
         fetch("sample", data)
     assert (data / "train.csv").read_bytes() == before
     assert fetch("sample", data, force=True).source == "sample"

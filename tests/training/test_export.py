@@ -66,7 +66,7 @@ def test_existing_folder_unknown_format_and_sklearn_are_rejected(
 ) -> None:
     with pytest.raises(UsageError, match="already exists"):
         export_run(ensemble, "litert", tmp_path)
-    with pytest.raises(UsageError, match="--format tfjs is unknown; one of: onnx, litert"):
+    with pytest.raises(UsageError, match="`format='tfjs'` is unknown; one of: onnx, litert"):
         export_run(ensemble, "tfjs", tmp_path / "there")
     mlp = Recipe("mlp", widths=(8,), epochs=1, batch_size=100)
     run = train(dataset, mlp, Split(), runs_dir=tmp_path)

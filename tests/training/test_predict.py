@@ -68,14 +68,14 @@ def test_run_on_all_rows_has_no_oof_predictions(dataset: Dataset, tmp_path: Path
 
 def test_predict_oof_rejects_other_data_and_damaged_files(copy: Run, dataset: Dataset) -> None:
     config = copy.config()
-    with pytest.raises(UsageError, match="--tta 2 is not offered"):
+    with pytest.raises(UsageError, match="`tta=2` is not offered"):
         predict_oof(copy, dataset, 2)
     copy.write_config({**config, "split_fingerprint": "another"})
     with pytest.raises(RunError, match="validation rows of run mlp-1 cannot be reproduced"):
         predict_oof(copy, dataset, 1)
     copy.write_config({**config, "split": {"kind": "folds", "colour": "red"}})
     with pytest.raises(
-        RunError, match=r"settings that this version does not know.*kd evaluate mlp-1"
+        RunError, match=r"settings that this version does not know.*`kd.evaluate\('mlp-1'\)`"
     ):
         predict_oof(copy, dataset, 1)
     copy.write_config({**config, "data": {**config["data"], "train_sha256": "0"}})

@@ -72,18 +72,18 @@ def test_hand_written_file_has_defaults(tmp_path: Path) -> None:
         ('{"model": "cnn", "epochs": 2.5}', "epochs is 2.5; it should be a valid integer"),
         ('{"model": "cnn", "epochs": true}', "epochs is true; it should be a valid integer"),
         ('{"model": "cnn", "epochs": null}', "epochs is null; it should be a valid integer"),
-        ('{"model": "cnn", "epochs": 0}', "epochs 0 is too small; at least 1"),
+        ('{"model": "cnn", "epochs": 0}', "epochs=0 is too small; at least 1"),
         ('{"model": "cnn", "dropout": "0.1"}', 'dropout is "0.1"; it should be a valid number'),
-        ('{"model": "cnn", "dropout": 1}', "dropout 1.0 is outside 0 to 1"),
+        ('{"model": "cnn", "dropout": 1}', "dropout=1.0 is outside 0 to 1"),
         ('{"model": "cnn", "learning_rate": NaN}', "NaN is not a finite number"),
         ('{"model": "cnn", "learning_rate": -Infinity}', "-Infinity is not a finite number"),
         ('{"model": "cnn", "l2": 1e999}', "1e999 is not a finite number"),
         ('{"model": "cnn", "epochs": 1' + "0" * 5_000 + "}", "is too large"),
         (
             '{"model": "cnn", "epochs": 99999999999999999}',
-            "epochs 99999999999999999 is too large",
+            "epochs=99999999999999999 is too large",
         ),
-        ('{"model": "cnn", "widths": [10000000000]}', "widths 10000000000 is too large"),
+        ('{"model": "cnn", "widths": [10000000000]}', "widths=10000000000 is too large"),
         ('{"model": "cnn", "model": "dense"}', "the key 'model' occurs 2 times"),
         ('{"model": ' + "[" * 5_000 + "]" * 5_000 + "}", "nested too deeply"),
         ('{"model": ' + "[" * 200 + "]" * 200 + "}", "nested too deeply"),
@@ -147,7 +147,7 @@ def test_names_take_precedence_over_files_and_the_model_must_match(
     write_recipe_file(Path("mine"), ODD)
     assert find_recipe("dense") == MODEL_RECIPES["dense"]
     assert find_recipe("mine", "dense") == ODD
-    with pytest.raises(UsageError, match="recipe mine trains model dense; leave out --model cnn"):
+    with pytest.raises(UsageError, match="recipe mine trains model dense; leave out `model='cnn'`"):
         find_recipe("mine", "cnn")
 
 
@@ -192,14 +192,16 @@ def test_user_code_in_a_file_needs_its_name_or_trust(
     recipe = Recipe("recipe_models:small")
     path = tmp_path / "mine.json"
     write_recipe_file(path, recipe)
-    with pytest.raises(UsageError, match=r"run the code of recipe_models:small; .* add --trust"):
+    with pytest.raises(
+        UsageError, match=r"run the code of recipe_models:small; .* add `os.environ"
+    ):
         find_recipe(str(path))
-    with pytest.raises(UsageError, match="add --trust"):
+    with pytest.raises(UsageError, match=r"add `os.environ"):
         find_recipe(str(path), "recipe_models:other")
     assert find_recipe(str(path), "recipe_models:small") == recipe
     # Earlier versions wrote a signature; it does not replace consent.
     path.write_text(json.dumps({"signature": "0" * 64} | recipe.to_json()))
-    with pytest.raises(UsageError, match="add --trust"):
+    with pytest.raises(UsageError, match=r"add `os.environ"):
         find_recipe(str(path))
     monkeypatch.setenv(trust.VARIABLE, "1")
     assert find_recipe(str(path)) == recipe

@@ -87,7 +87,7 @@ def test_resume_after_ctrl_c_gives_identical_bits(
         train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=full_run.name, callback=StopAfter(*at))
     run = open_run(tmp_path, full_run.name)
     assert not run.finished
-    with pytest.raises(RunError, match="resume it: kd train --resume"):
+    with pytest.raises(RunError, match=r"resume it: `kd.resume"):
         run.metrics()
     starts = RecordStarts()
     resumed = resume(dataset, runs_dir=tmp_path, callback=starts)
@@ -250,7 +250,7 @@ def test_checkpoint_of_another_model_is_reported(
     config = run.config()
     config["recipe"]["widths"] = [48]
     run.write_config(config)
-    with pytest.raises(ModelError, match=r"does not fit the model as it is now.* --resume"):
+    with pytest.raises(ModelError, match=r"does not fit the model as it is now.* `kd.resume"):
         resume(dataset, runs_dir=tmp_path)
     shutil.rmtree(run.member_folder(0))
     assert resume(dataset, runs_dir=tmp_path).finished

@@ -79,7 +79,7 @@ def test_study_with_other_settings_is_refused(
 ) -> None:
     settings: dict[str, object] = {"recipe": SMALL, "space": RATES, "split_config": SPLIT}
     search(dataset, **settings, trials=1, runs_dir=tmp_path, name="one")  # type: ignore[arg-type]
-    with pytest.raises(RunError, match=f"study one already exists with {different}.*--name"):
+    with pytest.raises(RunError, match=f"study one already exists with {different}.*`name`"):
         search(dataset, **(settings | change), trials=2, runs_dir=tmp_path, name="one")  # type: ignore[arg-type]
 
 
@@ -98,7 +98,7 @@ def test_study_with_other_data_or_of_other_program_is_refused(
     url = f"sqlite:///{tmp_path / 'own.db'}"
     own = optuna.create_study(storage=url, study_name="theirs")
     own.add_trial(optuna.trial.create_trial(value=1.0))
-    with pytest.raises(RunError, match="study theirs was not made by kd tune"):
+    with pytest.raises(RunError, match=r"study theirs was not made by `kd.tune"):
         search(
             dataset, SMALL, RATES, SPLIT, trials=2, runs_dir=tmp_path, name="theirs", storage=url
         )

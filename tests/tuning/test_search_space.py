@@ -83,13 +83,13 @@ def test_augmentation_settings_change_the_augmentation() -> None:
     ("model", "option", "message"),
     [
         ("cnn", "rate", "recipe cnn has no such setting to vary; one of: learning_rate, batch"),
-        ("cnn", "epochs", "--vary epochs: recipe cnn has no such setting"),
-        ("cnn", "=", "--vary : recipe cnn has no such setting"),
+        ("cnn", "epochs", "`vary='epochs'`: recipe cnn has no such setting"),
+        ("cnn", "=", "`vary=''`: recipe cnn has no such setting"),
         ("softmax", "dropout", "recipe softmax has no such setting"),
         ("mlp", "label_smoothing", "one of: learning_rate, batch_size, widths, l2, normalize"),
         ("linear", "learning_rate", "one of: l2, normalize"),
         ("peer-keras", "weight_decay", "has no such setting"),
-        ("cnn", "dropout=0:1", "dropout 1.0 is outside 0 to 1 (1 excluded)"),
+        ("cnn", "dropout=0:1", "dropout=1.0 is outside 0 to 1 (1 excluded)"),
         ("cnn", "dropout=0:x", "'x' is not a number"),
         ("cnn", "dropout=nan:1", "'nan' is not a number"),
         ("cnn", "dropout=0.4:0.1", "0.4 is not below 0.1"),
@@ -97,10 +97,10 @@ def test_augmentation_settings_change_the_augmentation() -> None:
         ("cnn", "dropout=0.1:0.4:exp", "is not valid; write dropout=LOW:HIGH or dropout=LOW:HI"),
         ("cnn", "dropout=0.1", "give two or more different values, dropout=A,B"),
         ("cnn", "dropout=0.1,0.1", "two or more different values"),
-        ("cnn", "optimizer=adam,lion", "optimizer lion is unknown; one of: adam"),
+        ("cnn", "optimizer=adam,lion", "optimizer='lion' is unknown; one of: adam"),
         ("cnn", "optimizer=a:b", "is not valid; write optimizer=A,B"),
         ("cnn", "batch_size=1.5:3", "'1.5' is not a whole number"),
-        ("cnn", "batch_size=0:3", "batch-size 0 is too small"),
+        ("cnn", "batch_size=0:3", "batch_size=0 is too small"),
         ("cnn", "widths=8,a", "'a' is not valid, write 128-64"),
         ("cnn", "zoom=0:0.95", "zoom 0.95 is outside 0 to 0.9"),
     ],
@@ -109,9 +109,9 @@ def test_invalid_option_is_refused(model: str, option: str, message: str) -> Non
     with pytest.raises(UsageError) as raised:
         make_search_space(MODEL_RECIPES[model], [option])
     assert message in str(raised.value)
-    assert "--vary" in str(raised.value)
+    assert "`vary" in str(raised.value)
 
 
 def test_setting_given_twice_is_refused() -> None:
-    with pytest.raises(UsageError, match="--vary dropout is given twice"):
+    with pytest.raises(UsageError, match="`vary='dropout'` is given twice"):
         make_search_space(CNN, ["dropout", "dropout=0:0.1"])

@@ -119,7 +119,7 @@ def test_study_of_older_version_is_continued_with_its_url(dataset: Dataset, tmp_
     folder.mkdir(parents=True)
     url = f"sqlite:///{folder / storage.OLD_DATABASE}"
     search(dataset, SMALL, RATES, SPLIT, trials=2, runs_dir=tmp_path, storage=url)
-    with pytest.raises(RunError, match=rf"older version .* --storage {url}"):
+    with pytest.raises(RunError, match=rf"older version .* `storage='{url}"):
         search(dataset, SMALL, RATES, SPLIT, trials=3, runs_dir=tmp_path)
     result = search(dataset, SMALL, RATES, SPLIT, trials=3, runs_dir=tmp_path, storage=url)
     in_journal = search(dataset, SMALL, RATES, SPLIT, trials=3, runs_dir=tmp_path / "new")
@@ -138,7 +138,7 @@ def test_study_of_older_version_is_continued_with_its_url(dataset: Dataset, tmp_
     ],
 )
 def test_password_is_not_in_messages(url: str, dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--storage") as raised:
+    with pytest.raises(UsageError, match="`storage`") as raised:
         search(dataset, SMALL, RATES, SPLIT, trials=1, runs_dir=tmp_path, storage=url)
     error: BaseException | None = raised.value
     assert raised.value.__suppress_context__

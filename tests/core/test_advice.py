@@ -1,0 +1,31 @@
+"""Python in a message becomes options and commands."""
+
+import pytest
+
+from kaggle_digits.core.advice import to_command_line
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("`folds=1` is too small", "--folds 1 is too small"),
+        ("`val_fraction=nan` is not", "--val-fraction nan is not"),
+        ("try `folds=5, seed=0`", "try --folds 5 --seed 0"),
+        ("or `force=True`", "or --force"),
+        ("name `data_dir`", "name --data-dir"),
+        ("such as `widths=(128, 64)`", "such as --widths 128,64"),
+        ("`normalize='a b'`", "--normalize 'a b'"),
+        ("run `kd.resume(dataset, name='x')`", "run kd train --resume --name x"),
+        ("`kd.train(dataset, 'dense', kd.Split(folds=5))`", "kd train --model dense --folds 5"),
+        ("`kd.fetch('sample')` or not", "kd fetch --source sample or not"),
+        ("`kd.open_run('x').write_submission(path='a.csv')`", "kd predict x -o a.csv"),
+        ("same split: `kd.Split(folds=5)`", "same split: kd train --folds 5"),
+        ("`kd.find_recipe(FILE, model='m:f')`", "kd train --recipe FILE --model m:f"),
+        ("`kd.compare(RUN, RUN)`", "kd compare RUN RUN"),
+        ("add `os.environ['KD_TRUST'] = '1'`", "add --trust"),
+        ("a file `odd name; =.csv` stays", "a file `odd name; =.csv` stays"),
+        ("a lone ` stays", "a lone ` stays"),
+    ],
+)
+def test_translation(message: str, expected: str) -> None:
+    assert to_command_line(message) == expected
