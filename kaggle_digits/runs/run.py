@@ -40,7 +40,7 @@ CONFIG_FILE, METRICS_FILE, HISTORY_FILE = "config.json", "metrics.json", "histor
 OOF_FILE, TEST_FILE, LOCK_FILE = "oof.npy", "test.npy", ".lock"
 FIRST_LAYER_FILE = "first_layer.npy"  # in a member's folder
 BASE_RUNS = "runs"  # in an ensemble's folder: copies of the runs that it combines
-TRAIN = "train one: `kd.train(dataset, 'dense')`"
+TRAIN = "`kd.train(dataset, 'dense')`"
 LEAKED_METRICS = ("val_accuracy", "val_accuracy_ci95", "val_loss", "member_val_accuracies")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -433,16 +433,16 @@ def open_run(runs_dir: Path | str, name: str) -> Run:
             f"{path} has no {CONFIG_FILE}: not a run, or damaged; delete it and train again"
         )
     names = [run.name for run in list_runs(runs_dir)]
-    existing = ", ".join(names[:8]) or f"none yet; {TRAIN}"
+    existing = f"there are: {', '.join(names[:8])}" if names else f"none yet: {TRAIN}"
     hint = did_you_mean(name, names)
-    raise RunError(f"no run called {name} in {runs_dir}; {hint}there are: {existing}")
+    raise RunError(f"no run called {name} in {runs_dir}; {hint}{existing}")
 
 
 def newest_run(runs_dir: Path | str) -> Run:
     """Return the finished run that was created last; UsageError if there is none."""
     finished = [run for run in list_runs(runs_dir) if run.finished]
     if not finished:
-        raise UsageError(f"which run? none in {runs_dir} is finished yet; {TRAIN}")
+        raise UsageError(f"which run? none in {runs_dir} is finished yet: {TRAIN}")
     return max(finished, key=lambda run: run.created())
 
 
