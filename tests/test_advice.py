@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_messages_of_the_library_speak_python(module: str) -> None:
             values = [None for _ in call.args]
             named = {str(keyword.arg): None for keyword in call.keywords}
             assert isinstance(call.func, ast.Attribute)
-            owner = kaggle_digits
+            owner: Any = kaggle_digits
             if isinstance(call.func.value, ast.Call):  # kd.open_run(…).method()
                 owner, values = kaggle_digits.Run, [None, *values]
             inspect.signature(getattr(owner, call.func.attr)).bind_partial(*values, **named)
