@@ -56,7 +56,7 @@ RECIPE = argument("A recipe or model of kd recipes, a FILE, or your MODULE:FUNCT
 RunName = Annotated[str | None, argument("A finished run; default: the newest.", **A_RUN)]
 PredictorRun = Annotated[str | None, option("Default: the most accurate run.", **A_RUN)]
 RecipeName = Annotated[str | None, RECIPE]
-RecipeOption = Annotated[str | None, option("Another way to name RECIPE.", **A_RECIPE)]
+RecipeOption = Annotated[str | None, option("The same as RECIPE.", **A_RECIPE)]
 ModelOption = Annotated[
     str | None,
     option("Train a model with its default recipe.", **A_RECIPE | {"metavar": "MODEL"}),

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from kaggle_digits.training.fold import Executor
     from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 
-_split = partial(option, panel="Validation")
-_device = partial(option, panel="Hardware")
-_folder = partial(option, panel="Run folder")
+_recipe = partial(option, panel="Settings of the recipe")
+_split = partial(option, panel="Data and validation")
+_device = partial(option, panel="Hardware and logging")
 # Options that are fields of the recipe and of the split; --resume refuses them.
 RECIPE_OPTIONS = {"epochs", "batch_size", "learning_rate", "dropout", "l2", "normalize", "patience"}
 RECIPE_OPTIONS |= {"optimizer", "schedule", "weight_decay", "label_smoothing", "augment"}
@@ -39,47 +39,54 @@ RESUME_OPTIONS |= {"threads", "gpus", "tensorboard"}
 def train(
     named: options.RecipeName = None,
     *,
-    recipe: options.RecipeOption = None,
-    model: options.ModelOption = None,
     epochs: Annotated[int | None, option("Passes over the training rows.")] = None,
-    batch_size: Annotated[int | None, option("Rows per step.")] = None,
-    learning_rate: Annotated[
-        float | None, option("Peak learning rate.", "--learning-rate", "--lr")
-    ] = None,
-    optimizer: Annotated[str | None, option("adam, adamw, sgd or muon.")] = None,
-    schedule: Annotated[
-        str | None, option("Of the learning rate: onecycle, exponential or constant.")
-    ] = None,
-    weight_decay: Annotated[float | None, option("Weight decay of adamw and muon.")] = None,
-    label_smoothing: Annotated[float | None, option("Label smoothing, from 0 to 1.")] = None,
-    augment: Annotated[
-        bool | None,
-        option("Transform training images at random, or not.", "--augment/--no-augment"),
-    ] = None,
-    widths: Annotated[str | None, option("Units of each hidden layer, such as 128,128.")] = None,
-    dropout: Annotated[float | None, option("Dropout rate, from 0 to 1.")] = None,
-    l2: Annotated[float | None, option("L2 penalty on the weights.")] = None,
-    normalize: Annotated[str | None, option("Pixels: unit (0 to 1), l2, standard or none.")] = None,
-    patience: Annotated[int | None, option("Early stopping N epochs after the best one.")] = None,
+    folds: Annotated[int | None, option("K-fold cross-validation: train K models.")] = None,
+    name: Annotated[str | None, option("Name of the run; default MODEL-1, MODEL-2, …")] = None,
     seed: Annotated[int | None, option("Seed of split, weights and row order; default 0.")] = None,
-    seeds: Annotated[
-        int | None, option("Train N runs, NAME-seed1 to NAME-seedN; print mean and spread.")
-    ] = None,
     time_limit: Annotated[
         str | None,
         option(
             "Shorten the training to end in 90s, 20m or 1h30m; without a model, choose the recipe."
         ),
     ] = None,
-    pseudo: Annotated[str | None, option("Pseudo-labelling: run that labels test images.")] = None,
-    drop_rows: Annotated[
-        Path | None, option("CSV file with lines of train.csv never to train on.")
+    resume: Annotated[bool, option("Resume an interrupted run.", "--resume")] = False,
+    force: Annotated[bool, option("If the run exists, rename it first.", "--force")] = False,
+    learning_rate: Annotated[
+        float | None, _recipe("Peak learning rate.", "--learning-rate", "--lr")
     ] = None,
+    batch_size: Annotated[int | None, _recipe("Rows per step.")] = None,
+    optimizer: Annotated[str | None, _recipe("adam, adamw, sgd or muon.")] = None,
+    schedule: Annotated[
+        str | None, _recipe("Of the learning rate: onecycle, exponential or constant.")
+    ] = None,
+    weight_decay: Annotated[float | None, _recipe("Weight decay of adamw and muon.")] = None,
+    label_smoothing: Annotated[float | None, _recipe("Label smoothing, from 0 to 1.")] = None,
+    augment: Annotated[
+        bool | None,
+        _recipe("Transform training images at random, or not.", "--augment/--no-augment"),
+    ] = None,
+    dropout: Annotated[float | None, _recipe("Dropout rate, from 0 to 1.")] = None,
+    l2: Annotated[float | None, _recipe("L2 penalty on the weights.")] = None,
+    widths: Annotated[str | None, _recipe("Units of each hidden layer, such as 128,128.")] = None,
+    normalize: Annotated[
+        str | None, _recipe("Pixels: unit (0 to 1), l2, standard or none.")
+    ] = None,
+    patience: Annotated[int | None, _recipe("Early stopping N epochs after the best one.")] = None,
+    recipe: options.RecipeOption = None,
+    model: options.ModelOption = None,
     val_fraction: Annotated[float | None, _split("Share of rows to hold out; default 0.1.")] = None,
-    folds: Annotated[int | None, _split("K-fold cross-validation: train K models.")] = None,
     all_rows: Annotated[bool, _split("Train on all rows; no validation.", "--all-rows")] = False,
     repeats: Annotated[int | None, _split("Repeat with R different splits.")] = None,
     rows: Annotated[int | None, _split("Use only N labelled rows.")] = None,
+    drop_rows: Annotated[
+        Path | None, _split("CSV file with lines of train.csv never to train on.")
+    ] = None,
+    pseudo: Annotated[
+        str | None, _split("Pseudo-labelling: run that labels test images.", **options.A_RUN)
+    ] = None,
+    seeds: Annotated[
+        int | None, _split("Train N runs, NAME-seed1 to NAME-seedN; print mean and spread.")
+    ] = None,
     executor: Annotated[str | None, _device("local (this machine) or ray (a cluster).")] = None,
     address: Annotated[str | None, _device("Ray cluster: auto, host:port or ray://…")] = None,
     workers: Annotated[int | None, _device("Models trained at a time; default: fastest.")] = None,
@@ -87,10 +94,7 @@ def train(
         int | None, _device("CPU threads per model; changes the last bits of the result.")
     ] = None,
     gpus: Annotated[float | None, _device("GPUs per model on a Ray cluster.")] = None,
-    name: Annotated[str | None, _folder("Name of the run; default MODEL-1, MODEL-2, …")] = None,
-    resume: Annotated[bool, _folder("Resume an interrupted run.", "--resume")] = False,
-    force: Annotated[bool, _folder("If the run exists, rename it first.", "--force")] = False,
-    tensorboard: Annotated[bool, _folder("Write TensorBoard files, too.", "--tensorboard")] = False,
+    tensorboard: Annotated[bool, _device("Write TensorBoard files, too.", "--tensorboard")] = False,
     data_dir: options.DataDir = options.DATA,
     runs_dir: options.RunsDir = options.RUNS,
     submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,

@@ -49,6 +49,7 @@ def completed(words: str) -> set[str]:
         ("kd runs rm old n", {"new"}),
         ("kd compare old n", {"new"}),
         ("kd submit o", {"old"}),
+        ("kd train dense --pseudo o", {"old"}),
         ("kd classify x.png --run n", {"new"}),
         ("kd study de", {"denoise"}),
         ("kd export old --format t", {"tflite"}),
