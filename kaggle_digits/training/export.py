@@ -144,7 +144,8 @@ def _predict(run: Run, members: Iterator[Any]) -> Any:
         logs = ops.log(ops.maximum(ops.concatenate(outputs, 1), SMALLEST_PROBABILITY))
         return ops.softmax(ops.matmul(logs, np.stack(slopes)) + intercepts)
     if method == "vote":
-        votes = [ops.one_hot(ops.argmax(output, 1), CLASSES) for output in outputs]
+        # Not ops.argmax: ONNX and LiteRT lack the bit operations that it uses for -0.0.
+        votes = [ops.one_hot(ops.top_k(output, 1)[1][:, 0], CLASSES) for output in outputs]
         weights = vote_weights(len(votes)).tolist()
         return sum(weight * vote for weight, vote in zip(weights, votes, strict=True))
     for design, output in zip(designs, outputs, strict=True):

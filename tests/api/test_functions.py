@@ -45,6 +45,18 @@ def test_a_recipe_is_a_name_a_recipe_or_a_function(dataset: Dataset, folder: Pat
     assert forest.accuracy > 0.8
 
 
+def test_an_ensemble_is_a_run(dataset: Dataset, folder: Path) -> None:
+    two = kd.Split(folds=2)
+    runs = [kd.train(dataset, "linear", two), kd.train(dataset, "mlp", two, epochs=5)]
+    run = kd.ensemble(*runs, method="stack")
+    assert run.name == "ensemble-1"
+    assert np.allclose(run.predict(), run.test(), atol=1e-5)
+    assert run.accuracy == kd.evaluate(run).metrics.score.accuracy
+    assert {one.run for one in kd.compare(run, "mlp-1")} == {"ensemble-1", "mlp-1"}
+    with pytest.raises(kd.RunError, match="share only"):
+        kd.compare(*(kd.train(dataset, "linear", kd.Split(seed=seed)) for seed in (1, 2)))
+
+
 def test_wrong_recipes_are_explained(dataset: Dataset) -> None:
     with pytest.raises(kd.UsageError, match="no recipe called 'nonsense'"):
         kd.train(dataset, "nonsense")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,10 @@ import pytest
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
-from kaggle_digits.inference.predictor import load_predictor
+from kaggle_digits.ensembling.combiners import METHODS
+from kaggle_digits.ensembling.ensemble import ensemble_runs
+from kaggle_digits.ensembling.ensemble_run import save_ensemble
+from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.models.formats import FILES, load_exported
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training import export
@@ -85,3 +89,17 @@ def test_scikit_learn_is_exported_to_onnx(dataset: Dataset, tmp_path: Path) -> N
     predictor = load_predictor(tmp_path, "mlp")
     assert np.allclose(probabilities, predictor.predict_proba(dataset.test.images), atol=1e-4)
     assert "differ from scikit-learn" in (done.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_ensemble_of_runs_is_one_network(
+    trained_run: Run, dataset: Dataset, tmp_path: Path, method: str
+) -> None:
+    runs = [Run(shutil.copytree(trained_run.path, tmp_path / name)) for name in ("one", "two")]
+    ensemble = ensemble_runs(runs, dataset.labels, method)
+    run = save_ensemble(ensemble, runs, dataset, method, runs_dir=tmp_path)
+    kind = "onnx" if method == "vote" else "litert"
+    exported = export_run(run, kind, tmp_path / "exported", dataset.test.images)
+    probabilities = load_exported(kind, exported.path)(dataset.test.images)
+    expected = Predictor(run).predict_proba(dataset.test.images)
+    assert np.allclose(probabilities, expected, atol=1e-3)
