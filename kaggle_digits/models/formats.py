@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError, did_you_mean, one_line
+from kaggle_digits.core.extras import missing_package
 from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE
 from kaggle_digits.models import base
 from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
@@ -27,7 +28,6 @@ TOLERANCE, CHECKED_IMAGES = 1e-4, 100
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "saved_model": "saved_model"}
 OTHER_NAMES = {"tflite": "litert", "saved-model": "saved_model"}
 ONNX_OPSETS, ONNX_IR = {"": 17, "ai.onnx.ml": 3}, 8  # read by onnxruntime from 1.13
-MISSING_PACKAGE = "packages for ONNX are missing; install them: pip install 'kaggle-digits[onnx]'"
 
 
 class LiteRTClassifier:
@@ -142,7 +142,7 @@ def write_network(network: Any, kind: str, folder: Path) -> Path:
             else:
                 network.export(path, format="tf_saved_model", verbose=False)
     except ImportError as error:
-        raise ModelError(MISSING_PACKAGE) from error
+        raise ModelError(str(missing_package("ONNX", "onnx", error))) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"the network cannot be written as {kind} ({reason})") from error
@@ -163,7 +163,7 @@ def write_sklearn_onnx(
         from skl2onnx import convert_sklearn
         from skl2onnx.common.data_types import FloatTensorType
     except ImportError as error:
-        raise ModelError(MISSING_PACKAGE) from error
+        raise ModelError(str(missing_package("ONNX", "onnx", error))) from error
     nodes, constants = list[Any](), list[Any]()
 
     def add(operation: str, *inputs: Any, **attributes: Any) -> str:
@@ -237,4 +237,4 @@ def load_exported(kind: str, path: Path) -> PredictProba:
             loaded = tf.saved_model.load(str(path))
             return lambda images: np.asarray(loaded.serve(tf.constant(images)), np.float32)
     except ImportError as error:
-        raise ModelError(MISSING_PACKAGE) from error
+        raise ModelError(str(missing_package("ONNX", "onnx", error))) from error

@@ -53,7 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _make_run(runs_dir: Path, name: str, dataset: Dataset, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    data = {"source": "sample", "train_sha256": dataset.train.sha256}
+    hashes = {"train_sha256": dataset.train.sha256, "test_sha256": dataset.test.sha256}
+    data = {"source": "sample", **hashes}
     with create_run(runs_dir, name, "") as run:
         run.write_config(
             {
@@ -91,6 +92,7 @@ def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
         ["study", "scikit", "--quick"],
         ["compare", "one", "two"],
         ["labels", "one"],
+        ["show", "2", "--run", "one"],
         ["runs", "one"],
         ["recipes"],
         ["ensemble", "one", "two"],
