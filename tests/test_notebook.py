@@ -39,6 +39,7 @@ def test_notebook_runs_and_ends_with_plots(notebook: nbformat.NotebookNode, tmp_
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
     printed = "".join(out.text for out in outputs if out.output_type == "stream")
     assert "a valid submission" in printed
+    assert "absl" not in printed
     assert str(tmp_path) not in printed
     assert "arning" not in printed
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
