@@ -50,7 +50,8 @@ WRITES: dict[tuple[str, ...], set[str]] = {
     (*MLP, "--name", "new"): {"runs", "submissions"},
     PREDICT: {"submissions"},
     ENSEMBLE: {"submissions"},
-    ("submit", "a", "--yes"): {"submissions"},
+    # Forced, because Kaggle already has the submission of the case before.
+    ("submit", "a", "--yes", "--force"): {"submissions"},
     ("evaluate", "a"): {"runs"},
     TUNE: {"runs"},
     ("runs", "--json"): set(),
