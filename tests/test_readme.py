@@ -131,6 +131,18 @@ def test_the_python_example_runs(
     assert (tmp_path / "mine.csv").read_bytes().startswith(b"ImageId,Label\r\n1,")
 
 
+def test_the_blocks_of_the_python_page_run_in_order(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for kind, code in BLOCK.findall(DOCUMENTS["python.md"]):
+        if kind == "python":
+            exec(compile(code, "docs/python.md", "exec"), names)
+    assert (tmp_path / "submissions" / "dense-1.csv").is_file()
+    assert (tmp_path / "runs" / "ensemble-1").is_dir()
+
+
 def test_commands_are_only_in_console_blocks() -> None:
     for kind, block in BLOCK.findall("".join(DOCUMENTS.values())):
         if kind != "console":
