@@ -40,7 +40,7 @@ def read_dropped_lines(path: Path, train: Digits) -> list[int]:
             )
         lines.add(int(line))
     if not lines:
-        raise DataError(f"{path} lists no rows; leave out --drop-rows")
+        raise DataError(f"{path} lists no rows, so there is nothing to drop")
     return sorted(lines)
 
 

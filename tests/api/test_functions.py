@@ -135,3 +135,11 @@ def test_a_run_is_submitted_once(
         pytest.raises(kd.SubmissionError, match="the same predictions"),
     ):
         kd.submit("linear-1", policy=policy)
+
+
+def test_training_takes_a_time_limit_and_rows_to_drop(dataset: Dataset, tmp_path: Path) -> None:
+    drop = tmp_path / "drop.csv"
+    drop.write_text("line\n2\n", encoding="utf-8")
+    run = kd.train(dataset, "linear", runs_dir=tmp_path, drop_rows=drop, time_limit=600)
+    assert run.config()["dropped_rows"]["lines"] == [2]
+    assert run.metrics()["time_limit"]["seconds"] == 600
