@@ -138,4 +138,5 @@ def test_ctrl_c_stops_the_server(runs_dir: Path) -> None:
                 stdout, stderr = process.communicate(timeout=20)
         finally:
             process.kill()
-    assert (process.returncode, stdout, stderr) == (0, "", "")
+    assert (process.returncode, stdout) == (0, "")
+    assert stderr in ("", "working …\n")  # while it started
