@@ -18,6 +18,7 @@ from kaggle_digits.api.functions import runs as runs
 from kaggle_digits.api.functions import submit as submit
 from kaggle_digits.api.functions import train as train
 from kaggle_digits.api.functions import tune as tune
+from kaggle_digits.api.functions import write_submission as write_submission
 from kaggle_digits.api.run import Run as Run
 from kaggle_digits.core.errors import DataError as DataError
 from kaggle_digits.core.errors import DigitsError as DigitsError
@@ -31,7 +32,6 @@ from kaggle_digits.data.dataset import Dataset as Dataset
 from kaggle_digits.data.splits import Split as Split
 from kaggle_digits.data.splits import split as split
 from kaggle_digits.data.submission_csv import read_submission as read_submission
-from kaggle_digits.data.submission_csv import write_submission as write_submission
 from kaggle_digits.ensembling.ensemble import Ensemble as Ensemble
 from kaggle_digits.ensembling.ensemble import ensemble_runs as ensemble_runs
 from kaggle_digits.metrics.scores import Score as Score

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.api.run import Folder, Picture, Run, default_folder, submit_file, to_picture
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.errors import SubmissionError, UsageError
+from kaggle_digits.core.output_paths import back_up, check_output
 from kaggle_digits.data import dataset as data_folder
+from kaggle_digits.data import submission_csv
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split
 from kaggle_digits.ensembling.ensemble import ensemble_runs
@@ -203,6 +205,18 @@ def label_errors(run: AnyRun, dataset: Dataset | None = None) -> LabelErrors:
 def predict(run: AnyRun, images: Any = None) -> NDArray[np.float32]:
     """Predict images, by default those of test.csv; see ``Run.predict``."""
     return open_run(run).predict(images)
+
+
+def write_submission(
+    path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer], *, force: bool = False
+) -> None:
+    """Write a submission file of your own predictions; ``force`` renames an existing file first.
+
+    The arguments and errors are those of ``kaggle_digits.data.submission_csv.write_submission``.
+    """
+    check_output(Path(path), force=force, error=SubmissionError)
+    back_up(Path(path))
+    submission_csv.write_submission(path, ids, labels)
 
 
 def submit(

@@ -109,6 +109,16 @@ def test_each_step_is_a_function(folder: Path) -> None:
     assert other.against_best is not None
 
 
+def test_a_submission_of_ones_own_is_not_overwritten(dataset: Dataset, tmp_path: Path) -> None:
+    labels = np.zeros(len(dataset.ids), np.uint8)
+    path = tmp_path / "mine.csv"
+    kd.write_submission(path, dataset.ids, labels)
+    with pytest.raises(kd.SubmissionError, match=r"mine\.csv already exists; .*`force=True`"):
+        kd.write_submission(path, dataset.ids, labels)
+    kd.write_submission(path, dataset.ids, labels, force=True)
+    assert (tmp_path / "mine-old-1.csv").is_file()
+
+
 def test_a_search_is_a_function(dataset: Dataset, folder: Path) -> None:
     pytest.importorskip("optuna")
     split = kd.Split(folds=2, rows=200)
