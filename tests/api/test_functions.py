@@ -103,6 +103,7 @@ def test_each_step_is_a_function(folder: Path) -> None:
     assert kd.predict("dense").shape == (len(dataset.test), 10)
     draw_digit(4).save("four.png")
     assert kd.classify("four.png").digit == kd.classify("four.png", "dense").digit == 4
+    assert kd.classify_all("four.png").lines == kd.classify_all("four.png", "dense").lines == ("4",)
     linear = kd.train(dataset, "linear", kd.Split(val_fraction=0.2), name="linear")
     best, other = kd.compare("dense", linear)
     assert {best.run, other.run} == {"dense", "linear"}

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kaggle_digits.core.errors import DataError
-from kaggle_digits.imaging.loading import TooManyPixelsError, open_picture, prepare
+from kaggle_digits.imaging.loading import (
+    MAX_PIXELS,
+    TooManyPixelsError,
+    open_picture,
+    prepare,
+    prepare_sheet,
+)
 from kaggle_digits.imaging.reader import MAX_SECONDS, PictureReader, ReaderPool
 from tests.robustness.hostile_pictures import endless
-from tests.support.pictures import draw_digit, encode
+from tests.support.pictures import draw_digit, draw_strokes, encode
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +71,18 @@ def test_closing_ends_what_is_being_prepared() -> None:
     with pytest.raises(DataError, match="interrupted"):
         pool.prepare(next(iter(endless())), "x", 10**9)
     assert time.monotonic() - start < 30
+
+
+def test_sheet_is_prepared_as_in_this_process(reader: PictureReader) -> None:
+    picture = Image.new("L", (200, 120), 255)
+    for digit, left in ((1, 10), (4, 100)):
+        draw_strokes(picture, digit, (left, 20), 80)
+    content = encode(picture)
+    pool = ReaderPool()
+    sheet = pool.prepare_sheet(content, "x", MAX_PIXELS)
+    pool.close()
+    expected = prepare_sheet(open_picture(content, "x"))
+    assert len(sheet.parts) == len(expected.parts) == 2
+    assert (sheet.picture == expected.picture).all()
+    with pytest.raises(DataError, match="not a readable picture"):
+        reader.prepare_sheet(b"text", "notes")
