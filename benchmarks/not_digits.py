@@ -25,7 +25,7 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.loading import NO_DIGIT, open_picture, prepare
 from kaggle_digits.imaging.segmentation import BOX, center_by_mass
-from kaggle_digits.inference.not_digit import MAX_SCORE, features, not_digit_scores
+from kaggle_digits.inference.not_digit import features, is_not_digit, not_digit_scores
 from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.metrics.scores import predicted_rows
 from kaggle_digits.runs.run import open_run
@@ -87,12 +87,12 @@ def _measure(
     shares = {}
     doubts = 1 - predictor.predict_proba(digits).max(axis=1)
     for name, images in (accepted | refused).items():
-        scores = not_digit_scores(images)
-        shares[name] = (scores > MAX_SCORE).mean()
+        scores, confidences = not_digit_scores(images), predictor.predict_proba(images).max(axis=1)
+        shares[name] = np.mean(list(map(is_not_digit, scores, confidences)))
         cells = f"| {name} | {len(images):,} | {100 * shares[name]:.1f} % |"
         if name in refused:
             is_other = np.repeat([0, 1], [len(reference), len(images)])
-            both = np.concatenate([doubts, 1 - predictor.predict_proba(images).max(axis=1)])
+            both = np.concatenate([doubts, 1 - confidences])
             aurocs.append(roc_auc_score(is_other, np.concatenate([reference, scores])))
             cells += f" {aurocs[-1]:.3f} | {roc_auc_score(is_other, both):.3f} |"
         print(cells if name in refused else f"{cells} | |", flush=True)
@@ -120,13 +120,13 @@ def _fit(images: Pixels, labels: NDArray[np.uint8], fonts: list[str], path: Path
         *_other_digits(digits, labels, rng),
         np.stack([_shrink(_strokes(rng)) for _ in range(25_000)]),
         np.stack([_shrink(_text(rng.choice(list(LETTERS + SIGNS)), rng.choice(fonts), rng))
-                  for _ in range(35_000)]),
+                  for _ in range(25_000)]),
         np.stack([_shrink(_noise(rng)) for _ in range(3_000)]),
-        np.stack([_shrink(_blob(rng)) for _ in range(5_000)]),
+        np.stack([_shrink(_blob(rng)) for _ in range(3_000)]),
     ])  # fmt: skip
     both = np.concatenate([positive, negative])
     inputs = np.concatenate([features(both[i : i + 1000]) for i in range(0, len(both), 1000)])
-    network = MLPClassifier((96,), alpha=3e-3, batch_size=256, max_iter=30, random_state=0)
+    network = MLPClassifier((64,), alpha=3e-3, batch_size=256, max_iter=12, random_state=0)
     network.fit(inputs, np.repeat([0, 1], [len(positive), len(negative)]))
     arrays = {
         "hidden": network.coefs_[0],
@@ -157,7 +157,7 @@ def _other_digits(digits: Pixels, labels: NDArray[np.uint8], rng: Generator) -> 
     stacked[:, SIDE // 2 :] = digits[second][:, SIDE // 2 :]
     beside[:, :, SIDE // 2 :] = digits[second[::2]][:, :, SIDE // 2 :]
     marked = []
-    for image in digits[rng.integers(0, len(digits), 14_000)]:
+    for image in digits[rng.integers(0, len(digits), 10_000)]:
         picture = Image.fromarray(image).resize((112, 112), Image.Resampling.BICUBIC)
         for _ in range(rng.integers(1, 4)):
             _draw_primitive(ImageDraw.Draw(picture), rng, [], 112, int(rng.integers(6, 14)), 0.35)

@@ -17,10 +17,10 @@ from kaggle_digits.models.base import ProbabilisticModel
 
 WEIGHTS = Path(__file__).with_name("not_digit.npz")
 CELL, DIRECTIONS = 4, 8
-# An image with a higher score is not a digit: about one digit in 150 of held-out rows.
-MAX_SCORE = 0.9935
-# The mirror image of a digit has a lower score and this confidence.
-MAX_MIRRORED_SCORE, MIN_CONFIDENCE = 0.9, 0.9
+# An image with a higher score is not a digit; the second if the run is less than SURE of it. One
+# held-out digit in 150 is refused.
+MAX_SCORE, MAX_UNSURE_SCORE, SURE = 0.994, 0.975, 0.9
+MAX_MIRRORED_SCORE = 0.9  # of what looks like a digit in the mirror
 SYMMETRIC = (0, 1, 8)
 
 
@@ -36,18 +36,19 @@ def not_digit_scores(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(scores, np.float32)
 
 
-def looks_mirrored(model: ProbabilisticModel, image: NDArray[np.uint8]) -> bool:
-    """Whether the mirror image of (28, 28) pixels, but not they themselves, looks like a digit.
+def is_not_digit(score: float, confidence: float) -> bool:
+    """Whether an image with this score and this confidence of its prediction is not a digit."""
+    return score > (MAX_SCORE if confidence >= SURE else MAX_UNSURE_SCORE)
 
-    The digit must be one that is not its own mirror image, and the ``model`` sure of it.
-    """
-    both = np.stack([image, image[:, ::-1]])
-    score, mirrored_score = not_digit_scores(both)
-    if score <= MAX_SCORE or mirrored_score > MAX_MIRRORED_SCORE:
+
+def is_mirrored_digit(model: ProbabilisticModel, image: NDArray[np.uint8]) -> bool:
+    """Whether the mirror image of (28, 28) pixels that are not a digit is one, asymmetric."""
+    mirrored = image[None, :, ::-1]
+    if not_digit_scores(mirrored)[0] > MAX_MIRRORED_SCORE:
         return False
-    (probabilities,) = model.predict_proba(both[1:])
+    (probabilities,) = model.predict_proba(mirrored)
     digit = int(probabilities.argmax())
-    return digit not in SYMMETRIC and probabilities[digit] >= MIN_CONFIDENCE
+    return digit not in SYMMETRIC and bool(probabilities[digit] >= SURE)
 
 
 def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:

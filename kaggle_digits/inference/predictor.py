@@ -12,7 +12,7 @@ from PIL.Image import Image
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.imaging.loading import NO_DIGIT, PreparedPicture, prepare
-from kaggle_digits.inference.not_digit import MAX_SCORE, looks_mirrored, not_digit_scores
+from kaggle_digits.inference.not_digit import is_mirrored_digit, is_not_digit, not_digit_scores
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.base import ProbabilisticModel
 from kaggle_digits.models.formats import load_for_inference
@@ -90,8 +90,8 @@ class PicturePrediction:
     If no digit was found, ``digit``, its probability ``confidence`` and the second most probable
     digit ``runner_up`` are None, and the (10,) ``probabilities`` are zeros. ``note`` is "" or a
     warning. ``image`` is the (28, 28) input of the network, 255 is ink; ``steps`` are name → (h, w)
-    float32, 0 to 1: the picture after each preprocessing step. ``not_a_digit_score`` is that of
-    ``not_digit_scores``; ``mirrored``: not a digit, but its mirror image is one.
+    float32, 0 to 1: the picture after each preprocessing step. ``not_a_digit``: it does not look
+    like one, by its score of ``not_digit_scores``; ``mirrored``: but its mirror image does.
     """
 
     digit: int | None
@@ -101,13 +101,9 @@ class PicturePrediction:
     probabilities: NDArray[np.float32]
     image: NDArray[np.uint8]
     steps: dict[str, NDArray[np.float32]]
+    not_a_digit: bool = False
     not_a_digit_score: float | None = None
     mirrored: bool = False
-
-    @property
-    def not_a_digit(self) -> bool:
-        """Whether the picture does not look like a digit."""
-        return self.not_a_digit_score is not None and self.not_a_digit_score > MAX_SCORE
 
 
 def classify_picture(model: ProbabilisticModel, picture: Image) -> PicturePrediction:
@@ -123,15 +119,17 @@ def classify_prepared(model: ProbabilisticModel, prepared: PreparedPicture) -> P
         return PicturePrediction(None, None, None, NO_DIGIT, zeros, image, steps)
     (probabilities,) = model.predict_proba(image[None])
     second, first = np.argsort(probabilities, kind="stable")[-2:].tolist()
-    score = float(not_digit_scores(image[None])[0])
+    confidence, score = float(probabilities[first]), float(not_digit_scores(image[None])[0])
+    not_a_digit = is_not_digit(score, confidence)
     return PicturePrediction(
         digit=first,
-        confidence=float(probabilities[first]),
+        confidence=confidence,
         runner_up=second,
         note=prepared.note,
         probabilities=probabilities,
         image=image,
         steps=steps,
+        not_a_digit=not_a_digit,
         not_a_digit_score=score,
-        mirrored=score > MAX_SCORE and looks_mirrored(model, image),
+        mirrored=not_a_digit and is_mirrored_digit(model, image),
     )

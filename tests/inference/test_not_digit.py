@@ -10,7 +10,8 @@ from kaggle_digits.imaging.loading import prepare
 from kaggle_digits.inference.not_digit import (
     MAX_SCORE,
     SYMMETRIC,
-    looks_mirrored,
+    is_mirrored_digit,
+    is_not_digit,
     not_digit_scores,
 )
 from kaggle_digits.inference.predictor import classify_picture, load_predictor
@@ -39,10 +40,14 @@ def test_mirrored_digits(trained_run: Run, dataset: Dataset) -> None:
     model = load_predictor(trained_run.path.parent)
     rows = np.flatnonzero(~np.isin(dataset.labels, SYMMETRIC))[:200]
     images = dataset.train.images[rows]
-    assert not any(looks_mirrored(model, image) for image in images)
     mirrored = images[:, :, ::-1]
     refused = mirrored[not_digit_scores(mirrored) > MAX_SCORE]
-    assert sum(looks_mirrored(model, image) for image in refused) > 0.5 * len(refused) > 10
+    assert sum(is_mirrored_digit(model, image) for image in refused) > 0.5 * len(refused) > 10
+
+
+def test_an_unsure_prediction_needs_a_lower_score() -> None:
+    assert [is_not_digit(0.98, confidence) for confidence in (0.99, 0.5)] == [False, True]
+    assert [is_not_digit(score, 0.99) for score in (0.5, 1.0)] == [False, True]
 
 
 def test_prediction_says_what_is_not_a_digit(trained_run: Run) -> None:
