@@ -20,6 +20,7 @@ from kaggle_digits.core.errors import DataError
 from kaggle_digits.core.extras import install_command
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.background import LUMINANCE, FloatArray, ink_mask
+from kaggle_digits.imaging.lines import erase_lines
 from kaggle_digits.imaging.segmentation import render_like_mnist, segment_digit
 from kaggle_digits.imaging.sheets import PreparedSheet, count_digits, find_parts
 
@@ -36,8 +37,10 @@ MAX_BYTES, MAX_PIXELS = 256 << 20, 48 << 20
 TOO_MANY_PIXELS = "{} has too many pixels; make it smaller first"
 # Longest side in pixels on which the digit is searched. If it is found smaller than MIN_DIGIT, its
 # surroundings are searched again at higher resolution.
-SEARCH_SIDE, MIN_DIGIT = 400, 90
-# The same for a sheet of several digits; a smaller picture is enlarged to the minimum.
+SEARCH_SIDE, MIN_DIGIT = 280, 64
+# The digits on a photograph are counted on this many pixels.
+COUNT_SIDE = 400
+# A sheet of several digits is searched on SHEET_SIDE pixels, a smaller one enlarged to the minimum.
 SHEET_SIDE, MIN_SHEET_SIDE = 1600, 300
 # Added to the box of a small digit, and removed from that of a sheet, as fractions of its size.
 MARGIN, SHEET_EDGE = 0.35, 0.03
@@ -88,7 +91,7 @@ def open_picture(
         if picture.format in ("JPEG", "MPO"):
             if picture.info.get("progressive"):  # decoded at full size in any case
                 _check_picture(picture, name, max_pixels)
-            picture.draft(None, (4 * SEARCH_SIDE, 4 * SEARCH_SIDE))
+            picture.draft(None, (SHEET_SIDE, SHEET_SIDE))
         _check_picture(picture, name, max_pixels)
         picture.load()
         picture.info["full_size"] = full_size
@@ -170,9 +173,9 @@ def list_pictures(folder: Path) -> list[Path]:
 def prepare(picture: Image.Image) -> PreparedPicture:
     """Find the digit in a picture and render it as a training image."""
     prepared = _prepare(picture)
-    if not prepared.note and max(picture.size) > SEARCH_SIDE:
+    if not prepared.note and max(picture.size) > COUNT_SIDE:
         # On a photograph of a sheet, the digit that was found may be a shadow among many digits.
-        luminance = _to_rgb(_shrink(picture, SEARCH_SIDE)) @ LUMINANCE
+        luminance = _to_rgb(_shrink(picture, COUNT_SIDE)) @ LUMINANCE
         if count_digits(luminance) > MAX_PARTS:
             return replace(prepared, note=SEVERAL_DIGITS)
     return prepared
@@ -181,7 +184,7 @@ def prepare(picture: Image.Image) -> PreparedPicture:
 def _prepare(picture: Image.Image) -> PreparedPicture:
     small = _shrink(picture, SEARCH_SIDE)
     colours = _to_rgb(small)
-    ink = ink_mask(colours)
+    ink = ink_mask(erase_lines(colours))
     steps = {"picture": colours.mean(axis=2)}
     no_digit = PreparedPicture(np.zeros((SIDE, SIDE), np.uint8), NO_DIGIT, steps)
     if ink is None or (segment := segment_digit(ink)) is None:

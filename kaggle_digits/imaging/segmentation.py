@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,12 @@ MIN_FRAMED = 0.2
 MIN_INK, MAX_GAP = 0.04, 0.35
 # A component beside the largest with these fractions of its height and ink is another digit.
 OTHER_HEIGHT, OTHER_INK = 0.55, 0.3
+# Parts above each other are one digit if the gap is at most this fraction of the main one's size.
+MAX_BREAK = 0.15
+# A part that reaches into the picture from one of its edges is not the digit if another one has
+# these fractions of its ink and size, nor part of the digit if it is further away than this
+# fraction of its size.
+MIN_INSIDE_INK, MIN_INSIDE_SIZE, MAX_RIM_GAP = 0.2, 0.4, 0.05
 MAX_ASPECT = 1.6  # width by height; anything wider is two touching digits
 # A sheet of paper is a component that fills this fraction of its box and of the picture, and
 # contains something paler than this fraction of its own ink.
@@ -31,7 +38,22 @@ BOX = 20
 SUPERSAMPLING = 4  # strokes are drawn at this resolution, then averaged
 # Stroke width in pixels of the 20 × 20 box: the median and the 99th percentile of train.csv.
 MIN_STROKE, MAX_STROKE = 2.2, 4.2
+Mask = NDArray[np.bool_]
 CONNECTIVITY = np.ones((3, 3), np.bool_)  # diagonal neighbours are connected
+
+
+class _Parts(NamedTuple):
+    """The connected parts of the ink of a picture.
+
+    The labels are (h, w), 0 outside them. Each part has a number among the labels,
+    a start and a stop (row, column), and a weight, the sum of its ink: (parts,) or (parts, 2).
+    """
+
+    labels: NDArray[np.integer]
+    numbers: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    stops: NDArray[np.intp]
+    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -77,52 +99,93 @@ def segment_digit(ink: FloatArray) -> DigitSegment | None:
 
 
 def _segment(ink: FloatArray, faint: float, strong: float) -> DigitSegment | None:
-    """Return the digit among the components above ``faint`` that contain ink above ``strong``."""
-    from scipy import ndimage
-
-    components, _ = ndimage.label(ink > faint, CONNECTIVITY)
-    labels = np.unique(components[ink > strong])
-    if not labels.size:
+    """Return the digit among the parts above ``faint`` that contain ink above ``strong``."""
+    parts = _find_parts(ink, faint, strong)
+    if parts is None:
         return None
-    slices = ndimage.find_objects(components)
-    # (components, 2) each, for rows and columns.
-    starts = np.array([[side.start for side in slices[label - 1]] for label in labels])
-    stops = np.array([[side.stop for side in slices[label - 1]] for label in labels])
-    sizes = stops - starts
-    weights = ndimage.sum_labels(ink, components, labels)
+    sizes = parts.stops - parts.starts
+    longer = sizes.max(axis=1)
+    first, last = parts.starts <= 1, parts.stops >= np.array(ink.shape) - 1  # at the picture's edge
+    is_inside: Mask = ~np.any(first | last, axis=1)
+    spans: Mask = np.any(first & last, axis=1)
     # A frame surrounds a digit; a digit that was cut out surrounds only specks.
-    is_frame = ((starts <= 1) & (stops >= np.array(ink.shape) - 1)).all(axis=1)
-    is_inside = ((starts > 1) & (stops < np.array(ink.shape) - 1)).all(axis=1)
-    is_frame &= (is_inside & (sizes.max(axis=1) >= MIN_FRAMED * max(ink.shape))).any()
-    main = int(np.where(is_frame, -np.inf, weights).argmax())
-    ratios, main_size = weights / weights[main], sizes[main].max()
-    # Pixels between the box of a component and that of the main one; below 1 if they overlap.
-    gaps = np.maximum(starts - stops[main], starts[main] - stops).max(axis=1)
-    is_candidate = ~is_frame & (weights >= MIN_INK * weights[main])
+    is_frame = (first & last).all(axis=1)
+    is_frame &= (is_inside & (longer >= MIN_FRAMED * max(ink.shape))).any()
+    weights = np.where(is_frame, 0, parts.weights)
+    main = int(weights.argmax())
+    if not is_inside[main] and not spans[main]:
+        # It may be a neighbour of the digit.
+        is_rival = is_inside & (weights >= MIN_INSIDE_INK * weights[main])
+        is_rival &= longer >= MIN_INSIDE_SIZE * longer[main]
+        main = int((is_rival * weights).argmax()) if is_rival.any() else main
+    ratios, main_size = weights / weights[main], longer[main]
+    # Pixels between the box of a part and that of the main one; below 1 if they overlap.
+    gaps_by_axis = np.maximum(parts.starts - parts.stops[main], parts.starts[main] - parts.stops)
+    gaps = gaps_by_axis.max(axis=1)
+    # Parts above or below the main one, such as the halves of a broken 3.
+    is_stacked = (gaps_by_axis[:, 1] < 0) & (gaps <= MAX_BREAK * main_size)
     is_other_digit = (
         (gaps > 0)
+        & ~is_stacked
         & (ratios >= OTHER_INK)
-        & (sizes.max(axis=1) >= OTHER_HEIGHT * main_size)
+        & (longer >= OTHER_HEIGHT * main_size)
         & (sizes[:, 0] >= OTHER_HEIGHT * sizes[main, 0])
     )
-    own = is_candidate & ~is_other_digit & (gaps <= MAX_GAP * main_size)
+    is_fragment = ~is_inside & is_inside[main] & (gaps > MAX_RIM_GAP * main_size)
+    own = ~is_other_digit & ~is_fragment & (ratios >= MIN_INK) & (gaps <= MAX_GAP * main_size)
     own[main] = True
-    (top, left), (bottom, right) = starts[own].min(axis=0).tolist(), stops[own].max(axis=0).tolist()
-    mask = np.isin(components, labels[own])
+    cropped, mask, (top, left, bottom, right) = _cut_out(ink, parts, own)
+    return DigitSegment(
+        cropped,
+        (top, left, bottom, right),
+        bool(is_other_digit.any()) or right - left > MAX_ASPECT * (bottom - top),
+        _is_sheet(mask, ink[top:bottom, left:right], ink.size),
+        float(weights[own].sum() / (ink[ink > faint].sum() - parts.weights[is_frame].sum())),
+    )
+
+
+def _find_parts(ink: FloatArray, faint: float, strong: float) -> _Parts | None:
+    """Return the connected parts above ``faint`` that contain ink above ``strong``, or None."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(ink > faint, CONNECTIVITY)
+    is_strong = np.zeros(count + 1, np.bool_)
+    is_strong[labels[ink > strong]] = True
+    numbers = np.flatnonzero(is_strong)
+    if not numbers.size:
+        return None
+    boxes = ndimage.find_objects(labels)
+    # (parts, rows or columns, start or stop)
+    ends = np.array([[(side.start, side.stop) for side in boxes[n - 1]] for n in numbers])
+    weights = np.bincount(labels.ravel(), ink.ravel())[numbers].astype(np.float64)
+    return _Parts(labels, numbers, ends[..., 0], ends[..., 1], weights)
+
+
+def _cut_out(
+    ink: FloatArray, parts: _Parts, own: Mask
+) -> tuple[FloatArray, Mask, tuple[int, int, int, int]]:
+    """Cut some of the parts out of a picture, without other ink.
+
+    ``own`` is (parts,). Returns the ink with a margin of one pixel, evenly dark; the pixels of
+    the parts in their box; the box as in ``DigitSegment``.
+    """
+    from scipy import ndimage
+
+    top, left = parts.starts[own].min(axis=0).tolist()
+    bottom, right = parts.stops[own].max(axis=0).tolist()
+    is_own = np.zeros(parts.labels.max() + 1, np.bool_)
+    is_own[parts.numbers[own]] = True
+    labels = np.pad(parts.labels[top:bottom, left:right], 1)
+    mask = is_own[labels]
     # The soft edge of a stroke is below the threshold but belongs to it.
-    soft = ndimage.binary_dilation(mask, CONNECTIVITY) & ((components == 0) | mask)
-    cropped = np.pad(np.where(soft, ink, 0), 1)[top : bottom + 2, left : right + 2]
+    soft = mask | (ndimage.maximum_filter(mask, 3) & (labels == 0))
+    margin = np.pad(ink, 1)[top : bottom + 2, left : right + 2]
+    cropped = np.where(soft, margin, 0)
     # Make pale stretches of a stroke, as of a pencil, as dark as the rest of it.
     window = max(3, round(WINDOW * max(cropped.shape)))
     local_maximum = ndimage.uniform_filter(ndimage.maximum_filter(cropped, window), window)
-    inside = slice(top, bottom), slice(left, right)
-    return DigitSegment(
-        np.clip(cropped / np.maximum(local_maximum, FAINT_INK), 0, 1),
-        (top, left, bottom, right),
-        bool((is_candidate & is_other_digit).any()) or right - left > MAX_ASPECT * (bottom - top),
-        _is_sheet(mask[inside], ink[inside], ink.size),
-        float(weights[own].sum() / (ink[ink > faint].sum() - weights[is_frame].sum())),
-    )
+    evened = np.minimum(cropped / np.maximum(local_maximum, FAINT_INK), 1)
+    return evened, mask[1:-1, 1:-1], (top, left, bottom, right)
 
 
 def render_like_mnist(ink: FloatArray) -> tuple[NDArray[np.uint8], FloatArray]:
@@ -181,14 +244,15 @@ def _spans(segment: DigitSegment, shape: tuple[int, ...]) -> bool:
     return (top <= 1 and bottom >= shape[0] - 1) or (left <= 1 and right >= shape[1] - 1)
 
 
-def _is_sheet(mask: NDArray[np.bool_], ink: FloatArray, pixels: int) -> bool:
-    """Whether a component is a filled rectangle with something paler on it."""
+def _is_sheet(mask: Mask, ink: FloatArray, pixels: int) -> bool:
+    """Whether a part is a filled rectangle with something paler on it."""
     from scipy import ndimage
 
     if mask.size < SHEET_AREA * pixels:
         return False
-    filled = ndimage.binary_fill_holes(mask)
-    inside = ink[ndimage.binary_erosion(filled, CONNECTIVITY, 3)]
-    if filled.mean() <= SHEET_FILL or not inside.size:
+    outside, _ = ndimage.label(~np.pad(mask, 1))
+    filled = outside[1:-1, 1:-1] != outside[0, 0]
+    if filled.mean() <= SHEET_FILL:
         return False
-    return bool(inside.min() < SHEET_CONTRAST * np.median(inside))
+    inside = ink[ndimage.minimum_filter(filled, 7, mode="constant")]
+    return bool(inside.size and inside.min() < SHEET_CONTRAST * np.median(inside))

@@ -60,3 +60,23 @@ def test_stroke_width_matches_the_training_images(width: float) -> None:
     image, _ = render_like_mnist(segment.ink)
     across = image[10:18].astype(float).sum(axis=1) / 255
     assert 0.6 * MIN_STROKE < across.mean() < 1.4 * MAX_STROKE
+
+
+def test_halves_of_a_broken_digit_are_one_digit() -> None:
+    ink = ink_of(4)
+    ink[104:110] = 0
+    segment = segment_digit(ink)
+    assert segment is not None
+    assert segment.box[0] < 60
+    assert segment.box[2] > 140
+    assert not segment.several
+
+
+def test_part_of_a_neighbour_at_the_edge_is_not_the_digit() -> None:
+    ink = ink_of(1)
+    alone = segment_digit(ink)
+    ink[20:180, :14] = 1  # heavier than the 1
+    segment = segment_digit(ink)
+    assert alone is not None
+    assert segment is not None
+    assert segment.box == alone.box

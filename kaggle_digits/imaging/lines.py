@@ -1,0 +1,236 @@
+"""Erase the straight lines round a digit: cells of squared paper, form boxes, ruled lines."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.imaging.background import LUMINANCE, FloatArray, block_means, fill_strokes
+
+Mask = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+# Lines are searched on a picture reduced to at most this many pixels per side. With fewer than the
+# minimum, lines cannot be told from strokes.
+SEARCH_PIXELS, MIN_PIXELS = 96, 12
+# Minimum contrast of a line: absolute, in standard deviations of the noise, and as a fraction of
+# the largest contrast.
+MIN_CONTRAST, MIN_SIGMAS, MIN_SHARE = 0.04, 4.0, 0.2
+# A line lies in the outer third of the picture, rises by at most MAX_SLOPE pixels per pixel, covers
+# MIN_COVERAGE of the side, and is at most MAX_THICKNESS of it thick.
+ZONE, MAX_SLOPE, MIN_COVERAGE, MAX_THICKNESS = 1 / 3, 0.1, 0.7, 0.1
+# A line's edge is where its coverage falls to EDGE of that in its middle.
+EDGE = 0.6
+# It ends at another line or at most MAX_END before the picture's edge, and has no longer gap than
+# MAX_GAP. At least MIN_INSIDE of it lies within the picture. Fractions of the side.
+MAX_END, MAX_GAP, MIN_INSIDE = 0.03, 0.08, 0.45
+# The digit between the lines has at least this size. A line that it touches extends beyond it on
+# both sides, unlike a stroke: far if it touches all lines. Fractions of the side.
+MIN_DIGIT, OVERHANG, FAR_OVERHANG = 0.2, 0.06, 0.15
+# A pixel belongs to a line if it has this fraction of its contrast. Where the digit touches it, the
+# line is this many times as thick as elsewhere.
+SOFT_EDGE, TOUCHED = 0.25, 1.5
+TYPICAL = 0.3  # quantile of a line's columns that stands for all of them
+DARKER = 1.5  # a pixel with this many times the contrast of the line is ink of the digit
+
+
+class Line(NamedTuple):
+    """A straight line across the picture.
+
+    Its rows are ``start`` to ``stop`` in the middle column, and increase by ``rise`` from the first
+    to the last column; in pixels. If it is ``upright``, rows and columns are exchanged.
+    """
+
+    upright: bool
+    start: int
+    stop: int
+    rise: int
+
+    def mask(self, shape: tuple[int, ...], margin: int) -> Mask:
+        """Return the line's pixels in a picture of ``shape`` (h, w), and ``margin`` more rows."""
+        height, width = shape[::-1] if self.upright else shape
+        rows = np.arange(height)[:, None] - np.rint(self.rise * _positions(width))
+        mask = (rows >= self.start - margin) & (rows < self.stop + margin)
+        return mask.T if self.upright else mask
+
+
+def erase_lines(colours: FloatArray) -> FloatArray:
+    """Replace straight lines near the rim of a picture by the colours on both sides of them.
+
+    A stroke that crosses a line is kept. Takes and returns (h, w, 3) float32, 0 to 1.
+    """
+    size = -(-max(colours.shape[:2]) // SEARCH_PIXELS)
+    if min(colours.shape[:2]) < MIN_PIXELS * size:
+        return colours
+    grey = colours @ LUMINANCE
+    small = block_means(grey, size)
+    paper = fill_strokes(small)
+    contrast = np.abs(paper - small)
+    # Standard deviation of normal noise from the differences of neighbours.
+    noise = 1.05 * float(np.median(np.abs(np.diff(contrast, axis=1))))
+    top = float(np.partition(contrast, -10, axis=None)[-10:].mean())
+    mask = contrast > max(MIN_CONTRAST, MIN_SIGMAS * noise, MIN_SHARE * top)
+    lines = _find_lines(mask, upright=False) + _find_lines(mask.T, upright=True)
+    lines = _without_strokes(lines, mask)
+    if not lines:
+        return colours
+    paper = paper.repeat(size, axis=0).repeat(size, axis=1)[: len(grey), : grey.shape[1]]
+    contrast = np.abs(paper - grey)
+    colours = colours.copy()
+    for line in lines:
+        if line.upright:
+            _erase(colours.transpose(1, 0, 2), contrast.T, line, size)
+        else:
+            _erase(colours, contrast, line, size)
+    return colours
+
+
+def _positions(length: int) -> FloatArray:
+    """Return −½ to ½ from the first to the last of ``length`` pixels."""
+    return np.linspace(-0.5, 0.5, length, dtype=np.float32)
+
+
+def _find_lines(mask: Mask, *, upright: bool) -> list[Line]:
+    """Return the lines of a mask (h, w) from its left to its right edge, or nearly."""
+    height, width = mask.shape
+    zone = round(height * ZONE) + 1
+    possible = max(mask[:zone].any(axis=0).mean(), mask[-zone:].any(axis=0).mean())
+    if possible < MIN_COVERAGE * MIN_INSIDE:
+        return []
+    limit = round(MAX_SLOPE * width)
+    rises = np.arange(-limit, limit + 1)
+    rows = np.arange(-limit // 2, height + limit // 2 + 1)
+    rows = rows[np.abs(2 * rows + 1 - height) >= height * (1 - 2 * ZONE)]
+    shifts = np.rint(rises[:, None] * _positions(width)).astype(np.intp)
+    paths = rows[:, None] + shifts[:, None]  # (rises, rows, columns)
+    # Lines are one pixel wide at least, and drawn or photographed not quite straight.
+    wide = mask.copy()
+    wide[1:] |= mask[:-1]
+    hits = np.pad(wide, ((limit + 1, limit + 1), (0, 0)))[paths + limit + 1, np.arange(width)]
+    inside = ((paths >= 0) & (paths < height)).mean(axis=2)
+    coverage = hits.mean(axis=2) / np.maximum(inside, MIN_INSIDE)
+    # Among equal lines, the flattest.
+    quality = coverage - 1e-3 * np.abs(rises)[:, None] / max(limit, 1)
+    found: list[Line] = []
+    while quality.max() >= MIN_COVERAGE:
+        best, peak = np.unravel_index(int(quality.argmax()), quality.shape)
+        outside = coverage[best] < EDGE * coverage[best, peak]
+        outside[1:] |= np.diff(rows) > 1  # the middle of the picture is left out
+        start = peak - int(np.append(outside[: peak + 1][::-1], True).argmax()) + 1
+        stop = peak + int(np.append(outside[peak:], True).argmax())
+        is_thin = stop - start <= MAX_THICKNESS * max(mask.shape) + 1
+        gaps = np.diff(np.flatnonzero(hits[best, peak]))
+        if is_thin and gaps.max(initial=1) <= 1 + MAX_GAP * width:
+            found.append(Line(upright, int(rows[start]), int(rows[stop - 1]) + 1, int(rises[best])))
+            quality[:, max(0, start - 2) : stop + 2] = 0
+        else:
+            quality[max(0, best - 1) : best + 2, max(0, peak - 1) : peak + 2] = 0
+    return found
+
+
+def _without_strokes(lines: list[Line], mask: Mask) -> list[Line]:
+    """Drop lines that are strokes of the digit; ``mask`` shows what stands out from the paper."""
+    from scipy import ndimage
+
+    lines = [line for line in lines if _reaches_ends(line, lines, mask)]
+    if not lines:
+        return []
+    bands = [line.mask(mask.shape, 1) for line in lines]
+    parts, count = ndimage.label(mask & ~np.any(bands, axis=0), np.ones((3, 3)))
+    digit = parts == 1 + np.bincount(parts.ravel(), minlength=2)[1:].argmax()
+    if not count or max(map(len, _extents(digit))) < MIN_DIGIT * max(mask.shape):
+        return []
+    near = ndimage.binary_dilation(digit, iterations=2)
+    touches = [bool((near & band).any()) for band in bands]
+    if touches == [True]:  # it may be a stroke
+        return []
+    needed = FAR_OVERHANG if all(touches) else OVERHANG
+    kept = []
+    for line, band, touched in zip(lines, bands, touches, strict=True):
+        along = 0 if line.upright else 1
+        own, stroke = _extents(mask & band)[along], _extents(digit)[along]
+        overhang = min(stroke[0] - own[0], own[-1] - stroke[-1])
+        if not touched or overhang >= needed * mask.shape[along]:
+            kept.append(line)
+    return kept
+
+
+def _reaches_ends(line: Line, lines: list[Line], mask: Mask) -> bool:
+    """Whether a line ends at the edges of the picture or at other lines."""
+    along = 0 if line.upright else 1
+    side = mask.shape[along]
+    reach = max(2, round(MAX_END * side))
+    band = mask & line.mask(mask.shape, 1)
+    crossing = [other.mask(mask.shape, reach) for other in lines if other.upright != line.upright]
+    is_end = np.zeros(side, np.bool_)
+    is_end[:reach] = is_end[-reach:] = True
+    row = (line.start + line.stop - 1) / 2 + line.rise * _positions(side)
+    outside = np.flatnonzero((row < 0) | (row > mask.shape[1 - along] - 1))
+    is_end[np.clip(outside[:, None] + np.arange(-reach, reach + 1), 0, side - 1)] = True
+    if crossing:
+        is_end[_extents(band & np.any(crossing, axis=0))[along]] = True
+    own = _extents(band)[along]
+    return bool(own.size and is_end[own[0]] and is_end[own[-1]])
+
+
+def _extents(mask: Mask) -> tuple[Indices, Indices]:
+    """Return the rows and the columns in which a mask has pixels."""
+    return np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+
+
+def _erase(colours: FloatArray, contrast: FloatArray, line: Line, size: int) -> None:
+    """Interpolate across a line that was found in blocks of ``size`` pixels, in place."""
+    from scipy import ndimage
+
+    height, width = contrast.shape
+    columns, positions = np.arange(width), _positions(width)
+    centre = (line.start + line.stop) / 2 * size - 0.5 + size * line.rise * positions
+    reach = (line.stop - line.start + 2) * size
+    offsets = np.arange(-reach, reach + 1)[:, None]
+
+    def gather(centre: FloatArray) -> FloatArray:
+        rows = np.rint(centre).astype(np.intp) + offsets
+        values = contrast[np.clip(rows, 0, height - 1), columns]
+        return np.where((rows >= 0) & (rows < height), values, 0)
+
+    # Where the digit touches the line, the middle of the ink is not that of the line.
+    # In few columns, the digit touches the line.
+    typical = int(TYPICAL * width)
+    line_contrast = float(np.sort(gather(centre).max(axis=0))[typical])
+    level, darkest = SOFT_EDGE * line_contrast, DARKER * line_contrast
+    for _ in range(2):
+        ink = gather(centre) > level
+        counts = ink.sum(axis=0)
+        thickness = int(np.sort(counts)[typical])
+        alone = (counts > 0) & (counts <= TOUCHED * thickness + 1)
+        if not alone.any():
+            return
+        middles = (ink * offsets).sum(axis=0)[alone] / counts[alone]
+        x = positions[alone] - positions[alone].mean()
+        slope = float(x @ middles) / max(float(x @ x), 1e-6)
+        centre = centre + middles.mean() + slope * (positions - positions[alone].mean())
+    ink = np.pad(gather(centre) > level, ((1, 1), (0, 0)))
+    above, below = (~ink[reach + 1 :: -1]).argmax(axis=0), (~ink[reach + 1 :]).argmax(axis=0)
+    touched = above + below - 1 > TOUCHED * thickness + 1
+    above, below = (np.where(touched, 0, length) for length in (above, below))
+    middle = np.rint(centre).astype(np.intp)
+    half = (thickness + 1) // 2
+    start, stop = middle - np.maximum(above, half) - 1, middle + np.maximum(below, half) + 2
+    rows = np.stack([start - 1, stop])
+    clipped = np.clip(rows, 0, height - 1)
+    sides = colours[clipped, columns]  # (2, width, 3)
+    is_ink = contrast[clipped, columns] > level
+    is_paper = (rows == clipped) & ~is_ink
+    if not is_paper.any():
+        return
+    reached = ndimage.maximum_filter1d(is_ink, 2 * half + 1, axis=1)
+    crossed = touched & ((is_ink[0] & reached[1]) | (reached[0] & is_ink[1]))
+    paper = np.median(sides[is_paper], axis=0)
+    other_side = np.where(is_paper[::-1, :, None], sides[::-1], paper)
+    sides = np.where((is_paper | crossed)[..., None], sides, other_side)
+    first, last = max(0, int(start.min())), min(height, int(stop.max()))
+    rows = np.arange(first, last)[:, None]
+    erased = (rows >= start) & (rows < stop) & (contrast[first:last] < darkest)
+    share = ((rows + 1 - start) / (stop + 1 - start))[..., None].astype(np.float32)
+    filled = sides[0] + share * (sides[1] - sides[0])
+    colours[first:last] = np.where(erased[..., None], filled, colours[first:last])
