@@ -58,8 +58,7 @@ class NotebookProgress(TrainingCallback):
     on_warning = on_message
 
     def _show(self, status: str) -> None:
-        from IPython.display import display
-
+        display = sys.modules["IPython"].display.display
         share = (self._done + sum(self._shares.values())) / self._members
         title = f"run {self._name}: {status}" if self._name else status
         lines = "\n".join(self._lines[-MOST_LINES:])
@@ -69,6 +68,6 @@ class NotebookProgress(TrainingCallback):
             f"<pre>{html.escape(lines)}</pre>",
         }
         if self._output is None:
-            self._output = display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            self._output = display(data, raw=True, display_id=True)
         else:
             self._output.update(data, raw=True)

@@ -13,7 +13,7 @@ from kaggle_digits.core.extras import install_command, missing_package
 
 WHEEL: dict[str, object] = {"url": "file:///kaggle_digits-1.0-py3-none-any.whl", "archive_info": {}}
 CHECKOUT: dict[str, object] = {"url": "file:///kaggle-digits", "dir_info": {"editable": True}}
-FOLDER: dict[str, object] = {"url": "file:///home/me/kaggle-digits", "dir_info": {}}
+FOLDER: dict[str, object] = {"url": "file:///kaggle-digits", "dir_info": {}}
 METADATA = """Metadata-Version: 2.4
 Name: kaggle-digits
 Version: 1.0
