@@ -36,7 +36,7 @@ MIN_PIXELS = 9  # height in pixels of the smallest digit
 # Components above each other form one digit if they overlap horizontally by this fraction of the
 # narrower one, the gap is at most this fraction of the height, and both are not too high together.
 OVERLAP, MAX_GAP, MAX_JOINT = 0.4, 0.2, 1.4
-MAX_COMPONENTS = 600  # considered on a sheet, the largest ones
+MAX_COMPONENTS = 400  # considered on a sheet, the largest ones
 NEAR = 0.06  # Components beside each other, nearer than this, may be pieces of one digit.
 # A group is cut if it is wider than this fraction of its height. Pieces are at least MIN_WIDTH
 # wide, candidates at most MAX_WIDTH, and a cut crosses so much ink at most: fractions of the
