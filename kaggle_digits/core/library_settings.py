@@ -6,6 +6,7 @@ after one epoch, change the last bits of a prediction or make an import fail.
 
 import contextlib
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -59,14 +60,24 @@ def ignore_variables() -> None:
 
 
 def import_matplotlib() -> Any:
-    """Import matplotlib without the user's MPLBACKEND and matplotlibrc, which may make it fail."""
+    """Import matplotlib, also if the user's MPLBACKEND or matplotlibrc makes the import fail."""
     if "matplotlib" in sys.modules:
         return sys.modules["matplotlib"]
-    # It looks for a matplotlibrc in the working folder first; the MPLBACKEND of a notebook may not
-    # be installed here.
-    settings = {"MPLBACKEND": None, "MATPLOTLIBRC": os.devnull}
-    with variables(settings), contextlib.chdir(Path(__file__).parent):
-        mpl = importlib.import_module("matplotlib")
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # no warnings about a matplotlibrc that is not used
+    # The MPLBACKEND of a notebook may not be installed here.
+    with variables({"MPLBACKEND": None}):
+        try:
+            mpl = importlib.import_module("matplotlib")
+        except (OSError, ValueError):  # a matplotlibrc that cannot be read
+            for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+                del sys.modules[name]
+            # matplotlib looks for the file in the working folder first.
+            with variables({"MATPLOTLIBRC": os.devnull}), contextlib.chdir(Path(__file__).parent):
+                mpl = importlib.import_module("matplotlib")
+        finally:
+            log.setLevel(level)
     if backend := os.environ.get("MPLBACKEND"):  # for plots of the program that uses this package
         with contextlib.suppress(ValueError):
             mpl.rcParams["backend"] = backend
