@@ -18,8 +18,9 @@ from kaggle_digits.imaging.segmentation import CONNECTIVITY, render_like_mnist
 Box = tuple[int, ...]  # left, top, right, bottom
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.integer]
-# Dark areas that a square of this fraction of the longest side fits into are not ink.
-PAPER_WINDOW = 0.07
+# Dark areas that a square of this fraction of the longest side fits into are not ink. Strokes are
+# thicker in drawings, pictures of at most so many pixels, where shadows are rare.
+PAPER_WINDOW, DRAWING_WINDOW, DRAWING_SIDE = 0.07, 0.25, 500
 # Minimum contrast of ink, and minimum contrast in standard deviations of the paper's noise.
 MIN_CONTRAST, MIN_SIGMAS = 0.07, 6.0
 FAINT = 0.55  # of the threshold: fainter ink counts where it is connected to stronger ink
@@ -100,7 +101,9 @@ def local_ink(luminance: FloatArray) -> FloatArray | None:
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(luminance, 0.7)
-    window = max(15, round(PAPER_WINDOW * max(smooth.shape)) | 1)  # odd, to be symmetric
+    longest = max(smooth.shape)
+    part = PAPER_WINDOW if longest > DRAWING_SIDE else DRAWING_WINDOW
+    window = max(15, round(part * longest) | 1)  # odd, to be symmetric
     # Ink is the minority: it makes the distribution about the local mean lopsided.
     if np.power(smooth - ndimage.uniform_filter(smooth, window), 3).mean() > 0:
         smooth = 1 - smooth

@@ -124,3 +124,10 @@ def test_seam_between_two_blocks_crosses_no_ink() -> None:
     mask[:, 3:25] = mask[:, 32:57] = True
     seams = find_seams(mask)
     assert any(not mask[np.arange(40), seam].any() for seam in seams)
+
+
+def test_thick_strokes_of_a_drawing() -> None:
+    picture = Image.new("L", (280, 160), 255)
+    for digit, left in ((7, 20), (4, 150)):
+        draw_strokes(picture, digit, (left, 25), 110, width=0.2)
+    assert len(prepare_sheet(picture).parts) == 2
