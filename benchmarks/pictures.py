@@ -1,9 +1,10 @@
 """Accuracy on pictures from outside the data set, and the effect of each preprocessing step.
 
-    python -m benchmarks.pictures RUN --drawn FOLDER --data-dir data --runs-dir runs
+    python -m benchmarks.pictures RUN --drawn FOLDER --framed FOLDER --data-dir data --runs-dir runs
 
 Ablation: pictures drawn by people (FOLDER/labels.csv: file, label, repository), with one more
-preprocessing step in each row. Stress test: validation digits of the run, rendered as pictures of
+preprocessing step in each row. Framed: digits with lines round them (FOLDER/labels.csv: file,
+label, kind). Stress test: validation digits of the run, rendered as pictures of
 many kinds; the accuracy on them relative to the accuracy on the original images.
 """
 
@@ -33,6 +34,8 @@ Pixels = NDArray[np.uint8]
 # Target accuracies: all drawn pictures, the worst repository with at least MIN_PICTURES, and the
 # stress test relative to the original images.
 DRAWN_TARGET, REPOSITORY_TARGET, STRESS_TARGET, MIN_PICTURES = 0.96, 0.90, 0.97, 8
+FRAMED_TARGETS = {"squared": 0.97, "form": 0.85, "ruled": 0.95}
+SURE = 0.9  # confidence of an error that is counted
 
 
 def main() -> int:
@@ -40,21 +43,46 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run")
     parser.add_argument("--drawn", type=Path)
+    parser.add_argument("--framed", type=Path)
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--digits", type=int, default=500, help="digits per kind of picture")
     args = parser.parse_args()
     model = load_predictor(args.runs_dir, args.run)
     drawn_ok = _ablation(model, args.drawn) if args.drawn else True
+    framed_ok = _framed(model, args.framed) if args.framed else True
     stress_ok = _stress_test(model, args)
-    return 0 if drawn_ok and stress_ok else 1
+    return 0 if drawn_ok and framed_ok and stress_ok else 1
 
 
-def _ablation(model: Predictor, folder: Path) -> bool:
+def _read_folder(folder: Path) -> tuple[list[dict[str, str]], NDArray[np.int64], list[Image.Image]]:
+    """Return the rows of labels.csv, the labels and the pictures."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     labels = np.array([int(row["label"]) for row in rows])
-    pictures = [open_picture(folder / row["file"], row["file"]) for row in rows]
+    return rows, labels, [open_picture(folder / row["file"], row["file"]) for row in rows]
+
+
+def _framed(model: Predictor, folder: Path) -> bool:
+    rows, labels, pictures = _read_folder(folder)
+    kinds = np.array([row["kind"] for row in rows])
+    probabilities = model.predict_proba(np.stack([prepare(picture).image for picture in pictures]))
+    correct = probabilities.argmax(axis=1) == labels
+    sure = probabilities.max(axis=1) >= SURE
+    print(f"\n| lines | correct | target | errors of {SURE:.0%} confidence |")
+    print("| --- | --- | --- | --- |")
+    targets_met = True
+    for kind, target in FRAMED_TARGETS.items():
+        own = kinds == kind
+        accuracy = correct[own].mean()
+        targets_met &= bool(accuracy >= target)
+        counts = f"{correct[own].sum()} of {own.sum()} ({accuracy:.3f})"
+        print(f"| {kind} | {counts} | {target} | {(own & sure & ~correct).sum()} |")
+    return targets_met
+
+
+def _ablation(model: Predictor, folder: Path) -> bool:
+    rows, labels, pictures = _read_folder(folder)
     print("| preprocessing | correct | 95 % interval |\n| --- | --- | --- |")
     for name, preprocess in ABLATION.items():
         images = np.stack([preprocess(picture) for picture in pictures])
@@ -81,7 +109,8 @@ def _ablation(model: Predictor, folder: Path) -> bool:
 
 
 def _resize(values: NDArray[np.float32], height: int = SIDE, width: int = SIDE) -> Pixels:
-    resized = Image.fromarray(values).resize((width, height), Image.Resampling.LANCZOS)
+    grey = values if values.ndim == 2 else values.mean(axis=2)
+    resized = Image.fromarray(grey).resize((width, height), Image.Resampling.LANCZOS)
     pixels: Pixels = np.rint(255 * np.clip(np.asarray(resized), 0, 1)).astype(np.uint8)
     return pixels
 

@@ -58,7 +58,8 @@ class PreparedPicture:
     """A picture as input for a model.
 
     The image is (28, 28) uint8, 0 background to 255 ink; blank if no digit was found. The note is
-    "", NO_DIGIT or SEVERAL_DIGITS. The picture after each step is (h, w) float32, 0 to 1.
+    "", NO_DIGIT or SEVERAL_DIGITS. The picture after each step is (h, w) float32, 0 to 1, the
+    first one (h, w, 3).
     """
 
     image: NDArray[np.uint8]
@@ -185,7 +186,7 @@ def _prepare(picture: Image.Image) -> PreparedPicture:
     small = _shrink(picture, SEARCH_SIDE)
     colours = _to_rgb(small)
     ink = ink_mask(erase_lines(colours))
-    steps = {"picture": colours.mean(axis=2)}
+    steps = {"picture": colours}
     no_digit = PreparedPicture(np.zeros((SIDE, SIDE), np.uint8), NO_DIGIT, steps)
     if ink is None or (segment := segment_digit(ink)) is None:
         return no_digit

@@ -286,8 +286,8 @@ def preprocessing_steps(
 ) -> Figure:
     """Plot each step of the preprocessing of a picture, and the predicted probabilities.
 
-    ``pictures`` are step → (h, w) float32, 0 to 1: first the input, then ink, 0 for background.
-    ``probabilities``, (10,) float32, are all 0 if no digit was found.
+    ``pictures`` are step → float32, 0 to 1: first the input, (h, w, 3), then ink, (h, w), 0 for
+    background. ``probabilities``, (10,) float32, are all 0 if no digit was found.
     """
     figure = style.new_figure(2.1 * (len(pictures) + 1.2), 2.9, f"How {name} is read", squares=True)
     ratios = [1.0] * len(pictures) + [1.25]
@@ -296,6 +296,11 @@ def preprocessing_steps(
         shown = values if step == "picture" else 1 - values
         axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
         style.hide_ticks(axes)
+        # All steps are squares of one size, also those of a narrow picture.
+        height, width = values.shape[:2]
+        half = max(height, width) / 2
+        axes.set_xlim((width - 1) / 2 - half, (width - 1) / 2 + half)
+        axes.set_ylim((height - 1) / 2 + half, (height - 1) / 2 - half)
         axes.set_title(step.capitalize())
         axes.set_xlabel(STEP_NOTES[step], color=style.MUTED_COLOR, fontsize=8.5)
     _plot_probabilities(bars, probabilities)
