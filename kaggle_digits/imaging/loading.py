@@ -186,7 +186,7 @@ def _prepare(picture: Image.Image) -> PreparedPicture:
     small = _shrink(picture, SEARCH_SIDE)
     colours = _to_rgb(small)
     ink = ink_mask(erase_lines(colours))
-    steps = {"picture": colours}
+    steps: dict[str, FloatArray] = {"picture": colours}
     no_digit = PreparedPicture(np.zeros((SIDE, SIDE), np.uint8), NO_DIGIT, steps)
     if ink is None or (segment := segment_digit(ink)) is None:
         return no_digit
@@ -206,7 +206,7 @@ def _prepare(picture: Image.Image) -> PreparedPicture:
             return replace(closer, note=note, steps={**closer.steps, **steps})
     image, strokes = render_like_mnist(segment.ink)
     steps |= {"ink": ink, "digit": segment.ink, "strokes": strokes}
-    steps["what the network sees"] = image.astype(np.float32) / 255
+    steps["what the network sees"] = np.asarray(image / 255, np.float32)
     return PreparedPicture(image, SEVERAL_DIGITS if segment.several else "", steps)
 
 

@@ -25,3 +25,13 @@ def test_augmented_digits_are_shown_beside_their_original() -> None:
 def test_first_of_each_class() -> None:
     rows = digit_grids.first_of_each_class(np.array([3, 3, 0, 9, 0]))
     assert rows.tolist() == [2, 0, 3]
+
+
+def test_steps_of_a_narrow_picture_are_squares_and_say_that_nothing_was_found() -> None:
+    picture = np.full((120, 14, 3), 0.8, np.float32)
+    figure = digit_grids.preprocessing_steps(
+        "narrow", {"picture": picture}, np.zeros(10, np.float32)
+    )
+    steps, bars = figure.axes
+    assert abs(np.ptp(steps.get_xlim())) == abs(np.ptp(steps.get_ylim())) == 120
+    assert "no digit found" in [text.get_text() for text in bars.texts]
