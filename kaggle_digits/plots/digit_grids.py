@@ -322,7 +322,7 @@ def _plot_probabilities(
     axes.set_xlim(0, 100)
     axes.set(xlabel="probability (%)")
     axes.tick_params(axis="y", length=0)
-    if not probabilities.any():
+    if not shares.any():
         axes.text(50, 4.5, "no digit found", ha="center", va="center", color=style.MUTED_COLOR)
 
 
