@@ -208,7 +208,9 @@ def _run_once(
                 f"finished and saved; resume: {resume}"
             ) from None
     path = submission_files.submission_path(given["submissions_dir"], run.name)
-    return run, submission_files.write_run_submission(run, dataset, path)
+    # A run that is resumed after some of its members had failed has other predictions now.
+    force = "resume" in given
+    return run, submission_files.write_run_submission(run, dataset, path, force=force)
 
 
 def _resume_command(given: Mapping[str, Any], name: str) -> str:

@@ -167,7 +167,7 @@ def test_concurrent_requests_get_the_same_predictions(client: httpx.Client) -> N
 
 
 def test_unusable_run_is_reported_before_the_start(runs_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="kd train"):
+    with pytest.raises(RunError, match=r"no finished run .*; train one"):
         create_app(tmp_path)
     with pytest.raises(RunError, match="no run called third"):
         create_app(runs_dir, "third")

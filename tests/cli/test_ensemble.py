@@ -115,7 +115,7 @@ def test_ensembles_write_submissions(sample: Path) -> None:
         )
     assert kd("ensemble", "one", "other").exit_code == 0
     assert kd("evaluate", "ensemble-3").exit_code == 0
-    assert "weighted of 2 runs" in kd("runs").stdout
+    assert "weighted of 2 runs" in kd("runs", "--json").stdout
     assert_error(kd("ensemble", "one", "two", "--name", "ensemble-3"), 1, "ensemble-3.csv already")
     again = kd("ensemble", "ensemble-3", "other", "--name", "both", "--json")
     assert json.loads(again.stdout)["folder"] == "runs/both"

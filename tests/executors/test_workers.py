@@ -43,7 +43,7 @@ class FakeWorkers:
         yield task, ("callback", ("on_member_begin", (task.member, 1, 1, 0)))
         yield task, ("checkpoint", b"attempt %d" % len(self.started))
         errors = self.errors.get(task.member)
-        empty: Any = [None] * 9
+        empty: Any = [None] * 10
         result = Failed(task, errors.pop(0), 1) if errors else FoldResult(task, *empty)
         yield task, ("result", result)
 

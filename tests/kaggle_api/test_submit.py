@@ -237,7 +237,7 @@ def test_killed_process_leaves_an_entry_only_if_kaggle_was_asked_to_submit(
     kaggle.clear_faults()
     client = CompetitionClient(policy=policy)
     if asked:
-        with pytest.raises(SubmissionError, match="`force=True`"):
+        with pytest.raises(SubmissionError, match=r"not known whether it arrived.*force=True"):
             submit(checked, kaggle=client, submissions_dir=submissions_dir)
     submit(checked, kaggle=client, submissions_dir=submissions_dir, force=asked)
     assert len(kaggle.submissions) == 1

@@ -75,7 +75,8 @@ def test_without_data_no_submission_is_written(workspace: Workspace, tmp_path: P
     workspace.push()
     result = workspace.pull(data=tmp_path / "nowhere")
     assert result.submission is None
-    assert "kd fetch" in result.no_submission_reason
+    assert result.no_submission_reason
+    assert "get the data with: `kd.fetch()`" in result.no_submission_reason
     assert not workspace.submissions.exists()
     assert open_run(workspace.runs, RUN).finished
 

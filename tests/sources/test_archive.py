@@ -14,7 +14,8 @@ from tests.support.competition_files import competition_files, zipped
 
 
 def visible(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    paths = folder.iterdir() if folder.exists() else ()  # a failed fetch leaves no empty folder
+    return sorted(path.name for path in paths if not path.name.startswith("."))
 
 
 def test_archive(archive: Path, data: Path) -> None:

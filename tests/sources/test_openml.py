@@ -106,7 +106,7 @@ def test_proxy_that_needs_a_password(
         with pytest.raises(KaggleError, match=r"asks for a name and a password, .*407") as caught:
             fetch("openml", tmp_path / "data", policy=QUICK)
     assert "set HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT" in str(caught.value)
-    assert "kd fetch --source sample" in str(caught.value)
+    assert "`kd.fetch('sample')`" in str(caught.value)
     # Abandoned threads of the tests above may still try.
     assert [tmp_path in folder.parents for folder in folders].count(True) == 1
 

@@ -205,7 +205,7 @@ def test_what_cannot_be_read_at_all_is_refused_with_trust_too(
 @pytest.mark.parametrize("name", ["rescaling", "divides"])
 def test_pixels_that_are_scaled_twice_are_noticed(name: str, dataset: Dataset) -> None:
     (note,) = attempt(name, dataset)
-    assert "--normalize none" in note
+    assert "`normalize='none'`" in note
     assert attempt(name, dataset, normalize="none") == []
 
 

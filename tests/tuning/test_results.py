@@ -18,7 +18,7 @@ def test_recipe_file_says_how_far_to_trust_it(result: SearchResult, tmp_path: Pa
     assert find_recipe(str(own)) == result.recipe
     note = json.loads(own.read_text())["note"]
     assert "best of 12 trials on the same rows" in note
-    assert "another --seed" in note
+    assert "another `seed`" in note
     mine = tmp_path / "mine.json"
     assert write_recipe(result, mine) == mine
     assert write_recipe(result, mine) == mine

@@ -69,7 +69,7 @@ def test_no_trial_starts_after_the_time_limit(dataset: Dataset, tmp_path: Path) 
     ("change", "different"),
     [
         ({"recipe": SMALL.with_changes(epochs=4)}, "another recipe"),
-        ({"space": make_search_space(SMALL, ["batch_size"])}, "another --vary"),
+        ({"space": make_search_space(SMALL, ["batch_size"])}, "another `vary`"),
         ({"split_config": Split("folds", folds=2, rows=201)}, "another split"),
         ({"split_config": Split("folds", folds=2, rows=200, seed=1)}, "another split"),
     ],
@@ -247,5 +247,7 @@ def test_missing_optuna_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     for name in [name for name in sys.modules if name.startswith("kaggle_digits.tuning")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(UsageError, match=r"kd tune needs \w+; install it: pip install .*tune"):
+    with pytest.raises(
+        UsageError, match=r"`kd\.tune\(\)` needs \w+; install it: pip install .*tune"
+    ):
         importlib.import_module("kaggle_digits.tuning.search")
