@@ -27,6 +27,8 @@ MAX_END, MAX_GAP, MIN_INSIDE = 0.03, 0.08, 0.45
 # The digit between the lines has at least this size. A line that it touches extends beyond it on
 # both sides, unlike a stroke: far if it touches all lines. Fractions of the side.
 MIN_DIGIT, OVERHANG, FAR_OVERHANG = 0.2, 0.06, 0.15
+# A digit that was cut out covers at least this fraction of each edge; thin lines cross it.
+MIN_AT_EDGE = 0.2
 # A pixel belongs to a line if it has this fraction of its contrast. Where the digit touches it, the
 # line is this many times as thick as elsewhere.
 SOFT_EDGE, TOUCHED = 0.25, 1.5
@@ -133,7 +135,7 @@ def _without_strokes(lines: list[Line], mask: Mask) -> list[Line]:
     from scipy import ndimage
 
     lines = [line for line in lines if _reaches_ends(line, lines, mask)]
-    if not lines:
+    if not lines or _is_cut_out(mask):
         return []
     bands = [line.mask(mask.shape, 1) for line in lines]
     parts, count = ndimage.label(mask & ~np.any(bands, axis=0), np.ones((3, 3)))
@@ -153,6 +155,17 @@ def _without_strokes(lines: list[Line], mask: Mask) -> list[Line]:
         if not touched or overhang >= needed * mask.shape[along]:
             kept.append(line)
     return kept
+
+
+def _is_cut_out(mask: Mask) -> bool:
+    """Whether the ink is one part that fills the picture up to its edges, but not its corners."""
+    from scipy import ndimage
+
+    rim = max(2, round(MAX_END * max(mask.shape)))
+    edges = [side.any(axis=0) for m in (mask, mask.T) for side in (m[:rim], m[-rim:])]
+    is_round = not any(edge[:rim].any() or edge[-rim:].any() for edge in edges)
+    fills = min(edge.mean() for edge in edges) >= MIN_AT_EDGE
+    return is_round and fills and ndimage.label(mask, np.ones((3, 3)))[1] == 1
 
 
 def _reaches_ends(line: Line, lines: list[Line], mask: Mask) -> bool:

@@ -146,6 +146,17 @@ def test_digit_cut_to_its_ink_is_read_as_with_a_margin(width: int, paper: int, p
             assert overlap(prepared.image, expected) > 0.95, digit
 
 
+@pytest.mark.parametrize(("width", "radius"), [(2, 6), (3, 8), (4, 10)])
+def test_straight_sides_of_a_digit_cut_to_its_ink_are_no_frame(width: int, radius: int) -> None:
+    eight = Image.new("L", (50, 50), 255)
+    for top, bottom in ((0, 25), (24, 49)):
+        box = (0, top, 49, bottom)
+        ImageDraw.Draw(eight).rounded_rectangle(box, radius, outline=0, width=width)
+    prepared = prepare(eight)
+    assert prepared.note == ""
+    assert overlap(prepared.image, prepare(ImageOps.expand(eight, 12, 255)).image) > 0.9
+
+
 @pytest.mark.parametrize("paper", [0, 255, 128])
 def test_empty_picture_has_no_digit(paper: int) -> None:
     prepared = prepare(Image.new("L", (60, 40), paper))
