@@ -162,7 +162,8 @@ def _is_cut_out(mask: Mask) -> bool:
     from scipy import ndimage
 
     rim = max(2, round(MAX_END * max(mask.shape)))
-    edges = [side.any(axis=0) for m in (mask, mask.T) for side in (m[:rim], m[-rim:])]
+    sides = [side for m in (mask, mask.T) for side in (m[:rim], m[-rim:])]
+    edges = [np.asarray(side.any(axis=0)) for side in sides]
     is_round = not any(edge[:rim].any() or edge[-rim:].any() for edge in edges)
     fills = min(edge.mean() for edge in edges) >= MIN_AT_EDGE
     return is_round and fills and ndimage.label(mask, np.ones((3, 3)))[1] == 1
