@@ -188,10 +188,12 @@ def _run_once(
     """
     from kaggle_digits.cli.progress import TrainingProgress
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.run import list_runs
+    from kaggle_digits.runs.run import Run, list_runs
     from kaggle_digits.training import callbacks
 
     runs_dir = given["runs_dir"]
+    resumed = Run(runs_dir / name) if name and "resume" in given else None
+    had_failures = bool(resumed and resumed.finished and resumed.metrics().get("failed"))
     with TrainingProgress() as progress:
         events = [callbacks.TensorBoardCallback(runs_dir)] if "tensorboard" in given else []
         callback = callbacks.CallbackList(progress, *events)
@@ -208,8 +210,7 @@ def _run_once(
                 f"finished and saved; resume: {resume}"
             ) from None
     path = submission_files.submission_path(given["submissions_dir"], run.name)
-    # A run that is resumed after some of its members had failed has other predictions now.
-    force = "resume" in given
+    force = had_failures and submission_files.is_own(path, run.name)  # its predictions are others
     return run, submission_files.write_run_submission(run, dataset, path, force=force)
 
 

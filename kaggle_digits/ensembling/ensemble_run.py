@@ -27,9 +27,17 @@ from kaggle_digits.runs.files import (
     read_array,
     write_probabilities,
 )
-from kaggle_digits.runs.run import BASE_RUNS, HISTORY_FILE, OOF_FILE, TEST_FILE, Run, create_run
+from kaggle_digits.runs.run import (
+    BASE_RUNS,
+    CONFIG_FILE,
+    HISTORY_FILE,
+    OOF_FILE,
+    TEST_FILE,
+    Run,
+    create_run,
+)
 
-STACK_FILE = "stack.npy"
+STACK_FILE, UNFINISHED = "stack.npy", ".unfinished"
 # Files of a run that its predictions do not depend on, and the lock.
 NOT_COPIED = (".*", "figures", "events", "report.html", "label-errors.*")
 # Method → what the held-out rows decided.
@@ -63,26 +71,32 @@ def save_ensemble(
     """
     config, metrics = _config(ensemble, runs, method), _metrics(ensemble, runs, dataset, method)
     with create_run(Path(runs_dir), name, "ensemble", force=force, is_taken=is_taken) as run:
+        # Written hidden, so that what a killed process leaves is an empty folder, which is reused.
+        unfinished = Run(run.path / UNFINISHED)
+        shutil.rmtree(unfinished.path, ignore_errors=True)
         try:
             with wrap_os_errors(run.path):
                 for one in runs:
                     shutil.copytree(
                         one.path,
-                        run.path / BASE_RUNS / one.name,
+                        unfinished.path / BASE_RUNS / one.name,
                         ignore=shutil.ignore_patterns(*NOT_COPIED),
                         copy_function=link_or_copy,
                     )
-            write_probabilities(run.path / OOF_FILE, ensemble.oof)
-            write_probabilities(run.path / TEST_FILE, ensemble.test)
+            write_probabilities(unfinished.path / OOF_FILE, ensemble.oof)
+            write_probabilities(unfinished.path / TEST_FILE, ensemble.test)
             if ensemble.stack is not None:
-                with atomic_write(run.path / STACK_FILE) as part:
+                with atomic_write(unfinished.path / STACK_FILE) as part:
                     np.save(part, ensemble.stack)
-            write_text(run.path / HISTORY_FILE, ",".join(HISTORY_COLUMNS) + "\n")  # nothing trained
-            run.write_metrics(metrics)
-            run.write_config({"name": run.name, **config})  # last: before it, this is no run
-        except BaseException:
-            shutil.rmtree(run.path, ignore_errors=True)
-            raise
+            # Nothing was trained.
+            write_text(unfinished.path / HISTORY_FILE, ",".join(HISTORY_COLUMNS) + "\n")
+            unfinished.write_metrics(metrics)
+            unfinished.write_config({"name": run.name, **config})
+            with wrap_os_errors(run.path):  # config.json last: before it, this is no run
+                for path in sorted(unfinished.path.iterdir(), key=lambda p: p.name == CONFIG_FILE):
+                    path.rename(run.path / path.name)
+        finally:
+            shutil.rmtree(unfinished.path, ignore_errors=True)
     return run
 
 
