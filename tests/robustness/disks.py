@@ -49,7 +49,7 @@ WRITES: dict[tuple[str, ...], set[str]] = {
     ("fetch", "--force"): {"data"},
     (*MLP, "--name", "new"): {"runs", "submissions"},
     PREDICT: {"submissions"},
-    ENSEMBLE: {"submissions"},
+    ENSEMBLE: {"runs", "submissions"},
     # Forced, because Kaggle already has the submission of the case before.
     ("submit", "a", "--yes", "--force"): {"submissions"},
     ("evaluate", "a"): {"runs"},
