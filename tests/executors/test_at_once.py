@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +15,8 @@ from kaggle_digits.runs.run import open_run
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.fold import FoldTask
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+from tests.support.trainings import run_on_jax
 
-ROOT = Path(__file__).parents[2]
 # Everything that has a state of its own: augmentation, Muon, averaged weights, batch normalization.
 FAST = Recipe(
     "fast",
@@ -77,18 +74,7 @@ def here(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs single and grouped of BOTH; whole, stopped and resumed, and halved of DENSE."""
     pytest.importorskip("jax", reason="JAX is missing: pip install -e '.[jax]'")
     folder = tmp_path_factory.mktemp("at-once")
-    done = subprocess.run(
-        [sys.executable, "-c", ON_JAX, str(sample), str(folder)],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "KERAS_BACKEND": "jax",
-            "JAX_COMPILATION_CACHE_DIR": f"{folder}/compiled",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    run_on_jax(ON_JAX, sample, folder)
     return folder
 
 

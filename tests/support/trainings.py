@@ -1,7 +1,11 @@
-"""Small recipes, a callback that interrupts a training, and a comparison of runs."""
+"""Small recipes, a callback that interrupts a training, a process on JAX, a comparison of runs."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,3 +60,22 @@ class RecordStarts(TrainingCallback):
     def on_member_begin(self, member: int, *rest: Any) -> None:
         """Record it."""
         self.starts.append((member, rest[-1]))
+
+
+def run_on_jax(code: str, sample: Path, folder: Path) -> None:
+    """Run ``code`` with the arguments ``sample`` and ``folder`` in a process that uses JAX.
+
+    It must print nothing to stderr; what JAX compiles is kept in ``folder``.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(sample), str(folder)],
+        cwd=Path(__file__).parents[2],
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "JAX_COMPILATION_CACHE_DIR": f"{folder}/compiled",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr

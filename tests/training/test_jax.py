@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -23,11 +20,11 @@ from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.predict import predict_test
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
+from tests.support.trainings import run_on_jax
 
 pytestmark = pytest.mark.skipif(
     util.find_spec("jax") is None, reason="JAX is missing: pip install -e '.[jax]'"
 )
-ROOT = Path(__file__).parents[2]
 # Everything that is implemented differently there: elastic augmentation, Muon for kernels, averaged
 # weights with new batch-normalization statistics.
 RECIPE = Recipe(
@@ -77,18 +74,7 @@ def here(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     theirs.npy and few.npy, what JAX reads with the first one's model."""
     folder = tmp_path_factory.mktemp("backends")
     train(load(sample), RECIPE, Split(), runs_dir=folder, name="tensorflow")
-    done = subprocess.run(
-        [sys.executable, "-c", ON_JAX, str(sample), str(folder)],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "KERAS_BACKEND": "jax",
-            "JAX_COMPILATION_CACHE_DIR": f"{folder}/compiled",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    run_on_jax(ON_JAX, sample, folder)
     return folder
 
 
