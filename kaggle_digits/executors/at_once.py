@@ -6,21 +6,18 @@ Keras' own training step is mapped over them (``jax.vmap``), and one call trains
 ``jax.lax.scan`` over batches that are gathered on the GPU.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kaggle_digits.core.environment import out_of_memory
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.models.base import variable_values
 from kaggle_digits.models.registry import SKLEARN_MODELS, is_user_code
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import (
@@ -32,10 +29,7 @@ from kaggle_digits.training.fold import (
     FoldTask,
     fold_epochs,
 )
-from kaggle_digits.training.keras_trainer import LOG_LOSS, autocast
-
-if TYPE_CHECKING:
-    from kaggle_digits.training.keras_trainer import KerasTrainer
+from kaggle_digits.training.keras_trainer import LOG_LOSS, KerasTrainer, autocast
 
 Metrics = tuple[float, float, float]  # loss, accuracy, learning rate
 
@@ -140,11 +134,14 @@ class _Together:
     """Networks that differ in the values of their variables only, and their compiled epoch."""
 
     def __init__(self, epochs: Sequence[Epoch]) -> None:
+        import jax
+
         first = self._first = _trainer(epochs[0])
         for epoch in epochs:
             trainer = _trainer(epoch)
             trainer.classifier.compiled = first.classifier.compiled
             trainer.compiled_statistics = first.compiled_statistics
+            trainer.batches.rows = jax.device_put(trainer.batches.rows)  # once, not in each epoch
         self._size = len(epochs)
         self._train_epoch = _compile_epoch(first.model, first.batches.batch_size)
 
@@ -166,7 +163,7 @@ class _Together:
         padded = [*epochs, *[epochs[0]] * (self._size - len(epochs))]
         trainers = list(map(_trainer, padded))
         variables = [
-            (*variable_values(trainer.model), [v.value for v in trainer.model.optimizer.variables])
+            [[variable.value for variable in group] for group in trainer.variable_groups()]
             for trainer in trainers
         ]
         rows = [trainer.batches.rows for trainer in trainers]
@@ -177,13 +174,7 @@ class _Together:
         metrics = []
         for number, epoch in enumerate(epochs):
             trainer = trainers[number]
-            model = trainer.model
-            groups = (
-                model.trainable_variables,
-                model.non_trainable_variables,
-                model.optimizer.variables,
-            )
-            for group, new in zip(groups, values[number], strict=True):
+            for group, new in zip(trainer.variable_groups(), values[number], strict=True):
                 for variable, value in zip(group, new, strict=True):
                     variable.assign(value)
             loss, accuracy = float(logs[LOG_LOSS][number]), float(logs["accuracy"][number])
@@ -193,7 +184,8 @@ class _Together:
 
 
 def _trainer(epoch: Epoch) -> KerasTrainer:
-    return epoch.trainer  # type: ignore[return-value]  # _groups leaves scikit-learn's out
+    assert isinstance(epoch.trainer, KerasTrainer)  # _groups leaves scikit-learn's out
+    return epoch.trainer
 
 
 def _compile_epoch(model: Any, batch_size: int) -> Any:

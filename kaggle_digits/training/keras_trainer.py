@@ -182,6 +182,11 @@ class KerasTrainer:
             for number, variable in enumerate(self._variables()):
                 variable.assign(arrays[f"arr_{number}"])
 
+    def variable_groups(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the variables of the model, trainable and others, and those of the optimizer."""
+        model = self.model
+        return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
+
     def _backend_and_precision(self) -> str:
         return f"{backend_name()} in {self.precision}"
 
