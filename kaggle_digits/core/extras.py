@@ -20,7 +20,7 @@ def install_command(extra: str) -> str:
     """Return the command that installs the packages of ``extra`` in this environment.
 
     An environment of ``uv tool`` or pipx has no pip. Except in a checkout, the packages themselves
-    are named, because whoever installed a wheel may not have the toolkit in a package index.
+    are named, because the toolkit may have been installed from a file and be in no package index.
     """
     try:
         installed = metadata.distribution(NAME)

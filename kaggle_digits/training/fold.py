@@ -149,11 +149,11 @@ def fold_epochs(
 ) -> Generator[Epoch, tuple[float, float, float], FoldResult]:
     """Fit one model, from the start or from ``checkpoint``, the last content that was saved.
 
-    Whoever iterates trains each epoch, so that several models can be trained at once, and sends
-    what ``train_epoch`` returns. ``train`` has all labelled rows, of which the task's fold is used;
-    ``test`` has the rows to predict. The result is bit-identical whether or not the training was
-    interrupted. If the task's deadline comes too early, epochs are skipped, so that the schedule
-    still comes to its end.
+    The generator yields each epoch instead of training it, so that several models can be trained at
+    once, and is sent what ``train_epoch`` returns. ``train`` has all labelled rows, of which the
+    task's fold is used; ``test`` has the rows to predict. The result is bit-identical whether or
+    not the training was interrupted. If the task's deadline comes too early, epochs are skipped, so
+    that the schedule still comes to its end.
 
     Raises:
         UsageError, ModelError: the model cannot be built, or its loss is NaN or infinite.
