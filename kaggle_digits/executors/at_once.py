@@ -3,12 +3,15 @@
 A GPU needs more time to start the small operations of a network than to compute them, so a step of
 many networks takes hardly longer than a step of one. The variables of the members are stacked,
 Keras' own training step is mapped over them (``jax.vmap``), and one call trains an epoch, as a
-``jax.lax.scan`` over batches that are gathered on the GPU.
+``jax.lax.scan`` over batches that are gathered on the GPU. Convolutions become matrix products of
+image patches: those of many networks are one batch of products, while many convolutions are one
+with as many groups of channels, which libraries compute slowly.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +21,8 @@ import numpy as np
 from kaggle_digits.core.environment import out_of_memory
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.digits import Digits
+from kaggle_digits.models.backend import keras
+from kaggle_digits.models.base import flat_layers
 from kaggle_digits.models.registry import SKLEARN_MODELS, is_user_code
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import (
@@ -169,7 +174,8 @@ class _Together:
         rows = [trainer.batches.rows for trainer in trainers]
         pairs = zip(trainers, padded, strict=True)
         orders = [trainer.row_order(epoch.number).astype(np.int32) for trainer, epoch in pairs]
-        with autocast(self._first.model, self._first.precision):
+        model = self._first.model
+        with autocast(model, self._first.precision), _convolutions_as_products(model):
             values, logs = self._train_epoch(variables, rows, np.stack(orders))
         metrics = []
         for number, epoch in enumerate(epochs):
@@ -186,6 +192,44 @@ class _Together:
 def _trainer(epoch: Epoch) -> KerasTrainer:
     assert isinstance(epoch.trainer, KerasTrainer)  # _groups leaves scikit-learn's out
     return epoch.trainer
+
+
+@contextmanager
+def _convolutions_as_products(model: Any) -> Iterator[None]:
+    """Let the two-dimensional convolutions of ``model`` multiply patches of the images, if simple.
+
+    The results are equal up to rounding. Convolutions with strides, dilation or groups of channels
+    stay as they are.
+    """
+    k = keras()
+    simple = [
+        layer
+        for layer in flat_layers(model)
+        if type(layer) is k.layers.Conv2D
+        and (layer.strides, layer.dilation_rate, layer.groups) == ((1, 1), (1, 1), 1)
+    ]
+    try:
+        for layer in simple:
+            layer.convolution_op = partial(_patches_times_kernel, padded=layer.padding == "same")
+        yield
+    finally:
+        for layer in simple:
+            del layer.convolution_op  # the class's own again
+
+
+def _patches_times_kernel(images: Any, kernel: Any, *, padded: bool) -> Any:
+    """Return the convolution of images (n, h, w, channels) with (kh, kw, channels, filters)."""
+    ops = keras().ops
+    height, width, channels, filters = kernel.shape
+    if padded:
+        sides = [((size - 1) // 2, size // 2) for size in (height, width)]
+        images = ops.pad(images, ((0, 0), *sides, (0, 0)))
+    rows, columns = images.shape[1] - height + 1, images.shape[2] - width + 1
+    shifts = [
+        images[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)
+    ]
+    matrix = ops.reshape(kernel, (height * width * channels, filters))
+    return ops.matmul(ops.concatenate(shifts, axis=-1), matrix)
 
 
 def _compile_epoch(model: Any, batch_size: int) -> Any:

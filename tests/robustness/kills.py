@@ -126,7 +126,7 @@ def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
         ),
         Case(
             "predict --tta 5",
-            ("predict", "a", "--tta", "5"),
+            ("predict", "a", "--tta", "5", "--force"),
             often(3),
             lambda place: (_bytes(place, "submissions/a.csv"), _origin(place, "a")),
         ),
