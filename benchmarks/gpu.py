@@ -24,38 +24,54 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
+from kaggle_digits.core import library_settings
 from kaggle_digits.core.atomic_io import write_json
-from kaggle_digits.core.environment import backend_name, hardware, versions
+from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import Split, split
-from kaggle_digits.executors.at_once import AtOnceExecutor
+from kaggle_digits.executors.at_once import Together
+from kaggle_digits.models.backend import PRECISION
+from kaggle_digits.models.tta import predict_tta
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import Checkpoint, Executor, FoldResult, FoldTask, member_seed
+from kaggle_digits.training.fold import Epoch, make_trainer, member_seed
+from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import STRONG
 
+ONE_BY_ONE = "one by one"
+WAYS = (ONE_BY_ONE, "at once", "at once, compiled before")
 TIMED = ("fast", "strong", "best", "peer-notebook")
 FIRST_SEED = 100  # not used for any choice before
 SEEDS = 15
 AFFINE = STRONG.augment or Augmentation()
-# Name → recipe and number of folds; the first is the reference. Most promising first.
-SETTINGS: dict[str, tuple[Recipe, int]] = {
-    "strong": (STRONG, 5),
-    "10 folds, half the epochs": (replace(STRONG, epochs=STRONG.epochs // 2), 10),
-    "10 folds": (STRONG, 10),
-    "36 epochs, averaged weights": (replace(STRONG, epochs=36, ema=0.999), 5),
-    "48 epochs, averaged weights": (replace(STRONG, epochs=48, ema=0.999), 5),
-    "elastic 0.5 px": (replace(STRONG, augment=replace(AFFINE, elastic=0.5)), 5),
-    "elastic 1 px": (replace(STRONG, augment=replace(AFFINE, elastic=1.0)), 5),
-    "wider": (replace(STRONG, widths=(32, 64, 128, 192)), 5),
-    "3 × 3 filters": (replace(STRONG, model="strong-3x3"), 5),
-    "no label smoothing": (replace(STRONG, label_smoothing=0.0), 5),
+
+
+class Setting(NamedTuple):
+    """What is trained; without ``precision``, layers compute in what the GPU is fastest in."""
+
+    recipe: Recipe
+    folds: int = 5
+    precision: str = ""
+
+
+# The first is the reference. Most promising first.
+SETTINGS = {
+    "strong": Setting(STRONG),
+    "10 folds, half the epochs": Setting(replace(STRONG, epochs=STRONG.epochs // 2), 10),
+    "float32": Setting(STRONG, precision="float32"),
+    "36 epochs, averaged weights": Setting(replace(STRONG, epochs=36, ema=0.999)),
+    "elastic 1 px": Setting(replace(STRONG, augment=replace(AFFINE, elastic=1.0))),
+    "wider": Setting(replace(STRONG, widths=(32, 64, 128, 192))),
+    "10 folds": Setting(STRONG, 10),
+    "elastic 0.5 px": Setting(replace(STRONG, augment=replace(AFFINE, elastic=0.5))),
+    "48 epochs, averaged weights": Setting(replace(STRONG, epochs=48, ema=0.999)),
+    "3 × 3 filters": Setting(replace(STRONG, model="strong-3x3")),
+    "no label smoothing": Setting(replace(STRONG, label_smoothing=0.0)),
 }
 
 
@@ -68,6 +84,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--members", type=int, default=75, help="networks trained at once")
     parser.add_argument("--recipes", nargs="+", default=TIMED)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--rows", type=int, help="use only N labelled rows")
     parser.add_argument("--keep", type=Path, help="file of results that a later call continues")
@@ -85,10 +102,8 @@ def times(options: argparse.Namespace) -> None:
     print("| --- | --- | --- | --- | --- |")
     for recipe in options.recipes:
         with tempfile.TemporaryDirectory() as cache:
-            ways = {"one by one": ["--workers", "1"], "at once": [], "at once, compiled before": []}
-            for way, words in ways.items():
-                if recipe == "best" and words:
-                    continue  # minutes
+            for way in options.ways:
+                words = ["--workers", "1"] if way == ONE_BY_ONE else []
                 env = {**os.environ, "XDG_CACHE_HOME": f"{cache}/{'single' if words else 'once'}"}
                 seconds, metrics = _timed(recipe, words, options, env)
                 accuracy = f"{100 * metrics['val_accuracy']:.2f} % of {metrics['n_val']:,}"
@@ -124,48 +139,48 @@ def ablation(options: argparse.Namespace) -> None:
     print(f"| setting | errors of {rows:,} | difference (95 %) | p | seeds |")
     print("| --- | --- | --- | --- | --- |")
     for name in options.settings:
-        recipe, folds = SETTINGS[name]
+        setting = SETTINGS[name]
         errors = found.setdefault(name, {})
         todo = [seed for seed in seeds if str(seed) not in errors]
-        at_once = max(1, options.members // folds)
+        at_once = max(1, options.members // setting.folds)
         for start in range(0, len(todo), at_once):
             if time.monotonic() + slowest > end:
                 break
             started = time.monotonic()
             some = todo[start : start + at_once]
-            errors |= count_errors(dataset, recipe, folds, some, options.rows)
+            errors |= count_errors(dataset, setting, some, options.rows)
             slowest = max(slowest, time.monotonic() - started)
+            print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
             if options.keep:
                 write_json(options.keep, found)
         print(row(name, errors, found[options.settings[0]]), flush=True)
 
 
 def count_errors(
-    dataset: Dataset, recipe: Recipe, folds: int, seeds: Sequence[int], rows: int | None
+    dataset: Dataset, setting: Setting, seeds: Sequence[int], rows: int | None
 ) -> dict[str, int]:
     """Return seed → out-of-fold errors; the folds of all seeds are trained at once."""
-    tasks: list[FoldTask] = []
-    seed_of = {}
-    for seed in seeds:
-        for fold in split(dataset.labels, Split("folds", folds=folds, seed=seed, rows=rows)):
-            member = len(tasks)
-            seed_of[member] = seed
-            tasks.append(FoldTask(member, recipe, fold, member_seed(seed, member % folds)))
+    recipe = setting.recipe
+    with library_settings.variables({PRECISION: setting.precision} if setting.precision else {}):
+        held_out, epochs = [], []
+        for seed in seeds:
+            folds = split(dataset.labels, Split("folds", folds=setting.folds, seed=seed, rows=rows))
+            for member, fold in enumerate(folds):
+                held_out.append((str(seed), fold.val))
+                images, labels = dataset.train.images[fold.train], dataset.labels[fold.train]
+                trainer = make_trainer(recipe, images, labels, member_seed(seed, member))
+                assert isinstance(trainer, KerasTrainer)
+                epochs.append(Epoch(trainer, 0, lambda *progress: None))
+        together = Together(epochs)
+        for number in range(recipe.epochs):
+            together.train([replace(epoch, number=number) for epoch in epochs])
     errors = dict.fromkeys(map(str, seeds), 0)
-    with tempfile.TemporaryDirectory() as folder:
-        executor = AtOnceExecutor() if backend_name() == "jax" else Executor()
-        outcomes = executor.train(
-            tasks,
-            dataset.train,
-            replace(dataset.test, images=dataset.test.images[:0]),
-            lambda member: Checkpoint(Path(folder) / str(member)),
-            TrainingCallback(),
-        )
-        for outcome in outcomes:
-            assert isinstance(outcome, FoldResult), outcome
-            labels = dataset.labels[outcome.task.fold.val]
-            wrong = outcome.val_probabilities.argmax(axis=1) != labels
-            errors[str(seed_of[outcome.task.member])] += int(wrong.sum())
+    for (seed_text, val), epoch in zip(held_out, epochs, strict=True):
+        assert isinstance(epoch.trainer, KerasTrainer)
+        epoch.trainer.finish()
+        classifier, views = epoch.trainer.classifier, recipe.views
+        predicted = predict_tta(classifier, dataset.train.images[val], views, recipe.affine_range)
+        errors[seed_text] += int((predicted[views].argmax(1) != dataset.labels[val]).sum())
     return errors
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.gpu import SETTINGS, count_errors, row
-from kaggle_digits.data.dataset import load
+import pytest
+
+from benchmarks.gpu import SETTINGS, row
 from kaggle_digits.sources.fetch import fetch
-from kaggle_digits.training.recipe import Recipe
+from tests.support.trainings import run_on_jax
 
 
 def test_differences_are_paired_by_seed() -> None:
@@ -20,11 +21,22 @@ def test_differences_are_paired_by_seed() -> None:
 
 
 def test_errors_are_counted_out_of_fold(tmp_path: Path) -> None:
+    pytest.importorskip("jax", reason="JAX is missing: pip install -e '.[jax]'")
+    code = """
+import sys
+from pathlib import Path
+
+from benchmarks.gpu import Setting, count_errors
+from kaggle_digits.data.dataset import load
+from kaggle_digits.training.recipe import Recipe
+
+dataset, setting = load(Path(sys.argv[1])), Setting(Recipe("softmax", epochs=2), folds=2)
+errors = count_errors(dataset, setting, [100, 101], rows=200)
+assert set(errors) == {"100", "101"}, errors
+assert all(0 < count < 180 for count in errors.values()), errors
+"""
     fetch("sample", tmp_path)
-    dataset = load(tmp_path)
-    errors = count_errors(dataset, Recipe("linear", epochs=1), 2, [100, 101], rows=200)
-    assert set(errors) == {"100", "101"}
-    assert all(0 < count < 180 for count in errors.values())
+    run_on_jax(code, tmp_path, tmp_path)
 
 
 def test_the_reference_comes_first() -> None:

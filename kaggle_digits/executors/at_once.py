@@ -41,9 +41,11 @@ Metrics = tuple[float, float, float]  # loss, accuracy, learning rate
 
 @dataclass(frozen=True, kw_only=True)
 class AtOnceExecutor(Executor):
-    """Trains members that differ in weights, seeds and rows only at once, and others one by one.
+    """Trains members that differ in weights, seeds and rows only at once.
 
-    Their results are those of training one by one up to the rounding of float32.
+    Their results are those of training one by one up to the rounding of float32. A member that
+    differs from all others is trained alone in the same way, because a whole epoch in one call is
+    faster; models of the user's and of scikit-learn are trained as on a CPU.
     """
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
@@ -59,12 +61,14 @@ class AtOnceExecutor(Executor):
         callback: TrainingCallback,
     ) -> Iterator[FoldResult | Failed]:
         for group in _groups(tasks):
-            if len(group) == 1:
+            if _is_ours(group[0]):
+                data = train, test
+                members = [
+                    _Member(task, *data, checkpoint(task.member), callback) for task in group
+                ]
+                yield from _train_group(members)
+            else:
                 yield from super().train(group, train, test, checkpoint, callback)
-                continue
-            data = train, test
-            members = [_Member(task, *data, checkpoint(task.member), callback) for task in group]
-            yield from _train_group(members)
 
 
 def _groups(tasks: Sequence[FoldTask]) -> list[list[FoldTask]]:
@@ -75,11 +79,14 @@ def _groups(tasks: Sequence[FoldTask]) -> list[list[FoldTask]]:
         rows = len(task.fold.train)
         if pseudo_labels is not None:
             rows += int((pseudo_labels >= 0).sum())
-        is_ours = recipe.model not in SKLEARN_MODELS and not is_user_code(recipe.model)
         # `standard` has other constants for other rows; a user's network may have any.
-        has_equal_constants = is_ours and recipe.normalize != "standard"
+        has_equal_constants = _is_ours(task) and recipe.normalize != "standard"
         groups[(recipe, rows) if has_equal_constants else task.member].append(task)
     return list(groups.values())
+
+
+def _is_ours(task: FoldTask) -> bool:
+    return task.recipe.model not in SKLEARN_MODELS and not is_user_code(task.recipe.model)
 
 
 class _Member:
@@ -122,11 +129,11 @@ class _Member:
 
 def _train_group(members: list[_Member]) -> Iterator[FoldResult | Failed]:
     """Train all members in step, and yield the outcome of each when it ends."""
-    together: _Together | None = None
+    together: Together | None = None
     while members:
         epochs = [member.epoch for member in members if member.epoch]
         if epochs:
-            together = together or _Together(epochs)
+            together = together or Together(epochs)
             metrics = iter(together.train(epochs))
             for member in members:
                 if member.epoch:
@@ -135,7 +142,7 @@ def _train_group(members: list[_Member]) -> Iterator[FoldResult | Failed]:
         members = [member for member in members if member.epoch]
 
 
-class _Together:
+class Together:
     """Networks that differ in the values of their variables only, and their compiled epoch."""
 
     def __init__(self, epochs: Sequence[Epoch]) -> None:
@@ -149,6 +156,8 @@ class _Together:
             trainer.batches.rows = jax.device_put(trainer.batches.rows)  # once, not in each epoch
         self._size = len(epochs)
         self._train_epoch = _compile_epoch(first.model, first.batches.batch_size)
+        self._stack = jax.jit(_stack)
+        self._unstack = jax.jit(_unstack)
 
     def train(self, epochs: Sequence[Epoch]) -> list[Metrics]:
         """Train one epoch of each; half as many at a time if the memory is full."""
@@ -176,7 +185,11 @@ class _Together:
         orders = [trainer.row_order(epoch.number).astype(np.int32) for trainer, epoch in pairs]
         model = self._first.model
         with autocast(model, self._first.precision), _convolutions_as_products(model):
-            values, logs = self._train_epoch(variables, rows, np.stack(orders))
+            stacked, logs = self._train_epoch(
+                self._stack(variables), self._stack(rows), np.stack(orders)
+            )
+        values = self._unstack(stacked)
+        logs = {name: np.asarray(value) for name, value in logs.items()}
         metrics = []
         for number, epoch in enumerate(epochs):
             trainer = trainers[number]
@@ -225,9 +238,7 @@ def _patches_times_kernel(images: Any, kernel: Any, *, padded: bool) -> Any:
         sides = [((size - 1) // 2, size // 2) for size in (height, width)]
         images = ops.pad(images, ((0, 0), *sides, (0, 0)))
     rows, columns = images.shape[1] - height + 1, images.shape[2] - width + 1
-    shifts = [
-        images[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)
-    ]
+    shifts = [images[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)]
     matrix = ops.reshape(kernel, (height * width * channels, filters))
     return ops.matmul(ops.concatenate(shifts, axis=-1), matrix)
 
@@ -235,9 +246,9 @@ def _patches_times_kernel(images: Any, kernel: Any, *, padded: bool) -> Any:
 def _compile_epoch(model: Any, batch_size: int) -> Any:
     """Compile an epoch of several networks with the layers of ``model``.
 
-    It is a function of lists with one item per network, of the values of its (trainable, other,
-    optimizer's) variables and of its (images, targets), and of an array (networks, rows) with the
-    order of its rows. It returns the list of new values, and the metrics of all as arrays.
+    It is a function of the stacked values of their (trainable, other, optimizer's) variables and of
+    their (images, targets), and of an array (networks, rows) with the order of the rows of each. It
+    returns the new values, stacked, and the metrics of all as arrays.
     """
     import jax
     import jax.numpy as jnp
@@ -259,11 +270,23 @@ def _compile_epoch(model: Any, batch_size: int) -> Any:
         return state[:3], jax.tree.map(jnp.ravel, logs)
 
     def train_all(variables: Any, rows: Any, orders: Any) -> Any:
-        variables, rows = (
-            jax.tree.map(lambda *values: jnp.stack(values), *each) for each in (variables, rows)
-        )
         variables, logs = jax.vmap(train_one)(variables, rows, orders)
-        each = [jax.tree.map(lambda values: values[i], variables) for i in range(len(orders))]  # noqa: B023
-        return each, jax.tree.map(jnp.ravel, logs)
+        return variables, jax.tree.map(jnp.ravel, logs)
 
     return jax.jit(train_all)
+
+
+def _stack(trees: Any) -> Any:
+    """Return one tree of arrays like each of ``trees``, with a first axis for their number."""
+    import jax
+    import jax.numpy as jnp
+
+    return jax.tree.map(lambda *values: jnp.stack(values), *trees)
+
+
+def _unstack(tree: Any) -> Any:
+    """Return the list of trees that ``_stack`` made into ``tree``."""
+    import jax
+
+    count = len(jax.tree.leaves(tree)[0])
+    return [jax.tree.map(lambda values: values[i], tree) for i in range(count)]  # noqa: B023

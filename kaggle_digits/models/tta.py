@@ -5,12 +5,14 @@ For any other network, rotating and scaling only blurs the images, so its copies
 whole pixels: benchmarks/research.md.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.digits import CENTRE, CLASSES, SIDE
 from kaggle_digits.models.base import ProbabilisticModel
@@ -95,7 +97,8 @@ def apply_affine(images: NDArray[np.uint8], transform: NDArray[np.float64]) -> N
         for row, column in corners
     ]
     transformed = np.empty_like(images)
-    for start in range(0, len(images), CHUNK):
+
+    def fill(start: int) -> None:
         chunk = slice(start, start + CHUNK)
         padded = np.pad(images[chunk], ((0, 0), *[(PAD_BEFORE, PAD_AFTER)] * 2))
         interpolated = sum(
@@ -103,6 +106,9 @@ def apply_affine(images: NDArray[np.uint8], transform: NDArray[np.float64]) -> N
             for (row, column), weight in zip(corners, weights, strict=True)
         )
         transformed[chunk] = np.rint(interpolated)
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        list(pool.map(fill, range(0, len(images), CHUNK)))
     return transformed
 
 

@@ -57,13 +57,13 @@ except KeyboardInterrupt:
 train(dataset, DENSE, split, runs_dir=here, name="whole", executor=executor)
 
 sizes = []
-real = at_once._Together._train
+real = at_once.Together._train
 def full_memory(self, epochs):
     sizes.append(len(epochs))
     if len(epochs) > 1:
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate")
     return real(self, epochs)
-at_once._Together._train = full_memory
+at_once.Together._train = full_memory
 train(dataset, DENSE, split, runs_dir=here, name="halved", executor=executor)
 assert sizes[:3] == [2, 1, 1], sizes
 """
