@@ -185,6 +185,11 @@ def _title_and_note(figure: Figure) -> dict[str, str]:
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is done
+        # Its last digits differ between processes, and with them, rarely, the pixels of a frame.
+        for axes in figure.axes:
+            bounds = axes.get_position(original=True).bounds
+            left, bottom, width, height = (round(float(bound), 6) for bound in bounds)
+            axes.set_position((left, bottom, width, height), which="original")
     height, top, bottom, values = figure.bbox.y1, 0.0, 1.0, dict[str, str]()
     for text in figure.texts:
         if (name := text.get_gid()) in (TITLE, NOTE):
