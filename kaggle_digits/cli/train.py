@@ -356,6 +356,8 @@ def _raise_failed(run: "Run") -> None:
 
 
 def _print_metrics(run: "Run") -> None:
+    from kaggle_digits.core.environment import device
+
     metrics, config = run.metrics(), run.config()
     if metrics.get("leak"):
         leaked = f"leaked: {console.percent(metrics['leaked_accuracy'])}"
@@ -368,8 +370,7 @@ def _print_metrics(run: "Run") -> None:
         console.echo(
             f"{run.name}: accuracy {accuracy} on {metrics['n_val']:,} {kind} rows "
             f"(95 % interval), log loss {metrics['val_loss']:.4f}, seed {config['seed']}, "
-            f"{console.seconds(metrics['train_seconds'])} on "
-            f"{config['machine'].get('cores', '?')} cores"
+            f"{console.seconds(metrics['train_seconds'])} on {device(config['machine'])}"
         )
         for item in metrics.get("designs") or []:  # the models of an ensemble recipe
             adds = item["adds"]

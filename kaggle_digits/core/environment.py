@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -45,6 +46,16 @@ def hardware() -> dict[str, Any]:
     if names := gpus():
         result["gpu"] = "; ".join(names)
     return result
+
+
+def device(machine: Mapping[str, Any]) -> str:
+    """Return what computes on the machine that ``hardware`` described: its first GPU or the cores.
+
+    For example ``1 × NVIDIA H100 80GB HBM3`` or ``2 cores``.
+    """
+    if gpu := machine.get("gpu"):
+        return f"1 × {gpu.partition(',')[0]}"
+    return f"{machine.get('cores', '?')} cores"
 
 
 def gpus() -> tuple[str, ...]:

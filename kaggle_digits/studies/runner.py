@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kaggle_digits._version import __version__
 from kaggle_digits.core.atomic_io import write_text
-from kaggle_digits.core.environment import hardware, versions
+from kaggle_digits.core.environment import device, hardware, versions
 from kaggle_digits.core.errors import UsageError, did_you_mean
 from kaggle_digits.plots import page
 from kaggle_digits.studies import coursera, denoise, linear_network, models, notebook, scikit
@@ -99,7 +99,7 @@ def _write_results(
     environment = (
         f"{len(context.dataset.train):,} labelled rows (source: {context.dataset.source.source}), "
         f"seed {context.seed}, {seconds:,.0f} s on {machine['processor']}, "
-        f"{machine['cores']} cores; {packages}"
+        f"{device(machine)}; {packages}"
     )
     content = page.render_page(
         "study.html.j2",

@@ -16,6 +16,7 @@ from kaggle_digits.core import environment
 from kaggle_digits.core.environment import (
     THREAD_VARIABLES,
     check_clock,
+    device,
     git_commit,
     is_installed,
     limit_threads_to_cgroup,
@@ -33,6 +34,19 @@ def test_versions_name_every_package() -> None:
     assert found["numpy"] != "missing"
     assert is_installed("numpy")
     assert not is_installed("no-such-package")
+
+
+@pytest.mark.parametrize(
+    ("machine", "text"),
+    [
+        ({"gpu": "NVIDIA H100 80GB HBM3, 81559 MiB", "cores": 16}, "1 × NVIDIA H100 80GB HBM3"),
+        ({"gpu": "Tesla T4, 15360 MiB; Tesla T4, 15360 MiB", "cores": 4}, "1 × Tesla T4"),
+        ({"cores": 2}, "2 cores"),
+        ({}, "? cores"),
+    ],
+)
+def test_device_is_the_first_gpu_or_the_cores(machine: dict[str, object], text: str) -> None:
+    assert device(machine) == text
 
 
 @pytest.mark.parametrize(
