@@ -26,7 +26,7 @@ from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.io import UntrustedError
 from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_errors, is_user_code
 from kaggle_digits.models.tta import predict_tta
-from kaggle_digits.training.augmentation import augmentation_layer
+from kaggle_digits.training.augmentation import add_upstrokes, augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, OnStep, TrainingCallback
 from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
@@ -242,12 +242,14 @@ def _rows(train: Digits, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.uint
 def _training_rows(
     task: FoldTask, train: Digits, test: Digits
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the images and labels of the task's training rows and of its pseudo-labels."""
+    """Return images and labels of the training rows and pseudo-labels, some 1s with an upstroke."""
     images, labels = _rows(train, task.fold.train)
     if task.pseudo_labels is not None:
         labelled = np.flatnonzero(task.pseudo_labels >= 0)
         images = np.concatenate([images, test.images[labelled]])
         labels = np.concatenate([labels, task.pseudo_labels[labelled].astype(np.uint8)])
+    if task.recipe.augment and task.recipe.augment.upstrokes:
+        images = add_upstrokes(images, labels, task.recipe.augment.upstrokes, task.seed)
     return images, labels
 
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.digits import CENTRE, SIDE
 from kaggle_digits.models.backend import keras
 from kaggle_digits.training import augmentation
 from kaggle_digits.training.augmentation import (
     Augmentation,
+    add_upstrokes,
     augment_images,
     augmentation_layer,
     spline_basis,
@@ -185,6 +187,32 @@ def test_augment_images_returns_copies(dataset: Dataset) -> None:
     assert np.array_equal(copies, augment_images(Augmentation(elastic=1.0), images, 3, seed=5))
     still = augment_images(Augmentation(**NOTHING), images, 2)
     assert np.array_equal(still, np.stack([images, images]))
+
+
+def test_a_share_of_the_1s_gets_an_upstroke(dataset: Dataset) -> None:
+    images, labels = dataset.train.images, dataset.labels
+    before = images.copy()
+    drawn = add_upstrokes(images, labels, 0.25, seed=3)
+    assert np.array_equal(images, before)
+    changed = np.flatnonzero((drawn != images).any(axis=(1, 2)))
+    assert set(labels[changed]) == {1}
+    assert len(changed) == round(0.25 * (labels == 1).sum())
+    assert np.array_equal(drawn, add_upstrokes(images, labels, 0.25, seed=3))
+    assert not np.array_equal(drawn, add_upstrokes(images, labels, 0.25, seed=4))
+    # There is more ink, the upper half is wider, and the digit is centred.
+    ink, more = (each[changed].astype(np.float64) for each in (images, drawn))
+    assert (more.sum(axis=(1, 2)) >= ink.sum(axis=(1, 2))).mean() > 0.9
+    width, wider = (
+        float((each[:, :14] > 60).any(axis=1).sum(axis=1).mean()) for each in (ink, more)
+    )
+    assert wider > 1.1 * width
+    assert np.abs(centre_of_mass(more.astype(np.float32)) - CENTRE).max() < 1.1
+
+
+def test_no_1s_need_no_upstrokes() -> None:
+    blank = np.zeros((3, SIDE, SIDE), np.uint8)
+    assert not add_upstrokes(blank, np.array([1, 1, 2], np.uint8), 1.0, seed=0).any()
+    assert len(add_upstrokes(blank[:0], np.zeros(0, np.uint8), 1.0, seed=0)) == 0
 
 
 def test_recipes_without_elastic_are_read() -> None:
