@@ -1,9 +1,12 @@
 """The web app: one page and its JSON API. Does not import TensorFlow."""
 
 import asyncio
+import base64
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any
@@ -12,6 +15,7 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from PIL import Image
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -24,21 +28,24 @@ from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.imaging.loading import (
     MAX_PIXELS,
+    SEVERAL_DIGITS,
     PreparedPicture,
     TooManyPixelsError,
 )
 from kaggle_digits.imaging.reader import ReaderPool
 from kaggle_digits.inference.embedding import Embedding, load_embedding
 from kaggle_digits.inference.predictor import (
-    PicturePrediction,
+    Predictor,
     classify_prepared,
     finished_runs,
     load_predictor,
 )
+from kaggle_digits.inference.sheet_reader import classify_sheet
 
 PAGE = Path(__file__).parent / "page"
 # A larger picture, in pixels, needs half a gigabyte while it is decoded.
 LARGE_PICTURE, MAX_READERS = 4_000_000, 4
+NAME = "this file"  # in messages
 MAX_POINTS = 1500  # of the embedding that the page draws
 NO_EMBEDDING = "there is no bottleneck study in the runs; run it: kd study bottleneck"
 # Some Windows machines map .js to text/plain, and browsers then refuse to run the scripts.
@@ -60,8 +67,16 @@ class RunList(BaseModel):
     plane: bool = Field(description="whether GET /api/plane returns points")
 
 
+class DigitBox(BaseModel):
+    """One of several digits of a picture."""
+
+    digit: int
+    confidence: float
+    box: tuple[int, ...]
+
+
 class ClassifyResponse(BaseModel):
-    """The prediction for a picture."""
+    """The prediction for a picture; boxes are left, top, right, bottom in its pixels."""
 
     run: str
     digit: int | None = Field(description="0 to 9; null if no digit was found")
@@ -71,6 +86,25 @@ class ClassifyResponse(BaseModel):
     probabilities: list[float] = Field(description="of the digits 0 to 9")
     image: list[int] = Field(description="the 28 × 28 input of the network by rows; 255 is ink")
     plane: tuple[float, float] | None = Field(description="its position among /api/plane")
+    not_a_digit: bool = Field(description="whether it does not look like a digit")
+    mirrored: bool = Field(description="whether it does not, but its mirror image does")
+    box: tuple[int, ...] | None = Field(description="of the digit")
+    digits: list[DigitBox] = Field(description="in reading order, if there are several")
+    lines: list[str] = Field(description="the digits of each line, if there are several")
+    sheet_note: str = Field(description="empty, or what was left out of digits")
+
+
+class Step(BaseModel):
+    """A picture after one step of its preparation, as a data URL."""
+
+    name: str
+    image: str
+
+
+class StepList(BaseModel):
+    """The steps of the preparation of a picture."""
+
+    steps: list[Step]
 
 
 class PlanePoints(BaseModel):
@@ -119,20 +153,20 @@ class ModelCache:
         self.is_warm = False
         self.embedding = load_embedding(runs_dir)
 
-    def classify(self, prepared: PreparedPicture, run: str) -> PicturePrediction:
-        """Classify a picture with ``run``; raise as for the default run."""
+    def predictor(self, run: str) -> Predictor:
+        """Return ``run``; raise as for the default run."""
         if run not in self._predictors:
             with self._lock:  # two clients that choose the same run at once cause a single load
                 if run not in self._predictors:
                     self._predictors[run] = load_predictor(self.runs_dir, run)
-        return classify_prepared(self._predictors[run], prepared)
+        return self._predictors[run]
 
     def warm_up(self) -> None:
         """Classify an image once, so that the first request is as fast as later ones."""
         self.is_warm = True
         image = np.zeros((28, 28), np.uint8)
         image[5:23, 12:16] = 255
-        self.classify(PreparedPicture(image), self.default_run)
+        classify_prepared(self.predictor(self.default_run), PreparedPicture(image))
 
     def find_embedding(self) -> Embedding | None:
         """Return the embedding; if it was missing, look for it again."""
@@ -176,6 +210,16 @@ def create_app(
             code = 404
         return JSONResponse({"detail": " ".join(to_command_line(str(error)).split())}, code)
 
+    async def process(request: Request, work: Callable[[bytes, int], Any]) -> Any:
+        """Return ``work(body, max_pixels)``; one large picture is processed at a time."""
+        async with uploads.body(request) as body:
+            try:
+                async with slots:
+                    return await run_in_threadpool(work, body, LARGE_PICTURE)
+            except TooManyPixelsError:
+                async with large_slot, slots:
+                    return await run_in_threadpool(work, body, MAX_PIXELS)
+
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         # The visitor will draw next: load the model in the meantime.
@@ -203,15 +247,14 @@ def create_app(
         run: Annotated[str | None, Query(description="a run's name; else the default")] = None,
     ) -> ClassifyResponse:
         """Classify a picture of a digit: dark on light or light on dark, of any size."""
-        async with uploads.body(request) as body:
-            try:
-                async with slots:
-                    prepared = await _prepare(readers, body, LARGE_PICTURE)
-            except TooManyPixelsError:
-                async with large_slot, slots:
-                    prepared = await _prepare(readers, body, MAX_PIXELS)
-            async with slots:
-                return await run_in_threadpool(_classify, cache, prepared, run or cache.default_run)
+        response: ClassifyResponse = await process(request, partial(_classify, cache, run, readers))
+        return response
+
+    @app.post("/api/steps", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    async def steps(request: Request) -> StepList:
+        """Return a picture after each step of its preparation."""
+        response: StepList = await process(request, partial(_prepare_steps, readers))
+        return response
 
     @app.get("/api/plane", responses={404: {"model": ErrorResponse, "description": NO_EMBEDDING}})
     def plane() -> PlanePoints:
@@ -227,16 +270,22 @@ def create_app(
     return app
 
 
-async def _prepare(readers: ReaderPool, body: bytes, max_pixels: int) -> PreparedPicture:
-    return await run_in_threadpool(readers.prepare, body, "the picture", max_pixels)
-
-
-def _classify(cache: ModelCache, prepared: PreparedPicture, run: str) -> ClassifyResponse:
-    prediction, position = cache.classify(prepared, run), None
+def _classify(
+    cache: ModelCache, run: str | None, readers: ReaderPool, body: bytes, max_pixels: int
+) -> ClassifyResponse:
+    predictor = cache.predictor(run or cache.default_run)
+    sheet, position = None, None
+    with readers.reader() as reader:
+        prepared = reader.prepare(body, NAME, max_pixels)
+        if prepared.note == SEVERAL_DIGITS:
+            sheet = classify_sheet(predictor, reader.prepare_sheet(body, NAME, max_pixels))
+    prediction = classify_prepared(predictor, prepared)
     if cache.embedding is not None and prediction.digit is not None:
         position = cache.embedding.transform(prediction.image)
+    if sheet and len(sheet.digits) < 2:
+        sheet = None
     return ClassifyResponse(
-        run=run,
+        run=predictor.run_name,
         digit=prediction.digit,
         confidence=prediction.confidence,
         runner_up=prediction.runner_up,
@@ -244,4 +293,23 @@ def _classify(cache: ModelCache, prepared: PreparedPicture, run: str) -> Classif
         probabilities=prediction.probabilities.tolist(),
         image=prediction.image.ravel().tolist(),
         plane=position,
+        not_a_digit=prediction.not_a_digit,
+        mirrored=prediction.mirrored,
+        box=prediction.box,
+        digits=[DigitBox(**vars(each)) for each in sheet.digits] if sheet else [],
+        lines=list(sheet.lines) if sheet else [],
+        sheet_note=sheet.note if sheet else "",
     )
+
+
+def _prepare_steps(readers: ReaderPool, body: bytes, max_pixels: int) -> StepList:
+    with readers.reader() as reader:
+        prepared = reader.prepare(body, NAME, max_pixels, with_steps=True)
+    steps = []
+    for name, values in prepared.steps.items():
+        ink = np.rint(255 * values).astype(np.uint8)
+        file = BytesIO()
+        Image.fromarray(ink if name == "picture" else 255 - ink).save(file, "PNG")
+        url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+        steps.append(Step(name=name, image=url))
+    return StepList(steps=steps)

@@ -27,7 +27,10 @@ UNKNOWN_HOST = (
     "refused: the app is not served under this host name; open the address that kd app printed, "
     "or, if you use a proxy or forwarder, start it with: kd app --host {host} --allow-host {name}"
 )
-CROSS_ORIGIN = "refused: the request was sent by a page of another site"
+CROSS_ORIGIN = (
+    "refused: the request was sent by a page of another site; if that is the address of your proxy "
+    "or forwarder, start the app with: kd app --host {host} --allow-host {name}"
+)
 
 
 class SecurityMiddleware:
@@ -43,7 +46,10 @@ class SecurityMiddleware:
     ) -> None:
         """Wrap ``app``, which is served at ``host`` and, by proxies, under ``allow_hosts``."""
         self._app, self._host = app, host
-        self._allowed = {_host_name(name) or name.lower() for name in allow_hosts}
+        # A name may be pasted as the address in the browser, or be *.name for all its subdomains.
+        names = [name.lower().partition("://")[2] or name.lower() for name in allow_hosts]
+        names = [name.partition("/")[0] for name in names]
+        self._allowed = {_host_name(name) or name for name in names}
         self._any_address = host in LOOPBACK_OF_WILDCARD
         self._names = LOCAL_NAMES | {host.lower()} | self._allowed
         if self._any_address:
@@ -66,13 +72,14 @@ class SecurityMiddleware:
         if not self.is_allowed_host(host):
             app = JSONResponse({"detail": self._refusal(host)}, 403)
         elif scope["method"] not in SAFE_METHODS and self._is_cross_origin(headers):
-            app = JSONResponse({"detail": CROSS_ORIGIN}, 403)
+            origin = headers["origin"].partition("://")[2]
+            app = JSONResponse({"detail": self._refusal(origin, CROSS_ORIGIN)}, 403)
         await app(scope, receive, send_with_headers)
 
     def is_allowed_host(self, host: str) -> bool:
         """Return whether a Host header names this app; the port does not matter."""
         name = _host_name(host)
-        if name is None or name in self._names:
+        if name is None or name in self._names or self._is_listed(name):
             return name is not None
         try:
             return self._any_address and bool(ip_address(name))
@@ -88,13 +95,19 @@ class SecurityMiddleware:
         if headers.get("sec-fetch-site") == "same-origin":
             return False
         host = origin.lower().partition("://")[2]
-        return host != headers.get("host", "").lower() and _host_name(host) not in self._allowed
+        name = _host_name(host) or ""
+        return host != headers.get("host", "").lower() and not self._is_listed(name)
 
-    def _refusal(self, host: str) -> str:
-        """Return the error that names an option with which ``host`` is accepted."""
+    def _is_listed(self, name: str) -> bool:
+        return name in self._allowed or any(
+            each.startswith("*.") and name.endswith(each[1:]) for each in self._allowed
+        )
+
+    def _refusal(self, host: str, text: str = UNKNOWN_HOST) -> str:
+        """Return the error that names the options with which ``host`` is accepted, too."""
         name = _host_name(host) or ""
         shown = name if re.fullmatch(r"[a-z0-9._-]{1,253}", name) else "NAME"
-        return UNKNOWN_HOST.format(host=self._host, name=shown)
+        return text.format(host=self._host, name=" --allow-host ".join([*self._allowed, shown]))
 
 
 def _host_name(host: str) -> str | None:

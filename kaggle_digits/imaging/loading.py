@@ -22,7 +22,7 @@ from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.background import LUMINANCE, FloatArray, ink_mask
 from kaggle_digits.imaging.lines import erase_lines
 from kaggle_digits.imaging.segmentation import render_like_mnist, segment_digit
-from kaggle_digits.imaging.sheets import PreparedSheet, count_digits, find_parts
+from kaggle_digits.imaging.sheets import Box, PreparedSheet, count_digits, find_parts
 
 # Formats of cameras, scanners and drawing programs. Pillow has more; some of them start other
 # programs.
@@ -59,12 +59,14 @@ class PreparedPicture:
 
     The image is (28, 28) uint8, 0 background to 255 ink; blank if no digit was found. The note is
     "", NO_DIGIT or SEVERAL_DIGITS. The picture after each step is (h, w) float32, 0 to 1, the
-    first one (h, w, 3).
+    first one (h, w, 3). The box of the digit is left, top, right, bottom in pixels of the upright
+    picture.
     """
 
     image: NDArray[np.uint8]
     note: str = ""
     steps: dict[str, FloatArray] = field(default_factory=dict)
+    box: Box | None = None
 
 
 def open_picture(
@@ -174,6 +176,9 @@ def list_pictures(folder: Path) -> list[Path]:
 def prepare(picture: Image.Image) -> PreparedPicture:
     """Find the digit in a picture and render it as a training image."""
     prepared = _prepare(picture)
+    if prepared.box and (full_size := picture.info.get("full_size")):  # JPEG is decoded smaller
+        factor = max(full_size) / max(picture.size)
+        prepared = replace(prepared, box=tuple(round(factor * each) for each in prepared.box))
     if not prepared.note and max(picture.size) > COUNT_SIDE:
         # On a photograph of a sheet, the digit that was found may be a shadow among many digits.
         luminance = _to_rgb(_shrink(picture, COUNT_SIDE)) @ LUMINANCE
@@ -198,16 +203,24 @@ def _prepare(picture: Image.Image) -> PreparedPicture:
         box = _scale_box(segment.box, picture.size, small.size, -SHEET_EDGE)
         sheet = _prepare(picture.crop(box))
         if sheet.note != NO_DIGIT:
-            return sheet
+            return replace(sheet, box=_move(sheet.box, box))
     if max(picture.size) > SEARCH_SIDE and size < MIN_DIGIT:
-        closer = _prepare(picture.crop(_scale_box(segment.box, picture.size, small.size, MARGIN)))
+        box = _scale_box(segment.box, picture.size, small.size, MARGIN)
+        closer = _prepare(picture.crop(box))
         if closer.note != NO_DIGIT:
             note = SEVERAL_DIGITS if segment.several else closer.note
-            return replace(closer, note=note, steps={**closer.steps, **steps})
+            steps = {**closer.steps, **steps}
+            return replace(closer, note=note, steps=steps, box=_move(closer.box, box))
     image, strokes = render_like_mnist(segment.ink)
     steps |= {"ink": ink, "digit": segment.ink, "strokes": strokes}
     steps["what the network sees"] = np.asarray(image / 255, np.float32)
-    return PreparedPicture(image, SEVERAL_DIGITS if segment.several else "", steps)
+    box = _scale_box(segment.box, picture.size, small.size, 0)
+    return PreparedPicture(image, SEVERAL_DIGITS if segment.several else "", steps, box)
+
+
+def _move(box: Box | None, crop: Box) -> Box | None:
+    """Return a box in a crop of a picture as a box in the picture."""
+    return box and tuple(side + offset for side, offset in zip(box, crop[:2] * 2, strict=True))
 
 
 def prepare_sheet(picture: Image.Image) -> PreparedSheet:

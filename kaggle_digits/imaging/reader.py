@@ -119,18 +119,9 @@ class ReaderPool:
         self._readers = [PictureReader()]
         self._idle = self._readers.copy()
 
-    def prepare(self, source: Path | bytes, name: str, max_pixels: int) -> "PreparedPicture":
-        """Prepare a picture as ``PictureReader`` does."""
-        with self._reader() as reader:
-            return reader.prepare(source, name, max_pixels)
-
-    def prepare_sheet(self, source: Path | bytes, name: str, max_pixels: int) -> "PreparedSheet":
-        """Prepare a picture of several digits as ``PictureReader`` does."""
-        with self._reader() as reader:
-            return reader.prepare_sheet(source, name, max_pixels)
-
     @contextlib.contextmanager
-    def _reader(self) -> Iterator[PictureReader]:
+    def reader(self) -> Iterator[PictureReader]:
+        """Yield a reader that nobody else uses."""
         try:
             reader = self._idle.pop()
         except IndexError:

@@ -92,6 +92,7 @@ class PicturePrediction:
     warning. ``image`` is the (28, 28) input of the network, 255 is ink; ``steps`` are name → (h, w)
     float32, 0 to 1: the picture after each preprocessing step. ``not_a_digit``: it does not look
     like one, by its score of ``not_digit_scores``; ``mirrored``: but its mirror image does.
+    ``box`` is left, top, right, bottom of the digit in pixels of the upright picture.
     """
 
     digit: int | None
@@ -104,6 +105,7 @@ class PicturePrediction:
     not_a_digit: bool = False
     not_a_digit_score: float | None = None
     mirrored: bool = False
+    box: tuple[int, ...] | None = None
 
 
 def classify_picture(model: ProbabilisticModel, picture: Image) -> PicturePrediction:
@@ -132,4 +134,5 @@ def classify_prepared(model: ProbabilisticModel, prepared: PreparedPicture) -> P
         not_a_digit=not_a_digit,
         not_a_digit_score=score,
         mirrored=not_a_digit and is_mirrored_digit(model, image),
+        box=prepared.box,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from kaggle_digits.app import api
 from kaggle_digits.app.api import PAGE, create_app
@@ -19,9 +19,9 @@ from kaggle_digits.inference.embedding import Embedding
 from kaggle_digits.inference.predictor import classify_picture, load_predictor
 from tests.support.app_server import Address, get_raw, serve_app
 from tests.support.hostile_requests import TRAVERSAL_PATHS
-from tests.support.pictures import draw_digit, encode
+from tests.support.pictures import draw_digit, draw_strokes, encode
 
-CLASSIFY = "/api/classify"
+CLASSIFY, STEPS = "/api/classify", "/api/steps"
 CLASSIFY_ONE = """
 import asyncio, sys
 from pathlib import Path
@@ -108,6 +108,45 @@ def test_empty_picture_gives_no_digit(client: httpx.Client) -> None:
     assert response["note"] == "no digit found"
 
 
+def test_several_digits_are_read_in_order(client: httpx.Client) -> None:
+    sheet = Image.new("L", (400, 200), 255)
+    places = {7: (20, 50), 1: (150, 45), 4: (280, 55)}
+    for digit, corner in places.items():
+        draw_strokes(sheet, digit, corner, 100)
+    response = client.post(CLASSIFY, content=encode(sheet)).json()
+    (line,) = response["lines"]
+    assert line == "".join(str(each["digit"]) for each in response["digits"])
+    assert len(line) == 3
+    for each, (x, y) in zip(response["digits"], places.values(), strict=True):
+        left, top, right, bottom = each["box"]
+        assert x - 9 <= left < right <= x + 109
+        assert y - 9 <= top < bottom <= y + 109
+    one = client.post(CLASSIFY, content=encode(draw_digit(7, 300))).json()
+    assert one["digits"] == one["lines"] == []
+    # The stroke from 86 to 214 pixels has a width of 14 and round ends.
+    assert one["box"] == pytest.approx([90, 75, 208, 218], abs=10)
+
+
+def test_steps_of_the_preparation(client: httpx.Client) -> None:
+    steps = client.post(STEPS, content=encode(draw_digit(7))).json()["steps"]
+    assert [step["name"] for step in steps][:2] == ["picture", "ink"]
+    assert steps[-1]["name"] == "what the network sees"
+    assert all(step["image"].startswith("data:image/png;base64,") for step in steps)
+    assert_error(client.post(STEPS, content=b"text"), 400, "this file is not a readable picture")
+
+
+def test_what_is_not_a_digit_is_doubted(client: httpx.Client) -> None:
+    face = Image.new("L", (200, 200), 255)
+    draw = ImageDraw.Draw(face)
+    draw.ellipse((20, 20, 180, 180), outline=0, width=12)
+    draw.ellipse((65, 65, 85, 85), fill=0)
+    draw.ellipse((115, 65, 135, 85), fill=0)
+    draw.arc((60, 70, 140, 150), 20, 160, fill=0, width=10)
+    response = client.post(CLASSIFY, content=encode(face)).json()
+    assert response["not_a_digit"]
+    assert not client.post(CLASSIFY, content=encode(draw_digit(7))).json()["not_a_digit"]
+
+
 def test_another_run_can_be_requested(client: httpx.Client) -> None:
     picture = encode(draw_digit(7))
     response = client.post(f"{CLASSIFY}?run=second", content=picture)
@@ -118,7 +157,7 @@ def test_another_run_can_be_requested(client: httpx.Client) -> None:
 
 def test_openapi_document(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
-    assert set(document["paths"]) == {"/healthz", "/api/runs", CLASSIFY, "/api/plane"}
+    assert set(document["paths"]) == {"/healthz", "/api/runs", CLASSIFY, STEPS, "/api/plane"}
     classify = document["paths"][CLASSIFY]["post"]
     content = classify["requestBody"]["content"]
     assert content["image/*"]["schema"] == {"type": "string", "format": "binary"}
@@ -126,6 +165,7 @@ def test_openapi_document(client: httpx.Client) -> None:
     assert [parameter["name"] for parameter in classify["parameters"]] == ["run"]
     fields = {"run", "digit", "confidence", "runner_up", "note", "probabilities", "image", "plane"}
     schema = document["components"]["schemas"]["ClassifyResponse"]
+    fields |= {"not_a_digit", "mirrored", "box", "digits", "lines", "sheet_note"}
     assert set(schema["properties"]) == fields
     assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
 

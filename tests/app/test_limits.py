@@ -57,7 +57,7 @@ def test_incomplete_header_is_disconnected(
 
 @pytest.mark.parametrize("body", [b"", b"GIF89a", b"hello", b"<svg xmlns='x'/>"])
 def test_body_that_is_not_a_picture_is_explained(client: httpx.Client, body: bytes) -> None:
-    assert_error(client.post(CLASSIFY, content=body), 400, "the picture")
+    assert_error(client.post(CLASSIFY, content=body), 400, "this file")
 
 
 def test_hostile_bodies_are_rejected(client: httpx.Client) -> None:

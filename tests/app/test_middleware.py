@@ -50,9 +50,15 @@ def test_hosts_of_forwarders_are_allowed_by_name() -> None:
         assert middleware.is_allowed_host(host)
     assert not middleware.is_allowed_host("three.example")
     # The advice repeats the option that the app was started with.
-    assert "kd app --host 0.0.0.0 --allow-host three.example" in middleware._refusal(
-        "three.example"
+    middleware = SecurityMiddleware(
+        app, "0.0.0.0", ["https://one.example:8443/x/", "*.two.example"]
     )
+    assert "kd app --host 0.0.0.0 --allow-host" in middleware._refusal("three.example")
+    assert "--allow-host one.example" in middleware._refusal("three.example")
+    assert "--allow-host three.example" in middleware._refusal("three.example")
+    assert middleware.is_allowed_host("one.example")
+    assert middleware.is_allowed_host("a-8000.two.example:443")
+    assert not middleware.is_allowed_host("two.example.evil.example")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_allowed_hosts_depend_on_the_served_address(
 )
 def test_cross_origin_requests_are_rejected(client: httpx.Client, origin: str) -> None:
     response = client.post(CLASSIFY, content=encode(draw_digit(1)), headers={"Origin": origin})
-    assert_error(response, 403, "another site")
+    assert_error(response, 403, "another site", "kd app --host 127.0.0.1 --allow-host ")
     assert response.headers["content-security-policy"]
 
 

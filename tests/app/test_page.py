@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from kaggle_digits.app import api
 from tests.support.app_server import serve_app
@@ -23,7 +24,7 @@ from tests.support.page_actions import (
     wait_for_digit,
     wait_for_no_digit,
 )
-from tests.support.pictures import draw_digit, encode
+from tests.support.pictures import draw_digit, draw_strokes, encode
 from tests.support.strokes import DIGITS, Points
 
 pytestmark = needs_chromium
@@ -216,7 +217,7 @@ def test_invalid_picture_is_reported_in_one_line(open_page: OpenPage) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     transfer_file(page, bytes(10_000_001), "paste")
-    assert "larger than 10 MB" in trouble.inner_text()
+    expect(trouble).to_contain_text("larger than 10 MB")
     page.evaluate("document.dispatchEvent(new ClipboardEvent('paste', {}))")
     assert "no picture" in trouble.inner_text()
     assert not [url for url in asked if "classify" in url]
@@ -229,8 +230,111 @@ def test_no_digit_and_several_digits_are_reported(open_page: OpenPage) -> None:
     two = [[(x * 0.4 + shift, y) for x, y in DIGITS[1][0]] for shift in (0.05, 0.5)]
     draw(page, two)
     wait_for_digit(page)
-    page.wait_for_selector("#note:visible")
-    assert page.locator("#note").inner_text() == "Looks like more than one digit"
+    expect(page.locator("#digits li")).to_have_count(2)
+    assert page.locator("#digit").inner_text() == "".join(
+        page.locator("#digits b").all_inner_texts()
+    )
+    assert not page.locator("#bars").is_visible()
+
+
+def test_boxes_and_steps_of_a_photograph(open_page: OpenPage) -> None:
+    page = open_page()
+    photograph = Image.effect_noise((3000, 2000), 60).point(lambda value: 160 + value // 4)
+    for digit, left in ((1, 300), (4, 1200), (7, 2100)):
+        draw_strokes(photograph, digit, (left, 700), 500)
+    data = encode(photograph)
+    assert len(data) > 2_000_000
+    with page.expect_request("**/api/classify*") as sent:
+        transfer_file(page, data, "drop")
+    assert sent.value.headers["content-type"] == "image/jpeg"
+    assert page.locator("#picture").evaluate("image => image.naturalWidth") == 2400
+    expect(page.locator("#boxes rect")).to_have_count(3)
+    frames = [page.locator("#boxes rect").nth(k).bounding_box() for k in range(3)]
+    shown = page.locator("#boxes").bounding_box()
+    assert shown
+    for frame, left in zip(frames, (300, 1200, 2100), strict=True):
+        assert frame
+        middle = (frame["x"] + frame["width"] / 2 - shown["x"]) / shown["width"]
+        assert middle == pytest.approx((left + 250) / 3000, abs=0.03)
+    transfer_file(page, encode(draw_digit(7)), "drop")
+    expect(page.locator("#boxes rect")).to_have_count(1)
+    page.get_by_text("Steps of the preparation").click()
+    expect(page.locator("#steps li")).to_have_count(5)
+    page.keyboard.press("Escape")
+    expect(page.locator("#boxes rect")).to_have_count(0)
+
+
+@pytest.mark.parametrize("start", [(-0.03, 0.5), (1.5, 0.2)])
+def test_stroke_that_begins_outside_the_sheet(
+    open_page: OpenPage, start: tuple[float, float]
+) -> None:
+    page = open_page()
+    draw(page, [[start, (0.9, 0.5), (0.7, 0.5), (0.5, 0.5), (0.5, 0.6)]])
+    wait_for_digit(page)
+    assert drawn_pixels(page) > 1000
+    assert page.evaluate("String(getSelection())") == ""
+
+
+def test_eraser_and_redo(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, [[(0.2, 0.5), (0.8, 0.5)]])
+    wait_for_digit(page)
+    line = drawn_pixels(page)
+    page.keyboard.press("e")
+    draw(page, [[(0.5, 0.3), (0.5, 0.7)]])
+    erased = drawn_pixels(page)
+    assert erased < 0.9 * line
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert drawn_pixels(page) == 0
+    page.get_by_role("button", name="Redo").click()
+    assert drawn_pixels(page) == pytest.approx(line, rel=0.01)
+    page.keyboard.press("Control+Shift+Z")
+    assert drawn_pixels(page) == pytest.approx(erased, rel=0.01)
+    assert page.locator("#redo").get_attribute("aria-disabled") == "true"
+    wait_for_digit(page)
+
+
+def test_slow_server_is_told_from_an_empty_sheet(open_page: OpenPage) -> None:
+    page = open_page()
+
+    def delay(route: Route) -> None:
+        page.wait_for_timeout(300)
+        route.continue_()
+
+    page.route("**/api/classify*", delay)
+    draw(page, DIGITS[1])
+    assert page.locator("#confidence").inner_text() == "Reading…"
+    wait_for_digit(page)
+
+
+def test_new_runs_appear_without_a_reload(
+    open_page: OpenPage, runs_dir: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(runs_dir / "dense", tmp_path / "dense")
+    with serve_app(tmp_path) as address:
+        page = open_page(at=address)
+        shutil.copytree(runs_dir / "second", tmp_path / "second")
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        expect(page.locator("#run option")).to_have_count(2)
+        assert page.locator("#run").input_value() == "dense"
+
+
+@pytest.mark.parametrize("size", [(844, 390), (320, 568), (390, 664)])
+def test_phone_shows_sheet_and_prediction_without_scrolling(
+    open_page: OpenPage, size: tuple[int, int]
+) -> None:
+    width, height = size
+    page = open_page(viewport={"width": width, "height": height})
+    draw(page, DIGITS[2])
+    wait_for_digit(page)
+    for part in ("#pad", "#undo", "#upload", "#digit", "#confidence"):
+        box = page.locator(part).bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["y"] >= 0
+        assert box["x"] + box["width"] <= width, part
+        assert box["y"] + box["height"] <= height, part
 
 
 def test_choosing_a_run_classifies_again(open_page: OpenPage) -> None:
@@ -340,7 +444,7 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
     page.evaluate("document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0)")
     page.locator("h1").click()
     reached = []
-    for _ in range(7):
+    for _ in range(10):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
         frame = page.evaluate("""() => {
@@ -349,7 +453,8 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
           return around.some((one) => getComputedStyle(one).outlineStyle !== "none");
         }""")
         assert frame, f"focus is not visible on {reached[-1]}"
-    assert reached == ["run", "pad", "undo", "clear", "brush", "upload", "BUTTON"]
+    tools = ["undo", "redo", "eraser", "clear", "brush", "upload"]
+    assert reached == ["run", "pad", *tools, "SUMMARY", "BUTTON"]
     page.keyboard.press("Enter")
     assert wait_for_digit(page), "the drawing was restored"
     assert page.evaluate("document.activeElement.id") == "pad"

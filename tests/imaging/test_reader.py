@@ -68,8 +68,8 @@ def test_closing_ends_what_is_being_prepared() -> None:
     pool = ReaderPool()
     threading.Timer(0.5, pool.close).start()
     start = time.monotonic()
-    with pytest.raises(DataError, match="interrupted"):
-        pool.prepare(next(iter(endless())), "x", 10**9)
+    with pool.reader() as own, pytest.raises(DataError, match="interrupted"):
+        own.prepare(next(iter(endless())), "x", 10**9)
     assert time.monotonic() - start < 30
 
 
@@ -78,9 +78,7 @@ def test_sheet_is_prepared_as_in_this_process(reader: PictureReader) -> None:
     for digit, left in ((1, 10), (4, 100)):
         draw_strokes(picture, digit, (left, 20), 80)
     content = encode(picture)
-    pool = ReaderPool()
-    sheet = pool.prepare_sheet(content, "x", MAX_PIXELS)
-    pool.close()
+    sheet = reader.prepare_sheet(content, "x", MAX_PIXELS)
     expected = prepare_sheet(open_picture(content, "x"))
     assert len(sheet.parts) == len(expected.parts) == 2
     assert (sheet.picture == expected.picture).all()

@@ -3,13 +3,14 @@
 import { DrawingPad } from "./drawing.js";
 import { EmbeddingView } from "./embedding.js";
 import { DrawingHistory } from "./history.js";
-import { ClassifyQueue, fetchJson } from "./requests.js";
+import { drawBoxes, shrink } from "./picture.js";
+import { ClassifyQueue, fetchJson, postPicture } from "./requests.js";
 import { percent, ResultView, sentence } from "./result.js";
 
-const MAX_UPLOAD_BYTES = 10_000_000;
+const REFRESH = 15_000; // milliseconds until newly trained runs appear
 
 const $ = (id) => document.getElementById(id);
-const pad = new DrawingPad($("pad"));
+const pad = new DrawingPad($("pad"), $("reach"));
 const resultView = new ResultView();
 const queue = new ClassifyQueue();
 const drawingHistory = new DrawingHistory($("history"), $("history-hint"));
@@ -23,14 +24,22 @@ let embedding = null;
 
 const isEmpty = () => pad.empty && !picture;
 
+const toBlob = () => (picture ? picture.file : pad.toBlob());
+
 function classify(final) {
   if (isEmpty()) return;
-  const source = picture ? async () => picture.file : () => pad.toBlob();
-  queue.send({ picture: source, run: $("run").value, final });
+  if (!prediction) resultView.clear("Reading…");
+  queue.send({ picture: toBlob, run: $("run").value, final });
 }
 
 /** Remove the drawing or picture; with `keep`, add it to the history. */
 function reset(keep) {
+  forgetPrediction(keep);
+  pad.strokes = [];
+  updateButtons();
+}
+
+function forgetPrediction(keep) {
   if (keep && !isEmpty()) {
     drawingHistory.add({ ...(picture ?? { strokes: pad.strokes }), prediction });
   } else if (picture) {
@@ -38,12 +47,12 @@ function reset(keep) {
   }
   queue.cancel();
   embedding?.clear();
-  pad.strokes = [];
   picture = prediction = null;
   $("picture").hidden = true;
+  $("steps").open = false;
+  showBoxes();
   showError("");
   resultView.clear();
-  updateButtons();
 }
 
 function clear() {
@@ -57,12 +66,24 @@ function undo() {
     clear();
   } else if (!pad.empty) {
     pad.undo();
-    if (pad.empty) reset(false);
+    if (pad.empty) forgetPrediction(false);
     else classify(true);
     updateButtons();
   } else if (cleared && drawingHistory.length) {
     restore(drawingHistory.take());
   }
+}
+
+function redo() {
+  if (!pad.canRedo) return;
+  pad.redo();
+  updateButtons();
+  classify(true);
+}
+
+function toggleEraser() {
+  pad.erasing = !pad.erasing;
+  $("eraser").setAttribute("aria-pressed", pad.erasing);
 }
 
 function restore(entry) {
@@ -80,9 +101,12 @@ function showPicture({ file, url }) {
   $("picture").hidden = false;
 }
 
-function openFile(file) {
-  if (file.size > MAX_UPLOAD_BYTES) {
-    showError("the picture is larger than 10 MB; choose a smaller one");
+async function openFile(original) {
+  let file;
+  try {
+    file = await shrink(original);
+  } catch (error) {
+    showError(error.message);
     return;
   }
   reset(true);
@@ -92,9 +116,26 @@ function openFile(file) {
   classify(true);
 }
 
+function showBoxes() {
+  const { naturalWidth, naturalHeight, hidden } = $("picture");
+  drawBoxes($("boxes"), hidden ? null : prediction, naturalWidth, naturalHeight);
+}
+
+/** Show the picture after each step of the preparation, if the user asked for it. */
+async function showSteps() {
+  if (!$("steps").open || isEmpty()) return;
+  try {
+    const { steps } = await postPicture("api/steps", await toBlob());
+    resultView.showSteps(steps);
+  } catch (error) {
+    showError(error.message);
+  }
+}
+
 function updateButtons() {
   $("paper").classList.toggle("used", !isEmpty());
   $("clear").setAttribute("aria-disabled", isEmpty());
+  $("redo").setAttribute("aria-disabled", !pad.canRedo);
   $("undo").setAttribute("aria-disabled", isEmpty() && !(cleared && drawingHistory.length));
 }
 
@@ -111,7 +152,10 @@ pad.onChange = () => {
   updateButtons();
   classify(false);
 };
-pad.onEnd = () => classify(true);
+pad.onEnd = () => {
+  classify(true);
+  showSteps();
+};
 drawingHistory.onSelect = (entry) => {
   restore(drawingHistory.take(entry));
   $("pad").focus({ preventScroll: true });
@@ -121,11 +165,13 @@ queue.onResult = (response) => {
   prediction = response;
   showError("");
   resultView.show(response);
+  showBoxes();
   embedding?.move(response.plane);
 };
 queue.onError = (error) => {
   if (error.invalidPicture && picture) reset(false);
   prediction = null;
+  showBoxes();
   showError(error.message);
   resultView.clear("No prediction");
   embedding?.clear();
@@ -136,7 +182,10 @@ queue.onSlow = (slow) => $("result").classList.toggle("waiting", slow);
 // ---- buttons, keys, files --------------------------------------------------------------------
 
 $("undo").addEventListener("click", undo);
+$("redo").addEventListener("click", redo);
+$("eraser").addEventListener("click", toggleEraser);
 $("clear").addEventListener("click", clear);
+$("steps").addEventListener("toggle", showSteps);
 $("run").addEventListener("change", () => classify(true));
 $("brush").addEventListener("input", updateBrush);
 $("upload").addEventListener("change", () => {
@@ -146,6 +195,7 @@ $("upload").addEventListener("change", () => {
 });
 // The server reads formats that the browser cannot display.
 $("picture").addEventListener("error", () => ($("picture").hidden = true));
+$("picture").addEventListener("load", showBoxes);
 
 function updateBrush() {
   pad.brush = $("brush").value / 100;
@@ -155,7 +205,10 @@ function updateBrush() {
 document.addEventListener("keydown", (event) => {
   if (event.target instanceof HTMLSelectElement) return;
   const key = event.key.toLowerCase();
-  if (key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey) undo();
+  const control = event.ctrlKey || event.metaKey;
+  if (control && (key === "y" || (key === "z" && event.shiftKey))) redo();
+  else if (control && key === "z") undo();
+  else if (key === "e" && !control && !event.altKey) toggleEraser();
   else if (key === "escape" || key === "delete") clear();
   else return;
   event.preventDefault();
@@ -184,24 +237,30 @@ function openFrom(data, place) {
 
 // ---- start -----------------------------------------------------------------------------------
 
-async function start() {
-  updateBrush();
-  updateButtons();
-  try {
-    const { runs, default: defaultRun, plane } = await fetchJson("api/runs");
-    for (const { name, accuracy } of runs) {
-      const text = accuracy === null ? name : `${name} · ${percent(accuracy, 2)}`;
-      $("run").add(new Option(text, name, name === defaultRun, name === defaultRun));
-    }
-    if (!plane) return;
-    const { points } = await fetchJson("api/plane");
-    embedding = new EmbeddingView($("points"), points);
-    $("embedding").hidden = false;
-    document.body.classList.add("with-embedding");
-    embedding.move(prediction?.plane ?? null);
-  } catch (error) {
-    showError(error.message);
+/** List the finished runs, and show the embedding once there is one. */
+async function refresh() {
+  const { runs, default: defaultRun, plane } = await fetchJson("api/runs");
+  const select = $("run");
+  const chosen = select.value || defaultRun;
+  const options = runs.map(({ name, accuracy }) => {
+    const text = accuracy === null ? name : `${name} · ${percent(accuracy, 2)}`;
+    return new Option(text, name, name === defaultRun, name === chosen);
+  });
+  const isSame = ({ text }, k) => text === select.options[k]?.text;
+  if (options.length !== select.options.length || !options.every(isSame)) {
+    select.replaceChildren(...options);
   }
+  if (!plane || embedding) return;
+  const { points } = await fetchJson("api/plane");
+  embedding = new EmbeddingView($("points"), points);
+  $("embedding").hidden = false;
+  document.body.classList.add("with-embedding");
+  embedding.move(prediction?.plane ?? null);
 }
 
-start();
+updateBrush();
+updateButtons();
+refresh().catch((error) => showError(error.message));
+const refreshIfVisible = () => document.hidden || refresh().catch(() => {}); // reported when used
+setInterval(refreshIfVisible, REFRESH);
+window.addEventListener("focus", refreshIfVisible);

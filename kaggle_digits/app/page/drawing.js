@@ -5,6 +5,7 @@ const SENT_SIDE = 168; // pixels per side of the sent image: six per pixel of th
 
 export class DrawingPad {
   brush = 0.07; // stroke width as a fraction of the side
+  erasing = false; // whether strokes remove ink
   onStart = () => {}; // before a stroke begins
   onChange = () => {}; // a stroke became longer
   onEnd = () => {}; // a stroke ended
@@ -13,12 +14,21 @@ export class DrawingPad {
   #context;
   #sent = makeSheet();
   #strokes = [];
+  #undone = []; // strokes to redo, the last one first
   #active = new Map(); // pointer id → its unfinished stroke
 
-  constructor(canvas) {
+  /** Draw on `canvas`; a stroke may begin anywhere in `reach`, an element around it. */
+  constructor(canvas, reach) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
-    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    let outside = false; // whether the pressed pointer came from elsewhere on the page
+    document.addEventListener("pointerdown", ({ target }) => {
+      outside = !reach.contains(target) && !target.closest("a, button, input, label, select");
+    });
+    reach.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointerenter", (event) => {
+      if (outside && event.buttons & 1) this.#down(event);
+    });
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) {
       canvas.addEventListener(type, (event) => this.#up(event));
@@ -37,29 +47,47 @@ export class DrawingPad {
   }
 
   set strokes(strokes) {
-    this.#active.clear();
-    this.#strokes = [...strokes];
-    this.#redraw();
+    this.#undone = [];
+    this.#replace([...strokes]);
+  }
+
+  get canRedo() {
+    return this.#undone.length > 0;
   }
 
   undo() {
-    this.strokes = this.#strokes.slice(0, -1);
+    this.#undone.push(this.#strokes.at(-1));
+    this.#replace(this.#strokes.slice(0, -1));
+  }
+
+  redo() {
+    this.#replace([...this.#strokes, this.#undone.pop()]);
   }
 
   /** Return a promise of the drawing as a PNG, black on white. */
   toBlob() {
+    fillBehind(this.#sent);
     return new Promise((resolve) => this.#sent.canvas.toBlob(resolve, "image/png"));
   }
 
+  #replace(strokes) {
+    this.#active.clear();
+    this.#strokes = strokes;
+    this.#redraw();
+  }
+
   #down(event) {
-    if (event.button !== 0 || this.#isPalm(event)) return;
+    if (event.button > 0 || this.#isPalm(event) || this.#active.has(event.pointerId)) return;
+    if (this.erasing && this.empty) return;
     this.onStart();
+    this.#undone = [];
+    getSelection().removeAllRanges(); // of text, where the stroke began
     try {
       this.#canvas.setPointerCapture(event.pointerId);
     } catch {
       // The pointer is already gone: its stroke is a dot.
     }
-    const stroke = { width: this.brush, points: [] };
+    const stroke = { width: this.brush * (this.erasing ? 2 : 1), erase: this.erasing, points: [] };
     this.#active.set(event.pointerId, { stroke, pen: event.pointerType === "pen" });
     this.#strokes.push(stroke);
     this.#extend(stroke, [event]);
@@ -123,21 +151,25 @@ function makeSheet() {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = SENT_SIDE;
   // It is read after each stroke: keep it in memory instead of on the graphics card.
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  return canvas.getContext("2d", { willReadFrequently: true });
+}
+
+/** Put white paper behind the strokes. */
+function fillBehind(context) {
+  context.globalCompositeOperation = "destination-over";
   context.fillStyle = "white";
-  context.fillRect(0, 0, SENT_SIDE, SENT_SIDE);
-  return context;
+  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
 }
 
 /** Draw a stroke from point `start` on, as curves through the midpoints between its points. */
-function drawFrom(context, { width, points }, start) {
+function drawFrom(context, { width, points, erase }, start) {
   const side = context.canvas.width;
   const at = (k) => [points[k][0] * side, points[k][1] * side];
   const midpoint = (k) => {
     const [[ax, ay], [bx, by]] = [at(k - 1), at(k)];
     return [(ax + bx) / 2, (ay + by) / 2];
   };
-  setPen(context, width * side);
+  setPen(context, width * side, erase);
   if (start === 0) {
     context.beginPath();
     context.arc(...at(0), (width * side) / 2, 0, 2 * Math.PI);
@@ -155,18 +187,19 @@ function drawFrom(context, { width, points }, start) {
 }
 
 /** Draw from the last midpoint, where drawFrom stops, to the last point. */
-function drawEnd(context, { width, points }) {
+function drawEnd(context, { width, points, erase }) {
   if (points.length < 2) return;
   const side = context.canvas.width;
   const [[ax, ay], [bx, by]] = points.slice(-2);
-  setPen(context, width * side);
+  setPen(context, width * side, erase);
   context.beginPath();
   context.moveTo(((ax + bx) / 2) * side, ((ay + by) / 2) * side);
   context.lineTo(bx * side, by * side);
   context.stroke();
 }
 
-function setPen(context, width) {
+function setPen(context, width, erase) {
+  context.globalCompositeOperation = erase ? "destination-out" : "source-over";
   context.fillStyle = context.strokeStyle = "black";
   context.lineCap = context.lineJoin = "round";
   context.lineWidth = width;

@@ -45,8 +45,9 @@ export class DrawingHistory {
     const item = document.createElement("li");
     const button = document.createElement("button");
     const caption = document.createElement("span");
-    const { digit = null, confidence } = entry.prediction ?? {};
-    const found = digit !== null;
+    const { digit: first = null, confidence, lines = [] } = entry.prediction ?? {};
+    const found = first !== null;
+    const digit = lines.length ? lines.join(" ") : first;
     const label = found ? `${digit}, ${percent(confidence, 0)} confidence` : "no digit";
     button.type = "button";
     button.setAttribute("aria-label", `Restore the drawing predicted as ${label}`);

@@ -3,7 +3,8 @@
 const TIMEOUT = 15_000; // milliseconds; the first request with a run loads its models
 const PAUSE = 30; // milliseconds between two requests while a stroke is drawn
 const SLOW_AFTER = 250; // milliseconds
-const NO_SERVER = "no answer from kd app; if it was stopped, start it again: kd app";
+const NO_SERVER = "kd app does not answer; if it was stopped, start it again: kd app";
+const SLOW_SERVER = "kd app took longer than 15 seconds; draw or upload again to repeat the request";
 
 export class ClassifyQueue {
   onResult = (prediction) => {};
@@ -37,7 +38,8 @@ export class ClassifyQueue {
       this.#next = null;
       const timer = setTimeout(() => this.onSlow(true), SLOW_AFTER);
       try {
-        const prediction = await classify(await request.picture(), request.run);
+        const url = `api/classify?run=${encodeURIComponent(request.run)}`;
+        const prediction = await postPicture(url, await request.picture());
         if (generation === this.#generation) this.onResult(prediction);
       } catch (error) {
         if (generation === this.#generation) this.onError(error);
@@ -51,8 +53,8 @@ export class ClassifyQueue {
   }
 }
 
-function classify(picture, run) {
-  return fetchJson(`api/classify?run=${encodeURIComponent(run)}`, {
+export function postPicture(url, picture) {
+  return fetchJson(url, {
     method: "POST",
     headers: { "Content-Type": picture.type || "application/octet-stream" },
     body: picture,
@@ -65,13 +67,13 @@ export async function fetchJson(url, options = {}) {
   let response;
   try {
     response = await fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT) });
-  } catch {
-    throw new Error(NO_SERVER);
+  } catch (error) {
+    throw new Error(error.name === "TimeoutError" ? SLOW_SERVER : NO_SERVER);
   }
   const body = await response.json().catch(() => ({}));
   if (!response.ok) {
     const { detail } = body;
-    const text = typeof detail === "string" ? detail : `the server failed (${response.status})`;
+    const text = typeof detail === "string" ? detail : `kd app failed (error ${response.status}); its terminal says why`;
     throw Object.assign(new Error(text), { invalidPicture: response.status === 400 });
   }
   return body;

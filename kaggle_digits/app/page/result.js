@@ -28,21 +28,37 @@ export class ResultView {
   }
 
   /** Show a response of /api/classify. */
-  show({ digit, confidence, runner_up: runnerUp, note, probabilities, image }) {
+  show(response) {
+    const { digit, confidence, runner_up: runnerUp, probabilities, image } = response;
     const found = digit !== null;
+    const several = response.digits.length > 1;
+    const least = Math.min(...response.digits.map((each) => each.confidence));
+    const note = several ? response.sheet_note : noteOn(response);
     $("result").classList.toggle("blank", !found);
-    $("digit").textContent = found ? digit : "?";
-    $("confidence").textContent = found ? `${percent(confidence)} confidence` : sentence(note);
-    $("runner-up").textContent =
-      found && runnerUp !== null
+    $("result").classList.toggle("several", several);
+    $("digit").textContent = several ? response.lines.join("\n") : found ? digit : "?";
+    const longest = Math.max(1, ...response.lines.map((line) => line.length));
+    $("digit").style.setProperty("--length", longest);
+    $("confidence").textContent = several
+      ? `At least ${percent(least)} confidence`
+      : found ? `${percent(confidence)} confidence` : sentence(note);
+    $("runner-up").textContent = several
+      ? `${response.digits.length} digits`
+      : found && runnerUp !== null
         ? `Second choice: ${runnerUp} (${percent(probabilities[runnerUp])})`
         : "";
     $("note").textContent = sentence(note);
     $("note").hidden = !found || !note;
+    $("bars").hidden = several;
+    $("digits").hidden = !several;
+    $("digits").replaceChildren(...response.digits.map(makeDigit));
+    $("input").closest("figure").hidden = $("steps").hidden = several;
     this.#bars.forEach((bar, k) => bar.set(found ? probabilities[k] : 0, found && k === digit));
     this.#drawInput(image);
     this.#announce([
-      found ? `Predicted ${digit}, ${percent(confidence, 0)} confidence.` : "",
+      several
+        ? `Predicted ${response.lines.join(", ")}.`
+        : found ? `Predicted ${digit}, ${percent(confidence, 0)} confidence.` : "",
       note ? `${sentence(note)}.` : "",
     ]);
   }
@@ -56,7 +72,20 @@ export class ResultView {
       note,
       probabilities: [],
       image: new Array(SIDE * SIDE).fill(0),
+      digits: [],
+      lines: [],
     });
+    this.showSteps([]);
+  }
+
+  /** Show a response of /api/steps. */
+  showSteps(steps) {
+    const items = steps.map(({ name, image }) => {
+      const item = document.createElement("li");
+      item.append(Object.assign(new Image(), { src: image, alt: "" }), sentence(name));
+      return item;
+    });
+    $("steps").querySelector("ol").replaceChildren(...items);
   }
 
   #drawInput(image) {
@@ -70,6 +99,20 @@ export class ResultView {
     const text = sentences.filter(Boolean).join(" ");
     this.#timer = setTimeout(() => ($("announcement").textContent = text), ANNOUNCE_AFTER);
   }
+}
+
+function noteOn({ note, not_a_digit: notADigit, mirrored }) {
+  const doubt = mirrored ? "mirrored?" : notADigit ? "not a digit?" : "";
+  return [doubt, note].filter(Boolean).join("; ");
+}
+
+function makeDigit({ digit, confidence }) {
+  const item = document.createElement("li");
+  item.innerHTML = "<b></b> <small></small>";
+  item.firstChild.textContent = digit;
+  item.lastChild.textContent = percent(confidence, 0);
+  item.classList.toggle("doubtful", confidence < 0.9);
+  return item;
 }
 
 /** Capitalize a message of the server. */
