@@ -248,7 +248,7 @@ def test_boxes_and_steps_of_a_photograph(open_page: OpenPage) -> None:
         transfer_file(page, data, "drop")
     assert sent.value.headers["content-type"] == "image/jpeg"
     assert page.locator("#picture").evaluate("image => image.naturalWidth") == 2400
-    expect(page.locator("#boxes rect")).to_have_count(3)
+    expect(page.locator("#boxes rect")).to_have_count(3, timeout=30_000)
     frames = [page.locator("#boxes rect").nth(k).bounding_box() for k in range(3)]
     shown = page.locator("#boxes").bounding_box()
     assert shown
