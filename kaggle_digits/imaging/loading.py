@@ -283,10 +283,16 @@ def _to_rgb(picture: Image.Image) -> FloatArray:
 def _scale_box(
     box: tuple[int, int, int, int], full: tuple[int, int], small: tuple[int, int], margin: float
 ) -> tuple[int, int, int, int]:
-    """Convert a box of the small picture to a crop box of the full one, with a relative margin."""
+    """Convert a box of the small picture to a crop box of the full one, with a relative margin.
+
+    The crop box has at least one pixel, also if the margin is negative or the picture very narrow.
+    """
     factor = full[0] / small[0]
     top, left, bottom, right = (factor * position for position in box)
     extra = margin * max(bottom - top, right - left)
-    width, height = full
-    start = max(0, round(left - extra)), max(0, round(top - extra))
-    return *start, min(width, round(right + extra)), min(height, round(bottom + extra))
+    ends = (left - extra, right + extra), (top - extra, bottom + extra)
+    (left, right), (top, bottom) = (
+        (start := min(max(0, round(first)), length - 1), max(start + 1, min(length, round(last))))
+        for (first, last), length in zip(ends, full, strict=True)
+    )
+    return left, top, right, bottom

@@ -302,3 +302,13 @@ def test_heic_is_read_with_pillow_heif(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = open_picture(HEIC + encode(draw_digit(4)), "x")
     assert registered
     assert overlap(prepare(picture).image, EXPECTED) > 0.95
+
+
+@pytest.mark.parametrize("margin", [-0.4, 0.3])
+@pytest.mark.parametrize("full", [(2, 4000), (4000, 2), (37, 4001)])
+def test_a_crop_box_has_pixels_in_any_picture(full: tuple[int, int], margin: float) -> None:
+    small = max(1, full[0] // 10), max(1, full[1] // 10)
+    for box in ((0, 0, small[1], small[0]), (small[1] - 1, small[0] - 1, small[1], small[0])):
+        left, top, right, bottom = loading._scale_box(box, full, small, margin)
+        assert 0 <= left < right <= full[0]
+        assert 0 <= top < bottom <= full[1]
