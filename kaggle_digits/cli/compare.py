@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {
     **{"run": "", "accuracy\n(95 % interval)": ">", "log\nloss": ".4f"},
-    **{"only it\ncorrect": ",", "only the\nbest correct": ",", "p\n(McNemar)": ".3g"},
+    **{"only it\ncorrect": ",", "only the\nbest correct": ",", "p\n(McNemar)": ">"},
 }
 
 
@@ -48,6 +48,8 @@ def compare(
 
     if bool(runs) == all_runs:
         raise UsageError("name two runs or more, or all of them: kd compare --all")
+    if all_runs and svg:
+        raise UsageError("--svg copies figures; the page of --all has a table only: leave it out")
     if all_runs:
         _compare_all(data_dir, runs_dir, output, force=force, as_json=as_json)
         return
@@ -99,12 +101,13 @@ def _compare_all(
     if as_json:
         console.print_json({"runs": list(map(_as_json, overviews)), "page": str(path)})
         return
-    title = "All runs, each on its own held-out rows; the highest lower end of an interval first"
+    title = "Each run on its own held-out rows, by the lower end of its interval"
     console.show_table(COLUMNS, map(_cells, overviews), title)
     for item in overviews:
         if item.problem:
             console.warn(f"{item.run} is not compared: {item.problem}")
     console.echo(f"page: {path}")
+    console.note("open the page in a browser; next: kd evaluate " + overviews[0].run)
 
 
 def _label(item: "ComparedRun | RunOverview") -> str:
@@ -114,7 +117,7 @@ def _label(item: "ComparedRun | RunOverview") -> str:
 def _cells(item: "ComparedRun | RunOverview") -> list[object]:
     score, test = item.score, item.against_best
     accuracy = console.percent(score.accuracy, score.ci95) if score else None
-    differences = (test.lost, test.gained, test.p_value) if test else (None,) * 3
+    differences = (test.lost, test.gained, test.p_text.strip("= ")) if test else (None,) * 3
     return [_label(item), accuracy, score and score.log_loss, *differences]
 
 

@@ -7,11 +7,15 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TextIO
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
@@ -26,6 +30,7 @@ from kaggle_digits.kaggle_api.redaction import redact
 
 DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
 JUPYTER = ["xterm-color", "cat"]  # TERM and GIT_PAGER, as its kernels set them
+COMMAND = re.compile(r"\bkd( [^ ,;:)(·]+)+")  # until the next punctuation
 # Columns of a table: the name is never wrapped; other cells are if they are longer than 24, or if
 # room is scarce, than 10.
 MAX_NAME, MAX_UNWRAPPED, MAX_SHORT, GAP = 68, 24, 10, 2
@@ -120,10 +125,26 @@ def cell(value: object) -> str:
     return "–" if value is None else " ".join(safe(str(value)).split())
 
 
+def wrap(text: str, console: Console) -> str:
+    """Break ``text`` between words if it goes to a terminal, but not inside commands to copy."""
+    if not is_tty(console.file):
+        return text
+    glued = COMMAND.sub(lambda match: match[0].replace(" ", "\xa0"), text)
+    fill = partial(textwrap.fill, break_long_words=False, break_on_hyphens=False)
+    lines = [fill(line, console.width) for line in glued.replace(" %", "\xa0%").split("\n")]
+    return "\n".join(lines).replace("\xa0", " ")
+
+
+def confirm(question: str, *, default: bool = False) -> bool:
+    """Ask a question that is answered with yes or no."""
+    printed.set()  # no sign of work behind the question
+    return typer.confirm(question, default=default, err=True)
+
+
 def note(text: str) -> None:
     """Print a line of information to stderr, except with --quiet."""
     if not quiet():
-        _print_to_stderr(safe(redact(text)), "dim")
+        _print_to_stderr(text, "dim")
 
 
 def note_if_silent(text: str) -> None:
@@ -134,18 +155,22 @@ def note_if_silent(text: str) -> None:
 
 def warn(text: str) -> None:
     """Print a warning to stderr."""
-    _print_to_stderr(f"[yellow]warning:[/yellow] {safe(redact(text))}")
+    _print_to_stderr(text, "yellow", "warning:")
 
 
 def error(text: str) -> None:
     """Print an error to stderr, as one line."""
-    _print_to_stderr(f"[bold red]error:[/bold red] {safe(' '.join(redact(text).split()))}")
+    _print_to_stderr(" ".join(redact(text).split()), "bold red", "error:")
 
 
-def _print_to_stderr(text: str, style: str | None = None) -> None:
+def _print_to_stderr(text: str, style: str, label: str = "") -> None:
+    """Print ``text`` after ``label``; only the label, if there is one, has the style."""
     printed.set()
+    text = f"{label} {text}" if label else text
+    lines = safe(wrap(to_command_line(redact(text)), err))
+    styled = label or lines
     try:
-        err.print(text, style=style)
+        err.print(f"[{style}]{styled}[/{style}]{lines.removeprefix(styled)}")
     except OSError:  # stderr is closed or its disk is full; the work can continue without it
         discard(sys.stderr)
 
@@ -170,7 +195,7 @@ def _writing_results() -> Iterator[None]:
 def echo(text: str | Text) -> None:
     """Print a line of the result, or a text with styles, to stdout."""
     with _writing_results():
-        out.print(text if isinstance(text, Text) else safe(text))
+        out.print(text if isinstance(text, Text) else safe(wrap(to_command_line(text), out)))
 
 
 def show_table(

@@ -17,7 +17,7 @@ CLASS_COLUMNS = {
 }
 TTA_COLUMNS = {
     **{"views": ">", "accuracy\n(95 % interval)": ">", "log\nloss": ".4f"},
-    **{"changed": ",", "now\ncorrect": ",", "now\nwrong": ",", "p\n(McNemar)": ".3g"},
+    **{"changed": ",", "now\ncorrect": ",", "now\nwrong": ",", "p\n(McNemar)": ">"},
 }
 
 
@@ -101,7 +101,7 @@ def _print_tta(evaluation: "Evaluation", own_views: int) -> None:
     rows: list[list[object]] = []
     for item in evaluation.tta:
         score, test = item.score, item.mcnemar
-        changes = (item.changed, test.gained, test.lost, test.p_value)
+        changes = (item.changed, test.gained, test.lost, test.p_text.strip("= "))
         accuracy = console.percent(score.accuracy, score.ci95)
         more = changes if item.views > 1 else (None,) * 4
         rows.append([item.views, accuracy, score.log_loss, *more])
@@ -110,7 +110,7 @@ def _print_tta(evaluation: "Evaluation", own_views: int) -> None:
     significance = ""
     if best.views > 1:
         chance = "significant" if best.mcnemar.significant else "not significant"
-        significance = f" (compared with one view: {chance}, p = {best.mcnemar.p_value:.3g})"
+        significance = f" (compared with one view: {chance}, p {best.mcnemar.p_text})"
     console.echo(
         f"best on these {best.score.n:,} held-out rows: {console.plural(best.views, 'view')}"
         f"{significance}; to use it: kd predict {evaluation.run} --tta {best.views}"

@@ -46,3 +46,7 @@ def predict(
             f"accuracy with {console.plural(views, 'view')}: {console.percent(accuracy, interval)} "
             f"on {record['n_val']:,} held-out rows (95 % interval)"
         )
+    if dataset.source.source == "kaggle":
+        console.note(f"next: kd submit {path}")
+    else:
+        console.note("to submit, train on Kaggle's data: kd fetch")

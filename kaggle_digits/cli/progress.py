@@ -1,7 +1,7 @@
 """Show the progress of long commands: live on a terminal, otherwise a line for each part."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -54,12 +54,22 @@ class ProgressLine(LiveProgress):
         )
         self._task = self.add_task("starting", metrics="", total=None)
 
+    def on_message(self, text: str) -> None:
+        console.note(text)
+
+    def on_warning(self, text: str) -> None:
+        console.warn(text)
+
 
 class TrainingProgress(ProgressLine, TrainingCallback):
-    """The progress of a training: epoch, batch, loss and accuracy."""
+    """The progress of a training: epoch, batch, loss and accuracy.
 
-    def __init__(self) -> None:
+    ``begin`` is called with the name of the run when its folder exists and its training begins.
+    """
+
+    def __init__(self, begin: Callable[[str], object] = str) -> None:
         super().__init__()
+        self._begin = begin
         self.name, self.members, self.done, self._done_before = "", 0, 0, 0
         # By member: (epochs, steps per epoch), current epoch, share trained, last finished epoch.
         self._total: dict[int, tuple[int, int]] = {}
@@ -69,6 +79,7 @@ class TrainingProgress(ProgressLine, TrainingCallback):
 
     def on_run_begin(self, name: str, members: int, done: int) -> None:
         self.name, self.members, self.done, self._done_before = name, members, done, done
+        self._begin(name)
         self.update(self._task, description="starting")
         resumed = f", {done} finished before" if done else ""
         console.note(f"run {name}: {console.plural(members, 'member')}{resumed}")
@@ -80,12 +91,13 @@ class TrainingProgress(ProgressLine, TrainingCallback):
         self._draw(member, first_epoch, 0, "")
 
     def on_step(self, member: int, step: int, loss: float, accuracy: float) -> None:
-        metrics = f"loss {loss:.4f}, accuracy {accuracy:.4f}"
+        metrics = f"loss {loss:.4f}, accuracy {console.percent(accuracy)}"
         self._draw(member, self._epoch[member], step, metrics)
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
         self._last[row.member] = row
-        self._draw(row.member, row.epoch, 0, f"loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
+        metrics = f"loss {row.loss:.4f}, accuracy {console.percent(row.accuracy)}"
+        self._draw(row.member, row.epoch, 0, metrics)
         console.note(describe_epoch(row, self._total[row.member][0], self.members))
 
     def on_predict_begin(self, member: int, images: int, views: int) -> None:
@@ -111,12 +123,6 @@ class TrainingProgress(ProgressLine, TrainingCallback):
         times = f" {attempts} times" if attempts > 1 else ""
         console.warn(f"member {member + 1} failed{times}: {reason}")
 
-    def on_message(self, text: str) -> None:
-        console.note(text)
-
-    def on_warning(self, text: str) -> None:
-        console.warn(text)
-
     def _which(self, member: int) -> str:
         return f"member {member + 1}/{self.members}, " if self.members > 1 else ""
 
@@ -137,7 +143,7 @@ class TrainingProgress(ProgressLine, TrainingCallback):
 def _validation(row: EpochMetrics | None, label: str) -> str:
     if row is None or math.isnan(row.val_accuracy):
         return ""
-    return f", {label} {row.val_accuracy:.4f}"
+    return f", {label} {console.percent(row.val_accuracy)}"
 
 
 class SearchProgress(ProgressLine, TrialCallback):
@@ -176,8 +182,8 @@ class SearchProgress(ProgressLine, TrialCallback):
         reasons = {"pruned": "pruned: others were better", "failed": f"failed: {trial.reason}"}
         result = reasons.get(trial.state, trial.state)
         if trial.score:
-            accuracy = trial.score.accuracy
-            result = f"calibrated log loss {trial.log_loss:.4f}, accuracy {accuracy:.4f}"
+            accuracy = console.percent(trial.score.accuracy)
+            result = f"calibrated log loss {trial.log_loss:.4f}, accuracy {accuracy}"
         seconds = "" if math.isnan(trial.seconds) else f", {console.seconds(trial.seconds)}"
         values = ", ".join(
             f"{name} {value if isinstance(value, str) else f'{value:g}'}"

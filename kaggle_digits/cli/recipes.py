@@ -56,14 +56,12 @@ def recipes(
             rows.append([*first, *settings, seconds, each.model])
             first, seconds = ["", ""], ""
     console.show_table(COLUMNS, rows)
-    conditions = {
-        (each["machine"], each["n_val"], each["first_seed"]) for each in benchmarks.values()
-    }
-    for machine, n_val, seed in sorted(conditions):
-        console.note(
-            f"measured on {machine}, {n_val:,} validation rows, seed {seed}; the time depends on "
-            "the machine"
-        )
+    rows_of: dict[str, set[str]] = {}
+    for result in benchmarks.values():
+        rows_of.setdefault(result["machine"], set()).add(f"{result['n_val']:,}")
+    for machine, counts in rows_of.items():
+        counted = " or ".join(sorted(counts, key=len))
+        console.note(f"measured on {machine}, {counted} validation rows; times depend on it")
     console.note("all settings: kd recipes NAME; train one: kd train NAME")
 
 

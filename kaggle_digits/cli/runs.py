@@ -142,7 +142,7 @@ def remove(
     if not yes:
         if not is_interactive():
             raise UsageError(f"no terminal to confirm on: kd runs rm {names} --yes")
-        if not typer.confirm(f"Delete {names} for ever?", err=True):
+        if not console.confirm(f"Delete {names} for ever?"):
             raise RunError("nothing was deleted: you did not confirm")
     for run in opened:
         remove_run(runs_dir, run.name)

@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
@@ -133,5 +131,5 @@ def _confirm(kaggle: "CompetitionClient", path: Path, *, yes: bool) -> None:
                 raise KaggleError(
                     f"no submission is left today ({limits.today} made); try again after 00:00 UTC"
                 )
-    if not yes and not typer.confirm(f"Submit {path} to Kaggle?", default=True, err=True):
+    if not yes and not console.confirm(f"Submit {path} to Kaggle?", default=True):
         raise SubmissionError(f"{path} was not submitted: you did not confirm")

@@ -149,8 +149,6 @@ def train(
     if seeds is not None:
         _train_seeds(given, chosen, split, partial(run_once, dataset), start)
         return
-    if name is not None:
-        submission_files.move_existing(submission_path(name), force=force)
     is_taken = submission_files.is_taken
     start = partial(
         start, split_config=split, is_taken=lambda free: is_taken(submission_path(free))
@@ -194,7 +192,14 @@ def _run_once(
     runs_dir = given["runs_dir"]
     resumed = Run(runs_dir / name) if name and "resume" in given else None
     had_failures = bool(resumed and resumed.finished and resumed.metrics().get("failed"))
-    with TrainingProgress() as progress:
+    submission_path = partial(submission_files.submission_path, given["submissions_dir"])
+
+    def back_up_submission(name: str) -> None:
+        """With --force, when the new run replaces the one that the submission was made from."""
+        if "force" in given:
+            submission_files.move_existing(submission_path(name), force=True)
+
+    with TrainingProgress(back_up_submission) as progress:
         events = [callbacks.TensorBoardCallback(runs_dir)] if "tensorboard" in given else []
         callback = callbacks.CallbackList(progress, *events)
         try:
@@ -209,7 +214,7 @@ def _run_once(
                 f"{progress.done} of {progress.members} members of run {progress.name} are "
                 f"finished and saved; resume: {resume}"
             ) from None
-    path = submission_files.submission_path(given["submissions_dir"], run.name)
+    path = submission_path(run.name)
     force = had_failures and submission_files.is_own(path, run.name)  # its predictions are others
     return run, submission_files.write_run_submission(run, dataset, path, force=force)
 
@@ -305,7 +310,7 @@ def _train_seeds(
                 )
             begin = partial(resume, start.args[0])
         else:
-            submission_files.move_existing(path, force="force" in given)
+            submission_files.require_absent(path, force="force" in given)
         results.append(run_once(begin, name))
         if "as_json" not in given:
             _print_metrics(results[-1][0])

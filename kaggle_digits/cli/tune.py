@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STATES = ("finished", "running", "pruned", "failed", "stopped")
 ACCURACY, LOG_LOSS = "accuracy\n(95 % interval)", "calibrated\nlog loss"
-COLUMNS = {"trial": "", "state": "", LOG_LOSS: ".4f", ACCURACY: ">"}
+COLUMNS = {"trial": "", "state": "", LOG_LOSS: ".4f"}
 MAX_ROWS = 15
 
 _space = partial(option, panel="What to vary")
@@ -172,13 +172,14 @@ def _print_trials(result: SearchResult, trials: list[Trial]) -> None:
     rows: list[list[object]] = []
     for trial in trials[:MAX_ROWS]:
         name = f"{trial.number}{' (original)' * (trial.number == result.base)}"
-        measured: tuple[object, object] = (None, None)
-        if trial.score:
-            accuracy = console.percent(trial.score.accuracy, trial.score.ci95)
-            measured = (trial.score.log_loss, accuracy)
+        score, varied = trial.score, map(trial.values.get, names)
+        loss, accuracy = (
+            score and score.log_loss,
+            score and console.percent(score.accuracy, score.ci95),
+        )
         seconds = None if math.isnan(trial.seconds) else console.seconds(trial.seconds)
-        rows.append([name, trial.state, *measured, *map(trial.values.get, names), seconds])
-    columns = COLUMNS | dict.fromkeys(names, "g") | {"time": ">"}
+        rows.append([name, trial.state, loss, *varied, accuracy, seconds])
+    columns = COLUMNS | dict.fromkeys(names, "g") | {ACCURACY: ">", "time": ">"}
     console.show_table(columns, rows)
     if len(trials) > MAX_ROWS:
         console.note(f"and {len(trials) - MAX_ROWS} more: --json lists all")

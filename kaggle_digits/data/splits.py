@@ -13,6 +13,7 @@ from kaggle_digits.data.digits import CLASSES
 
 Rows = NDArray[np.int64]
 Kind = Literal["holdout", "folds", "all"]
+MIXED = "mixed"  # kind of the split of an ensemble whose runs held out different shares
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,16 @@ def fingerprint(folds: Sequence[FoldIndices]) -> str:
 
 
 def describe_split(split: Mapping[str, Any]) -> str:
-    """Describe what a split in config.json held out: "10%", "5 folds × 2", or "?" if unknown."""
+    """Describe what a split in config.json held out: "10 %", "5 folds × 2", "mixed" or "?"."""
     repeats = f" × {split['repeats']}" if (split.get("repeats") or 1) > 1 else ""
     if split.get("kind") == "folds":
         return f"{split.get('folds') or '?'} folds{repeats}"
     if split.get("kind") == "all":
         return f"nothing{repeats}"
+    if split.get("kind") == MIXED:
+        return MIXED
     fraction = split.get("val_fraction")
-    return ("?" if fraction is None else f"{fraction:.0%}") + repeats
+    return ("?" if fraction is None else f"{100 * fraction:.0f} %") + repeats
 
 
 def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:

@@ -18,6 +18,7 @@ from kaggle_digits.core.atomic_io import atomic_write, link_or_copy, wrap_os_err
 from kaggle_digits.core.environment import git_commit, versions
 from kaggle_digits.data.dataset import UNKNOWN, Dataset
 from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.splits import MIXED, describe_split
 from kaggle_digits.data.submission_csv import labels_sha256
 from kaggle_digits.ensembling.ensemble import Ensemble
 from kaggle_digits.metrics.calibration import fit_temperature
@@ -150,11 +151,12 @@ def common_source(sources: Iterable[str | None]) -> str:
 
 
 def _common_split(splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the settings that splits of one kind share; ``all`` if a run held no rows out."""
+    """Return the settings that splits of one kind share; "all" if a run held no rows out."""
     first, *others = splits
-    kinds = {split.get("kind") for split in splits}
-    if "all" in kinds or len(kinds) > 1:
-        return {"kind": "all"} if "all" in kinds else {}
+    if any(split.get("kind") == "all" for split in splits):
+        return {"kind": "all"}
+    if len({describe_split({**split, "repeats": 1}) for split in splits}) > 1:
+        return {"kind": MIXED}
     return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 

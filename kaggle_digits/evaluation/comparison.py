@@ -92,7 +92,7 @@ def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
             f"{test.gained:,} row{'s' * (test.gained != 1)} only {best.run} predicts correctly, "
             f"{test.lost:,} only {other.run}"
         )
-        p = f"p = {test.p_value:.2g}"
+        p = f"p {test.p_text}"
         if test.gained == test.lost:
             sentence = f"{other.run} and {best.run} have the same accuracy: {rows}"
         elif test.significant:

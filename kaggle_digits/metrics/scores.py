@@ -131,6 +131,11 @@ class McNemarResult:
         """Whether the p-value is below 0.05."""
         return self.p_value < 0.05
 
+    @property
+    def p_text(self) -> str:
+        """The p-value for a text: "= 0.0039" or "< 0.0001"."""
+        return "< 0.0001" if self.p_value < 0.0001 else f"= {self.p_value:.4f}"
+
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemarResult:
     """Compare two models: ``first`` and ``second`` mark the rows each predicts correctly, (n,)."""

@@ -194,7 +194,7 @@ def run_comparison(
             continue
         right.barh(row, test.gained, height=0.45, color=style.ACCENT_COLOR)
         right.barh(row, -test.lost, height=0.45, color=style.VAL_COLOR)
-        gained = f"{test.gained:,}   p = {test.p_value:.2g}"
+        gained = f"{test.gained:,}   p {test.p_text}"
         _annotate(right, gained, (test.gained, row), (5, 0), va="center")
         _annotate(right, f"{test.lost:,}", (-test.lost, row), (-5, 0), va="center", ha="right")
     right.axvline(0, color=style.TEXT_COLOR, linewidth=0.8)

@@ -71,7 +71,7 @@ class Schema(BaseModel):
 
 
 class Split(Schema):
-    kind: Literal["holdout", "folds", "all"] | None = None
+    kind: Literal["holdout", "folds", "all", "mixed"] | None = None
     repeats: Count = None
     folds: Count = None
     val_fraction: Share = None

@@ -41,9 +41,9 @@ class EpochMetrics:
 def describe_epoch(row: EpochMetrics, epochs: int, members: int) -> str:
     """Return one line about an epoch of ``epochs``, with the member if there are several."""
     which = f"member {row.member + 1}/{members}, " if members > 1 else ""
-    measured = f"validation {row.val_accuracy:.4f}"
+    measured = f"validation {100 * row.val_accuracy:.2f} %"
     if math.isnan(row.val_accuracy):
-        measured = f"accuracy {row.accuracy:.4f}"
+        measured = f"accuracy {100 * row.accuracy:.2f} %"
     numbers = f"loss {row.loss:.4f}, {measured}, {row.seconds:.1f} s"
     return f"{which}epoch {row.epoch}/{epochs}: {numbers}"
 

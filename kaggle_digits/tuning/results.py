@@ -243,6 +243,7 @@ def save_plots(result: SearchResult) -> list[Path]:
         from optuna.visualization import matplotlib as plots
 
         warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)  # 2 trials
         if result.importances:
             axes[IMPORTANCE_PLOT] = plots.plot_param_importances(
                 result.study, FanovaImportanceEvaluator(seed=0), target_name=LOSS

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits.core import interrupts
+from kaggle_digits.core import environment, interrupts
 from kaggle_digits.core.errors import ModelError, RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, split
@@ -28,6 +28,7 @@ from kaggle_digits.tuning.optuna_import import optuna
 from kaggle_digits.tuning.results import SearchResult, TrialCallback
 from kaggle_digits.tuning.search_space import Dimension, current_value, with_values
 from kaggle_digits.tuning.storage import (
+    MAX_RETRIES,
     fail_stale_trials,
     open_storage,
     storage_errors,
@@ -133,7 +134,12 @@ def search(
         with study_lock(folder):
             study = _create_or_load(name, open_storage(storage, folder), settings)
             _enqueue_recipe(study, recipe, space)
-        fail_stale_trials(study, folder)
+        for number in fail_stale_trials(study, folder):
+            callback.on_warning(
+                f"the process of trial {number + 1} was killed (out of memory? "
+                f"{environment.memory()[0] / 2**30:.1f} GB may be used here); its values are tried "
+                f"again, at most {MAX_RETRIES} times"
+            )
         # Stop trials that are worse than the median of the others at the same step.
         study.pruner = optuna.pruners.MedianPruner(
             n_startup_trials=4, n_warmup_steps=math.ceil(MIN_SHARE_OF_EPOCHS * recipe.epochs)

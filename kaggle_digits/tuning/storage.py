@@ -169,8 +169,12 @@ def trial_lock(folder: Path, number: int) -> AbstractContextManager[Any]:
         return new_lock(path).acquire()
 
 
-def fail_stale_trials(study: optuna.Study, folder: Path) -> None:
-    """Fail the trials of killed processes, and queue interrupted trials to be tried again."""
+def fail_stale_trials(study: optuna.Study, folder: Path) -> list[int]:
+    """Fail the trials of killed processes, and queue interrupted trials to be tried again.
+
+    Returns the numbers of the trials whose process on this machine was killed.
+    """
+    killed = []
     with study_lock(folder), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
@@ -181,6 +185,7 @@ def fail_stale_trials(study: optuna.Study, folder: Path) -> None:
                 continue
             with suppress(Timeout), new_lock(path).acquire(timeout=0):
                 if trial.state == states.RUNNING:
+                    killed.append(trial.number)
                     # A process on another machine may have failed it meanwhile.
                     with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
                         study.tell(trial.number, state=states.FAIL)
@@ -193,3 +198,4 @@ def fail_stale_trials(study: optuna.Study, folder: Path) -> None:
             if trial.state == states.FAIL and started and trial.number not in retried:
                 trial.user_attrs = {}  # without the values and metrics of this attempt
                 retry(study, trial)
+    return killed

@@ -10,7 +10,7 @@ import pytest
 
 from kaggle_digits.data.dataset import load
 from tests.support import small_runs
-from tests.support.commands import kd
+from tests.support.commands import assert_error, kd
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,10 @@ def test_json_and_output_file(folders: list[str], tmp_path: Path) -> None:
     assert found["picture"] == str(picture)
     assert "<svg" in picture.read_text(encoding="utf-8")
     assert done.stderr == ""
+
+
+def test_svg_with_all_is_refused_because_the_page_has_no_figure(folders: list[str]) -> None:
+    assert_error(kd("compare", "--all", "--svg", *folders), 2, "leave it out")
 
 
 def test_run_with_a_leak_is_marked_and_never_the_best(folders: list[str]) -> None:

@@ -59,6 +59,28 @@ def test_table_cells_are_one_line_without_markup() -> None:
     assert console.cell("a\n\x1b[31mb [bold]c[/bold]") == r"a �[31mb \[bold]c\[/bold]"
 
 
+@posix
+def test_lines_on_a_terminal_break_between_words_but_not_in_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import pty
+
+    controller, terminal = pty.openpty()
+    monkeypatch.setenv("COLUMNS", "80")
+    with os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr(console, "err", console._Console(file=stream, highlight=False))
+        console.warn(
+            "accuracy 75.00 % (66.07–82.21) on 108 validation rows, log loss 1.2129, seed 0, error "
+            "9.82 %; to see it: kd show 431 --run a-run-with-a-long-name-of-many-words, or not"
+        )
+        lines = os.read(controller, 4096).decode().splitlines()
+    os.close(controller)
+    plain = [re.sub(r"\x1b[^m]*m", "", line) for line in lines]
+    assert max(map(len, plain)) <= 80
+    assert [line.split()[-1] for line in plain[:2]] == ["1.2129,", "it:"]
+    assert "kd show 431 --run a-run-with-a-long-name-of-many-words" in "|".join(plain)
+
+
 def test_json_escapes_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     value = {"a": "\x9b31m\x1b[2J\u202eä\x7f"}
     console.print_json(value)

@@ -84,7 +84,7 @@ def test_epochs_stay_on_the_screen_and_predicting_is_shown(
         progress.on_epoch_end(EpochMetrics(0, 1, 0.5, 0.9, 0.4, 0.91, 0.1, 1.5))
         progress.on_predict_begin(0, 700, 9)
         progress.refresh()
-    assert "epoch 1/2: loss 0.5000, validation 0.9100, 1.5 s" in out.getvalue()
+    assert "epoch 1/2: loss 0.5000, validation 91.00 %, 1.5 s" in out.getvalue()
     assert "predicting 700 images, 9 views of each" in out.getvalue()
     if not terminal:
         assert "\x1b" not in out.getvalue()

@@ -114,6 +114,18 @@ def test_existing_run_and_submission_are_not_overwritten() -> None:
 
 
 @pytest.mark.usefixtures("work")
+def test_force_moves_nothing_before_the_training_begins() -> None:
+    assert kd("train", *QUICK, "--name", "one").exit_code == 0
+    before = sorted(map(str, [*Path("submissions").iterdir(), *Path("runs").iterdir()]))
+    Path("model_file.py").write_text("def broken():\n    raise ValueError('no')\n")
+    assert kd("train", "model_file:broken", "--name", "one", "--force").exit_code != 0
+    words = ["train", "model_file:broken", "--name", "one", "--seeds", "2", "--seed", "1"]
+    assert kd(*words, "--force").exit_code != 0
+    after = sorted(map(str, [*Path("submissions").iterdir(), *Path("runs").iterdir()]))
+    assert after == before
+
+
+@pytest.mark.usefixtures("work")
 def test_missing_data_error_names_kd_fetch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KD_DATA_DIR", str(tmp_path / "nothing"))
     assert_error(kd("train", *QUICK), 1, "train.csv, test.csv, sample_submission.csv not found")

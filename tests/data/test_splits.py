@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from kaggle_digits.data.splits import (
     FoldIndices,
     Split,
     count_shared_images,
+    describe_split,
     fingerprint,
     split,
 )
@@ -166,3 +167,10 @@ def test_validation_rows_whose_image_is_trained_on_are_counted() -> None:
     assert count_shared_images(images, folds[:1]) == 1
     assert count_shared_images(images, folds) == 2
     assert count_shared_images(images, [FoldIndices(np.arange(8), np.arange(0))]) == 0
+
+
+def test_descriptions_of_splits() -> None:
+    assert describe_split(asdict(Split(val_fraction=0.2))) == "20 %"
+    assert describe_split(asdict(Split(folds=5, repeats=2))) == "5 folds × 2"
+    assert describe_split({"kind": "mixed"}) == "mixed"
+    assert describe_split({}) == "?"

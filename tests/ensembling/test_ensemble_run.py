@@ -141,6 +141,8 @@ def test_pseudo_labels_of_an_ensemble_are_held_out_apart_only_with_the_same_fold
     assert mixed.config()["split_fingerprint"] is None
     assert mixed.config()["split"]["kind"] == "folds"
     assert mixed.metrics()["n_val"] == len(dataset.train)
+    half = train(dataset, SMALL["linear-1"], Split(val_fraction=0.5), runs_dir=tmp_path)
+    assert save([half, other], dataset, tmp_path).config()["split"] == {"kind": "mixed"}
     assert not make_pseudo_labels(mixed, dataset, runs[0].folds(dataset)).held_out_apart
 
 

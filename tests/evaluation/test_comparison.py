@@ -75,7 +75,7 @@ def test_runs_that_share_few_rows_are_refused_with_their_splits() -> None:
         name: {"kind": "holdout", "val_fraction": 0.5, "seed": seed}
         for seed, name in enumerate(oofs)
     }
-    with pytest.raises(RunError, match=r"\(a: 50%, seed 0; b: 50%, seed 1\): .* 50 of 110"):
+    with pytest.raises(RunError, match=r"\(a: 50 %, seed 0; b: 50 %, seed 1\): .* 50 of 110"):
         compare_runs(oofs, LABELS, splits=splits)
     oofs["b"] = wrong_on(range(2), missing=range(145, 200))
     oofs["a"] = wrong_on(range(2), missing=range(90))

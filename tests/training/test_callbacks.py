@@ -88,8 +88,8 @@ def test_every_event_is_forwarded_to_all_callbacks_in_order() -> None:
 
 def test_an_epoch_is_one_line() -> None:
     row = EpochMetrics(1, 3, 0.5, 0.9, 0.4, 0.91, 0.1, 1.5)
-    assert describe_epoch(row, 9, 1) == "epoch 3/9: loss 0.5000, validation 0.9100, 1.5 s"
+    assert describe_epoch(row, 9, 1) == "epoch 3/9: loss 0.5000, validation 91.00 %, 1.5 s"
     unmeasured = EpochMetrics(1, 3, 0.5, 0.9, seconds=1.5)
     assert describe_epoch(unmeasured, 9, 2) == (
-        "member 2/2, epoch 3/9: loss 0.5000, accuracy 0.9000, 1.5 s"
+        "member 2/2, epoch 3/9: loss 0.5000, accuracy 90.00 %, 1.5 s"
     )

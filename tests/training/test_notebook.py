@@ -49,7 +49,7 @@ def test_one_output_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
     progress.on_predict_begin(1, 700, 5)
     progress.on_member_end(1, 3.0)
     texts = [version["text/plain"] for version in output.versions]
-    assert "member 2/2, epoch 1/2: loss 0.5000, validation 0.9100, 1.5 s" in texts[3]
+    assert "member 2/2, epoch 1/2: loss 0.5000, validation 91.00 %, 1.5 s" in texts[3]
     assert texts[4].startswith("run dense-1: predicting 700 images")
     assert texts[-1].startswith("run dense-1: finished")
     assert "value='0.750'" in output.versions[3]["text/html"]

@@ -24,6 +24,14 @@ __all__ = ["small_disk"]
 PASSWORD = "s3cret-%7Bword"
 
 
+class Warnings(TrialCallback):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def on_warning(self, text: str) -> None:
+        self.texts.append(text)
+
+
 def test_trial_of_killed_process_fails_and_is_retried(
     sample: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -35,7 +43,10 @@ def test_trial_of_killed_process_fails_and_is_retried(
     before = load_search(SMALL, RATES, runs_dir=tmp_path)
     assert [trial.state for trial in before.trials] == ["finished", "finished", "running"]
     started = time.monotonic()
-    result = search(dataset, SMALL, RATES, SPLIT, trials=5, runs_dir=tmp_path)
+    callback = Warnings()
+    result = search(dataset, SMALL, RATES, SPLIT, trials=5, runs_dir=tmp_path, callback=callback)
+    (warning,) = callback.texts
+    assert warning.startswith("the process of trial 3 was killed (out of memory?")
     assert time.monotonic() - started < 30, "the search waited for the killed process"
     assert result.done == 5
     assert [trial.state for trial in result.trials].count("stopped") == 1
