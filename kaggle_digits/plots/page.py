@@ -11,12 +11,16 @@ from kaggle_digits.plots import style
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A PNG file on a page, its anchor, its heading, and an explanation for a newcomer."""
+    """A figure on a page: its anchor, its heading, and an explanation for a newcomer.
+
+    ``uri`` is its picture as a data URI and ``note`` the text below it, as of ``read_figure``.
+    """
 
     name: str
     title: str
     explanation: str
-    path: Path
+    uri: str
+    note: str
 
 
 def render_page(template: str, package: str = "evaluation", **values: Any) -> str:
@@ -36,12 +40,11 @@ def render_page(template: str, package: str = "evaluation", **values: Any) -> st
     )
     environment.filters["percent"] = lambda x: "–" if x is None else f"{100 * x:.2f} %"
     environment.filters["share"] = lambda x: "–" if x is None else f"{x:.4f}"
-    environment.filters["data_uri"] = lambda path: _read_figure(path)[0]
-    environment.filters["note"] = lambda path: _read_figure(path)[1]
+    environment.filters["read_figure"] = read_figure
     return environment.get_template(template).render(**values)
 
 
-def _read_figure(path: Path) -> tuple[str, str]:
+def read_figure(path: Path) -> tuple[str, str]:
     """Return a PNG file without title and note as a data URI, and its note.
 
     The page shows them as text: the title would repeat its heading, and the note would be too small

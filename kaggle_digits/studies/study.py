@@ -204,7 +204,7 @@ class StudyOutput:
         path = self._folder / f"{name}.png"
         style.save(figure, path)
         anchor = f"{self.study.name}-{name}"
-        self.figures.append(page.PageFigure(anchor, title, explanation, path))
+        self.figures.append(page.PageFigure(anchor, title, explanation, *page.read_figure(path)))
 
     def add_confusion_matrix(
         self, name: str, model: str, probabilities: NDArray[np.float32], labels: NDArray[np.integer]

@@ -13,16 +13,16 @@ from PIL import Image
 from kaggle_digits.plots import charts, page, style
 
 
-def read_figure(path: Path) -> tuple[Image.Image, str]:
+def picture_and_note(path: Path) -> tuple[Image.Image, str]:
     """Return the picture and the note that a page shows."""
-    uri, note = page._read_figure(path)
+    uri, note = page.read_figure(path)
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))), note
 
 
 def test_the_picture_on_a_page_has_neither_title_nor_note(tmp_path: Path) -> None:
     counts = np.arange(1, 11)
     style.save(charts.class_balance(counts), tmp_path / "figure.png")
-    picture, note = read_figure(tmp_path / "figure.png")
+    picture, note = picture_and_note(tmp_path / "figure.png")
     assert note == "55 labelled images; the dashed line is an equal share of 6."
     with Image.open(tmp_path / "figure.png") as whole:
         assert whole.info["Title"] == "Images of each digit"
@@ -38,7 +38,7 @@ def test_the_picture_on_a_page_has_neither_title_nor_note(tmp_path: Path) -> Non
 
 def test_a_figure_of_another_program_is_shown_as_it_is(tmp_path: Path) -> None:
     Image.new("RGB", (30, 20), "white").save(tmp_path / "other.png")
-    picture, note = read_figure(tmp_path / "other.png")
+    picture, note = picture_and_note(tmp_path / "other.png")
     assert picture.size == (30, 20)
     assert note == ""
 

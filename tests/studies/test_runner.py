@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
+from kaggle_digits.studies import denoise, embedding
+from kaggle_digits.studies import study as study_module
 from kaggle_digits.studies.runner import STUDIES
 from tests.support import small_runs
 
@@ -23,13 +25,17 @@ EXPERIMENTS = {f"{letter}{n}" for letter, count in COUNTS.items() for n in range
 
 @pytest.fixture(scope="module")
 def studies_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that ``kd reproduce --quick`` writes, with 300 real digits."""
+    """The folder that ``kd reproduce --quick`` writes, with 300 real digits and few epochs."""
     folder = tmp_path_factory.mktemp("studies")
     data, runs = small_runs.write_data(folder / "data"), folder / "runs"
     folders = ["--data-dir", str(data), "--runs-dir", str(runs)]
-    result = kd.invoke(app, ["reproduce", "--quick", "--json", *folders])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study_module, "QUICK_ROWS", 0)  # so only QUICK_EPOCHS are trained
+        patch.setattr(denoise, "QUICK_STEPS", 60)
+        patch.setattr(embedding, "QUICK_TSNE_ROWS", 200)
+        result = kd.invoke(app, ["reproduce", "--quick", "--json", *folders])
     assert result.exit_code == 0, result.output
-    assert [study["study"] for study in json.loads(result.stdout)["studies"]] == list(STUDIES)
+    assert [one["study"] for one in json.loads(result.stdout)["studies"]] == list(STUDIES)
     return runs / "studies"
 
 
@@ -70,7 +76,7 @@ def test_studies_are_listed() -> None:
     text = kd.invoke(app, ["study"]).stdout
     assert all(name in text for name in STUDIES)
     listed = json.loads(kd.invoke(app, ["study", "--json"]).stdout)
-    assert [study["name"] for study in listed["studies"]] == list(STUDIES)
+    assert [one["name"] for one in listed["studies"]] == list(STUDIES)
 
 
 def test_unknown_study_is_reported_in_one_line() -> None:

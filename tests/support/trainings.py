@@ -19,6 +19,11 @@ DENSE = Recipe("dense", widths=(64,), epochs=3, batch_size=32, learning_rate=0.0
 MLP = Recipe("mlp", widths=(16,), epochs=4, batch_size=100)
 TWO = EnsembleRecipe("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
 FOLDS = Split("folds", folds=3)
+# By default, JAX keeps only what takes a second to compile.
+KEEP_COMPILED = """
+import jax
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+"""
 
 
 def identical(one: Run, other: Run) -> bool:
@@ -65,10 +70,11 @@ class RecordStarts(TrainingCallback):
 def run_on_jax(code: str, sample: Path, folder: Path) -> None:
     """Run ``code`` with the arguments ``sample`` and ``folder`` in a process that uses JAX.
 
-    It must print nothing to stderr; what JAX compiles is kept in ``folder``.
+    It must print nothing to stderr; what JAX compiles is kept in ``folder``, so that trainings of
+    the same network compile once.
     """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(sample), str(folder)],
+        [sys.executable, "-c", KEEP_COMPILED + code, str(sample), str(folder)],
         cwd=Path(__file__).parents[2],
         env={
             **os.environ,

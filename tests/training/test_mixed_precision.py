@@ -90,10 +90,11 @@ def test_resume_gives_identical_bits_and_rejects_another_precision(
 ) -> None:
     monkeypatch.setenv("KD_PRECISION", "float16")
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
-    uninterrupted = train(dataset, SMALL, Split(), runs_dir=tmp_path / "a", name="half")
+    few = Split(rows=400)
+    uninterrupted = train(dataset, SMALL, few, runs_dir=tmp_path / "a", name="half")
     with pytest.raises(KeyboardInterrupt):
         stop = StopAfter(0, 2)
-        train(dataset, SMALL, Split(), runs_dir=tmp_path / "b", name="half", callback=stop)
+        train(dataset, SMALL, few, runs_dir=tmp_path / "b", name="half", callback=stop)
     monkeypatch.setenv("KD_PRECISION", "float32")
     with pytest.raises(ModelError, match="tensorflow in float16, now on tensorflow in float32"):
         resume(dataset, runs_dir=tmp_path / "b")

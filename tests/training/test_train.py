@@ -117,11 +117,10 @@ def test_resume_with_augmentation_muon_and_averaging_gives_identical_bits(
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
     recipe = Recipe("cnn", widths=(4, 8, 16), epochs=3, optimizer="muon", views=5)
     recipe = recipe.with_changes(augment=Augmentation(elastic=1.0), dropout=0.2, ema=0.9)
-    uninterrupted = train(dataset, recipe, Split(), runs_dir=tmp_path / "a", name="cnn")
+    few = Split(rows=400)
+    uninterrupted = train(dataset, recipe, few, runs_dir=tmp_path / "a", name="cnn")
     with pytest.raises(KeyboardInterrupt):
-        train(
-            dataset, recipe, Split(), runs_dir=tmp_path / "b", name="cnn", callback=StopAfter(0, 3)
-        )
+        train(dataset, recipe, few, runs_dir=tmp_path / "b", name="cnn", callback=StopAfter(0, 3))
     assert identical(resume(dataset, runs_dir=tmp_path / "b", name="cnn"), uninterrupted)
     kept = uninterrupted.config()["recipe"]["augment"]
     assert (kept["rotation"], kept["elastic"]) == (10.0, 1.0)
@@ -327,12 +326,12 @@ def test_images_in_training_and_validation_rows_are_reported(
     images, callback = dataset.train.images.copy(), Warnings()
     images[-300:] = images[:300]
     doubled = replace(dataset, train=replace(dataset.train, images=images))
-    run = train(doubled, Recipe("linear"), FOLDS, runs_dir=tmp_path, callback=callback)
+    run = train(doubled, MLP, FOLDS, runs_dir=tmp_path, callback=callback)
     (text,) = callback.texts
     count = run.config()["val_rows_also_trained_on"]
     assert 300 < count < 600
     assert text.startswith(f"{count} validation rows have the same image as a training row")
-    again = train(dataset, Recipe("linear"), FOLDS, runs_dir=tmp_path, callback=callback)
+    again = train(dataset, MLP, FOLDS, runs_dir=tmp_path, callback=callback)
     assert again.config()["val_rows_also_trained_on"] == 0
     assert len(callback.texts) == 1
 
