@@ -31,7 +31,11 @@ from kaggle_digits.runs.schema import Config, Metrics, Schema, SchemaError
         ({"val_loss": float("nan")}, Metrics, "val_loss should be a finite number"),
         ({"val_accuracy": 99.5}, Metrics, "val_accuracy should be less than or equal to 1"),
         ({"temperature": 0.0}, Metrics, "temperature should be greater than 0"),
-        ({"split": {"kind": "groups"}}, Config, r"split\.kind should be 'holdout', 'folds', 'all' or"),
+        (
+            {"split": {"kind": "groups"}},
+            Config,
+            r"split\.kind should be 'holdout', 'folds', 'all' or 'mixed'",
+        ),
         ({"split": {"kind": 1}, "kd_version": "9.0"}, Config, "and kaggle-digits 9.0 wrote it"),
     ],
 )
