@@ -107,8 +107,12 @@ def apply_affine(images: NDArray[np.uint8], transform: NDArray[np.float64]) -> N
         )
         transformed[chunk] = np.rint(interpolated)
 
+    starts = range(0, len(images), CHUNK)
+    if len(starts) == 1:  # threads would take longer than one drawing
+        fill(0)
+        return transformed
     with ThreadPoolExecutor(usable_cores()) as pool:
-        list(pool.map(fill, range(0, len(images), CHUNK)))
+        list(pool.map(fill, starts))
     return transformed
 
 

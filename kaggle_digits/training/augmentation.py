@@ -162,10 +162,8 @@ def add_upstrokes(
         thickness = float(np.clip(np.median(inked[filled]), 1.5, 4))
         top = filled[0] + thickness / 2 - 0.5
         left = float((ink[filled[0]] * np.arange(SIDE)).sum() / inked[filled[0]])
-        length, angle = (
-            random.uniform(*UPSTROKE_LENGTH),
-            np.deg2rad(random.uniform(*UPSTROKE_ANGLE)),
-        )
+        length = random.uniform(*UPSTROKE_LENGTH)
+        angle = np.deg2rad(random.uniform(*UPSTROKE_ANGLE))
         down, back = np.sin(angle), -np.cos(angle)
         # Distance of each pixel from the line from the top of the digit to the end of the upstroke.
         along = np.clip((rows - top) * down + (columns - left) * back, 0, length)
