@@ -1,7 +1,8 @@
 """Measure training on a GPU: first the times of whole commands, then which settings help.
 
     KERAS_BACKEND=jax python -m benchmarks.gpu times --data data
-    KERAS_BACKEND=jax python -m benchmarks.gpu ablation --data data --minutes 8 --keep ablation.json
+    KERAS_BACKEND=jax python -m benchmarks.gpu ablation --data data --minutes 8 --keep FOLDER
+    python -m benchmarks.gpu ensembles --data data --keep FOLDER
 
 ``times`` runs ``kd train`` for each recipe in new processes: members one by one, then at once with
 an empty cache of compiled programs, then again with the filled one; and the published notebook's
@@ -9,7 +10,11 @@ network beside them.
 
 ``ablation`` trains SETTINGS with the same seeds and folds, the members of many seeds at once, and
 compares the out-of-fold errors of each setting with those of the first, seed by seed. It stops
-before the limit and saves what it has; with ``--keep`` a later call continues.
+before the limit; with ``--keep`` it saves the predictions of each setting, and a later call
+continues. With ``--pictures``, the errors on folders of labelled pictures are compared too.
+
+``ensembles`` reads these predictions: the errors of averages over more and more seeds, compared
+with the published ensemble by McNemar's test, and the number of rows that all networks miss.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,21 +33,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.pictures import read_folder
 from kaggle_digits.core import library_settings
-from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.environment import hardware, versions
 from kaggle_digits.data.dataset import Dataset, load
+from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.executors.at_once import Together
+from kaggle_digits.imaging.loading import prepare
+from kaggle_digits.metrics.scores import mcnemar
 from kaggle_digits.models.backend import PRECISION
-from kaggle_digits.models.tta import predict_tta
+from kaggle_digits.models.base import ProbabilisticModel
+from kaggle_digits.models.tta import AffineRange, predict_tta
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.fold import Epoch, make_trainer, member_seed
 from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.recipes import STRONG
+from kaggle_digits.training.recipes import RECIPES, STRONG
 
 ONE_BY_ONE = "one by one"
 WAYS = (ONE_BY_ONE, "at once", "at once, compiled before")
@@ -49,6 +60,10 @@ TIMED = ("fast", "strong", "best", "peer-notebook")
 FIRST_SEED = 100  # not used for any choice before
 SEEDS = 15
 AFFINE = STRONG.augment or Augmentation()
+PUBLISHED = "published network"
+BEST, BEST_3X3 = RECIPES["best"].recipes
+MIXED = {"18 epochs, as in best", "3 × 3 filters, as in best"}
+AVERAGED = (1, 2, 4, 8, 12, 15)  # seeds
 
 
 class Setting(NamedTuple):
@@ -62,6 +77,12 @@ class Setting(NamedTuple):
 # The first is the reference. Most promising first.
 SETTINGS = {
     "strong": Setting(STRONG),
+    "upstrokes on a tenth of the 1s": Setting(
+        replace(STRONG, augment=replace(AFFINE, upstrokes=0.1))
+    ),
+    PUBLISHED: Setting(RECIPES["peer-notebook"].recipes[0]),
+    "3 × 3 filters, as in best": Setting(BEST_3X3),
+    "18 epochs, as in best": Setting(BEST),
     "10 folds, half the epochs": Setting(replace(STRONG, epochs=STRONG.epochs // 2), 10),
     "float32": Setting(STRONG, precision="float32"),
     "36 epochs, averaged weights": Setting(replace(STRONG, epochs=36, ema=0.999)),
@@ -78,7 +99,8 @@ SETTINGS = {
 def main() -> None:
     """Print the device, the versions and a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("times", "ablation"))
+    parts = {"times": times, "ablation": ablation, "ensembles": ensembles}
+    parser.add_argument("part", choices=parts)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seeds", type=int, default=SEEDS)
@@ -86,14 +108,12 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=TIMED)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
-    parser.add_argument("--rows", type=int, help="use only N labelled rows")
-    parser.add_argument("--keep", type=Path, help="file of results that a later call continues")
+    parser.add_argument("--rows", type=int, help="use only N labelled rows for the times")
+    parser.add_argument("--keep", type=Path, help="folder of predictions, to go on later")
+    parser.add_argument("--pictures", type=Path, nargs="*", default=[], help="folders with labels")
     options = parser.parse_args()
     print(f"{hardware()}\n{versions()}\n", flush=True)
-    if options.part == "times":
-        times(options)
-    else:
-        ablation(options)
+    parts[options.part](options)
 
 
 def times(options: argparse.Namespace) -> None:
@@ -126,47 +146,102 @@ def _timed(
         return time.perf_counter() - started, json.loads(done.stdout)
 
 
+class Predictions(NamedTuple):
+    """What the networks of S seeds predicted for n rows, out of fold.
+
+    ``seeds`` (S,); ``probabilities`` (S, n, 10) float16; ``pictures`` (S, kinds), the errors of a
+    network on the pictures of each kind, averaged over the folds.
+    """
+
+    seeds: NDArray[np.int64]
+    probabilities: NDArray[np.float16]
+    pictures: NDArray[np.float64]
+
+    def errors(self, labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Return the errors of each seed on the n rows with these labels."""
+        count: NDArray[np.int64] = (self.probabilities.argmax(axis=2) != labels).sum(axis=1)
+        return count
+
+    def averaged(self, seeds: int) -> NDArray[np.int64]:
+        """Return the (n,) classes of the average over the first ``seeds`` seeds."""
+        classes: NDArray[np.int64] = (
+            self.probabilities[:seeds].mean(axis=0, dtype=np.float32).argmax(axis=1)
+        )
+        return classes
+
+
 def ablation(options: argparse.Namespace) -> None:
     """Print errors and the paired difference of each setting, as far as the time allows."""
     dataset = load(options.data)
     end = time.monotonic() + 60 * options.minutes
-    found: dict[str, dict[str, int]] = {}
-    if options.keep and options.keep.exists():
-        found = json.loads(options.keep.read_text())
+    pictures = labelled_pictures(options.pictures)
     seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
+    labels = dataset.labels
+    reference: Predictions | None = None
     slowest = 0.0
-    rows = options.rows or len(dataset.train)
-    print(f"| setting | errors of {rows:,} | difference (95 %) | p | seeds |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| setting | rows | errors | difference (95 %) | p | seeds |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name in options.settings:
         setting = SETTINGS[name]
-        errors = found.setdefault(name, {})
-        todo = [seed for seed in seeds if str(seed) not in errors]
+        found = read_kept(options.keep, name)
+        todo = [seed for seed in seeds if found is None or seed not in found.seeds]
         at_once = max(1, options.members // setting.folds)
         for start in range(0, len(todo), at_once):
             if time.monotonic() + slowest > end:
                 break
             started = time.monotonic()
             some = todo[start : start + at_once]
-            errors |= count_errors(dataset, setting, some, options.rows)
+            new = train_seeds(dataset, setting, some, pictures)
+            if found is not None:
+                pairs: Any = zip(found, new, strict=True)
+                new = Predictions(*map(np.concatenate, pairs))
+            found = new
             slowest = max(slowest, time.monotonic() - started)
             print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
             if options.keep:
-                write_json(options.keep, found)
-        print(row(name, errors, found[options.settings[0]]), flush=True)
+                np.savez_compressed(kept_file(options.keep, name), **found._asdict())
+        if found is None:
+            continue
+        reference = reference or found
+        counts: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {
+            f"{len(labels):,}": (found.errors(labels), reference.errors(labels))
+        }
+        for kind, (_, own) in enumerate(pictures.items()):
+            of_kind = found.pictures[:, kind], reference.pictures[:, kind]
+            counts[f"{len(own[1])} {list(pictures)[kind]}"] = of_kind
+        for rows, both in counts.items():
+            by_seed = [
+                dict(zip(predictions.seeds.tolist(), errors.tolist(), strict=True))
+                for predictions, errors in zip((found, reference), both, strict=True)
+            ]
+            print(row(name, rows, *by_seed), flush=True)
 
 
-def count_errors(
-    dataset: Dataset, setting: Setting, seeds: Sequence[int], rows: int | None
-) -> dict[str, int]:
-    """Return seed → out-of-fold errors; the folds of all seeds are trained at once."""
+def labelled_pictures(folders: Sequence[Path]) -> dict[str, tuple[Any, NDArray[np.int64]]]:
+    """Return kind → (prepared images, labels) of folders in the form of benchmarks.pictures."""
+    kinds: dict[str, tuple[Any, NDArray[np.int64]]] = {}
+    for folder in folders:
+        rows, labels, pictures = read_folder(folder)
+        images = np.stack([prepare(picture).image for picture in pictures])
+        own = np.array([row.get("kind", folder.name) for row in rows])
+        kinds |= {kind: (images[own == kind], labels[own == kind]) for kind in sorted({*own})}
+    return kinds
+
+
+def train_seeds(
+    dataset: Dataset,
+    setting: Setting,
+    seeds: Sequence[int],
+    pictures: dict[str, tuple[Any, NDArray[np.int64]]],
+) -> Predictions:
+    """Return the predictions of each seed; the folds of all seeds are trained at once."""
     recipe = setting.recipe
     with library_settings.variables({PRECISION: setting.precision} if setting.precision else {}):
         held_out, epochs = [], []
-        for seed in seeds:
-            folds = split(dataset.labels, Split("folds", folds=setting.folds, seed=seed, rows=rows))
+        for number, seed in enumerate(seeds):
+            folds = split(dataset.labels, Split("folds", folds=setting.folds, seed=seed))
             for member, fold in enumerate(folds):
-                held_out.append((str(seed), fold.val))
+                held_out.append((number, fold.val))
                 images, labels = dataset.train.images[fold.train], dataset.labels[fold.train]
                 trainer = make_trainer(recipe, images, labels, member_seed(seed, member))
                 assert isinstance(trainer, KerasTrainer)
@@ -174,29 +249,80 @@ def count_errors(
         together = Together(epochs)
         for number in range(recipe.epochs):
             together.train([replace(epoch, number=number) for epoch in epochs])
-    errors = dict.fromkeys(map(str, seeds), 0)
-    for (seed_text, val), epoch in zip(held_out, epochs, strict=True):
+    probabilities = np.zeros((len(seeds), len(dataset.labels), CLASSES), np.float16)
+    errors = np.zeros((len(seeds), len(pictures)))
+    for (number, val), epoch in zip(held_out, epochs, strict=True):
         assert isinstance(epoch.trainer, KerasTrainer)
         epoch.trainer.finish()
-        classifier, views = epoch.trainer.classifier, recipe.views
-        predicted = predict_tta(classifier, dataset.train.images[val], views, recipe.affine_range)
-        errors[seed_text] += int((predicted[views].argmax(1) != dataset.labels[val]).sum())
-    return errors
+        options = epoch.trainer.classifier, recipe.views, recipe.affine_range
+        probabilities[number, val] = predicted(dataset.train.images[val], *options)
+        for kind, (images, own) in enumerate(pictures.values()):
+            read = predicted(images, *options).argmax(axis=1)
+            errors[number, kind] += (read != own).sum() / setting.folds
+    return Predictions(np.array(seeds), probabilities, errors)
 
 
-def row(name: str, errors: dict[str, int], reference: dict[str, int]) -> str:
+def predicted(
+    images: NDArray[np.uint8],
+    classifier: ProbabilisticModel,
+    views: int,
+    affine_range: AffineRange | None,
+) -> NDArray[np.float32]:
+    """Return the (n, 10) probabilities averaged over ``views``."""
+    return predict_tta(classifier, images, views, affine_range)[views]
+
+
+def kept_file(folder: Path, name: str) -> Path:
+    """Return the file of the predictions of the setting ``name``."""
+    return folder / (re.sub(r"[^a-z0-9]+", "-", name.lower()) + ".npz")
+
+
+def read_kept(folder: Path | None, name: str) -> Predictions | None:
+    """Return what an earlier call kept of a setting; None if it kept nothing."""
+    if folder is None or not kept_file(folder, name).exists():
+        return None
+    with np.load(kept_file(folder, name)) as arrays:
+        return Predictions(**arrays)
+
+
+def row(name: str, rows: str, errors: dict[int, float], reference: dict[int, float]) -> str:
     """Return a row: mean errors, mean paired difference with its t-interval, and the t-test's p."""
     shared = sorted(errors.keys() & reference.keys())
     mean = f"{np.mean([errors[seed] for seed in shared]):.1f}" if shared else "–"
     difference = np.array([errors[seed] - reference[seed] for seed in shared])
-    if errors is reference or len(shared) < 2 or not difference.any():
-        return f"| {name} | {mean} | – | – | {len(shared)} |"
+    if len(shared) < 2 or not difference.any():
+        return f"| {name} | {rows} | {mean} | – | – | {len(shared)} |"
     test = stats.ttest_1samp(difference, 0)
     low, high = test.confidence_interval()
     return (
-        f"| {name} | {mean} | {difference.mean():+.1f} ({low:+.1f} to {high:+.1f}) | "
+        f"| {name} | {rows} | {mean} | {difference.mean():+.1f} ({low:+.1f} to {high:+.1f}) | "
         f"{test.pvalue:.3f} | {len(shared)} |"
     )
+
+
+def ensembles(options: argparse.Namespace) -> None:
+    """Print the errors of averages over seeds, against those of the published network."""
+    labels = load(options.data).labels
+    kept = {name: found for name in SETTINGS if (found := read_kept(options.keep, name))}
+    print("| average over the seeds of | seeds | errors | better, worse than published | p |")
+    print("| --- | --- | --- | --- | --- |")
+    sets = [[name] for name in kept] + [list(MIXED)] * (kept.keys() >= MIXED)
+    published = kept.get(PUBLISHED)
+    most = len(published.seeds) if published else 0
+    for names in sets:
+        for seeds in AVERAGED:
+            some = [kept[name].probabilities[:seeds] for name in names]
+            if min(map(len, some)) < seeds:
+                continue
+            classes = np.concatenate(some).mean(axis=0, dtype=np.float32).argmax(axis=1)
+            line = f"| {' + '.join(names)} | {seeds} | {(classes != labels).sum()} |"
+            if published:
+                test = mcnemar(published.averaged(most) == labels, classes == labels)
+                line += f" {test.gained}, {test.lost} | {test.p_value:.3f} |"
+            print(line)
+    wrong = [found.probabilities.argmax(axis=2) != labels for found in kept.values()]
+    missed = np.concatenate(wrong).all(axis=0).sum()
+    print(f"\n{missed} rows are missed by all {sum(map(len, wrong))} networks of the table")
 
 
 if __name__ == "__main__":

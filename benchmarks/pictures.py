@@ -55,7 +55,7 @@ def main() -> int:
     return 0 if drawn_ok and framed_ok and stress_ok else 1
 
 
-def _read_folder(folder: Path) -> tuple[list[dict[str, str]], NDArray[np.int64], list[Image.Image]]:
+def read_folder(folder: Path) -> tuple[list[dict[str, str]], NDArray[np.int64], list[Image.Image]]:
     """Return the rows of labels.csv, the labels and the pictures."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -64,7 +64,7 @@ def _read_folder(folder: Path) -> tuple[list[dict[str, str]], NDArray[np.int64],
 
 
 def _framed(model: Predictor, folder: Path) -> bool:
-    rows, labels, pictures = _read_folder(folder)
+    rows, labels, pictures = read_folder(folder)
     kinds = np.array([row["kind"] for row in rows])
     probabilities = model.predict_proba(np.stack([prepare(picture).image for picture in pictures]))
     correct = probabilities.argmax(axis=1) == labels
@@ -82,7 +82,7 @@ def _framed(model: Predictor, folder: Path) -> bool:
 
 
 def _ablation(model: Predictor, folder: Path) -> bool:
-    rows, labels, pictures = _read_folder(folder)
+    rows, labels, pictures = read_folder(folder)
     print("| preprocessing | correct | 95 % interval |\n| --- | --- | --- |")
     for name, preprocess in ABLATION.items():
         images = np.stack([preprocess(picture) for picture in pictures])

@@ -211,36 +211,50 @@ def _trainer(epoch: Epoch) -> KerasTrainer:
 def _convolutions_as_products(model: Any) -> Iterator[None]:
     """Let the two-dimensional convolutions of ``model`` multiply patches of the images, if simple.
 
-    The results are equal up to rounding. Convolutions with strides, dilation or groups of channels
-    stay as they are.
+    The results are equal up to rounding. Convolutions with dilation or groups of channels stay as
+    they are.
     """
     k = keras()
     simple = [
         layer
         for layer in flat_layers(model)
-        if type(layer) is k.layers.Conv2D
-        and (layer.strides, layer.dilation_rate, layer.groups) == ((1, 1), (1, 1), 1)
+        if type(layer) is k.layers.Conv2D and (layer.dilation_rate, layer.groups) == ((1, 1), 1)
     ]
     try:
         for layer in simple:
-            layer.convolution_op = partial(_patches_times_kernel, padded=layer.padding == "same")
+            layer.convolution_op = partial(
+                _patches_times_kernel, strides=layer.strides, padded=layer.padding == "same"
+            )
         yield
     finally:
         for layer in simple:
             del layer.convolution_op  # the class's own again
 
 
-def _patches_times_kernel(images: Any, kernel: Any, *, padded: bool) -> Any:
-    """Return the convolution of images (n, h, w, channels) with (kh, kw, channels, filters)."""
+def _patches_times_kernel(
+    images: Any, kernel: Any, *, strides: tuple[int, int], padded: bool
+) -> Any:
+    """Return the convolution of images (n, h, w, channels) with (kh, kw, channels, filters).
+
+    ``padded`` images get zeros on each side as in TensorFlow: the odd one after the image.
+    """
     ops = keras().ops
-    height, width, channels, filters = kernel.shape
+    *window, channels, filters = kernel.shape
+    down, right = strides
     if padded:
-        sides = [((size - 1) // 2, size // 2) for size in (height, width)]
+        sizes = zip(images.shape[1:3], window, strides, strict=True)
+        zeros = [max((-(-size // step) - 1) * step + k - size, 0) for size, k, step in sizes]
+        sides = [(count // 2, count - count // 2) for count in zeros]
         images = ops.pad(images, ((0, 0), *sides, (0, 0)))
-    rows, columns = images.shape[1] - height + 1, images.shape[2] - width + 1
-    shifts = [images[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)]
+    height, width = window
+    last_row, last_column = images.shape[1] - height, images.shape[2] - width
+    patches = [
+        images[:, i : i + last_row + 1 : down, j : j + last_column + 1 : right]
+        for i in range(height)
+        for j in range(width)
+    ]
     matrix = ops.reshape(kernel, (height * width * channels, filters))
-    return ops.matmul(ops.concatenate(shifts, axis=-1), matrix)
+    return ops.matmul(ops.concatenate(patches, axis=-1), matrix)
 
 
 def _compile_epoch(model: Any, batch_size: int) -> Any:

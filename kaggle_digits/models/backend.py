@@ -145,9 +145,9 @@ def reset_session(seed: int) -> None:
             del registry[name]
     with suppress_native_stderr():  # Keras imports TensorFlow here, also under JAX
         k.utils.set_random_seed(seed)
-    if backend_name() == "jax" and "tensorflow" in sys.modules:
-        with suppress(RuntimeError):  # it has started before
-            sys.modules["tensorflow"].config.set_visible_devices([], "GPU")
+        if backend_name() == "jax" and "tensorflow" in sys.modules:
+            with suppress(RuntimeError):  # it has started before
+                sys.modules["tensorflow"].config.set_visible_devices([], "GPU")
 
 
 @contextmanager

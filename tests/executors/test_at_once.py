@@ -11,6 +11,7 @@ import pytest
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.executors import at_once
 from kaggle_digits.executors.local import LocalExecutor
+from kaggle_digits.models.backend import keras
 from kaggle_digits.runs.run import open_run
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.fold import FoldTask
@@ -133,3 +134,20 @@ def test_a_gpu_and_jax_train_at_once(
     described = executor.describe([task(0, DENSE), task(1, DENSE)])
     assert described.get("members_at_once") == at_a_time
     assert json.dumps(described)
+
+
+def test_convolutions_as_products_equal_keras() -> None:
+    rng = np.random.default_rng(0)
+    for side, size, strides, padding in [
+        (7, (5, 5), (2, 2), "same"),
+        (14, (3, 3), (1, 1), "same"),
+        (28, (4, 3), (1, 2), "same"),
+        (11, (3, 3), (3, 3), "valid"),
+    ]:
+        images = rng.normal(size=(3, side, side, 4)).astype(np.float32)
+        kernel = rng.normal(size=(*size, 4, 5)).astype(np.float32)
+        expected = keras().ops.conv(images, kernel, strides=strides, padding=padding)
+        found = at_once._patches_times_kernel(
+            images, kernel, strides=strides, padded=padding == "same"
+        )
+        assert np.allclose(found, expected, atol=1e-4)
