@@ -26,6 +26,7 @@ from kaggle_digits.app.middleware import SecurityMiddleware
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
+from kaggle_digits.evaluation.saliency import probability_drop
 from kaggle_digits.imaging.loading import (
     MAX_PIXELS,
     SEVERAL_DIGITS,
@@ -107,6 +108,16 @@ class StepList(BaseModel):
     steps: list[Step]
 
 
+class OcclusionMap(BaseModel):
+    """How the probability of the predicted digit changes while a small square is covered."""
+
+    digit: int
+    probability: float = Field(description="of the digit in the whole picture, 0 to 1")
+    lowest: float = Field(description="of the digit with a square covered")
+    drop: list[float] = Field(description="how much it falls at each of 28 × 28 pixels, by rows")
+    image: list[int] = Field(description="the 28 × 28 input of the network by rows; 255 is ink")
+
+
 class PlanePoints(BaseModel):
     """Held-out digits in two dimensions."""
 
@@ -119,6 +130,7 @@ class ErrorResponse(BaseModel):
     detail: str
 
 
+RunQuery = Annotated[str | None, Query(description="a run's name; else the default")]
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 PICTURE_BODY = {
     "requestBody": {
@@ -242,10 +254,7 @@ def create_app(
         return RunList(runs=infos, default=cache.default_run, plane=has_plane)
 
     @app.post("/api/classify", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
-    async def classify(
-        request: Request,
-        run: Annotated[str | None, Query(description="a run's name; else the default")] = None,
-    ) -> ClassifyResponse:
+    async def classify(request: Request, run: RunQuery = None) -> ClassifyResponse:
         """Classify a picture of a digit: dark on light or light on dark, of any size."""
         response: ClassifyResponse = await process(request, partial(_classify, cache, run, readers))
         return response
@@ -254,6 +263,12 @@ def create_app(
     async def steps(request: Request) -> StepList:
         """Return a picture after each step of its preparation."""
         response: StepList = await process(request, partial(_prepare_steps, readers))
+        return response
+
+    @app.post("/api/occlusion", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    async def occlusion(request: Request, run: RunQuery = None) -> OcclusionMap:
+        """Return which parts of a picture the predicted digit depends on."""
+        response: OcclusionMap = await process(request, partial(_occlude, cache, run, readers))
         return response
 
     @app.get("/api/plane", responses={404: {"model": ErrorResponse, "description": NO_EMBEDDING}})
@@ -299,6 +314,25 @@ def _classify(
         digits=[DigitBox(**vars(each)) for each in sheet.digits] if sheet else [],
         lines=list(sheet.lines) if sheet else [],
         sheet_note=sheet.note if sheet else "",
+    )
+
+
+def _occlude(
+    cache: ModelCache, run: str | None, readers: ReaderPool, body: bytes, max_pixels: int
+) -> OcclusionMap:
+    predictor = cache.predictor(run or cache.default_run)
+    with readers.reader() as reader:
+        prepared = reader.prepare(body, NAME, max_pixels)
+    prediction = classify_prepared(predictor, prepared)
+    if prediction.digit is None or prediction.confidence is None:
+        raise DataError(prediction.note)
+    drop, lowest = probability_drop(predictor.predict_proba, prediction.image, prediction.digit)
+    return OcclusionMap(
+        digit=prediction.digit,
+        probability=prediction.confidence,
+        lowest=lowest,
+        drop=drop.ravel().tolist(),
+        image=prediction.image.ravel().tolist(),
     )
 
 

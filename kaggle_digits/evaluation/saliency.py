@@ -22,6 +22,8 @@ from kaggle_digits.models.formats import LITERT_FILE, LiteRTClassifier
 from kaggle_digits.runs.run import Run
 
 SQUARE, STRIDE = 4, 2  # pixels
+_STARTS = range(0, SIDE - SQUARE + 1, STRIDE)
+SQUARES = [np.s_[y : y + SQUARE, x : x + SQUARE] for y, x in product(_STARTS, _STARTS)]
 
 
 def error_saliency(
@@ -57,15 +59,42 @@ def occlusion(
     It is the mean decrease of log p(digit) − log p(other) when a square of background covers the
     pixel of the (28, 28) uint8 image.
     """
-    starts = range(0, SIDE - SQUARE + 1, STRIDE)
-    squares = [np.s_[y : y + SQUARE, x : x + SQUARE] for y, x in product(starts, starts)]
-    images = np.repeat(image[None], len(squares) + 1, axis=0)  # the last one stays as it is
-    for covered, square in zip(images, squares, strict=False):
+    logs = np.log(np.maximum(predict_proba(_cover(image)), SMALLEST_PROBABILITY))
+    return _mean_decrease(logs[:, digit] - logs[:, other])
+
+
+def probability_drop(
+    predict_proba: PredictProba, image: NDArray[np.uint8], digit: int
+) -> tuple[NDArray[np.float32], float]:
+    """Return how much p(digit) falls when a square of background covers each pixel of an image.
+
+    The image is (28, 28) uint8; the mean decrease is (28, 28) float32, negative where p rises. Also
+    returns the lowest p with any of the squares.
+    """
+    images = _cover(image)
+    is_changed = (images != image).any(axis=(1, 2))
+    is_changed[-1] = True  # the image itself
+    changed = predict_proba(images[is_changed])[:, digit]
+    probabilities = np.full(len(images), changed[-1], np.float32)
+    probabilities[is_changed] = changed
+    return _mean_decrease(probabilities), float(probabilities.min())
+
+
+def _cover(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return copies (n, 28, 28) of an image, each with one square covered; the last as it is."""
+    images = np.repeat(image[None], len(SQUARES) + 1, axis=0)
+    for covered, square in zip(images, SQUARES, strict=False):
         covered[square] = 0
-    logs = np.log(np.maximum(predict_proba(images), SMALLEST_PROBABILITY))
-    odds = logs[:, digit] - logs[:, other]
+    return images
+
+
+def _mean_decrease(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean decrease of a value over the squares that cover each pixel: (28, 28).
+
+    The values (n,) are those of the images of ``_cover``.
+    """
     total, counts = np.zeros((2, SIDE, SIDE), np.float32)
-    for square, covered_odds in zip(squares, odds, strict=False):
-        total[square] += odds[-1] - covered_odds
+    for square, value in zip(SQUARES, values, strict=False):
+        total[square] += values[-1] - value
         counts[square] += 1
     return total / counts

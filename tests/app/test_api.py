@@ -21,7 +21,7 @@ from tests.support.app_server import Address, get_raw, serve_app
 from tests.support.hostile_requests import TRAVERSAL_PATHS
 from tests.support.pictures import draw_digit, draw_strokes, encode
 
-CLASSIFY, STEPS = "/api/classify", "/api/steps"
+CLASSIFY, STEPS, OCCLUSION = "/api/classify", "/api/steps", "/api/occlusion"
 CLASSIFY_ONE = """
 import asyncio, sys
 from pathlib import Path
@@ -133,6 +133,20 @@ def test_steps_of_the_preparation(client: httpx.Client) -> None:
     assert steps[-1]["name"] == "what the network sees"
     assert all(step["image"].startswith("data:image/png;base64,") for step in steps)
     assert_error(client.post(STEPS, content=b"text"), 400, "this file is not a readable picture")
+
+
+def test_occlusion_shows_what_a_prediction_depends_on(client: httpx.Client) -> None:
+    picture = encode(draw_digit(7))
+    predicted = client.post(CLASSIFY, content=picture).json()
+    shown = client.post(OCCLUSION, content=picture, params={"run": "second"}).json()
+    assert shown["digit"] == predicted["digit"]
+    assert shown["image"] == predicted["image"]
+    assert shown["lowest"] < shown["probability"] == pytest.approx(predicted["confidence"])
+    assert len(shown["drop"]) == 28 * 28
+    assert 0 < max(shown["drop"]) <= shown["probability"] - shown["lowest"]
+    assert shown["drop"][0] == 0, "there is no ink in the corner"
+    blank = encode(Image.new("L", (200, 200), 255))
+    assert_error(client.post(OCCLUSION, content=blank), 400, "no digit found")
 
 
 def test_what_is_not_a_digit_is_doubted(client: httpx.Client) -> None:

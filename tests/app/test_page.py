@@ -16,6 +16,7 @@ from tests.support.app_server import serve_app
 from tests.support.browser import needs_chromium
 from tests.support.page_actions import (
     OpenPage,
+    bright_pixels,
     draw,
     drawn_pixels,
     input_pixels,
@@ -30,6 +31,12 @@ from tests.support.strokes import DIGITS, Points
 pytestmark = needs_chromium
 UNLABELLED_CONTROLS = """[...document.querySelectorAll("button, input, select")].filter((one) =>
   !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent.trim())).length"""
+SUM_CHANNEL = """([id, channel]) => {
+  const context = new OffscreenCanvas(28, 28).getContext("2d");
+  context.drawImage(document.getElementById(id), 0, 0);
+  const { data } = context.getImageData(0, 0, 28, 28);
+  return data.reduce((sum, value, k) => sum + (k % 4 === channel ? value : 0), 0);
+}"""
 ANIMATED_ELEMENTS = """[...document.querySelectorAll("*")].filter((one) =>
   getComputedStyle(one).transitionDuration !== "0s").length"""
 
@@ -264,6 +271,25 @@ def test_boxes_and_steps_of_a_photograph(open_page: OpenPage) -> None:
     expect(page.locator("#boxes rect")).to_have_count(0)
 
 
+def test_decisive_strokes_are_shown_and_follow_the_drawing(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[4])
+    digit = wait_for_digit(page)
+    page.get_by_text("Which strokes decided").click()
+    text = page.locator("#decisive-text")
+    expect(text).to_contain_text(f"the probability of {digit} falls")
+    assert bright_pixels(page, "decisive", 0) > 0
+    red, blue = (page.evaluate(SUM_CHANNEL, ["decisive", channel]) for channel in (0, 2))
+    assert red > blue, "what decided is orange"
+    before = text.inner_text()
+    with page.expect_response("**/api/occlusion*"):
+        page.keyboard.press("Control+z")
+    expect(text).not_to_have_text(before)
+    page.keyboard.press("Escape")
+    expect(text).to_have_text("")
+    assert bright_pixels(page, "decisive", 0) == 0
+
+
 @pytest.mark.parametrize("start", [(-0.03, 0.5), (1.5, 0.2)])
 def test_stroke_that_begins_outside_the_sheet(
     open_page: OpenPage, start: tuple[float, float]
@@ -444,7 +470,7 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
     page.evaluate("document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0)")
     page.locator("h1").click()
     reached = []
-    for _ in range(10):
+    for _ in range(11):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
         frame = page.evaluate("""() => {
@@ -454,7 +480,7 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
         }""")
         assert frame, f"focus is not visible on {reached[-1]}"
     tools = ["undo", "redo", "eraser", "clear", "brush", "upload"]
-    assert reached == ["run", "pad", *tools, "SUMMARY", "BUTTON"]
+    assert reached == ["run", "pad", *tools, "SUMMARY", "SUMMARY", "BUTTON"]
     page.keyboard.press("Enter")
     assert wait_for_digit(page), "the drawing was restored"
     assert page.evaluate("document.activeElement.id") == "pad"

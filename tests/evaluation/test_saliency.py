@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.evaluate import evaluate
-from kaggle_digits.evaluation.saliency import error_saliency, occlusion
+from kaggle_digits.evaluation.saliency import error_saliency, occlusion, probability_drop
 from kaggle_digits.metrics.classification import predictions_at
 from kaggle_digits.runs.run import Run
 
@@ -26,6 +26,25 @@ def test_only_the_pixel_that_decides_is_salient() -> None:
     assert (saliency[:8] == 0).all()
     assert np.allclose(occlusion(predict_proba, image, 5, 3), -saliency)
     assert (image == 255).all()
+
+
+def test_the_probability_falls_where_the_stroke_is_covered() -> None:
+    sizes = []
+
+    def predict_proba(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        sizes.append(len(images))
+        probabilities = np.full((len(images), 10), 0.05, np.float32)
+        probabilities[:, 3] = np.where(images[:, 13, 8] > 0, 0.5, 0.125)
+        return probabilities
+
+    image = np.zeros((28, 28), np.uint8)
+    image[10:16, 8] = 255
+    drop, lowest = probability_drop(predict_proba, image, 3)
+    assert drop.shape == (28, 28)
+    assert drop[13, 8] == drop.max() == 0.375
+    assert (drop[20:] == 0).all()
+    assert lowest == 0.125
+    assert sum(sizes) < 20, "squares without ink are not predicted"
 
 
 def test_errors_of_keras_networks_are_explained(trained_run: Run, sample_dataset: Dataset) -> None:

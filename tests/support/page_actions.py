@@ -65,12 +65,17 @@ def wait_for_no_digit(page: Page, text: str = "Nothing drawn yet") -> None:
 
 def drawn_pixels(page: Page) -> int:
     """Count the opaque pixels of the drawing area."""
-    return int(page.evaluate(COUNT_BRIGHT, ["pad", 3]))
+    return bright_pixels(page, "pad", 3)
 
 
 def input_pixels(page: Page) -> int:
     """Count the bright pixels of the network's input."""
-    return int(page.evaluate(COUNT_BRIGHT, ["input", 0]))
+    return bright_pixels(page, "input", 0)
+
+
+def bright_pixels(page: Page, canvas: str, channel: int) -> int:
+    """Count the pixels of a canvas whose channel, 0 to 3 for red to alpha, is above 128."""
+    return int(page.evaluate(COUNT_BRIGHT, [canvas, channel]))
 
 
 def transfer_file(page: Page, data: bytes, event: str, media_type: str = "image/png") -> None:

@@ -3,8 +3,10 @@
 import { DrawingPad } from "./drawing.js";
 import { EmbeddingView } from "./embedding.js";
 import { DrawingHistory } from "./history.js";
+import { showOcclusion } from "./occlusion.js";
+import { Panel } from "./panels.js";
 import { drawBoxes, shrink } from "./picture.js";
-import { ClassifyQueue, fetchJson, postPicture } from "./requests.js";
+import { ClassifyQueue, fetchJson } from "./requests.js";
 import { percent, ResultView, sentence } from "./result.js";
 
 const REFRESH = 15_000; // milliseconds until newly trained runs appear
@@ -20,16 +22,25 @@ let prediction = null; // the newest prediction for the drawing or picture
 let cleared = false; // whether undo would restore what was just cleared
 let embedding = null;
 
+const toBlob = () => (picture ? picture.file : pad.empty ? null : pad.toBlob());
+
+const panels = [
+  new Panel($("steps"), "api/steps", toBlob, (response) => resultView.showSteps(response?.steps ?? [])),
+  new Panel($("occlusion"), "api/occlusion", toBlob, (response) =>
+    showOcclusion($("decisive"), $("decisive-text"), response)),
+];
+for (const panel of panels) panel.onError = (error) => showError(error.message);
+
 // ---- drawing or picture ----------------------------------------------------------------------
 
 const isEmpty = () => pad.empty && !picture;
 
-const toBlob = () => (picture ? picture.file : pad.toBlob());
 
 function classify(final) {
   if (isEmpty()) return;
   if (!prediction) resultView.clear("Reading…");
   queue.send({ picture: toBlob, run: $("run").value, final });
+  if (final) panels.forEach((panel) => panel.refresh());
 }
 
 /** Remove the drawing or picture; with `keep`, add it to the history. */
@@ -49,7 +60,7 @@ function forgetPrediction(keep) {
   embedding?.clear();
   picture = prediction = null;
   $("picture").hidden = true;
-  $("steps").open = false;
+  panels.forEach((panel) => panel.close());
   showBoxes();
   showError("");
   resultView.clear();
@@ -121,17 +132,6 @@ function showBoxes() {
   drawBoxes($("boxes"), hidden ? null : prediction, naturalWidth, naturalHeight);
 }
 
-/** Show the picture after each step of the preparation, if the user asked for it. */
-async function showSteps() {
-  if (!$("steps").open || isEmpty()) return;
-  try {
-    const { steps } = await postPicture("api/steps", await toBlob());
-    resultView.showSteps(steps);
-  } catch (error) {
-    showError(error.message);
-  }
-}
-
 function updateButtons() {
   $("paper").classList.toggle("used", !isEmpty());
   $("clear").setAttribute("aria-disabled", isEmpty());
@@ -152,10 +152,7 @@ pad.onChange = () => {
   updateButtons();
   classify(false);
 };
-pad.onEnd = () => {
-  classify(true);
-  showSteps();
-};
+pad.onEnd = () => classify(true);
 drawingHistory.onSelect = (entry) => {
   restore(drawingHistory.take(entry));
   $("pad").focus({ preventScroll: true });
@@ -185,7 +182,6 @@ $("undo").addEventListener("click", undo);
 $("redo").addEventListener("click", redo);
 $("eraser").addEventListener("click", toggleEraser);
 $("clear").addEventListener("click", clear);
-$("steps").addEventListener("toggle", showSteps);
 $("run").addEventListener("change", () => classify(true));
 $("brush").addEventListener("input", updateBrush);
 $("upload").addEventListener("change", () => {

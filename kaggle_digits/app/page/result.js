@@ -52,7 +52,8 @@ export class ResultView {
     $("bars").hidden = several;
     $("digits").hidden = !several;
     $("digits").replaceChildren(...response.digits.map(makeDigit));
-    $("input").closest("figure").hidden = $("steps").hidden = several;
+    $("input").closest("figure").hidden = several;
+    for (const panel of ["steps", "occlusion"]) $(panel).hidden = several;
     this.#bars.forEach((bar, k) => bar.set(found ? probabilities[k] : 0, found && k === digit));
     this.#drawInput(image);
     this.#announce([
@@ -75,7 +76,6 @@ export class ResultView {
       digits: [],
       lines: [],
     });
-    this.showSteps([]);
   }
 
   /** Show a response of /api/steps. */
