@@ -290,6 +290,62 @@ def test_decisive_strokes_are_shown_and_follow_the_drawing(open_page: OpenPage) 
     assert bright_pixels(page, "decisive", 0) == 0
 
 
+def test_digit_in_front_of_the_camera_is_read(open_page: OpenPage) -> None:
+    page = open_page(permissions=["camera"])
+    under_way: list[str] = []
+    most = []
+    page.on("request", lambda request: under_way.append(request.url))
+    page.on("request", lambda request: most.append(len(under_way)))
+    page.on("requestfinished", lambda request: under_way.remove(request.url))
+    page.get_by_role("button", name="Camera").click()
+    expect(page.locator("#boxes rect")).to_have_count(1)
+    digit = page.locator("#digit").inner_text()
+    assert digit in set("0123456789")
+    frame, video = (page.locator(each).bounding_box() for each in ("#boxes rect", "#video"))
+    assert frame
+    assert video
+    scale = (video["width"] - 32) / 640
+    assert (frame["x"] - video["x"] - 16) / scale == pytest.approx(330, abs=20)
+    assert frame["height"] / scale == pytest.approx(185, abs=25)
+    for _ in range(5):
+        with page.expect_response("**/api/classify*"):
+            pass
+    assert max(most) == 1
+    page.get_by_role("button", name="Freeze").click()
+    expect(page.locator("#picture")).to_be_visible()
+    assert not page.locator("#video").is_visible()
+    assert wait_for_digit(page) == digit
+    page.get_by_role("button", name="Camera").click()
+    expect(page.locator("#boxes rect")).to_have_count(1)
+    draw(page, DIGITS[1])
+    wait_for_digit(page)
+    assert page.locator("#video").evaluate("video => video.srcObject") is None
+    page.keyboard.press("Escape")
+    wait_for_no_digit(page)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("", "does not allow this page to use the camera"),
+        ("delete Navigator.prototype.mediaDevices", "only on https pages"),
+        (
+            "navigator.mediaDevices.getUserMedia = async () => "
+            "{ throw new DOMException('none', 'NotFoundError') }; 0",
+            "there is no camera",
+        ),
+    ],
+)
+def test_refused_camera_is_explained(open_page: OpenPage, script: str, words: str) -> None:
+    page = open_page()
+    page.evaluate(script)
+    page.get_by_role("button", name="Camera").click()
+    expect(page.locator("#error")).to_contain_text(words)
+    assert not page.locator("#video").is_visible()
+    draw(page, DIGITS[2])
+    wait_for_digit(page)
+
+
 @pytest.mark.parametrize("start", [(-0.03, 0.5), (1.5, 0.2)])
 def test_stroke_that_begins_outside_the_sheet(
     open_page: OpenPage, start: tuple[float, float]
@@ -354,7 +410,7 @@ def test_phone_shows_sheet_and_prediction_without_scrolling(
     page = open_page(viewport={"width": width, "height": height})
     draw(page, DIGITS[2])
     wait_for_digit(page)
-    for part in ("#pad", "#undo", "#upload", "#digit", "#confidence"):
+    for part in ("#pad", "#undo", "#upload", "#camera", "#digit", "#confidence"):
         box = page.locator(part).bounding_box()
         assert box
         assert box["x"] >= 0
@@ -470,7 +526,7 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
     page.evaluate("document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0)")
     page.locator("h1").click()
     reached = []
-    for _ in range(11):
+    for _ in range(12):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
         frame = page.evaluate("""() => {
@@ -479,7 +535,7 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
           return around.some((one) => getComputedStyle(one).outlineStyle !== "none");
         }""")
         assert frame, f"focus is not visible on {reached[-1]}"
-    tools = ["undo", "redo", "eraser", "clear", "brush", "upload"]
+    tools = ["undo", "redo", "eraser", "clear", "brush", "upload", "camera"]
     assert reached == ["run", "pad", *tools, "SUMMARY", "SUMMARY", "BUTTON"]
     page.keyboard.press("Enter")
     assert wait_for_digit(page), "the drawing was restored"

@@ -1,5 +1,6 @@
 // The page: connects the drawing area, uploads, the prediction, the embedding and the history.
 
+import { Camera } from "./camera.js";
 import { DrawingPad } from "./drawing.js";
 import { EmbeddingView } from "./embedding.js";
 import { DrawingHistory } from "./history.js";
@@ -9,10 +10,12 @@ import { drawBoxes, shrink } from "./picture.js";
 import { ClassifyQueue, fetchJson } from "./requests.js";
 import { percent, ResultView, sentence } from "./result.js";
 
+const FRAME_PAUSE = 100; // milliseconds between two frames of the camera
 const REFRESH = 15_000; // milliseconds until newly trained runs appear
 
 const $ = (id) => document.getElementById(id);
 const pad = new DrawingPad($("pad"), $("reach"));
+const camera = new Camera($("video"));
 const resultView = new ResultView();
 const queue = new ClassifyQueue();
 const drawingHistory = new DrawingHistory($("history"), $("history-hint"));
@@ -21,8 +24,12 @@ let picture = null; // { file, url } if a picture is shown instead of a drawing
 let prediction = null; // the newest prediction for the drawing or picture
 let cleared = false; // whether undo would restore what was just cleared
 let embedding = null;
+let frameTimer = 0; // until the next frame of the camera
 
-const toBlob = () => (picture ? picture.file : pad.empty ? null : pad.toBlob());
+function toBlob() {
+  if (camera.live) return camera.frame();
+  return picture ? picture.file : pad.empty ? null : pad.toBlob();
+}
 
 const panels = [
   new Panel($("steps"), "api/steps", toBlob, (response) => resultView.showSteps(response?.steps ?? [])),
@@ -33,7 +40,7 @@ for (const panel of panels) panel.onError = (error) => showError(error.message);
 
 // ---- drawing or picture ----------------------------------------------------------------------
 
-const isEmpty = () => pad.empty && !picture;
+const isEmpty = () => pad.empty && !picture && !camera.live;
 
 
 function classify(final) {
@@ -51,7 +58,7 @@ function reset(keep) {
 }
 
 function forgetPrediction(keep) {
-  if (keep && !isEmpty()) {
+  if (keep && (picture || !pad.empty)) {
     drawingHistory.add({ ...(picture ?? { strokes: pad.strokes }), prediction });
   } else if (picture) {
     URL.revokeObjectURL(picture.url);
@@ -60,6 +67,7 @@ function forgetPrediction(keep) {
   embedding?.clear();
   picture = prediction = null;
   $("picture").hidden = true;
+  stopCamera();
   panels.forEach((panel) => panel.close());
   showBoxes();
   showError("");
@@ -68,12 +76,12 @@ function forgetPrediction(keep) {
 
 function clear() {
   if (isEmpty()) return;
+  cleared = !camera.live;
   reset(true);
-  cleared = true;
 }
 
 function undo() {
-  if (picture) {
+  if (picture || camera.live) {
     clear();
   } else if (!pad.empty) {
     pad.undo();
@@ -127,9 +135,34 @@ async function openFile(original) {
   classify(true);
 }
 
+/** Read the camera's frames, one after the other; while it runs, take the current one. */
+async function useCamera() {
+  if (camera.live) {
+    openFile(await camera.frame());
+    return;
+  }
+  reset(true);
+  cleared = false;
+  try {
+    await camera.start();
+  } catch (error) {
+    showError(error.message);
+    return;
+  }
+  $("camera").textContent = "Freeze";
+  updateButtons();
+  classify(true);
+}
+
+function stopCamera() {
+  camera.stop();
+  $("camera").textContent = "Camera";
+}
+
 function showBoxes() {
   const { naturalWidth, naturalHeight, hidden } = $("picture");
-  drawBoxes($("boxes"), hidden ? null : prediction, naturalWidth, naturalHeight);
+  const size = camera.live ? camera.size : [naturalWidth, naturalHeight];
+  drawBoxes($("boxes"), hidden && !camera.live ? null : prediction, ...size);
 }
 
 function updateButtons() {
@@ -145,7 +178,7 @@ function showError(text) {
 }
 
 pad.onStart = () => {
-  if (picture) reset(true);
+  if (picture || camera.live) reset(true);
   cleared = false;
 };
 pad.onChange = () => {
@@ -164,9 +197,11 @@ queue.onResult = (response) => {
   resultView.show(response);
   showBoxes();
   embedding?.move(response.plane);
+  clearTimeout(frameTimer);
+  if (camera.live) frameTimer = setTimeout(() => camera.live && classify(false), FRAME_PAUSE);
 };
 queue.onError = (error) => {
-  if (error.invalidPicture && picture) reset(false);
+  if ((error.invalidPicture && picture) || camera.live) reset(false);
   prediction = null;
   showBoxes();
   showError(error.message);
@@ -182,6 +217,9 @@ $("undo").addEventListener("click", undo);
 $("redo").addEventListener("click", redo);
 $("eraser").addEventListener("click", toggleEraser);
 $("clear").addEventListener("click", clear);
+$("camera").addEventListener("click", useCamera);
+camera.onEnd = () => reset(false);
+document.addEventListener("visibilitychange", () => document.hidden && camera.live && reset(false));
 $("run").addEventListener("change", () => classify(true));
 $("brush").addEventListener("input", updateBrush);
 $("upload").addEventListener("change", () => {
