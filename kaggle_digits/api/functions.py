@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,9 +170,12 @@ def evaluate(run: AnyRun, dataset: Dataset | None = None, *, tta: int | None = N
     return open_run(run).evaluate(dataset, tta=tta)
 
 
-def compare(*runs: AnyRun, dataset: Dataset | None = None) -> list[ComparedRun]:
-    """Score runs on the rows that all held out, best first; RunError if there are none."""
-    opened = [open_run(run, dataset=dataset) for run in runs]
+def compare(*runs: AnyRun | Sequence[AnyRun], dataset: Dataset | None = None) -> list[ComparedRun]:
+    """Score runs, or those of a list, on the rows that all held out, best first.
+
+    Raises RunError if there are no such rows.
+    """
+    opened = _open_all(runs, dataset)
     data = next((run.data for run in opened if run.data), None) or load()
     oofs = {run.name: load_oof(run, data) for run in opened}
     leaks = {run.name: run.leak() for run in opened}
@@ -181,20 +184,34 @@ def compare(*runs: AnyRun, dataset: Dataset | None = None) -> list[ComparedRun]:
 
 
 def ensemble(
-    *runs: AnyRun, method: str = "mean", name: str | None = None, force: bool = False
+    *runs: AnyRun | Sequence[AnyRun],
+    method: str = "mean",
+    name: str | None = None,
+    force: bool = False,
 ) -> Run:
     """Combine finished runs by ``mean``, ``vote``, ``weighted`` or ``stack`` into a new run.
 
     ``name`` None uses ensemble-1, -2, …; ``force`` renames an existing run of that name. The folder
     is that of the first run. Errors are those of ``ensemble_runs`` and ``save_ensemble``.
     """
-    opened = [open_run(run) for run in runs]
+    opened = _open_all(runs)
     data = next((run.data for run in opened if run.data), None) or load()
     opened[0].check_data(data)
     combined = ensemble_runs(opened, data.labels, method)
     folder = opened[0].path.parent
     saved = save_ensemble(combined, opened, data, method, runs_dir=folder, name=name, force=force)
     return Run(saved.path, data)
+
+
+def _open_all(
+    runs: Sequence[AnyRun | Sequence[AnyRun]], dataset: Dataset | None = None
+) -> list[Run]:
+    """Open runs that are given one by one or as one list; UsageError if there are none."""
+    if len(runs) == 1 and isinstance(runs[0], list | tuple):
+        runs = runs[0]
+    if not runs:
+        raise UsageError("no run is given; kd.runs() lists them")
+    return [open_run(cast("AnyRun", run), dataset=dataset) for run in runs]
 
 
 def label_errors(run: AnyRun, dataset: Dataset | None = None) -> LabelErrors:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 MAX_PAIRS = 5
 CLASS_COLUMNS = {
-    **{"digit": ">", "images": ",", "correct": ",", "precision": ".4f", "recall": ".4f"},
-    **{"95 % interval": ">", "F1": ".4f"},
+    **{"digit": ">", "images": ",", "correct": ",", "precision": ">"},
+    **{"recall (95 % interval)": ">", "F1": ">"},
 }
 TTA_COLUMNS = {
     **{"views": ">", "accuracy\n(95 % interval)": ">", "log\nloss": ".4f"},
@@ -79,9 +79,9 @@ def _print_metrics(evaluation: "Evaluation") -> None:
         )
     rows: list[list[object]] = []
     for item in metrics.classes:
-        interval = f"{item.ci95[0]:.4f}–{item.ci95[1]:.4f}" if item.ci95 else None
-        counts = (item.support, item.right)
-        rows.append([item.digit, *counts, item.precision, item.recall, interval, item.f1])
+        shares = (item.precision, None), (item.recall, item.ci95), (item.f1, None)
+        percents = [console.percent(share, ci95) for share, ci95 in shares]
+        rows.append([item.digit, item.support, item.right, *percents])
     console.show_table(CLASS_COLUMNS, rows)
     if metrics.pairs:
         pairs = (f"{p.low} and {p.high} ({p.count})" for p in metrics.pairs[:MAX_PAIRS])

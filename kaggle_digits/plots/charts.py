@@ -74,7 +74,7 @@ def confusion_matrix(matrix: NDArray[np.integer]) -> Figure:
             if count:
                 axes.text(predicted, label, f"{count:,}", ha="center", va="center", color=color)
         rows = int(matrix[label].sum())
-        recall = f"{100 * matrix[label, label] / rows:.1f} %" if rows else "–"
+        recall = f"{100 * matrix[label, label] / rows:.2f} %" if rows else "–"
         axes.text(CLASSES - 0.3, label, recall, **margin)
     axes.set_xticks(range(CLASSES), DIGIT_NAMES)
     axes.set_yticks(range(CLASSES), DIGIT_NAMES)

@@ -53,6 +53,11 @@ def test_an_ensemble_is_a_run(dataset: Dataset, folder: Path) -> None:
     assert np.allclose(run.predict(), run.test(), atol=1e-5)
     assert run.accuracy == kd.evaluate(run).metrics.score.accuracy
     assert {one.run for one in kd.compare(run, "mlp-1")} == {"ensemble-1", "mlp-1"}
+    of_a_list = kd.ensemble(["linear-1", runs[1]])
+    assert {one.run for one in kd.compare([of_a_list, "mlp-1"])} == {"ensemble-2", "mlp-1"}
+    for combine in (kd.ensemble, kd.compare):
+        with pytest.raises(kd.UsageError, match=r"no run is given; kd\.runs\(\) lists them"):
+            combine([])
     with pytest.raises(kd.RunError, match="share only"):
         kd.compare(*(kd.train(dataset, "linear", kd.Split(seed=seed)) for seed in (1, 2)))
 
