@@ -332,7 +332,7 @@ def test_digit_in_front_of_the_camera_is_read(open_page: OpenPage) -> None:
         (
             "navigator.mediaDevices.getUserMedia = async () => "
             "{ throw new DOMException('none', 'NotFoundError') }; 0",
-            "there is no camera",
+            "There is no camera",
         ),
     ],
 )
