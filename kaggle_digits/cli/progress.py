@@ -24,6 +24,9 @@ from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback, des
 from kaggle_digits.tuning.results import Trial, TrialCallback
 from kaggle_digits.tuning.search_space import Value
 
+# With more members than these, a line is printed for each member instead of each epoch.
+MAX_MEMBERS_WITH_EPOCHS = 20
+
 
 class LiveProgress(Progress):
     """A rich display on stderr, hidden if that is no terminal.
@@ -98,21 +101,22 @@ class TrainingProgress(ProgressLine, TrainingCallback):
         self._last[row.member] = row
         metrics = f"loss {row.loss:.4f}, accuracy {console.percent(row.accuracy)}"
         self._draw(row.member, row.epoch, 0, metrics)
-        console.note(describe_epoch(row, self._total[row.member][0], self.members))
+        if self.members <= MAX_MEMBERS_WITH_EPOCHS:
+            console.note(describe_epoch(row, self._total[row.member][0], self.members))
 
     def on_predict_begin(self, member: int, images: int, views: int) -> None:
         each = f", {views} views of each" if views > 1 else ""
         text = f"{self._which(member)}predicting {images:,} images{each}"
         self._share[member] = 1.0
         self.update(self._task, description=text, metrics="")
-        if self.disable:
+        if self.disable and self.members <= MAX_MEMBERS_WITH_EPOCHS:
             console.note(text)
 
     def on_member_end(self, member: int, seconds: float) -> None:
         self.done += 1
         self._share[member] = 1.0
         last = self._last.get(member)
-        if self.disable and last is not None:
+        if last and (self.disable or self.members > MAX_MEMBERS_WITH_EPOCHS):
             console.note(
                 f"member {member + 1}/{self.members}: {console.plural(last.epoch, 'epoch')}, "
                 f"loss {last.loss:.4f}{_validation(last, 'validation accuracy')}, "

@@ -8,11 +8,13 @@ image patches: those of many networks are one batch of products, while many conv
 with as many groups of channels, which libraries compute slowly.
 """
 
+from __future__ import annotations
+
 import math
 from collections import defaultdict
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,23 +22,34 @@ import numpy as np
 
 from kaggle_digits.core.environment import out_of_memory
 from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.models.backend import keras
+from kaggle_digits.data.splits import FoldIndices
+from kaggle_digits.models.backend import keras, predict_batch_size
 from kaggle_digits.models.base import flat_layers
 from kaggle_digits.models.registry import SKLEARN_MODELS, is_user_code
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import (
     Checkpoint,
+    Cost,
     Epoch,
     Executor,
     Failed,
     FoldResult,
     FoldTask,
     fold_epochs,
+    make_trainer,
 )
 from kaggle_digits.training.keras_trainer import LOG_LOSS, KerasTrainer, autocast
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.time_limit import Clock, time_predictions
 
 Metrics = tuple[float, float, float]  # loss, accuracy, learning rate
+# From 25 to 75 networks the time per network falls by an eighth only (docs/gpu.md), while memory
+# and the seconds until the first of them is finished grow.
+MAX_AT_ONCE = 20
+# Compiled networks that are kept for the next group, as many as `best` has architectures.
+MAX_COMPILED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +59,42 @@ class AtOnceExecutor(Executor):
     Their results are those of training one by one up to the rounding of float32. A member that
     differs from all others is trained alone in the same way, because a whole epoch in one call is
     faster; models of the user's and of scikit-learn are trained as on a CPU.
+
+    ``compiled``: the networks that were compiled last, by recipe and number of training rows.
     """
+
+    compiled: dict[Hashable, Together] = field(default_factory=dict, compare=False, repr=False)
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         largest = max(map(len, _groups(tasks)), default=1)
         return {**super().describe(tasks), "members_at_once": largest}
+
+    def measure(
+        self, recipe: Recipe, folds: Sequence[FoldIndices], dataset: Dataset
+    ) -> Cost | None:
+        """Time two epochs of the models of ``folds``; what they compile is kept for the training.
+
+        The cost is each model's share, without the compilation.
+        """
+        if not _is_ours(recipe.model):
+            return None
+        tasks = [FoldTask(number, recipe, fold, seed=0) for number, fold in enumerate(folds)]
+        group = _groups(tasks)[0]
+        epochs, clock = [], Clock()
+        for task in group:
+            clock.lap()
+            images, labels = dataset.train.images[task.fold.train], dataset.labels[task.fold.train]
+            trainer = make_trainer(recipe, images, labels, task.seed)
+            epochs.append(Epoch(trainer, 0, lambda *_: None))
+        start = clock.lap()  # of the last one: the first one includes the start of Keras
+        together = self._together(_constants(group[0]), epochs)
+        together.train(epochs)
+        clock.lap()
+        together.train(epochs)
+        epoch = clock.lap() / len(epochs)
+        size = predict_batch_size()
+        _, validation, end = time_predictions(epochs[0].trainer, recipe, folds[0], dataset, size)
+        return Cost(start, epoch + validation, end)
 
     def train(
         self,
@@ -61,32 +105,63 @@ class AtOnceExecutor(Executor):
         callback: TrainingCallback,
     ) -> Iterator[FoldResult | Failed]:
         for group in _groups(tasks):
-            if _is_ours(group[0]):
+            if _is_ours(group[0].recipe.model):
                 data = train, test
                 members = [
                     _Member(task, *data, checkpoint(task.member), callback) for task in group
                 ]
-                yield from _train_group(members)
+                yield from self._train_group(_constants(group[0]), members)
             else:
                 yield from super().train(group, train, test, checkpoint, callback)
+
+    def _train_group(
+        self, constants: Hashable, members: list[_Member]
+    ) -> Iterator[FoldResult | Failed]:
+        """Train all members in step, and yield the outcome of each when it ends."""
+        while members:
+            epochs = [member.epoch for member in members if member.epoch]
+            if epochs:
+                metrics = iter(self._together(constants, epochs).train(epochs))
+                for member in members:
+                    if member.epoch:
+                        member.end_epoch(next(metrics))
+            yield from (member.outcome for member in members if member.outcome)
+            members = [member for member in members if member.epoch]
+
+    def _together(self, constants: Hashable, epochs: Sequence[Epoch]) -> Together:
+        """Return the networks compiled with these constants; keep those that were used last."""
+        together = self.compiled.pop(constants, None) or Together(epochs)
+        self.compiled[constants] = together
+        if len(self.compiled) > MAX_COMPILED:
+            del self.compiled[next(iter(self.compiled))]
+        return together
 
 
 def _groups(tasks: Sequence[FoldTask]) -> list[list[FoldTask]]:
     """Divide ``tasks`` into groups whose networks differ in the values of variables only."""
     groups: dict[Hashable, list[FoldTask]] = defaultdict(list)
     for task in tasks:
-        recipe, pseudo_labels = task.recipe, task.pseudo_labels
-        rows = len(task.fold.train)
-        if pseudo_labels is not None:
-            rows += int((pseudo_labels >= 0).sum())
-        # `standard` has other constants for other rows; a user's network may have any.
-        has_equal_constants = _is_ours(task) and recipe.normalize != "standard"
-        groups[(recipe, rows) if has_equal_constants else task.member].append(task)
-    return list(groups.values())
+        groups[_constants(task)].append(task)
+    return [
+        group[start : start + MAX_AT_ONCE]
+        for group in groups.values()
+        for start in range(0, len(group), MAX_AT_ONCE)
+    ]
 
 
-def _is_ours(task: FoldTask) -> bool:
-    return task.recipe.model not in SKLEARN_MODELS and not is_user_code(task.recipe.model)
+def _constants(task: FoldTask) -> Hashable:
+    """Return a key of what is compiled into the training of ``task``, apart from array shapes."""
+    recipe, pseudo_labels = task.recipe, task.pseudo_labels
+    rows = len(task.fold.train)
+    if pseudo_labels is not None:
+        rows += int((pseudo_labels >= 0).sum())
+    # `standard` has other constants for other rows; a user's network may have any.
+    is_equal = _is_ours(recipe.model) and recipe.normalize != "standard"
+    return (recipe, rows) if is_equal else object()
+
+
+def _is_ours(model: str) -> bool:
+    return model not in SKLEARN_MODELS and not is_user_code(model)
 
 
 class _Member:
@@ -127,21 +202,6 @@ class _Member:
             self.outcome = Failed(self._task, error)
 
 
-def _train_group(members: list[_Member]) -> Iterator[FoldResult | Failed]:
-    """Train all members in step, and yield the outcome of each when it ends."""
-    together: Together | None = None
-    while members:
-        epochs = [member.epoch for member in members if member.epoch]
-        if epochs:
-            together = together or Together(epochs)
-            metrics = iter(together.train(epochs))
-            for member in members:
-                if member.epoch:
-                    member.end_epoch(next(metrics))
-        yield from (member.outcome for member in members if member.outcome)
-        members = [member for member in members if member.epoch]
-
-
 class Together:
     """Networks that differ in the values of their variables only, and their compiled epoch."""
 
@@ -149,11 +209,6 @@ class Together:
         import jax
 
         first = self._first = _trainer(epochs[0])
-        for epoch in epochs:
-            trainer = _trainer(epoch)
-            trainer.classifier.compiled = first.classifier.compiled
-            trainer.compiled_statistics = first.compiled_statistics
-            trainer.batches.rows = jax.device_put(trainer.batches.rows)  # once, not in each epoch
         self._size = len(epochs)
         self._train_epoch = _compile_epoch(first.model, first.batches.batch_size)
         self._stack = jax.jit(_stack)
@@ -161,6 +216,12 @@ class Together:
 
     def train(self, epochs: Sequence[Epoch]) -> list[Metrics]:
         """Train one epoch of each; half as many at a time if the memory is full."""
+        import jax
+
+        for trainer in map(_trainer, epochs):
+            trainer.classifier.compiled = self._first.classifier.compiled
+            trainer.compiled_statistics = self._first.compiled_statistics
+            trainer.batches.rows = jax.device_put(trainer.batches.rows)  # no copy the next time
         metrics: list[Metrics] = []
         while len(metrics) < len(epochs):
             some = epochs[len(metrics) : len(metrics) + self._size]

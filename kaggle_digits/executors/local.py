@@ -11,17 +11,20 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from kaggle_digits.core.environment import backend_name, memory, usable_cores
 from kaggle_digits.core.errors import RunError
+from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import Digits
+from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.executors.at_once import AtOnceExecutor
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldResult, FoldTask
+from kaggle_digits.training.fold import Checkpoint, Cost, Executor, Failed, FoldResult, FoldTask
+from kaggle_digits.training.recipe import Recipe
 
 # From this many images per training (rows × epochs × members), several processes save more time
 # than they need to start.
@@ -39,6 +42,7 @@ class LocalExecutor(Executor):
     """
 
     gpus: int = 0
+    at_once: AtOnceExecutor = field(default_factory=AtOnceExecutor, init=False, repr=False)
 
     @property
     def _trains_at_once(self) -> bool:
@@ -64,9 +68,14 @@ class LocalExecutor(Executor):
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         if self._trains_at_once:
-            return AtOnceExecutor().describe(tasks)
+            return self.at_once.describe(tasks)
         workers, threads = self.allocation(tasks)
         return {"executor": "local", "workers": workers, "threads": threads}
+
+    def measure(
+        self, recipe: Recipe, folds: Sequence[FoldIndices], dataset: Dataset
+    ) -> Cost | None:
+        return self.at_once.measure(recipe, folds, dataset) if self._trains_at_once else None
 
     def train(
         self,
@@ -77,7 +86,7 @@ class LocalExecutor(Executor):
         callback: TrainingCallback,
     ) -> Iterator[FoldResult | Failed]:
         if self._trains_at_once:
-            yield from AtOnceExecutor().train(tasks, train, test, checkpoint, callback)
+            yield from self.at_once.train(tasks, train, test, checkpoint, callback)
             return
         workers, threads = self.allocation(tasks)
         total, free = (size >> 20 for size in memory())

@@ -17,6 +17,7 @@ from kaggle_digits.core import interrupts
 from kaggle_digits.core.atomic_io import atomic_write, read_file, wrap_os_errors
 from kaggle_digits.core.environment import peak_memory_mb, usable_cores
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, check_at_least
+from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.metrics.scores import score
@@ -346,6 +347,15 @@ def _restore(content: bytes | None, trainer: Trainer, member: int) -> _Progress:
     return _Progress(history, best)
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Measured seconds: before the first step, of an epoch with validation, after the last one."""
+
+    start: float
+    epoch: float
+    end: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Executor:
     """Trains one model after another in this process, on all its cores.
@@ -372,6 +382,15 @@ class Executor:
         results. A number that the user chose for this executor takes precedence.
         """
         return replace(self, threads=self.threads or trained_by.get("threads"))
+
+    def measure(
+        self, recipe: Recipe, folds: Sequence[FoldIndices], dataset: Dataset
+    ) -> Cost | None:
+        """Return what each model costs if those of ``folds`` are trained together.
+
+        None if that costs as much as training one after another, which the caller can time.
+        """
+        return None
 
     def train(
         self,

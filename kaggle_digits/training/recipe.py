@@ -165,7 +165,8 @@ class EnsembleRecipe:
     """Several recipes whose models are combined to one prediction.
 
     Each of them is trained on every fold. ``name`` is the default prefix of a run's name, ``folds``
-    the default number of folds.
+    the default number of folds. With ``fills_time`` the split is repeated as often as the time
+    limit allows, which then has a default (kaggle_digits.training.time_limit).
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
@@ -173,6 +174,7 @@ class EnsembleRecipe:
     name: str
     recipes: tuple[Recipe, ...] = field(metadata={"alias": DESIGNS})
     folds: int = 5
+    fills_time: bool = False
 
     def __post_init__(self) -> None:
         if not self.recipes:
@@ -190,7 +192,9 @@ class EnsembleRecipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as in config.json."""
-        return {"name": self.name, "folds": self.folds, DESIGNS: list(map(asdict, self.recipes))}
+        fills_time = {"fills_time": True} if self.fills_time else {}
+        designs = list(map(asdict, self.recipes))
+        return {"name": self.name, "folds": self.folds, **fills_time, DESIGNS: designs}
 
 
 def runs_user_code(recipe: Recipe | EnsembleRecipe) -> bool:

@@ -2,7 +2,8 @@
 
 A few steps are timed on this machine, and the recipe is shortened before the run starts: its
 learning-rate schedule still comes to its end, config.json has the settings that are trained, and
-resuming needs no limit. If the machine becomes slower later, ``fit_fold`` skips epochs.
+resuming needs no limit. If the machine becomes slower later, ``fit_fold`` skips epochs. A recipe
+that fills the time is repeated instead, with other folds and seeds, as often as the limit allows.
 """
 
 import math
@@ -14,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from kaggle_digits.core.environment import gpus
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, split
@@ -21,25 +23,33 @@ from kaggle_digits.models.backend import keras
 from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.registry import SKLEARN_MODELS
 from kaggle_digits.models.tta import predict_tta
-from kaggle_digits.training.fold import FoldTask, Trainer, make_trainer
+from kaggle_digits.training.fold import Cost, Executor, FoldTask, Trainer, make_trainer
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.recipes import RECIPES, benchmark_results
 
 PLANNED_SHARE = 0.85  # of the time left; later steps may take longer than the first ones
 MEASURED_SECONDS, MEASURED_IMAGES, MEASURED_PART = 3.0, 500, 10
 # Members are left out before the epochs fall below this share of the recipe's.
-MIN_EPOCHS_SHARE, FEWER_FOLDS = 0.5, 3
+MIN_EPOCHS_SHARE, FEWER_FOLDS = 0.5, (5, 3)
 # Recipes to choose from; each is slower and more accurate than the next (docs/models.md).
 CHOICES = ("best", "strong", "cnn", "fast")
+# Seconds for a recipe that fills the time, if the user sets no limit.
+DEFAULT_SECONDS, DEFAULT_GPU_SECONDS = 3600.0, 60.0
+MAX_REPEATS = 50  # a thousand networks of two architectures in ten folds
 
 
 @dataclass(frozen=True)
 class TimeLimit:
-    """At most ``seconds`` from ``began``, a time.time(); ``reason``: why the recipe was chosen."""
+    """At most ``seconds`` from ``began``, a time.time(); ``reason``: why the recipe was chosen.
+
+    With ``after_start`` the seconds begin when the speed has been measured. On a GPU that takes as
+    long as many trainings, because it includes the compilation.
+    """
 
     seconds: float
     began: float = field(default_factory=time.time)
     reason: str = ""
+    after_start: bool = False
 
     @property
     def left(self) -> float:
@@ -47,33 +57,48 @@ class TimeLimit:
         return self.began + self.seconds - time.time()
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Measured seconds: before the first step, of an epoch with validation, after the last one."""
+def fills_time(recipe: Recipe | EnsembleRecipe) -> bool:
+    """Whether the recipe is to be repeated as often as there is time for."""
+    return isinstance(recipe, EnsembleRecipe) and recipe.fills_time
 
-    start: float
-    epoch: float
-    end: float
+
+def default_limit(recipe: Recipe | EnsembleRecipe) -> TimeLimit | None:
+    """Return the limit of a recipe that fills the time: an hour, or a minute on a GPU."""
+    if not fills_time(recipe):
+        return None
+    on_gpu = bool(gpus())
+    return TimeLimit(DEFAULT_GPU_SECONDS if on_gpu else DEFAULT_SECONDS, after_start=on_gpu)
 
 
 def shorten(
-    limit: TimeLimit, dataset: Dataset, recipe: Recipe | EnsembleRecipe, split_config: Split
+    limit: TimeLimit,
+    dataset: Dataset,
+    recipe: Recipe | EnsembleRecipe,
+    split_config: Split,
+    executor: Executor | None = None,
 ) -> tuple[Recipe | EnsembleRecipe, Split, dict[str, Any]]:
     """Return the recipe and split that can be trained in time, and what config.json records.
 
     UsageError is raised if not even one epoch of one model fits.
     """
-    costs: dict[str, Cost] = {}
+    executor, costs = executor or Executor(), dict[str, Cost]()
     for chosen, chosen_split in _candidates(recipe, split_config):
         folds = split(dataset.labels, chosen_split)
         for one in chosen.recipes:
-            costs[one.model] = costs.get(one.model) or measure(one, folds[0], dataset)
+            if one.model not in costs:
+                together = executor.measure(one, folds, dataset)
+                costs[one.model] = together or measure(one, folds[0], dataset)
+        left = PLANNED_SHARE * (limit.seconds if limit.after_start else limit.left)
         used = [costs[one.model] for one in chosen.recipes]
         fixed = len(folds) * sum(cost.start + cost.end for cost in used)
         trained = [len(folds) * costs[one.model].epoch * one.epochs for one in chosen.recipes]
-        share = (PLANNED_SHARE * limit.left - fixed) / sum(trained)
+        share = (left - fixed) / sum(trained)
         if share >= MIN_EPOCHS_SHARE:
             break
+    repeats = min(MAX_REPEATS, int(left / (fixed + sum(trained))))
+    if fills_time(recipe) and split_config.repeats == 1 and repeats > 1:
+        chosen_split = replace(chosen_split, repeats=repeats)
+        fixed, trained = repeats * fixed, [repeats * seconds for seconds in trained]
     epochs = [min(one.epochs, math.floor(one.epochs * share + 1e-9)) for one in chosen.recipes]
     if min(epochs) < 1:
         need = (fixed + sum(trained) / min(one.epochs for one in chosen.recipes)) / PLANNED_SHARE
@@ -83,7 +108,7 @@ def shorten(
             "time or choose a faster recipe: kd recipes"
         )
     shortened = [replace(one, epochs=n) for one, n in zip(chosen.recipes, epochs, strict=True)]
-    members = len(folds) * len(epochs)
+    members = len(split(dataset.labels, chosen_split)) * len(epochs)
     asked = len(split(dataset.labels, split_config)) * len(recipe.recipes)
     shares = [n / one.epochs for one, n in zip(chosen.recipes, epochs, strict=True)]
     expected = fixed + sum(map(operator.mul, trained, shares))
@@ -91,11 +116,13 @@ def shorten(
         "seconds": limit.seconds,
         "reason": limit.reason,
         "summary": f"{chosen.model}: {epochs[0]} of {recipe.recipes[0].epochs} epochs, {members} "
-        f"of {asked} members, about {expected:.0f} s ({used[0].epoch:.2g} s per epoch here)",
+        f"of {max(asked, members)} members, about {expected:.0f} s ({used[0].epoch:.2g} s per "
+        "epoch here)",
         "measured": {model: asdict(cost) for model, cost in costs.items()},
     }
     if isinstance(chosen, EnsembleRecipe):
-        return replace(chosen, recipes=tuple(shortened)), chosen_split, record
+        chosen = replace(chosen, recipes=tuple(shortened), fills_time=False)
+        return chosen, chosen_split, record
     return shortened[0], chosen_split, record
 
 
@@ -105,9 +132,11 @@ def _candidates(
     """Yield the recipe and split as asked for, then with fewer and fewer members."""
     yield recipe, split_config
     fewer = replace(split_config, repeats=1)
-    if fewer.kind == "folds":
-        fewer = replace(fewer, folds=min(fewer.folds, FEWER_FOLDS))
     yield recipe, fewer
+    for folds in FEWER_FOLDS:
+        if fewer.kind == "folds" and folds < fewer.folds:
+            fewer = replace(fewer, folds=folds)
+            yield recipe, fewer
     yield recipe.recipes[0], fewer
     if fewer.kind == "folds":
         yield recipe.recipes[0], Split(seed=fewer.seed, rows=fewer.rows)
@@ -161,29 +190,41 @@ def measure(recipe: Recipe, fold: FoldIndices, dataset: Dataset) -> Cost:
     if recipe.model not in SKLEARN_MODELS:
         keras()  # its import happens once, not for each member
     images, labels = dataset.train.images[fold.train], dataset.train.labels[fold.train]
-    clock = _Clock()
+    clock = Clock()
     trainer = make_trainer(recipe, images, labels, seed=0)
     start, part = clock.lap(), 1
     if trainer.epochs == trainer.steps == 1:  # fitted in one call: on a part of the rows
         part = MEASURED_PART
         trainer = make_trainer(recipe, images[::part], labels[::part], seed=0)
     first, epoch = _time_epoch(trainer)
-    clock.lap()
+    traced, validation, end = time_predictions(trainer, recipe, fold, dataset, MEASURED_IMAGES)
+    return Cost(start + first + traced, part * epoch + validation, end)
+
+
+def time_predictions(
+    trainer: Trainer, recipe: Recipe, fold: FoldIndices, dataset: Dataset, n_images: int
+) -> tuple[float, float, float]:
+    """Return the seconds of the first prediction, of a validation and of all after the training.
+
+    They are calculated from the predictions of ``n_images`` images.
+    """
     classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
-    sample = dataset.test.images[:MEASURED_IMAGES]
+    sample, clock = dataset.test.images[:n_images], Clock()
     predict_tta(classifier, sample[:1], *tta)  # traces the network
-    start += first + clock.lap()
+    first = clock.lap()
     predict_tta(classifier, sample, *tta)
     per_image = clock.lap() / len(sample)
     with TemporaryDirectory() as folder:
         classifier.save(Path(folder))
-    to_litert(classifier, images)
+    to_litert(classifier, dataset.train.images)
     n_val = len(fold.val)
     end = clock.lap() + per_image * (n_val + len(dataset.test))
-    return Cost(start, part * epoch + per_image / recipe.views * n_val, end)
+    return first, per_image / recipe.views * n_val, end
 
 
-class _Clock:
+class Clock:
+    """Measures the parts of something one after another."""
+
     def __init__(self) -> None:
         self._last = time.perf_counter()
 
@@ -213,7 +254,7 @@ def _time_epoch(trainer: Trainer) -> tuple[float, float]:
         (first, done), (last, steps) = marks[0], marks[-1]
         step = (last - first) / (steps - done)
         return max(0.0, first - began - done * step), step * trainer.steps
-    clock, both = _Clock(), time.perf_counter() - began
+    clock, both = Clock(), time.perf_counter() - began
     trainer.train_epoch(1, lambda *_: None)
     epoch = clock.lap()
     return max(0.0, both - epoch), epoch

@@ -2,8 +2,9 @@
 
 import contextlib
 import shutil
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import product
 from pathlib import Path
@@ -31,7 +32,7 @@ from kaggle_digits.training.pseudo_labels import (
     save_pseudo_labels,
 )
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe, runs_user_code
-from kaggle_digits.training.time_limit import TimeLimit, set_deadlines, shorten
+from kaggle_digits.training.time_limit import TimeLimit, default_limit, set_deadlines, shorten
 
 
 def train(
@@ -59,7 +60,8 @@ def train(
         drop_rows: a CSV file whose column ``line`` names lines of train.csv that are never trained
             on, such as the label-errors.csv of ``kd labels``; validation keeps all rows.
         time_limit: seconds from now. If they are too few on this machine, the recipe gets fewer
-            epochs and then the run fewer members; config.json and metrics.json say so.
+            epochs and then the run fewer members; config.json and metrics.json say so. A recipe
+            that fills the time has an hour by default, or a minute after the start on a GPU.
         runs_dir: where the run folder is created.
         name: of the run; None uses the recipe's name and the next free number.
         force: rename an existing run of that name first.
@@ -73,6 +75,7 @@ def train(
     """
     check_new_run(Path(runs_dir), name, force=force)
     limit = TimeLimit(time_limit) if isinstance(time_limit, int | float) else time_limit
+    limit = limit or default_limit(recipe)
     executor, callback = executor or Executor(), callback or default_callback()
     folds = split(dataset.labels, split_config)
     dropped = read_dropped_lines(Path(drop_rows), dataset.train) if drop_rows else []
@@ -80,7 +83,9 @@ def train(
     plan: dict[str, Any] = {}
     if limit:
         callback.on_message(f"measuring the speed of {recipe.model} on this machine")
-        recipe, split_config, plan = shorten(limit, dataset, recipe, split_config)
+        recipe, split_config, plan = shorten(limit, dataset, recipe, split_config, executor)
+        if limit.after_start:
+            limit = replace(limit, began=time.time())
         reason = f"{limit.reason}; " if limit.reason else ""
         callback.on_message(f"time limit {limit.seconds:.0f} s: {reason}{plan['summary']}")
         folds = split(dataset.labels, split_config)

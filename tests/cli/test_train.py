@@ -21,9 +21,9 @@ from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.runs.run import open_run
 from kaggle_digits.training import time_limit
 from kaggle_digits.training.augmentation import Augmentation
+from kaggle_digits.training.fold import Cost
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe
 from kaggle_digits.training.recipes import RECIPES
-from kaggle_digits.training.time_limit import Cost
 from tests.support.commands import QUICK, assert_error, kd
 from tests.support.disks import SmallDisk, small_disk
 

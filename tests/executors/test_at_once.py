@@ -39,8 +39,11 @@ from shutil import copytree
 
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
+from kaggle_digits.data.splits import split as folds
 from kaggle_digits.executors import at_once
 from kaggle_digits.training import fold
+from kaggle_digits.training.recipe import EnsembleRecipe
+from kaggle_digits.training.time_limit import TimeLimit
 from kaggle_digits.training.train import resume, train
 from tests.executors.test_at_once import BOTH, DENSE
 from tests.support.trainings import StopAfter
@@ -56,6 +59,14 @@ try:
 except KeyboardInterrupt:
     resume(dataset, runs_dir=here, name="stopped", executor=executor)
 train(dataset, DENSE, split, runs_dir=here, name="whole", executor=executor)
+
+measured = executor.measure(DENSE, folds(dataset.labels, split), dataset)
+assert measured and min(measured.start, measured.epoch, measured.end) > 0, measured
+(compiled,) = [executor.compiled[key] for key in executor.compiled if key[0] == DENSE]
+filled = EnsembleRecipe("filled", (DENSE,), folds=2, fills_time=True)
+limit = TimeLimit(20 * (measured.start + DENSE.epochs * measured.epoch + measured.end))
+train(dataset, filled, split, runs_dir=here, name="filled", executor=executor, time_limit=limit)
+assert list(executor.compiled.values())[-1] is compiled  # nothing was compiled again
 
 sizes = []
 real = at_once.Together._train

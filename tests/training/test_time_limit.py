@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,21 @@ import pytest
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, split
+from kaggle_digits.runs.run import open_run
 from kaggle_digits.training import fold, time_limit
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import FoldTask
+from kaggle_digits.training.fold import Cost, FoldTask
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.recipes import RECIPES
-from kaggle_digits.training.time_limit import Cost, TimeLimit, choose_recipe, measure, shorten
+from kaggle_digits.training.time_limit import (
+    MAX_REPEATS,
+    TimeLimit,
+    choose_recipe,
+    default_limit,
+    fills_time,
+    measure,
+    shorten,
+)
 from kaggle_digits.training.train import resume, train
 from tests.support.trainings import DENSE, MLP, TWO, StopAfter
 
@@ -61,6 +71,46 @@ def test_an_ensemble_becomes_a_single_recipe(dataset: Dataset) -> None:
     assert [one.epochs for one in recipe.recipes] == [2, 7]
     recipe, split_config, _ = shorten(TimeLimit(9), dataset, TWO, Split("folds", folds=3))
     assert (recipe, split_config.kind) == (DENSE.with_changes(epochs=2), "holdout")
+
+
+FILLED = replace(TWO, fills_time=True)
+
+
+@pytest.mark.usefixtures("cost")
+@pytest.mark.parametrize(
+    ("seconds", "asked", "repeats", "epochs"),
+    [
+        (310, 1, 3, [3, 10]),  # 3 · (8 + 3 · 2 + 10 · 2) = 102 for each repeat
+        (1e9, 1, MAX_REPEATS, [3, 10]),
+        (87, 1, 1, [2, 8]),  # not enough for one repeat: fewer epochs
+        (1e9, 2, 2, [3, 10]),  # --repeats 2
+    ],
+)
+def test_a_recipe_that_fills_the_time_is_repeated(
+    seconds: float, asked: int, repeats: int, epochs: list[int], dataset: Dataset
+) -> None:
+    split_config = Split("folds", folds=3, repeats=asked)
+    recipe, chosen, record = shorten(TimeLimit(seconds + 3), dataset, FILLED, split_config)
+    assert chosen == replace(split_config, repeats=repeats)
+    assert [one.epochs for one in recipe.recipes] == epochs
+    assert not fills_time(
+        recipe
+    )  # so that config.json says what is trained, and resuming repeats it
+    assert f"{6 * repeats} of {6 * repeats} members" in record["summary"]
+
+
+def test_the_default_limit_of_a_gpu_begins_after_its_start(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert default_limit(TWO) is None
+    limits = []
+    for cards in ((), ("NVIDIA H100 80GB HBM3, 81559 MiB",)):
+        monkeypatch.setattr(time_limit, "gpus", lambda cards=cards: cards)
+        limits.append(default_limit(RECIPES["max"]))
+    assert [(limit.seconds, limit.after_start) for limit in limits if limit] == [
+        (3600, False),
+        (60, True),
+    ]
 
 
 @pytest.mark.usefixtures("cost")
@@ -108,6 +158,21 @@ def test_a_limited_run_records_the_limit_and_resumes_with_its_settings(
     assert metrics["time_limit"]["summary"].startswith("mlp: 4 of 40 epochs, 1 of 1 members")
     whole = train(dataset, LONG.with_changes(epochs=4), Split(), runs_dir=tmp_path, name="b")
     assert whole.metrics()["val_accuracy"] == metrics["val_accuracy"]
+
+
+def test_a_run_that_fills_the_time_resumes_with_its_repeats(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_limit, "measure", lambda *_: Cost(0.0, 1.0, 0.0))
+    mlp = EnsembleRecipe("filled", (MLP.with_changes(epochs=1),), folds=2, fills_time=True)
+    limited = {"time_limit": TimeLimit(7.5, after_start=True), "runs_dir": tmp_path, "name": "a"}
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, mlp, Split(folds=2), callback=StopAfter(1, 1), **limited)  # type: ignore[arg-type]
+    config = open_run(tmp_path, "a").config()
+    assert (config["members"], config["split"]["repeats"]) == (6, 3)
+    metrics = resume(dataset, runs_dir=tmp_path, name="a").metrics()
+    assert metrics["models_per_row"] == 3
+    assert metrics["time_limit"]["summary"].startswith("mlp: 1 of 1 epochs, 6 of 6 members")
 
 
 def test_epochs_are_skipped_if_they_take_longer_than_measured(
