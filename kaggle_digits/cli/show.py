@@ -22,7 +22,7 @@ ASCII = {"▀": "'", "▄": ".", "█": "#"}
 
 def show(
     lines: Annotated[
-        list[int], typer.Argument(metavar="LINE…", help="Lines of the file; line 1 is the header.")
+        list[int], typer.Argument(metavar="LINE", help="Lines of the file; line 1 is the header.")
     ],
     *,
     run: Annotated[
