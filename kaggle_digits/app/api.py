@@ -27,6 +27,7 @@ from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.evaluation.saliency import probability_drop
+from kaggle_digits.imaging.labelled_folder import find_write_problem, save_drawing
 from kaggle_digits.imaging.loading import (
     MAX_PIXELS,
     SEVERAL_DIGITS,
@@ -124,6 +125,19 @@ class PlanePoints(BaseModel):
     points: list[tuple[float, float, int]] = Field(description="x, y, label")
 
 
+class SavingInfo(BaseModel):
+    """Whether drawings can be saved with their true digits."""
+
+    problem: str = Field(description="empty, or why they cannot be saved")
+
+
+class SavedDrawing(BaseModel):
+    """A drawing that was saved with its true digit."""
+
+    file: str = Field(description="the folder of drawings and the name in it")
+    label: int
+
+
 class ErrorResponse(BaseModel):
     """An error in one line."""
 
@@ -191,11 +205,13 @@ def create_app(
     run: str | None = None,
     host: str = "127.0.0.1",
     allow_hosts: Sequence[str] = (),
+    drawings_dir: Path = Path("drawings"),
 ) -> FastAPI:
     """Create the app and load its default run: ``run``, or the best finished run.
 
     ``host`` is the address at which the app will be served; it and ``allow_hosts`` are accepted as
-    host names. Raises the errors of ``load_predictor``.
+    host names. Drawings whose true digit a visitor tells are saved in ``drawings_dir``. Raises the
+    errors of ``load_predictor``.
     """
     readers = ReaderPool()  # its first process starts while the model is loaded
     cache = ModelCache(runs_dir, run)
@@ -211,7 +227,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.run, app.state.skipped = cache.default_run, cache.skipped
-    app.state.readers = readers
+    app.state.readers, app.state.saving_problem = readers, find_write_problem(drawings_dir)
     app.add_middleware(SecurityMiddleware, host=host, allow_hosts=allow_hosts)
     app.mount("/page", StaticFiles(directory=PAGE))
 
@@ -271,18 +287,35 @@ def create_app(
         response: OcclusionMap = await process(request, partial(_occlude, cache, run, readers))
         return response
 
+    @app.get("/api/drawings")
+    def saving() -> SavingInfo:
+        """Report whether drawings can be saved with their true digits."""
+        return SavingInfo(problem=find_write_problem(drawings_dir))
+
+    @app.post("/api/drawings", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    async def save(
+        request: Request, label: Annotated[int, Query(ge=0, le=9, description="the true digit")]
+    ) -> SavedDrawing:
+        """Save a PNG with its true digit for ``kd classify --check`` and ``kd train --extra``."""
+        path: Path = await process(request, partial(_save, readers, drawings_dir, label))
+        return SavedDrawing(file=f"{drawings_dir.name}/{path.name}", label=label)
+
     @app.get("/api/plane", responses={404: {"model": ErrorResponse, "description": NO_EMBEDDING}})
     def plane() -> PlanePoints:
         """Return evenly sampled held-out digits in the two dimensions of the bottleneck study."""
         embedding = cache.find_embedding()
         if embedding is None:
             raise HTTPException(404, NO_EMBEDDING)
-        count = len(embedding.points)
-        rows = np.linspace(0, count - 1, min(count, MAX_POINTS)).astype(int)
-        positions = embedding.points[rows].astype(float).round(3)
-        return PlanePoints(points=np.column_stack([positions, embedding.labels[rows]]).tolist())
+        return _sample_points(embedding)
 
     return app
+
+
+def _sample_points(embedding: Embedding) -> PlanePoints:
+    count = len(embedding.points)
+    rows = np.linspace(0, count - 1, min(count, MAX_POINTS)).astype(int)
+    positions = embedding.points[rows].astype(float).round(3)
+    return PlanePoints(points=np.column_stack([positions, embedding.labels[rows]]).tolist())
 
 
 def _classify(
@@ -334,6 +367,12 @@ def _occlude(
         drop=drop.ravel().tolist(),
         image=prediction.image.ravel().tolist(),
     )
+
+
+def _save(readers: ReaderPool, folder: Path, label: int, body: bytes, max_pixels: int) -> Path:
+    with readers.reader() as reader:
+        reader.prepare(body, NAME, max_pixels)  # raises DataError unless it is a picture
+    return save_drawing(folder, body, label)
 
 
 def _prepare_steps(readers: ReaderPool, body: bytes, max_pixels: int) -> StepList:

@@ -20,6 +20,7 @@ def app(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
     open_browser: Annotated[bool, option("Open the app in the browser.", "--open")] = False,
+    drawings_dir: options.DrawingsDir = options.DRAWINGS,
     runs_dir: options.RunsDir = options.RUNS,
 ) -> None:
     """Draw digits in the browser and see the predictions; Ctrl-C stops the server."""
@@ -27,7 +28,7 @@ def app(
         from kaggle_digits.app.api import create_app
         from kaggle_digits.app.run_server import bind, is_loopback, serve, server_url
 
-        web_app = create_app(runs_dir, run, host, allow_host or ())
+        web_app = create_app(runs_dir, run, host, allow_host or (), drawings_dir)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("fastapi", "starlette", "pydantic", "uvicorn"):
@@ -35,6 +36,8 @@ def app(
         raise missing_package("kd app", "web", error) from error
     for message in web_app.state.skipped:
         console.warn(message)
+    if problem := web_app.state.saving_problem:
+        console.warn(f"drawings cannot be saved: {problem} (kd app --drawings-dir FOLDER)")
     listening = bind(host, port)
     address = server_url(listening)
     console.echo(f"{web_app.state.run} predicts what you draw at {address} (Ctrl-C stops it)")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
 
 DATA, RUNS, SUBMISSIONS = Path("data"), Path("runs"), Path("submissions")
+DRAWINGS = Path("drawings")
 TIMEOUT = 30.0
 OUTPUT_PANEL = "Folders and output"
 
@@ -65,6 +66,9 @@ DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-di
 RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]
 SubmissionsDir = Annotated[
     Path, _folder("Folder with the submission files.", "--submissions-dir", "KD_SUBMISSIONS_DIR")
+]
+DrawingsDir = Annotated[
+    Path, _folder("Folder for drawings that visitors label.", "--drawings-dir", "KD_DRAWINGS_DIR")
 ]
 AsJson = Annotated[bool, option("Print JSON instead of text.", "--json", panel=OUTPUT_PANEL)]
 Svg = Annotated[bool, option("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL)]

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from PIL import Image, ImageDraw
 from kaggle_digits.app import api
 from kaggle_digits.app.api import PAGE, create_app
 from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.imaging.labelled_folder import read_labels
 from kaggle_digits.inference.embedding import Embedding
 from kaggle_digits.inference.predictor import classify_picture, load_predictor
 from tests.support.app_server import Address, get_raw, serve_app
@@ -22,6 +24,7 @@ from tests.support.hostile_requests import TRAVERSAL_PATHS
 from tests.support.pictures import draw_digit, draw_strokes, encode
 
 CLASSIFY, STEPS, OCCLUSION = "/api/classify", "/api/steps", "/api/occlusion"
+DRAWINGS = "/api/drawings"
 CLASSIFY_ONE = """
 import asyncio, sys
 from pathlib import Path
@@ -169,9 +172,49 @@ def test_another_run_can_be_requested(client: httpx.Client) -> None:
     assert_error(client.post(f"{CLASSIFY}?run=../x", content=picture), 404, "../x")
 
 
+def test_drawings_are_saved_with_their_true_digits(runs_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "drawings"
+    with (
+        serve_app(runs_dir, drawings_dir=folder) as url,
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        assert client.get(DRAWINGS).json() == {"problem": ""}
+        assert not folder.exists(), "nothing was saved yet"
+        picture = encode(draw_digit(7))
+
+        def save(label: int) -> str:
+            return str(client.post(f"{DRAWINGS}?label={label}", content=picture).json()["file"])
+
+        with ThreadPoolExecutor(5) as pool:
+            names = list(pool.map(save, [7] * 5))
+        assert sorted(names) == [f"drawings/000{number}.png" for number in range(1, 6)]
+        assert {path.read_bytes() for path in folder.glob("*.png")} == {picture}
+        assert read_labels(folder) == [(folder / f"000{number}.png", 7) for number in range(1, 6)]
+
+        post = partial(client.post, f"{DRAWINGS}?label=1")
+        assert_error(post(content=b"text"), 400, "this file is not a readable picture")
+        assert_error(post(content=encode(draw_digit(7), "JPEG")), 400, "PNG of at most")
+        other_site = {"Origin": "https://example.org"}
+        assert_error(post(content=picture, headers=other_site), 403, "another site")
+        assert client.post(f"{DRAWINGS}?label=12", content=picture).status_code == 422
+        assert len(read_labels(folder)) == 5
+
+
+def test_folder_of_drawings_that_cannot_be_written(runs_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        serve_app(runs_dir, drawings_dir=tmp_path / "file" / "drawings") as url,
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        assert "in the way" in client.get(DRAWINGS).json()["problem"]
+        response = client.post(f"{DRAWINGS}?label=7", content=encode(draw_digit(7)))
+        assert_error(response, 500, "in the way")
+
+
 def test_openapi_document(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
-    assert set(document["paths"]) == {"/healthz", "/api/runs", CLASSIFY, STEPS, "/api/plane"}
+    paths = {"/healthz", "/api/runs", CLASSIFY, STEPS, "/api/plane", DRAWINGS}
+    assert set(document["paths"]) == paths
     classify = document["paths"][CLASSIFY]["post"]
     content = classify["requestBody"]["content"]
     assert content["image/*"]["schema"] == {"type": "string", "format": "binary"}

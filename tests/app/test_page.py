@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from kaggle_digits.app import api
+from kaggle_digits.imaging.labelled_folder import read_labels
 from tests.support.app_server import serve_app
 from tests.support.browser import needs_chromium
 from tests.support.page_actions import (
@@ -29,6 +31,7 @@ from tests.support.pictures import draw_digit, draw_strokes, encode
 from tests.support.strokes import DIGITS, Points
 
 pytestmark = needs_chromium
+STORE = "kaggle-digits: earlier drawings"
 UNLABELLED_CONTROLS = """[...document.querySelectorAll("button, input, select")].filter((one) =>
   !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent.trim())).length"""
 SUM_CHANNEL = """([id, channel]) => {
@@ -457,6 +460,128 @@ def test_drawing_is_restored_from_the_history(open_page: OpenPage) -> None:
         draw(page, DIGITS[1])
         page.keyboard.press("Escape")
     assert page.locator("#history li").count() == 12
+
+
+def test_earlier_drawings_survive_a_reload(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, DIGITS[4])
+    wait_for_digit(page)
+    four = drawn_pixels(page)
+    page.keyboard.press("Escape")
+    picture = Image.effect_noise((900, 700), 60).convert("RGB")
+    draw_strokes(picture, 7, (200, 100), 400)
+    transfer_file(page, encode(picture), "drop")
+    wait_for_digit(page)
+    page.keyboard.press("Escape")
+    labels = page.locator("#history button")
+    before = [label.get_attribute("aria-label") for label in labels.all()]
+    page.wait_for_function(f"localStorage[{STORE!r}].includes('data:image/jpeg')")
+    assert page.evaluate(f"localStorage[{STORE!r}].length") < 2_000_000
+    page.reload()
+    assert [label.get_attribute("aria-label") for label in labels.all()] == before
+    labels.first.click()
+    wait_for_digit(page)
+    expect(page.locator("#picture")).to_be_visible()
+    page.keyboard.press("Escape")
+    labels.last.click()
+    wait_for_digit(page)
+    assert drawn_pixels(page) == pytest.approx(four, abs=50)
+    page.get_by_role("button", name="Delete all").click()
+    expect(page.locator("#history-hint")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+    page.evaluate(f"localStorage[{STORE!r}] = '[{{}}, 7]'")
+    page.reload()
+    expect(page.locator("#history-hint")).to_be_visible(), "a damaged store is deleted"
+    expect(page.locator("#history li")).to_have_count(0)
+
+
+def test_wrong_prediction_is_corrected(open_page: OpenPage, runs_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "drawings"
+    with serve_app(runs_dir, drawings_dir=folder) as address:
+        page = open_page(at=address)
+        summary = page.get_by_text("Wrong? It is a …")
+        expect(summary).to_be_hidden()
+        draw(page, DIGITS[4])
+        wait_for_digit(page)
+        for label in (4, 9):
+            summary.click()
+            page.get_by_role("group", name="The true digit").get_by_text(str(label)).click()
+            text = f"Saved as a {label} in drawings/000{1 + label // 9}.png. Thank you."
+            expect(page.locator("#corrections p")).to_have_text(text)
+            draw(page, DIGITS[9])
+            wait_for_digit(page)
+    (first, _), (second, _) = saved = read_labels(folder)
+    assert [label for _, label in saved] == [4, 9]
+    assert Image.open(first).size == Image.open(second).size == (168, 168)
+    with serve_app(runs_dir, drawings_dir=first / "drawings") as address:
+        page = open_page(at=address)
+        draw(page, DIGITS[4])
+        wait_for_digit(page)
+        page.get_by_text("Wrong? It is a …").click()
+        expect(page.locator("#corrections p")).to_contain_text("Drawings cannot be saved: cannot")
+        expect(page.get_by_role("group", name="The true digit")).to_be_hidden()
+
+
+def play(page: Page, digits: Mapping[int, list[Points]]) -> None:
+    """Draw what the challenge asks for, with the mouse, and press Enter; ends with the score."""
+    for number in range(1, 11):
+        title = page.locator("#title")
+        expect(title).to_have_text(re.compile(r"^Draw a \d$"))
+        expect(page.locator("#lead")).to_contain_text(f"{number} of 10 digits, ")
+        asked = int(title.inner_text()[-1])
+        draw(page, [points[::3] for points in digits[asked]])
+        expect(page.locator("#result")).to_be_hidden()
+        page.keyboard.press("Enter")
+        expect(page.locator("#digit")).to_be_visible()
+        read = page.locator("#digit").inner_text()
+        expected = re.compile(r"Correct: \+\d+" if read == str(asked) else f"^Read as {read}$")
+        expect(title).to_have_text(expected)
+        page.keyboard.press("Enter")
+
+
+def test_challenge(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 320, "height": 568})
+    start = page.get_by_role("button", name="Challenge")
+    start.click()
+    page.keyboard.press("Tab")  # from the button, on which Enter would stop
+    page.keyboard.press("Enter")
+    expect(page.locator("#title")).to_have_text(re.compile("^Draw a "))  # nothing is drawn
+    for hidden in ("#run", "#upload", "#history"):
+        expect(page.locator(hidden)).to_be_hidden()
+    play(page, dict(enumerate(DIGITS)))
+    score = page.get_by_role("group", name="Your score")
+    rounds = score.locator("li").all_inner_texts()
+    points = [int(text.split()[1]) for text in rounds if "→" not in text]
+    expect(score.locator(".points")).to_have_text(f"{sum(points)} of 1,000 points")
+    expect(score.locator(".tally")).to_have_text(f"{len(points)} of 10 read correctly")
+    assert sorted(int(text.split()[0]) for text in rounds) == list(range(10))
+    box = score.bounding_box()
+    assert box
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.up()
+    assert drawn_pixels(page) == 0, "the sheet is locked"
+    page.get_by_role("button", name="Again").click()
+    expect(page.locator("#lead")).to_have_text("1 of 10 digits, 0 points")
+    page.get_by_role("button", name="Stop").click()
+    expect(start).to_be_focused()
+    expect(page.locator("#history li")).to_have_count(10)
+    draw(page, DIGITS[2])
+    assert wait_for_digit(page)
+
+
+def test_challenge_survives_a_stopped_server(open_page: OpenPage, runs_dir: Path) -> None:
+    with serve_app(runs_dir) as address:
+        page = open_page(at=address, quiet=False)
+        page.get_by_role("button", name="Challenge").click()
+    draw(page, DIGITS[2])
+    done = page.get_by_role("button", name="Done")
+    done.click()
+    expect(page.locator("#error")).to_contain_text("start it again: kd app")
+    expect(done).to_be_enabled()
+    expect(page.locator("#title")).to_have_text(re.compile("^Draw a "))
 
 
 def test_embedding_follows_the_drawing(open_page: OpenPage) -> None:

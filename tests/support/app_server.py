@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from kaggle_digits.app.api import create_app
 from kaggle_digits.app.run_server import AppServer, bind, server_url
@@ -16,10 +17,10 @@ Address = tuple[str, int]
 
 
 @contextmanager
-def serve_app(runs_dir: Path) -> Iterator[str]:
-    """Yield the URL of the app while it runs."""
+def serve_app(runs_dir: Path, **settings: Any) -> Iterator[str]:
+    """Yield the URL of the app while it runs; ``settings`` are those of create_app."""
     server_socket = bind("127.0.0.1", 0)
-    server = AppServer(create_app(runs_dir))
+    server = AppServer(create_app(runs_dir, **settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]}, daemon=True)
     thread.start()
     while not server.started:

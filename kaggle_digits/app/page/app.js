@@ -1,16 +1,19 @@
 // The page: connects the drawing area, uploads, the prediction, the embedding and the history.
 
 import { Camera } from "./camera.js";
+import { Challenge } from "./challenge.js";
+import { Corrections } from "./corrections.js";
 import { DrawingPad } from "./drawing.js";
 import { EmbeddingView } from "./embedding.js";
 import { DrawingHistory } from "./history.js";
 import { showOcclusion } from "./occlusion.js";
 import { Panel } from "./panels.js";
-import { drawBoxes, shrink } from "./picture.js";
-import { ClassifyQueue, fetchJson } from "./requests.js";
+import { convert, drawBoxes, shrink } from "./picture.js";
+import { ClassifyQueue, classifyPicture, fetchJson } from "./requests.js";
 import { percent, ResultView, sentence } from "./result.js";
 
 const FRAME_PAUSE = 100; // milliseconds between two frames of the camera
+const SAVED_SIDE = 800; // pixels of a picture that is saved with its true digit
 const REFRESH = 15_000; // milliseconds until newly trained runs appear
 
 const $ = (id) => document.getElementById(id);
@@ -18,7 +21,17 @@ const pad = new DrawingPad($("pad"), $("reach"));
 const camera = new Camera($("video"));
 const resultView = new ResultView();
 const queue = new ClassifyQueue();
-const drawingHistory = new DrawingHistory($("history"), $("history-hint"));
+const drawingHistory = new DrawingHistory($("history"), $("history-hint"), $("forget"));
+const corrections = new Corrections($("corrections"), toPng);
+new Challenge({
+  isEmpty,
+  reset() {
+    reset(true);
+    cleared = false;
+  },
+  lock: (locked) => (pad.locked = locked),
+  read: readDrawing,
+});
 
 let picture = null; // { file, url } if a picture is shown instead of a drawing
 let prediction = null; // the newest prediction for the drawing or picture
@@ -40,8 +53,29 @@ for (const panel of panels) panel.onError = (error) => showError(error.message);
 
 // ---- drawing or picture ----------------------------------------------------------------------
 
-const isEmpty = () => pad.empty && !picture && !camera.live;
+function isEmpty() {
+  return pad.empty && !picture && !camera.live;
+}
 
+async function toPng() {
+  if (!picture && !camera.live) return pad.toBlob();
+  try {
+    return await convert(await toBlob(), SAVED_SIDE, "image/png");
+  } catch {
+    throw new Error("this browser cannot convert the picture; save it as PNG or JPEG first");
+  }
+}
+
+/** Classify the drawing or picture, show the prediction and return it; null after an error. */
+async function readDrawing() {
+  queue.cancel();
+  try {
+    queue.onResult(await classifyPicture(await toBlob(), $("run").value));
+  } catch (error) {
+    queue.onError(error);
+  }
+  return prediction;
+}
 
 function classify(final) {
   if (isEmpty()) return;
@@ -64,6 +98,7 @@ function forgetPrediction(keep) {
     URL.revokeObjectURL(picture.url);
   }
   queue.cancel();
+  corrections.reset();
   embedding?.clear();
   picture = prediction = null;
   $("picture").hidden = true;
@@ -149,14 +184,19 @@ async function useCamera() {
     showError(error.message);
     return;
   }
-  $("camera").textContent = "Freeze";
+  nameCamera("Freeze");
   updateButtons();
   classify(true);
 }
 
 function stopCamera() {
   camera.stop();
-  $("camera").textContent = "Camera";
+  nameCamera("Camera");
+}
+
+function nameCamera(name) {
+  $("camera").ariaLabel = $("camera").title = name;
+  $("camera").classList.toggle("primary", camera.live);
 }
 
 function showBoxes() {
@@ -182,6 +222,7 @@ pad.onStart = () => {
   cleared = false;
 };
 pad.onChange = () => {
+  corrections.reset();
   updateButtons();
   classify(false);
 };
@@ -230,6 +271,11 @@ $("upload").addEventListener("change", () => {
 // The server reads formats that the browser cannot display.
 $("picture").addEventListener("error", () => ($("picture").hidden = true));
 $("picture").addEventListener("load", showBoxes);
+
+$("forget").addEventListener("click", () => {
+  updateButtons();
+  $("pad").focus({ preventScroll: true });
+});
 
 function updateBrush() {
   pad.brush = $("brush").value / 100;

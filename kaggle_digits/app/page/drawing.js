@@ -6,6 +6,7 @@ const SENT_SIDE = 168; // pixels per side of the sent image: six per pixel of th
 export class DrawingPad {
   brush = 0.07; // stroke width as a fraction of the side
   erasing = false; // whether strokes remove ink
+  locked = false; // whether nothing can be drawn
   onStart = () => {}; // before a stroke begins
   onChange = () => {}; // a stroke became longer
   onEnd = () => {}; // a stroke ended
@@ -77,7 +78,7 @@ export class DrawingPad {
   }
 
   #down(event) {
-    if (event.button > 0 || this.#isPalm(event) || this.#active.has(event.pointerId)) return;
+    if (this.locked || event.button > 0 || this.#isPalm(event) || this.#active.has(event.pointerId)) return;
     if (this.erasing && this.empty) return;
     this.onStart();
     this.#undone = [];

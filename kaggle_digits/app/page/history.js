@@ -1,21 +1,36 @@
-// Earlier drawings and pictures with their predictions; a click restores one.
+// Earlier drawings and pictures with their predictions; a click restores one. The browser stores
+// them, so that they survive a reload.
 
 import { drawStrokes } from "./drawing.js";
+import { convert } from "./picture.js";
 import { percent } from "./result.js";
 
 const MAX_ENTRIES = 12;
 const THUMBNAIL = 144; // pixels per side: twice the displayed size, for high-resolution screens
+const STORE = "kaggle-digits: earlier drawings"; // key of localStorage
+const MAX_STORED = 2_000_000; // characters; browsers allow five million
+const LARGE_BYTES = 100_000; // larger pictures are stored with STORED_SIDE pixels
+const STORED_SIDE = 640;
 
 export class DrawingHistory {
   onSelect = (entry) => {};
 
   #list;
   #hint;
-  #entries = []; // newest first: { strokes } or { file, url }, and the prediction
+  #forget;
+  // Newest first: { strokes } or { file, url, data }, and the prediction. `data` is the picture as
+  // a data URL, for the store.
+  #entries = [];
 
-  constructor(list, hint) {
+  /** Show the stored entries in `list`; the button `forget` deletes them all. */
+  constructor(list, hint, forget) {
     this.#list = list;
     this.#hint = hint;
+    this.#forget = forget;
+    forget.addEventListener("click", () => {
+      while (this.length) revoke(this.take());
+    });
+    for (const entry of readStore().reverse()) this.#insert(entry);
   }
 
   get length() {
@@ -23,13 +38,17 @@ export class DrawingHistory {
   }
 
   add(entry) {
-    this.#entries.unshift(entry);
-    this.#list.prepend(this.#makeItem(entry));
-    for (const old of this.#entries.splice(MAX_ENTRIES)) {
-      if (old.url) URL.revokeObjectURL(old.url);
-      this.#list.lastElementChild.remove();
+    this.#insert(entry);
+    this.#save();
+    if (entry.file && !entry.data) {
+      toDataUrl(entry.file).then(
+        (data) => {
+          entry.data = data;
+          this.#save();
+        },
+        () => {}, // the browser cannot read it: it is kept until the page is left
+      );
     }
-    this.#hint.hidden = true;
   }
 
   /** Remove and return `entry`, by default the newest. */
@@ -37,8 +56,40 @@ export class DrawingHistory {
     const index = this.#entries.indexOf(entry);
     this.#entries.splice(index, 1);
     this.#list.children[index].remove();
-    this.#hint.hidden = this.#entries.length > 0;
+    this.#update();
+    this.#save();
     return entry;
+  }
+
+  #insert(entry) {
+    this.#entries.unshift(entry);
+    this.#list.prepend(this.#makeItem(entry));
+    for (const old of this.#entries.splice(MAX_ENTRIES)) {
+      revoke(old);
+      this.#list.lastElementChild.remove();
+    }
+    this.#update();
+  }
+
+  #update() {
+    this.#hint.hidden = this.length > 0;
+    this.#forget.hidden = this.length === 0;
+  }
+
+  /** Store the newest entries that fit. */
+  #save() {
+    const entries = this.#entries.filter(({ strokes, data }) => strokes || data).map(toStored);
+    for (; entries.length; entries.pop()) {
+      const text = JSON.stringify(entries, shorten);
+      if (text.length > MAX_STORED) continue;
+      try {
+        localStorage.setItem(STORE, text);
+        return;
+      } catch {
+        // The browser allows less, or nothing at all.
+      }
+    }
+    removeStore();
   }
 
   #makeItem(entry) {
@@ -59,6 +110,61 @@ export class DrawingHistory {
     item.append(button);
     return item;
   }
+}
+
+function toStored({ strokes, data, prediction }) {
+  const { digit, confidence, lines } = prediction ?? {};
+  return { strokes, data, prediction: prediction && { digit, confidence, lines } };
+}
+
+/** Round numbers down, so that a confidence below 1 stays below 1. */
+function shorten(key, value) {
+  return typeof value === "number" ? Math.floor(value * 1e4) / 1e4 : value;
+}
+
+/** Return the stored entries, newest first; none if they are damaged. */
+function readStore() {
+  try {
+    const entries = JSON.parse(localStorage.getItem(STORE) ?? "[]").slice(0, MAX_ENTRIES);
+    for (const entry of entries) {
+      if (entry.data) Object.assign(entry, toFile(entry.data));
+      else drawStrokes(document.createElement("canvas").getContext("2d"), entry.strokes);
+    }
+    return entries;
+  } catch {
+    removeStore();
+    return [];
+  }
+}
+
+function removeStore() {
+  try {
+    localStorage.removeItem(STORE);
+  } catch {
+    // The browser stores nothing for this page.
+  }
+}
+
+function toFile(data) {
+  const [head, content] = data.split(",");
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const file = new Blob([bytes], { type: head.slice("data:".length, head.indexOf(";")) });
+  return { file, url: URL.createObjectURL(file) };
+}
+
+async function toDataUrl(file) {
+  const isLarge = file.size > LARGE_BYTES;
+  const stored = isLarge ? await convert(file, STORED_SIDE, "image/jpeg") : file;
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = reject;
+    reader.readAsDataURL(stored);
+  });
+}
+
+function revoke({ url }) {
+  if (url) URL.revokeObjectURL(url);
 }
 
 function makeThumbnail({ strokes, url }) {

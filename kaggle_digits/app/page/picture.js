@@ -9,25 +9,32 @@ const SVG = "http://www.w3.org/2000/svg";
  *  one-line message if it is too large and the browser cannot read it. */
 export async function shrink(file) {
   if (file.size <= LARGE_BYTES) return file;
-  let bitmap;
   try {
-    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+    return await convert(file, MAX_SIDE, "image/jpeg");
   } catch {
     if (file.size <= MAX_BYTES) return file; // the server reads more formats
     throw new Error("the file is larger than 10 MB and not a picture that this browser can make smaller; choose another one");
   }
-  const factor = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
+}
+
+/** Return a promise of a picture as `type`, its longer side at most `side` pixels. Rejects if the
+ *  browser cannot read it. */
+export async function convert(file, side, type) {
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  const factor = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
   const canvas = new OffscreenCanvas(
     Math.max(1, Math.round(bitmap.width * factor)),
     Math.max(1, Math.round(bitmap.height * factor)),
   );
   const context = canvas.getContext("2d");
-  context.fillStyle = "white"; // behind transparent pixels
-  context.fillRect(0, 0, canvas.width, canvas.height);
+  if (type === "image/jpeg") {
+    context.fillStyle = "white"; // behind transparent pixels
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+  return canvas.convertToBlob({ type, quality: 0.92 });
 }
 
 /** Draw the boxes of a prediction into `svg`, over a picture of `width` × `height` pixels. */

@@ -38,8 +38,7 @@ export class ClassifyQueue {
       this.#next = null;
       const timer = setTimeout(() => this.onSlow(true), SLOW_AFTER);
       try {
-        const url = `api/classify?run=${encodeURIComponent(request.run)}`;
-        const prediction = await postPicture(url, await request.picture());
+        const prediction = await classifyPicture(await request.picture(), request.run);
         if (generation === this.#generation) this.onResult(prediction);
       } catch (error) {
         if (generation === this.#generation) this.onError(error);
@@ -51,6 +50,11 @@ export class ClassifyQueue {
     this.#running = false;
     this.onBusy(false);
   }
+}
+
+/** Return a promise of the prediction of a run for a picture. */
+export function classifyPicture(picture, run) {
+  return postPicture(`api/classify?run=${encodeURIComponent(run)}`, picture);
 }
 
 export function postPicture(url, picture) {

@@ -1,0 +1,113 @@
+"""A folder of pictures with their true digits in labels.csv, as ``kd app`` saves drawings.
+
+labels.csv has the columns ``file``, a path in the folder, and ``label``, 0 to 9; it may have more.
+"""
+
+import csv
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from kaggle_digits.core.atomic_io import (
+    atomic_write,
+    describe_os_error,
+    file_lock,
+    wrap_os_errors,
+)
+from kaggle_digits.core.errors import DataError, StorageError
+from kaggle_digits.data.csv_reader import quote_cell, read_content
+from kaggle_digits.data.digits import CLASSES
+
+LABELS_FILE, LOCK_FILE, LOCK_SECONDS = "labels.csv", ".labels.lock", 10.0
+FORM = "it needs the columns file and label, such as 0001.png,7, as kd app writes them"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Everybody who may use the app may save: the disk must not fill.
+MAX_DRAWINGS, MAX_DRAWING_BYTES = 5000, 3_000_000
+
+
+def read_labels(folder: Path) -> list[tuple[Path, int]]:
+    """Read labels.csv: the path of each picture, and its true digit, in the order of the lines.
+
+    Raises DataError, which names the line, if it is missing or has another form, names a picture
+    twice or one that is not in the folder, or lists none.
+    """
+    path = folder / LABELS_FILE
+    if not path.exists():
+        raise DataError(f"{folder} has no {LABELS_FILE} with the true digits; {FORM}")
+    pictures: dict[Path, int] = {}
+    for where, file, label in _read_rows(path, read_content(path, advice=FORM)):
+        picture = folder / file
+        if label not in map(str, range(CLASSES)):
+            raise DataError(f"{where}: the label is {quote_cell(label)}, not a digit; {FORM}")
+        is_inside = not Path(file).is_absolute() and ".." not in Path(file).parts
+        if not is_inside or not picture.is_file():
+            raise DataError(f"{where}: there is no picture {quote_cell(file)} in {folder}")
+        if picture in pictures:
+            raise DataError(f"{where}: {file} is listed twice; remove one of the lines")
+        pictures[picture] = int(label)
+    if not pictures:
+        raise DataError(f"{path} lists no picture; {FORM}")
+    return [*pictures.items()]
+
+
+def _read_rows(path: Path, content: bytes) -> Iterator[tuple[str, str, str]]:
+    """Yield the place, for messages, the file and the label of each line; DataError as above."""
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+    try:
+        if not {"file", "label"} <= {*(reader.fieldnames or ())}:
+            raise DataError(f"{path} has no columns file and label; {FORM}")
+        for row in reader:
+            file, label = (str(row.get(name) or "").strip() for name in ("file", "label"))
+            yield f"{path}, line {reader.line_num}", file, label
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: not CSV ({error}); {FORM}") from error
+
+
+def save_drawing(folder: Path, png: bytes, label: int) -> Path:
+    """Save a PNG under the next free number, add it to labels.csv, and return its path.
+
+    Other processes may do the same at once. No file is replaced but labels.csv, which keeps all its
+    lines. Raises DataError if it is not a PNG or too large, if labels.csv cannot be read, or if
+    there are too many drawings; StorageError if the folder cannot be written.
+    """
+    if not png.startswith(PNG_SIGNATURE) or len(png) > MAX_DRAWING_BYTES:
+        raise DataError(f"a drawing is a PNG of at most {MAX_DRAWING_BYTES // 1_000_000} MB")
+    path = folder / LABELS_FILE
+    busy = StorageError(f"another program is writing to {folder}; try again")
+    with file_lock(folder / LOCK_FILE, busy, timeout=LOCK_SECONDS):
+        content = read_content(path, advice=FORM) if path.exists() else b"file,label\n"
+        stems = {Path(file).stem for _, file, _ in _read_rows(path, content)}
+        stems |= {existing.stem for existing in folder.iterdir()}
+        if len(stems) > MAX_DRAWINGS:
+            raise DataError(f"{folder} has {MAX_DRAWINGS:,} drawings; move it away to save more")
+        number = max((int(stem) for stem in stems if stem.isdecimal()), default=0) + 1
+        picture = folder / f"{number:04}.png"
+        with atomic_write(picture) as part:
+            part.write_bytes(png)
+        # After the picture: a killed process leaves no line without a picture.
+        with atomic_write(path) as part:
+            part.write_bytes(_append(content, {"file": picture.name, "label": label}))
+    return picture
+
+
+def _append(content: bytes, row: dict[str, object]) -> bytes:
+    """Return a CSV file with one more line, in the form of the others."""
+    header = next(csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline="")))
+    end = "\r\n" if b"\r\n" in content else "\n"
+    line = io.StringIO()
+    csv.DictWriter(line, header, restval="", lineterminator=end).writerow(row)
+    missing_end = "" if content.endswith(b"\n") else end
+    return content + f"{missing_end}{line.getvalue()}".encode()
+
+
+def find_write_problem(folder: Path) -> str:
+    """Return why no drawing can be saved in ``folder``, which may not exist yet; "" if it can."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with wrap_os_errors(folder), tempfile.TemporaryFile(dir=existing):
+            return ""
+    except StorageError as error:
+        return str(error)
+    except OSError as error:
+        return describe_os_error(error)
