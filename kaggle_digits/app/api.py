@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import mimetypes
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
@@ -227,7 +227,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.run, app.state.skipped = cache.default_run, cache.skipped
-    app.state.readers, app.state.saving_problem = readers, find_write_problem(drawings_dir)
+    app.state.readers = readers
     app.add_middleware(SecurityMiddleware, host=host, allow_hosts=allow_hosts)
     app.mount("/page", StaticFiles(directory=PAGE))
 
@@ -287,19 +287,6 @@ def create_app(
         response: OcclusionMap = await process(request, partial(_occlude, cache, run, readers))
         return response
 
-    @app.get("/api/drawings")
-    def saving() -> SavingInfo:
-        """Report whether drawings can be saved with their true digits."""
-        return SavingInfo(problem=find_write_problem(drawings_dir))
-
-    @app.post("/api/drawings", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
-    async def save(
-        request: Request, label: Annotated[int, Query(ge=0, le=9, description="the true digit")]
-    ) -> SavedDrawing:
-        """Save a PNG with its true digit for ``kd classify --check`` and ``kd train --extra``."""
-        path: Path = await process(request, partial(_save, readers, drawings_dir, label))
-        return SavedDrawing(file=f"{drawings_dir.name}/{path.name}", label=label)
-
     @app.get("/api/plane", responses={404: {"model": ErrorResponse, "description": NO_EMBEDDING}})
     def plane() -> PlanePoints:
         """Return evenly sampled held-out digits in the two dimensions of the bottleneck study."""
@@ -308,7 +295,36 @@ def create_app(
             raise HTTPException(404, NO_EMBEDDING)
         return _sample_points(embedding)
 
+    _add_saving(app, process, readers, drawings_dir)
     return app
+
+
+def _add_saving(
+    app: FastAPI,
+    process: Callable[[Request, Callable[[bytes, int], Path]], Awaitable[Path]],
+    readers: ReaderPool,
+    folder: Path,
+) -> None:
+    """Let visitors save drawings with their true digits in ``folder``."""
+    app.state.saving_problem = find_write_problem(folder)
+
+    def save_picture(label: int, body: bytes, max_pixels: int) -> Path:
+        with readers.reader() as reader:
+            reader.prepare(body, NAME, max_pixels)  # raises DataError unless it is a picture
+        return save_drawing(folder, body, label)
+
+    @app.get("/api/drawings")
+    def saving() -> SavingInfo:
+        """Report whether drawings can be saved with their true digits."""
+        return SavingInfo(problem=find_write_problem(folder))
+
+    @app.post("/api/drawings", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    async def save(
+        request: Request, label: Annotated[int, Query(ge=0, le=9, description="the true digit")]
+    ) -> SavedDrawing:
+        """Save a PNG with its true digit for ``kd classify --check`` and ``kd train --extra``."""
+        path = await process(request, partial(save_picture, label))
+        return SavedDrawing(file=f"{folder.name}/{path.name}", label=label)
 
 
 def _sample_points(embedding: Embedding) -> PlanePoints:
@@ -367,12 +383,6 @@ def _occlude(
         drop=drop.ravel().tolist(),
         image=prediction.image.ravel().tolist(),
     )
-
-
-def _save(readers: ReaderPool, folder: Path, label: int, body: bytes, max_pixels: int) -> Path:
-    with readers.reader() as reader:
-        reader.prepare(body, NAME, max_pixels)  # raises DataError unless it is a picture
-    return save_drawing(folder, body, label)
 
 
 def _prepare_steps(readers: ReaderPool, body: bytes, max_pixels: int) -> StepList:

@@ -213,7 +213,7 @@ def test_folder_of_drawings_that_cannot_be_written(runs_dir: Path, tmp_path: Pat
 
 def test_openapi_document(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
-    paths = {"/healthz", "/api/runs", CLASSIFY, STEPS, "/api/plane", DRAWINGS}
+    paths = {"/healthz", "/api/runs", CLASSIFY, STEPS, OCCLUSION, "/api/plane", DRAWINGS}
     assert set(document["paths"]) == paths
     classify = document["paths"][CLASSIFY]["post"]
     content = classify["requestBody"]["content"]

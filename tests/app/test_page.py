@@ -475,7 +475,8 @@ def test_earlier_drawings_survive_a_reload(open_page: OpenPage) -> None:
     page.keyboard.press("Escape")
     labels = page.locator("#history button")
     before = [label.get_attribute("aria-label") for label in labels.all()]
-    page.wait_for_function(f"localStorage[{STORE!r}].includes('data:image/jpeg')")
+    while "data:image/jpeg" not in page.evaluate(f"localStorage[{STORE!r}]"):
+        page.wait_for_timeout(20)  # until the smaller picture is stored
     assert page.evaluate(f"localStorage[{STORE!r}].length") < 2_000_000
     page.reload()
     assert [label.get_attribute("aria-label") for label in labels.all()] == before

@@ -9,7 +9,6 @@ export class Corrections {
   #details;
   #buttons;
   #text;
-  #problem = ""; // why the server cannot save drawings
 
   /** `toPng` returns a promise of the drawing or picture as a PNG. */
   constructor(details, toPng) {
@@ -22,21 +21,25 @@ export class Corrections {
       button.addEventListener("click", () => this.#save(digit, toPng));
       this.#buttons.append(button);
     }
-    fetchJson(API).then(
-      ({ problem }) => {
-        this.#problem = problem && `Drawings cannot be saved: ${problem}`;
-        this.#details.hidden = false;
-        this.reset();
-      },
-      () => {}, // a server that saves no drawings, or none; the latter is reported when used
-    );
+    details.addEventListener("toggle", () => details.open && this.#ask());
   }
 
   /** Offer to save the drawing, which is new or has changed. */
   reset() {
     this.#details.open = false;
-    this.#buttons.hidden = Boolean(this.#problem);
-    this.#text.textContent = this.#problem;
+  }
+
+  /** Ask the server whether it can save drawings, and the user for the digit. */
+  async #ask() {
+    this.#buttons.hidden = true;
+    this.#text.textContent = "";
+    try {
+      const { problem } = await fetchJson(API);
+      this.#buttons.hidden = Boolean(problem);
+      this.#text.textContent = problem && `Drawings cannot be saved: ${problem}`;
+    } catch (error) {
+      this.#text.textContent = sentence(error.message);
+    }
   }
 
   async #save(digit, toPng) {
