@@ -492,7 +492,7 @@ def test_earlier_drawings_survive_a_reload(open_page: OpenPage) -> None:
     assert page.evaluate("localStorage.length") == 0
     page.evaluate(f"localStorage[{STORE!r}] = '[{{}}, 7]'")
     page.reload()
-    expect(page.locator("#history-hint")).to_be_visible(), "a damaged store is deleted"
+    expect(page.locator("#history-hint")).to_be_visible()
     expect(page.locator("#history li")).to_have_count(0)
 
 
