@@ -49,7 +49,13 @@ from kaggle_digits.models.backend import PRECISION
 from kaggle_digits.models.base import ProbabilisticModel
 from kaggle_digits.models.tta import AffineRange, predict_tta
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.fold import Epoch, make_trainer, member_seed
+from kaggle_digits.training.fold import (
+    Epoch,
+    FoldTask,
+    make_trainer,
+    member_seed,
+    training_rows,
+)
 from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import RECIPES, STRONG
@@ -242,8 +248,9 @@ def train_seeds(
             folds = split(dataset.labels, Split("folds", folds=setting.folds, seed=seed))
             for member, fold in enumerate(folds):
                 held_out.append((number, fold.val))
-                images, labels = dataset.train.images[fold.train], dataset.labels[fold.train]
-                trainer = make_trainer(recipe, images, labels, member_seed(seed, member))
+                task = FoldTask(member, recipe, fold, member_seed(seed, member))
+                rows = training_rows(task, dataset.train, dataset.test)
+                trainer = make_trainer(recipe, *rows, task.seed)
                 assert isinstance(trainer, KerasTrainer)
                 epochs.append(Epoch(trainer, 0, lambda *progress: None))
         together = Together(epochs)

@@ -93,6 +93,8 @@ class AtOnceExecutor(Executor):
         together.train(epochs)
         epoch = clock.lap() / len(epochs)
         size = predict_batch_size()
+        first = epochs[0].trainer.classifier
+        first.predict_proba(dataset.test.images[:size])  # compiles it for batches of this size
         _, validation, end = time_predictions(epochs[0].trainer, recipe, folds[0], dataset, size)
         return Cost(start, epoch + validation, end)
 

@@ -45,7 +45,7 @@ class LocalExecutor(Executor):
     at_once: AtOnceExecutor = field(default_factory=AtOnceExecutor, init=False, repr=False)
 
     @property
-    def _trains_at_once(self) -> bool:
+    def trains_at_once(self) -> bool:
         """Whether the members are trained at once on the first GPU, which is the fastest way."""
         return bool(self.gpus) and self.workers is None and backend_name() == "jax"
 
@@ -67,7 +67,7 @@ class LocalExecutor(Executor):
         return workers, self.threads or max(1, cores // workers)
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        if self._trains_at_once:
+        if self.trains_at_once:
             return self.at_once.describe(tasks)
         workers, threads = self.allocation(tasks)
         return {"executor": "local", "workers": workers, "threads": threads}
@@ -75,7 +75,7 @@ class LocalExecutor(Executor):
     def measure(
         self, recipe: Recipe, folds: Sequence[FoldIndices], dataset: Dataset
     ) -> Cost | None:
-        return self.at_once.measure(recipe, folds, dataset) if self._trains_at_once else None
+        return self.at_once.measure(recipe, folds, dataset) if self.trains_at_once else None
 
     def train(
         self,
@@ -85,7 +85,7 @@ class LocalExecutor(Executor):
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[FoldResult | Failed]:
-        if self._trains_at_once:
+        if self.trains_at_once:
             yield from self.at_once.train(tasks, train, test, checkpoint, callback)
             return
         workers, threads = self.allocation(tasks)

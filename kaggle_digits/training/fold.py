@@ -163,7 +163,7 @@ def fold_epochs(
     problem = f"member {task.member}: model {recipe.model} cannot be trained"
     users_errors = explain_user_errors(problem, every=False)
     with users_errors if is_user_code(recipe.model) else nullcontext():
-        images, labels = _training_rows(task, train, test)
+        images, labels = training_rows(task, train, test)
         val_images, val_labels = _rows(train, task.fold.val)
         trainer = make_trainer(recipe, images, labels, task.seed)
         progress = _restore(checkpoint, trainer, task.member)
@@ -240,7 +240,7 @@ def _rows(train: Digits, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.uint
     return train.images[rows], train.labels[rows]
 
 
-def _training_rows(
+def training_rows(
     task: FoldTask, train: Digits, test: Digits
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return images and labels of the training rows and pseudo-labels, some 1s with an upstroke."""
@@ -370,6 +370,11 @@ class Executor:
     def __post_init__(self) -> None:
         check_at_least("workers", self.workers, 1)
         check_at_least("threads", self.threads, 1)
+
+    @property
+    def trains_at_once(self) -> bool:
+        """Whether members are trained in groups, which are compiled for their number and rows."""
+        return False
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         """Return config.json's ``trained_by``: ``executor``, ``workers``, ``threads`` per model."""

@@ -82,7 +82,7 @@ def shorten(
     UsageError is raised if not even one epoch of one model fits.
     """
     executor, costs = executor or Executor(), dict[str, Cost]()
-    for chosen, chosen_split in _candidates(recipe, split_config):
+    for chosen, chosen_split in _candidates(recipe, split_config, executor):
         folds = split(dataset.labels, chosen_split)
         for one in chosen.recipes:
             if one.model not in costs:
@@ -127,12 +127,19 @@ def shorten(
 
 
 def _candidates(
-    recipe: Recipe | EnsembleRecipe, split_config: Split
+    recipe: Recipe | EnsembleRecipe, split_config: Split, executor: Executor
 ) -> Iterator[tuple[Recipe | EnsembleRecipe, Split]]:
-    """Yield the recipe and split as asked for, then with fewer and fewer members."""
+    """Yield the recipe and split as asked for, then with fewer and fewer members.
+
+    Networks that are trained at once keep their number of folds: other numbers of networks or rows
+    would be compiled anew, which takes longer than their training.
+    """
     yield recipe, split_config
     fewer = replace(split_config, repeats=1)
     yield recipe, fewer
+    if executor.trains_at_once:
+        yield recipe.recipes[0], fewer
+        return
     for folds in FEWER_FOLDS:
         if fewer.kind == "folds" and folds < fewer.folds:
             fewer = replace(fewer, folds=folds)
