@@ -48,6 +48,8 @@ from kaggle_digits.metrics.scores import mcnemar
 from kaggle_digits.models.backend import PRECISION
 from kaggle_digits.models.base import ProbabilisticModel
 from kaggle_digits.models.tta import AffineRange, predict_tta
+from kaggle_digits.plots import style
+from kaggle_digits.plots.digit_grids import digit_grid
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.fold import (
     Epoch,
@@ -116,6 +118,7 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--rows", type=int, help="use only N labelled rows for the times")
     parser.add_argument("--keep", type=Path, help="folder of predictions, to go on later")
+    parser.add_argument("--figure", type=Path, help="file for the rows that all networks miss")
     parser.add_argument("--pictures", type=Path, nargs="*", default=[], help="folders with labels")
     options = parser.parse_args()
     print(f"{hardware()}\n{versions()}\n", flush=True)
@@ -309,7 +312,8 @@ def row(name: str, rows: str, errors: dict[int, float], reference: dict[int, flo
 
 def ensembles(options: argparse.Namespace) -> None:
     """Print the errors of averages over seeds, against those of the published network."""
-    labels = load(options.data).labels
+    dataset = load(options.data)
+    labels = dataset.labels
     kept = {name: found for name in SETTINGS if (found := read_kept(options.keep, name))}
     print("| average over the seeds of | seeds | errors | better, worse than published | p |")
     print("| --- | --- | --- | --- | --- |")
@@ -328,8 +332,25 @@ def ensembles(options: argparse.Namespace) -> None:
                 line += f" {test.gained}, {test.lost} | {test.p_value:.3f} |"
             print(line)
     wrong = [found.probabilities.argmax(axis=2) != labels for found in kept.values()]
-    missed = np.concatenate(wrong).all(axis=0).sum()
-    print(f"\n{missed} rows are missed by all {sum(map(len, wrong))} networks of the table")
+    missed = np.flatnonzero(np.concatenate(wrong).all(axis=0))
+    print(f"\n{len(missed)} rows are missed by all {sum(map(len, wrong))} networks of the table")
+    if options.figure:
+        means = [found.probabilities.mean(axis=0, dtype=np.float32) for found in kept.values()]
+        draw_missed(dataset, missed, np.mean(means, axis=0)[missed], options.figure)
+
+
+def draw_missed(
+    dataset: Dataset, missed: NDArray[np.int64], probabilities: NDArray[np.float32], path: Path
+) -> None:
+    """Draw the ``missed`` rows, those predicted with the most confidence first."""
+    order = np.argsort(-probabilities.max(axis=1))
+    captions = []
+    for row, each in zip(missed[order], probabilities[order], strict=True):
+        label, read = dataset.labels[row], each.argmax()
+        line = dataset.train.row_lines[row]
+        captions.append(f"{label}→{read} {each[read]:.0%}\n{line}")
+    title = "Missed by every network: label→prediction, probability, line"
+    style.save(digit_grid(dataset.train.images[missed[order]], captions, title), path)
 
 
 if __name__ == "__main__":

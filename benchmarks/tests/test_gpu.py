@@ -60,9 +60,11 @@ def test_averages_are_compared_with_the_published_network(
         found = Predictions(np.array([100, 101]), probabilities, np.zeros((2, 0)))
         np.savez(tmp_path / f"{name}.npz", **found._asdict())
     words = ["gpu", "ensembles", "--data", str(tmp_path / "data"), "--keep", str(tmp_path)]
+    words += ["--figure", str(tmp_path / "missed.png")]
     monkeypatch.setattr("sys.argv", words)
     main()
     printed = capsys.readouterr().out
     assert "| strong | 2 | 3 | 9, 0 | 0.004 |" in printed
     assert "| published network | 2 | 12 | 0, 0 | 1.000 |" in printed
     assert "3 rows are missed by all 4 networks" in printed
+    assert (tmp_path / "missed.png").stat().st_size > 5000
