@@ -10,7 +10,9 @@ from kaggle_digits.cli import console
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
+    folder: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for all files of the demo.")
+    ] = Path("demo"),
 ) -> None:
     """Fetch, train, evaluate, predict and check on scikit-learn's small digits."""
     from kaggle_digits.cli.progress import TrainingProgress
