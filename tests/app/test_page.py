@@ -6,11 +6,10 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from kaggle_digits.app import api
 from kaggle_digits.imaging.labelled_folder import read_labels
@@ -42,6 +41,20 @@ SUM_CHANNEL = """([id, channel]) => {
 }"""
 ANIMATED_ELEMENTS = """[...document.querySelectorAll("*")].filter((one) =>
   getComputedStyle(one).transitionDuration !== "0s").length"""
+
+
+def count_concurrent_requests(page: Page) -> list[int]:
+    """Return a list that gets the number of classifications under way whenever one begins."""
+    counts, under_way = list[int](), set[Request]()
+
+    def begin(request: Request) -> None:
+        if "classify" in request.url:
+            under_way.add(request)
+            counts.append(len(under_way))
+
+    page.on("request", begin)
+    page.on("requestfinished", under_way.discard)
+    return counts
 
 
 def test_ten_digits_are_classified(open_page: OpenPage) -> None:
@@ -83,23 +96,11 @@ def test_prediction_appears_while_drawing(open_page: OpenPage) -> None:
 
 def test_one_request_at_a_time(open_page: OpenPage) -> None:
     page = open_page()
-    under_way, most, asked = [0], [0], [0]
-
-    def begins(request: Any) -> None:
-        if "classify" in request.url:
-            asked[0] += 1
-            under_way[0] += 1
-            most[0] = max(most[0], under_way[0])
-
-    def ends(request: Any) -> None:
-        under_way[0] -= "classify" in request.url
-
-    page.on("request", begins)
-    page.on("requestfinished", ends)
+    most = count_concurrent_requests(page)
     draw(page, DIGITS[8])
     wait_for_digit(page)
-    assert most[0] == 1
-    assert asked[0] >= 2
+    assert max(most) == 1
+    assert len(most) >= 2
 
 
 def test_drawing_with_a_finger_does_not_scroll(open_page: OpenPage) -> None:
@@ -295,11 +296,7 @@ def test_decisive_strokes_are_shown_and_follow_the_drawing(open_page: OpenPage) 
 
 def test_digit_in_front_of_the_camera_is_read(open_page: OpenPage) -> None:
     page = open_page(permissions=["camera"])
-    under_way: list[str] = []
-    most = []
-    page.on("request", lambda request: under_way.append(request.url))
-    page.on("request", lambda request: most.append(len(under_way)))
-    page.on("requestfinished", lambda request: under_way.remove(request.url))
+    most = count_concurrent_requests(page)
     page.get_by_role("button", name="Camera").click()
     expect(page.locator("#boxes rect")).to_have_count(1)
     digit = page.locator("#digit").inner_text()
@@ -313,7 +310,7 @@ def test_digit_in_front_of_the_camera_is_read(open_page: OpenPage) -> None:
     for _ in range(5):
         with page.expect_response("**/api/classify*"):
             pass
-    assert max(most) == 1
+    assert max(most) == 1, "one request at a time"
     page.get_by_role("button", name="Freeze").click()
     expect(page.locator("#picture")).to_be_visible()
     assert not page.locator("#video").is_visible()
