@@ -13,6 +13,7 @@ MAX_BLOCKS = 48
 BORDER = 0.08
 # The fit ends when no coefficient changes by more than the tolerance.
 FIT_ITERATIONS, FIT_TOLERANCE = 12, 1e-3
+MOSTLY_EQUAL = 0.5  # with more values that are exactly equal, as on a drawing, it is even
 # If more than this fraction of the outermost blocks is not of one smooth colour, strokes reach the
 # edge. The corners, squares of this fraction of the shorter side, then help to find the paper.
 MIXED, CORNER = 0.04, 0.06
@@ -185,7 +186,9 @@ def _colour_distance(difference: FloatArray) -> FloatArray:
 def _fit_surface(terms: FloatArray, values: FloatArray) -> FloatArray:
     """Return coefficients (6, 3) of least absolute differences, by reweighted least squares."""
     coefficients = np.zeros((terms.shape[1], values.shape[1]), np.float32)
-    coefficients[0] = np.median(values, axis=0)
+    coefficients[0] = middle = np.median(values, axis=0)
+    if (values == middle).all(axis=1).mean() > MOSTLY_EQUAL:
+        return coefficients
     ridge = 1e-4 * np.eye(terms.shape[1], dtype=np.float32)
     for _ in range(FIT_ITERATIONS):
         weights = 1 / np.maximum(_colour_distance(values - terms @ coefficients), 0.01)
