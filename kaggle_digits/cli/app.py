@@ -1,12 +1,14 @@
 """kd app: serve the web app in which users draw digits."""
 
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.errors import UsageError
 from kaggle_digits.core.extras import missing_package
 
 
@@ -20,10 +22,20 @@ def app(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
     open_browser: Annotated[bool, option("Open the app in the browser.", "--open")] = False,
+    export: Annotated[
+        Path | None,
+        option("Write the page as a folder for any web server.", "--export", metavar="FOLDER"),
+    ] = None,
+    force: options.Force = False,
     drawings_dir: options.DrawingsDir = options.DRAWINGS,
     runs_dir: options.RunsDir = options.RUNS,
 ) -> None:
     """Draw digits in the browser and see the predictions; Ctrl-C stops the server."""
+    if export is not None:
+        _export(runs_dir, run, export, force=force)
+        return
+    if force:
+        raise UsageError("--force needs --export: it renames an existing folder first")
     try:
         from kaggle_digits.app.api import create_app
         from kaggle_digits.app.run_server import bind, is_loopback, serve, server_url
@@ -46,3 +58,17 @@ def app(
     if open_browser:
         webbrowser.open(address)
     serve(web_app, listening)
+
+
+def _export(runs_dir: Path, run: str | None, folder: Path, *, force: bool) -> None:
+    from kaggle_digits.app.static_page import export_page
+    from kaggle_digits.inference.predictor import load_predictor
+    from kaggle_digits.runs.run import open_run
+
+    name = run or load_predictor(runs_dir).run_name
+    with console.err.status(f"exporting a page with run {name}"):
+        page = export_page(open_run(runs_dir, name), folder, force=force)
+    console.echo(
+        f"{page.folder}: a page of {page.size / 1e6:.1f} MB that reads drawings with {name}"
+    )
+    console.note(f"any web server can serve it: python -m http.server --directory {page.folder}")

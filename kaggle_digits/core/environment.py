@@ -35,6 +35,11 @@ CUDA_PACKAGES = {
 PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "kaggle"]
 
 
+def cache_folder() -> Path:
+    """Return the user's folder for files that can be produced or downloaded again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "kaggle-digits")
+
+
 def hardware() -> dict[str, Any]:
     """Return processor, usable cores and memory in GB, operating system and, if any, GPUs."""
     result = {

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import unicodedata
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from kaggle_digits.core.atomic_io import backup_existing
+from kaggle_digits.core.atomic_io import backup_existing, wrap_os_errors
 from kaggle_digits.core.errors import DigitsError, UsageError
 
 # Used in any folder: the log of submissions, and the folders beside the runs.
@@ -73,6 +77,24 @@ def check_output(
     above = next((folder for folder in path.parents if folder.exists()), path.parent)
     if above.exists() and not above.is_dir():
         raise error(f"{path} cannot be written: {above} is a file, not a folder")
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``folder``; rename it to ``folder`` when the block succeeds.
+
+    An existing ``folder`` is backed up first; see ``check_output``. Raises StorageError if it
+    cannot be written.
+    """
+    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
+    try:
+        with wrap_os_errors(folder):
+            part.mkdir(parents=True)
+            yield part
+            back_up(folder)
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def back_up(path: Path, *beside: Path) -> None:

@@ -15,11 +15,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core import library_settings, progress
-from kaggle_digits.core.environment import backend_name, usable_cores
+from kaggle_digits.core.environment import backend_name, cache_folder, usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError, one_line
 from kaggle_digits.core.extras import install_command
 
@@ -112,8 +111,7 @@ def _start_jax() -> None:
         raise ModelError(f"JAX cannot start ({one_line(error)}); unset JAX_PLATFORMS") from error
     if jax.default_backend() == "gpu" and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         # Compiling takes longer than training; the next process finds it there.
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(caches / "kaggle-digits" / "jax"))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 

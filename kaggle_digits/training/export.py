@@ -1,7 +1,5 @@
 """Export a finished run as one model for other programs, checked against the run's own models."""
 
-import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import ModelError
-from kaggle_digits.core.output_paths import back_up, check_output
+from kaggle_digits.core.output_paths import check_output, new_folder
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.ensembling.combiners import vote_weights
 from kaggle_digits.ensembling.ensemble_run import read_stack
@@ -89,10 +86,7 @@ def export_run(
             f"run {run.name} holds scikit-learn's {trained.config()['model']}, which can only be "
             f"exported as ONNX and alone: `kd.export({trained.name!r}, format='onnx')`"
         )
-    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.part")
-    with wrap_os_errors(folder):
-        part.mkdir(parents=True)
-    try:
+    with new_folder(folder) as part:
         if estimators:
             temperature = run.metrics()["temperature"]
             path = write_sklearn_onnx(estimators, temperature, part)
@@ -106,12 +100,7 @@ def export_run(
                 f"the {kind} model differs from {library} by up to {difference:.2g}; it was deleted"
             )
         size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
-        with wrap_os_errors(folder):
-            (part / README).write_text(_readme(run, kind, library, difference), encoding="utf-8")
-            back_up(folder)
-            part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        (part / README).write_text(_readme(run, kind, library, difference), encoding="utf-8")
     return ExportResult(folder, folder / path.name, size, len(images), difference, library)
 
 

@@ -9,7 +9,7 @@ import pytest
 import kaggle_digits
 from kaggle_digits.core import output_paths
 from kaggle_digits.core.errors import SubmissionError, UsageError
-from kaggle_digits.core.output_paths import back_up, check_output, reject_reserved
+from kaggle_digits.core.output_paths import back_up, check_output, new_folder, reject_reserved
 
 PACKAGE = Path(kaggle_digits.__file__).parent
 # Constants of the package that name no file in the folders of data, runs and submissions.
@@ -17,7 +17,7 @@ OTHER = {
     *("access_token", "access_token.txt", "kaggle.json", "credentials.json"),  # the credential
     *("benchmark_results.json", "README.md", "metadata.json", "model.weights.h5"),
     *("kd-manifest.json", "kd-run.zip", "model.onnx", "push.json"),  # in hidden folders, exports
-    *("settings.json", "not_digit.npz"),
+    *("settings.json", "not_digit.npz", "run.json"),
 }
 FILE_NAME = re.compile(
     r"[a-z_][a-z0-9_-]*\.(csv|json|npy|npz|html|png|log|db|keras|tflite|skops|joblib)"
@@ -102,3 +102,16 @@ def test_backups_of_files_that_belong_together_have_one_number(tmp_path: Path) -
         "a-old-2.json": "a.json",
     }
     back_up(path, beside)  # nothing to do
+
+
+def test_new_folder_is_complete_or_absent(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    for name in ("old.txt", "new.txt"):
+        with new_folder(folder) as part:
+            (part / name).touch()
+    assert [path.name for path in folder.iterdir()] == ["new.txt"]
+    assert [path.name for path in (tmp_path / "new-old-1").iterdir()] == ["old.txt"]
+    with pytest.raises(ValueError, match="stopped"), new_folder(tmp_path / "other") as part:
+        (part / "partial.txt").touch()
+        raise ValueError("stopped")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "new-old-1"]

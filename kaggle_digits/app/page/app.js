@@ -9,8 +9,9 @@ import { DrawingHistory } from "./history.js";
 import { showOcclusion } from "./occlusion.js";
 import { Panel } from "./panels.js";
 import { convert, drawBoxes, shrink } from "./picture.js";
-import { ClassifyQueue, classifyPicture, fetchJson } from "./requests.js";
+import { ClassifyQueue, classifyPicture } from "./requests.js";
 import { percent, ResultView, sentence } from "./result.js";
+import { fetchJson } from "./server.js";
 
 const FRAME_PAUSE = 100; // milliseconds between two frames of the camera
 const SAVED_SIDE = 800; // pixels of a picture that is saved with its true digit

@@ -1,7 +1,7 @@
 // "Wrong? It is a …": kd app saves the drawing with its true digit.
 
-import { fetchJson, postPicture } from "./requests.js";
 import { sentence } from "./result.js";
+import { fetchJson, postPicture } from "./server.js";
 
 const API = "api/drawings";
 

@@ -1,6 +1,6 @@
 // Panels below the prediction: what they show is requested when they are opened.
 
-import { postPicture } from "./requests.js";
+import { postPicture } from "./server.js";
 
 export class Panel {
   onError = (error) => {};

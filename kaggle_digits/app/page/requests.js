@@ -1,10 +1,9 @@
-// Requests to the server. One classification runs at a time; meanwhile only the newest is queued.
+// Classifications: one runs at a time; meanwhile only the newest is queued.
 
-const TIMEOUT = 15_000; // milliseconds; the first request with a run loads its models
+import { postPicture } from "./server.js";
+
 const PAUSE = 30; // milliseconds between two requests while a stroke is drawn
 const SLOW_AFTER = 250; // milliseconds
-const NO_SERVER = "kd app does not answer; if it was stopped, start it again: kd app";
-const SLOW_SERVER = "kd app took longer than 15 seconds; draw or upload again to repeat the request";
 
 export class ClassifyQueue {
   onResult = (prediction) => {};
@@ -55,30 +54,4 @@ export class ClassifyQueue {
 /** Return a promise of the prediction of a run for a picture. */
 export function classifyPicture(picture, run) {
   return postPicture(`api/classify?run=${encodeURIComponent(run)}`, picture);
-}
-
-export function postPicture(url, picture) {
-  return fetchJson(url, {
-    method: "POST",
-    headers: { "Content-Type": picture.type || "application/octet-stream" },
-    body: picture,
-  });
-}
-
-/** Fetch JSON. Throws an Error with a one-line message; its `invalidPicture` is true if the server
- *  could not read the picture. */
-export async function fetchJson(url, options = {}) {
-  let response;
-  try {
-    response = await fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT) });
-  } catch (error) {
-    throw new Error(error.name === "TimeoutError" ? SLOW_SERVER : NO_SERVER);
-  }
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) {
-    const { detail } = body;
-    const text = typeof detail === "string" ? detail : `kd app failed (error ${response.status}); its terminal says why`;
-    throw Object.assign(new Error(text), { invalidPicture: response.status === 400 });
-  }
-  return body;
 }
