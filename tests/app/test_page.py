@@ -52,8 +52,11 @@ def count_concurrent_requests(page: Page) -> list[int]:
             under_way.add(request)
             counts.append(len(under_way))
 
+    def end(request: Request) -> None:
+        under_way.discard(request)
+
     page.on("request", begin)
-    page.on("requestfinished", under_way.discard)
+    page.on("requestfinished", end)
     return counts
 
 

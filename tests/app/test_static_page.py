@@ -115,9 +115,9 @@ def test_drawings_are_prepared_as_by_the_server(open_page: OpenPage) -> None:
 @needs_chromium
 @pytest.mark.skipif(not DRAWN.is_dir(), reason="shared/drawn is not beside the checkout")
 def test_digits_drawn_by_people_are_prepared_as_by_the_server(open_page: OpenPage) -> None:
-    pictures = [open_picture(path, path.name) for path in sorted(DRAWN.glob("*.png"))]
+    pictures = [open_picture(path, path.name) for path in sorted(DRAWN.glob("*.png"))[::2]]
     sheets = [sheet for picture in pictures if (sheet := on_sheet(picture))]
-    assert len(sheets) > 100
+    assert len(sheets) > 50
     assert_prepared_equally(open_page, sheets)
 
 

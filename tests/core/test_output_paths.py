@@ -17,7 +17,7 @@ OTHER = {
     *("access_token", "access_token.txt", "kaggle.json", "credentials.json"),  # the credential
     *("benchmark_results.json", "README.md", "metadata.json", "model.weights.h5"),
     *("kd-manifest.json", "kd-run.zip", "model.onnx", "push.json"),  # in hidden folders, exports
-    *("settings.json", "not_digit.npz", "run.json"),
+    *("settings.json", "not_digit.npz", "run.json", "labels.csv"),
 }
 FILE_NAME = re.compile(
     r"[a-z_][a-z0-9_-]*\.(csv|json|npy|npz|html|png|log|db|keras|tflite|skops|joblib)"
