@@ -221,6 +221,8 @@ class Run(Summary, RunFolder):
         try:
             config = self.config()
             rows |= {"model": config["model"], "data": config["data"].get("source") or "unknown"}
+            if extra_rows := self.extra_rows():
+                rows["data"] += f" and {extra_rows:,} extra pictures"
             rows["held out"] = describe_split(config["split"])
             if score := self.score:
                 low, high = (100 * bound for bound in score.ci95)

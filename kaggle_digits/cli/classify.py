@@ -33,6 +33,9 @@ def classify(
     all_digits: Annotated[
         bool, option("Read every digit of a picture of several.", "--all")
     ] = False,
+    check: Annotated[
+        bool, option("Score a folder that has the true digits in labels.csv.", "--check")
+    ] = False,
     show: Annotated[
         bool,
         option("Plot the preprocessing: ./NAME-steps.png; with --all: ./NAME-boxes.png.", "--show"),
@@ -46,6 +49,11 @@ def classify(
 
     if svg and not show:
         raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")
+    if check:
+        if all_digits or show or len(pictures) != 1:
+            raise UsageError("--check scores one folder, without --all and --show")
+        _check(Path(pictures[0]), runs_dir, run, as_json=as_json)
+        return
     reader = PictureReader()  # its process starts while this one imports and loads the model
     from threadpoolctl import threadpool_limits
 
@@ -64,12 +72,13 @@ def classify(
         try:
             # With more BLAS threads, images this small only wait for synchronization.
             with threadpool_limits(1, "blas"):
-                if all_digits:
-                    sheet = reader.prepare_sheet(source, shown_name)
-                    prediction = classify_sheet(predictor, sheet)
-                else:
-                    prepared = reader.prepare(source, shown_name, with_steps=show)
-                    prediction = classify_prepared(predictor, prepared)
+                prediction = (
+                    classify_sheet(predictor, reader.prepare_sheet(source, shown_name))
+                    if all_digits
+                    else classify_prepared(
+                        predictor, reader.prepare(source, shown_name, with_steps=show)
+                    )
+                )
         except DataError as error:
             failed = True
             console.error(str(error))
@@ -91,6 +100,42 @@ def classify(
         console.note(f"predicted with run {predictor.run_name}{shown}; to use another: --run NAME")
     if failed:
         raise typer.Exit(1)
+
+
+def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> None:
+    """Print the accuracy of a run on a folder with labels.csv, and the wrong pictures."""
+    from threadpoolctl import threadpool_limits
+
+    from kaggle_digits.imaging.labelled_folder import read_labels
+    from kaggle_digits.imaging.reader import PictureReader
+    from kaggle_digits.inference.folder_score import score_folder
+    from kaggle_digits.inference.predictor import load_predictor
+
+    pictures, predictor = read_labels(folder), load_predictor(runs_dir, run)
+    for message in predictor.skipped:
+        console.warn(message)
+    with threadpool_limits(1, "blas"):
+        score = score_folder(predictor, PictureReader(), pictures)
+    if as_json:
+        used = {"run": predictor.run_name, "extra_rows": predictor.extra_rows}
+        console.print_json({"folder": str(folder), **used, **asdict(score)})
+        return
+    console.echo(
+        f"{folder}: {score.n - len(score.wrong):,} of {score.n:,} pictures read correctly by run "
+        f"{predictor.run_name}, {console.percent(score.accuracy, score.ci95)} (95 % interval)"
+    )
+    if score.wrong:
+        columns = {"file": "", "read": "", "is": "", "confidence": "", "note": ""}
+        rows = [
+            (one.file, one.digit, one.label, console.percent(one.confidence), one.note or None)
+            for one in score.wrong
+        ]
+        console.show_table(columns, rows)
+    if predictor.extra_rows:
+        console.warn(
+            f"run {predictor.run_name} was trained on {predictor.extra_rows:,} extra pictures; if "
+            "they are of this folder, its accuracy is too high"
+        )
 
 
 def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:

@@ -196,6 +196,7 @@ def _vote(
         source=common_source(origin.source if origin else None for origin in origins),
         accuracy=None,
         n_val=0,
+        extra_rows=sum(origin.extra_rows for origin in origins if origin),
         leak=next((origin.leak for origin in origins if origin and origin.leak), None),
     )
     if as_json:

@@ -124,6 +124,8 @@ def show(
             console.warn(f"{row['run']} has no out-of-fold accuracy: {row['leak']}")
         elif row.get("problem"):
             console.warn(f"{row['run']}: {row['problem']}")
+        if row.get("extra_rows"):
+            console.note(f"{row['run']} was trained on {row['extra_rows']:,} extra pictures")
 
 
 @app.command("rm", cls=Command, epilog="Example: kd runs rm dense-1 dense-2")
@@ -213,6 +215,7 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
             **{key: metrics.get(key) for key in LEAK},
             "train_seconds": metrics["train_seconds"],
             "public_score": public_scores.get(metrics.get("submission_sha256") or run.name),
+            "extra_rows": run.extra_rows(),
         }
     except RunError as error:
         return {"run": run.name, "problem": to_command_line(str(error))}
@@ -236,12 +239,15 @@ def _cells(row: dict[str, Any]) -> list[object]:
     if "problem" in row:
         accuracy = "unfinished" if "model" in row else "damaged"
     changed = [f"{key} {_short(value)}" for key, value in row.get("changed", {}).items()]
+    data = row.get("source")
+    if row.get("extra_rows"):
+        data = f"{data} + {row['extra_rows']:,}"
     return [
         *(row["run"], accuracy, row.get("n_val"), row.get("public_score")),
         *(row.get("created", "")[:10] or None, ", ".join(changed) or None),
         *map(row.get, ("held_out", "model", "note", "val_loss")),
         console.seconds(row.get("train_seconds")),
-        row.get("source"),
+        data,
     ]
 
 

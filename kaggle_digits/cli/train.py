@@ -30,7 +30,7 @@ RECIPE_OPTIONS = {"epochs", "batch_size", "learning_rate", "dropout", "l2", "nor
 RECIPE_OPTIONS |= {"optimizer", "schedule", "weight_decay", "label_smoothing", "augment"}
 SPLIT_OPTIONS = {"val_fraction", "folds", "repeats", "seed", "rows"}
 OTHER_FIXED_OPTIONS = {"model", "recipe", "widths", "pseudo", "all_rows", "drop_rows", "force"}
-OTHER_FIXED_OPTIONS |= {"seeds", "time_limit"}
+OTHER_FIXED_OPTIONS |= {"extra", "seeds", "time_limit"}
 # Options that the command to resume a run repeats.
 RESUME_OPTIONS = {"data_dir", "runs_dir", "submissions_dir", "executor", "address", "workers"}
 RESUME_OPTIONS |= {"threads", "gpus", "tensorboard"}
@@ -80,6 +80,9 @@ def train(
     rows: Annotated[int | None, _split("Use only N labelled rows.")] = None,
     drop_rows: Annotated[
         Path | None, _split("CSV file with lines of train.csv never to train on.")
+    ] = None,
+    extra: Annotated[
+        Path | None, _split("Folder with labels.csv: its pictures are trained on, too.")
     ] = None,
     pseudo: Annotated[
         str | None, _split("Pseudo-labelling: run that labels test images.", **options.A_RUN)
@@ -148,7 +151,7 @@ def train(
     check_new_run(runs_dir, None if seeds else name, force=force)
     dataset = load(data_dir)
     start = partial(training.train, dataset, chosen, teacher=teacher, drop_rows=drop_rows)
-    start = partial(start, time_limit=limit, force=force)
+    start = partial(start, extra=extra, time_limit=limit, force=force)
     if seeds is not None:
         _train_seeds(given, chosen, split, partial(run_once, dataset), start)
         return
@@ -306,7 +309,8 @@ def _train_seeds(
         run = Run(given["runs_dir"] / check_new_name(given["runs_dir"], name))
         path = submission_files.submission_path(given["submissions_dir"], name)
         if (run.path / CONFIG_FILE).is_file() and "force" not in given:
-            if not has_settings(run, recipe, own_split, pseudo, drop_rows):
+            sources = (pseudo, drop_rows)
+            if not has_settings(run, recipe, own_split, *sources, extra=given.get("extra")):
                 raise RunError(
                     f"run {name} already exists with other settings; choose another --name, or "
                     "give --force to back up the old one"
@@ -367,6 +371,8 @@ def _print_metrics(run: "Run") -> None:
     from kaggle_digits.core.environment import device
 
     metrics, config = run.metrics(), run.config()
+    if extra_rows := run.extra_rows():
+        console.note(f"{run.name} was trained on {extra_rows:,} extra pictures, too")
     if metrics.get("leak"):
         leaked = f"leaked: {console.percent(metrics['leaked_accuracy'])}"
         console.echo(f"{run.name}: no out-of-fold accuracy ({leaked} on {metrics['n_val']:,} rows)")

@@ -34,6 +34,7 @@ class Origin:
     made: str  # creation time, ISO 8601 with time zone
     leak: str | None = None  # why accuracy is None although rows were held out
     ensemble: str | None = None  # the run that combines the ``runs``
+    extra_rows: int = 0  # that the runs were trained on besides the data
     views: int | None = None  # of each image, for test and accuracy; None: as the runs' recipes
 
     @property
@@ -142,7 +143,11 @@ def read_record(path: Path) -> Origin | None:
     except (OSError, ValueError, TypeError):
         return None
     texts = [origin.method, origin.source, origin.made, origin.sha256, *origin.runs]
-    is_valid = isinstance(origin.runs, list) and all(isinstance(text, str) for text in texts)
+    is_valid = (
+        isinstance(origin.runs, list)
+        and isinstance(origin.extra_rows, int)
+        and all(isinstance(text, str) for text in texts)
+    )
     return origin if is_valid else None
 
 

@@ -116,7 +116,7 @@ def _config(ensemble: Ensemble, runs: Sequence[Run], method: str) -> dict[str, A
         first, *others = (config.get(key) for config in configs)
         return first if all(other == first for other in others) else None
 
-    data = configs[0]["data"]
+    data, extra_rows = configs[0]["data"], sum(run.extra_rows() for run in runs)
     return {
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "kd_version": __version__,
@@ -141,6 +141,7 @@ def _config(ensemble: Ensemble, runs: Sequence[Run], method: str) -> dict[str, A
         "machine": common("machine") or {},
         "git_commit": git_commit(),
         **({"leak": ensemble.leak} if ensemble.leak else {}),
+        **({"extra": {"rows": extra_rows}} if extra_rows else {}),
     }
 
 

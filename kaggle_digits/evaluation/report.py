@@ -43,6 +43,7 @@ def render_report(
         name=run.name,
         config=run.config(),
         training=run.metrics(),
+        extra_rows=run.extra_rows(),
         metrics=metrics,
         pairs=metrics.pairs[:MOST_PAIRS],
         errors=errors,

@@ -28,6 +28,7 @@ class Predictor:
         metrics = run.metrics()
         self.run_name = run.name
         self.val_accuracy: float | None = metrics["val_accuracy"]
+        self.extra_rows = run.extra_rows()
         self.skipped: tuple[str, ...] = ()  # errors of better runs that cannot be loaded
         self._temperature: float = metrics["temperature"]
         self._run, self._lock = run, Lock()  # a LiteRT interpreter is not thread-safe

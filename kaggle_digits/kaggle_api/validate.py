@@ -79,6 +79,11 @@ def validate_submission(
         warnings.append(f"it is not known which run {path.name} was made from")
     elif origin.leak:
         warnings.append(f"it has no out-of-fold accuracy: {origin.leak}")
+    if origin and origin.extra_rows:
+        warnings.append(
+            f"{' + '.join(origin.runs)}: trained on {origin.extra_rows:,} extra pictures besides "
+            "the competition's data; check that its rules permit them"
+        )
     counts = np.bincount(labels, minlength=10)
     if counts.max() > len(labels) / 2 and len(labels) > 20:
         percentage = 100 * counts.max() / len(labels)

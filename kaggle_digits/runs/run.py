@@ -139,6 +139,12 @@ class Run:
         pseudo = self.config().get("pseudo")
         return (pseudo.get("teachers") or [str(pseudo.get("run"))]) if pseudo else []
 
+    def extra_rows(self) -> int:
+        """Return how many rows besides train.csv it learned from, also through pseudo-labels."""
+        config = self.config()
+        own, of_teacher = config.get("extra") or {}, config.get("pseudo") or {}
+        return (own.get("rows") or 0) + (of_teacher.get("extra_rows") or 0)
+
     def leak(self, pupils: tuple[str, ...] = ()) -> str | None:
         """Return why the out-of-fold predictions are not clean; None if they are.
 

@@ -92,6 +92,7 @@ class PseudoLabels(Schema):
     # That run, the run that made its pseudo-labels, and so on; absent in older versions.
     teachers: list[str] | None = None
     held_out_apart: bool | None = None
+    extra_rows: Count = None  # Run.extra_rows of that run
 
 
 class BaseRun(Schema):
@@ -108,6 +109,12 @@ class DroppedRows(Schema):
     file: Text = None
     sha256: Text = None
     lines: Annotated[list[int], Field(fail_fast=True)]
+
+
+class ExtraRows(Schema):
+    folder: Text = None  # None of an ensemble, of which rows are those of all its runs
+    rows: Annotated[int, Field(ge=1)]
+    sha256: Text = None
 
 
 class Config(Schema):
@@ -133,6 +140,7 @@ class Config(Schema):
     ensemble: Ensemble | None = None  # of a run that combines others
     leak: Text = None  # of an ensemble; see Run.leak
     dropped_rows: DroppedRows | None = None
+    extra: ExtraRows | None = None
     time_limit: Mapping = None
     remote: Mapping = None
 

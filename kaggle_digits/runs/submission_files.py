@@ -186,4 +186,5 @@ def _origin(run: Run) -> dict[str, Any]:
         "accuracy": metrics["val_accuracy"],
         "n_val": metrics["n_val"],
         "leak": metrics.get("leak"),
+        "extra_rows": run.extra_rows(),
     }

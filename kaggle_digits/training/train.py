@@ -16,11 +16,13 @@ from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.environment import check_clock, git_commit, hardware, versions
 from kaggle_digits.core.errors import DigitsError, RunError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.dropped_rows import drop_lines, read_dropped_lines
 from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, fingerprint, split
 from kaggle_digits.models.registry import FUNCTIONS
 from kaggle_digits.runs.run import Run, check_new_run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
+from kaggle_digits.training.extra_rows import add_extra, load_extra, prepare_extra, save_extra
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
 from kaggle_digits.training.model_trial import try_models
@@ -42,6 +44,7 @@ def train(
     *,
     teacher: Run | None = None,
     drop_rows: Path | str | None = None,
+    extra: Path | str | None = None,
     time_limit: float | TimeLimit | None = None,
     runs_dir: Path | str = "runs",
     name: str | None = None,
@@ -59,6 +62,8 @@ def train(
         teacher: a finished run whose confident predictions of test images become pseudo-labels.
         drop_rows: a CSV file whose column ``line`` names lines of train.csv that are never trained
             on, such as the label-errors.csv of ``kd labels``; validation keeps all rows.
+        extra: a folder of pictures with labels.csv, as ``kd app`` saves drawings, that every fold
+            is trained on besides its rows; ``extra`` in config.json counts them.
         time_limit: seconds from now. If they are too few on this machine, the recipe gets fewer
             epochs and then the run fewer members; config.json and metrics.json say so. A recipe
             that fills the time has an hour by default, or a minute after the start on a GPU.
@@ -79,6 +84,7 @@ def train(
     executor, callback = executor or Executor(), callback or default_callback()
     folds = split(dataset.labels, split_config)
     dropped = read_dropped_lines(Path(drop_rows), dataset.train) if drop_rows else []
+    extra_rows = prepare_extra(Path(extra)) if extra else None
     try_models(recipe, dataset.train, callback)
     plan: dict[str, Any] = {}
     if limit:
@@ -90,13 +96,17 @@ def train(
         callback.on_message(f"time limit {limit.seconds:.0f} s: {reason}{plan['summary']}")
         folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
+    training_rows, folds = _choose_rows(
+        dataset.train, folds, dropped, extra_rows.rows if extra_rows else None
+    )
     if dropped:
-        folds = drop_lines(folds, dropped, dataset.train)
         callback.on_message(
             f"{len(dropped):,} rows in {drop_rows} are not trained on; validation keeps all rows, "
             "so that accuracies with and without them compare"
         )
-    duplicates = count_shared_images(dataset.train.images, folds)
+    if extra_rows:
+        extra_rows.announce(callback)
+    duplicates = count_shared_images(training_rows.images, folds)
     if duplicates:
         callback.on_warning(
             f"{duplicates:,} validation rows have the same image as a training row, so the "
@@ -130,15 +140,18 @@ def train(
             "machine": hardware(),
             "git_commit": git_commit(),
             "trained_by": executor.describe(tasks),
+            **({"time_limit": plan} if plan else {}),
         }
-        if plan:
-            config["time_limit"] = plan
         if drop_rows:
             hashed = {"file": Path(drop_rows).name, "sha256": sha256(Path(drop_rows))}
             config["dropped_rows"] = {**hashed, "lines": dropped}
+        if extra_rows:
+            config["extra"] = extra_rows.to_json()
+            save_extra(run.path, extra_rows.rows)
         if teacher and pseudo:
             config["pseudo"] = {
                 "run": teacher.name,
+                "extra_rows": teacher.extra_rows(),
                 "rows": [int((labels >= 0).sum()) for labels in pseudo.labels],
                 "held_out_apart": pseudo.held_out_apart,
                 "teachers": pseudo.teachers,
@@ -146,7 +159,15 @@ def train(
             save_pseudo_labels(run.path, pseudo.labels)
         run.write_config(config)
         try:
-            _fit_and_aggregate(run, dataset, recipe, tasks, executor=executor, callback=callback)
+            _fit_and_aggregate(
+                run,
+                dataset,
+                recipe,
+                tasks,
+                training_rows=training_rows,
+                executor=executor,
+                callback=callback,
+            )
         except DigitsError:
             if not any(run.path.glob("members/*/*")):  # no work would be lost
                 shutil.rmtree(run.path, ignore_errors=True)
@@ -207,12 +228,21 @@ def resume(
             pseudo = None
             if config.get("pseudo"):
                 pseudo = load_pseudo_labels(run.path, len(folds), len(dataset.test))
-            if dropped := config.get("dropped_rows"):
-                folds = drop_lines(folds, dropped["lines"], dataset.train)
+            dropped = (config.get("dropped_rows") or {}).get("lines") or []
+            extra = load_extra(run.path, config["extra"]) if config.get("extra") else None
+            training_rows, folds = _choose_rows(dataset.train, folds, dropped, extra)
             tasks = _make_tasks(recipe, folds, config["split"].get("seed") or 0, pseudo)
             try_models(recipe, dataset.train, callback)
             executor = (executor or Executor()).for_resume(config["trained_by"])
-            _fit_and_aggregate(run, dataset, recipe, tasks, executor=executor, callback=callback)
+            _fit_and_aggregate(
+                run,
+                dataset,
+                recipe,
+                tasks,
+                training_rows=training_rows,
+                executor=executor,
+                callback=callback,
+            )
     return run
 
 
@@ -222,16 +252,29 @@ def has_settings(
     split_config: Split,
     teacher: str | None = None,
     drop_rows: Path | None = None,
+    *,
+    extra: Path | None = None,
 ) -> bool:
     """Return whether ``run``, finished or not, was trained with these settings."""
     config = run.config()
     dropped = sha256(drop_rows) if drop_rows else None
+    extra_sha256 = prepare_extra(extra).rows.sha256 if extra else None
     return (
         run_recipe(run) == recipe
         and config["split"] == asdict(split_config)
         and (config.get("pseudo") or {}).get("run") == teacher
         and (config.get("dropped_rows") or {}).get("sha256") == dropped
+        and (config.get("extra") or {}).get("sha256") == extra_sha256
     )
+
+
+def _choose_rows(
+    train: Digits, folds: Sequence[FoldIndices], dropped: Sequence[int], extra: Digits | None
+) -> tuple[Digits, list[FoldIndices]]:
+    """Return all labelled rows, and the folds without the dropped lines and with the extra rows."""
+    if dropped:
+        folds = drop_lines(folds, dropped, train)
+    return add_extra(train, folds, extra) if extra else (train, list(folds))
 
 
 def _make_tasks(
@@ -255,11 +298,13 @@ def _fit_and_aggregate(
     recipe: Recipe | EnsembleRecipe,
     tasks: Sequence[FoldTask],
     *,
+    training_rows: Digits,
     executor: Executor,
     callback: TrainingCallback,
 ) -> None:
     """Fit and save every member that is not yet complete, then aggregate them.
 
+    ``training_rows`` are the labelled rows of ``dataset``, then those of ``extra``.
     Failed members are left out and named in metrics.json. If all fail, the first error is raised.
     """
     check_clock()
@@ -276,7 +321,7 @@ def _fit_and_aggregate(
     def checkpoint(member: int) -> Checkpoint:
         return Checkpoint(run.member_folder(member) / CHECKPOINT_FILE)
 
-    outcomes = executor.train(todo, dataset.train, dataset.test, checkpoint, callback)
+    outcomes = executor.train(todo, training_rows, dataset.test, checkpoint, callback)
     with contextlib.closing(outcomes):  # type: ignore[type-var]
         for outcome in outcomes:
             member = outcome.task.member

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 import kaggle_digits as kd
 from kaggle_digits.data.dataset import Dataset
 from tests.support.kaggle_server import FakeKaggle
+from tests.support.labelled import write_labelled
 from tests.support.pictures import draw_digit
 
 
@@ -156,6 +157,10 @@ def test_a_run_is_submitted_once(
 def test_training_takes_a_time_limit_and_rows_to_drop(dataset: Dataset, tmp_path: Path) -> None:
     drop = tmp_path / "drop.csv"
     drop.write_text("line\n2\n", encoding="utf-8")
-    run = kd.train(dataset, "linear", runs_dir=tmp_path, drop_rows=drop, time_limit=600)
+    extra = write_labelled(tmp_path / "drawings", [7])
+    folders: Any = {"drop_rows": drop, "extra": extra, "runs_dir": tmp_path}
+    run = kd.train(dataset, "linear", time_limit=600, **folders)
+    assert run.extra_rows() == 1
+    assert run.summary()["data"] == "sample and 1 extra pictures"
     assert run.config()["dropped_rows"]["lines"] == [2]
     assert run.metrics()["time_limit"]["seconds"] == 600

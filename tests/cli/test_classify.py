@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from kaggle_digits.imaging.labelled_folder import save_drawing
 from kaggle_digits.runs.run import Run
-from tests.support.commands import kd
+from tests.support.commands import assert_error, kd
+from tests.support.labelled import write_labelled
 from tests.support.pictures import draw_digit, draw_strokes, encode
 
 
@@ -48,6 +51,26 @@ def test_json_lists_unreadable_pictures_too(trained_run: Run) -> None:
     assert notes["digit"] is None
     assert "notes.png is not a readable picture" in notes["note"]
     assert done.stderr.count("error:") == 1
+
+
+def test_folder_with_labels_is_scored(trained_run: Run, tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path / "drawings", [1, 4, 7])
+    save_drawing(folder, encode(draw_digit(7)), 3)
+    runs = ["--runs-dir", str(trained_run.path.parent)]
+    printed = kd("classify", folder, "--check", *runs)
+    assert printed.exit_code == 0, printed.output
+    scored = json.loads(kd("classify", folder, "--check", "--json", *runs).stdout)
+    assert (scored["run"], scored["n"], scored["extra_rows"]) == ("dense", 4, 0)
+    assert scored["accuracy"] == 1 - len(scored["wrong"]) / 4 < 1
+    last = scored["wrong"][-1]
+    assert (last["file"], last["label"]) == (str(folder / "0004.png"), 3)
+    right = 4 - len(scored["wrong"])
+    assert f"{right} of 4 pictures read correctly by run dense, " in printed.stdout
+    assert re.search(rf"0004.png +{last['digit']} +3 +\d", printed.stdout)
+    (folder / "labels.csv").write_text("file,label\n0001.png,one\n", encoding="utf-8")
+    assert_error(kd("classify", folder, "--check", *runs), 1, "line 2: the label is 'one'")
+    assert_error(kd("classify", "one.png", "--check", *runs), 1, "has no labels.csv")
+    assert_error(kd("classify", folder, folder, "--check"), 2, "--check scores one folder")
 
 
 def test_folder_is_searched_and_an_empty_one_is_an_error(trained_run: Run, tmp_path: Path) -> None:

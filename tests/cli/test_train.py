@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kaggle_digits.cli import train
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
+from kaggle_digits.imaging.labelled_folder import save_drawing
 from kaggle_digits.runs.run import open_run
 from kaggle_digits.training import time_limit
 from kaggle_digits.training.augmentation import Augmentation
@@ -26,6 +28,8 @@ from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe
 from kaggle_digits.training.recipes import RECIPES
 from tests.support.commands import QUICK, assert_error, kd
 from tests.support.disks import SmallDisk, small_disk
+from tests.support.labelled import write_labelled
+from tests.support.pictures import draw_digit, encode
 
 __all__ = ["small_disk"]
 
@@ -288,6 +292,38 @@ def test_dropped_rows_are_not_trained_on(tmp_path: Path) -> None:
     drop.unlink()
     assert kd("train", "--resume", "--name", "some").exit_code == 0
     assert np.array_equal(other.test(), probabilities)
+
+
+@pytest.mark.usefixtures("work")
+def test_extra_pictures_are_trained_on_and_shown(tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path / "drawings", [1, 4, 7])
+    save_drawing(folder, encode(Image.new("L", (60, 60), 255)), 8)
+    words = ["linear", "--rows", "300", "--seeds", "2", "--name", "more", "--extra", folder]
+    result = kd("train", *words)
+    assert result.exit_code == 0, result.output
+    assert "3 pictures in" in result.stderr
+    assert "1 pictures in" in result.stderr
+    assert "0004.png: no digit found" in result.stderr
+    assert "more-seed1 was trained on 3 extra pictures" in result.stderr
+    run = open_run(Path("runs"), "more-seed1")
+    recorded = run.config()["extra"]
+    assert (recorded["folder"], recorded["rows"], len(recorded["sha256"])) == ("drawings", 3, 64)
+    assert run.metrics()["n_train_rows"] + run.metrics()["n_val"] == 303
+    origin = read_origin(Path("submissions/more-seed1.csv"))
+    assert origin is not None
+    assert origin.extra_rows == 3
+    listed = kd("runs")
+    assert "sample + 3" in listed.stdout
+    assert "more-seed1 was trained on 3 extra pictures" in listed.stderr
+    assert json.loads(kd("runs", "--json").stdout)["runs"][0]["extra_rows"] == 3
+    assert "extra.rows" in kd("runs", "more-seed1").stdout
+    kd("evaluate", "more-seed1")
+    assert "3, which every model was" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert "extra" in kd("classify", folder, "--check", "--run", "more-seed1").stderr
+    # The series is only resumed with the same pictures.
+    save_drawing(folder, encode(draw_digit(7)), 7)
+    assert_error(kd("train", *words), 1, "already exists with other settings")
+    assert_error(kd("train", "--resume", "more-seed1", "--extra", folder), 2, "--resume")
 
 
 @pytest.mark.usefixtures("work")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.core.errors import DataError, SubmissionError
-from kaggle_digits.data.submission_csv import read_origin
+from kaggle_digits.data.submission_csv import read_origin, write_origin
 from kaggle_digits.kaggle_api.client import CompetitionClient
 from kaggle_digits.kaggle_api.http import RetryPolicy
 from kaggle_digits.kaggle_api.submit import default_description, submit
@@ -93,6 +93,15 @@ def test_warnings_for_unknown_origin_and_a_dominant_label(
     first, second = validate_submission(path, data_dir=data).warnings
     assert "not known which run" in first
     assert "100 % of its rows have the label 0" in second
+
+
+def test_warning_of_extra_pictures(data: Path, submissions_dir: Path) -> None:
+    path = submission(submissions_dir / "a.csv")
+    origin = read_origin(path)
+    assert origin is not None
+    write_origin(path, replace(origin, extra_rows=31))
+    (warning,) = validate_submission(path, data_dir=data).warnings
+    assert warning.startswith("dense-1: trained on 31 extra pictures")
 
 
 @pytest.mark.parametrize("change", ["none", "order and line ends"])

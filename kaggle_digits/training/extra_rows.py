@@ -1,0 +1,112 @@
+"""Extra training rows: pictures of a folder with labels.csv, prepared as ``kd classify`` does.
+
+They join the training rows of every fold and no validation rows, so that the accuracies of runs
+with and without them compare.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_digits.core.atomic_io import atomic_write
+from kaggle_digits.core.errors import DataError
+from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE, Digits
+from kaggle_digits.data.splits import FoldIndices
+from kaggle_digits.imaging.labelled_folder import read_labels
+from kaggle_digits.imaging.reader import PictureReader
+from kaggle_digits.runs.files import explain_damage, read_array
+from kaggle_digits.training.callbacks import TrainingCallback
+
+EXTRA_FILE = "extra.npy"  # label and pixels of each row, as in train.csv
+MAX_NAMED = 3  # pictures in a message
+
+
+@dataclass(frozen=True)
+class ExtraRows:
+    """The labelled pictures of a folder as ``rows``, and a warning about those left out, or ""."""
+
+    folder: Path
+    rows: Digits
+    warning: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``extra`` of config.json."""
+        return {"folder": self.folder.name, "rows": len(self.rows), "sha256": self.rows.sha256}
+
+    def announce(self, callback: TrainingCallback) -> None:
+        """Tell the user how many pictures are trained on, and which are not."""
+        callback.on_message(
+            f"{len(self.rows):,} pictures in {self.folder} are trained on besides the rows of "
+            "train.csv; validation has none of them"
+        )
+        if self.warning:
+            callback.on_warning(self.warning)
+
+
+def prepare_extra(folder: Path) -> ExtraRows:
+    """Prepare the pictures of a folder, without those that are not a single digit.
+
+    Raises DataError if labels.csv is missing or malformed, a picture is unreadable, or none is
+    a digit.
+    """
+    reader = PictureReader()
+    rows, left_out = [], []
+    for path, label in read_labels(folder):
+        prepared = reader.prepare(path, str(path))
+        if prepared.note:
+            left_out.append(f"{path.name}: {prepared.note}")
+        else:
+            rows.append(np.append(np.uint8(label), prepared.image))
+    warning = ""
+    if left_out:
+        named = "; ".join(left_out[:MAX_NAMED]) + "; …" * (len(left_out) > MAX_NAMED)
+        warning = f"{len(left_out):,} pictures in {folder} are not trained on ({named})"
+    if not rows:
+        raise DataError(f"{warning}, so there is nothing to add")
+    return ExtraRows(folder, _to_digits(np.stack(rows)), warning)
+
+
+def _to_digits(table: NDArray[np.uint8]) -> Digits:
+    """Return rows of label and pixels, (n, 785), as digits with the hash of the table."""
+    digest = hashlib.sha256(table.tobytes()).hexdigest()
+    return Digits(table[:, 1:].reshape(-1, SIDE, SIDE), table[:, 0], digest)
+
+
+def save_extra(folder: Path, extra: Digits) -> None:
+    """Save the rows in a run folder, so that resuming does not need the pictures."""
+    assert extra.labels is not None
+    table = np.column_stack([extra.labels, extra.images.reshape(-1, PIXELS)])
+    with atomic_write(folder / EXTRA_FILE) as file:
+        np.save(file, table)
+
+
+def load_extra(folder: Path, recorded: dict[str, Any]) -> Digits:
+    """Load the rows that config.json records as ``extra``; RunError if they are not the same."""
+    path = folder / EXTRA_FILE
+    with explain_damage(path, f"it cannot be restored: delete {folder} and train again"):
+        table = read_array(path, np.uint8, (recorded["rows"], PIXELS + 1))
+        extra = _to_digits(table)
+        if extra.sha256 != recorded.get("sha256") or table[:, 0].max() >= CLASSES:
+            raise ValueError("it holds other rows than those that the run was started with")
+        return extra
+
+
+def add_extra(
+    train: Digits, folds: Sequence[FoldIndices], extra: Digits
+) -> tuple[Digits, list[FoldIndices]]:
+    """Append the extra rows to all labelled rows, and to the training rows of each fold."""
+    assert train.labels is not None
+    assert extra.labels is not None
+    added = np.arange(len(train), len(train) + len(extra))
+    rows = replace(
+        train,
+        images=np.concatenate([train.images, extra.images]),
+        labels=np.concatenate([train.labels, extra.labels]),
+        lines=np.append(train.row_lines, np.zeros_like(added)),  # they are in no line
+    )
+    return rows, [FoldIndices(np.append(fold.train, added), fold.val) for fold in folds]
