@@ -15,6 +15,7 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
@@ -35,6 +36,7 @@ from kaggle_digits.imaging.loading import (
     TooManyPixelsError,
 )
 from kaggle_digits.imaging.reader import ReaderPool
+from kaggle_digits.inference.activations import first_layers
 from kaggle_digits.inference.embedding import Embedding, load_embedding
 from kaggle_digits.inference.predictor import (
     Predictor,
@@ -43,6 +45,7 @@ from kaggle_digits.inference.predictor import (
     load_predictor,
 )
 from kaggle_digits.inference.sheet_reader import classify_sheet
+from kaggle_digits.runs.run import open_run
 
 PAGE = Path(__file__).parent / "page"
 # A larger picture, in pixels, needs half a gigabyte while it is decoded.
@@ -97,14 +100,14 @@ class ClassifyResponse(BaseModel):
 
 
 class Step(BaseModel):
-    """A picture after one step of its preparation, as a data URL."""
+    """A picture after one step of its preparation, or what a layer made of it, as a data URL."""
 
     name: str
     image: str
 
 
 class StepList(BaseModel):
-    """The steps of the preparation of a picture."""
+    """The steps of the preparation of a picture, or the first layers of a network."""
 
     steps: list[Step]
 
@@ -287,6 +290,12 @@ def create_app(
         response: OcclusionMap = await process(request, partial(_occlude, cache, run, readers))
         return response
 
+    @app.post("/api/activations", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    async def activations(request: Request, run: RunQuery = None) -> StepList:
+        """Return the outputs of a network's first layers for a picture."""
+        response: StepList = await process(request, partial(_look_inside, cache, run, readers))
+        return response
+
     @app.get("/api/plane", responses={404: {"model": ErrorResponse, "description": NO_EMBEDDING}})
     def plane() -> PlanePoints:
         """Return evenly sampled held-out digits in the two dimensions of the bottleneck study."""
@@ -391,8 +400,20 @@ def _prepare_steps(readers: ReaderPool, body: bytes, max_pixels: int) -> StepLis
     steps = []
     for name, values in prepared.steps.items():
         ink = np.rint(255 * values).astype(np.uint8)
-        file = BytesIO()
-        Image.fromarray(ink if name == "picture" else 255 - ink).save(file, "PNG")
-        url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-        steps.append(Step(name=name, image=url))
+        steps.append(Step(name=name, image=_to_url(ink if name == "picture" else 255 - ink)))
     return StepList(steps=steps)
+
+
+def _look_inside(
+    cache: ModelCache, run: str | None, readers: ReaderPool, body: bytes, max_pixels: int
+) -> StepList:
+    with readers.reader() as reader:
+        prepared = reader.prepare(body, NAME, max_pixels)
+    layers = first_layers(open_run(cache.runs_dir, run or cache.default_run), prepared.image)
+    return StepList(steps=[Step(name=one.name, image=_to_url(one.to_image())) for one in layers])
+
+
+def _to_url(pixels: NDArray[np.uint8]) -> str:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -152,6 +152,13 @@ def test_occlusion_shows_what_a_prediction_depends_on(client: httpx.Client) -> N
     assert_error(client.post(OCCLUSION, content=blank), 400, "no digit found")
 
 
+def test_first_layers_are_images(client: httpx.Client) -> None:
+    response = client.post("/api/activations", content=encode(draw_digit(7)))
+    steps = response.json()["steps"]
+    assert all(re.fullmatch(r"\d+ units", step["name"]) for step in steps)
+    assert all(step["image"].startswith("data:image/png;base64,") for step in steps)
+
+
 def test_what_is_not_a_digit_is_doubted(client: httpx.Client) -> None:
     face = Image.new("L", (200, 200), 255)
     draw = ImageDraw.Draw(face)

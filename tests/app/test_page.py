@@ -274,6 +274,8 @@ def test_boxes_and_steps_of_a_photograph(open_page: OpenPage) -> None:
     expect(page.locator("#boxes rect")).to_have_count(1)
     page.get_by_text("Steps of the preparation").click()
     expect(page.locator("#steps li")).to_have_count(5)
+    page.get_by_text("Look inside").click()
+    expect(page.locator("#activations li").first).to_have_text(re.compile(r"^\d+ units$"))
     page.keyboard.press("Escape")
     expect(page.locator("#boxes rect")).to_have_count(0)
 
@@ -589,6 +591,7 @@ def test_embedding_follows_the_drawing(open_page: OpenPage) -> None:
     page = open_page()
     page.wait_for_selector("#embedding:visible")
     assert page.locator("#points .dots circle").count() == 1500
+    assert not page.locator("#no-embedding").is_visible()
     names = page.locator("#points .names text").all_text_contents()
     assert sorted(names) == list("0123456789")
     ring = page.locator("#points .ring")
@@ -611,6 +614,7 @@ def test_page_without_embedding(
         draw(page, DIGITS[2])
         wait_for_digit(page)
         assert not page.locator("#embedding").is_visible()
+        expect(page.locator("#no-embedding")).to_contain_text("run kd study bottleneck")
 
 
 def test_stopped_server_is_reported(open_page: OpenPage, runs_dir: Path) -> None:
@@ -652,7 +656,7 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
     page.evaluate("document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0)")
     page.locator("h1").click()
     reached = []
-    for _ in range(12):
+    for _ in range(13):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
         frame = page.evaluate("""() => {
@@ -662,7 +666,7 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
         }""")
         assert frame, f"focus is not visible on {reached[-1]}"
     tools = ["undo", "redo", "eraser", "clear", "brush", "upload", "camera"]
-    assert reached == ["run", "pad", *tools, "SUMMARY", "SUMMARY", "BUTTON"]
+    assert reached == ["run", "pad", *tools, "SUMMARY", "SUMMARY", "SUMMARY", "BUTTON"]
     page.keyboard.press("Enter")
     assert wait_for_digit(page), "the drawing was restored"
     assert page.evaluate("document.activeElement.id") == "pad"

@@ -10,7 +10,7 @@ import { showOcclusion } from "./occlusion.js";
 import { Panel } from "./panels.js";
 import { convert, drawBoxes, shrink } from "./picture.js";
 import { ClassifyQueue, classifyPicture } from "./requests.js";
-import { percent, ResultView, sentence } from "./result.js";
+import { percent, ResultView, sentence, showImages } from "./result.js";
 import { fetchJson } from "./server.js";
 
 const FRAME_PAUSE = 100; // milliseconds between two frames of the camera
@@ -46,7 +46,8 @@ function toBlob() {
 }
 
 const panels = [
-  new Panel($("steps"), "api/steps", toBlob, (response) => resultView.showSteps(response?.steps ?? [])),
+  new Panel($("steps"), "api/steps", toBlob, (response) => showImages($("steps"), response)),
+  new Panel($("activations"), "api/activations", toBlob, (response) => showImages($("activations"), response)),
   new Panel($("occlusion"), "api/occlusion", toBlob, (response) =>
     showOcclusion($("decisive"), $("decisive-text"), response)),
 ];
@@ -331,6 +332,7 @@ async function refresh() {
   if (options.length !== select.options.length || !options.every(isSame)) {
     select.replaceChildren(...options);
   }
+  $("no-embedding").hidden = plane;
   if (!plane || embedding) return;
   const { points } = await fetchJson("api/plane");
   embedding = new EmbeddingView($("points"), points);

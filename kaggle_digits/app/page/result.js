@@ -53,7 +53,7 @@ export class ResultView {
     $("digits").hidden = !several;
     $("digits").replaceChildren(...response.digits.map(makeDigit));
     $("input").closest("figure").hidden = several;
-    for (const panel of ["steps", "occlusion"]) $(panel).hidden = several;
+    for (const panel of ["steps", "occlusion", "activations"]) $(panel).hidden = several;
     this.#bars.forEach((bar, k) => bar.set(found ? probabilities[k] : 0, found && k === digit));
     this.#drawInput(image);
     this.#announce([
@@ -78,16 +78,6 @@ export class ResultView {
     });
   }
 
-  /** Show a response of /api/steps. */
-  showSteps(steps) {
-    const items = steps.map(({ name, image }) => {
-      const item = document.createElement("li");
-      item.append(Object.assign(new Image(), { src: image, alt: "" }), sentence(name));
-      return item;
-    });
-    $("steps").querySelector("ol").replaceChildren(...items);
-  }
-
   #drawInput(image) {
     const pixels = this.#input.createImageData(SIDE, SIDE);
     image.forEach((value, k) => pixels.data.set([value, value, value, 255], 4 * k));
@@ -99,6 +89,16 @@ export class ResultView {
     const text = sentences.filter(Boolean).join(" ");
     this.#timer = setTimeout(() => ($("announcement").textContent = text), ANNOUNCE_AFTER);
   }
+}
+
+/** Show a response of /api/steps or /api/activations; null removes it. */
+export function showImages(details, response) {
+  const items = (response?.steps ?? []).map(({ name, image }) => {
+    const item = document.createElement("li");
+    item.append(Object.assign(new Image(), { src: image, alt: "" }), sentence(name));
+    return item;
+  });
+  details.querySelector("ol").replaceChildren(...items);
 }
 
 function noteOn({ note, not_a_digit: notADigit, mirrored }) {
