@@ -28,6 +28,7 @@ from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.models.backend import keras, predict_batch_size
 from kaggle_digits.models.base import flat_layers
 from kaggle_digits.models.registry import SKLEARN_MODELS, is_user_code
+from kaggle_digits.models.tta import KeptCopies
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import (
     Checkpoint,
@@ -106,11 +107,13 @@ class AtOnceExecutor(Executor):
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[FoldResult | Failed]:
+        copies = KeptCopies(test.images)
         for group in _groups(tasks):
             if _is_ours(group[0].recipe.model):
-                data = train, test
+                member = partial(_Member, train=train, test=test, test_copies=copies)
                 members = [
-                    _Member(task, *data, checkpoint(task.member), callback) for task in group
+                    member(task, checkpoint=checkpoint(task.member), callback=callback)
+                    for task in group
                 ]
                 yield from self._train_group(_constants(group[0]), members)
             else:
@@ -172,8 +175,10 @@ class _Member:
     def __init__(
         self,
         task: FoldTask,
+        *,
         train: Digits,
         test: Digits,
+        test_copies: KeptCopies,
         checkpoint: Checkpoint,
         callback: TrainingCallback,
     ) -> None:
@@ -185,6 +190,7 @@ class _Member:
             checkpoint=checkpoint.load(),
             save_checkpoint=checkpoint.save,
             callback=callback,
+            test_copies=test_copies,
         )
         self.epoch: Epoch | None = None
         self.outcome: FoldResult | Failed | None = None

@@ -349,10 +349,12 @@ def _jit(network: Any, compiled: Any) -> PredictProba | None:
 
     def predict_batch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         size = SMALL_BATCH if len(images) <= SMALL_BATCH else predict_batch_size()
-        padded = np.zeros((size, SIDE, SIDE), np.uint8)
-        padded[: len(images)] = images
-        probabilities = compiled(*variable_values(network), padded)
-        return np.asarray(probabilities, np.float32)[: len(images)]
+        if (count := len(images)) < size:
+            padded = np.zeros((size, SIDE, SIDE), np.uint8)
+            padded[:count] = images
+            images = padded
+        probabilities = compiled(*variable_values(network), images)
+        return np.asarray(probabilities, np.float32)[:count]
 
     try:
         predict_batch(np.zeros((1, SIDE, SIDE), np.uint8))

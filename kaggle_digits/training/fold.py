@@ -22,11 +22,11 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.backend import reset_session
-from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, fit_normalizer
+from kaggle_digits.models.base import Classifier, KerasClassifier, SklearnClassifier, fit_normalizer
 from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.io import UntrustedError
 from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_errors, is_user_code
-from kaggle_digits.models.tta import predict_tta
+from kaggle_digits.models.tta import KeptCopies, predict_tta
 from kaggle_digits.training.augmentation import add_upstrokes, augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, OnStep, TrainingCallback
 from kaggle_digits.training.keras_trainer import KerasTrainer
@@ -147,12 +147,14 @@ def fold_epochs(
     checkpoint: bytes | None = None,
     save_checkpoint: Callable[[bytes], object] | None = None,
     callback: TrainingCallback | None = None,
+    test_copies: KeptCopies | None = None,
 ) -> Generator[Epoch, tuple[float, float, float], FoldResult]:
     """Fit one model, from the start or from ``checkpoint``, the last content that was saved.
 
     The generator yields each epoch instead of training it, so that several models can be trained at
     once, and is sent what ``train_epoch`` returns. ``train`` has all labelled rows, of which the
-    task's fold is used; ``test`` has the rows to predict. The result is bit-identical whether or
+    task's fold is used; ``test`` has the rows to predict, of which several models of one process
+    may share the ``test_copies``. The result is bit-identical whether or
     not the training was interrupted. If the task's deadline comes too early, epochs are skipped, so
     that the schedule still comes to its end.
 
@@ -214,14 +216,14 @@ def fold_epochs(
         if patience:
             trainer.restore(progress.best)
         callback.on_predict_begin(task.member, len(val_images) + len(test), recipe.views)
-        classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
+        classifier, test_rows = trainer.classifier, test_copies or test.images
         with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
             path = classifier.save(Path(folder))
             model_bytes = path.read_bytes()
         return FoldResult(
             task,
-            val_probabilities=predict_tta(classifier, val_images, *tta)[recipe.views],
-            test_probabilities=predict_tta(classifier, test.images, *tta)[recipe.views],
+            val_probabilities=_predict(classifier, val_images, recipe),
+            test_probabilities=_predict(classifier, test_rows, recipe),
             history=history,
             kept_epoch=progress.best_epoch if patience else history[-1].epoch,
             skipped_epochs=0 if patience else trainer.epochs - len(history),
@@ -232,6 +234,13 @@ def fold_epochs(
             first_layer=classifier.first_layer_weights(),
             peak_memory_mb=peak_memory_mb(),
         )
+
+
+def _predict(
+    classifier: Classifier, images: NDArray[np.uint8] | KeptCopies, recipe: Recipe
+) -> NDArray[np.float32]:
+    """Return the probabilities averaged over the recipe's views."""
+    return predict_tta(classifier, images, recipe.views, recipe.affine_range)[recipe.views]
 
 
 def _rows(train: Digits, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -12,6 +12,7 @@ from kaggle_digits.core.errors import UsageError
 from kaggle_digits.models.tta import (
     TTA_LEVELS,
     AffineRange,
+    KeptCopies,
     apply_affine,
     predict_tta,
     tta_transforms,
@@ -131,6 +132,18 @@ class UpperHalfModel:
         return probabilities
 
 
+def test_copies_are_kept_within_the_bound(
+    upright: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kaggle_digits.models.tta.MAX_KEPT_BYTES", 2 * upright.nbytes)
+    copies = KeptCopies(upright)
+    first, second, third = tta_transforms(5, RANGE)[1:4]
+    for transform in (first, second, third):
+        assert np.array_equal(copies.transformed(transform), apply_affine(upright, transform))
+    assert copies.transformed(first) is copies.transformed(first)
+    assert copies.transformed(third) is not copies.transformed(third)
+
+
 @pytest.mark.parametrize("affine_range", [None, RANGE])
 def test_predictions_are_averaged_over_the_copies(
     upright: NDArray[np.uint8], affine_range: AffineRange | None
@@ -147,5 +160,9 @@ def test_predictions_are_averaged_over_the_copies(
     assert np.allclose(levels[5], np.mean(each, axis=0), atol=1e-6)
     assert not np.allclose(levels[5][1], levels[1][1], atol=1e-3)
     assert np.array_equal(predict_tta(model, images, 5, affine_range)[5], levels[5])
+    kept = KeptCopies(images)
+    for _ in range(2):
+        shared = predict_tta(model, kept, 9, affine_range)
+        assert all(np.array_equal(shared[level], levels[level]) for level in levels)
     with pytest.raises(UsageError, match="`tta=3` is not offered; one of: 1, 5, 9"):
         predict_tta(model, images, 3, affine_range)
