@@ -82,7 +82,7 @@ def train(
         Path | None, _split("CSV file with lines of train.csv never to train on.")
     ] = None,
     extra: Annotated[
-        Path | None, _split("Folder with labels.csv: its pictures are trained on, too.")
+        Path | None, _split("Also train on its pictures; it has labels.csv.", metavar="FOLDER")
     ] = None,
     pseudo: Annotated[
         str | None, _split("Pseudo-labelling: run that labels test images.", **options.A_RUN)

@@ -54,21 +54,18 @@ def prepare_extra(folder: Path) -> ExtraRows:
     Raises DataError if labels.csv is missing or malformed, a picture is unreadable, or none is
     a digit.
     """
-    reader = PictureReader()
-    rows, left_out = [], []
+    reader, rows, left_out = PictureReader(), [], []
     for path, label in read_labels(folder):
         prepared = reader.prepare(path, str(path))
         if prepared.note:
             left_out.append(f"{path.name}: {prepared.note}")
         else:
             rows.append(np.append(np.uint8(label), prepared.image))
-    warning = ""
-    if left_out:
-        named = "; ".join(left_out[:MAX_NAMED]) + "; …" * (len(left_out) > MAX_NAMED)
-        warning = f"{len(left_out):,} pictures in {folder} are not trained on ({named})"
+    named = "; ".join(left_out[:MAX_NAMED]) + "; …" * (len(left_out) > MAX_NAMED)
+    warning = f"pictures in {folder} that are not trained on: {len(left_out):,} ({named})"
     if not rows:
         raise DataError(f"{warning}, so there is nothing to add")
-    return ExtraRows(folder, _to_digits(np.stack(rows)), warning)
+    return ExtraRows(folder, _to_digits(np.stack(rows)), warning if left_out else "")
 
 
 def _to_digits(table: NDArray[np.uint8]) -> Digits:

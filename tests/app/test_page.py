@@ -491,7 +491,7 @@ def test_earlier_drawings_survive_a_reload(open_page: OpenPage) -> None:
     assert drawn_pixels(page) == pytest.approx(four, abs=50)
     page.get_by_role("button", name="Delete all").click()
     expect(page.locator("#history-hint")).to_be_visible()
-    assert page.evaluate("localStorage.length") == 0
+    assert page.evaluate(f"localStorage[{STORE!r}]") == "[]"
     page.evaluate(f"localStorage[{STORE!r}] = '[{{}}, 7]'")
     page.reload()
     expect(page.locator("#history-hint")).to_be_visible()
@@ -545,8 +545,8 @@ def play(page: Page, digits: Mapping[int, list[Points]]) -> None:
 def test_challenge(open_page: OpenPage) -> None:
     page = open_page(viewport={"width": 320, "height": 568})
     start = page.get_by_role("button", name="Challenge")
-    start.click()
-    page.keyboard.press("Tab")  # from the button, on which Enter would stop
+    start.focus()
+    page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     expect(page.locator("#title")).to_have_text(re.compile("^Draw a "))  # nothing is drawn
     for hidden in ("#run", "#upload", "#history"):

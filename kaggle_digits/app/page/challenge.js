@@ -38,6 +38,7 @@ export class Challenge {
     $("score").hidden = true;
     $("done").hidden = false;
     this.#ask();
+    $("pad").focus({ preventScroll: true }); // Enter on the button would stop
   }
 
   #stop() {

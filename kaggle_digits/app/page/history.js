@@ -79,17 +79,7 @@ export class DrawingHistory {
   /** Store the newest entries that fit. */
   #save() {
     const entries = this.#entries.filter(({ strokes, data }) => strokes || data).map(toStored);
-    for (; entries.length; entries.pop()) {
-      const text = JSON.stringify(entries, shorten);
-      if (text.length > MAX_STORED) continue;
-      try {
-        localStorage.setItem(STORE, text);
-        return;
-      } catch {
-        // The browser allows less, or nothing at all.
-      }
-    }
-    removeStore();
+    while (!store(JSON.stringify(entries, shorten)) && entries.length) entries.pop();
   }
 
   #makeItem(entry) {
@@ -132,16 +122,18 @@ function readStore() {
     }
     return entries;
   } catch {
-    removeStore();
     return [];
   }
 }
 
-function removeStore() {
+/** Return whether the browser has stored `text`; it may allow less, or nothing at all. */
+function store(text) {
   try {
-    localStorage.removeItem(STORE);
+    if (text.length > MAX_STORED) return false;
+    localStorage[STORE] = text;
+    return true;
   } catch {
-    // The browser stores nothing for this page.
+    return false;
   }
 }
 
