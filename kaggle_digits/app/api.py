@@ -36,7 +36,7 @@ from kaggle_digits.imaging.loading import (
     TooManyPixelsError,
 )
 from kaggle_digits.imaging.reader import ReaderPool
-from kaggle_digits.inference.activations import first_layers
+from kaggle_digits.inference.activations import draw_layer, first_layers
 from kaggle_digits.inference.embedding import Embedding, load_embedding
 from kaggle_digits.inference.predictor import (
     Predictor,
@@ -410,7 +410,9 @@ def _look_inside(
     with readers.reader() as reader:
         prepared = reader.prepare(body, NAME, max_pixels)
     layers = first_layers(open_run(cache.runs_dir, run or cache.default_run), prepared.image)
-    return StepList(steps=[Step(name=one.name, image=_to_url(one.to_image())) for one in layers])
+    return StepList(
+        steps=[Step(name=name, image=_to_url(draw_layer(each))) for name, each in layers]
+    )
 
 
 def _to_url(pixels: NDArray[np.uint8]) -> str:

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_json
@@ -36,16 +35,8 @@ CONTENT_POLICY = (
 )
 
 
-@dataclass(frozen=True)
-class StaticPage:
-    """A folder with a page, of ``size`` bytes."""
-
-    folder: Path
-    size: int
-
-
-def export_page(run: Run, folder: Path, *, force: bool = False) -> StaticPage:
-    """Write a page in which visitors draw digits that the model of ``run`` reads in their browser.
+def export_page(run: Run, folder: Path, *, force: bool = False) -> int:
+    """Write a page on which visitors' browsers read drawings with ``run``; return its bytes.
 
     ``force`` first renames an existing ``folder``. The model predicts without test-time
     augmentation. Raises:
@@ -67,8 +58,7 @@ def export_page(run: Run, folder: Path, *, force: bool = False) -> StaticPage:
         write_json(page / "run.json", {"name": run.name, "accuracy": run.metrics()["val_accuracy"]})
         html = _without_server((PAGE / "index.html").read_text(encoding="utf-8"))
         (part / "index.html").write_text(html, encoding="utf-8")
-        size = sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
-    return StaticPage(folder, size)
+        return sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
 
 
 def _without_server(html: str) -> str:

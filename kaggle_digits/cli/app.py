@@ -67,8 +67,6 @@ def _export(runs_dir: Path, run: str | None, folder: Path, *, force: bool) -> No
 
     name = run or load_predictor(runs_dir).run_name
     with console.err.status(f"exporting a page with run {name}"):
-        page = export_page(open_run(runs_dir, name), folder, force=force)
-    console.echo(
-        f"{page.folder}: a page of {page.size / 1e6:.1f} MB that reads drawings with {name}"
-    )
-    console.note(f"any web server can serve it: python -m http.server --directory {page.folder}")
+        size = export_page(open_run(runs_dir, name), folder, force=force)
+    console.echo(f"{folder}: a page of {size / 1e6:.1f} MB that reads drawings with run {name}")
+    console.note(f"any web server can serve it: python -m http.server --directory {folder}")

@@ -24,6 +24,7 @@ from tests.support.hostile_requests import TRAVERSAL_PATHS
 from tests.support.pictures import draw_digit, draw_strokes, encode
 
 CLASSIFY, STEPS, OCCLUSION = "/api/classify", "/api/steps", "/api/occlusion"
+ACTIVATIONS = "/api/activations"
 DRAWINGS = "/api/drawings"
 CLASSIFY_ONE = """
 import asyncio, sys
@@ -153,7 +154,7 @@ def test_occlusion_shows_what_a_prediction_depends_on(client: httpx.Client) -> N
 
 
 def test_first_layers_are_images(client: httpx.Client) -> None:
-    response = client.post("/api/activations", content=encode(draw_digit(7)))
+    response = client.post(ACTIVATIONS, content=encode(draw_digit(7)))
     steps = response.json()["steps"]
     assert all(re.fullmatch(r"\d+ units", step["name"]) for step in steps)
     assert all(step["image"].startswith("data:image/png;base64,") for step in steps)
@@ -220,7 +221,8 @@ def test_folder_of_drawings_that_cannot_be_written(runs_dir: Path, tmp_path: Pat
 
 def test_openapi_document(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
-    paths = {"/healthz", "/api/runs", CLASSIFY, STEPS, OCCLUSION, "/api/plane", DRAWINGS}
+    paths = {"/healthz", "/api/runs", CLASSIFY, STEPS, OCCLUSION, ACTIVATIONS, DRAWINGS}
+    paths |= {"/api/plane"}
     assert set(document["paths"]) == paths
     classify = document["paths"][CLASSIFY]["post"]
     content = classify["requestBody"]["content"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kaggle_digits.core.errors import DataError
-from kaggle_digits.inference.activations import Layer, first_layers
+from kaggle_digits.inference.activations import draw_layer, first_layers
 from kaggle_digits.models.formats import LITERT_FILE, to_litert
 from kaggle_digits.runs.run import Run
 from tests.models.test_registry import IMAGES, classifier
@@ -20,20 +20,20 @@ def test_dense_layers_are_squares_of_their_units(trained_run: Run) -> None:
     image[4:24, 12:16] = 255
     layers = first_layers(trained_run, image)
     assert layers
-    for layer in layers:
-        units = layer.output.shape[2]
-        assert layer.name == f"{units} units"
-        assert layer.output.shape == (1, 1, units)
-        side = layer.to_image().shape[1]
+    for name, output in layers:
+        units = output.shape[2]
+        assert name == f"{units} units"
+        assert output.shape == (1, 1, units)
+        side = draw_layer(output).shape[1]
         assert (side - 1) ** 2 < units <= side**2
     other = first_layers(trained_run, np.roll(image, 5, axis=1))
-    assert not np.array_equal(other[0].output, layers[0].output)
+    assert not np.array_equal(other[0][1], layers[0][1])
 
 
 def test_filters_are_a_grid_with_gaps() -> None:
     output = np.zeros((3, 4, 10), np.float32)
     output[1, 2, 0], output[0, 0, 9], output[0, 1, 9] = 0.5, 2, -1
-    image = Layer("10 filters", output).to_image()
+    image = draw_layer(output)
     assert image.shape == (2 * 4, 8 * 5)
     assert image[1 + 1, 1 + 2] == 255, "the largest output of a filter is white"
     assert image[4 + 1, 5 + 1] == 255
@@ -50,10 +50,11 @@ def test_convolutions_keep_their_place(trained_run: Run, tmp_path: Path) -> None
     image = np.zeros((28, 28), np.uint8)
     image[2:12, 12:16] = 255
     layers = first_layers(copy, image)
-    height, width, filters = layers[0].output.shape
-    assert layers[0].name == f"{filters} filters, {height} × {width}"
-    assert len({layer.name for layer in layers}) > 1
-    change = np.abs(layers[0].output - first_layers(copy, 0 * image)[0].output).sum(axis=2)
+    name, output = layers[0]
+    height, width, filters = output.shape
+    assert name == f"{filters} filters, {height} × {width}"
+    assert len({name for name, _ in layers}) > 1
+    change = np.abs(output - first_layers(copy, 0 * image)[0][1]).sum(axis=2)
     assert change[: height // 2].sum() > 0
     assert change[-2:].sum() == 0, "there is no ink"
     path.unlink()
