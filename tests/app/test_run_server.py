@@ -66,6 +66,17 @@ def test_address_of_another_machine_is_reported(runs_dir: Path) -> None:
     assert_error(kd_app(*words), 1, "no such host", "kd app --host 127.0.0.1")
 
 
+@pytest.mark.usefixtures("without_serving")
+def test_folder_of_drawings_that_cannot_be_written_is_reported(
+    runs_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "drawings"
+    result = kd_app("--port", "0", "--runs-dir", str(runs_dir), "--drawings-dir", str(folder))
+    assert result.exit_code == 0, result.output
+    assert "warning: drawings cannot be saved: cannot write" in " ".join(result.stderr.split())
+
+
 def test_forbidden_port_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def deny(*_: object) -> None:
         raise OSError(errno.EACCES, "Permission denied")
