@@ -22,26 +22,29 @@ from kaggle_digits.imaging.reader import PictureReader
 from kaggle_digits.runs.files import explain_damage, read_array
 from kaggle_digits.training.callbacks import TrainingCallback
 
-EXTRA_FILE = "extra.npy"  # label and pixels of each row, as in train.csv
+EXTRA_FILE = "extra.npy"
 MAX_NAMED = 3  # pictures in a message
+
+
+Table = NDArray[np.uint8]  # (n, 785): label and pixels of each row, as in train.csv
 
 
 @dataclass(frozen=True)
 class ExtraRows:
-    """The labelled pictures of a folder as ``rows``, and a warning about those left out, or ""."""
+    """The labelled pictures of a folder as ``table``, and a warning about those left out, or ""."""
 
     folder: Path
-    rows: Digits
+    table: Table
     warning: str
 
     def to_json(self) -> dict[str, Any]:
         """Return ``extra`` of config.json."""
-        return {"folder": self.folder.name, "rows": len(self.rows), "sha256": self.rows.sha256}
+        return {"folder": self.folder.name, "rows": len(self.table), "sha256": _hash(self.table)}
 
     def announce(self, callback: TrainingCallback) -> None:
         """Tell the user how many pictures are trained on, and which are not."""
         callback.on_message(
-            f"{len(self.rows):,} pictures in {self.folder} are trained on besides the rows of "
+            f"{len(self.table):,} pictures in {self.folder} are trained on besides the rows of "
             "train.csv; validation has none of them"
         )
         if self.warning:
@@ -65,45 +68,39 @@ def prepare_extra(folder: Path) -> ExtraRows:
     warning = f"pictures in {folder} that are not trained on: {len(left_out):,} ({named})"
     if not rows:
         raise DataError(f"{warning}, so there is nothing to add")
-    return ExtraRows(folder, _to_digits(np.stack(rows)), warning if left_out else "")
+    return ExtraRows(folder, np.stack(rows), warning if left_out else "")
 
 
-def _to_digits(table: NDArray[np.uint8]) -> Digits:
-    """Return rows of label and pixels, (n, 785), as digits with the hash of the table."""
-    digest = hashlib.sha256(table.tobytes()).hexdigest()
-    return Digits(table[:, 1:].reshape(-1, SIDE, SIDE), table[:, 0], digest)
+def _hash(table: Table) -> str:
+    return hashlib.sha256(table.tobytes()).hexdigest()
 
 
-def save_extra(folder: Path, extra: Digits) -> None:
+def save_extra(folder: Path, table: Table) -> None:
     """Save the rows in a run folder, so that resuming does not need the pictures."""
-    assert extra.labels is not None
-    table = np.column_stack([extra.labels, extra.images.reshape(-1, PIXELS)])
     with atomic_write(folder / EXTRA_FILE) as file:
         np.save(file, table)
 
 
-def load_extra(folder: Path, recorded: dict[str, Any]) -> Digits:
+def load_extra(folder: Path, recorded: dict[str, Any]) -> Table:
     """Load the rows that config.json records as ``extra``; RunError if they are not the same."""
     path = folder / EXTRA_FILE
     with explain_damage(path, f"it cannot be restored: delete {folder} and train again"):
-        table = read_array(path, np.uint8, (recorded["rows"], PIXELS + 1))
-        extra = _to_digits(table)
-        if extra.sha256 != recorded.get("sha256") or table[:, 0].max() >= CLASSES:
+        table: Table = read_array(path, np.uint8, (recorded["rows"], PIXELS + 1))
+        if _hash(table) != recorded.get("sha256") or table[:, 0].max() >= CLASSES:
             raise ValueError("it holds other rows than those that the run was started with")
-        return extra
+        return table
 
 
 def add_extra(
-    train: Digits, folds: Sequence[FoldIndices], extra: Digits
+    train: Digits, folds: Sequence[FoldIndices], table: Table
 ) -> tuple[Digits, list[FoldIndices]]:
     """Append the extra rows to all labelled rows, and to the training rows of each fold."""
     assert train.labels is not None
-    assert extra.labels is not None
-    added = np.arange(len(train), len(train) + len(extra))
+    added = np.arange(len(train), len(train) + len(table))
     rows = replace(
         train,
-        images=np.concatenate([train.images, extra.images]),
-        labels=np.concatenate([train.labels, extra.labels]),
+        images=np.concatenate([train.images, table[:, 1:].reshape(-1, SIDE, SIDE)]),
+        labels=np.append(train.labels, table[:, 0]),
         lines=np.append(train.row_lines, np.zeros_like(added)),  # they are in no line
     )
     return rows, [FoldIndices(np.append(fold.train, added), fold.val) for fold in folds]

@@ -22,7 +22,13 @@ from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, f
 from kaggle_digits.models.registry import FUNCTIONS
 from kaggle_digits.runs.run import Run, check_new_run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.extra_rows import add_extra, load_extra, prepare_extra, save_extra
+from kaggle_digits.training.extra_rows import (
+    Table,
+    add_extra,
+    load_extra,
+    prepare_extra,
+    save_extra,
+)
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
 from kaggle_digits.training.model_trial import try_models
@@ -97,7 +103,7 @@ def train(
         folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
     training_rows, folds = _choose_rows(
-        dataset.train, folds, dropped, extra_rows.rows if extra_rows else None
+        dataset.train, folds, dropped, extra_rows.table if extra_rows else None
     )
     if dropped:
         callback.on_message(
@@ -147,7 +153,7 @@ def train(
             config["dropped_rows"] = {**hashed, "lines": dropped}
         if extra_rows:
             config["extra"] = extra_rows.to_json()
-            save_extra(run.path, extra_rows.rows)
+            save_extra(run.path, extra_rows.table)
         if teacher and pseudo:
             config["pseudo"] = {
                 "run": teacher.name,
@@ -258,7 +264,7 @@ def has_settings(
     """Return whether ``run``, finished or not, was trained with these settings."""
     config = run.config()
     dropped = sha256(drop_rows) if drop_rows else None
-    extra_sha256 = prepare_extra(extra).rows.sha256 if extra else None
+    extra_sha256 = prepare_extra(extra).to_json()["sha256"] if extra else None
     return (
         run_recipe(run) == recipe
         and config["split"] == asdict(split_config)
@@ -269,12 +275,12 @@ def has_settings(
 
 
 def _choose_rows(
-    train: Digits, folds: Sequence[FoldIndices], dropped: Sequence[int], extra: Digits | None
+    train: Digits, folds: Sequence[FoldIndices], dropped: Sequence[int], extra: Table | None
 ) -> tuple[Digits, list[FoldIndices]]:
     """Return all labelled rows, and the folds without the dropped lines and with the extra rows."""
     if dropped:
         folds = drop_lines(folds, dropped, train)
-    return add_extra(train, folds, extra) if extra else (train, list(folds))
+    return (train, list(folds)) if extra is None else add_extra(train, folds, extra)
 
 
 def _make_tasks(

@@ -28,12 +28,11 @@ QUICK = MLP.with_changes(epochs=1)
 def test_rows_are_prepared_as_for_classify_and_only_trained_on(
     dataset: Dataset, trained_run: Run, tmp_path: Path
 ) -> None:
-    extra = prepare_extra(write_labelled(tmp_path, [1, 4, 7])).rows
+    extra = prepare_extra(write_labelled(tmp_path, [1, 4, 7])).table
     predictor = load_predictor(trained_run.path.parent)
     expected = [classify_picture(predictor, draw_digit(digit)).image for digit in (1, 4, 7)]
-    assert np.array_equal(extra.images, expected)
-    assert extra.labels is not None
-    assert extra.labels.tolist() == [1, 4, 7]
+    assert np.array_equal(extra[:, 1:], np.reshape(expected, (3, 784)))
+    assert extra[:, 0].tolist() == [1, 4, 7]
     folds = split(dataset.labels, FOLDS)
     rows, longer = add_extra(dataset.train, folds, extra)
     n = len(dataset.train)
@@ -41,7 +40,9 @@ def test_rows_are_prepared_as_for_classify_and_only_trained_on(
         assert np.array_equal(after.val, before.val)
         assert after.train.tolist() == [*before.train, n, n + 1, n + 2]
     assert np.array_equal(rows.images[:n], dataset.train.images)
-    assert np.array_equal(rows.images[n:], extra.images)
+    assert np.array_equal(rows.images[n:], expected)
+    assert rows.labels is not None
+    assert rows.labels[n:].tolist() == [1, 4, 7]
 
 
 def test_resume_trains_on_the_same_rows_or_refuses(dataset: Dataset, tmp_path: Path) -> None:
