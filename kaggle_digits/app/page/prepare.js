@@ -24,7 +24,11 @@ class Grid {
 
   /** Make a grid of `at(x, y)`. */
   static of(width, height, at) {
-    return new Grid(width, height, Float32Array.from({ length: width * height }, (_, k) => at(k % width, Math.floor(k / width))));
+    const grid = new Grid(width, height);
+    for (let y = 0, k = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) grid.data[k++] = at(x, y);
+    }
+    return grid;
   }
 
   /** Return the value at x, y; 0 outside. */
@@ -50,8 +54,8 @@ class Grid {
 export function prepare({ width, height, data }) {
   const none = { image: new Uint8Array(SIDE * SIDE), note: NO_DIGIT };
   const darkness = Grid.of(width, height, (x, y) => {
-    const [red, green, blue] = data.subarray(4 * (y * width + x));
-    return 1 - (0.299 * red + 0.587 * green + 0.114 * blue) / 255;
+    const k = 4 * (y * width + x);
+    return 1 - (0.299 * data[k] + 0.587 * data[k + 1] + 0.114 * data[k + 2]) / 255;
   });
   const darkest = darkness.data.toSorted().subarray(-FULL_INK_PIXELS);
   const fullInk = sum(darkest) / darkest.length;
@@ -235,7 +239,8 @@ function distances({ width, height, data }, target) {
     values.map((_, k) => {
       let least = Infinity;
       for (let other = 0; other < values.length; other++) {
-        least = Math.min(least, (k - other) ** 2 + values[other]);
+        const square = (k - other) * (k - other) + values[other];
+        if (square < least) least = square;
       }
       return least;
     });
