@@ -92,7 +92,7 @@ class Commands(Group):
                 console.discard(sys.stdout)
                 raise typer.Exit(0) from None
             except Exception as error:
-                if console.debugging() or type(error).__module__.startswith("typer."):
+                if console.debugging() or type(error).__module__.startswith(("typer.", "click.")):
                     raise
                 if isinstance(error, DigitsError):
                     console.error(str(error))
