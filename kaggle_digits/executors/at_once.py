@@ -16,6 +16,8 @@ from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.models.backend import keras, predict_batch_size
 from kaggle_digits.models.base import flat_layers
 from kaggle_digits.models.registry import SKLEARN_MODELS, is_user_code
-from kaggle_digits.models.tta import KeptCopies
+from kaggle_digits.models.tta import KeptCopies, predict_tta
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import (
     Checkpoint,
@@ -43,7 +45,7 @@ from kaggle_digits.training.fold import (
 )
 from kaggle_digits.training.keras_trainer import LOG_LOSS, KerasTrainer, autocast
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.time_limit import Clock, time_predictions
+from kaggle_digits.training.time_limit import Clock
 
 Metrics = tuple[float, float, float]  # loss, accuracy, learning rate
 # From 25 to 75 networks the time per network falls by an eighth only (docs/gpu.md), while memory
@@ -93,11 +95,16 @@ class AtOnceExecutor(Executor):
         clock.lap()
         together.train(epochs)
         epoch = clock.lap() / len(epochs)
-        size = predict_batch_size()
-        first = epochs[0].trainer.classifier
-        first.predict_proba(dataset.test.images[:size])  # compiles it for batches of this size
-        _, validation, end = time_predictions(epochs[0].trainer, recipe, folds[0], dataset, size)
-        return Cost(start, epoch + validation, end)
+        first, fold = epochs[0].trainer.classifier, folds[0]
+        sample = KeptCopies(dataset.test.images[: predict_batch_size()])
+        for _ in range(2):  # the first time, the network is compiled and the copies are made
+            clock.lap()
+            predict_tta(first, sample, recipe.views, recipe.affine_range)
+        per_image = clock.lap() / len(sample)
+        with TemporaryDirectory() as folder:
+            first.save(Path(folder))
+        end = clock.lap() + per_image * (len(fold.val) + len(dataset.test))
+        return Cost(start, epoch + per_image / recipe.views * len(fold.val), end)
 
     def train(
         self,

@@ -204,19 +204,19 @@ def measure(recipe: Recipe, fold: FoldIndices, dataset: Dataset) -> Cost:
         part = MEASURED_PART
         trainer = make_trainer(recipe, images[::part], labels[::part], seed=0)
     first, epoch = _time_epoch(trainer)
-    traced, validation, end = time_predictions(trainer, recipe, fold, dataset, MEASURED_IMAGES)
+    traced, validation, end = _time_predictions(trainer, recipe, fold, dataset)
     return Cost(start + first + traced, part * epoch + validation, end)
 
 
-def time_predictions(
-    trainer: Trainer, recipe: Recipe, fold: FoldIndices, dataset: Dataset, n_images: int
+def _time_predictions(
+    trainer: Trainer, recipe: Recipe, fold: FoldIndices, dataset: Dataset
 ) -> tuple[float, float, float]:
     """Return the seconds of the first prediction, of a validation and of all after the training.
 
-    They are calculated from the predictions of ``n_images`` images.
+    They are calculated from the predictions of MEASURED_IMAGES images.
     """
     classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
-    sample, clock = dataset.test.images[:n_images], Clock()
+    sample, clock = dataset.test.images[:MEASURED_IMAGES], Clock()
     predict_tta(classifier, sample[:1], *tta)  # traces the network
     first = clock.lap()
     predict_tta(classifier, sample, *tta)
