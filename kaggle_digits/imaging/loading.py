@@ -94,7 +94,9 @@ def open_picture(
         if picture.format in ("JPEG", "MPO"):
             if picture.info.get("progressive"):  # decoded at full size in any case
                 _check_picture(picture, name, max_pixels)
-            picture.draft(None, (SHEET_SIDE, SHEET_SIDE))
+            factor = SHEET_SIDE / max(full_size)  # draft keeps both sides at least as long
+            width, height = (max(1, int(factor * side)) for side in full_size)
+            picture.draft(None, (width, height))
         _check_picture(picture, name, max_pixels)
         picture.load()
         picture.info["full_size"] = full_size

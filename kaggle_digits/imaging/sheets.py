@@ -105,7 +105,8 @@ def local_ink(luminance: FloatArray) -> FloatArray | None:
     part = PAPER_WINDOW if longest > DRAWING_SIDE else DRAWING_WINDOW
     window = max(15, round(part * longest) | 1)  # odd, to be symmetric
     # Ink is the minority: it makes the distribution about the local mean lopsided.
-    if np.power(smooth - ndimage.uniform_filter(smooth, window), 3).mean() > 0:
+    above_mean = smooth - ndimage.uniform_filter(smooth, window)
+    if (above_mean * above_mean * above_mean).mean() > 0:  # np.power takes 20 times as long
         smooth = 1 - smooth
     paper = ndimage.minimum_filter(ndimage.maximum_filter(smooth, window), window)
     contrast = 1 - smooth / np.maximum(paper, 0.05)

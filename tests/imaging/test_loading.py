@@ -193,6 +193,15 @@ def test_two_digits_are_noted() -> None:
     assert prepared.image.any()
 
 
+def test_photograph_is_decoded_at_reduced_size_by_its_longer_side() -> None:
+    photograph = draw_digit(4).resize((4000, 3000))
+    opened = open_picture(encode(photograph, "JPEG"), "photograph")
+    assert opened.size == (2000, 1500)
+    box = prepare(opened).box
+    assert box
+    assert np.allclose(box, prepare(photograph).box or (), atol=30)  # in pixels of the photograph
+
+
 def test_small_digit_in_a_large_picture_is_prepared_at_full_resolution() -> None:
     picture = Image.new("L", (3000, 2000), 240)
     draw_strokes(picture, 4, (2500, 300), 120, pen=20)
