@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import subprocess
+import sys
 from datetime import datetime, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
@@ -175,3 +176,23 @@ def test_errors_of_full_memory_are_recognised() -> None:
         assert "GB are free" in str(out_of_memory(error))
     assert out_of_memory(ValueError()) is None
     assert math.isfinite(memory()[0])
+
+
+@pytest.mark.parametrize(
+    ("cards", "packages", "chosen", "expected"),
+    [
+        ("Tesla T4, 15360 MiB\nTesla T4, 15360 MiB", ["jax-cuda12-plugin"], "", "jax"),
+        ("Tesla T4, 15360 MiB", ["jax-cuda12-plugin"], "tensorflow", "tensorflow"),
+        ("Tesla T4, 15360 MiB", ["jax"], "", ""),
+        ("", ["jax-cuda12-plugin"], "", ""),
+    ],
+)
+def test_jax_is_chosen_on_a_gpu_only_if_the_user_chose_nothing(
+    cards: str, packages: list[str], chosen: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", chosen)
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.setattr(environment, "_output", lambda command: cards)
+    monkeypatch.setattr(environment, "is_installed", packages.__contains__)
+    assert environment.choose_jax_on_gpu() == (chosen != expected)
+    assert os.environ["KERAS_BACKEND"] == expected

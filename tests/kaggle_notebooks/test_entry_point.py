@@ -215,6 +215,13 @@ def test_session_without_the_requested_gpu_fails(tmp_path: Path) -> None:
     assert '"state": "failed"' in stdout.splitlines()[-1]
 
 
+def test_the_training_chooses_its_backend_itself(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    body = "import os, sys\nsys.exit('backend: ' + os.environ.get('KERAS_BACKEND', 'open'))"
+    manifest, _ = run_in_empty_folder(tmp_path, toolkit(body))
+    assert manifest["log_tail"] == ["backend: open"]  # kd train takes JAX on a GPU
+
+
 def test_failed_training_leaves_its_last_lines(tmp_path: Path) -> None:
     write_data(tmp_path)
     body = "import sys\nprint('one')\nsys.exit('error: no memory left')"
