@@ -26,6 +26,7 @@ from kaggle_digits.studies.runner import STUDIES
 from kaggle_digits.training.recipes import RECIPES, benchmark_results
 from tests.support.fixtures import home
 from tests.support.kaggle_server import FakeKaggle
+from tests.support.labelled import write_labelled
 from tests.support.pictures import draw_digit
 
 __all__ = ["home"]
@@ -108,13 +109,14 @@ def test_every_command_runs(
 
 
 def _new_folder(folder: Path, text: str, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a working folder with what the documents assume: an archive, a picture, modules."""
+    """Make a working folder with what the documents assume: an archive, pictures, modules."""
     folder.mkdir()
     monkeypatch.chdir(folder)
     with zipfile.ZipFile(folder / "digit-recognizer.zip", "w") as archive:
         for name in FILES:
             archive.write(sample / name, name)
     draw_digit(4).save(folder / PICTURE)
+    write_labelled(folder / "drawings", [1, 4, 7])
     for name, code in OWN_MODULE.findall(text):
         (folder / name).write_text(code, encoding="utf-8")
         monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)

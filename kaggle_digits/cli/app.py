@@ -69,4 +69,4 @@ def _export(runs_dir: Path, run: str | None, folder: Path, *, force: bool) -> No
     with console.err.status(f"exporting a page with run {name}"):
         size = export_page(open_run(runs_dir, name), folder, force=force)
     console.echo(f"{folder}: a page of {size / 1e6:.1f} MB that reads drawings with run {name}")
-    console.note(f"any web server can serve it: python -m http.server --directory {folder}")
+    console.note(f"any web server can serve it: python -m http.server -d {folder}")

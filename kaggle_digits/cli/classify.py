@@ -127,7 +127,10 @@ def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> N
     if score.wrong:
         columns = {"file": "", "read": "", "is": "", "confidence": "", "note": ""}
         rows = [
-            (one.file, one.digit, one.label, console.percent(one.confidence), one.note or None)
+            (
+                Path(one.file).name,
+                *(one.digit, one.label, console.percent(one.confidence), one.note or None),
+            )
             for one in score.wrong
         ]
         console.show_table(columns, rows)

@@ -130,7 +130,7 @@ def exported(runs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if result.exit_code and RUNTIME in result.output:
         pytest.skip(result.output)
     assert result.exit_code == 0, result.output
-    assert f"python -m http.server --directory {folder}" in result.output.replace("\n", " ")
+    assert f"python -m http.server -d {folder}" in result.output.replace("\n", " ")
     return folder
 
 

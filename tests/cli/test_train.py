@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kaggle_digits.cli import train
+from kaggle_digits.cli import console, train
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.imaging.labelled_folder import save_drawing
@@ -295,7 +295,10 @@ def test_dropped_rows_are_not_trained_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("work")
-def test_extra_pictures_are_trained_on_and_shown(tmp_path: Path) -> None:
+def test_extra_pictures_are_trained_on_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "_has_width", lambda: False)  # no column is left out
     folder = write_labelled(tmp_path / "drawings", [1, 4, 7])
     save_drawing(folder, encode(Image.new("L", (60, 60), 255)), 8)
     words = ["linear", "--rows", "300", "--seeds", "2", "--name", "more", "--extra", folder]
