@@ -167,7 +167,7 @@ def _describe(
     prediction: "PicturePrediction | SheetPrediction",
 ) -> tuple[dict[str, Any], str]:
     """Return a prediction as JSON and as text."""
-    from kaggle_digits.imaging.loading import SEVERAL_DIGITS
+    from kaggle_digits.imaging.loading import MAYBE_SEVERAL, SEVERAL_DIGITS
     from kaggle_digits.inference.sheet_reader import SheetPrediction
 
     if isinstance(prediction, SheetPrediction):
@@ -180,7 +180,8 @@ def _describe(
     if prediction.not_a_digit:
         words.append("mirrored?" if prediction.mirrored else "not a digit?")
     if prediction.note:
-        advice = ": read them with --all" if prediction.note == SEVERAL_DIGITS else ""
+        several = prediction.note in (SEVERAL_DIGITS, MAYBE_SEVERAL)
+        advice = ": read them with --all" if several else ""
         words.append(prediction.note + advice)
     return values, "; ".join(words)
 

@@ -47,6 +47,7 @@ MARGIN, SHEET_EDGE = 0.35, 0.03
 SPECK = 2  # a digit of this many pixels in a picture ten times as large is noise
 MAX_PARTS = 3  # a digit and its surroundings have no more components of the size of a digit
 NO_DIGIT, SEVERAL_DIGITS = "no digit found", "looks like more than one digit"
+MAYBE_SEVERAL = "perhaps more than one digit"  # two that touch look like one wide mark
 
 
 class TooManyPixelsError(DataError):

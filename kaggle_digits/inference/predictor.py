@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.imaging.loading import NO_DIGIT, PreparedPicture, prepare
+from kaggle_digits.imaging.loading import MAYBE_SEVERAL, NO_DIGIT, PreparedPicture, prepare
 from kaggle_digits.inference.not_digit import is_mirrored_digit, is_not_digit, not_digit_scores
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.base import ProbabilisticModel
@@ -124,16 +124,19 @@ def classify_prepared(model: ProbabilisticModel, prepared: PreparedPicture) -> P
     second, first = np.argsort(probabilities, kind="stable")[-2:].tolist()
     confidence, score = float(probabilities[first]), float(not_digit_scores(image[None])[0])
     not_a_digit = is_not_digit(score, confidence)
+    mirrored = not_a_digit and is_mirrored_digit(model, image)
+    is_wide = image.any(axis=0).sum() > image.any(axis=1).sum()
+    note = MAYBE_SEVERAL if not_a_digit and is_wide and not mirrored else ""
     return PicturePrediction(
         digit=first,
         confidence=confidence,
         runner_up=second,
-        note=prepared.note,
+        note=prepared.note or note,
         probabilities=probabilities,
         image=image,
         steps=steps,
         not_a_digit=not_a_digit,
         not_a_digit_score=score,
-        mirrored=not_a_digit and is_mirrored_digit(model, image),
+        mirrored=mirrored,
         box=prepared.box,
     )

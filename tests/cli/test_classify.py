@@ -141,6 +141,16 @@ def test_several_digits_are_always_noted(trained_run: Run, sheet: Path) -> None:
     assert entry["note"] == "looks like more than one digit"
 
 
+def test_two_digits_that_touch_are_noted(trained_run: Run, tmp_path: Path) -> None:
+    picture = Image.new("L", (260, 200), 255)
+    for left in (40, 95):
+        draw_strokes(picture, 4, (left, 50), 100)
+    picture.save(tmp_path / "touching.png")
+    runs = ["--runs-dir", str(trained_run.path.parent)]
+    done = kd("classify", tmp_path / "touching.png", *runs)
+    assert "perhaps more than one digit: read them with --all" in done.stdout
+
+
 def test_show_draws_boxes(trained_run: Run, sheet: Path, tmp_path: Path) -> None:
     runs = ["--runs-dir", str(trained_run.path.parent)]
     (tmp_path / "sheet-boxes.png").write_bytes(b"mine")
