@@ -46,8 +46,6 @@ from kaggle_digits.executors.at_once import Together
 from kaggle_digits.imaging.loading import prepare
 from kaggle_digits.metrics.scores import mcnemar
 from kaggle_digits.models.backend import PRECISION
-from kaggle_digits.models.base import ProbabilisticModel
-from kaggle_digits.models.tta import AffineRange, predict_tta
 from kaggle_digits.plots import style
 from kaggle_digits.plots.digit_grids import digit_grid
 from kaggle_digits.training.augmentation import Augmentation
@@ -56,6 +54,7 @@ from kaggle_digits.training.fold import (
     FoldTask,
     make_trainer,
     member_seed,
+    predict_views,
     training_rows,
 )
 from kaggle_digits.training.keras_trainer import KerasTrainer
@@ -171,12 +170,12 @@ class Predictions(NamedTuple):
         count: NDArray[np.int64] = (self.probabilities.argmax(axis=2) != labels).sum(axis=1)
         return count
 
-    def averaged(self, seeds: int) -> NDArray[np.int64]:
-        """Return the (n,) classes of the average over the first ``seeds`` seeds."""
-        classes: NDArray[np.int64] = (
-            self.probabilities[:seeds].mean(axis=0, dtype=np.float32).argmax(axis=1)
-        )
-        return classes
+
+def averaged(probabilities: Sequence[NDArray[np.float16]]) -> NDArray[np.int64]:
+    """Return the (n,) classes of the average over all seeds of the (S, n, 10) arrays."""
+    mean = np.concatenate(probabilities).mean(axis=0, dtype=np.float32)
+    classes: NDArray[np.int64] = mean.argmax(axis=1)
+    return classes
 
 
 def ablation(options: argparse.Namespace) -> None:
@@ -215,9 +214,8 @@ def ablation(options: argparse.Namespace) -> None:
         counts: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {
             f"{len(labels):,}": (found.errors(labels), reference.errors(labels))
         }
-        for kind, (_, own) in enumerate(pictures.items()):
-            of_kind = found.pictures[:, kind], reference.pictures[:, kind]
-            counts[f"{len(own[1])} {list(pictures)[kind]}"] = of_kind
+        for number, (kind, (_, own)) in enumerate(pictures.items()):
+            counts[f"{len(own)} {kind}"] = found.pictures[:, number], reference.pictures[:, number]
         for rows, both in counts.items():
             by_seed = [
                 dict(zip(predictions.seeds.tolist(), errors.tolist(), strict=True))
@@ -264,22 +262,13 @@ def train_seeds(
     for (number, val), epoch in zip(held_out, epochs, strict=True):
         assert isinstance(epoch.trainer, KerasTrainer)
         epoch.trainer.finish()
-        options = epoch.trainer.classifier, recipe.views, recipe.affine_range
-        probabilities[number, val] = predicted(dataset.train.images[val], *options)
+        classifier = epoch.trainer.classifier
+        images = dataset.train.images[val]
+        probabilities[number, val] = predict_views(classifier, images, recipe)
         for kind, (images, own) in enumerate(pictures.values()):
-            read = predicted(images, *options).argmax(axis=1)
+            read = predict_views(classifier, images, recipe).argmax(axis=1)
             errors[number, kind] += (read != own).sum() / setting.folds
     return Predictions(np.array(seeds), probabilities, errors)
-
-
-def predicted(
-    images: NDArray[np.uint8],
-    classifier: ProbabilisticModel,
-    views: int,
-    affine_range: AffineRange | None,
-) -> NDArray[np.float32]:
-    """Return the (n, 10) probabilities averaged over ``views``."""
-    return predict_tta(classifier, images, views, affine_range)[views]
 
 
 def kept_file(folder: Path, name: str) -> Path:
@@ -319,16 +308,15 @@ def ensembles(options: argparse.Namespace) -> None:
     print("| --- | --- | --- | --- | --- |")
     sets = [[name] for name in kept] + [list(MIXED)] * (kept.keys() >= MIXED)
     published = kept.get(PUBLISHED)
-    most = len(published.seeds) if published else 0
     for names in sets:
         for seeds in AVERAGED:
             some = [kept[name].probabilities[:seeds] for name in names]
             if min(map(len, some)) < seeds:
                 continue
-            classes = np.concatenate(some).mean(axis=0, dtype=np.float32).argmax(axis=1)
+            classes = averaged(some)
             line = f"| {' + '.join(names)} | {seeds} | {(classes != labels).sum()} |"
             if published:
-                test = mcnemar(published.averaged(most) == labels, classes == labels)
+                test = mcnemar(averaged([published.probabilities]) == labels, classes == labels)
                 line += f" {test.gained}, {test.lost} | {test.p_value:.3f} |"
             print(line)
     wrong = [found.probabilities.argmax(axis=2) != labels for found in kept.values()]

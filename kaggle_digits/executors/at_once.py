@@ -16,8 +16,6 @@ from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -45,7 +43,7 @@ from kaggle_digits.training.fold import (
 )
 from kaggle_digits.training.keras_trainer import LOG_LOSS, KerasTrainer, autocast
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.training.time_limit import Clock
+from kaggle_digits.training.time_limit import Clock, time_predictions
 
 Metrics = tuple[float, float, float]  # loss, accuracy, learning rate
 # From 25 to 75 networks the time per network falls by an eighth only (docs/gpu.md), while memory
@@ -95,16 +93,11 @@ class AtOnceExecutor(Executor):
         clock.lap()
         together.train(epochs)
         epoch = clock.lap() / len(epochs)
-        first, fold = epochs[0].trainer.classifier, folds[0]
+        first = epochs[0].trainer.classifier
         sample = KeptCopies(dataset.test.images[: predict_batch_size()])
-        for _ in range(2):  # the first time, the network is compiled and the copies are made
-            clock.lap()
-            predict_tta(first, sample, recipe.views, recipe.affine_range)
-        per_image = clock.lap() / len(sample)
-        with TemporaryDirectory() as folder:
-            first.save(Path(folder))
-        end = clock.lap() + per_image * (len(fold.val) + len(dataset.test))
-        return Cost(start, epoch + per_image / recipe.views * len(fold.val), end)
+        predict_tta(first, sample, recipe.views, recipe.affine_range)  # compiles, makes the copies
+        validation, end = time_predictions(first, sample, recipe, folds[0], dataset)
+        return Cost(start, epoch + validation, end)
 
     def train(
         self,

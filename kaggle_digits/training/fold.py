@@ -222,8 +222,8 @@ def fold_epochs(
             model_bytes = path.read_bytes()
         return FoldResult(
             task,
-            val_probabilities=_predict(classifier, val_images, recipe),
-            test_probabilities=_predict(classifier, test_rows, recipe),
+            val_probabilities=predict_views(classifier, val_images, recipe),
+            test_probabilities=predict_views(classifier, test_rows, recipe),
             history=history,
             kept_epoch=progress.best_epoch if patience else history[-1].epoch,
             skipped_epochs=0 if patience else trainer.epochs - len(history),
@@ -236,7 +236,7 @@ def fold_epochs(
         )
 
 
-def _predict(
+def predict_views(
     classifier: Classifier, images: NDArray[np.uint8] | KeptCopies, recipe: Recipe
 ) -> NDArray[np.float32]:
     """Return the probabilities averaged over the recipe's views."""

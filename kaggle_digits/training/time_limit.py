@@ -15,14 +15,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kaggle_digits.core.environment import gpus
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.models.backend import keras
+from kaggle_digits.models.base import Classifier
 from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.registry import SKLEARN_MODELS
-from kaggle_digits.models.tta import predict_tta
+from kaggle_digits.models.tta import KeptCopies, predict_tta
 from kaggle_digits.training.fold import Cost, Executor, FoldTask, Trainer, make_trainer
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.recipes import RECIPES, benchmark_results
@@ -204,29 +208,35 @@ def measure(recipe: Recipe, fold: FoldIndices, dataset: Dataset) -> Cost:
         part = MEASURED_PART
         trainer = make_trainer(recipe, images[::part], labels[::part], seed=0)
     first, epoch = _time_epoch(trainer)
-    traced, validation, end = _time_predictions(trainer, recipe, fold, dataset)
-    return Cost(start + first + traced, part * epoch + validation, end)
+    classifier, sample = trainer.classifier, dataset.test.images[:MEASURED_IMAGES]
+    clock.lap()
+    predict_tta(classifier, sample[:1], recipe.views, recipe.affine_range)  # traces the network
+    start += first + clock.lap()
+    validation, end = time_predictions(classifier, sample, recipe, fold, dataset)
+    return Cost(start, part * epoch + validation, end)
 
 
-def _time_predictions(
-    trainer: Trainer, recipe: Recipe, fold: FoldIndices, dataset: Dataset
-) -> tuple[float, float, float]:
-    """Return the seconds of the first prediction, of a validation and of all after the training.
+def time_predictions(
+    classifier: Classifier,
+    sample: NDArray[np.uint8] | KeptCopies,
+    recipe: Recipe,
+    fold: FoldIndices,
+    dataset: Dataset,
+) -> tuple[float, float]:
+    """Return the seconds of a validation and of all after the training, from those of ``sample``.
 
-    They are calculated from the predictions of MEASURED_IMAGES images.
+    ``sample`` are images (n, 28, 28), or their kept copies, which the classifier has predicted
+    before, because the first time it is traced or compiled.
     """
-    classifier, tta = trainer.classifier, (recipe.views, recipe.affine_range)
-    sample, clock = dataset.test.images[:MEASURED_IMAGES], Clock()
-    predict_tta(classifier, sample[:1], *tta)  # traces the network
-    first = clock.lap()
-    predict_tta(classifier, sample, *tta)
+    clock = Clock()
+    predict_tta(classifier, sample, recipe.views, recipe.affine_range)
     per_image = clock.lap() / len(sample)
     with TemporaryDirectory() as folder:
         classifier.save(Path(folder))
     to_litert(classifier, dataset.train.images)
     n_val = len(fold.val)
     end = clock.lap() + per_image * (n_val + len(dataset.test))
-    return first, per_image / recipe.views * n_val, end
+    return per_image / recipe.views * n_val, end
 
 
 class Clock:

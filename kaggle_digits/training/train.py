@@ -119,9 +119,9 @@ def train(
             "accuracy is too high; `kd.inspect()` counts the duplicates in train.csv"
         )
     tasks = _make_tasks(recipe, folds, split_config.seed, pseudo.labels if pseudo else None)
+    trained_by = executor.describe(tasks)
     if limit:
-        how = executor.describe(tasks)
-        at_once = max(how.get(key) or 1 for key in ("workers", "members_at_once"))
+        at_once = max(trained_by.get(key) or 1 for key in ("workers", "members_at_once"))
         tasks = set_deadlines(tasks, limit, plan["measured"], at_once)
     with create_run(Path(runs_dir), name, recipe.name, force=force, is_taken=is_taken) as run:
         config: dict[str, Any] = {
@@ -145,7 +145,7 @@ def train(
             "versions": versions(),
             "machine": hardware(),
             "git_commit": git_commit(),
-            "trained_by": executor.describe(tasks),
+            "trained_by": trained_by,
             **({"time_limit": plan} if plan else {}),
         }
         if drop_rows:
