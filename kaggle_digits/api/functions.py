@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.api.run import Folder, Picture, Run, default_folder, submit_file, to_picture
+from kaggle_digits.api.run import Folder, Picture, Run, submit_file, to_picture
 from kaggle_digits.core.errors import SubmissionError, UsageError
 from kaggle_digits.core.output_paths import back_up, check_output
+from kaggle_digits.core.platforms import default_folder
 from kaggle_digits.data import dataset as data_folder
 from kaggle_digits.data import submission_csv
 from kaggle_digits.data.dataset import Dataset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError, one_line
+from kaggle_digits.core.platforms import default_folder
 from kaggle_digits.core.summary import Summary
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.digits import to_images
@@ -39,11 +39,6 @@ if TYPE_CHECKING:
 
 Folder = Path | str | None
 Picture = Path | str | bytes | Image.Image | NDArray[np.uint8]
-
-
-def default_folder(kind: str) -> Path:
-    """Return the folder of ``data``, ``runs`` or ``submissions``: KD_<KIND>_DIR, or ./<kind>."""
-    return Path(os.environ.get(f"KD_{kind.upper()}_DIR") or kind)
 
 
 @dataclass(frozen=True, repr=False)

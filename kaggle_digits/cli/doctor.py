@@ -187,15 +187,14 @@ def _check_kaggle(timeout: float, *, offline: bool) -> Finding | None:
 
 def _check_data(folder: Path) -> Finding:
     from kaggle_digits.core.atomic_io import sha256
-    from kaggle_digits.data.dataset import FILES, TEST, TRAIN, source_of
+    from kaggle_digits.data.dataset import FILES, TEST, TRAIN, missing_files, source_of
 
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
+    if missing := missing_files(folder):
         remedy = "kd fetch, or without an account: kd fetch --source sample"
         return WARNING, f"{', '.join(missing)} not in {folder}", remedy
     source = source_of(folder, sha256(folder / TRAIN), sha256(folder / TEST))
-    size = sum((folder / name).stat().st_size for name in FILES)
-    text = f"{folder}: {len(FILES)} files, {size / 1e6:.0f} MB, source {source.source}"
+    sizes = [(folder / name).stat().st_size for name in FILES if (folder / name).exists()]
+    text = f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:.0f} MB, source {source.source}"
     if source.is_competition:
         return OK, text, ""
     return WARNING, text, "to submit to Kaggle: kd fetch --force"

@@ -18,7 +18,7 @@ from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, remote, runs
 from kaggle_digits.cli.command import Command, Group
 from kaggle_digits.cli.options import option
-from kaggle_digits.core import environment, interrupts, library_settings, progress, trust
+from kaggle_digits.core import environment, interrupts, library_settings, platforms, progress, trust
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.kaggle_api.redaction import redact
@@ -79,7 +79,7 @@ class Commands(Group):
         first_sign = threading.Timer(FIRST_SIGN, console.note_if_silent, ["working …"])
         first_sign.daemon = True
         first_sign.start()
-        with library_settings.variables(ctx.meta[ENVIRONMENT]):
+        with library_settings.variables(platforms.folder_variables() | ctx.meta[ENVIRONMENT]):
             try:
                 with interrupts.handle_sigint():
                     return super().invoke(ctx)

@@ -18,6 +18,7 @@ from typing import Any
 
 from kaggle_digits._version import __version__
 from kaggle_digits.core.errors import StorageError
+from kaggle_digits.core.platforms import working_folder
 
 CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 # TensorFlow's two thread pools and the libraries behind numpy read these when they are loaded.
@@ -37,7 +38,8 @@ PACKAGES = ["tensorflow", "keras", "scikit-learn", "numpy", "pandas", "kaggle"]
 
 def cache_folder() -> Path:
     """Return the user's folder for files that can be produced or downloaded again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "kaggle-digits")
+    base = os.environ.get("XDG_CACHE_HOME") or (working_folder() or Path.home()) / ".cache"
+    return Path(base, "kaggle-digits")
 
 
 def hardware() -> dict[str, Any]:

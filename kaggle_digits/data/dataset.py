@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import read_json, write_json
 from kaggle_digits.core.errors import DataError
+from kaggle_digits.core.platforms import is_kaggle_input, working_folder
 from kaggle_digits.core.summary import Summary
 from kaggle_digits.data.digits import (
     CLASSES,
@@ -94,15 +95,33 @@ def load(data_dir: Path | str = "data") -> Dataset:
     Raises DataError, which names file, line and column, if one is missing or has the wrong form.
     """
     folder = Path(data_dir)
-    if missing := [name for name in FILES if not (folder / name).exists()]:
+    if missing := missing_files(folder):
         advice = "`kd.fetch()` (or `kd.fetch('sample')`, which needs no account)"
+        if working_folder() is not None:
+            advice = f'"Add Input" at the right, Digit Recognizer; or {advice}'
         raise DataError(f"{', '.join(missing)} not found in {folder}; get the data with: {advice}")
     train, test = read_train(folder / TRAIN), read_test(folder / TEST)
-    ids = read_ids(folder / SAMPLE)
+    ids = load_ids(folder)
     if len(ids) != len(test):
         fault = f"{folder / SAMPLE} has {len(ids)} rows but {folder / TEST} has {len(test)}"
         raise DataError(f"{fault}; they are from different data sets: `kd.fetch(force=True)`")
     return Dataset(train, test, ids, source_of(folder, train.sha256, test.sha256))
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Return which of FILES are needed and missing.
+
+    In the input of a Kaggle notebook, somebody's copy of the other two needs no SAMPLE.
+    """
+    missing = [name for name in FILES if not (folder / name).exists()]
+    return [] if missing == [SAMPLE] and is_kaggle_input(folder) else missing
+
+
+def load_ids(folder: Path) -> NDArray[np.int64]:
+    """Return the ImageIds of SAMPLE, (n_test,) int64; 1, 2, … if that is missing."""
+    if (folder / SAMPLE).exists():
+        return read_ids(folder / SAMPLE)
+    return np.arange(1, len(read_test(folder / TEST)) + 1)
 
 
 def from_frames(train: "pd.DataFrame", test: "pd.DataFrame") -> Dataset:

@@ -1,9 +1,9 @@
 """Handwritten digits as arrays, read from the competition's CSV files.
 
-The parsed arrays are cached in a hidden folder beside the CSV files, with the SHA-256 of the file
-they came from, and its size, times and inode: while these are the same, the file is not read again
-(as in git's index). Loading takes 0.1 s instead of 3 s. The cache is a zip with a checksum of each
-array; a damaged one is not used.
+The parsed arrays are cached in a hidden folder beside the CSV files, of Kaggle's read-only input in
+the cache folder, with the SHA-256 of the file they came from, and its size, times and inode: while
+these are the same, the file is not read again (as in git's index). Loading takes 0.1 s instead of
+3 s. The cache is a zip with a checksum of each array; a damaged one is not used.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core import progress
 from kaggle_digits.core.atomic_io import atomic_write
+from kaggle_digits.core.environment import cache_folder
 from kaggle_digits.core.errors import DataError, StorageError, one_line
+from kaggle_digits.core.platforms import is_kaggle_input
 from kaggle_digits.data.csv_reader import read_content, read_int_csv, row_lines
 
 SIDE = 28
@@ -115,7 +117,7 @@ def _load_cached(path: Path, columns: dict[str, int]) -> Digits:
     If the cache folder cannot be written, nothing is cached. Raises DataError if the file is
     missing, empty or has the wrong form.
     """
-    cache = path.parent / CACHE_FOLDER / f"{path.name}.{CACHE_FORMAT}.npz"
+    cache = _cache_folder_of(path.parent) / f"{path.name}.{CACHE_FORMAT}.npz"
     (digits, cached_signature), signature = _read_cache(cache), _signature(path)
     if digits and signature and signature == cached_signature:
         return digits
@@ -139,6 +141,13 @@ def _load_cached(path: Path, columns: dict[str, int]) -> Digits:
         for old in set(cache.parent.glob(f"{path.name}.*")) - {cache}:  # of earlier versions
             old.unlink()
     return digits
+
+
+def _cache_folder_of(folder: Path) -> Path:
+    """Return the folder for the arrays of CSV files in ``folder``, which is read-only on Kaggle."""
+    if is_kaggle_input(folder):
+        return cache_folder() / "-".join(folder.parts[1:])
+    return folder / CACHE_FOLDER
 
 
 def _read_cache(cache: Path) -> tuple[Digits | None, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kaggle_digits.core import platforms
 from kaggle_digits.core.errors import KaggleError
 
 SETTINGS_PAGE = "https://www.kaggle.com/settings"
@@ -24,6 +25,10 @@ TOKEN, API_KEY, LOGIN = "API token", "API key", "login"
 VALID, ABSENT, EMPTY, UNREADABLE, WRONG = "valid", "absent", "empty", "unreadable", "wrong form"
 TOKEN_VARIABLE = "the variable KAGGLE_API_TOKEN"
 KEY_VARIABLES = "the variables KAGGLE_USERNAME and KAGGLE_KEY"
+COLAB_TOKEN = "the Colab secret KAGGLE_API_TOKEN"
+COLAB_KEY = "the Colab secret KAGGLE_USERNAME or KAGGLE_KEY"
+COLAB_KEY_ICON = "click the key at the left of the notebook (Secrets)"
+colab_values: set[str] = set()  # the secrets that this process has read, to redact them
 NEW_API_KEY = f'download it again from {SETTINGS_PAGE} (API, "Create Legacy API Key")'
 NOT_UTF8 = (
     "is saved as UTF-16 or with a byte order mark (BOM), or is not text; save it as UTF-8 without "
@@ -77,10 +82,12 @@ def look(environ: Mapping[str, str] | None = None) -> list[Place]:
     """Look at every place, in the order of Kaggle's own client.
 
     The order is: access token, then KAGGLE_USERNAME and KAGGLE_KEY or kaggle.json, then the login
-    saved by ``kaggle auth login``. An empty variable counts as unset.
+    saved by ``kaggle auth login``, then the secrets of a Colab notebook. An empty variable counts
+    as unset.
     """
     env = os.environ if environ is None else environ
-    return [*_look_for_token(env), *_look_for_api_key(env), _look_for_login()]
+    places = [*_look_for_token(env), *_look_for_api_key(env), _look_for_login()]
+    return [*places, *_look_for_colab_secrets()]
 
 
 def find(environ: Mapping[str, str] | None = None) -> Credential | None:
@@ -220,6 +227,47 @@ def _look_for_login() -> Place:
         return Credential(LOGIN, _display(path), username=content.get("username"), path=path)
 
     return _place(_display(path), get)
+
+
+def _look_for_colab_secrets() -> Iterator[Place]:
+    """Look at the secrets of a Colab notebook; elsewhere there is no such place."""
+    if platforms.is_colab_command():
+        problem = "can only be read by Python; in a cell: import kaggle_digits as kd; kd.fetch()"
+        yield Place(COLAB_TOKEN, ABSENT, problem)
+    if platforms.colab_secrets() is None:
+        return
+
+    def get_token() -> Credential:
+        return _token(_colab_secret("KAGGLE_API_TOKEN"), COLAB_TOKEN)
+
+    def get_key() -> Credential:
+        content = {name: _colab_secret(f"KAGGLE_{name.upper()}") for name in ("username", "key")}
+        return _api_key(content, COLAB_KEY)
+
+    yield _place(COLAB_TOKEN, get_token)
+    yield _place(COLAB_KEY, get_key)
+
+
+def _colab_secret(name: str) -> str:
+    """Return the value of a secret; _UnusableError says what to click."""
+    try:
+        value = str(platforms.colab_secrets().get(name)).strip()
+    except Exception as error:  # its types can only be imported in Colab
+        kind = type(error).__name__
+        if kind == "SecretNotFoundError":
+            raise _UnusableError(ABSENT, f"does not exist; {COLAB_KEY_ICON} and add it") from None
+        problem = f"cannot be read ({kind}); {COLAB_KEY_ICON} and look at {name}"
+        if kind == "NotebookAccessError":
+            problem = (
+                f"may not be read by this notebook; {COLAB_KEY_ICON} and turn on "
+                f'"Notebook access" beside {name}'
+            )
+        raise _UnusableError(UNREADABLE, problem) from None
+    if not value:
+        raise _UnusableError(EMPTY, "is empty")
+    if name != "KAGGLE_USERNAME":
+        colab_values.add(value)
+    return value
 
 
 def is_existing_path(value: str) -> bool:

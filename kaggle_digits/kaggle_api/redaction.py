@@ -9,15 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
-from kaggle_digits.kaggle_api.credentials import config_folder, home_folder, is_existing_path
+from kaggle_digits.kaggle_api.credentials import (
+    colab_values,
+    config_folder,
+    home_folder,
+    is_existing_path,
+)
 
 MARK = "***"
 # A shorter secret could be part of any word; a shorter piece of base64, too.
 MIN_LENGTH, MIN_BASE64_LENGTH = 4, 8
 # Variables that contain a secret (KAGGLE_API_TOKEN may also be the path of a file with one).
-SECRET_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_IAP_TOKEN", "RAY_AUTH_TOKEN")
+SECRET_VARIABLES = (
+    *("KAGGLE_API_TOKEN", "KAGGLE_KEY", "KAGGLE_IAP_TOKEN", "RAY_AUTH_TOKEN"),
+    *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+)
 # Variables that contain the path of a file with a secret.
-PATH_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN", "RAY_AUTH_TOKEN_PATH")
+PATH_VARIABLES = ("KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN", "RAY_AUTH_TOKEN_PATH", "HF_TOKEN_PATH")
 # Variables that contain a URL which may include a password.
 URL_VARIABLES = ("KD_TUNE_STORAGE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY")
 URL_PARAMETERS = ("password", "passwd", "token", "sslpassword")
@@ -25,7 +33,7 @@ KAGGLE_FILES = ("access_token", "access_token.txt", "kaggle.json", "credentials.
 HOME_FILES = (
     *(f".kaggle/{name}" for name in KAGGLE_FILES),
     ".config/kaggle/kaggle.json",
-    ".ray/auth_token",
+    *(".ray/auth_token", ".cache/huggingface/token"),
 )
 MAX_FILE_BYTES = 1 << 16
 
@@ -48,6 +56,7 @@ def redact(
 def _secrets(env: Mapping[str, str], arguments: Sequence[str]) -> Iterator[str]:
     values = (env.get(name, "") for name in SECRET_VARIABLES)
     yield from (value for value in values if not is_existing_path(value))
+    yield from colab_values
     paths = [home_folder() / name for name in HOME_FILES]
     paths += [Path(env[name]) for name in PATH_VARIABLES if env.get(name)]
     paths.append(config_folder(env) / "kaggle.json")

@@ -54,7 +54,7 @@ def validate_submission(
     from the competition's own files, DataError if those are missing or damaged.
     """
     folder = Path(data_dir)
-    if missing := [name for name in dataset.FILES if not (folder / name).is_file()]:
+    if missing := dataset.missing_files(folder):
         raise DataError(
             f"{', '.join(missing)} not found in {folder}, so {path.name} cannot be checked; "
             "get the data with: `kd.fetch()`"
@@ -69,7 +69,7 @@ def validate_submission(
             "with: `kd.fetch(force=True)`"
         )
     digest = sha256(path) if path.is_file() else ""
-    labels = submission_csv.read_submission(path, submission_csv.read_ids(folder / dataset.SAMPLE))
+    labels = submission_csv.read_submission(path, dataset.load_ids(folder))
     origin = submission_csv.find_origin(path, labels, [submissions_dir] if submissions_dir else [])
     if origin is None and find_run is not None:
         origin = find_run(labels)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from kaggle_digits.core.errors import (
     UsageError,
     did_you_mean,
 )
+from kaggle_digits.core.platforms import default_folder, is_kaggle_input, own_folder
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.data import dataset
 from kaggle_digits.data.digits import read_test, read_train
@@ -51,19 +52,23 @@ class FetchReport:
 
 def fetch(
     source: str = dataset.KAGGLE,
-    data_dir: Path | str = "data",
+    data_dir: Path | str | None = None,
     *,
     force: bool = False,
     policy: RetryPolicy | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
-    """Put train.csv, test.csv and sample_submission.csv into ``data_dir``, created if missing.
+    """Put train.csv, test.csv and sample_submission.csv into a folder, created if missing.
 
-    ``source`` is ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder. New files are
-    read and checked in a staging folder before they are moved into place. Without ``force``, valid
-    files are not fetched again, and files of another source are not replaced. A replaced file that
-    had changed since it was fetched is renamed to <name>-old-<k>.csv. ``policy`` has the
-    time-outs for Kaggle and OpenML; ``progress`` receives notes and the progress of downloads.
+    ``source`` is ``kaggle``, ``sample``, ``openml``, or the path of a zip or folder. ``data_dir``
+    is KD_DATA_DIR or ./data by default. In a Kaggle notebook, ``kaggle`` are the files of its
+    input, if they were added, where they are; other files go below its working folder.
+
+    New files are read and checked in a staging folder before they are moved into place. Without
+    ``force``, valid files are not fetched again, and files of another source are not replaced. A
+    replaced file that had changed since it was fetched is renamed to <name>-old-<k>.csv. ``policy``
+    has the time-outs for Kaggle and OpenML; ``progress`` receives notes and the progress of
+    downloads.
 
     Raises:
         UsageError: there is no such source.
@@ -71,13 +76,16 @@ def fetch(
         KaggleError: Kaggle or OpenML could not be reached or did not send the files.
         StorageError: the disk is full or not writable.
     """
-    folder, progress = Path(data_dir), progress or Progress()
+    folder, progress = Path(data_dir or default_folder("data")), progress or Progress()
+    if is_kaggle_input(folder) and source != dataset.KAGGLE:
+        folder = own_folder("data")
     is_path = source not in (dataset.KAGGLE, dataset.SAMPLE_SOURCE, dataset.OPENML)
     path = _existing_path(source, folder) if is_path else folder
     # Without the lock, so that valid files may be in a read-only folder.
-    _, present_source, intact = _inspect(folder)
-    if present_source == source and len(intact) == len(dataset.FILES) and not force:
-        return _report(folder, source, intact, intact)
+    present, present_source, intact = _inspect(folder)
+    is_valid = present_source == source and len(intact) == len(dataset.FILES) and not force
+    if is_valid or (is_kaggle_input(folder) and present):
+        return _report(folder, present_source, present, present)
     new_folders = [each for each in (folder, *folder.parents) if not each.exists()]
     with wrap_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -275,17 +283,18 @@ def _check_contents(paths: dict[str, Path], source: str, staging: Path) -> None:
 
 
 def _count_rows(paths: dict[str, Path]) -> dict[str, int]:
-    return {
-        dataset.TRAIN: len(read_train(paths[dataset.TRAIN])),
-        dataset.TEST: len(read_test(paths[dataset.TEST])),
-        dataset.SAMPLE: len(read_ids(paths[dataset.SAMPLE])),
+    readers: dict[str, Callable[[Path], Sized]] = {
+        dataset.TRAIN: read_train,
+        dataset.TEST: read_test,
+        dataset.SAMPLE: read_ids,
     }
+    return {name: len(readers[name](path)) for name, path in paths.items()}
 
 
 def _report(
     folder: Path, source: str, hashes: dict[str, str], unchanged: dict[str, str]
 ) -> FetchReport:
-    paths = {name: folder / name for name in dataset.FILES}
+    paths = {name: folder / name for name in dataset.FILES if name in hashes}
     rows = _count_rows(paths)
     files = tuple(
         FetchedFile(name, hashes[name], path.stat().st_size, rows[name], name in unchanged)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
 from kaggle_digits.core import environment
+from tests.support import colab
 from tests.support.competition_files import data_folder
 from tests.support.fixtures import home, kaggle
 from tests.support.kaggle_server import KEY, FakeKaggle, Fault
@@ -107,6 +108,15 @@ def test_every_place_of_a_credential_is_listed(
     assert found["~/.kaggle/kaggle.json is damaged (not JSON)"] == "wrong form"
     result = CliRunner().invoke(app, ["doctor", "--offline", "--data-dir", str(tmp_path)])
     assert "\n      wrong form: ~/.kaggle/kaggle.json is damaged (not JSON)\n" in result.stdout
+
+
+def test_colab_secrets_are_listed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colab.pretend(monkeypatch, KAGGLE_API_TOKEN=KEY)
+    found = places("--data-dir", tmp_path)
+    assert found["the Colab secret KAGGLE_API_TOKEN"] == "used"
+    assert found["the Colab secret KAGGLE_USERNAME or KAGGLE_KEY does not exist"] == "absent"
 
 
 def test_text_names_remedies(home: Path, tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ from kaggle_digits.core.errors import KaggleError
 from kaggle_digits.kaggle_api import credentials
 from kaggle_digits.kaggle_api.client import CompetitionClient
 from kaggle_digits.kaggle_api.http import RetryPolicy
-from tests.support.kaggle_server import FakeKaggle
+from kaggle_digits.kaggle_api.redaction import redact
+from kaggle_digits.sources.fetch import fetch
+from tests.support import colab
+from tests.support.kaggle_server import KEY, TOKEN, USERNAME, FakeKaggle
 
 SECRET = "planted-secret"
 
@@ -196,3 +199,61 @@ def test_file_readable_by_others(home: Path) -> None:
     assert not found.is_world_readable
     path.chmod(0o644)
     assert found.is_world_readable
+
+
+@pytest.mark.parametrize(
+    ("secrets", "found"),
+    [
+        ({"KAGGLE_API_TOKEN": TOKEN}, "API token in the Colab secret"),
+        (
+            {"KAGGLE_USERNAME": USERNAME, "KAGGLE_KEY": f" {KEY}\n"},
+            f"API key of {USERNAME} in the Colab secret KAGGLE_USERNAME or KAGGLE_KEY",
+        ),
+    ],
+)
+def test_colab_secrets_are_used_and_never_shown(
+    secrets: dict[str, str],
+    found: str,
+    *,
+    kaggle: FakeKaggle,
+    policy: RetryPolicy,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name)
+    colab.pretend(monkeypatch, **secrets)
+    report = fetch(data_dir=tmp_path / "data", policy=policy)
+    assert len(report.files) == 3
+    assert str(credentials.find()).startswith(found)
+    for secret in (TOKEN, KEY):
+        if secret in "".join(secrets.values()):
+            assert redact(f"header: {secret}") == "header: ***"
+            assert secret not in capfd.readouterr().out + repr(credentials.look())
+        for path in (*home.rglob("*"), *(tmp_path / "data").rglob("*")):
+            assert path.is_dir() or secret.encode() not in path.read_bytes()
+
+
+def test_colab_says_what_to_click(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    colab.pretend(monkeypatch)
+    with pytest.raises(KaggleError, match=r"KAGGLE_API_TOKEN does not exist; click the key .* add"):
+        credentials.require()
+    colab.pretend(monkeypatch, KAGGLE_API_TOKEN=None)
+    expected = r'may not be read by this notebook; click .* "Notebook access" beside KAGGLE_API_T'
+    with pytest.raises(KaggleError, match=expected):
+        credentials.find()
+    colab.pretend(monkeypatch, KAGGLE_API_TOKEN=" ")
+    assert credentials.find() is None
+    # Other credentials come first, so that they work without a question of Colab.
+    colab.pretend(monkeypatch, KAGGLE_API_TOKEN=None)
+    assert "KAGGLE_KEY" in str(credentials.find({"KAGGLE_USERNAME": "me", "KAGGLE_KEY": "k" * 9}))
+
+
+def test_a_command_in_colab_says_that_python_reads_the_secrets(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    with pytest.raises(KaggleError, match="can only be read by Python; in a cell: import"):
+        credentials.require()
