@@ -45,10 +45,12 @@ coverage: setup  ## run every test, half as long again, and list the lines that 
 	$(BIN)/python -m coverage combine --quiet; \
 	$(BIN)/python -m coverage report --skip-covered --skip-empty; exit $$passed
 
-lint: setup  ## check style and types
+lint: setup  ## check style, and types for Linux, macOS and Windows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin kaggle_digits benchmarks
+	$(BIN)/mypy --platform win32 kaggle_digits benchmarks
 
 bench: setup  ## measure start-up, reading, augmenting, predicting, faults; fast against its peer
 	$(BIN)/python -m benchmarks.startup

@@ -3,6 +3,7 @@
 A shell or a service may pass standard streams that are closed, full or ASCII-only.
 """
 
+import codecs
 import contextlib
 import io
 import json
@@ -31,6 +32,18 @@ from kaggle_digits.kaggle_api.redaction import redact
 DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
 JUPYTER = ["xterm-color", "cat"]  # TERM and GIT_PAGER, as its kernels set them
 COMMAND = re.compile(r"\bkd( [^ ,;:)(·]+)+")  # until the next punctuation
+# What replaces characters that the encoding of a stream lacks; "?" replaces all others.
+PLAIN = {
+    "→": "->",
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "×": "x",
+    "·": "|",
+    "✓": "+",
+    "✗": "x",
+}
 # Columns of a table: the name is never wrapped; other cells are if they are longer than 24, or if
 # room is scarce, than 10.
 MAX_NAME, MAX_UNWRAPPED, MAX_SHORT, GAP = 68, 24, 10, 2
@@ -70,7 +83,7 @@ printed = threading.Event()  # set when this command printed its first line
 
 
 def make_streams_usable() -> None:
-    """Open closed standard streams on /dev/null and make ASCII streams replace other characters.
+    """Open closed standard streams on /dev/null; replace characters that an encoding lacks.
 
     The next file that is opened would get the number of a closed descriptor, and the C++ code of
     TensorFlow, which writes to descriptor 2, would write into that file.
@@ -84,9 +97,16 @@ def make_streams_usable() -> None:
             mode = "r" if name == "stdin" else "w"
             stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
+    codecs.register_error("plain", _replace_character)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not supports_unicode(stream):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="plain")
+
+
+def _replace_character(error: UnicodeError) -> tuple[str, int]:
+    """Handle an error of encoding as ``codecs.register_error`` describes."""
+    assert isinstance(error, UnicodeEncodeError)
+    return PLAIN.get(error.object[error.start], "?"), error.start + 1
 
 
 def supports_unicode(stream: TextIO) -> bool:

@@ -16,7 +16,7 @@ import typer
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, options
 from kaggle_digits.core import environment
-from kaggle_digits.core.advice import to_command_line
+from kaggle_digits.core.advice import to_command_line, unset_variable
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.core.extras import install_command
 from kaggle_digits.kaggle_api import credentials
@@ -89,7 +89,15 @@ def _check_python() -> Finding:
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return OK, text, ""
-    return ERROR, text, "use Python 3.11, 3.12 or 3.13: TensorFlow has no wheels for others"
+    reason = "use Python 3.11, 3.12 or 3.13, because TensorFlow has no wheels for others"
+    return ERROR, text, f"{reason}: {_new_environment()}"
+
+
+def _new_environment() -> str:
+    """Return the commands that make a virtual environment and activate it."""
+    if sys.platform == "win32":
+        return r"py -3.12 -m venv .venv; .venv\Scripts\activate"
+    return "python3.12 -m venv .venv; source .venv/bin/activate"
 
 
 def _check_package(name: str) -> Finding:
@@ -113,11 +121,11 @@ def _check_backend() -> Finding:
     precision = os.environ.get("KD_PRECISION")
     suffix = f"; KD_PRECISION={precision}" if precision else ""
     if name not in CUDA_EXTRAS:
-        remedy = "only tensorflow and jax are supported: unset KERAS_BACKEND"
+        remedy = f"only tensorflow and jax are supported: {unset_variable('KERAS_BACKEND')}"
         return WARNING, f"Keras uses {name}{suffix}", remedy
     if not environment.is_installed(name):
         install = install_command("jax") if name == "jax" else f"pip install {name}"
-        return ERROR, f"{name} is not installed", f"{install}, or unset KERAS_BACKEND"
+        return ERROR, f"{name} is not installed", f"{install}, or {unset_variable('KERAS_BACKEND')}"
     return OK, f"Keras uses {name} {metadata.version(name)}{suffix}", ""
 
 
@@ -128,6 +136,8 @@ def _check_gpu() -> Finding:
     if not names:
         return OK, "none found; models are trained on the CPU", ""
     text = "; ".join(names)
+    if sys.platform == "win32":
+        return OK, f"{text}; not used, because TensorFlow and JAX need WSL 2: wsl --install", ""
     backend = environment.backend_name()
     packages = environment.CUDA_PACKAGES
     if backend in packages and not any(map(environment.is_installed, packages[backend])):

@@ -7,6 +7,7 @@ line prints --folds 3 and kd train --model dense.
 import ast
 import re
 import shlex
+import sys
 
 # Functions whose command has another name, and the option that takes their first argument.
 COMMANDS = {"resume": "train --resume", "label_errors": "labels"}
@@ -22,6 +23,18 @@ VARIABLE = re.compile(r"os\.environ\['KD_(\w+)'\] = '1'")
 def to_command_line(message: str) -> str:
     """Return ``message`` with the Python between backticks written as options and commands."""
     return re.sub(r"`([^`]+)`", lambda code: _translate(code[1]) or code[0], message)
+
+
+def unset_variable(name: str) -> str:
+    """Return the command of the system's usual shell that removes an environment variable."""
+    return f"Remove-Item Env:{name}" if sys.platform == "win32" else f"unset {name}"
+
+
+def with_variable(name: str, value: str) -> str:
+    """Return how to run a command again with an environment variable."""
+    if sys.platform == "win32":
+        return f"type $env:{name}='{value}' before the command"
+    return f"put {name}={value} before the command"
 
 
 def _translate(code: str) -> str | None:

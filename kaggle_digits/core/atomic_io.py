@@ -15,6 +15,7 @@ import math
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 import uuid
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 TEMPORARY_FILE_MAX_AGE = 3600.0  # seconds
+# Windows cannot replace a file that is open, for example in a virus scanner.
+REPLACE_SECONDS = 2.0 if sys.platform == "win32" else 0.0
 # numpy's messages for a write that the full disk cut short; these errors have no errno.
 NUMPY_WRITE_ERRORS = ("requested and", "problem writing element")
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -37,7 +40,8 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 PROBLEMS = {
     (errno.ENOSPC, errno.EDQUOT): "no space left on the disk while writing {}; free some and run "
     "it again",
-    NOT_WRITABLE: "no permission to write {}; choose a folder that you may write to",
+    NOT_WRITABLE: "no permission to write {}; choose a folder that you may write to"
+    + (", or close the program that has the file open" if sys.platform == "win32" else ""),
     (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY): "cannot write {}: a file or "
     "folder of that name is in the way; move it",
     (errno.EFBIG,): "{} would exceed the largest file size allowed here; raise the limit "
@@ -68,13 +72,27 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
             if durable:
                 with part.open("rb+") as file:
                     os.fsync(file.fileno())
-            part.replace(path)
+            _replace(part, path)
         finally:
             part.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # delete what killed writers left behind
             for old in path.parent.glob(f".{glob.escape(path.stem)}.*.part{path.suffix}"):
                 if time.time() - old.stat().st_mtime > TEMPORARY_FILE_MAX_AGE:
                     old.unlink(missing_ok=True)
+
+
+def _replace(part: Path, path: Path) -> None:
+    """Rename ``part`` to ``path``; on Windows, wait up to REPLACE_SECONDS while others read it."""
+    end = time.monotonic() + REPLACE_SECONDS
+    while True:
+        try:
+            part.replace(path)
+        except PermissionError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextlib.contextmanager
@@ -136,13 +154,13 @@ def new_lock(path: Path) -> BaseFileLock:
 
 def _has_locks(folder: Path) -> bool:
     """Return whether the file system of ``folder`` has locks, tried on a temporary file."""
-    try:
-        import fcntl
+    if sys.platform == "win32":  # which always has
+        return True
+    import fcntl
 
+    try:
         with tempfile.TemporaryFile(dir=folder, prefix=".lock-") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # Windows, which always has
-        return True
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise

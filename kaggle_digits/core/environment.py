@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -116,13 +117,19 @@ def choose_jax_on_gpu() -> bool:
 
 def usable_cores() -> int:
     """Return the number of cores that this process may use, by its affinity and its cgroups."""
-    cores = float(_schedulable_cores())
+    return math.ceil(min(_schedulable_cores(), _cgroup_cores()))
+
+
+@cache  # a container's limit is read once, because every prediction asks for it
+def _cgroup_cores() -> float:
+    """Return the cores that the cgroups of this process allow, such as 1.5; infinity: all."""
+    cores = math.inf
     for folder in _cgroup_folders():
         version1 = _words(folder, "cpu.cfs_quota_us", "cpu.cfs_period_us")
         match _words(folder, "cpu.max") or version1:
             case [quota, period] if quota not in ("max", "-1"):
                 cores = min(cores, int(quota) / int(period))
-    return math.ceil(cores)
+    return cores
 
 
 def limit_threads_to_cgroup() -> None:
@@ -169,10 +176,10 @@ def out_of_memory(error: BaseException) -> str | None:
 
 def peak_memory_mb() -> float | None:
     """Return the peak memory of this process so far, in MB; None on Windows."""
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return None
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
@@ -222,7 +229,13 @@ def _output(command: list[str], *, folder: Path | None = None) -> str:
     """Return what ``command`` prints; nothing if it fails or takes more than 10 seconds."""
     try:
         return subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=10, check=True
+            command,
+            cwd=folder,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=10,
+            check=True,
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""

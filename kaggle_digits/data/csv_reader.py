@@ -88,7 +88,7 @@ def read_content(path: Path, *, advice: str | None = None) -> bytes:
         remedy = advice or "move it, then: `kd.fetch()`"
         raise DataError(f"{path} is a folder, not a CSV file; {remedy}") from None
     except OSError as error:
-        remedy = "; chmod u+r it" if isinstance(error, PermissionError) else ""
+        remedy = "; allow yourself to read it" if isinstance(error, PermissionError) else ""
         raise DataError(f"{path} cannot be read ({error.strerror}){remedy}") from error
     if not content or content.isspace():
         raise DataError(f"{path} is empty; {advice or FETCH_AGAIN}")

@@ -177,13 +177,13 @@ class _Process:
         code = self._process.exitcode
         if code is None or code >= 0:
             return f"its process ended with exit code {code}"
-        reason = ""
-        if -code == signal.SIGKILL:
+        reason, name = "", signal.Signals(-code).name
+        if name == "SIGKILL":
             reason = (
                 f" (out of memory? {memory()[0] / 2**30:.1f} GB may be used here; train fewer "
                 "members at a time or a smaller model, or allow more memory)"
             )
-        return f"its process was killed by {signal.Signals(-code).name}{reason}"
+        return f"its process was killed by {name}{reason}"
 
 
 def _work(connection: Connection[Any, Any], threads: int, card: str | None) -> None:

@@ -10,6 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -85,13 +86,15 @@ class PictureReader:
         assert self._process.stdout
         timer = Timer(MAX_WALL_SECONDS, self._process.kill)
         timer.start()
+        start = time.monotonic()
         try:
             pickle.dump((source, name, *settings), self._process.stdin)
             self._process.stdin.flush()
             result = pickle.load(self._process.stdout)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):  # the process has ended
             _end(self._process)
-            raise DataError(self._describe_end(name)) from None
+            is_late = time.monotonic() - start >= MAX_WALL_SECONDS
+            raise DataError(self._describe_end(name, is_late=is_late)) from None
         finally:
             timer.cancel()
         if isinstance(result, Exception):
@@ -103,11 +106,11 @@ class PictureReader:
         self._closed = True
         self._process.kill()
 
-    def _describe_end(self, name: str) -> str:
+    def _describe_end(self, name: str, *, is_late: bool) -> str:
         if self._closed:
             return f"{name} was not read: interrupted"
         killed_by = -self._process.returncode
-        if killed_by in {getattr(signal, name, None) for name in ("SIGPROF", "SIGKILL")}:
+        if is_late or killed_by in {getattr(signal, name, None) for name in ("SIGPROF", "SIGKILL")}:
             return f"{name} takes too long to decode; save it again with another program"
         return f"{name} is not a readable picture (its decoder crashed)"
 
@@ -179,13 +182,15 @@ def serve() -> None:
 
 def _limit_time(seconds: float) -> None:
     """Let the kernel kill this process after so many seconds of processor time; 0: no limit."""
-    if hasattr(signal, "setitimer"):  # not on Windows
+    if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _limit_memory() -> None:
-    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows; a lower limit is set
-        import resource
+    if sys.platform == "win32":
+        return
+    import resource
 
+    with contextlib.suppress(OSError, ValueError):  # a lower limit is set
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MB << 20, hard))

@@ -283,7 +283,7 @@ def _require_form(secret: str) -> None:
 
 def _display(path: Path) -> str:
     home = home_folder()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
 
 
 def _read(path: Path) -> str:

@@ -249,6 +249,8 @@ def run_with_time_limit(
     SIGINT, and is killed if it has not ended GRACE_SECONDS later. Returns its exit code; why it was
     stopped, or ""; its last lines.
     """
+    if sys.platform == "win32":  # no process groups
+        raise SessionError("this script is for Kaggle's notebooks, which run on Linux")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # the child would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(

@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any
 
 from kaggle_digits.core import library_settings, progress
+from kaggle_digits.core.advice import unset_variable
 from kaggle_digits.core.environment import backend_name, cache_folder, usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError, one_line
 from kaggle_digits.core.extras import install_command
@@ -108,7 +109,8 @@ def _start_jax() -> None:
     try:
         jax.devices()  # prints its messages at the first call
     except RuntimeError as error:
-        raise ModelError(f"JAX cannot start ({one_line(error)}); unset JAX_PLATFORMS") from error
+        remedy = unset_variable("JAX_PLATFORMS")
+        raise ModelError(f"JAX cannot start ({one_line(error)}); {remedy}") from error
     if jax.default_backend() == "gpu" and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         # Compiling takes longer than training; the next process finds it there.
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))

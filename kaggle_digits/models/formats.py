@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core.advice import with_variable
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError, did_you_mean, one_line
 from kaggle_digits.core.extras import missing_package
@@ -121,8 +122,10 @@ def check_format(kind: str) -> str:
         raise UsageError(f"`format={kind!r}` is unknown; {hint}one of: {', '.join(FILES)}")
     backend = backend_name()
     if backend != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
-        advice = "put KERAS_BACKEND=tensorflow before the command (it reads runs of any backend)"
-        raise UsageError(f"`format={kind!r}` needs TensorFlow, not {backend}; {advice}")
+        raise UsageError(
+            f"`format={kind!r}` needs TensorFlow, not {backend}; "
+            f"{with_variable('KERAS_BACKEND', 'tensorflow')} (it reads runs of any backend)"
+        )
     return kind
 
 

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from kaggle_digits.runs.files import (
 
 CONFIG_FILE, METRICS_FILE, HISTORY_FILE = "config.json", "metrics.json", "history.csv"
 OOF_FILE, TEST_FILE, LOCK_FILE = "oof.npy", "test.npy", ".lock"
+LOCK_IS_INSIDE = sys.platform != "win32"  # Windows cannot rename a folder with an open file
 FIRST_LAYER_FILE = "first_layer.npy"  # in a member's folder
 BASE_RUNS = "runs"  # in an ensemble's folder: copies of the runs that it combines
 TRAIN = "`kd.train(dataset, 'dense')`"
@@ -277,6 +279,11 @@ class Run:
             f"run {self.name} is being trained by another process; wait until it has ended, "
             "or choose another `name`"
         )
+        if not LOCK_IS_INSIDE:
+            with file_lock(self.path.with_name(f".{self.name}.lock"), locked):
+                self.path.mkdir(exist_ok=True)
+                yield
+            return
         inode = self._lock_inode()
         with file_lock(self.path / LOCK_FILE, locked):
             if inode not in (None, self._lock_inode()):

@@ -157,6 +157,15 @@ def test_ascii_locale(sample: Path, tmp_path: Path) -> None:
     assert done.stdout.decode("ascii")
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_characters_that_a_console_lacks_have_plain_twins(encoding: str, tmp_path: Path) -> None:
+    env = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "HOME": str(tmp_path)}
+    done = shell(f"{KD} doctor --offline", tmp_path, env)
+    lines = done.stdout.decode(encoding).splitlines()
+    assert lines[0].startswith("+ kaggle-digits: ")
+    assert any(line.startswith("    -> kd fetch") for line in lines)
+
+
 COLUMNS = {"run": "", "accuracy\n(95 % interval)": "", "rows": ",", "settings": "", "time": ">"}
 NAME = "a-name-as-long-as-the-longest-one-that-a-run-may-have-here-64-ch"
 

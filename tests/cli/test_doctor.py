@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from kaggle_digits.cli import doctor as doctor_command
 from kaggle_digits.cli.main import app
 from kaggle_digits.core import environment
 from tests.support import colab
@@ -149,3 +150,17 @@ def test_gpus(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert doctor("--data-dir", tmp_path)["GPU"]["text"].endswith("; one of them is used")
     driver.write_text("#!/bin/sh\nexit 9\n")
     assert "check the driver" in doctor("--data-dir", tmp_path)["GPU"]["remedy"]
+
+
+def test_advice_for_windows_works_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setattr("sys.version_info", (3, 14))
+    assert doctor_command._check_python()[2].endswith(
+        r": py -3.12 -m venv .venv; .venv\Scripts\activate"
+    )
+    monkeypatch.setattr(environment, "gpus", lambda: ("NVIDIA RTX 4060, 8188 MiB",))
+    state, text, remedy = doctor_command._check_gpu() or ("", "", "")
+    assert (state, remedy) == ("ok", "")
+    assert "WSL 2: wsl --install" in text
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert doctor_command._check_backend()[2].endswith("Remove-Item Env:KERAS_BACKEND")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kaggle_digits.core.advice import to_command_line
+from kaggle_digits.core.advice import to_command_line, unset_variable, with_variable
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,17 @@ from kaggle_digits.core.advice import to_command_line
 )
 def test_translation(message: str, expected: str) -> None:
     assert to_command_line(message) == expected
+
+
+@pytest.mark.parametrize(
+    ("platform", "unset", "put"),
+    [
+        ("linux", "unset A", "put A=b before the command"),
+        ("win32", "Remove-Item Env:A", "type $env:A='b' before the command"),
+    ],
+)
+def test_variables_in_the_shell_of_the_system(
+    platform: str, unset: str, put: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    assert (unset_variable("A"), with_variable("A", "b")) == (unset, put)

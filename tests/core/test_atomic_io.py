@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaggle_digits.core import atomic_io
 from kaggle_digits.core.atomic_io import (
     atomic_write,
     backup_existing,
@@ -186,6 +188,28 @@ def test_json_is_read_with_and_without_bom_up_to_a_size(
 def test_numbers_that_json_lacks_are_written_as_null(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": [float("nan"), 1.5], "b": (float("-inf"),)})
     assert read_json(tmp_path / "a.json") == {"a": [None, 1.5], "b": [None]}
+
+
+def test_a_file_that_another_program_reads_is_replaced_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where an open file cannot be replaced."""
+    replace, refusals = Path.replace, [PermissionError(errno.EACCES, "in use")] * 2
+
+    def refuse_twice(path: Path, target: Path) -> Path:
+        if refusals:
+            raise refusals.pop()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_twice)
+    monkeypatch.setattr(atomic_io, "REPLACE_SECONDS", 5.0)
+    write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    refusals.append(PermissionError(errno.EACCES, "in use"))
+    monkeypatch.setattr(atomic_io, "REPLACE_SECONDS", 0.0)
+    with pytest.raises(NotWritableError):
+        write_text(tmp_path / "a.txt", "newer")
+    assert names(tmp_path) == ["a.txt"]
 
 
 @pytest.mark.parametrize("without_locks", NO_LOCKS, indirect=True)

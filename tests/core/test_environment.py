@@ -145,6 +145,7 @@ def test_limits_of_cgroups_are_respected(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     (tmp_path / "own").write_text(own)
+    environment._cgroup_cores.cache_clear()
     monkeypatch.setattr(environment, "CGROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(environment, "OWN_CGROUPS", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
@@ -160,6 +161,7 @@ def test_limits_of_cgroups_are_respected(
     assert [os.environ.get(name) for name in THREAD_VARIABLES] == [threads, threads, "7", threads]
     for name in THREAD_VARIABLES:
         os.environ.pop(name, None)
+    environment._cgroup_cores.cache_clear()
 
 
 def test_affinity_limits_the_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

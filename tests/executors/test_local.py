@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
+from kaggle_digits.core import environment
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset, load
@@ -209,6 +210,24 @@ def test_allocation(
     monkeypatch.setattr(local, "memory", lambda: (64_000 << 20, 3_000 << 20))
     if not settings:
         assert LocalExecutor().allocation(tasks) == (1, 4)
+
+
+def test_a_container_with_one_core_trains_one_member_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``docker run --cpus=1`` on a machine with eight cores."""
+    (tmp_path / "own").write_text("0::/\n")
+    (tmp_path / "cpu.max").write_text("100000 100000\n")
+    monkeypatch.setattr(environment, "CGROUPS", tmp_path)
+    monkeypatch.setattr(environment, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(environment, "_schedulable_cores", lambda: 8)
+    environment._cgroup_cores.cache_clear()
+    indices = FoldIndices(np.arange(40_000), np.arange(0))
+    tasks = [FoldTask(k, Recipe("dense", epochs=10), indices, 0) for k in range(5)]
+    try:
+        assert LocalExecutor().allocation(tasks) == (1, 1)
+    finally:
+        environment._cgroup_cores.cache_clear()
 
 
 @pytest.mark.parametrize("settings", [{"workers": 0}, {"threads": -1}])

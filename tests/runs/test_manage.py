@@ -15,9 +15,12 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.submission_csv import read_origin, write_origin
 from kaggle_digits.kaggle_api.submission_log import LogEntry, read_log, update_log
 from kaggle_digits.runs.manage import remove_run, rename_run, set_note
-from kaggle_digits.runs.run import Run, list_runs, open_run
+from kaggle_digits.runs.run import Run, RunLockedError, create_run, list_runs, open_run
 from kaggle_digits.runs.submission_files import is_own, submission_path, write_run_submission
 from tests.support.small_runs import write_run
+from tests.support.windows import windows_files
+
+__all__ = ["windows_files"]
 
 
 @pytest.fixture
@@ -125,3 +128,19 @@ def test_a_note_changes_nothing_else(run: Run) -> None:
     assert json.loads((run.path / "config.json").read_text()) == before | {"note": "first try"}
     set_note(run.path.parent, "one", "")
     assert run.config()["note"] is None
+
+
+def test_windows_moves_a_run_that_is_locked(
+    windows_files: None, run: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    runs_dir = run.path.parent
+    with (runs_dir / "one" / "open").open("w"), pytest.raises(PermissionError):
+        run.path.rename(runs_dir / "two")
+    rename_run(runs_dir, tmp_path / "submissions", "one", "two")
+    with create_run(runs_dir, "two", "", force=True) as new:
+        assert new.path == runs_dir / "two"
+        with pytest.raises(RunLockedError), Run(new.path).locked():
+            pass
+        new.write_config({"name": "two"})
+    remove_run(runs_dir, "two-old-1")
+    assert [one.name for one in list_runs(runs_dir)] == ["two"]
