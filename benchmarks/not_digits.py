@@ -25,7 +25,14 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.data.digits import SIDE
 from kaggle_digits.imaging.loading import NO_DIGIT, open_picture, prepare
 from kaggle_digits.imaging.segmentation import BOX, center_by_mass
-from kaggle_digits.inference.not_digit import features, is_not_digit, not_digit_scores
+from kaggle_digits.inference.not_digit import (
+    SYMMETRIC,
+    features,
+    is_mirrored_digit,
+    is_not_digit,
+    mirror,
+    not_digit_scores,
+)
 from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.metrics.scores import predicted_rows
 from kaggle_digits.runs.run import open_run
@@ -35,9 +42,9 @@ Generator = np.random.Generator
 # Letters that nobody could take for a digit; "OoIlZzSsqbgBD" and the like are left out.
 LETTERS = "ACEFGHJKLMNPQRTUVWXYacdefhjkmnprtuvwxy"
 SIGNS = "?!&#@%$+=*<>"
-SYMMETRIC, TURNABLE = (0, 1, 8), (2, 3, 4, 5, 7)
+TURNABLE = (2, 3, 4, 5, 7)
 SIDE_DRAWN = 160  # of pictures drawn here, in pixels
-REFUSED_TARGET, DRAWN_TARGET, AUROC_TARGET = 0.01, 0.02, 0.95
+REFUSED_TARGET, DRAWN_TARGET, AUROC_TARGET, MIRRORED_TARGET = 0.01, 0.02, 0.95, 0.9
 
 
 def main() -> int:
@@ -60,24 +67,23 @@ def main() -> int:
     rows = predicted_rows(open_run(args.runs_dir, args.run).oof())
     predictor = load_predictor(args.runs_dir, args.run)
     images, labels = dataset.train.images[rows], dataset.labels[rows]
-    return _measure(predictor, images, labels, fonts, args.drawn)
+    ok = _measure(predictor, images, labels, fonts, args.drawn)
+    return 0 if _measure_mirrored(predictor, images, labels, args.drawn) and ok else 1
 
 
 def _measure(
     predictor: Predictor, digits: Pixels, labels: Pixels, fonts: list[str], drawn: Path | None
-) -> int:
+) -> bool:
     from sklearn.metrics import roc_auc_score
 
     rng = np.random.default_rng(0)
     accepted = {"held-out digits": digits}
     if drawn:
-        with (drawn / "labels.csv").open(newline="", encoding="utf-8") as file:
-            paths = [drawn / row["file"] for row in csv.DictReader(file)]
-        accepted["drawn by people"] = _prepare([open_picture(path, path.name) for path in paths])
+        accepted["drawn by people"] = _prepare([picture for picture, _ in _read_drawn(drawn)])
     accepted["printed digits"] = _prepare([_text(c, f, rng) for f in fonts for c in "0123456789"])
     refused = {
         "letters": _prepare([_text(c, font, rng) for font in fonts for c in LETTERS]),
-        "mirrored digits": digits[~np.isin(labels, SYMMETRIC)][:, :, ::-1],
+        "mirrored digits": mirror(digits[~np.isin(labels, SYMMETRIC)]),
     }
     for name, draw in DRAWINGS.items():
         refused[name] = _prepare([draw(rng) for _ in range(200)])
@@ -88,7 +94,10 @@ def _measure(
     doubts = 1 - predictor.predict_proba(digits).max(axis=1)
     for name, images in (accepted | refused).items():
         scores, confidences = not_digit_scores(images), predictor.predict_proba(images).max(axis=1)
-        shares[name] = np.mean(list(map(is_not_digit, scores, confidences)))
+        shares[name] = np.mean([
+            is_not_digit(score, confidence) or is_mirrored_digit(predictor, image)
+            for score, confidence, image in zip(scores, confidences, images, strict=True)
+        ])  # fmt: skip
         cells = f"| {name} | {len(images):,} | {100 * shares[name]:.1f} % |"
         if name in refused:
             is_other = np.repeat([0, 1], [len(reference), len(images)])
@@ -97,7 +106,44 @@ def _measure(
             cells += f" {aurocs[-1]:.3f} | {roc_auc_score(is_other, both):.3f} |"
         print(cells if name in refused else f"{cells} | |", flush=True)
     ok = shares["held-out digits"] <= REFUSED_TARGET and min(aurocs) >= AUROC_TARGET
-    return 0 if ok and shares.get("drawn by people", 0) <= DRAWN_TARGET else 1
+    return bool(ok and shares.get("drawn by people", 0) <= DRAWN_TARGET)
+
+
+def _measure_mirrored(
+    predictor: Predictor, digits: Pixels, labels: Pixels, drawn: Path | None
+) -> bool:
+    """Print how many digits, as they are and mirrored, get the note "mirrored?"."""
+    pairs = {"held-out": (digits, mirror(digits), labels)}
+    if drawn:
+        pictures, truth = zip(*_read_drawn(drawn), strict=True)
+        images, mirrored = (
+            np.stack([prepare(one).image for one in each])
+            for each in (
+                pictures,
+                [one.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for one in pictures],
+            )
+        )
+        pairs["drawn by people"] = images, mirrored, np.array(truth)
+    ok = True
+    for name, (images, mirrored, truth) in pairs.items():
+        noted, false = (
+            np.array([is_mirrored_digit(predictor, image) for image in each])
+            for each in (mirrored, images)
+        )
+        print(f"\n| {name} | mirrored, noted | not mirrored, noted |\n|---|---|---|")
+        for digit in range(10):
+            own = truth == digit
+            print(f"| {digit} | {noted[own].sum()} of {own.sum()} | {false[own].sum()} |")
+        asymmetric = ~np.isin(truth, SYMMETRIC)
+        print(f"| all asymmetric | {noted[asymmetric].mean():.3f} | {false.mean():.4f} |")
+        ok &= bool(noted[asymmetric].mean() >= MIRRORED_TARGET and false.mean() <= REFUSED_TARGET)
+    return ok
+
+
+def _read_drawn(folder: Path) -> list[tuple[Image.Image, int]]:
+    with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
+        rows = [(folder / row["file"], int(row["label"])) for row in csv.DictReader(file)]
+    return [(open_picture(path, path.name), label) for path, label in rows]
 
 
 def _prepare(pictures: list[Image.Image]) -> Pixels:

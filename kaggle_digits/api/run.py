@@ -15,6 +15,7 @@ from PIL import Image
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError, one_line
 from kaggle_digits.core.platforms import default_folder
 from kaggle_digits.core.summary import Summary
+from kaggle_digits.core.text import plural
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.digits import to_images
 from kaggle_digits.data.splits import describe_split
@@ -217,7 +218,7 @@ class Run(Summary, RunFolder):
             config = self.config()
             rows |= {"model": config["model"], "data": config["data"].get("source") or "unknown"}
             if extra_rows := self.extra_rows():
-                rows["data"] += f" and {extra_rows:,} extra pictures"
+                rows["data"] += f" and {plural(extra_rows, 'extra picture')}"
             rows["held out"] = describe_split(config["split"])
             if score := self.score:
                 low, high = (100 * bound for bound in score.ci95)

@@ -14,6 +14,7 @@ from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import DataError, UsageError
+from kaggle_digits.core.text import plural
 
 if TYPE_CHECKING:
     from kaggle_digits.inference.predictor import PicturePrediction
@@ -135,9 +136,10 @@ def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> N
         ]
         console.show_table(columns, rows)
     if predictor.extra_rows:
+        pictures_used = plural(predictor.extra_rows, "extra picture")
         console.warn(
-            f"run {predictor.run_name} was trained on {predictor.extra_rows:,} extra pictures; if "
-            "they are of this folder, its accuracy is too high"
+            f"run {predictor.run_name} was trained on {pictures_used}; if {folder} has any of "
+            "them, its accuracy is too high"
         )
 
 
@@ -196,7 +198,7 @@ def _describe_sheet(prediction: "SheetPrediction") -> tuple[dict[str, Any], str]
     words = [prediction.note] if prediction.note else []
     if digits:
         least = min(digits, key=lambda one: one.confidence)
-        words.insert(0, console.plural(len(digits), "digit"))
+        words.insert(0, plural(len(digits), "digit"))
         words.insert(1, f"least sure of the {least.digit} ({console.percent(least.confidence)})")
     return values, "\n  ".join(["; ".join(words), *prediction.lines])
 

@@ -308,8 +308,3 @@ def signed(value: float, form: str) -> str:
     """Format a difference as "+3" or "−0.0004"; a value that rounds to 0 has no sign."""
     text = format(value, f"+{form}")
     return text.replace("-", "−") if float(text) else text[1:]
-
-
-def plural(count: int, noun: str) -> str:
-    """Return "1 epoch" or "2 epochs"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.text import plural
 
 if TYPE_CHECKING:
     from kaggle_digits.evaluation.evaluate import Evaluation
@@ -66,7 +67,7 @@ def _print_metrics(evaluation: "Evaluation") -> None:
         console.warn(f"no out-of-fold accuracy: {evaluation.leak}; the metrics are too good")
         kind = "leaked accuracy"
     if evaluation.tta:
-        kind += f" with {console.plural(evaluation.tta[-1].views, 'view')} of each image"
+        kind += f" with {plural(evaluation.tta[-1].views, 'view')} of each image"
     console.echo(
         f"{evaluation.run}: {kind} {console.percent(score.accuracy, score.ci95)} "
         f"on {score.n:,} held-out rows, log loss {score.log_loss:.4f}, "
@@ -112,12 +113,12 @@ def _print_tta(evaluation: "Evaluation", own_views: int) -> None:
         chance = "significant" if best.mcnemar.significant else "not significant"
         significance = f" (compared with one view: {chance}, p {best.mcnemar.p_text})"
     console.echo(
-        f"best on these {best.score.n:,} held-out rows: {console.plural(best.views, 'view')}"
+        f"best on these {best.score.n:,} held-out rows: {plural(best.views, 'view')}"
         f"{significance}; to use it: kd predict {evaluation.run} --tta {best.views}"
     )
     console.note(
         f"the first line, the figures and the report are with {evaluation.tta[-1].views} views; "
-        f"other commands show the accuracy with {console.plural(own_views, 'view')}"
+        f"other commands show the accuracy with {plural(own_views, 'view')}"
     )
 
 

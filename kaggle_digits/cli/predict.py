@@ -4,6 +4,7 @@ from typing import Annotated
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.text import plural
 
 
 def predict(
@@ -37,13 +38,13 @@ def predict(
         console.print_json({"run": opened.name, "submission": str(path), **counts, **record})
         return
     console.echo(
-        f"{path}: {len(dataset.ids):,} rows from {console.plural(views, 'view')} of each image, "
+        f"{path}: {len(dataset.ids):,} rows from {plural(views, 'view')} of each image, "
         f"checked; {changed:,} differ from the predictions saved in the run"
     )
     if accuracy := record["accuracy"]:
         interval = wilson_interval(round(accuracy * record["n_val"]), record["n_val"])
         console.echo(
-            f"accuracy with {console.plural(views, 'view')}: {console.percent(accuracy, interval)} "
+            f"accuracy with {plural(views, 'view')}: {console.percent(accuracy, interval)} "
             f"on {record['n_val']:,} held-out rows (95 % interval)"
         )
     if dataset.source.source == "kaggle":

@@ -20,6 +20,7 @@ from rich.progress import (
 
 from kaggle_digits.cli import console
 from kaggle_digits.core import progress as core_progress
+from kaggle_digits.core.text import plural
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback, describe_epoch
 from kaggle_digits.tuning.results import Trial, TrialCallback
 from kaggle_digits.tuning.search_space import Value
@@ -85,7 +86,7 @@ class TrainingProgress(ProgressLine, TrainingCallback):
         self._begin(name)
         self.update(self._task, description="starting")
         resumed = f", {done} finished before" if done else ""
-        console.note(f"run {name}: {console.plural(members, 'member')}{resumed}")
+        console.note(f"run {name}: {plural(members, 'member')}{resumed}")
 
     def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
         self._total[member] = epochs, steps
@@ -118,7 +119,7 @@ class TrainingProgress(ProgressLine, TrainingCallback):
         last = self._last.get(member)
         if last and (self.disable or self.members > MAX_MEMBERS_WITH_EPOCHS):
             console.note(
-                f"member {member + 1}/{self.members}: {console.plural(last.epoch, 'epoch')}, "
+                f"member {member + 1}/{self.members}: {plural(last.epoch, 'epoch')}, "
                 f"loss {last.loss:.4f}{_validation(last, 'validation accuracy')}, "
                 f"{console.seconds(seconds)}"
             )
@@ -161,7 +162,7 @@ class SearchProgress(ProgressLine, TrialCallback):
     def on_search_begin(self, name: str, done: int, trials: int) -> None:
         self.started, self._trials, self._done = True, trials, done
         already = f", {done} done or running already" if done else ""
-        console.note(f"study {name}: {console.plural(trials, 'trial')}{already}")
+        console.note(f"study {name}: {plural(trials, 'trial')}{already}")
         self.update(self._task, total=trials, completed=done)
 
     def on_trial_begin(self, number: int, values: Mapping[str, Value], folds: int) -> None:

@@ -12,6 +12,7 @@ from kaggle_digits.cli.options import argument, option
 from kaggle_digits.cli.submit import is_interactive
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import RunError, SubmissionError, UsageError, did_you_mean
+from kaggle_digits.core.text import plural
 
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
@@ -125,7 +126,9 @@ def show(
         elif row.get("problem"):
             console.warn(f"{row['run']}: {row['problem']}")
         if row.get("extra_rows"):
-            console.note(f"{row['run']} was trained on {row['extra_rows']:,} extra pictures")
+            console.note(
+                f"{row['run']} was trained on {plural(row['extra_rows'], 'extra picture')}"
+            )
 
 
 @app.command("rm", cls=Command, epilog="Example: kd runs rm dense-1 dense-2")

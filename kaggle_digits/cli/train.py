@@ -14,6 +14,7 @@ from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
 from kaggle_digits.core import environment, interrupts, trust
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least
+from kaggle_digits.core.text import plural
 
 if TYPE_CHECKING:
     from kaggle_digits.data.dataset import Dataset
@@ -372,7 +373,7 @@ def _print_metrics(run: "Run") -> None:
 
     metrics, config = run.metrics(), run.config()
     if extra_rows := run.extra_rows():
-        console.note(f"{run.name} was trained on {extra_rows:,} extra pictures, too")
+        console.note(f"{run.name} was trained on {plural(extra_rows, 'extra picture')}, too")
     if metrics.get("leak"):
         leaked = f"leaked: {console.percent(metrics['leaked_accuracy'])}"
         console.echo(f"{run.name}: no out-of-fold accuracy ({leaked} on {metrics['n_val']:,} rows)")

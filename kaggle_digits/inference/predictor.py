@@ -92,7 +92,8 @@ class PicturePrediction:
     digit ``runner_up`` are None, and the (10,) ``probabilities`` are zeros. ``note`` is "" or a
     warning. ``image`` is the (28, 28) input of the network, 255 is ink; ``steps`` are name → (h, w)
     float32, 0 to 1: the picture after each preprocessing step. ``not_a_digit``: it does not look
-    like one, by its score of ``not_digit_scores``; ``mirrored``: but its mirror image does.
+    like one, by its score of ``not_digit_scores`` or because it is ``mirrored``: its mirror image
+    looks much more like a digit.
     ``box`` is left, top, right, bottom of the digit in pixels of the upright picture.
     """
 
@@ -123,8 +124,8 @@ def classify_prepared(model: ProbabilisticModel, prepared: PreparedPicture) -> P
     (probabilities,) = model.predict_proba(image[None])
     second, first = np.argsort(probabilities, kind="stable")[-2:].tolist()
     confidence, score = float(probabilities[first]), float(not_digit_scores(image[None])[0])
-    not_a_digit = is_not_digit(score, confidence)
-    mirrored = not_a_digit and is_mirrored_digit(model, image)
+    mirrored = is_mirrored_digit(model, image)
+    not_a_digit = mirrored or is_not_digit(score, confidence)
     is_wide = image.any(axis=0).sum() > image.any(axis=1).sum()
     note = MAYBE_SEVERAL if not_a_digit and is_wide and not mirrored else ""
     return PicturePrediction(

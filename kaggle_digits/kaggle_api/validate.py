@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.errors import DataError, SubmissionError
+from kaggle_digits.core.text import plural
 from kaggle_digits.data import dataset, submission_csv
 from kaggle_digits.data.submission_csv import Origin, labels_sha256
 from kaggle_digits.kaggle_api.submission_log import LOG_NAME, SENDING, LogEntry, read_log
@@ -81,8 +82,8 @@ def validate_submission(
         warnings.append(f"it has no out-of-fold accuracy: {origin.leak}")
     if origin and origin.extra_rows:
         warnings.append(
-            f"{' + '.join(origin.runs)}: trained on {origin.extra_rows:,} extra pictures besides "
-            "the competition's data; check that its rules permit them"
+            f"{' + '.join(origin.runs)}: trained on {plural(origin.extra_rows, 'extra picture')} "
+            "besides the competition's data; check that its rules permit this"
         )
     counts = np.bincount(labels, minlength=10)
     if counts.max() > len(labels) / 2 and len(labels) > 20:

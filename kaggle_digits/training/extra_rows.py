@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import DataError
+from kaggle_digits.core.text import plural
 from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE, Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.imaging.labelled_folder import read_labels
@@ -44,8 +45,8 @@ class ExtraRows:
     def announce(self, callback: TrainingCallback) -> None:
         """Tell the user how many pictures are trained on, and which are not."""
         callback.on_message(
-            f"{len(self.table):,} pictures in {self.folder} are trained on besides the rows of "
-            "train.csv; validation has none of them"
+            f"{plural(len(self.table), 'picture')} in {self.folder} will be trained on besides the "
+            "rows of train.csv; validation has none of them"
         )
         if self.warning:
             callback.on_warning(self.warning)

@@ -161,6 +161,6 @@ def test_training_takes_a_time_limit_and_rows_to_drop(dataset: Dataset, tmp_path
     folders: Any = {"drop_rows": drop, "extra": extra, "runs_dir": tmp_path}
     run = kd.train(dataset, "linear", time_limit=600, **folders)
     assert run.extra_rows() == 1
-    assert run.summary()["data"] == "sample and 1 extra pictures"
+    assert run.summary()["data"] == "sample and 1 extra picture"
     assert run.config()["dropped_rows"]["lines"] == [2]
     assert run.metrics()["time_limit"]["seconds"] == 600

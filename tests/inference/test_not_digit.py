@@ -6,15 +6,16 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.imaging.loading import prepare
+from kaggle_digits.imaging.loading import PreparedPicture, prepare
 from kaggle_digits.inference.not_digit import (
     MAX_SCORE,
     SYMMETRIC,
     is_mirrored_digit,
     is_not_digit,
+    mirror,
     not_digit_scores,
 )
-from kaggle_digits.inference.predictor import classify_picture, load_predictor
+from kaggle_digits.inference.predictor import classify_picture, classify_prepared, load_predictor
 from kaggle_digits.runs.run import Run
 
 
@@ -43,6 +44,11 @@ def test_mirrored_digits(trained_run: Run, dataset: Dataset) -> None:
     mirrored = images[:, :, ::-1]
     refused = mirrored[not_digit_scores(mirrored) > MAX_SCORE]
     assert sum(is_mirrored_digit(model, image) for image in refused) > 0.5 * len(refused) > 10
+    noted = [is_mirrored_digit(model, image) for image in mirror(images)]
+    assert np.mean(noted) > 0.8
+    assert np.mean([is_mirrored_digit(model, image) for image in images]) <= 0.02
+    prediction = classify_prepared(model, PreparedPicture(mirror(images)[noted.index(True)]))
+    assert (prediction.mirrored, prediction.not_a_digit) == (True, True)
 
 
 def test_an_unsure_prediction_needs_a_lower_score() -> None:
