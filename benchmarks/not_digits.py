@@ -115,7 +115,7 @@ def _measure_mirrored(
     """Print how many digits, as they are and mirrored, get the note "mirrored?"."""
     pairs = {"held-out": (digits, mirror(digits), labels)}
     if drawn:
-        pictures, truth = zip(*_read_drawn(drawn), strict=True)
+        pictures, own_labels = zip(*_read_drawn(drawn), strict=True)
         images, mirrored = (
             np.stack([prepare(one).image for one in each])
             for each in (
@@ -123,7 +123,7 @@ def _measure_mirrored(
                 [one.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for one in pictures],
             )
         )
-        pairs["drawn by people"] = images, mirrored, np.array(truth)
+        pairs["drawn by people"] = images, mirrored, np.array(own_labels)
     ok = True
     for name, (images, mirrored, truth) in pairs.items():
         noted, false = (
