@@ -1,3 +1,8 @@
-"""The version of the toolkit, importable by every layer."""
+"""The version of the toolkit, importable by every layer. Builds take it from the git tag."""
 
-__version__ = "0.1.0"
+from importlib import metadata
+
+try:
+    __version__ = metadata.version("kaggle-digits")
+except metadata.PackageNotFoundError:  # used from a folder on PYTHONPATH
+    __version__ = "0.1.0"

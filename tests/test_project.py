@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import types
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,8 @@ import kaggle_digits
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kaggle_digits"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 PIN = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!+]+(; [a-z_]+ *[<>=!]+ *\"[a-z0-9.]+\")?")
 # Import name → distribution name, if they differ.
 DISTRIBUTION = {
@@ -78,7 +81,50 @@ def test_constraints_pin_every_dependency_exactly() -> None:
 def test_version_is_the_newest_in_the_changelog() -> None:
     log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     released = re.findall(r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", log, re.MULTILINE)
-    assert released[0] == kaggle_digits.__version__ == metadata.version("kaggle-digits")
+    hatch = PYPROJECT["tool"]["hatch"]
+    assert released[0] == hatch["version"]["fallback-version"]
+    assert kaggle_digits.__version__ == metadata.version("kaggle-digits")
+    version = (PACKAGE / "_version.py").read_text(encoding="utf-8")
+    assert f'__version__ = "{released[0]}"' in version
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {released[0]}\n" in citation
+
+
+def test_links_of_the_published_readme_are_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """hatch_build.py, as in a GitHub workflow that was started by a tag."""
+    interface = types.ModuleType("hatchling.metadata.plugin.interface")
+    interface.MetadataHookInterface = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, interface.__name__, interface)
+    build = runpy.run_path(str(ROOT / "hatch_build.py"))
+    for name in ("REPOSITORY", "REF_TYPE", "REF_NAME", "SERVER_URL"):
+        monkeypatch.delenv(f"GITHUB_{name}", raising=False)
+    assert build["find_repository"]({"repository": ""}) == ("", "HEAD")
+    assert build["find_repository"]({"repository": "https://a/b/"}) == ("https://a/b", "HEAD")
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    monkeypatch.setenv("GITHUB_REF_TYPE", "tag")
+    monkeypatch.setenv("GITHUB_REF_NAME", "v1.2.0")
+    hook = build["MetadataHook"]()
+    hook.config, hook.root = {}, str(ROOT)
+    fields: dict[str, Any] = {}
+    hook.update(fields)
+    assert set(fields) == {"readme", "urls"} <= set(PROJECT["dynamic"])
+    address = "https://github.com/owner/name"
+    assert fields["urls"]["Changelog"] == f"{address}/blob/v1.2.0/CHANGELOG.md"
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", fields["readme"]["text"])
+    for mark, link in links:
+        assert link.startswith(("https://", "#")), link
+        if link.startswith(address):
+            kind, tag, path = link.removeprefix(f"{address}/").split("/", 2)
+            assert (kind, tag) == ("raw" if mark else "blob", "v1.2.0")
+            assert (ROOT / path.partition("#")[0]).is_file()
+    assert sum(link.startswith(address) for _, link in links) > 10
+
+
+def test_actions_are_pinned_by_hash() -> None:
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for used in re.findall(r"uses: +(\S.*)", path.read_text(encoding="utf-8")):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
 
 
 def test_public_names_can_be_imported() -> None:

@@ -133,6 +133,8 @@ def pack_source() -> tuple[str, str]:
         for path in sorted(PACKAGE.rglob("*"))
         if path.is_file() and is_packed(path.relative_to(PACKAGE))
     }
+    # The package is not installed on Kaggle, so nothing else there knows its version.
+    files["kaggle_digits/_version.py"] = f"__version__ = {__version__!r}\n"
     packed = base64.b64encode(lzma.compress(json.dumps(files).encode(), preset=9)).decode()
     return packed, hashlib.sha256(packed.encode()).hexdigest()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kaggle_digits._version import __version__
 from kaggle_digits.core.errors import KaggleError, RunError, UsageError
 from kaggle_digits.kaggle_notebooks import push as push_module
 from kaggle_digits.kaggle_notebooks import push_record
@@ -203,6 +204,8 @@ def test_whole_package_is_packed(tmp_path: Path) -> None:
         for path in tmp_path.rglob("*")
         if path.is_file()
     }
+    assert unpacked.pop("_version.py") == f"__version__ = {__version__!r}\n".encode()
+    del here["_version.py"]
     assert unpacked == here
 
 
