@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
                 ("_proxy", "_ca_bundle", "ssl_cert_file")
             ):
                 patch.delenv(name)
+        # As in an activated environment: messages then advise a plain `pip install`.
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         # Shared by all tests, because matplotlib caches its list of fonts there.
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         # Jobs in the background of a shell ignore Ctrl-C, and so do their child processes.
