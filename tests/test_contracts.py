@@ -156,7 +156,12 @@ def test_run_folder(trained_run: Run) -> None:
 
 
 def test_other_files(kaggle: FakeKaggle, tmp_path: Path) -> None:
-    folders = ["--data-dir", data_folder(tmp_path / "data", n_train=200), "--runs-dir", tmp_path / "runs"]
+    folders = [
+        "--data-dir",
+        data_folder(tmp_path / "data", n_train=200),
+        "--runs-dir",
+        tmp_path / "runs",
+    ]
     folders += ["--submissions-dir", tmp_path / "submissions"]
     train = ["train", "--model", "mlp", "--widths", "8", "--epochs", "1", "--name", "NAME"]
     for words in (train, ["submit", "NAME", "--yes"]):
