@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +17,18 @@ from kaggle_digits.cli import console, options
 from kaggle_digits.core import environment
 from kaggle_digits.core.advice import to_command_line, unset_variable
 from kaggle_digits.core.errors import DigitsError
-from kaggle_digits.core.extras import install_command
+from kaggle_digits.core.extras import install_command, install_packages
 from kaggle_digits.kaggle_api import credentials
 from kaggle_digits.kaggle_api.redaction import redact
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 MARKS = {OK: "✓", WARNING: "!", ERROR: "✗"}
-PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle")
+PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle", "ai-edge-litert")
+# Packages that a smaller installation may lack → what then is different.
+WITHOUT = {
+    "tensorflow": "; linear and mlp need none, other models this or JAX",
+    "ai-edge-litert": "; kd classify and kd app start seconds slower",
+}
 NEEDED_BYTES = 2 << 30
 CREDENTIAL = "credential"
 # Keras backend → what installs its CUDA libraries.
@@ -101,10 +105,11 @@ def _new_environment() -> str:
 
 
 def _check_package(name: str) -> Finding:
-    try:
-        return OK, metadata.version(name), ""
-    except metadata.PackageNotFoundError:
-        return ERROR, "not installed", f"pip install {name}"
+    if version := environment.installed_version(name):
+        return OK, version, ""
+    consequence = WITHOUT.get(name)
+    state = WARNING if consequence else ERROR
+    return state, f"not installed{consequence or ''}", install_packages(name)
 
 
 def _check_processor() -> Finding:
@@ -124,9 +129,11 @@ def _check_backend() -> Finding:
         remedy = f"only tensorflow and jax are supported: {unset_variable('KERAS_BACKEND')}"
         return WARNING, f"Keras uses {name}{suffix}", remedy
     if not environment.is_installed(name):
-        install = install_command("jax") if name == "jax" else f"pip install {name}"
-        return ERROR, f"{name} is not installed", f"{install}, or {unset_variable('KERAS_BACKEND')}"
-    return OK, f"Keras uses {name} {metadata.version(name)}{suffix}", ""
+        if name == "tensorflow":
+            return WARNING, "none: only linear and mlp can be trained", ""
+        remedy = f"{install_command('jax')}, or {unset_variable('KERAS_BACKEND')}"
+        return ERROR, f"{name} is not installed", remedy
+    return OK, f"Keras uses {name} {environment.installed_version(name)}{suffix}", ""
 
 
 def _check_gpu() -> Finding:
@@ -141,7 +148,8 @@ def _check_gpu() -> Finding:
     backend = environment.backend_name()
     packages = environment.CUDA_PACKAGES
     if backend in packages and not any(map(environment.is_installed, packages[backend])):
-        remedy = f"{backend} may lack the CUDA libraries: pip install '{CUDA_EXTRAS[backend]}'"
+        install = install_packages(CUDA_EXTRAS[backend])
+        remedy = f"{backend} may lack the CUDA libraries: {install}"
         return WARNING, text, remedy
     text += "; one of them is used" if len(names) > 1 else ""
     if backend == "tensorflow" and any(map(environment.is_installed, packages["jax"])):

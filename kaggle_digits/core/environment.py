@@ -84,7 +84,7 @@ def check_clock() -> None:
 
 def is_installed(package: str) -> bool:
     """Return whether a distribution called ``package`` is installed."""
-    return _version(package) is not None
+    return installed_version(package) is not None
 
 
 def versions() -> dict[str, str]:
@@ -92,7 +92,7 @@ def versions() -> dict[str, str]:
     backend = backend_name()
     packages = [*PACKAGES, "jax"] if backend == "jax" else PACKAGES
     result = {"python": platform.python_version(), "kaggle-digits": __version__, "backend": backend}
-    return result | {package: _version(package) or "missing" for package in packages}
+    return result | {package: installed_version(package) or "missing" for package in packages}
 
 
 def backend_name() -> str:
@@ -241,11 +241,15 @@ def _output(command: list[str], *, folder: Path | None = None) -> str:
         return ""
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def installed_version(package: str) -> str | None:
+    """Return the version of a distribution; None if it is not installed.
+
+    ``tensorflow-cpu`` has the same modules as ``tensorflow`` and may replace it.
+    """
+    for name in (package, "tensorflow-cpu") if package == "tensorflow" else (package,):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    return None
 
 
 def _processor() -> str:

@@ -19,14 +19,16 @@ from kaggle_digits.core.errors import UsageError
 NAME = "kaggle-digits"
 
 
-def require(what: str, extra: str, *modules: str) -> None:
-    """Raise UsageError that ``what`` needs ``extra`` if one of its modules is not installed.
+def require(what: str, *modules: str, extra: str = "") -> None:
+    """Raise UsageError if a module of ``extra`` that ``what`` needs is not installed.
 
-    None of them is imported.
+    No module is imported. Without ``extra``, they belong to packages of their own names.
     """
     for module in modules:
         if find_spec(module) is None:
-            raise missing_package(what, extra, ModuleNotFoundError(name=module))
+            package = module.replace("_", "-")
+            install = install_command(extra) if extra else install_packages(package)
+            raise UsageError(f"{what} needs {package}; install it: {install}")
 
 
 def missing_package(what: str, extra: str, error: ImportError) -> UsageError:

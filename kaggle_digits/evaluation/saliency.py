@@ -35,7 +35,7 @@ def error_saliency(
     the networks or their folds cannot be read without TensorFlow, as those of scikit-learn.
     """
     maps, load = [], cache(LiteRTClassifier)
-    with suppress(DigitsError, OSError):
+    with suppress(DigitsError, OSError, ImportError):  # LiteRT may be missing
         parts = [(one.member_folders(), one.folds(dataset)) for one in run.base_runs() or [run]]
         for error in errors:
             networks = [

@@ -16,7 +16,7 @@ from typing import Any
 
 from kaggle_digits.core.environment import versions
 from kaggle_digits.core.errors import ModelError, RunError, check_at_least
-from kaggle_digits.core.extras import missing_package
+from kaggle_digits.core.extras import require
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
@@ -58,6 +58,7 @@ class RayExecutor(Executor):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_at_least("gpus", self.gpus, 0)
+        require("--executor ray", "ray", extra="ray")
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         threads = self.threads or 1
@@ -254,10 +255,9 @@ def connect(address: str) -> Any:
         RunError: there is no cluster, it does not answer, or it runs another version.
     """
     _prepare_environment()
-    try:
-        import ray
-    except ImportError as error:
-        raise missing_package("--executor ray", "ray", error) from error
+    require("--executor ray", "ray", extra="ray")
+    import ray
+
     if ray.is_initialized():
         return ray
     try:

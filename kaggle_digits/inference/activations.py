@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import DataError
+from kaggle_digits.core.extras import install_packages
 from kaggle_digits.models.formats import LITERT_FILE
 from kaggle_digits.runs.run import Run
 
@@ -18,7 +19,8 @@ def first_layers(run: Run, image: NDArray[np.uint8]) -> list[tuple[str, NDArray[
     """Return the first layers of the run's first network: name and output for a (28, 28) image.
 
     The outputs are (h, w, filters) of the first convolutions or, without any, (1, 1, units) of the
-    first dense layers. DataError: the run has no LiteRT model, or its network no such layer.
+    first dense layers. DataError: the run has no LiteRT model, its network no such layer,
+    or LiteRT is not installed.
     """
     operations = _run_operations(run, image)
     convolutions = [output for name, output in operations if name in CONVOLUTIONS]
@@ -53,7 +55,11 @@ def _run_operations(run: Run, image: NDArray[np.uint8]) -> list[tuple[str, Any]]
     path = run.member_folders()[0] / LITERT_FILE
     if not path.is_file():
         raise DataError(f"run {run.name} has no LiteRT model, whose layers could be shown")
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError as error:
+        install = install_packages("ai-edge-litert")
+        raise DataError(f"the layers are computed by LiteRT; install it: {install}") from error
 
     interpreter = Interpreter(
         model_content=path.read_bytes(),

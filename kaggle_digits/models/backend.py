@@ -21,12 +21,12 @@ from kaggle_digits.core import library_settings, progress
 from kaggle_digits.core.advice import unset_variable
 from kaggle_digits.core.environment import backend_name, cache_folder, usable_cores
 from kaggle_digits.core.errors import ModelError, UsageError, one_line
-from kaggle_digits.core.extras import install_command
+from kaggle_digits.core.extras import install_packages, require
 
 # Backend → how to install it. TensorFlow is supported, JAX is tested, PyTorch is neither.
 BACKENDS: dict[str, Callable[[], str]] = {
-    "tensorflow": lambda: "pip install --force-reinstall tensorflow keras",
-    "jax": lambda: install_command("jax"),
+    "tensorflow": lambda: install_packages("--force-reinstall", "tensorflow", "keras"),
+    "jax": lambda: install_packages("--force-reinstall", "jax", "jaxlib"),
     "torch": lambda: "pip install torch (but only tensorflow and jax are supported)",
 }
 LABELS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -56,12 +56,21 @@ def keras() -> Any:
     return module
 
 
+def check_installed() -> None:
+    """Raise UsageError if TensorFlow, or JAX if KERAS_BACKEND chooses it, is not installed."""
+    if backend_name() == "jax":
+        require("KERAS_BACKEND=jax", "jax", extra="jax")
+    elif backend_name() == "tensorflow":
+        require("every model except linear and mlp", "tensorflow")
+
+
 @cache
 def _import_keras() -> Any:
     name = backend_name()
     if name not in BACKENDS:
         choice = "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
         raise ModelError(f"Keras' backend {name!r} cannot train; choose another: {choice}")
+    check_installed()
     if name not in sys.modules:  # otherwise the program that imported it has chosen its settings
         progress.note(f"loading {LABELS[name]} …")
         library_settings.ignore_variables()

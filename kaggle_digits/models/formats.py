@@ -1,16 +1,18 @@
 """Models in other formats: LiteRT, which predicts without TensorFlow, ONNX, SavedModel."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core import progress
 from kaggle_digits.core.advice import with_variable
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError, did_you_mean, one_line
-from kaggle_digits.core.extras import missing_package
+from kaggle_digits.core.extras import install_packages, require
 from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE
 from kaggle_digits.models import base
 from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
@@ -106,15 +108,31 @@ def convert(function: Any) -> bytes:
 
 
 def load_for_inference(folder: Path) -> ProbabilisticModel:
-    """Load a member's LiteRT model, otherwise as ``base.load_classifier`` does."""
+    """Load a member's LiteRT model, otherwise as ``base.load_classifier`` does.
+
+    Some platforms have no package of LiteRT; there, Keras reads the model that is saved beside it.
+    """
     path = folder / LITERT_FILE
-    return LiteRTClassifier(path) if path.is_file() else base.load_classifier(folder)
+    if not path.is_file():
+        return base.load_classifier(folder)
+    try:
+        return LiteRTClassifier(path)
+    except ImportError:
+        _note_slow_start()
+        return base.load_classifier(folder)
+
+
+@cache
+def _note_slow_start() -> None:
+    install = install_packages("ai-edge-litert")
+    progress.note(f"LiteRT is not installed, so Keras reads the model, seconds slower: {install}")
 
 
 def check_format(kind: str) -> str:
     """Return the name of the format, of which ``kind`` may be another name.
 
-    Raises UsageError if it is unknown or not available with this Keras backend.
+    Raises UsageError if it is unknown, needs a package that is not installed, or is not available
+    with this Keras backend.
     """
     kind = OTHER_NAMES.get(kind, kind)
     if kind not in FILES:
@@ -126,13 +144,17 @@ def check_format(kind: str) -> str:
             f"`format={kind!r}` needs TensorFlow, not {backend}; "
             f"{with_variable('KERAS_BACKEND', 'tensorflow')} (it reads runs of any backend)"
         )
+    if kind == "litert":
+        require("the comparison with LiteRT", "ai_edge_litert")
+    elif kind == "onnx":
+        require("ONNX", "onnx", "onnxruntime", "skl2onnx", "tf2onnx", extra="onnx")
     return kind
 
 
 def write_network(network: Any, kind: str, folder: Path) -> Path:
     """Write the network into an existing folder; return the file or, for saved_model, the folder.
 
-    Raises ModelError if a package is missing or the format lacks an operation of the network.
+    Raises ModelError if the format lacks an operation of the network.
     """
     path = folder / FILES[kind]
     try:
@@ -144,8 +166,6 @@ def write_network(network: Any, kind: str, folder: Path) -> Path:
                 network.export(path, format="onnx", verbose=False)
             else:
                 network.export(path, format="tf_saved_model", verbose=False)
-    except ImportError as error:
-        raise ModelError(str(missing_package("ONNX", "onnx", error))) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"the network cannot be written as {kind} ({reason})") from error
@@ -158,15 +178,13 @@ def write_sklearn_onnx(
     """Write classifiers as one model.onnx: uint8 (n, 28, 28) → float32 (n, 10) probabilities.
 
     They are the mean of the classifiers' after normalization, with ``temperature`` applied. Raises
-    ModelError if a package is missing or cannot convert an estimator.
+    ModelError if an estimator cannot be converted.
     """
-    try:
-        import onnx
-        from onnx import helper
-        from skl2onnx import convert_sklearn
-        from skl2onnx.common.data_types import FloatTensorType
-    except ImportError as error:
-        raise ModelError(str(missing_package("ONNX", "onnx", error))) from error
+    import onnx
+    from onnx import helper
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+
     nodes, constants = list[Any](), list[Any]()
 
     def add(operation: str, *inputs: Any, **attributes: Any) -> str:
@@ -223,21 +241,18 @@ def write_sklearn_onnx(
 
 
 def load_exported(kind: str, path: Path) -> PredictProba:
-    """Load a written network with the runtime of its format; ModelError if that is missing."""
-    try:
-        with suppress_native_stderr():
-            if kind == "litert":
-                return LiteRTClassifier(path).predict_proba
-            if kind == "onnx":
-                import onnxruntime
+    """Load a written network with the runtime of its format."""
+    with suppress_native_stderr():
+        if kind == "litert":
+            return LiteRTClassifier(path).predict_proba
+        if kind == "onnx":
+            import onnxruntime
 
-                providers = ["CPUExecutionProvider"]
-                session = onnxruntime.InferenceSession(str(path), providers=providers)
-                name = session.get_inputs()[0].name
-                return lambda images: np.asarray(session.run(None, {name: images})[0], np.float32)
-            import tensorflow as tf
+            providers = ["CPUExecutionProvider"]
+            session = onnxruntime.InferenceSession(str(path), providers=providers)
+            name = session.get_inputs()[0].name
+            return lambda images: np.asarray(session.run(None, {name: images})[0], np.float32)
+        import tensorflow as tf
 
-            loaded = tf.saved_model.load(str(path))
-            return lambda images: np.asarray(loaded.serve(tf.constant(images)), np.float32)
-    except ImportError as error:
-        raise ModelError(str(missing_package("ONNX", "onnx", error))) from error
+        loaded = tf.saved_model.load(str(path))
+        return lambda images: np.asarray(loaded.serve(tf.constant(images)), np.float32)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core import trust
 from kaggle_digits.core.errors import ModelError, one_line
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.models.backend import keras
+from kaggle_digits.models.backend import check_installed, keras
 from kaggle_digits.models.base import (
     KERAS_FILE,
     Classifier,
@@ -23,7 +23,7 @@ from kaggle_digits.models.base import (
     load_classifier,
 )
 from kaggle_digits.models.io import UntrustedError
-from kaggle_digits.models.registry import build, explain_user_errors, is_user_code
+from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_errors, is_user_code
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import make_trainer
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
@@ -40,15 +40,18 @@ def try_models(
 ) -> None:
     """Try each model of the user's in ``recipe`` on some rows of ``train``.
 
-    ``callback`` gets a message about a model that seems to scale its input a second time.
+    For the other models it is checked that Keras' backend is installed. ``callback`` gets a message
+    about a model that seems to scale its input a second time.
 
     Raises:
-        UsageError: the model has no such option.
+        UsageError: the model has no such option, or the backend is not installed.
         ModelError: it cannot be built, trained, saved or read back, or it gives no probabilities.
     """
     for one in recipe.recipes:
         if is_user_code(one.model):
             _try_model(one, train, callback or TrainingCallback())
+        elif one.model not in SKLEARN_MODELS:
+            check_installed()
 
 
 def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.core.errors import DigitsError, ModelError, UsageError
 from kaggle_digits.models import backend
 
 TRAIN = """
@@ -123,7 +123,8 @@ def test_users_model_may_import_keras_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("jax", r"backend jax cannot be imported .*pip install .*jax"),
+        ("jax", r"KERAS_BACKEND=jax needs jax; install it: pip install .*jax"),
+        ("tensorflow", r"except linear and mlp needs tensorflow; install it: pip install"),
         ("torch", "only tensorflow and jax are supported"),
         ("numpy", "cannot train; choose another: KERAS_BACKEND=tensorflow"),
     ],
@@ -134,7 +135,7 @@ def test_unavailable_backend_is_reported(
     monkeypatch.setenv("KERAS_BACKEND", name)
     if name != "numpy":
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(DigitsError, match=message):
         backend._import_keras.__wrapped__()
 
 

@@ -10,9 +10,15 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
+from kaggle_digits.core import progress
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.metrics.calibration import apply_temperature
-from kaggle_digits.models.base import NORMALIZATIONS, SklearnClassifier, fit_normalizer
+from kaggle_digits.models.base import (
+    NORMALIZATIONS,
+    KerasClassifier,
+    SklearnClassifier,
+    fit_normalizer,
+)
 from kaggle_digits.models.formats import (
     LITERT_FILE,
     LiteRTClassifier,
@@ -71,10 +77,27 @@ def test_estimator_that_onnx_lacks_is_reported(tmp_path: Path) -> None:
         write_sklearn_onnx([own], 1.0, tmp_path)
 
 
-def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
-    with pytest.raises(ModelError, match="ONNX needs skl2onnx; install it: pip install"):
-        write_sklearn_onnx([], 1.0, tmp_path)
+    with pytest.raises(UsageError, match="ONNX needs skl2onnx; install it: pip install"):
+        check_format("onnx")
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(UsageError, match="needs ai-edge-litert; install it: pip install ai-edge"):
+        check_format("tflite")
+
+
+def test_keras_reads_models_if_litert_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = classifier("softmax")
+    network.save(tmp_path)
+    (tmp_path / LITERT_FILE).write_bytes(to_litert(network, IMAGES) or b"")
+    notes = list[str]()
+    monkeypatch.setattr(progress, "note", notes.append)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    models = [load_for_inference(tmp_path) for _ in range(2)]
+    assert all(isinstance(model, KerasClassifier) for model in models)
+    assert [note for note in notes if "pip install ai-edge-litert" in note] == notes[:1]
 
 
 def test_conversion_with_other_predictions_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
