@@ -18,6 +18,7 @@ from kaggle_digits.core import environment
 from kaggle_digits.core.advice import to_command_line, unset_variable
 from kaggle_digits.core.errors import DigitsError
 from kaggle_digits.core.extras import install_command, install_packages
+from kaggle_digits.core.text import plural
 from kaggle_digits.kaggle_api import credentials
 from kaggle_digits.kaggle_api.redaction import redact
 
@@ -115,7 +116,7 @@ def _check_package(name: str) -> Finding:
 def _check_processor() -> Finding:
     total, free = environment.memory()
     sizes = f"{total / 2**30:.1f} GB memory, {free / 2**30:.1f} GB free"
-    text = f"{environment.usable_cores()} cores, {sizes}"
+    text = f"{plural(environment.usable_cores(), 'core')}, {sizes}"
     if free < NEEDED_BYTES:
         return WARNING, text, "training needs about 2 GB: close other programs"
     return OK, text, ""

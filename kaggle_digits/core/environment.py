@@ -20,6 +20,7 @@ from typing import Any
 from kaggle_digits._version import __version__
 from kaggle_digits.core.errors import StorageError
 from kaggle_digits.core.platforms import working_folder
+from kaggle_digits.core.text import plural
 
 CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 # TensorFlow's two thread pools and the libraries behind numpy read these when they are loaded.
@@ -63,7 +64,8 @@ def device(machine: Mapping[str, Any]) -> str:
     """
     if gpu := machine.get("gpu"):
         return f"1 × {gpu.partition(',')[0]}"
-    return f"{machine.get('cores', '?')} cores"
+    cores = machine.get("cores")
+    return plural(cores, "core") if isinstance(cores, int) else "? cores"
 
 
 def gpus() -> tuple[str, ...]:

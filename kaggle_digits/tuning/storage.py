@@ -183,13 +183,19 @@ def fail_stale_trials(study: optuna.Study, folder: Path) -> list[int]:
             path = folder / TRIAL_LOCK.format(trial.number)
             if not path.exists():
                 continue
-            with suppress(Timeout), new_lock(path).acquire(timeout=0):
-                if trial.state == states.RUNNING:
-                    killed.append(trial.number)
-                    # A process on another machine may have failed it meanwhile.
-                    with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
-                        study.tell(trial.number, state=states.FAIL)
-                path.unlink()
+            lock = new_lock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:  # its process is alive
+                continue
+            lock.release()
+            if trial.state == states.RUNNING:
+                killed.append(trial.number)
+                # A process on another machine may have failed it meanwhile.
+                with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
+                    study.tell(trial.number, state=states.FAIL)
+            # Windows deletes no open file. While the study is locked, nobody else opens it.
+            path.unlink(missing_ok=True)
         retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
         trials = study.get_trials()
         retried = {number for trial in trials for number in retry.retry_history(trial)}

@@ -43,6 +43,7 @@ def test_versions_name_every_package() -> None:
         ({"gpu": "NVIDIA H100 80GB HBM3, 81559 MiB", "cores": 16}, "1 × NVIDIA H100 80GB HBM3"),
         ({"gpu": "Tesla T4, 15360 MiB; Tesla T4, 15360 MiB", "cores": 4}, "1 × Tesla T4"),
         ({"cores": 2}, "2 cores"),
+        ({"cores": 1}, "1 core"),
         ({}, "? cores"),
     ],
 )

@@ -18,8 +18,9 @@ from kaggle_digits.tuning.results import TrialCallback, save_plots, write_recipe
 from kaggle_digits.tuning.search import load_search, search
 from tests.support.disks import SmallDisk, small_disk
 from tests.support.searches import RATES, SMALL, SPLIT, start_search
+from tests.support.windows import windows_files
 
-__all__ = ["small_disk"]
+__all__ = ["small_disk", "windows_files"]
 
 PASSWORD = "s3cret-%7Bword"
 
@@ -55,7 +56,7 @@ def test_trial_of_killed_process_fails_and_is_retried(
     assert not list(result.folder.glob(".trial-*"))
 
 
-def test_trials_of_live_processes_are_not_failed(tmp_path: Path) -> None:
+def test_trials_of_live_processes_are_not_failed(tmp_path: Path, windows_files: None) -> None:
     study = optuna.create_study(storage=storage.open_storage(None, tmp_path), study_name="a")
     here, on_another_machine = study.ask(), study.ask()
     with storage.trial_lock(tmp_path, here.number):
