@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@# A set-up that was cut short, or whose Python is gone, begins anew.
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -c constraints.txt -e '.[dev,jax,labels,onnx,ray,tensorboard,torture,tune,web]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile -c constraints.txt -e '.[dev,hub,jax,labels,mlflow,onnx,ray,tensorboard,torture,tune,wandb,web]'
 	@touch $@
 
 demo: setup  ## go the whole way on data that needs no account and no network

@@ -27,7 +27,7 @@ PIN = re.compile(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!+]+(; [a-z_]+ *[<>=!]+ *\"[a-z0
 # Import name → distribution name, if they differ.
 DISTRIBUTION = {
     **{"sklearn": "scikit-learn", "kagglesdk": "kaggle", "PIL": "pillow"},
-    "pydantic_core": "pydantic",
+    **{"pydantic_core": "pydantic", "mlflow": "mlflow-skinny"},
 }
 
 

@@ -80,6 +80,7 @@ def train(
     force: bool = False,
     executor: Executor | None = None,
     callback: TrainingCallback | None = None,
+    log_to: Sequence[str] = (),
     **settings: Any,
 ) -> Run:
     """Train a model and return the finished run; its folder is runs/<name>.
@@ -108,6 +109,7 @@ def train(
         force=force,
         executor=executor,
         callback=callback,
+        log_to=log_to,
     )
     return Run(run.path, dataset)
 

@@ -34,7 +34,7 @@ OTHER_FIXED_OPTIONS = {"model", "recipe", "widths", "pseudo", "all_rows", "drop_
 OTHER_FIXED_OPTIONS |= {"extra", "seeds", "time_limit"}
 # Options that the command to resume a run repeats.
 RESUME_OPTIONS = {"data_dir", "runs_dir", "submissions_dir", "executor", "address", "workers"}
-RESUME_OPTIONS |= {"threads", "gpus", "tensorboard"}
+RESUME_OPTIONS |= {"threads", "gpus", "tensorboard", "log_to"}
 
 
 def train(
@@ -98,7 +98,12 @@ def train(
         int | None, _device("CPU threads per model; changes the last bits of the result.")
     ] = None,
     gpus: Annotated[float | None, _device("GPUs per model on a Ray cluster.")] = None,
-    tensorboard: Annotated[bool, _device("Write TensorBoard files, too.", "--tensorboard")] = False,
+    log_to: Annotated[
+        str | None, _device("Also log to tensorboard, mlflow or wandb; several: mlflow,wandb.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, _device("Short for --log-to tensorboard.", "--tensorboard")
+    ] = False,
     data_dir: options.DataDir = options.DATA,
     runs_dir: options.RunsDir = options.RUNS,
     submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
@@ -194,7 +199,6 @@ def _run_once(
     from kaggle_digits.cli.progress import TrainingProgress
     from kaggle_digits.runs import submission_files
     from kaggle_digits.runs.run import Run, list_runs
-    from kaggle_digits.training import callbacks
 
     runs_dir = given["runs_dir"]
     resumed = Run(runs_dir / name) if name and "resume" in given else None
@@ -206,12 +210,12 @@ def _run_once(
         if "force" in given:
             submission_files.move_existing(submission_path(name), force=True)
 
+    log_to = given["log_to"].split(",") if "log_to" in given else []
+    start = partial(start, log_to=log_to + ["tensorboard"] * ("tensorboard" in given))
     with TrainingProgress(back_up_submission) as progress:
-        events = [callbacks.TensorBoardCallback(runs_dir)] if "tensorboard" in given else []
-        callback = callbacks.CallbackList(progress, *events)
         try:
             with interrupts.handle_sigint():
-                run = start(runs_dir=runs_dir, name=name, executor=executor, callback=callback)
+                run = start(runs_dir=runs_dir, name=name, executor=executor, callback=progress)
         except KeyboardInterrupt:
             progress.stop()
             if progress.name not in {run.name for run in list_runs(runs_dir)}:

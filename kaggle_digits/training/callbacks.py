@@ -1,22 +1,14 @@
 """Callbacks: what a training reports while it runs."""
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kaggle_digits.core.atomic_io import wrap_os_errors
-from kaggle_digits.core.extras import missing_package
-from kaggle_digits.models.backend import suppress_native_stderr
-
 # Called with (batches done in this epoch, running loss, running accuracy).
 OnStep = Callable[[int, float, float], None]
-
-TENSORBOARD_FOLDER = "events"
 
 
 @dataclass(frozen=True)
@@ -72,6 +64,9 @@ class TrainingCallback:
     def on_member_error(self, member: int, reason: str, attempts: int) -> None:
         """A member failed for good after ``attempts`` attempts."""
 
+    def on_run_end(self, name: str) -> None:
+        """The run ended: its folder says whether it is finished; or it failed or was stopped."""
+
     def on_message(self, text: str) -> None:
         """Anything else that the user should know."""
 
@@ -100,50 +95,3 @@ class CallbackList(ForwardingCallback):
                 getattr(callback, name)(*arguments)
 
         super().__init__(call_all)
-
-
-class TensorBoardCallback(TrainingCallback):
-    """Write the metrics of every epoch to runs/RUN/events/<member>, for ``tensorboard --logdir``.
-
-    It needs no TensorFlow. A resumed run writes another file; TensorBoard joins them. UsageError is
-    raised if tensorboard is not installed.
-    """
-
-    def __init__(self, runs_dir: Path) -> None:
-        try:
-            with suppress_native_stderr():  # it looks for TensorFlow
-                from tensorboard.compat.proto.event_pb2 import Event
-                from tensorboard.compat.proto.summary_pb2 import Summary
-                from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ImportError as error:
-            raise missing_package("TensorBoardCallback", "tensorboard", error) from error
-        self._event, self._summary, self._writer = Event, Summary, EventFileWriter
-        self._runs_dir, self._folder = runs_dir, runs_dir
-        self._writers: dict[int, Any] = {}
-
-    def on_run_begin(self, name: str, members: int, done: int) -> None:
-        self._folder = self._runs_dir / name / TENSORBOARD_FOLDER
-
-    def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
-        folder = self._folder / str(member)
-        with wrap_os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._writers[member] = self._writer(str(folder))
-
-    def on_member_error(self, member: int, reason: str, attempts: int) -> None:
-        if member in self._writers:
-            self._writers.pop(member).close()
-
-    def on_epoch_end(self, row: EpochMetrics) -> None:
-        values = [
-            self._summary.Value(tag=tag, simple_value=value)
-            for tag, value in asdict(row).items()
-            if tag not in ("member", "epoch") and not math.isnan(value)
-        ]
-        summary = self._summary(value=values)
-        event = self._event(wall_time=time.time(), step=row.epoch, summary=summary)
-        self._writers[row.member].add_event(event)
-        self._writers[row.member].flush()
-
-    def on_member_end(self, member: int, seconds: float) -> None:
-        self._writers.pop(member).close()

@@ -32,7 +32,6 @@ from kaggle_digits.training.extra_rows import (
 from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
 from kaggle_digits.training.model_trial import try_models
-from kaggle_digits.training.notebook import default_callback
 from kaggle_digits.training.pseudo_labels import (
     Labels,
     load_pseudo_labels,
@@ -41,6 +40,7 @@ from kaggle_digits.training.pseudo_labels import (
 )
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe, runs_user_code
 from kaggle_digits.training.time_limit import TimeLimit, default_limit, set_deadlines, shorten
+from kaggle_digits.training.trackers import make_callback
 
 
 def train(
@@ -58,6 +58,7 @@ def train(
     is_taken: Callable[[str], bool] = lambda name: False,
     executor: Executor | None = None,
     callback: TrainingCallback | None = None,
+    log_to: Sequence[str] = (),
 ) -> Run:
     """Train one model per fold (and per recipe of an ensemble) and write a finished run folder.
 
@@ -78,6 +79,7 @@ def train(
         force: rename an existing run of that name first.
         is_taken: whether to skip a name that no run has; used without ``name``.
         executor: where models are trained; None for this process.
+        log_to: trackers that also receive the run: ``tensorboard``, ``mlflow``, ``wandb``.
 
     Raises:
         DigitsError: the name is taken, a model of the user's does not work, the data do not fit
@@ -87,7 +89,7 @@ def train(
     check_new_run(Path(runs_dir), name, force=force)
     limit = TimeLimit(time_limit) if isinstance(time_limit, int | float) else time_limit
     limit = limit or default_limit(recipe)
-    executor, callback = executor or Executor(), callback or default_callback()
+    executor, callback = executor or Executor(), make_callback(callback, log_to, Path(runs_dir))
     folds = split(dataset.labels, split_config)
     dropped = read_dropped_lines(Path(drop_rows), dataset.train) if drop_rows else []
     extra_rows = prepare_extra(Path(extra)) if extra else None
@@ -188,11 +190,12 @@ def resume(
     name: str | None = None,
     executor: Executor | None = None,
     callback: TrainingCallback | None = None,
+    log_to: Sequence[str] = (),
 ) -> Run:
     """Continue an interrupted run; the results are those of an uninterrupted one.
 
     ``dataset`` is the same as before. Without ``name``, the unfinished run that was changed last is
-    resumed. ``executor`` and ``callback`` are as in ``train``.
+    resumed. ``executor``, ``callback`` and ``log_to`` are as in ``train``.
 
     Raises:
         RunError: there is no such run, it was trained on other data, or it would run code of the
@@ -228,7 +231,7 @@ def resume(
             f"resuming run {run.name} would run the code of {recipe.model}, which its config.json "
             f"names; {trust.HINT}"
         )
-    callback = callback or default_callback()
+    callback = make_callback(callback, log_to, Path(runs_dir))
     with run.locked():
         if not run.has_all_results or not all(map(is_complete, run.member_folders())):
             pseudo = None
@@ -328,7 +331,9 @@ def _fit_and_aggregate(
         return Checkpoint(run.member_folder(member) / CHECKPOINT_FILE)
 
     outcomes = executor.train(todo, training_rows, dataset.test, checkpoint, callback)
-    with contextlib.closing(outcomes):  # type: ignore[type-var]
+    with contextlib.ExitStack() as stack:
+        stack.callback(callback.on_run_end, run.name)
+        stack.enter_context(contextlib.closing(outcomes))  # type: ignore[type-var]
         for outcome in outcomes:
             member = outcome.task.member
             if not isinstance(outcome, Failed):
@@ -341,4 +346,4 @@ def _fit_and_aggregate(
             if permanent or len(failures) == len(tasks):
                 raise failures[0].error
             callback.on_member_error(member, str(outcome.error), outcome.attempts)
-    aggregate(run, dataset, tasks, len(recipe.recipes), failures)
+        aggregate(run, dataset, tasks, len(recipe.recipes), failures)
