@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import mimetypes
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,13 +29,12 @@ from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.evaluation.saliency import probability_drop
-from kaggle_digits.imaging.labelled_folder import find_write_problem, save_drawing
-from kaggle_digits.imaging.loading import (
-    MAX_PIXELS,
-    SEVERAL_DIGITS,
-    PreparedPicture,
-    TooManyPixelsError,
+from kaggle_digits.imaging.labelled_folder import (
+    find_write_problem,
+    remove_drawing,
+    save_drawing,
 )
+from kaggle_digits.imaging.loading import MAX_PIXELS, PreparedPicture, TooManyPixelsError
 from kaggle_digits.imaging.reader import ReaderPool
 from kaggle_digits.inference.activations import draw_layer, first_layers
 from kaggle_digits.inference.embedding import Embedding, load_embedding
@@ -52,6 +52,8 @@ PAGE = Path(__file__).parent / "page"
 LARGE_PICTURE, MAX_READERS = 4_000_000, 4
 NAME = "this file"  # in messages
 MAX_POINTS = 1500  # of the embedding that the page draws
+MAX_UNDOABLE = 1000  # saved drawings that can be removed again, the newest
+CANNOT_UNDO = "this drawing can no longer be undone here; delete its line in labels.csv"
 NO_EMBEDDING = "there is no bottleneck study in the runs; run it: kd study bottleneck"
 # Some Windows machines map .js to text/plain, and browsers then refuse to run the scripts.
 mimetypes.add_type("text/javascript", ".js")
@@ -139,6 +141,15 @@ class SavedDrawing(BaseModel):
 
     file: str = Field(description="the folder of drawings and the name in it")
     label: int
+    undo: str = Field(
+        description="a secret; DELETE /api/drawings?undo=SECRET removes the drawing again"
+    )
+
+
+class RemovedDrawing(BaseModel):
+    """A drawing that was removed again."""
+
+    file: str
 
 
 class ErrorResponse(BaseModel):
@@ -166,6 +177,10 @@ CLASSIFY_ERRORS: dict[int | str, dict[str, Any]] = {
         (413, "Too large."),
         (503, "Too many uploads at once."),
     )
+}
+UNDO_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "Its line of labels.csv has been changed."},
+    404: {"model": ErrorResponse, "description": "Unknown, or too long ago."},
 }
 
 
@@ -314,8 +329,12 @@ def _add_saving(
     readers: ReaderPool,
     folder: Path,
 ) -> None:
-    """Let visitors save drawings with their true digits in ``folder``."""
+    """Let visitors save drawings with their true digits in ``folder``, and undo that.
+
+    Who saved a drawing gets a secret that removes it, so that nobody removes those of others.
+    """
     app.state.saving_problem = find_write_problem(folder)
+    undoable: dict[str, tuple[Path, int]] = {}  # secret → the picture and its label
 
     def save_picture(label: int, body: bytes, max_pixels: int) -> Path:
         with readers.reader() as reader:
@@ -333,7 +352,21 @@ def _add_saving(
     ) -> SavedDrawing:
         """Save a PNG with its true digit for ``kd classify --check`` and ``kd train --extra``."""
         path = await process(request, partial(save_picture, label))
-        return SavedDrawing(file=f"{folder.name}/{path.name}", label=label)
+        secret = secrets.token_urlsafe(16)
+        undoable[secret] = path, label
+        if len(undoable) > MAX_UNDOABLE:
+            del undoable[next(iter(undoable))]
+        return SavedDrawing(file=f"{folder.name}/{path.name}", label=label, undo=secret)
+
+    @app.delete("/api/drawings", responses=UNDO_ERRORS)
+    def remove(undo: str) -> RemovedDrawing:
+        """Remove a drawing that was saved, and its line of labels.csv."""
+        if undo not in undoable:
+            raise HTTPException(404, CANNOT_UNDO)
+        path, label = undoable[undo]
+        remove_drawing(path, label)
+        undoable.pop(undo, None)
+        return RemovedDrawing(file=f"{folder.name}/{path.name}")
 
 
 def _sample_points(embedding: Embedding) -> PlanePoints:
@@ -347,11 +380,10 @@ def _classify(
     cache: ModelCache, run: str | None, readers: ReaderPool, body: bytes, max_pixels: int
 ) -> ClassifyResponse:
     predictor = cache.predictor(run or cache.default_run)
-    sheet, position = None, None
+    position = None
     with readers.reader() as reader:
-        prepared = reader.prepare(body, NAME, max_pixels)
-        if prepared.note == SEVERAL_DIGITS:
-            sheet = classify_sheet(predictor, reader.prepare_sheet(body, NAME, max_pixels))
+        prepared = reader.prepare(body, NAME, max_pixels, with_sheet=True)
+    sheet = classify_sheet(predictor, prepared.sheet) if prepared.sheet else None
     prediction = classify_prepared(predictor, prepared)
     if cache.embedding is not None and prediction.digit is not None:
         position = cache.embedding.transform(prediction.image)

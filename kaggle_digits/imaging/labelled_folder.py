@@ -7,6 +7,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from kaggle_digits.core.atomic_io import (
@@ -74,8 +75,7 @@ def save_drawing(folder: Path, png: bytes, label: int) -> Path:
     if not png.startswith(PNG_SIGNATURE) or len(png) > MAX_DRAWING_BYTES:
         raise DataError(f"a drawing is a PNG of at most {MAX_DRAWING_BYTES // 1_000_000} MB")
     path = folder / LABELS_FILE
-    busy = StorageError(f"another program is writing to {folder}; try again")
-    with file_lock(folder / LOCK_FILE, busy, timeout=LOCK_SECONDS):
+    with _lock(folder):
         content = read_content(path, advice=FORM) if path.exists() else b"file,label\n"
         stems = {Path(file).stem for _, file, _ in _read_rows(path, content)}
         stems |= {existing.stem for existing in folder.iterdir()}
@@ -87,18 +87,46 @@ def save_drawing(folder: Path, png: bytes, label: int) -> Path:
             part.write_bytes(png)
         # After the picture: a killed process leaves no line without a picture.
         with atomic_write(path) as part:
-            part.write_bytes(_append(content, {"file": picture.name, "label": label}))
+            missing_end = b"" if content.endswith(b"\n") else _line_end(content).encode()
+            part.write_bytes(content + missing_end + _format_line(content, picture, label))
     return picture
 
 
-def _append(content: bytes, row: dict[str, object]) -> bytes:
-    """Return a CSV file with one more line, in the form of the others."""
+def remove_drawing(picture: Path, label: int) -> None:
+    """Remove a picture that ``save_drawing`` saved, and its line of labels.csv, the last such.
+
+    Raises DataError if the line is no longer there, StorageError if the folder cannot be written.
+    """
+    path = picture.parent / LABELS_FILE
+    with _lock(picture.parent):
+        content = read_content(path, advice=FORM)
+        line = _format_line(content, picture, label)
+        before, found, after = content.rpartition(b"\n" + line)
+        if not found:
+            raise DataError(f"{path} has been changed: its line of {picture.name} is not as saved")
+        # Before the picture: a killed process leaves no line without a picture.
+        with atomic_write(path) as part:
+            part.write_bytes(before + b"\n" + after)
+        with wrap_os_errors(picture):
+            picture.unlink(missing_ok=True)
+
+
+def _lock(folder: Path) -> AbstractContextManager[None]:
+    busy = StorageError(f"another program is writing to {folder}; try again")
+    return file_lock(folder / LOCK_FILE, busy, timeout=LOCK_SECONDS)
+
+
+def _format_line(content: bytes, picture: Path, label: int) -> bytes:
+    """Return the line of a picture for a CSV file, in the form of its other lines."""
     header = next(csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline="")))
-    end = "\r\n" if b"\r\n" in content else "\n"
     line = io.StringIO()
-    csv.DictWriter(line, header, restval="", lineterminator=end).writerow(row)
-    missing_end = "" if content.endswith(b"\n") else end
-    return content + f"{missing_end}{line.getvalue()}".encode()
+    writer = csv.DictWriter(line, header, restval="", lineterminator=_line_end(content))
+    writer.writerow({"file": picture.name, "label": label})
+    return line.getvalue().encode()
+
+
+def _line_end(content: bytes) -> str:
+    return "\r\n" if b"\r\n" in content else "\n"
 
 
 def find_write_problem(folder: Path) -> str:

@@ -61,13 +61,14 @@ class PreparedPicture:
     The image is (28, 28) uint8, 0 background to 255 ink; blank if no digit was found. The note is
     "", NO_DIGIT or SEVERAL_DIGITS. The picture after each step is (h, w) float32, 0 to 1, the
     first one (h, w, 3). The box of the digit is left, top, right, bottom in pixels of the upright
-    picture.
+    picture. The ``sheet`` is there if it was wanted and the picture is one of several digits.
     """
 
     image: NDArray[np.uint8]
     note: str = ""
     steps: dict[str, FloatArray] = field(default_factory=dict)
     box: Box | None = None
+    sheet: PreparedSheet | None = None
 
 
 def open_picture(

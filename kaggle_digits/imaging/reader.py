@@ -59,23 +59,27 @@ class PictureReader:
         max_pixels: int | None = None,
         *,
         with_steps: bool = False,
+        with_sheet: bool = False,
     ) -> "PreparedPicture":
         """Return ``prepare(open_picture(source, name, max_pixels))``, without steps by default.
 
-        ``max_pixels`` is MAX_PIXELS of ``imaging.loading`` by default.
+        ``max_pixels`` is MAX_PIXELS of ``imaging.loading`` by default. A picture of several digits
+        also gets its ``sheet`` if that is wanted, and is decoded once.
 
         Raises:
             DataError: as ``open_picture``; the picture takes longer than MAX_SECONDS or needs
                 more than MAX_MB; its decoder crashed; the reader was closed.
         """
-        prepared: PreparedPicture = self._request(source, name, max_pixels, with_steps, False)
+        prepared: PreparedPicture = self._request(
+            source, name, max_pixels, with_steps, with_sheet, False
+        )
         return prepared
 
     def prepare_sheet(
         self, source: Path | bytes, name: str, max_pixels: int | None = None
     ) -> "PreparedSheet":
         """Return ``prepare_sheet(open_picture(…))`` with these arguments; raise as ``prepare``."""
-        sheet: PreparedSheet = self._request(source, name, max_pixels, True, True)
+        sheet: PreparedSheet = self._request(source, name, max_pixels, False, True, True)
         return sheet
 
     def _request(self, source: Path | bytes, name: str, *settings: int | None) -> Any:
@@ -154,23 +158,34 @@ def serve() -> None:
     import scipy.ndimage  # noqa: F401  # imported by the first picture otherwise
 
     # Here, so that a command starts this process before it imports as much itself.
-    from kaggle_digits.imaging.loading import MAX_PIXELS, open_picture, prepare, prepare_sheet
+    from kaggle_digits.imaging.loading import (
+        MAX_PIXELS,
+        SEVERAL_DIGITS,
+        open_picture,
+        prepare,
+        prepare_sheet,
+    )
 
     _limit_memory()
     while True:
         try:
-            source, name, max_pixels, with_steps, is_sheet = pickle.load(sys.stdin.buffer)
+            source, name, max_pixels, *settings = pickle.load(sys.stdin.buffer)
+            with_steps, with_sheet, sheet_only = settings
         except EOFError:
             return
         result: PreparedPicture | PreparedSheet | Exception
         try:
             _limit_time(MAX_SECONDS)
             picture = open_picture(source, name, max_pixels or MAX_PIXELS)
-            if is_sheet:
+            if sheet_only:
                 result = prepare_sheet(picture)
             else:
-                prepared = prepare(picture)
-                result = prepared if with_steps else replace(prepared, steps={})
+                result = prepare(picture)
+                if not with_steps:
+                    result = replace(result, steps={})
+                if with_sheet and result.note == SEVERAL_DIGITS:
+                    _limit_time(MAX_SECONDS)
+                    result = replace(result, sheet=prepare_sheet(picture))
         except MemoryError:
             result = DataError(f"{name} needs too much memory; make it smaller first")
         except Exception as error:

@@ -207,6 +207,17 @@ def test_drawings_are_saved_with_their_true_digits(runs_dir: Path, tmp_path: Pat
         assert client.post(f"{DRAWINGS}?label=12", content=picture).status_code == 422
         assert len(read_labels(folder)) == 5
 
+        saved = post(content=picture).json()
+        assert saved["file"] == "drawings/0006.png"
+        undo = f"{DRAWINGS}?undo={saved['undo']}"
+        assert_error(client.delete(undo, headers=other_site), 403, "another site")
+        assert_error(client.delete(f"{DRAWINGS}?undo=0006.png"), 404, "can no longer be undone")
+        assert len(read_labels(folder)) == 6
+        assert client.delete(undo).json() == {"file": saved["file"]}
+        assert read_labels(folder) == [(folder / f"000{number}.png", 7) for number in range(1, 6)]
+        assert not (folder / "0006.png").exists()
+        assert_error(client.delete(undo), 404, "can no longer be undone")
+
 
 def test_folder_of_drawings_that_cannot_be_written(runs_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()

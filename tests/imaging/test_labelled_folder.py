@@ -8,7 +8,12 @@ import pytest
 
 from kaggle_digits.core.errors import DataError, StorageError
 from kaggle_digits.imaging import labelled_folder
-from kaggle_digits.imaging.labelled_folder import find_write_problem, read_labels, save_drawing
+from kaggle_digits.imaging.labelled_folder import (
+    find_write_problem,
+    read_labels,
+    remove_drawing,
+    save_drawing,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n and the rest"
 
@@ -33,6 +38,23 @@ def test_other_columns_and_line_ends_are_kept(tmp_path: Path) -> None:
     save_drawing(tmp_path, PNG, 5)
     assert path.read_bytes() == before + b"\r\n,5,0010.png\r\n"
     assert [label for _, label in read_labels(tmp_path)] == [3, 5]
+
+
+def test_a_saved_drawing_is_removed_with_its_line_only(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    before = 'note,label,file\r\n"caf\xe9,\r\n,7,0002.png",3,0001.png\r\n'.encode("latin-1")
+    path.write_bytes(before)
+    (tmp_path / "0001.png").write_bytes(PNG)
+    second, third = save_drawing(tmp_path, PNG, 7), save_drawing(tmp_path, PNG, 7)
+    remove_drawing(second, 7)
+    assert path.read_bytes() == before + b",7,0003.png\r\n"
+    assert not second.exists()
+    assert third.exists()
+    with pytest.raises(DataError, match=r"its line of 0003\.png is not as saved"):
+        remove_drawing(third, 8)
+    assert third.exists()
+    remove_drawing(third, 7)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

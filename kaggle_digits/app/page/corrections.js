@@ -1,4 +1,4 @@
-// "Wrong? It is a …": kd app saves the drawing with its true digit.
+// "Wrong? It is a …": kd app saves the drawing with its true digit, and removes it again on "Undo".
 
 import { sentence } from "./result.js";
 import { fetchJson, postPicture } from "./server.js";
@@ -9,11 +9,12 @@ export class Corrections {
   #details;
   #buttons;
   #text;
+  #undo;
 
   /** `toPng` returns a promise of the drawing or picture as a PNG. */
   constructor(details, toPng) {
     this.#details = details;
-    [, this.#buttons, this.#text] = details.children;
+    [, this.#buttons, this.#text, this.#undo] = details.children;
     for (let digit = 0; digit < 10; digit++) {
       const button = document.createElement("button");
       button.type = "button";
@@ -31,7 +32,7 @@ export class Corrections {
 
   /** Ask the server whether it can save drawings, and the user for the digit. */
   async #ask() {
-    this.#buttons.hidden = true;
+    this.#buttons.hidden = this.#undo.hidden = true;
     this.#text.textContent = "";
     try {
       const { problem } = await fetchJson(API);
@@ -46,10 +47,23 @@ export class Corrections {
     this.#buttons.hidden = true; // so that it is saved once
     this.#text.textContent = "Saving…";
     try {
-      const { file } = await postPicture(`${API}?label=${digit}`, await toPng());
+      const { file, undo } = await postPicture(`${API}?label=${digit}`, await toPng());
       this.#text.textContent = `Saved as a ${digit} in ${file}. Thank you.`;
+      this.#undo.hidden = false;
+      this.#undo.onclick = () => this.#remove(undo);
     } catch (error) {
       this.#buttons.hidden = false;
+      this.#text.textContent = sentence(error.message);
+    }
+  }
+
+  async #remove(undo) {
+    this.#undo.hidden = true; // so that it is removed once
+    try {
+      const { file } = await fetchJson(`${API}?undo=${undo}`, { method: "DELETE" });
+      this.#buttons.hidden = false;
+      this.#text.textContent = `${file} was removed.`;
+    } catch (error) {
       this.#text.textContent = sentence(error.message);
     }
   }
