@@ -106,20 +106,26 @@ def test_one_request_at_a_time(open_page: OpenPage) -> None:
     assert len(most) >= 2
 
 
-def test_drawing_with_a_finger_does_not_scroll(open_page: OpenPage) -> None:
-    page = open_page(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+def draw_with_finger(page: Page, strokes: list[Points]) -> None:
+    """Draw as ``draw`` does, on a page that has touch."""
     touch = page.context.new_cdp_session(page)
 
     def send(kind: str, at: list[tuple[float, float]]) -> None:
         points = [{"x": x, "y": y} for x, y in at]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    for points in DIGITS[7]:
+    for points in strokes:
         first, *rest = to_pixels(page, points)
         send("touchStart", [first])
         for place in rest:
             send("touchMove", [place])
         send("touchEnd", [])
+    touch.detach()
+
+
+def test_drawing_with_a_finger_does_not_scroll(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    draw_with_finger(page, DIGITS[7])
     assert wait_for_digit(page) in set("0123456789")
     assert drawn_pixels(page) > 1000
     assert page.evaluate("scrollY") == 0
@@ -581,6 +587,33 @@ def test_challenge(open_page: OpenPage) -> None:
     expect(page.locator("#history li")).to_have_count(10)
     draw(page, DIGITS[2])
     assert wait_for_digit(page)
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390)])
+def test_challenge_with_a_finger(open_page: OpenPage, width: int, height: int) -> None:
+    size = {"width": width, "height": height}
+    page = open_page(viewport=size, has_touch=True, is_mobile=True)
+    page.get_by_role("button", name="Challenge").tap()
+    title, done, pad = (page.locator(name) for name in ("#title", "#done", "#pad"))
+    for number in (1, 2):
+        expect(title).to_have_text(re.compile(r"^Draw a \d$"))
+        asked = int(title.inner_text()[-1])
+        draw_with_finger(page, [[*points[::3], points[-1]] for points in DIGITS[asked]])
+        for part in (pad, title, done):
+            expect(part).to_be_in_viewport(ratio=1)
+        done.tap()  # at once: the browser must not take the stroke for a fling
+        expect(done).to_have_text("Next")
+        for part in (pad, page.locator("#digit"), title, done):
+            expect(part).to_be_in_viewport(ratio=1)
+        if number == 1:
+            drawn = drawn_pixels(page)
+            draw_with_finger(page, [[(0.3, 0.8), (0.5, 0.8), (0.7, 0.8)]])
+            assert drawn_pixels(page) == drawn, "the sheet is locked"
+        done.tap()
+    assert page.evaluate("[scrollX, scrollY]") == [0, 0]
+    page.get_by_role("button", name="Stop").tap()
+    expect(page.locator("#lead")).not_to_contain_text("points")
+    assert drawn_pixels(page) == 0
 
 
 def test_challenge_survives_a_stopped_server(open_page: OpenPage, runs_dir: Path) -> None:

@@ -36,6 +36,8 @@ export class DrawingPad {
     }
     // Long presses and pen buttons must not open a menu over the drawing.
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    // A fast stroke is no fling, which would make the browser ignore a tap on Done right after it.
+    canvas.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
