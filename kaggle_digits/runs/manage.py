@@ -15,7 +15,14 @@ from kaggle_digits.core.atomic_io import read_json, wrap_os_errors
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.submission_csv import read_origin, record_path, write_origin
 from kaggle_digits.kaggle_api.submission_log import LogEntry, read_log, update_log
-from kaggle_digits.runs.run import CONFIG_FILE, Run, check_new_name, list_runs, open_run
+from kaggle_digits.runs.run import (
+    CONFIG_FILE,
+    Run,
+    check_new_name,
+    list_runs,
+    open_run,
+    remove_lock_owner,
+)
 from kaggle_digits.runs.submission_files import folder_lock, is_own, submission_path
 
 SEPARATOR = " + "  # between the names of runs in the log
@@ -52,6 +59,7 @@ def rename_run(runs_dir: Path, submissions_dir: Path, name: str, new: str) -> Pa
     with run.locked(), wrap_os_errors(run.path):
         run.path.rename(renamed.path)
         _change_config(renamed, name=new)
+    remove_lock_owner(renamed.path)
     for pupil in list_runs(runs_dir):
         with suppress(RunError):
             if name in pupil.teachers():

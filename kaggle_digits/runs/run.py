@@ -367,6 +367,11 @@ def check_new_run(runs_dir: Path, name: str | None, *, force: bool = False) -> N
         raise _taken(runs_dir, name)
 
 
+def remove_lock_owner(folder: Path) -> None:
+    """Delete the file that a lock of a run left when the run was renamed; see ``new_lock``."""
+    (folder / f"{LOCK_FILE}.owner").unlink(missing_ok=True)
+
+
 def numbered_names(prefix: str) -> Iterator[str]:
     """Return the valid names ``prefix``-1, -2, …, without end."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", prefix).strip("-_")[:56] or "run"
@@ -403,7 +408,8 @@ def create_run(
         candidates = iter([name])
         if force and (runs_dir / name).exists():
             with Run(runs_dir / name).locked():
-                backup_existing(runs_dir / name)
+                backup = backup_existing(runs_dir / name)
+            remove_lock_owner(backup)
     else:
         candidates = itertools.filterfalse(is_taken, numbered_names(prefix))
     for candidate in candidates:

@@ -17,10 +17,11 @@ from kaggle_digits.kaggle_api.submission_log import LogEntry, read_log, update_l
 from kaggle_digits.runs.manage import remove_run, rename_run, set_note
 from kaggle_digits.runs.run import Run, RunLockedError, create_run, list_runs, open_run
 from kaggle_digits.runs.submission_files import is_own, submission_path, write_run_submission
+from tests.support.locks import without_locks
 from tests.support.small_runs import write_run
 from tests.support.windows import windows_files
 
-__all__ = ["windows_files"]
+__all__ = ["windows_files", "without_locks"]
 
 
 @pytest.fixture
@@ -144,3 +145,14 @@ def test_windows_moves_a_run_that_is_locked(
         new.write_config({"name": "two"})
     remove_run(runs_dir, "two-old-1")
     assert [one.name for one in list_runs(runs_dir)] == ["two"]
+
+
+def test_without_file_locks_no_owner_moves_along(
+    without_locks: int, run: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    runs_dir = run.path.parent
+    rename_run(runs_dir, tmp_path / "submissions", "one", "two")
+    with create_run(runs_dir, "two", "", force=True):
+        pass
+    assert (runs_dir / "two-old-1").is_dir()
+    assert not list(runs_dir.rglob("*.owner"))
