@@ -26,7 +26,7 @@ HEAD = """# Dependencies and their licences
 
 The packages that `make setup` installs, with extras and development tools, and the licence that
 each declares (`python -m benchmarks.licences`). [constraints.txt](../constraints.txt) pins their
-versions. None of them is copied into this repository.
+versions. None of them is copied into this repository. Smaller installations: [install](install.md).
 
 | package | licence |
 | --- | --- |"""

@@ -76,12 +76,11 @@ def install(
     (wheel,) = folder.glob("*.whl")
     run(uv, "venv", "--quiet", "--python", python, folder / "venv")
     python_path = executable(folder / "venv", "python")
-    overrides = folder / "overrides.txt"
-    # No Python is older than 3, so these are never installed.
-    overrides.write_text("".join(f"{name}; python_version < '3'\n" for name in without))
+    excludes = folder / "excludes.txt"
+    excludes.write_text("\n".join(without))
     # Only as direct requirements does uv install the lowest versions.
     resolution = ("--resolution=lowest-direct", "-r", ROOT / "pyproject.toml") if oldest else ()
-    arguments = (*resolution, "--overrides", overrides, "--only-binary=:all:", wheel, *packages)
+    arguments = (*resolution, "--excludes", excludes, "--only-binary=:all:", wheel, *packages)
     run(uv, "pip", "install", "--quiet", "--python", python_path, *arguments)
     return python_path
 
@@ -139,7 +138,7 @@ def row(
     """Return the row of a table about the environment and what ran in it."""
     code = (
         "import importlib.metadata as m, platform; print('python', platform.python_version()); "
-        "[print(d.metadata['Name'], d.version) for d in m.distributions()]"
+        "[print(d.name.replace('_', '-'), d.version) for d in m.distributions()]"
     )
     versions = dict(re.findall(r"^(\S+) (\S+)$", run(python, "-c", code), re.MULTILINE))
     shown = ", ".join(f"{name} {versions[name]}" for name in ("python", *SHOWN) if name in versions)
