@@ -17,7 +17,9 @@ from kaggle_digits.core.errors import DataError, UsageError
 from kaggle_digits.core.text import plural
 
 if TYPE_CHECKING:
-    from kaggle_digits.inference.predictor import PicturePrediction
+    from kaggle_digits.cli.why import Why
+    from kaggle_digits.imaging.reader import PictureReader
+    from kaggle_digits.inference.predictor import PicturePrediction, Predictor
     from kaggle_digits.inference.sheet_reader import SheetPrediction
 
 STDIN, STEPS_SUFFIX, BOXES_SUFFIX = "-", "-steps", "-boxes"
@@ -41,6 +43,9 @@ def classify(
         bool,
         option("Plot the preprocessing: ./NAME-steps.png; with --all: ./NAME-boxes.png.", "--show"),
     ] = False,
+    why: Annotated[
+        bool, option("Draw which parts of the digit decided, and say what they decide.", "--why")
+    ] = False,
     svg: options.Svg = False,
     runs_dir: options.RunsDir = options.RUNS,
     as_json: options.AsJson = False,
@@ -48,18 +53,14 @@ def classify(
     """Predict the digit in a picture: a drawing, a photo or a scan."""
     from kaggle_digits.imaging.reader import PictureReader
 
-    if svg and not show:
-        raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")
+    _check_options(pictures, all_digits=all_digits, check=check, show=show, why=why, svg=svg)
     if check:
-        if all_digits or show or len(pictures) != 1:
-            raise UsageError("--check scores one folder, without --all and --show")
         _check(Path(pictures[0]), runs_dir, run, as_json=as_json)
         return
     reader = PictureReader()  # its process starts while this one imports and loads the model
     from threadpoolctl import threadpool_limits
 
-    from kaggle_digits.inference.predictor import classify_prepared, load_predictor
-    from kaggle_digits.inference.sheet_reader import classify_sheet
+    from kaggle_digits.inference.predictor import load_predictor
 
     named = list(_find_pictures(pictures))
     predictor = load_predictor(runs_dir, run)
@@ -69,17 +70,13 @@ def classify(
     failed = False
     for name, source in named:
         shown_name = "standard input" if name == STDIN else name
-        prediction: PicturePrediction | SheetPrediction
         try:
             # With more BLAS threads, images this small only wait for synchronization.
             with threadpool_limits(1, "blas"):
-                prediction = (
-                    classify_sheet(predictor, reader.prepare_sheet(source, shown_name))
-                    if all_digits
-                    else classify_prepared(
-                        predictor, reader.prepare(source, shown_name, with_steps=show)
-                    )
+                prediction = _predict(
+                    predictor, reader, source, shown_name, all_digits=all_digits, show=show
                 )
+                reasons = _explain(predictor, prediction) if why else None
         except DataError as error:
             failed = True
             console.error(str(error))
@@ -88,9 +85,13 @@ def classify(
             results.append({"file": name, **dict.fromkeys(KEYS), "note": note, **empty})
             continue
         values, text = _describe(prediction)
+        if why:
+            values["why"] = reasons and reasons.to_json()
         results.append({"file": name, **values})
         if not as_json:
             console.echo(f"{name}: {text}")
+        if reasons and not as_json:
+            console.echo(reasons.draw())
         if show:
             _plot(name, prediction, svg=svg)
     if as_json:
@@ -101,6 +102,48 @@ def classify(
         console.note(f"predicted with run {predictor.run_name}{shown}; to use another: --run NAME")
     if failed:
         raise typer.Exit(1)
+
+
+def _check_options(
+    pictures: list[str], *, all_digits: bool, check: bool, show: bool, why: bool, svg: bool
+) -> None:
+    """Raise UsageError for options that exclude each other."""
+    if svg and not show:
+        raise UsageError("--svg needs --show: it saves the figures of --show as SVG, too")
+    if why and all_digits:
+        raise UsageError("--why explains a picture of one digit; leave out --all")
+    if check and (all_digits or show or why or len(pictures) != 1):
+        raise UsageError("--check scores one folder, without --all, --show and --why")
+
+
+def _predict(
+    predictor: "Predictor",
+    reader: "PictureReader",
+    source: Path | bytes,
+    name: str,
+    *,
+    all_digits: bool,
+    show: bool,
+) -> "PicturePrediction | SheetPrediction":
+    """Prepare and predict a picture; raise DataError if it cannot be read."""
+    from kaggle_digits.inference.predictor import classify_prepared
+    from kaggle_digits.inference.sheet_reader import classify_sheet
+
+    if all_digits:
+        return classify_sheet(predictor, reader.prepare_sheet(source, name))
+    return classify_prepared(predictor, reader.prepare(source, name, with_steps=show))
+
+
+def _explain(
+    predictor: "Predictor", prediction: "PicturePrediction | SheetPrediction"
+) -> "Why | None":
+    """Return which parts of a digit decided; None if no digit was found."""
+    from kaggle_digits.cli.why import explain
+    from kaggle_digits.inference.predictor import PicturePrediction
+
+    if isinstance(prediction, PicturePrediction) and prediction.digit is not None:
+        return explain(predictor, prediction)
+    return None
 
 
 def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> None:

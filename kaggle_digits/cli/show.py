@@ -1,12 +1,12 @@
 """kd show: draw images of train.csv or test.csv, with the predictions of a run."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
-from kaggle_digits.cli import console, options
+from kaggle_digits.cli import console, half_blocks, options
 from kaggle_digits.cli.options import option
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from kaggle_digits.inference.examples import Example
 
 BAR = 24
-# A character shows two pixels, one above the other: (upper is ink, lower is ink) → character.
-BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
-ASCII = {"▀": "'", "▄": ".", "█": "#"}
 
 
 def show(
@@ -87,22 +84,16 @@ def _drawing(example: "Example") -> "Text":
     """
     from rich.text import Text
 
-    unicode = console.supports_unicode(sys.stdout)
-    has_colors = unicode and console.out.color_system is not None and not console.out.no_color
+    if half_blocks.has_colors():
+        lines = half_blocks.draw_colors(np.repeat(255 - example.image[..., None], 3, axis=2))
+    else:
+        lines = half_blocks.draw_ink(example.image > 127)
     drawing = Text()
-    for row in range(0, len(example.image), 2):
-        for upper, lower in example.image[row : row + 2].T.tolist():
-            if has_colors:
-                ink, paper = 255 - upper, 255 - lower
-                style = f"rgb({ink},{ink},{ink}) on rgb({paper},{paper},{paper})"
-                drawing.append("▀", style)
-            else:
-                block = BLOCKS[upper > 127, lower > 127]
-                drawing.append(block if unicode else ASCII.get(block, block))
-        digit = row // 2 - 2
+    for digit, line in enumerate(lines, -2):
+        drawing.append_text(line)
         if example.probabilities is not None and 0 <= digit < len(example.probabilities):
             share = example.probabilities[digit]
-            bar = ("█" if unicode else "#") * round(BAR * share)
+            bar = half_blocks.plain("█" * round(BAR * share)).plain
             style = "bold" if digit == example.predicted else ""
             drawing.append(f"   {digit} {bar:{BAR}} {100 * share:6.2f} %", style)
             drawing.append("  label" * (digit == example.label))

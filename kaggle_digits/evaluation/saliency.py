@@ -6,6 +6,7 @@ small square of the image, predict again, and see how the prediction changes.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
@@ -22,6 +23,7 @@ from kaggle_digits.models.formats import LITERT_FILE, LiteRTClassifier
 from kaggle_digits.runs.run import Run
 
 SQUARE, STRIDE = 4, 2  # pixels
+DECISIVE_SIDES = (4, 6, 8, 10)  # of squares without which an image may be another digit
 _STARTS = range(0, SIDE - SQUARE + 1, STRIDE)
 SQUARES = [np.s_[y : y + SQUARE, x : x + SQUARE] for y, x in product(_STARTS, _STARTS)]
 
@@ -71,19 +73,77 @@ def probability_drop(
     The image is (28, 28) uint8; the mean decrease is (28, 28) float32, negative where p rises. Also
     returns the lowest p with any of the squares.
     """
-    images = _cover(image)
-    is_changed = (images != image).any(axis=(1, 2))
-    is_changed[-1] = True  # the image itself
-    changed = predict_proba(images[is_changed])[:, digit]
-    probabilities = np.full(len(images), changed[-1], np.float32)
-    probabilities[is_changed] = changed
+    probabilities = _predict_covered(predict_proba, image, _cover(image))[:, digit]
     return _mean_decrease(probabilities), float(probabilities.min())
 
 
-def _cover(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class DecisivePart:
+    """A square without which an image is another digit.
+
+    The box is left, top, right, bottom in the 28 × 28 pixels; ``where`` is its place in the digit,
+    such as "top right"; ``digit`` and ``probability`` are those of the image without it.
+    """
+
+    box: tuple[int, int, int, int]
+    where: str
+    digit: int
+    probability: float
+
+
+def decisive_part(
+    predict_proba: PredictProba, image: NDArray[np.uint8], digit: int
+) -> DecisivePart | None:
+    """Return the smallest square, of 4 to 10 pixels, without which (28, 28) is another digit.
+
+    Of squares of the same size, it is the one that leaves the least p(digit). None if there is no
+    such square.
+    """
+    for side in DECISIVE_SIDES:
+        starts = list(product(range(0, SIDE - side + 1, STRIDE), repeat=2))
+        squares = [np.s_[y : y + side, x : x + side] for y, x in starts]
+        probabilities = _predict_covered(predict_proba, image, _cover(image, squares))[:-1]
+        is_other = probabilities.argmax(axis=1) != digit
+        if is_other.any():
+            best = int(np.where(is_other, probabilities[:, digit], np.inf).argmin())
+            (y, x), other = starts[best], int(probabilities[best].argmax())
+            where = _describe_place(image, y + side / 2, x + side / 2)
+            box, probability = (x, y, x + side, y + side), float(probabilities[best, other])
+            return DecisivePart(box, where, other, probability)
+    return None
+
+
+def _describe_place(image: NDArray[np.uint8], row: float, column: float) -> str:
+    """Return where a pixel is in the digit of a (28, 28) image, such as "top right"."""
+    places = []
+    for axis, position, names in (
+        (1, row, ("top", "middle", "bottom")),
+        (0, column, ("left", "", "right")),
+    ):
+        ink = np.flatnonzero(image.any(axis=axis))
+        share = (position - ink[0]) / (ink[-1] - ink[0] + 1)
+        places.append(names[int(np.clip(3 * share, 0, 2))])
+    return " ".join(filter(None, places))
+
+
+def _predict_covered(
+    predict_proba: PredictProba, image: NDArray[np.uint8], images: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Return the (n, 10) probabilities of copies of an image, the last as it is, each once."""
+    is_changed = (images != image).any(axis=(1, 2))
+    is_changed[-1] = True  # the image itself
+    changed = predict_proba(images[is_changed])
+    probabilities = np.repeat(changed[-1:], len(images), axis=0)
+    probabilities[is_changed] = changed
+    return probabilities
+
+
+def _cover(
+    image: NDArray[np.uint8], squares: Sequence[tuple[slice, slice]] = SQUARES
+) -> NDArray[np.uint8]:
     """Return copies (n, 28, 28) of an image, each with one square covered; the last as it is."""
-    images = np.repeat(image[None], len(SQUARES) + 1, axis=0)
-    for covered, square in zip(images, SQUARES, strict=False):
+    images = np.repeat(image[None], len(squares) + 1, axis=0)
+    for covered, square in zip(images, squares, strict=False):
         covered[square] = 0
     return images
 

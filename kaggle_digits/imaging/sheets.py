@@ -45,6 +45,8 @@ NEAR = 0.06  # Components beside each other, nearer than this, may be pieces of 
 CUT_WIDTH, MIN_WIDTH, MAX_WIDTH, MAX_CROSSING = 0.7, 0.14, 1.7, 0.4
 MAX_PIECES = 8  # of one digit
 SEAM_ROWS = 40  # resolution at which cuts are searched
+SLANT_COST = 0.1  # of a step aside, in pixels of ink
+MIN_SIDE = 0.06  # fraction of the ink on each side of a cut
 
 
 @dataclass(frozen=True)
@@ -266,37 +268,54 @@ def _cut(
 def find_seams(mask: Mask) -> list[Integers]:
     """Return paths from top to bottom, from left to right, that cross little ink: (h,) columns.
 
-    They are the cheapest paths to local minima at the bottom, by dynamic programming, as in
+    They are the cheapest paths through each column of the middle row, by dynamic programming, as in
     S. Avidan and A. Shamir, "Seam Carving", SIGGRAPH 2007.
     """
     height, width = mask.shape
     rows = min(SEAM_ROWS, height)
     columns = max(2, round(width * rows / height))
     small = Image.fromarray(mask.astype(np.float32)).resize((columns, rows), Image.Resampling.BOX)
-    cost = np.asarray(small) + 0.002
-    steps = np.zeros((rows, columns), int)
-    total = cost[0].astype(np.float64)
-    for row in range(1, rows):
-        padded = np.pad(total, 1, constant_values=np.inf)
-        options = np.stack([padded[:-2] + 0.02, padded[1:-1], padded[2:] + 0.02])
-        steps[row] = options.argmin(axis=0) - 1
-        total = options.min(axis=0) + cost[row]
-    seams: list[tuple[float, Integers]] = []
+    ink = np.asarray(small)
+    middle = rows // 2
+    upper_costs, upper = _cheapest_paths(ink[: middle + 1])
+    lower_costs, lower = _cheapest_paths(ink[middle:][::-1])
+    costs = upper_costs + lower_costs - ink[middle]
+    paths = np.concatenate([upper, lower[::-1][1:]])
+    # Ink on the left of each path, as a fraction of all.
+    left = np.take_along_axis(np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0))), paths, 1).sum(axis=0)
+    share = left / ink.sum()
     nearest = max(2, round(MIN_WIDTH * rows))
-    for end in np.argsort(total):
-        path = np.empty(rows, int)
-        column = int(end)
-        for row in range(rows - 1, -1, -1):
-            path[row] = column
-            column += steps[row, column]
-        middle = path.mean()
-        if total[end] > MAX_CROSSING * rows or not nearest <= middle <= columns - nearest:
+    seams: list[Integers] = []
+    for column in np.argsort(costs, kind="stable"):
+        path = paths[:, column]
+        if costs[column] > MAX_CROSSING * rows or not MIN_SIDE <= share[column] <= 1 - MIN_SIDE:
             continue
-        if all(np.abs(path - other).mean() >= nearest for _, other in seams):
-            seams.append((total[end], path))
+        if all(np.abs(path - other).mean() >= nearest for other in seams):
+            seams.append(path)
     scaled = np.minimum(np.arange(height) * rows // height, rows - 1)
-    paths = sorted((path for _, path in seams), key=lambda path: path.mean())
-    return [np.rint((path[scaled] + 0.5) * width / columns).astype(int) for path in paths]
+    seams.sort(key=np.mean)
+    return [np.rint((path[scaled] + 0.5) * width / columns).astype(int) for path in seams]
+
+
+def _cheapest_paths(ink: FloatArray) -> tuple[NDArray[np.float64], Integers]:
+    """Return the cost of the cheapest path from the top to each column of the last row, and it.
+
+    The ink is (rows, columns), the costs (columns,), and the paths (rows, columns): the column in
+    each row of the path that ends in a column.
+    """
+    rows, columns = ink.shape
+    steps = np.zeros((rows, columns), int)
+    costs = ink[0].astype(np.float64)
+    for row in range(1, rows):
+        padded = np.pad(costs, 1, constant_values=np.inf)
+        options = np.stack([padded[:-2] + SLANT_COST, padded[1:-1], padded[2:] + SLANT_COST])
+        steps[row] = options.argmin(axis=0) - 1
+        costs = options.min(axis=0) + ink[row]
+    paths = np.empty((rows, columns), int)
+    paths[-1] = np.arange(columns)
+    for row in range(rows - 1, 0, -1):
+        paths[row - 1] = paths[row] + steps[row, paths[row]]
+    return costs, paths
 
 
 def crop_ink(ink: FloatArray, inside: tuple[slice, slice]) -> FloatArray:

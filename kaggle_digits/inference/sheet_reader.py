@@ -14,8 +14,9 @@ from kaggle_digits.models.base import ProbabilisticModel
 
 # Costs of a reading, in nats beside the negative logarithm of its probabilities: of each digit, so
 # that a part is cut only where the pieces read better, of a candidate that does not look like a
-# digit, and of its width beyond so many heights.
-DIGIT_COST, LOOK_COST, WIDTH_COST, WIDTH = 0.7, 0.5, 4.0, 1.15
+# digit, more if it would be left out, and of its width beyond so many heights.
+DIGIT_COST, LOOK_COST, LEFT_OUT_COST, WIDTH_COST, WIDTH = 0.7, 0.5, 1.0, 4.0, 1.15
+LEAST_CONFIDENCE, LEAST_LIKENESS = 1e-3, 2e-4  # whose logarithms count
 # Digits of a line differ in level by less than this fraction of the height. Gaps wider than this
 # many median gaps and this fraction of the height separate numbers.
 SAME_LINE, SPACE_GAPS, SPACE_HEIGHT = 0.6, 2.5, 0.6
@@ -91,8 +92,10 @@ def _best_reading(
 def _cost(one: SheetDigit) -> float:
     left, top, right, bottom = one.box
     width = (right - left) / max(bottom - top, 1)
-    doubts = -np.log([max(one.confidence, 1e-3), max(1 - one.not_a_digit_score, 1e-3)])
-    return float(doubts @ (1, LOOK_COST)) + WIDTH_COST * max(width - WIDTH, 0)
+    likeness = max(1 - one.not_a_digit_score, LEAST_LIKENESS)
+    doubts = -np.log([max(one.confidence, LEAST_CONFIDENCE), likeness])
+    left_out = LEFT_OUT_COST * (one.not_a_digit_score > MAX_SCORE)
+    return float(doubts @ (1, LOOK_COST)) + left_out + WIDTH_COST * max(width - WIDTH, 0)
 
 
 def _split_into_lines(digits: list[SheetDigit]) -> list[list[SheetDigit]]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.evaluate import evaluate
-from kaggle_digits.evaluation.saliency import error_saliency, occlusion, probability_drop
+from kaggle_digits.evaluation.saliency import (
+    decisive_part,
+    error_saliency,
+    occlusion,
+    probability_drop,
+)
 from kaggle_digits.metrics.classification import predictions_at
 from kaggle_digits.runs.run import Run
 
@@ -45,6 +51,26 @@ def test_the_probability_falls_where_the_stroke_is_covered() -> None:
     assert (drop[20:] == 0).all()
     assert lowest == 0.125
     assert sum(sizes) < 20, "squares without ink are not predicted"
+
+
+def test_the_smallest_part_that_decides_is_found() -> None:
+    def predict_proba(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        ink = (images[:, 10:15, 18] > 0).sum(axis=1)
+        probabilities = np.zeros((len(images), 10), np.float32)
+        probabilities[:, 3] = 0.2 * ink
+        probabilities[:, 5] = 1 - 0.2 * ink
+        return probabilities
+
+    image = np.zeros((28, 28), np.uint8)
+    image[4:26, 8] = image[10:15, 18] = 255
+    part = decisive_part(predict_proba, image, 3)
+    assert part is not None
+    left, top, right, bottom = part.box
+    assert left <= 18 < right
+    assert right - left == bottom - top == 4
+    assert (part.where, part.digit) == ("middle right", 5)
+    assert part.probability == pytest.approx(0.8)
+    assert decisive_part(lambda images: np.tile(np.eye(10)[3], (len(images), 1)), image, 3) is None
 
 
 def test_errors_of_keras_networks_are_explained(trained_run: Run, sample_dataset: Dataset) -> None:
