@@ -39,7 +39,9 @@ def main() -> None:
         start, folder = time.monotonic(), Path(name)
         python = install(folder, given.python, given.packages, given.without, oldest=given.oldest)
         installed = time.monotonic() - start
-        done = use(python, folder, given.models.split(","))
+        exports = not {"ai-edge-litert", "tensorflow"} & {*given.without}
+        exports = exports or "tensorflow-cpu" in "".join(given.packages)
+        done = use(python, folder, given.models.split(","), exports=exports)
         seconds = time.monotonic() - start
         print(row(python, given, done, installed, seconds))
 
@@ -91,8 +93,11 @@ def executable(environment: Path, name: str) -> Path:
     return windows if windows.exists() else environment / "bin" / name
 
 
-def use(python: Path, folder: Path, models: Sequence[str]) -> list[str]:
-    """Run the commands of a first day in ``folder``, check what they leave, and list them."""
+def use(python: Path, folder: Path, models: Sequence[str], *, exports: bool) -> list[str]:
+    """Run the commands of a first day in ``folder``, check what they leave, and list them.
+
+    ``exports``: TensorFlow and LiteRT are installed, which ``kd export`` needs.
+    """
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environ |= {"KAGGLE_CONFIG_DIR": str(folder), "PYTHONUTF8": "1"}
     done = []
@@ -116,7 +121,7 @@ def use(python: Path, folder: Path, models: Sequence[str]) -> list[str]:
     label, picture = picture_of_a_digit(folder)
     (found,) = json.loads(kd("classify", str(picture), "--json"))
     check(found["digit"] == label, f"a picture of {label} is read as {found}")
-    if "dense" in models and environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+    if exports and "dense" in models:
         kd("export", "dense-1", "--format", "litert")
         check((folder / "exports/dense-1-litert/model.tflite").stat().st_size, "no model.tflite")
     check(json.loads(kd("doctor", "--offline", "--json"))["healthy"], "kd doctor finds an error")
