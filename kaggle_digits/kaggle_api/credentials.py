@@ -20,6 +20,7 @@ SETTINGS_PAGE = "https://www.kaggle.com/settings"
 CREDENTIAL_HELP = (
     f'create a token at {SETTINGS_PAGE} (API, "Generate New Token") and save it as '
     "~/.kaggle/access_token, or set the variable KAGGLE_API_TOKEN"
+    + (" ($env:KAGGLE_API_TOKEN='TOKEN')" if sys.platform == "win32" else "")
 )
 TOKEN, API_KEY, LOGIN = "API token", "API key", "login"
 VALID, ABSENT, EMPTY, UNREADABLE, WRONG = "valid", "absent", "empty", "unreadable", "wrong form"
