@@ -173,17 +173,23 @@ def save(figure: Figure, path: Path) -> None:
     its title and note as text, too, for pages that show them as text. Raises UsageError for another
     suffix, StorageError if the folder is not writable or the disk is full.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     for target in saved_paths(path):
         with rc_context(RC_PARAMS), atomic_write(target, durable=False) as part:
             png = {"Software": None, **_title_and_note(figure)}
-            metadata = {".png": png, ".svg": {"Date": None}}.get(target.suffix)
-            figure.savefig(part, dpi=DPI, metadata=metadata)
+            if target.suffix == ".png":
+                figure.set_dpi(DPI)
+                FigureCanvasAgg(figure).print_png(part, metadata=png)  # savefig draws twice
+            else:
+                metadata = {"Date": None} if target.suffix == ".svg" else None
+                figure.savefig(part, dpi=DPI, metadata=metadata)
 
 
 def _title_and_note(figure: Figure) -> dict[str, str]:
     """Lay the figure out; return its title, its note and where the body between them is."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
         figure.set_layout_engine("none")  # the layout is done
         # Its last digits differ between processes, and with them, rarely, the pixels of a frame.
         for axes in figure.axes:

@@ -44,10 +44,11 @@ def write_data(folder: Path) -> Path:
 
 def linear_oof(dataset: Dataset) -> NDArray[np.float32]:
     """Return (n_train, 10) float32 out-of-fold probabilities of a linear model."""
-    pixels = dataset.train.images.reshape(len(dataset.train), -1) / 255
+    # One of the nine equal pixels of each of the original 8 × 8.
+    pixels = dataset.train.images[:, 3:27:3, 3:27:3].reshape(len(dataset.train), -1) / 255
     oof = np.empty((len(pixels), 10), np.float32)
     for train, val in StratifiedKFold(FOLDS).split(pixels, dataset.labels):
-        model = LogisticRegression(max_iter=50, C=0.01).fit(pixels[train], dataset.labels[train])
+        model = LogisticRegression(max_iter=50, C=0.09).fit(pixels[train], dataset.labels[train])
         oof[val] = model.predict_proba(pixels[val])
     return oof
 

@@ -19,10 +19,12 @@ DENSE = Recipe("dense", widths=(64,), epochs=3, batch_size=32, learning_rate=0.0
 MLP = Recipe("mlp", widths=(16,), epochs=4, batch_size=100)
 TWO = EnsembleRecipe("two", (DENSE, MLP.with_changes(widths=(32,), epochs=10)), folds=3)
 FOLDS = Split("folds", folds=3)
-# By default, JAX keeps only what takes a second to compile.
-KEEP_COMPILED = """
+# As in tests/conftest.py. By default, JAX keeps only what takes a second to compile.
+SET_UP_JAX = """
 import jax
+from kaggle_digits.training import keras_trainer
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+keras_trainer.BATCHNORM_BATCH_SIZE = 64
 """
 
 
@@ -74,11 +76,12 @@ def run_on_jax(code: str, sample: Path, folder: Path) -> None:
     the same network compile once.
     """
     done = subprocess.run(
-        [sys.executable, "-c", KEEP_COMPILED + code, str(sample), str(folder)],
+        [sys.executable, "-c", SET_UP_JAX + code, str(sample), str(folder)],
         cwd=Path(__file__).parents[2],
         env={
             **os.environ,
             "KERAS_BACKEND": "jax",
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
             "JAX_COMPILATION_CACHE_DIR": f"{folder}/compiled",
         },
         capture_output=True,
