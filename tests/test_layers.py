@@ -18,7 +18,7 @@ LAYERS = [
     {"plots", "runs", "sources"},
     {"evaluation", "ensembling"},
     {"training"},
-    {"executors", "inference", "tuning"},
+    {"executors", "inference", "publishing", "tuning"},
     {"studies", "kaggle_notebooks", "app", "api"},
     {"cli"},
     {"__main__", "__init__"},

@@ -55,6 +55,7 @@ EXAMPLES = {
         "kd classify digit.png --run cnn-1",
         "kd app --run cnn-1 --open",
         "kd export cnn-1 --format onnx",
+        "kd publish cnn-1 --to hf:OWNER/digits --dry-run",
     ],
     "Tune and scale": ["kd tune dense --trials 20"],
     "Published experiments": ["kd study denoise --noise uniform", "kd reproduce --quick"],

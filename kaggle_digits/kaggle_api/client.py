@@ -56,6 +56,18 @@ class KaggleSession:
         auth = self._sign_in()
         return self._retry(action, lambda: self._call_once(function, auth), **options)
 
+    def put(self, url: str, name: str, content: bytes) -> None:
+        """Send the bytes of a file to the address that Kaggle gave for it."""
+        status = http.send_request("PUT", url, self.policy, data=content).status_code
+        if status not in (200, 201):
+            raise KaggleApiError(
+                f"the upload of {name} failed ({status}), so nothing was submitted; run it again "
+                "in a few minutes",
+                status=status,
+                retryable=status >= 500 or status in (408, 429),
+                not_applied=True,
+            )
+
     def _download(
         self, function: Callable[[Any], Any], name: str, folder: Path, **sizes: Any
     ) -> Path:
@@ -261,16 +273,7 @@ class CompetitionClient(KaggleSession):
             upload = _api(client).start_submission_upload(request)
             if not upload.token or not upload.create_url:
                 raise errors.NotJsonError
-            response = http.send_request("PUT", upload.create_url, self.policy, data=content)
-            status = response.status_code
-            if status not in (200, 201):
-                raise KaggleApiError(
-                    f"the upload of {name} failed ({status}), so nothing was submitted; run it "
-                    "again in a few minutes",
-                    status=status,
-                    retryable=status >= 500 or status in (408, 429),
-                    not_applied=True,
-                )
+            self.put(upload.create_url, name, content)
             return str(upload.token)
 
         return self.call(f"uploading {name}", upload_once)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from kaggle_digits.core.errors import KaggleError, one_line
@@ -44,6 +45,20 @@ class NotJsonError(Exception):
 
 class CrossHostRedirect(Exception):  # noqa: N818  named like requests' TooManyRedirects
     """A call was redirected to another host and not sent there."""
+
+
+@contextlib.contextmanager
+def explained(messages: dict[int, str]) -> Iterator[None]:
+    """Replace the message of an error with one of these HTTP statuses."""
+    try:
+        yield
+    except KaggleApiError as error:
+        if error.status not in messages:
+            raise
+        reason = error.reason or "no reason given"
+        message = messages[error.status].replace("{status}", str(error.status))
+        message = message.replace("{reason}", reason)
+        raise KaggleApiError(message, status=error.status, not_applied=True) from error
 
 
 NOT_JSON_ERRORS = (ValueError, TypeError, KeyError, AttributeError, NotJsonError)

@@ -1,7 +1,5 @@
 """The client of Kaggle's notebook service: save a notebook, watch its session, fetch its output."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,13 @@ from kagglesdk.kernels.types import kernels_api_service as kernels
 from kaggle_digits.core.errors import KaggleError, one_line
 from kaggle_digits.kaggle_api.client import KaggleSession
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
-from kaggle_digits.kaggle_api.errors import COMPETITION, RULES_PAGE, KaggleApiError, NotJsonError
+from kaggle_digits.kaggle_api.errors import (
+    COMPETITION,
+    RULES_PAGE,
+    KaggleApiError,
+    NotJsonError,
+    explained,
+)
 from kaggle_digits.kaggle_api.http import send_request
 
 STATES = {  # of a session; the others are named as on Kaggle, in lower case
@@ -63,7 +67,7 @@ class NotebookClient(KaggleSession):
             403: "Kaggle does not let this account save a notebook (403): accept the rules at "
             f"{RULES_PAGE}, verify your phone number at {SETTINGS_PAGE}, and push again",
         }
-        with _explained(messages):
+        with explained(messages):
             response = self.call(
                 f"saving the notebook {ref}",
                 lambda client: client.kernels.kernels_api_client.save_kernel(request),
@@ -130,7 +134,7 @@ class NotebookClient(KaggleSession):
             return response
 
         expired = f"the address of {name} has expired ({{status}}); run it again: kd remote pull"
-        with _explained(dict.fromkeys((400, 403, 404, 410), expired)):
+        with explained(dict.fromkeys((400, 403, 404, 410), expired)):
             return self._download(start, name, folder, expected_size=size, max_size=max_size)
 
     def _read(self, ref: str, method: str, request: Any, *, attempts: int | None = None) -> Any:
@@ -148,19 +152,5 @@ class NotebookClient(KaggleSession):
             f"Kaggle shows no notebook {ref} to the {self.credential} ({{status}}); was it "
             "deleted, renamed, or pushed with another account? push it again"
         )
-        with _explained(dict.fromkeys((403, 404), hidden)):
+        with explained(dict.fromkeys((403, 404), hidden)):
             return self.call(action, call, attempts=attempts)
-
-
-@contextmanager
-def _explained(messages: dict[int, str]) -> Iterator[None]:
-    """Replace the message of an error with one of these HTTP statuses."""
-    try:
-        yield
-    except KaggleApiError as error:
-        if error.status not in messages:
-            raise
-        reason = error.reason or "no reason given"
-        message = messages[error.status].replace("{status}", str(error.status))
-        message = message.replace("{reason}", reason)
-        raise KaggleApiError(message, status=error.status, not_applied=True) from error

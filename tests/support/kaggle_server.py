@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from tests.support.faults import DEAD, Fault, FaultyHandler, QuietServer
 from tests.support.kernels import FakeNotebooks
+from tests.support.models import FakeModels
 
 __all__ = ["KEY", "TOKEN", "USERNAME", "FakeKaggle", "Fault"]
 TOKEN, USERNAME, KEY = "KGAT_planted_secret_token", "someone", "planted_secret_key"
@@ -48,7 +49,7 @@ class Call:
 
 
 @dataclass
-class FakeKaggle(FakeNotebooks):
+class FakeKaggle(FakeNotebooks, FakeModels):
     """The server; use as a context manager.
 
     Attributes:
@@ -82,6 +83,7 @@ class FakeKaggle(FakeNotebooks):
         self._uploads: dict[str, tuple[str, bytes]] = {}
         self._scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.prepare(Path(self._scratch.name))
+        self.start_models()
         self.lock = threading.Lock()
         self.closing = threading.Event()
 

@@ -1,0 +1,89 @@
+"""kd publish: write a model card beside a run's model, and send both to a model hub."""
+
+from pathlib import Path
+from typing import Annotated
+
+from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import option
+
+
+def publish(
+    run: options.RunName = None,
+    *,
+    to: Annotated[
+        str | None,
+        option(
+            "hf:OWNER/NAME (Hugging Face) or kaggle:OWNER/NAME; default: only write.",
+            metavar="SITE",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, option("Show what would be sent; send nothing.", "--dry-run")] = False,
+    public: Annotated[bool, option("Anybody may see a new model.", "--public")] = False,
+    new_version: Annotated[
+        bool, option("If it is published already, add a version.", "--new-version")
+    ] = False,
+    license_name: Annotated[
+        str,
+        option("mit, apache-2.0, cc-by-sa-4.0 or cc0-1.0.", "--license", show_default=True),
+    ] = "mit",
+    format_name: Annotated[
+        str, option("litert, or onnx for scikit-learn models.", "--format", show_default=True)
+    ] = "litert",
+    folder: Annotated[
+        Path | None,
+        option("Folder to write; default published/RUN.", "--output", "-o", metavar="FOLDER"),
+    ] = None,
+    force: options.Force = False,
+    timeout: options.Timeout = options.TIMEOUT,
+    data_dir: options.DataDir = options.DATA,
+    runs_dir: options.RunsDir = options.RUNS,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write a run's model and model card, and publish them on Hugging Face or Kaggle."""
+    from kaggle_digits.core.errors import DataError
+    from kaggle_digits.data.dataset import load
+    from kaggle_digits.publishing import card, targets
+
+    target = targets.parse_target(to) if to else None
+    card.check_licence(license_name)
+    kind = card.check_kind(format_name)
+    opened = options.open_run_or_newest(runs_dir, run)
+    opened.metrics()  # raises if the run is unfinished
+    folder = folder or Path("published", opened.name)
+    try:
+        images = load(data_dir).test.images
+    except DataError:
+        images = None  # without data, random pixels are compared
+    with console.err.status(f"writing {folder}"):
+        is_new = card.write_folder(
+            opened, folder, kind=kind, licence=license_name, images=images, force=force
+        )
+    if not is_new:
+        console.note(
+            f"{folder} was made from this run and is kept as it is; --force makes it again"
+        )
+    publication = targets.Publication(
+        folder, opened.name, kind, license_name, private=not public, new_version=new_version
+    )
+    url = None
+    if target and not dry_run:
+        from kaggle_digits.kaggle_api.http import RetryPolicy
+
+        with console.err.status(f"publishing {target}"):
+            url = targets.publish(publication, target, policy=RetryPolicy.from_timeout(timeout))
+    if as_json:
+        files = {path.name: path.stat().st_size for path in publication.files}
+        where = {"to": to, "url": url, "private": not public, "license": license_name}
+        console.print_json({"run": opened.name, "folder": str(folder), "files": files, **where})
+        return
+    for path in publication.files:
+        console.echo(f"{path}: {path.stat().st_size / 1e6:.3f} MB")
+    if url:
+        console.echo(f"published: {url}")
+    elif target:
+        visibility = "public" if public else "private"
+        console.echo(
+            f"nothing was sent; without --dry-run, these files go to {target}, {visibility}"
+        )
+    else:
+        console.note(f"next: read {folder / 'README.md'}, then kd publish {opened.name} --to hf:…")
