@@ -15,6 +15,7 @@ from kaggle_digits.data.splits import describe_split
 from kaggle_digits.models.formats import check_format
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.export import README, export_run
+from kaggle_digits.training.recipe import run_recipe
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 # Licence as the Hugging Face Hub names it → as Kaggle does.
@@ -109,15 +110,20 @@ def make_card(run: Run, kind: str, licence: str, usage: str, model: Path) -> str
 
 
 def biases(run: Run) -> list[str]:
-    """Return why the accuracy of a run may be too high, as sentences; none known: an empty list."""
+    """Return why the accuracy is not an unbiased one of the published file, as sentences."""
     config, metrics = run.config(), run.metrics()
     found = []
     if metrics.get("leak"):
         found.append(f"There is no clean accuracy: {metrics['leak']}.")
-    if any(
-        "chosen on the same rows" in one.metrics()["epoch_choice"] for one in run.trained_runs()
-    ):
+    choices = [one.metrics()["epoch_choice"] for one in run.trained_runs()]
+    if any("chosen on the same rows" in choice for choice in choices):
         found.append("The epoch was chosen on the held-out rows, so the accuracy is too high.")
+    views = max(recipe.views for one in run.trained_runs() for recipe in run_recipe(one).recipes)
+    if views > 1:
+        found.append(
+            f"The accuracy is that of the mean over {views} views of each image; this file "
+            "predicts one view, so it may be less accurate."
+        )
     if count := config.get("val_rows_also_trained_on"):
         found.append(f"{count:,} held-out rows have the same image as a training row.")
     if metrics.get("failed"):

@@ -27,7 +27,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture
 def run(small: Dataset, tmp_path: Path) -> Run:
-    run = small_runs.write_run(tmp_path, small, small_runs.linear_oof(small))
+    recipe = {"model": "linear"}
+    run = small_runs.write_run(tmp_path, small, small_runs.linear_oof(small), recipe=recipe)
     run.write_metrics(METRICS)
     return run
 
@@ -72,6 +73,7 @@ def test_the_hub_reads_the_metadata(run: Run) -> None:
             "The epoch was chosen on the held",
         ),
         ({"val_rows_also_trained_on": 7}, "7 held-out rows have the same image"),
+        ({"recipe": {"model": "cnn", "views": 5}}, "The accuracy is that of the mean over 5 views"),
         ({"failed": [{"member": 0, "reason": "x"}]}, "Some models failed"),
         ({"leak": "labels leaked"}, "There is no clean accuracy: labels leaked"),
     ],
@@ -79,7 +81,7 @@ def test_the_hub_reads_the_metadata(run: Run) -> None:
 def test_an_accuracy_that_may_be_too_high_is_no_result(
     change: dict[str, Any], expected: str, run: Run
 ) -> None:
-    in_config = {"leak", "val_rows_also_trained_on"} & change.keys()
+    in_config = {"leak", "recipe", "val_rows_also_trained_on"} & change.keys()
     if in_config:
         run.write_config(run.config() | change)
     else:
