@@ -107,6 +107,7 @@ def outputs(
         "kd predict": ["predict", "a", "--force", *folders, *submissions],
         "kd ensemble": ["ensemble", "a", "c", *folders, *submissions],
         "kd classify": ["classify", *picture],
+        "kd classify --why": ["classify", "--why", *picture],
         "kd classify --all": ["classify", "--all", *picture],
         "kd export": ["export", "dense", "--output", folder / "out.keras", *dense],
         "kd recipes": ["recipes"],

@@ -43,6 +43,10 @@ def tune(
     minutes: Annotated[float | None, _measuring("Start no trial after M minutes.", min=0)] = None,
     folds: Annotated[int, _measuring("K-fold cross-validation; default 3.")] = 3,
     rows: Annotated[int | None, _measuring("Use only N labelled rows.")] = None,
+    extra: Annotated[
+        Path | None,
+        _measuring("Also train on its pictures; it has labels.csv.", metavar="FOLDER"),
+    ] = None,
     epochs: Annotated[int | None, _measuring("Passes over the training rows.")] = None,
     seed: Annotated[int, _measuring("Seed of split, weights, search; default 0.")] = 0,
     name: Annotated[str | None, _output("Name of the study; default: the recipe's.")] = None,
@@ -92,7 +96,10 @@ def tune(
         check_recipe_path(output, folder, force=force)
     dataset = load(data_dir)
     study: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
-    limits: dict[str, Any] = {"trials": trials, "minutes": minutes}
+    limits: dict[str, Any] = {"trials": trials, "minutes": minutes, "extra": extra}
+    next_options = f"--seed {seed + 1}"
+    if extra is not None:
+        next_options += f" --extra {shlex.quote(str(extra))}"
     with SearchProgress() as progress:
         try:
             with interrupts.handle_sigint(immediate=False):
@@ -103,15 +110,15 @@ def tune(
                 raise
             result = load_search(base, space, **study)
             if result.best:
-                _report(result, output, seed + 1, svg=svg, as_json=as_json)
+                _report(result, output, next_options, svg=svg, as_json=as_json)
             raise KeyboardInterrupt(
                 f"{result.done} of {trials} trials are kept; run the same command again to continue"
             ) from None
-    _report(result, output, seed + 1, svg=svg, as_json=as_json)
+    _report(result, output, next_options, svg=svg, as_json=as_json)
 
 
 def _report(
-    result: SearchResult, output: Path | None, next_seed: int, *, svg: bool, as_json: bool
+    result: SearchResult, output: Path | None, next_options: str, *, svg: bool, as_json: bool
 ) -> None:
     """Write the recipe and the plots, and print the result."""
     from kaggle_digits.models.registry import is_user_code
@@ -164,7 +171,7 @@ def _report(
     console.note(selection_bias_note(result))
     model = f" --model {recipe.model}" if is_user_code(recipe.model) else ""  # consent
     file = shlex.quote(str(recipe_file))
-    console.note(f"next: kd train --recipe {file}{model} --seed {next_seed}")
+    console.note(f"next: kd train --recipe {file}{model} {next_options}")
 
 
 def _print_trials(result: SearchResult, trials: list[Trial]) -> None:

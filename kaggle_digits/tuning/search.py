@@ -15,11 +15,13 @@ import numpy as np
 from kaggle_digits.core import environment, interrupts
 from kaggle_digits.core.errors import ModelError, RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import Score, score_or_raise
 from kaggle_digits.runs.run import check_name, check_new_name
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
+from kaggle_digits.training.extra_rows import add_extra, prepare_extra
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
@@ -50,7 +52,7 @@ class EnoughTrials(Exception):  # noqa: N818 (a signal, not an error)
     """As many trials as requested are finished or running."""
 
 
-def search(
+def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     dataset: Dataset,
     recipe: Recipe,
     space: Sequence[Dimension],
@@ -61,6 +63,7 @@ def search(
     runs_dir: Path | str = "runs",
     name: str | None = None,
     storage: str | None = None,
+    extra: Path | str | None = None,
     callback: TrialCallback | None = None,
 ) -> SearchResult:
     """Run trials until the study has ``trials`` of them; an existing study is continued.
@@ -77,8 +80,10 @@ def search(
         runs_dir: the study's folder is ``tuning/<name>`` in it.
         name: of the study; by default the recipe's.
         storage: URL of a database that several machines share; by default a file in the folder.
+        extra: a folder of pictures that each fold also trains on, as for ``train``.
 
     Raises:
+        DataError: the pictures of ``extra`` cannot be read.
         UsageError: a value is not valid, or the storage cannot be reached.
         RunError: the study exists with other data or settings.
         KeyboardInterrupt: finished trials are kept.
@@ -92,6 +97,12 @@ def search(
     folds, seed = split(dataset.labels, split_config), split_config.seed
     callback = callback or TrialCallback()
     settings = _settings(dataset, recipe, space, split_config)
+    rows = dataset.train
+    if extra:
+        extra_rows = prepare_extra(Path(extra))
+        extra_rows.announce(callback)
+        rows, folds = add_extra(rows, folds, extra_rows.table)
+        settings["--extra"] = extra_rows.to_json()["sha256"]
     locks = ExitStack()
 
     def done() -> int:
@@ -111,7 +122,7 @@ def search(
         callback.on_trial_begin(trial.number + 1, values, len(folds))
         try:
             varied = with_values(recipe, values)
-            score = _cross_validate(trial, varied, dataset, folds, seed, callback)
+            score = _cross_validate(trial, varied, dataset, rows, folds, seed, callback)
         except ModelError as error:
             # PRUNED instead of FAIL, so that the sampler avoids such values.
             trial.set_user_attr(results.REASON, str(error))
@@ -186,6 +197,7 @@ def _settings(
         "recipe": recipe.to_json(),
         "--vary": [dimension.option for dimension in space],
         "split": asdict(split_config),  # --folds, --rows and --seed
+        "--extra": None,  # or the checksum of the pictures
     }
     # Compared with what the study returns, which has been JSON: lists instead of tuples.
     return json.loads(json.dumps(settings))  # type: ignore[no-any-return]
@@ -204,7 +216,9 @@ def _create_or_load(name: str, storage: Any, settings: dict[str, Any]) -> optuna
         study.set_user_attr(SETTINGS, settings)
     existing = study.user_attrs[SETTINGS]
     different = [
-        key.replace("--vary", "`vary`") for key in settings if existing.get(key) != settings[key]
+        f"`{key[2:]}`" if key.startswith("--") else key
+        for key in settings
+        if existing.get(key) != settings[key]
     ]
     if different:
         raise RunError(
@@ -226,12 +240,14 @@ def _cross_validate(  # noqa: PLR0917
     trial: optuna.Trial,
     recipe: Recipe,
     dataset: Dataset,
+    rows: Digits,
     folds: Sequence[FoldIndices],
     seed: int,
     callback: TrainingCallback,
 ) -> Score:
     """Train ``recipe`` on every fold; return the out-of-fold score with the calibrated log loss.
 
+    ``rows`` are the labelled rows of ``dataset``, then those of ``extra``.
     TrialPruned is raised if other trials were better, ModelError if the model cannot be trained.
     """
     pruning = _PruningCallback(trial, recipe.epochs)
@@ -240,7 +256,7 @@ def _cross_validate(  # noqa: PLR0917
     probabilities = np.full((len(dataset.labels), 10), np.nan, np.float32)
     for number, fold in enumerate(folds):
         task = FoldTask(number, recipe, fold, member_seed(seed, number))
-        result = fit_fold(task, dataset.train, no_test_rows, callback=callbacks)
+        result = fit_fold(task, rows, no_test_rows, callback=callbacks)
         probabilities[fold.val] = result.val_probabilities
         callback.on_member_end(number, result.seconds)
         pruning.on_fold_end(score_or_raise(result.val_probabilities, dataset.labels[fold.val]))

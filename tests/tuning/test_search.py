@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -21,6 +22,7 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning.results import SearchResult, Trial, TrialCallback, write_recipe
 from kaggle_digits.tuning.search import load_search, search
 from kaggle_digits.tuning.search_space import make_search_space
+from tests.support.labelled import write_labelled
 from tests.support.searches import RATES, SMALL, SPLIT, start_search
 
 
@@ -38,6 +40,20 @@ def test_first_trial_is_the_recipe_and_best_has_lowest_loss(result: SearchResult
     assert result.recipe == SMALL.with_changes(**result.best.values)
     assert result.importances == {"learning_rate": 1.0}
     assert result.done == 12
+
+
+def test_extra_pictures_are_trained_on_in_each_trial(dataset: Dataset, tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path / "drawings", [1, 4, 7])
+    plain = search(dataset, SMALL, RATES, SPLIT, trials=1, runs_dir=tmp_path, name="plain")
+    more: dict[str, Any] = {"trials": 1, "runs_dir": tmp_path, "name": "more"}
+    result = search(dataset, SMALL, RATES, SPLIT, extra=folder, **more)
+    (one,), (other,) = plain.trials, result.trials
+    assert one.score
+    assert other.score
+    assert one.log_loss != other.log_loss
+    assert one.score.n == other.score.n, "validation has none of them"
+    with pytest.raises(RunError, match="already exists with another `extra`"):
+        search(dataset, SMALL, RATES, SPLIT, **more)
 
 
 def test_resumed_search_equals_uninterrupted_search(dataset: Dataset, tmp_path: Path) -> None:
