@@ -124,8 +124,9 @@ def load_for_inference(folder: Path) -> ProbabilisticModel:
 
 @cache
 def _note_slow_start() -> None:
+    consequence = "so Keras reads the model, some seconds slower"
     install = install_packages("ai-edge-litert")
-    progress.note(f"LiteRT is not installed, so Keras reads the model, seconds slower: {install}")
+    progress.note(f"LiteRT is not installed, {consequence}; to install it: {install}")
 
 
 def check_format(kind: str) -> str:
