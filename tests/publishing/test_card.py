@@ -48,7 +48,7 @@ def test_card_has_metadata_metrics_and_limits(run: Run) -> None:
     assert metric["value"] == 0.95
     assert metric["args"] == {"n": 300, "ci95": [0.93, 0.97]}
     assert "| 300 (3 folds) | 95.00 % | 93.00–97.00 % | 0.2000 |" in text
-    for sentence in ("says nothing about them", "chosen among several", "seed 7", "Input: images"):
+    for sentence in ("says nothing about them", "chosen among several", "Seed 7", "Input: images"):
         assert sentence in text
     assert run.sha256() in text
     assert "\n\n\n" not in text
