@@ -352,6 +352,8 @@ def _add_saving(
     ) -> SavedDrawing:
         """Save a PNG with its true digit for ``kd classify --check`` and ``kd train --extra``."""
         path = await process(request, partial(save_picture, label))
+        for old in [key for key, (saved, _) in undoable.items() if saved == path]:
+            del undoable[old]  # of a drawing that somebody has deleted in the folder
         secret = secrets.token_urlsafe(16)
         undoable[secret] = path, label
         if len(undoable) > MAX_UNDOABLE:
@@ -361,9 +363,10 @@ def _add_saving(
     @app.delete("/api/drawings", responses=UNDO_ERRORS)
     def remove(undo: str) -> RemovedDrawing:
         """Remove a drawing that was saved, and its line of labels.csv."""
-        if undo not in undoable:
+        saved = undoable.get(undo)
+        if saved is None:
             raise HTTPException(404, CANNOT_UNDO)
-        path, label = undoable[undo]
+        path, label = saved
         remove_drawing(path, label)
         undoable.pop(undo, None)
         return RemovedDrawing(file=f"{folder.name}/{path.name}")

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from kaggle_digits.app import api
 from kaggle_digits.app.api import PAGE, create_app
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.imaging.labelled_folder import read_labels
+from kaggle_digits.imaging.labelled_folder import read_labels, remove_drawing
 from kaggle_digits.inference.embedding import Embedding
 from kaggle_digits.inference.predictor import classify_picture, load_predictor
 from tests.support.app_server import Address, get_raw, serve_app
@@ -216,6 +216,13 @@ def test_drawings_are_saved_with_their_true_digits(runs_dir: Path, tmp_path: Pat
         assert client.delete(undo).json() == {"file": saved["file"]}
         assert read_labels(folder) == [(folder / f"000{number}.png", 7) for number in range(1, 6)]
         assert not (folder / "0006.png").exists()
+        assert_error(client.delete(undo), 404, "can no longer be undone")
+
+        saved = post(content=picture).json()
+        remove_drawing(tmp_path / saved["file"], 1)  # by somebody else
+        undo = f"{DRAWINGS}?undo={saved['undo']}"
+        assert_error(client.delete(undo), 400, "has been changed")
+        assert post(content=picture).json()["file"] == saved["file"]
         assert_error(client.delete(undo), 404, "can no longer be undone")
 
 
