@@ -1,14 +1,19 @@
 """Draw small images in the terminal: a character shows two pixels, one above the other."""
 
-import sys
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import sys
+from typing import TYPE_CHECKING
+
 from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
 from kaggle_digits.cli import console
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # (upper is ink, lower is ink) → character
 BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
