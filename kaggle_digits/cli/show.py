@@ -81,6 +81,7 @@ def _drawing(example: "Example") -> "Text":
 
     With colours, ink is black on white paper; without, it has the colour of the text.
     """
+    import numpy as np
     from rich.text import Text
 
     if half_blocks.has_colors():
