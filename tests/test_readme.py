@@ -102,7 +102,7 @@ def test_every_command_runs(
         assert result.exit_code == 0, f"{command}: {result.output}"
     if document == "README.md":
         assert kaggle.submissions, "README sends nothing"
-    if document == "guide.md":
+    if document in ("guide.md", "lesson.md"):
         for picture in re.findall(r"!\[.+\]\((.+)\)", text):
             assert (ROOT / "docs" / picture).is_file(), picture
             assert list(tmp_path.rglob(Path(picture).name)), f"no command draws {picture}"
