@@ -110,6 +110,7 @@ def outputs(
         "kd classify --why": ["classify", "--why", *picture],
         "kd classify --all": ["classify", "--all", *picture],
         "kd export": ["export", "dense", "--output", folder / "out.keras", *dense],
+        "kd publish": ["publish", "dense", "--output", folder / "published", *dense],
         "kd recipes": ["recipes"],
         "kd study": ["study"],
         "kd submissions": ["submissions", "--offline", *submissions],

@@ -27,8 +27,9 @@ def publish(
         option("mit, apache-2.0, cc-by-sa-4.0 or cc0-1.0.", "--license", show_default=True),
     ] = "mit",
     format_name: Annotated[
-        str, option("litert, or onnx for scikit-learn models.", "--format", show_default=True)
-    ] = "litert",
+        str | None,
+        option("litert or onnx; default: litert, or onnx for scikit-learn models.", "--format"),
+    ] = None,
     folder: Annotated[
         Path | None,
         option("Folder to write; default published/RUN.", "--output", "-o", metavar="FOLDER"),
@@ -46,9 +47,10 @@ def publish(
 
     target = targets.parse_target(to) if to else None
     card.check_licence(license_name)
-    kind = card.check_kind(format_name)
+    kind = card.check_kind(format_name) if format_name else None
     opened = options.open_run_or_newest(runs_dir, run)
     opened.metrics()  # raises if the run is unfinished
+    kind = kind or card.default_kind(opened)
     folder = folder or Path("published", opened.name)
     try:
         images = load(data_dir).test.images

@@ -12,6 +12,7 @@ from kaggle_digits.core.environment import device
 from kaggle_digits.core.errors import UsageError, did_you_mean
 from kaggle_digits.core.output_paths import check_output
 from kaggle_digits.data.splits import describe_split
+from kaggle_digits.models.base import KERAS_FILE
 from kaggle_digits.models.formats import check_format
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.export import README, export_run
@@ -42,6 +43,12 @@ def check_kind(kind: str) -> str:
     if (kind := check_format(kind)) not in LIBRARIES:
         raise UsageError(f"`format={kind!r}` is no single file; choose litert or onnx")
     return kind
+
+
+def default_kind(run: Run) -> str:
+    """Return onnx for a run of scikit-learn models, litert for one of networks."""
+    is_keras = all((member / KERAS_FILE).is_file() for member in run.member_folders())
+    return "litert" if is_keras else "onnx"
 
 
 def write_folder(

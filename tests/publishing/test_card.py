@@ -9,7 +9,14 @@ import pytest
 
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset, load
-from kaggle_digits.publishing.card import biases, check_kind, check_licence, make_card, write_folder
+from kaggle_digits.publishing.card import (
+    biases,
+    check_kind,
+    check_licence,
+    default_kind,
+    make_card,
+    write_folder,
+)
 from kaggle_digits.runs.run import Run
 from tests.support import small_runs
 
@@ -103,6 +110,15 @@ def test_a_folder_made_from_this_run_is_kept(run: Run, tmp_path: Path) -> None:
         UsageError, match=r"already exists; it was made from another run or version"
     ):
         write_folder(run, folder, kind="litert", licence="mit")
+
+
+def test_scikit_learn_models_are_published_as_onnx(run: Run) -> None:
+    for member in run.member_folders():
+        member.mkdir(parents=True, exist_ok=True)
+    assert default_kind(run) == "onnx"
+    for member in run.member_folders():
+        (member / "model.keras").touch()
+    assert default_kind(run) == "litert"
 
 
 def test_unknown_licence_and_format() -> None:
