@@ -28,7 +28,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "kaggle", 
 # Packages that a smaller installation may lack → what then is different.
 WITHOUT = {
     "tensorflow": "; linear and mlp need none, other models this or JAX",
-    "ai-edge-litert": "; kd classify and kd app start seconds slower",
+    "ai-edge-litert": "; without it, pictures are read with Keras, which starts seconds later",
 }
 NEEDED_BYTES = 2 << 30
 CREDENTIAL = "credential"
