@@ -40,6 +40,9 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setattr("kaggle_digits.cli.main.FIRST_SIGN", 3600.0)
         # The batch-normalization statistics of averaged weights from 2,048 rows, not 16,384.
         patch.setattr("kaggle_digits.training.keras_trainer.BATCHNORM_BATCH_SIZE", 64)
+        # One row of pictures in the figures of an evaluation, not four.
+        patch.setattr("kaggle_digits.evaluation.evaluate.MOST_SHOWN", 6)
+        patch.setattr("kaggle_digits.evaluation.evaluate.MOST_EXPLAINED", 3)
         yield
 
 

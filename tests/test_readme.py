@@ -1,7 +1,8 @@
 """README and docs/ are correct: every command in them runs here, in order, on the sample.
 
 Each ``kd fetch`` starts a new folder. Kaggle is the fake server of tests/support with the sample's
-files. Trainings without ``--epochs`` get one or two epochs; nothing else is changed.
+files. Trainings without ``--epochs`` get one or two epochs, and a pushed one a small network;
+nothing else is changed.
 """
 
 from __future__ import annotations
@@ -98,6 +99,8 @@ def test_every_command_runs(
         is_training = arguments[0] == "train" or arguments[:2] == ["remote", "push"]
         if is_training and not {"--epochs", "--resume"} & set(arguments):
             arguments += ["--epochs", epochs]
+        if arguments[:3] == ["remote", "push", "fast"]:
+            arguments += ["--widths", "4,8,8"]
         result = CliRunner().invoke(app, arguments, input="y\n")
         assert result.exit_code == 0, f"{command}: {result.output}"
     if document == "README.md":

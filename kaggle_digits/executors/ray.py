@@ -271,7 +271,11 @@ def connect(address: str) -> Any:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         output = (error.stdout or b"").decode(errors="replace")
         raise RunError(_connection_error(address, output)) from None
-    ray.init(address=address, **INIT_OPTIONS)
+    try:
+        ray.init(address=address, **INIT_OPTIONS)
+    except Exception as error:
+        ray.shutdown()  # a half-open connection would break the next attempt
+        raise RunError(_connection_error(address, str(error))) from None
     return ray
 
 

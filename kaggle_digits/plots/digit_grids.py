@@ -182,6 +182,7 @@ def first_layer_weights(
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
+    from matplotlib.patches import Rectangle
 
     total, (height, width) = len(weights), weights.shape[1:]
     shown = weights[:MOST_UNITS]
@@ -192,19 +193,27 @@ def first_layer_weights(
         f"{count}, each with {height} × {width} weights. Ink on purple raises the unit's output, "
         "ink on orange lowers it."
     )
-    figure = style.new_figure(style.WIDTH, 0.9 + 0.82 * lines, title, note, squares=True)
+    figure = style.new_figure(style.WIDTH, 0.9 + 0.78 * lines, title, note, squares=True)
     # The colour scale ignores infinite or NaN weights of a diverged training, and a few weights far
     # larger than the rest, which would leave all others pale.
     sizes = np.abs(shown[np.isfinite(shown)])
     limit = (float(np.quantile(sizes, COLOR_LIMIT_QUANTILE)) if sizes.size else 0.0) or 1.0
-    grid = _grid(figure, lines, columns)
-    for axes, unit in zip(grid, shown, strict=False):
-        axes.set_axis_on()
-        axes.imshow(unit, cmap=style.DIVERGING_CMAP, vmin=-limit, vmax=limit)
-        style.hide_ticks(axes)
+    # All on one axes: the layout of 64 takes a second.
+    axes = figure.subplots()
+    axes.set_axis_off()
     scale = ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP)
+    gap = 0.08 * width
+    for position, unit in enumerate(shown):
+        line, column = divmod(position, columns)
+        left, top = column * (width + gap), line * (height + gap)
+        box = (left, left + width, top + height, top)
+        axes.imshow(unit, cmap=style.DIVERGING_CMAP, vmin=-limit, vmax=limit, extent=box)
+        frame = Rectangle((left, top), width, height, fill=False, clip_on=False)
+        frame.set(edgecolor=style.GRID_COLOR, linewidth=0.8)
+        axes.add_patch(frame)
+    axes.set(xlim=(0, columns * (width + gap) - gap), ylim=(lines * (height + gap) - gap, 0))
     shrink = min(1.0, 4 / lines)
-    figure.colorbar(scale, ax=grid, label="weight", extend="both", shrink=shrink, aspect=25)
+    figure.colorbar(scale, ax=axes, label="weight", extend="both", shrink=shrink, aspect=25)
     return figure
 
 

@@ -1,12 +1,16 @@
 """HTML pages that are one file: they contain their figures, open offline and print."""
 
 import base64
+import functools
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.plots import style
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,12 @@ def render_page(template: str, package: str = "evaluation", **values: Any) -> st
 
     Included templates come from the folder of ``plots``.
     """
+    return _environment(package).get_template(template).render(**values)
+
+
+@functools.cache
+def _environment(package: str) -> "Environment":
+    """Return Jinja's environment, which keeps the templates that it compiled."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     folders = (f"kaggle_digits.{package}", "kaggle_digits.plots")
@@ -41,7 +51,7 @@ def render_page(template: str, package: str = "evaluation", **values: Any) -> st
     environment.filters["percent"] = lambda x: "–" if x is None else f"{100 * x:.2f} %"
     environment.filters["share"] = lambda x: "–" if x is None else f"{x:.4f}"
     environment.filters["read_figure"] = read_figure
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def read_figure(path: Path) -> tuple[str, str]:

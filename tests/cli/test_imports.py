@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +21,30 @@ HEAVY = (
     *("numpy", "pandas", "sklearn", "scipy", "matplotlib", "tensorflow", "keras", "kaggle"),
     *("optuna", "sqlalchemy"),
 )
+KERAS = ("tensorflow", "keras")
 REPORT = """
 import sys
 from kaggle_digits.cli.main import app
-try:
-    app(sys.argv[1:])
-except SystemExit as end:
-    assert not end.code, end.code
-print("IMPORTED", *[name for name in sys.modules if "." not in name], file=sys.stderr)
+unwanted = set(sys.argv[1].split())
+for words in sys.argv[2:]:
+    try:
+        app(words.split())
+    except SystemExit as end:
+        assert not end.code, f"{words}: {end.code}"
+    found = unwanted & set(sys.modules)
+    assert not found, f"{words} imports {found}"
 """
 
 
-def imported(folder: Path, *words: str) -> set[str]:
-    """Run ``kd`` with ``words`` and return the top-level packages it imported."""
+def assert_not_imported(unwanted: Iterable[str], folder: Path, *commands: str) -> None:
+    """Run ``kd`` with each of ``commands``, in one process, which must import no ``unwanted``."""
     done = subprocess.run(
-        [sys.executable, "-c", REPORT, *words], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-c", REPORT, " ".join(unwanted), *commands],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
-    return set(done.stderr.partition("IMPORTED")[2].split())
 
 
 @pytest.fixture(scope="module")
@@ -75,43 +82,36 @@ def _make_run(runs_dir: Path, name: str, dataset: Dataset, seed: int) -> None:
         run.write_metrics({**metrics, "n_val": len(dataset.train), "train_seconds": 1.0})
 
 
-@pytest.mark.parametrize(
-    "words",
-    [["--help"], ["--version"], ["train", "--help"], ["predict", "--help"], ["tune", "--help"]],
-    ids=" ".join,
-)
-def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
-    assert not imported(tmp_path, *words) & set(HEAVY)
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    with_help = ("train --help", "predict --help", "tune --help")
+    assert_not_imported(HEAVY, tmp_path, "--help", "--version", *with_help)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["runs"],
-        ["study"],
-        ["study", "scikit", "--quick"],
-        ["compare", "one", "two"],
-        ["labels", "one"],
-        ["show", "2", "--run", "one"],
-        ["runs", "one"],
-        ["recipes"],
-        ["ensemble", "one", "two"],
-        ["ensemble", "one", "two", "--method", "stack"],
-        ["inspect"],
-        ["doctor", "--offline"],
-    ],
-    ids=" ".join,
-)
-def test_commands_without_keras_models_do_not_import_tensorflow(
-    words: list[str], folder: Path
-) -> None:
-    assert not imported(folder, *words) & {"tensorflow", "keras"}
+def test_commands_without_keras_models_do_not_import_tensorflow(folder: Path) -> None:
+    assert_not_imported(
+        KERAS,
+        folder,
+        "runs",
+        "study",
+        "study scikit --quick",
+        "compare one two",
+        "labels one",
+        "show 2 --run one",
+        "runs one",
+        "recipes",
+        "ensemble one two",
+        "ensemble one two --method stack",
+        "inspect",
+        "doctor --offline",
+        "train --model mlp --epochs 1 --widths 8 --name light",
+        "tune --model mlp --epochs 1 --trials 1 --rows 100 --name light",
+    )
 
 
 def test_classify_does_not_import_tensorflow(trained_run: Run, tmp_path: Path) -> None:
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
-    words = ["classify", "blank.png", "--show", "--runs-dir", str(trained_run.path.parent)]
-    assert not imported(tmp_path, *words) & {"tensorflow", "keras", "pandas", "sklearn"}
+    command = f"classify blank.png --show --runs-dir {trained_run.path.parent}"
+    assert_not_imported([*KERAS, "pandas", "sklearn"], tmp_path, command)
 
 
 def test_submission_check_does_not_import_tensorflow(tmp_path: Path) -> None:
@@ -131,10 +131,3 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import sys, kaggle_digits; print(*[m for m in sys.modules if '.' not in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & set(HEAVY)
-
-
-@pytest.mark.parametrize("command", ["train", "tune"])
-def test_scikit_learn_models_train_without_tensorflow(command: str, folder: Path) -> None:
-    words = ["--model", "mlp", "--epochs", "1", "--name", "light"]
-    words += ["--widths", "8"] if command == "train" else ["--trials", "1", "--rows", "100"]
-    assert not imported(folder, command, *words) & {"tensorflow", "keras"}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.evaluation import evaluate as evaluate_module
 from kaggle_digits.evaluation.evaluate import evaluate
 from kaggle_digits.evaluation.report import TITLES
 from kaggle_digits.runs import files
@@ -18,7 +19,10 @@ from kaggle_digits.runs.run import Run
 from tests.support import small_runs
 
 
-def test_evaluate_writes_all_figures(run: Run, dataset: Dataset, oof: NDArray[np.float32]) -> None:
+def test_evaluate_writes_all_figures(
+    run: Run, dataset: Dataset, oof: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate_module, "MOST_SHOWN", 24)  # as without tests/conftest.py
     evaluation = evaluate(run, dataset)
     assert evaluation.run == "small"
     assert set(evaluation.figures) == set(TITLES) - {"saliency"}

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.studies import denoise, embedding
+from kaggle_digits.studies import coursera, denoise, embedding, linear_network
 from kaggle_digits.studies import study as study_module
 from kaggle_digits.studies.runner import STUDIES
 from tests.support import small_runs
@@ -31,8 +31,12 @@ def studies_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = ["--data-dir", str(data), "--runs-dir", str(runs)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study_module, "QUICK_ROWS", 0)  # so only QUICK_EPOCHS are trained
-        patch.setattr(denoise, "QUICK_STEPS", 60)
-        patch.setattr(embedding, "QUICK_TSNE_ROWS", 200)
+        patch.setattr(denoise, "QUICK_STEPS", 20)
+        patch.setattr(denoise, "MIN_ROWS_PER_EPOCH", 0)
+        patch.setattr(embedding, "QUICK_TSNE_ROWS", 60)
+        patch.setattr(coursera, "QUICK_ITERATIONS", 5)
+        patch.setattr(coursera, "ITERATION_LIMITS", (2, 4))
+        patch.setattr(linear_network, "SEARCH_GRID", linear_network.SEARCH_GRID[:1])
         result = kd.invoke(app, ["reproduce", "--quick", "--json", *folders])
     assert result.exit_code == 0, result.output
     assert [one["study"] for one in json.loads(result.stdout)["studies"]] == list(STUDIES)

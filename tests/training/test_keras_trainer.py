@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ from kaggle_digits.training.keras_trainer import Batches, KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 
 RECIPE = Recipe(
-    "strong",
-    widths=(4, 6, 8, 8),
+    "fast",
+    widths=(4, 6, 8),
     epochs=3,
     batch_size=64,
     optimizer="muon",
@@ -30,9 +31,9 @@ RECIPE = Recipe(
 )
 
 
-def trained(digits: Digits, ema: float | None, epochs: int = 3) -> KerasTrainer:
+def trained(digits: Digits, epochs: int = 1, **changes: Any) -> KerasTrainer:
     assert digits.labels is not None
-    recipe = RECIPE.with_changes(ema=ema, epochs=epochs)
+    recipe = replace(RECIPE, epochs=epochs, **changes)
     trainer = make_trainer(recipe, digits.images, digits.labels, seed=0)
     assert isinstance(trainer, KerasTrainer)
     for epoch in range(epochs):
@@ -50,7 +51,7 @@ def logits(trainer: KerasTrainer) -> Any:
 
 
 def test_averaging_does_not_change_training(dataset: Dataset) -> None:
-    plain, averaged = (weights(trained(dataset.train, ema, epochs=1)) for ema in (None, 0.9))
+    plain, averaged = (weights(trained(dataset.train, ema=ema)) for ema in (None, 0.9))
     for one, other in zip(plain, averaged, strict=True):
         # TensorFlow fuses the two graphs differently; assigned averages would differ by 0.01.
         assert np.abs(one - other).max() < 1e-6
@@ -97,8 +98,8 @@ def test_finish_assigns_the_running_average(dataset: Dataset, optimizer: str) ->
 def test_batchnorm_statistics_fit_the_averaged_weights(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = trained(dataset.train, 0.97)
-    monkeypatch.setattr(keras_trainer, "BATCHNORM_BATCH_SIZE", 1024)
+    trainer = trained(dataset.train, 3, model="strong", widths=(4, 6, 8, 8), ema=0.97)
+    monkeypatch.setattr(keras_trainer, "BATCHNORM_BATCH_SIZE", 512)
     trainer.finish()
     k, layers = keras(), flat_layers(logits(trainer))
     dct_filters, kernel = [x for x in layers if isinstance(x, k.layers.Conv2D)][:2]
@@ -114,7 +115,7 @@ def test_batchnorm_statistics_fit_the_averaged_weights(
 
 
 def test_finish_changes_nothing_without_averaging(dataset: Dataset) -> None:
-    trainer = trained(dataset.train, None, epochs=1)
+    trainer = trained(dataset.train)
     before = trainer.state()
     trainer.finish()
     assert trainer.state() == before

@@ -147,12 +147,9 @@ train(load(sys.argv[1]), DENSE, FOLDS, runs_dir=sys.argv[2], name=sys.argv[3], c
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 exists on POSIX only")
 def test_resume_after_kill_9_gives_identical_bits(
-    full_run: Run, dataset: Dataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    full_run: Run, dataset: Dataset, sample: Path, tmp_path: Path
 ) -> None:
-    from kaggle_digits.sources.fetch import fetch
-
-    fetch("sample", tmp_path / "data")
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(tmp_path), full_run.name]
+    command = [sys.executable, "-c", KILLED, str(sample), str(tmp_path), full_run.name]
     killed = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2])
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert identical(resume(dataset, runs_dir=tmp_path), full_run)
