@@ -67,7 +67,7 @@ def classify(
     for message in predictor.skipped:
         console.warn(message)
     results: list[dict[str, Any]] = []
-    failed = False
+    failures = 0
     for name, source in named:
         shown_name = "standard input" if name == STDIN else name
         try:
@@ -78,7 +78,7 @@ def classify(
                 )
                 reasons = _explain(predictor, prediction) if why else None
         except DataError as error:
-            failed = True
+            failures += 1
             console.error(str(error))
             empty: dict[str, Any] = {"lines": [], "digits": []} if all_digits else {}
             note = to_command_line(str(error))
@@ -96,11 +96,11 @@ def classify(
             _plot(name, prediction, svg=svg)
     if as_json:
         console.print_json(results)
-    elif run is None:
+    elif run is None and failures < len(results):
         accuracy = predictor.val_accuracy
-        shown = "" if accuracy is None else f" ({console.percent(accuracy)} on its held-out rows)"
-        console.note(f"predicted with run {predictor.run_name}{shown}; to use another: --run NAME")
-    if failed:
+        shown = "" if accuracy is None else f" ({console.percent(accuracy)} held out)"
+        console.note(f"predicted with run {predictor.run_name}{shown}; another one: --run NAME")
+    if failures:
         raise typer.Exit(1)
 
 

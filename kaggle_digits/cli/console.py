@@ -13,7 +13,6 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, TextIO
 
 import typer
@@ -31,7 +30,7 @@ from kaggle_digits.kaggle_api.redaction import redact
 
 DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
 JUPYTER = ["xterm-color", "cat"]  # TERM and GIT_PAGER, as its kernels set them
-COMMAND = re.compile(r"\bkd( [^ ,;:)(·]+)+")  # until the next punctuation
+COMMAND = re.compile(r"\b(kd|pip install|uv pip|uv tool|pipx inject)( [^ ,;:)(·]+)+")
 # What replaces characters that the encoding of a stream lacks; "?" replaces all others.
 PLAIN = {
     "→": "->",
@@ -150,9 +149,16 @@ def wrap(text: str, console: Console) -> str:
     if not is_tty(console.file):
         return text
     glued = COMMAND.sub(lambda match: match[0].replace(" ", "\xa0"), text)
-    fill = partial(textwrap.fill, break_long_words=False, break_on_hyphens=False)
-    lines = [fill(line, console.width) for line in glued.replace(" %", "\xa0%").split("\n")]
+    lines = [_fill(line, console.width) for line in glued.replace(" %", "\xa0%").split("\n")]
     return "\n".join(lines).replace("\xa0", " ")
+
+
+def _fill(line: str, width: int) -> str:
+    """Break a line between words; the rest is indented as its beginning is."""
+    indent = line[: len(line) - len(line.lstrip(" "))]
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def confirm(question: str, *, default: bool = False) -> bool:

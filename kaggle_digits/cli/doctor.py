@@ -162,7 +162,7 @@ def _check_credential() -> Finding:
     credential = credentials.find()
     if credential is None:
         text = f"none{credentials.describe_unused()}"
-        remedy = f"to use Kaggle, {credentials.CREDENTIAL_HELP}; without: kd fetch --source sample"
+        remedy = f"to use Kaggle, {credentials.CREDENTIAL_HELP}; without: kd fetch sample"
         return WARNING, text, remedy
     if credential.is_world_readable:
         return WARNING, f"{credential}; other users can read it", f"chmod 600 {credential.path}"
@@ -209,7 +209,7 @@ def _check_data(folder: Path) -> Finding:
     from kaggle_digits.data.dataset import FILES, TEST, TRAIN, missing_files, source_of
 
     if missing := missing_files(folder):
-        remedy = "kd fetch, or without an account: kd fetch --source sample"
+        remedy = "kd fetch, or without an account: kd fetch sample"
         return WARNING, f"{', '.join(missing)} not in {folder}", remedy
     source = source_of(folder, sha256(folder / TRAIN), sha256(folder / TEST))
     sizes = [(folder / name).stat().st_size for name in FILES if (folder / name).exists()]

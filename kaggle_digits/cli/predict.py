@@ -50,4 +50,4 @@ def predict(
     if dataset.source.source == "kaggle":
         console.note(f"next: kd submit {path}")
     else:
-        console.note("to submit, train on Kaggle's data: kd fetch")
+        console.note("to submit: kd fetch --force, then train again")

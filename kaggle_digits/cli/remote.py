@@ -46,7 +46,7 @@ def push(
     folds: Annotated[int | None, option("K-fold cross-validation: train K models.")] = None,
     seed: Annotated[int | None, option("As for kd train.")] = None,
     epochs: Annotated[int | None, option("Passes over the training rows.")] = None,
-    repeats: Annotated[int | None, option("Repeat with R different splits.")] = None,
+    repeats: Annotated[int | None, option("Repeat with N different splits.")] = None,
     gpu: Annotated[bool, machine("Two T4 GPUs.", "--gpu/--no-gpu", show_default=True)] = True,
     accelerator: Annotated[
         str, machine("Kaggle's name of another machine; default NvidiaTeslaT4.")

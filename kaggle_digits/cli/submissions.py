@@ -45,7 +45,7 @@ def submissions(
         console.print_json({"submissions": rows, **ranks})
         return
     if not rows:
-        console.note(f"no submission in {submissions_dir} yet; make one: kd train --model dense")
+        console.note(f"no submission in {submissions_dir} yet; make one: kd train dense")
         return
     console.show_table(COLUMNS, map(_cells, rows))
     if left is not None:

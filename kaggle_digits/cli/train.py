@@ -77,7 +77,7 @@ def train(
     model: options.ModelOption = None,
     val_fraction: Annotated[float | None, _split("Share of rows to hold out; default 0.1.")] = None,
     all_rows: Annotated[bool, _split("Train on all rows; no validation.", "--all-rows")] = False,
-    repeats: Annotated[int | None, _split("Repeat with R different splits.")] = None,
+    repeats: Annotated[int | None, _split("Repeat with N different splits.")] = None,
     rows: Annotated[int | None, _split("Use only N labelled rows.")] = None,
     drop_rows: Annotated[
         Path | None, _split("CSV file with lines of train.csv never to train on.")
@@ -356,7 +356,7 @@ def _print_run(run: "Run", submission: Path, *, as_json: bool) -> None:
         _print_metrics(run)
         console.echo(f"{submission}: written and checked")
         from_kaggle = run.config()["data"].get("source") == "kaggle"
-        next_step = "kd submit" if from_kaggle else "to submit, train on Kaggle's data: kd fetch"
+        next_step = "kd submit" if from_kaggle else "to submit: kd fetch --force, then train again"
         console.note(f"next: kd evaluate {run.name} · {next_step}")
     _raise_failed(run)
 

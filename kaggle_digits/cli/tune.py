@@ -40,7 +40,7 @@ def tune(
         ),
     ] = None,
     trials: Annotated[int, _measuring("Trials in all; default 30.")] = 30,
-    minutes: Annotated[float | None, _measuring("Start no trial after M minutes.", min=0)] = None,
+    minutes: Annotated[float | None, _measuring("Start no trial after X minutes.", min=0)] = None,
     folds: Annotated[int, _measuring("K-fold cross-validation; default 3.")] = 3,
     rows: Annotated[int | None, _measuring("Use only N labelled rows.")] = None,
     extra: Annotated[
@@ -80,7 +80,7 @@ def tune(
 
     recipe, model = options.recipe_and_model(named, recipe, model)
     if recipe is None and model is None:
-        raise UsageError("which recipe? kd tune --recipe NAME; kd recipes lists them")
+        raise UsageError("which recipe? kd tune NAME; kd recipes lists them")
     found = find_recipe(recipe, model)
     if isinstance(found, EnsembleRecipe):
         models = ", ".join(each.model for each in found.recipes)
@@ -169,9 +169,10 @@ def _report(
     for plot in plots:
         console.echo(f"plot: {plot}")
     console.note(selection_bias_note(result))
-    model = f" --model {recipe.model}" if is_user_code(recipe.model) else ""  # consent
-    file = shlex.quote(str(recipe_file))
-    console.note(f"next: kd train --recipe {file}{model} {next_options}")
+    if is_user_code(recipe.model):  # consent
+        next_options = f"--model {recipe.model} {next_options}"
+    train = f"kd train {shlex.quote(str(recipe_file))}"
+    console.note(f"next: {train} {next_options}")
 
 
 def _print_trials(result: SearchResult, trials: list[Trial]) -> None:

@@ -1,7 +1,7 @@
 """Messages speak Python; the command line shows the Python in them as its options and commands.
 
 In a message, ``folds=3`` and ``kd.train(dataset, 'dense')`` stand between backticks. The command
-line prints --folds 3 and kd train --model dense.
+line prints --folds 3 and kd train dense.
 """
 
 import ast
@@ -9,12 +9,11 @@ import re
 import shlex
 import sys
 
-# Functions whose command has another name, and the option that takes their first argument.
+# Functions whose command has another name, or takes the first argument as an option.
 COMMANDS = {"resume": "train --resume", "label_errors": "labels"}
 COMMANDS |= dict.fromkeys(["find_recipe", "Split"], "train")
 COMMANDS |= {"write_submission": "predict", "config": "runs"}  # methods of a run
-FIRST_OPTIONS = {"train": "--model", "find_recipe": "--recipe", "tune": "--recipe"}
-FIRST_OPTIONS |= {"fetch": "--source"}
+FIRST_OPTIONS = {"find_recipe": "--recipe"}
 # Arguments whose option has another name.
 OPTIONS = {"path": "-o"}
 VARIABLE = re.compile(r"os\.environ\['KD_(\w+)'\] = '1'")

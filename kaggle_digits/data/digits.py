@@ -122,12 +122,12 @@ def _load_cached(path: Path, columns: dict[str, int]) -> Digits:
     if digits and signature and signature == cached_signature:
         return digits
     content = read_content(path)
-    if len(content) > LARGE_FILE:
-        progress.note(f"reading {path.name} …")
     if signature != _signature(path):  # the file changed while it was read
         signature = ""
     digest = hashlib.sha256(content).hexdigest()
     if digits is None or digits.sha256 != digest:
+        if len(content) > LARGE_FILE:
+            progress.note(f"reading {path.name} …")
         table = read_int_csv(path, content, columns, np.uint8)
         images = np.ascontiguousarray(table[:, -PIXELS:]).reshape(-1, SIDE, SIDE)
         labels = table[:, 0].copy() if "label" in columns else None

@@ -111,7 +111,7 @@ def require() -> Credential:
         return credential
     raise KaggleError(
         f"no Kaggle credential found{describe_unused()}; {CREDENTIAL_HELP} (kd doctor lists where "
-        "it was looked for; without an account: `kd.fetch('sample')`)"
+        "it was looked for)"
     )
 
 

@@ -461,7 +461,7 @@ def newest_run(runs_dir: Path | str) -> Run:
     """Return the finished run that was created last; UsageError if there is none."""
     finished = [run for run in list_runs(runs_dir) if run.finished]
     if not finished:
-        raise UsageError(f"which run? none in {runs_dir} is finished yet: {TRAIN}")
+        raise UsageError(f"which run? none in {runs_dir} is finished yet; train one: {TRAIN}")
     return max(finished, key=lambda run: run.created())
 
 

@@ -190,7 +190,10 @@ def _download_from_kaggle(
     # Imported late, because kagglesdk takes 0.3 s to import.
     from kaggle_digits.kaggle_api.client import CompetitionClient
 
-    kaggle = CompetitionClient(policy=policy, progress=progress)
+    try:
+        kaggle = CompetitionClient(policy=policy, progress=progress)
+    except KaggleError as error:  # no usable credential
+        raise KaggleError(f"{error}; without an account: `kd.fetch('sample')`") from None
     progress.note(f"using the {kaggle.credential}")
     remote_files = {file.name.removesuffix(".zip"): file for file in kaggle.list_files()}
     for name in names:

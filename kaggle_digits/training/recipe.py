@@ -1,7 +1,7 @@
 """A recipe: all settings that decide how a model is trained.
 
 ``Recipe`` is one model, ``EnsembleRecipe`` several that are trained on the same folds and combined.
-Both are written to a run's config.json and can be read from a file: ``kd train --recipe FILE``.
+Both are written to a run's config.json and can be read from a file: ``kd train FILE``.
 """
 
 from __future__ import annotations

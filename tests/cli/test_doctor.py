@@ -39,7 +39,7 @@ def test_healthy_installation(kaggle: FakeKaggle, tmp_path: Path) -> None:
 def test_without_credential_and_data(home: Path, tmp_path: Path) -> None:
     found = doctor("--data-dir", tmp_path / "nothing" / "yet")
     assert "KAGGLE_API_TOKEN" in found["credential"]["remedy"]
-    assert "kd fetch --source sample" in found["data"]["remedy"]
+    assert "kd fetch sample" in found["data"]["remedy"]
     assert "Kaggle" not in found
 
 

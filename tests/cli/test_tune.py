@@ -98,7 +98,7 @@ def test_same_command_continues_and_json_is_one_object() -> None:
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ([], 2, "which recipe? kd tune --recipe NAME"),
+        ([], 2, "which recipe? kd tune NAME"),
         (["--recipe", "secret"], 2, "no recipe called 'secret'"),
         (["--recipe", "absent.json"], 2, "there is no recipe file absent.json"),
         (["--recipe", "best"], 2, "recipe best is an ensemble; tune one of its models: --model"),
