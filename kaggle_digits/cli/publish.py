@@ -46,7 +46,6 @@ def publish(
     from kaggle_digits.publishing import card, targets
 
     target = targets.parse_target(to) if to else None
-    card.check_licence(license_name)
     kind = card.check_kind(format_name) if format_name else None
     opened = options.open_run_or_newest(runs_dir, run)
     opened.metrics()  # raises if the run is unfinished

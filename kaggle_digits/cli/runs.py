@@ -11,8 +11,8 @@ from kaggle_digits.cli.command import Command, Group
 from kaggle_digits.cli.options import argument, option
 from kaggle_digits.cli.submit import is_interactive
 from kaggle_digits.core.advice import to_command_line
-from kaggle_digits.core.errors import RunError, SubmissionError, UsageError, did_you_mean
-from kaggle_digits.core.text import plural
+from kaggle_digits.core.errors import RunError, SubmissionError, UsageError, check_choice
+from kaggle_digits.core.text import flatten, plural
 
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
@@ -94,9 +94,7 @@ def show(
     from kaggle_digits.kaggle_api.submission_log import read_log
     from kaggle_digits.runs.run import list_runs, open_run
 
-    if sort not in SORTS:
-        hint = did_you_mean(sort, SORTS)
-        raise UsageError(f"--sort {sort} is unknown; {hint}one of: {', '.join(SORTS)}")
+    check_choice("sort", sort, SORTS)
     try:
         log = read_log(submissions_dir)
     except SubmissionError as error:
@@ -192,7 +190,7 @@ def _print_run(run: "Run", public_scores: PublicScores, *, as_json: bool) -> Non
     if as_json:
         console.print_json({"config": config, "metrics": metrics, "public_score": public_score})
         return
-    values = {**_flatten(config), **_flatten(metrics), "public_score": public_score}
+    values = {**flatten(config), **flatten(metrics), "public_score": public_score}
     rows = [(key, f"{v:.6g}" if isinstance(v, float) else v) for key, v in values.items()]
     console.show_table({"setting or metric": "", "value": ""}, rows, str(run.path))
 
@@ -272,16 +270,7 @@ def _sorted(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
 
 def _matches(row: dict[str, Any], text: str) -> bool:
     """Return whether ``text`` is KEY=VALUE of the run, or a part of its name, model or note."""
-    values = {**row, **_flatten(row.get("recipe", {})), "data": row.get("source")}
+    values = {**row, **flatten(row.get("recipe", {})), "data": row.get("source")}
     names = " ".join(str(row.get(key) or "") for key in ("run", "model", "note"))
     pairs = (f"{key}={_short(value)}" for key, value in values.items())
     return text.lower() in names.lower() or text.replace("-", "_") in pairs
-
-
-def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings with dotted keys, such as ``split.folds``."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        nested = isinstance(value, dict)
-        flat |= _flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return flat

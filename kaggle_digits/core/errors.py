@@ -5,7 +5,7 @@ line prints it, with options instead (``core.advice``), and turns it into an exi
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 LARGEST_SETTING = 10**9
@@ -68,6 +68,13 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     by_lower_case = {choice.lower(): choice for choice in choices}
     close = get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.65)
     return f"did you mean {by_lower_case[close[0]]}? " if close else ""
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise UsageError if the value of the setting ``name`` is none of ``choices``."""
+    if value not in choices:
+        hint = did_you_mean(str(value), choices)
+        raise UsageError(f"`{name}={value!r}` is unknown; {hint}one of: {', '.join(choices)}")
 
 
 def check_at_least(name: str, value: float | None, minimum: float) -> None:

@@ -1,6 +1,17 @@
-"""Words of messages."""
+"""Words of messages, and the names of nested settings."""
+
+from typing import Any
 
 
 def plural(count: int, noun: str) -> str:
     """Return "1 epoch" or "2 epochs"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings with dotted keys, such as ``split.folds``."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        nested = isinstance(value, dict)
+        flat |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return flat

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,12 +30,23 @@ T = TypeVar("T")
 PAGE_SIZE = 100
 
 
+def new(kind: Callable[[], T], **fields: Any) -> T:
+    """Return an object of kagglesdk with ``fields``; its classes have no arguments for them."""
+    made = kind()
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
 class KaggleSession:
     """Base of the Kaggle clients; signs in before the first call.
 
+    A subclass names its ``service``, as an attribute of kagglesdk's client.
     ``progress`` receives notes about retries and the progress of downloads. Every method of a
     subclass raises KaggleError with one line, also the constructor if there is no credential.
     """
+
+    service = ""
 
     def __init__(
         self, *, policy: RetryPolicy | None = None, progress: Progress | None = None
@@ -56,17 +68,38 @@ class KaggleSession:
         auth = self._sign_in()
         return self._retry(action, lambda: self._call_once(function, auth), **options)
 
-    def put(self, url: str, name: str, content: bytes) -> None:
-        """Send the bytes of a file to the address that Kaggle gave for it."""
-        status = http.send_request("PUT", url, self.policy, data=content).status_code
-        if status not in (200, 201):
-            raise KaggleApiError(
-                f"the upload of {name} failed ({status}), so nothing was submitted; run it again "
-                "in a few minutes",
-                status=status,
-                retryable=status >= 500 or status in (408, 429),
-                not_applied=True,
-            )
+    def request(self, action: str, method: str, request: Any, **options: Any) -> Any:
+        """Return the response of a ``method`` of the service; the rest is as for ``call``."""
+
+        def call_method(client: Any) -> Any:
+            response = attrgetter(f"{self.service}.{method}")(client)(request)
+            if response is None:
+                raise errors.NotJsonError
+            return response
+
+        return self.call(action, call_method, **options)
+
+    def _upload(self, name: str, content: bytes, method: str, request: Any) -> str:
+        """Upload a file to the address that ``method`` of kagglesdk's client returns; its token."""
+        request.content_length = len(content)
+
+        def upload_once(client: Any) -> str:
+            request.last_modified_epoch_seconds = int(time.time())
+            upload = attrgetter(method)(client)(request)
+            if not upload.token or not upload.create_url:
+                raise errors.NotJsonError
+            response = http.send_request("PUT", upload.create_url, self.policy, data=content)
+            if (status := response.status_code) not in (200, 201):
+                raise KaggleApiError(
+                    f"the upload of {name} failed ({status}), so nothing was submitted; run it "
+                    "again in a few minutes",
+                    status=status,
+                    retryable=status >= 500 or status in (408, 429),
+                    not_applied=True,
+                )
+            return str(upload.token)
+
+        return self.call(f"uploading {name}", upload_once)
 
     def _download(
         self, function: Callable[[Any], Any], name: str, folder: Path, **sizes: Any
@@ -156,10 +189,9 @@ class KaggleSession:
                 login = KaggleCredentials.load(client)
                 token = login.get_access_token()
                 return {"username": login.get_username() or "", "api_token": token}
-        introspect = IntrospectTokenRequest()
-        introspect.token = credential.secret
         try:
             with self._client({"api_token": credential.secret}) as client:
+                introspect = new(IntrospectTokenRequest, token=credential.secret)
                 answer = client.security.oauth_client.introspect_token(introspect)
                 username = str(answer.username or "") if answer.active else ""
         except requests.HTTPError as error:
@@ -214,13 +246,12 @@ class SubmissionLimits:
 class CompetitionClient(KaggleSession):
     """The Digit Recognizer competition: its files and the submissions of the user signed in."""
 
+    service = "competitions.competition_api_client"
+
     def list_files(self) -> list[RemoteFile]:
         """List the competition's files."""
-        request = types.ApiListDataFilesRequest()
-        request.competition_name, request.page_size = COMPETITION, PAGE_SIZE
-        response = self.call(
-            "listing the competition's files", lambda client: _api(client).list_data_files(request)
-        )
+        request = _request(types.ApiListDataFilesRequest, page_size=PAGE_SIZE)
+        response = self.request("listing the competition's files", "list_data_files", request)
         files = [RemoteFile(str(f.name), int(f.total_bytes or 0)) for f in response.files or []]
         if not files:
             raise KaggleError(
@@ -231,64 +262,42 @@ class CompetitionClient(KaggleSession):
 
     def download_file(self, file: RemoteFile, folder: Path) -> Path:
         """Download ``file`` and return its path, named as Kaggle serves it (.csv or .csv.zip)."""
-        request = types.ApiDownloadDataFileRequest()
-        request.competition_name, request.file_name = COMPETITION, file.name
-        return self._download(
-            lambda client: _api(client).download_data_file(request),
-            file.name,
-            folder,
-            expected_size=file.size,
-        )
+        request = _request(types.ApiDownloadDataFileRequest, file_name=file.name)
+
+        def start(client: Any) -> Any:
+            return client.competitions.competition_api_client.download_data_file(request)
+
+        return self._download(start, file.name, folder, expected_size=file.size)
 
     def submission_limits(self) -> SubmissionLimits | None:
         """Return how many submissions were made today and are left; None if unknown."""
-        request = types.ApiGetSubmissionLimitsRequest()
-        request.competition_name = COMPETITION
-        limits = self.call(
-            "reading the number of submissions left",
-            lambda client: _api(client).get_submission_limits(request),
-        )
+        request = _request(types.ApiGetSubmissionLimitsRequest)
+        action = "reading the number of submissions left"
+        limits = self.request(action, "get_submission_limits", request)
         today, remaining = int(limits.num_today or 0), int(limits.num_allowed_now or 0)
         # Kaggle returns 0 for both to a user who has never submitted.
         return SubmissionLimits(today, remaining) if today or remaining else None
 
     def public_rank(self) -> tuple[int, int] | None:
         """Return the rank on the public leaderboard and the number of teams; None without one."""
-        request = types.ApiGetCompetitionRequest()
-        request.competition_name = COMPETITION
-        competition = self.call(
-            "reading your public rank", lambda client: _api(client).get_competition(request)
-        )
+        request = _request(types.ApiGetCompetitionRequest)
+        competition = self.request("reading your public rank", "get_competition", request)
         rank = int(competition.user_rank or 0)
         return (rank, int(competition.team_count or 0)) if rank else None
 
     def upload(self, name: str, content: bytes) -> str:
         """Upload a file and return the token with which ``create_submission`` submits it."""
-
-        def upload_once(client: Any) -> str:
-            request = types.ApiStartSubmissionUploadRequest()
-            request.competition_name, request.file_name = COMPETITION, name
-            request.content_length = len(content)
-            request.last_modified_epoch_seconds = int(time.time())
-            upload = _api(client).start_submission_upload(request)
-            if not upload.token or not upload.create_url:
-                raise errors.NotJsonError
-            self.put(upload.create_url, name, content)
-            return str(upload.token)
-
-        return self.call(f"uploading {name}", upload_once)
+        request = _request(types.ApiStartSubmissionUploadRequest, file_name=name)
+        return self._upload(name, content, f"{self.service}.start_submission_upload", request)
 
     def create_submission(self, token: str, description: str) -> int:
         """Submit uploaded bytes and return the ref; never submit them twice.
 
         The error's ``not_applied`` tells whether it is certain that nothing was submitted.
         """
-        request = types.ApiCreateSubmissionRequest()
-        request.competition_name, request.blob_file_tokens = COMPETITION, token
-        request.submission_description = description
-        response = self.call(
-            "submitting", lambda client: _api(client).create_submission(request), idempotent=False
-        )
+        fields = {"blob_file_tokens": token, "submission_description": description}
+        request = _request(types.ApiCreateSubmissionRequest, **fields)
+        response = self.request("submitting", "create_submission", request, idempotent=False)
         if not response.ref:
             reason = one_line(response.message or "") or "no reason given"
             raise KaggleApiError(
@@ -301,9 +310,8 @@ class CompetitionClient(KaggleSession):
         """Return one submission."""
 
         def get(client: Any) -> RemoteSubmission:
-            request = types.ApiGetSubmissionRequest()
-            request.ref = ref
-            response = _api(client).get_submission(request)
+            api = client.competitions.competition_api_client
+            response = api.get_submission(new(types.ApiGetSubmissionRequest, ref=ref))
             if not response.ref:
                 raise errors.NotJsonError
             return _submission(response)
@@ -312,13 +320,10 @@ class CompetitionClient(KaggleSession):
 
     def list_submissions(self) -> list[RemoteSubmission]:
         """List all submissions, newest first."""
-        request = types.ApiListSubmissionsRequest()
-        request.competition_name, request.page, request.page_size = COMPETITION, 1, PAGE_SIZE
+        request = _request(types.ApiListSubmissionsRequest, page=1, page_size=PAGE_SIZE)
         submissions: dict[int, RemoteSubmission] = {}
         while True:
-            response = self.call(
-                "listing your submissions", lambda client: _api(client).list_submissions(request)
-            )
+            response = self.request("listing your submissions", "list_submissions", request)
             page = [_submission(one) for one in response.submissions or [] if one is not None]
             is_new = any(one.ref not in submissions for one in page)
             submissions |= {one.ref: one for one in page}
@@ -327,8 +332,8 @@ class CompetitionClient(KaggleSession):
                 return list(submissions.values())
 
 
-def _api(client: Any) -> Any:
-    return client.competitions.competition_api_client
+def _request(kind: Callable[[], Any], **fields: Any) -> Any:
+    return new(kind, competition_name=COMPETITION, **fields)
 
 
 def _submission(response: Any) -> RemoteSubmission:

@@ -6,15 +6,9 @@ from typing import Any
 from kagglesdk.kernels.types import kernels_api_service as kernels
 
 from kaggle_digits.core.errors import KaggleError, one_line
-from kaggle_digits.kaggle_api.client import KaggleSession
+from kaggle_digits.kaggle_api.client import KaggleSession, new
 from kaggle_digits.kaggle_api.credentials import SETTINGS_PAGE
-from kaggle_digits.kaggle_api.errors import (
-    COMPETITION,
-    RULES_PAGE,
-    KaggleApiError,
-    NotJsonError,
-    explained,
-)
+from kaggle_digits.kaggle_api.errors import COMPETITION, RULES_PAGE, KaggleApiError, explained
 from kaggle_digits.kaggle_api.http import send_request
 
 STATES = {  # of a session; the others are named as on Kaggle, in lower case
@@ -28,6 +22,8 @@ MAX_PAGES, PAGE_SIZE = 50, 100
 
 class NotebookClient(KaggleSession):
     """The notebooks of one Kaggle user."""
+
+    service = "kernels.kernels_api_client"
 
     def username(self) -> str:
         """Return the owner of the credential."""
@@ -50,17 +46,20 @@ class NotebookClient(KaggleSession):
 
         KaggleApiError: ``not_applied`` tells whether certainly nothing was saved.
         """
-        request = kernels.ApiSaveKernelRequest()
-        request.slug, request.text = ref, script
-        request.new_title = ref.split("/")[1].replace("-", " ")  # Kaggle makes the slug of it
-        request.language, request.kernel_type = "python", "script"
-        request.competition_data_sources = [COMPETITION]
-        request.is_private = True
-        request.enable_gpu = accelerator is not None
-        request.enable_internet = internet
-        request.session_timeout_seconds = seconds
-        if accelerator:
-            request.machine_shape = accelerator
+        request = new(
+            kernels.ApiSaveKernelRequest,
+            slug=ref,
+            text=script,
+            new_title=ref.split("/")[1].replace("-", " "),  # Kaggle makes the slug of it
+            language="python",
+            kernel_type="script",
+            competition_data_sources=[COMPETITION],
+            is_private=True,
+            enable_gpu=accelerator is not None,
+            enable_internet=internet,
+            session_timeout_seconds=seconds,
+            machine_shape=accelerator,
+        )
         messages = {
             400: "Kaggle rejects the notebook (400: {reason}); look at "
             "https://www.kaggle.com/code, or run it again with --debug",
@@ -68,11 +67,8 @@ class NotebookClient(KaggleSession):
             f"{RULES_PAGE}, verify your phone number at {SETTINGS_PAGE}, and push again",
         }
         with explained(messages):
-            response = self.call(
-                f"saving the notebook {ref}",
-                lambda client: client.kernels.kernels_api_client.save_kernel(request),
-                idempotent=False,
-            )
+            action = f"saving the notebook {ref}"
+            response = self.request(action, "save_kernel", request, idempotent=False)
         if response.error:
             raise KaggleApiError(
                 f"Kaggle rejects the notebook {ref}: {one_line(response.error)}",
@@ -109,8 +105,7 @@ class NotebookClient(KaggleSession):
         """Return file name → address of the output of the last session that ended, and its log."""
         files: dict[str, str] = {}
         log = ""
-        request = kernels.ApiListKernelSessionOutputRequest()
-        request.page_size = PAGE_SIZE
+        request = new(kernels.ApiListKernelSessionOutputRequest, page_size=PAGE_SIZE)
         for _ in range(MAX_PAGES):
             response = self._read(ref, "list_kernel_session_output", request)
             files |= {str(file.file_name): str(file.url) for file in response.files or []}
@@ -138,19 +133,12 @@ class NotebookClient(KaggleSession):
             return self._download(start, name, folder, expected_size=size, max_size=max_size)
 
     def _read(self, ref: str, method: str, request: Any, *, attempts: int | None = None) -> Any:
-        """Call a method of kagglesdk's KernelsApiClient that reads from the notebook ``ref``."""
+        """Call a ``method`` of the service that reads from the notebook ``ref``."""
         request.user_name, request.kernel_slug = ref.split("/")
-
-        def call(client: Any) -> Any:
-            response = getattr(client.kernels.kernels_api_client, method)(request)
-            if response is None:
-                raise NotJsonError
-            return response
-
         action = f"reading the notebook {ref} ({method})"
         hidden = (
             f"Kaggle shows no notebook {ref} to the {self.credential} ({{status}}); was it "
             "deleted, renamed, or pushed with another account? push it again"
         )
         with explained(dict.fromkeys((403, 404), hidden)):
-            return self.call(action, call, attempts=attempts)
+            return self.request(action, method, request, attempts=attempts)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import open_file
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.core.errors import ModelError, UsageError, one_line
+from kaggle_digits.core.errors import ModelError, check_choice, one_line
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.data.probabilities import check_probabilities
 from kaggle_digits.models import io
@@ -69,8 +69,7 @@ class Normalizer:
 
 def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
     """Fit a normalizer to training rows (n, 28, 28) uint8; UsageError for an unknown kind."""
-    if kind not in NORMALIZATIONS:
-        raise UsageError(f"`normalize={kind!r}` is unknown; one of: {', '.join(NORMALIZATIONS)}")
+    check_choice("normalize", kind, NORMALIZATIONS)
     if kind != "standard":
         return Normalizer(kind, 1.0) if kind == "none" else Normalizer(kind)
     # Sums over the histogram are exact, whatever the order of the rows.

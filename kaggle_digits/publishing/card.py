@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kaggle_digits._version import __version__
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.environment import device
-from kaggle_digits.core.errors import UsageError, did_you_mean
+from kaggle_digits.core.errors import UsageError, check_choice
 from kaggle_digits.core.output_paths import check_output
 from kaggle_digits.data.splits import describe_split
 from kaggle_digits.models.base import KERAS_FILE
@@ -30,12 +30,9 @@ LIBRARIES = {"litert": "tflite", "onnx": "onnx"}  # format → its name on the H
 SETTINGS = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "augment", "patience")
 
 
-def check_licence(licence: str) -> str:
-    """Return ``licence`` if it is one of LICENCES; UsageError otherwise."""
-    if licence not in LICENCES:
-        hint = did_you_mean(licence, LICENCES)
-        raise UsageError(f"`license={licence!r}` is unknown; {hint}one of: {', '.join(LICENCES)}")
-    return licence
+def check_licence(licence: str) -> None:
+    """Raise UsageError if ``licence`` is none of LICENCES."""
+    check_choice("license", licence, LICENCES)
 
 
 def check_kind(kind: str) -> str:
@@ -74,6 +71,7 @@ def write_folder(
         UsageError: the folder exists and was made of something else.
         ModelError: as ``kaggle_digits.training.export.export_run``.
     """
+    check_licence(licence)
     card = folder / README
     if not force and card.is_file() and run.sha256() in card.read_text(encoding="utf-8"):
         return False
@@ -81,7 +79,7 @@ def write_folder(
     check_output(folder, force=force, advice=advice)
     exported = export_run(run, kind, folder, images, force=force)
     usage = card.read_text(encoding="utf-8").partition("\n\nInput:")[2]
-    write_text(card, make_card(run, kind, check_licence(licence), f"Input:{usage}", exported.path))
+    write_text(card, make_card(run, kind, licence, f"Input:{usage}", exported.path))
     return True
 
 

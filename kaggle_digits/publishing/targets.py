@@ -6,15 +6,14 @@ version, and only if the user asks for that.
 
 import os
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import DigitsError, UsageError, one_line
 from kaggle_digits.core.extras import missing_package
-from kaggle_digits.kaggle_api.client import KaggleSession
-from kaggle_digits.kaggle_api.errors import KaggleApiError, NotJsonError, explained
+from kaggle_digits.kaggle_api.client import KaggleSession, new
+from kaggle_digits.kaggle_api.errors import KaggleApiError, explained
 from kaggle_digits.publishing.card import LICENCES
 from kaggle_digits.training.export import README
 
@@ -124,9 +123,9 @@ def _commit(api: Any, publication: Publication, target: Target) -> str:
     old = {file.rfilename for file in info.siblings or []} - {".gitattributes"}
     if old and not publication.new_version:
         raise _existing(target, f"{len(old)} files")
-    new = {path.name: path for path in publication.files}
-    operations = [CommitOperationDelete(path) for path in sorted(old - new.keys())]
-    operations += [CommitOperationAdd(file, str(path)) for file, path in new.items()]
+    files = {path.name: path for path in publication.files}
+    operations = [CommitOperationDelete(path) for path in sorted(old - files.keys())]
+    operations += [CommitOperationAdd(name, str(path)) for name, path in files.items()]
     message = f"{publication.version}, by kd publish"
     # Fails if somebody changed the repository since it was looked at.
     commit = api.create_commit(name, operations, commit_message=message, parent_commit=info.sha)
@@ -150,6 +149,8 @@ def _explain_hub(error: Any, target: Target) -> str:
 class _KaggleModels(KaggleSession):
     """Kaggle Models: a model has instances, one per run and format, and these have versions."""
 
+    service = "models.model_api_client"
+
     def publish(self, publication: Publication, target: Target) -> str:
         from kagglesdk.models.types import model_api_service as types
         from kagglesdk.models.types.model_enums import ModelFramework
@@ -159,46 +160,50 @@ class _KaggleModels(KaggleSession):
             "onnx": (ModelFramework.MODEL_FRAMEWORK_ONNX, "onnx"),
         }[publication.kind]
         slug = re.sub(r"[^a-z0-9]+", "-", publication.version.lower()).strip("-")
-        model, instance = types.ApiGetModelRequest(), types.ApiGetModelInstanceRequest()
-        model.owner_slug = instance.owner_slug = target.owner
-        model.model_slug = instance.model_slug = target.name
-        instance.framework, instance.instance_slug = framework, slug
+        model = {"owner_slug": target.owner, "model_slug": target.name}
+        instance = {"framework": framework, "instance_slug": slug}
         card = (publication.folder / README).read_text(encoding="utf-8").partition("\n---\n")[2]
-        if self._get("get_model", model) is None:
-            new = types.ApiCreateModelRequest()
-            new.owner_slug, new.slug = target.owner, target.name
-            new.title, new.is_private = target.name, publication.private
-            new.description = card
-            self._change("create_model", new, target)
-        is_new = self._get("get_model_instance", instance) is None
-        if not is_new and not publication.new_version:
+        if self._get("get_model", new(types.ApiGetModelRequest, **model)) is None:
+            request = new(
+                types.ApiCreateModelRequest,
+                owner_slug=target.owner,
+                slug=target.name,
+                title=target.name,
+                is_private=publication.private,
+                description=card,
+            )
+            self._change("create_model", request, target)
+        found = self._get(
+            "get_model_instance", new(types.ApiGetModelInstanceRequest, **model, **instance)
+        )
+        if found is not None and not publication.new_version:
             raise _existing(target, f"the variation {path}/{slug}")
-        files = [self._upload(file) for file in publication.files]
-        request: Any
-        if is_new:
-            request, body = types.ApiCreateModelInstanceRequest(), None
-            body = types.ApiCreateModelInstanceRequestBody()
-            body.instance_slug, body.framework = slug, framework
-            body.overview, body.usage = f"Run {publication.version}", card
-            body.license_name, body.fine_tunable = LICENCES[publication.licence], False
-            method = "create_model_instance"
+        files = [self._upload_file(file) for file in publication.files]
+        if found is None:
+            body = new(
+                types.ApiCreateModelInstanceRequestBody,
+                **instance,
+                overview=f"Run {publication.version}",
+                usage=card,
+                license_name=LICENCES[publication.licence],
+                fine_tunable=False,
+                files=files,
+            )
+            request = new(types.ApiCreateModelInstanceRequest, **model, body=body)
+            self._change("create_model_instance", request, target)
         else:
-            request = types.ApiCreateModelInstanceVersionRequest()
-            request.framework, request.instance_slug = framework, slug
-            body = types.ApiCreateModelInstanceVersionRequestBody()
-            body.version_notes = f"kd publish {publication.version}"
-            method = "create_model_instance_version"
-        body.files, request.body = files, body
-        request.owner_slug, request.model_slug = target.owner, target.name
-        self._change(method, request, target)
+            notes = f"kd publish {publication.version}"
+            kind = types.ApiCreateModelInstanceVersionRequestBody
+            body = new(kind, version_notes=notes, files=files)
+            kind = types.ApiCreateModelInstanceVersionRequest
+            request = new(kind, **model, **instance, body=body)
+            self._change("create_model_instance_version", request, target)
         return f"https://www.kaggle.com/models/{target.owner}/{target.name}/{path}/{slug}"
 
     def _get(self, method: str, request: Any) -> Any:
         """Return a model or instance; None if there is none that this user may see."""
         try:
-            return self.call(
-                "looking for the model", lambda client: getattr(_models(client), method)(request)
-            )
+            return self.request("looking for the model", method, request)
         except KaggleApiError as error:
             if error.status in (403, 404):
                 return None
@@ -210,36 +215,16 @@ class _KaggleModels(KaggleSession):
             "OWNER must be your user name or an organization of yours"
         )
         with explained(dict.fromkeys((400, 403, 404), denied)):
-            response = self.call(
-                f"publishing {target}",
-                lambda client: getattr(_models(client), method)(request),
-                idempotent=False,
-            )
+            response = self.request(f"publishing {target}", method, request, idempotent=False)
         if response.error:
             raise KaggleApiError(f"Kaggle rejects {target}: {one_line(response.error)}")
 
-    def _upload(self, path: Path) -> Any:
+    def _upload_file(self, path: Path) -> Any:
         """Upload a file; return the entry that names it in a request."""
         from kagglesdk.blobs.types.blob_api_service import ApiBlobType, ApiStartBlobUploadRequest
         from kagglesdk.datasets.types.dataset_api_service import ApiDatasetNewFile
 
-        content = path.read_bytes()
-
-        def upload_once(client: Any) -> str:
-            request = ApiStartBlobUploadRequest()
-            request.type, request.name = ApiBlobType.MODEL, path.name
-            request.content_length = len(content)
-            request.last_modified_epoch_seconds = int(time.time())
-            upload = client.blobs.blob_api_client.start_blob_upload(request)
-            if not upload.token or not upload.create_url:
-                raise NotJsonError
-            self.put(upload.create_url, path.name, content)
-            return str(upload.token)
-
-        entry = ApiDatasetNewFile()
-        entry.token = self.call(f"uploading {path.name}", upload_once)
-        return entry
-
-
-def _models(client: Any) -> Any:
-    return client.models.model_api_client
+        request = new(ApiStartBlobUploadRequest, type=ApiBlobType.MODEL, name=path.name)
+        method = "blobs.blob_api_client.start_blob_upload"
+        token = self._upload(path.name, path.read_bytes(), method, request)
+        return new(ApiDatasetNewFile, token=token)

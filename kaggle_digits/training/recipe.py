@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from kaggle_digits._version import __version__
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import read_json, write_json
-from kaggle_digits.core.errors import RunError, UsageError, check_at_least, did_you_mean
+from kaggle_digits.core.errors import RunError, UsageError, check_at_least, check_choice
 from kaggle_digits.models.base import NORMALIZATIONS
 from kaggle_digits.models.registry import (
     SKLEARN_MODELS,
@@ -93,10 +93,7 @@ class Recipe:
     def __post_init__(self) -> None:
         choices = {"optimizer": get_args(Optimizer), "schedule": get_args(Schedule)}
         for name, allowed in {"normalize": NORMALIZATIONS, **choices}.items():
-            if (value := getattr(self, name)) not in allowed:
-                hint = did_you_mean(str(value), allowed)
-                names = ", ".join(allowed)
-                raise UsageError(f"`{name}={value!r}` is unknown; {hint}one of: {names}")
+            check_choice(name, getattr(self, name), allowed)
         minima = {"epochs": 1, "batch_size": 1, "patience": 1, "l2": 0, "weight_decay": 0}
         for name, minimum in minima.items():
             check_at_least(name, getattr(self, name), minimum)

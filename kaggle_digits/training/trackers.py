@@ -8,15 +8,16 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core import progress
 from kaggle_digits.core.environment import device
-from kaggle_digits.core.errors import UsageError, did_you_mean, one_line
+from kaggle_digits.core.errors import check_choice, one_line
 from kaggle_digits.core.extras import missing_package
+from kaggle_digits.core.text import flatten
 from kaggle_digits.models.backend import suppress_native_stderr
 from kaggle_digits.runs.run import CONFIG_FILE, HISTORY_FILE, METRICS_FILE, Run
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
@@ -206,9 +207,7 @@ def make_callback(
     """
     callback, trackers = callback or default_callback(), []
     for name in dict.fromkeys([log_to] if isinstance(log_to, str) else log_to):
-        if name not in TRACKERS:
-            hint = did_you_mean(name, TRACKERS)
-            raise UsageError(f"`log_to={name!r}` is unknown; {hint}one of: {', '.join(TRACKERS)}")
+        check_choice("log_to", name, TRACKERS)
         trackers.append(TRACKERS[name](runs_dir))
     return CallbackList(callback, *trackers) if trackers else callback
 
@@ -218,16 +217,11 @@ def describe(run: Run) -> dict[str, Any]:
     config = run.config()
     keys = ("created", "model", "recipe", "split", "seed", "members", "data", "versions")
     settings = {key: config.get(key) for key in keys}
-    return dict(_flatten(settings | {"device": device(config["machine"])}))
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        elif value is not None:
-            is_plain = isinstance(value, int | float)
-            yield f"{prefix}{key}", value if is_plain else str(value)[:MAX_LENGTH]
+    return {
+        key: value if isinstance(value, int | float) else str(value)[:MAX_LENGTH]
+        for key, value in flatten(settings | {"device": device(config["machine"])}).items()
+        if value is not None
+    }
 
 
 def final_metrics(run: Run) -> dict[str, float]:

@@ -104,9 +104,8 @@ def train(
         callback.on_message(f"time limit {limit.seconds:.0f} s: {reason}{plan['summary']}")
         folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
-    training_rows, folds = _choose_rows(
-        dataset.train, folds, dropped, extra_rows.table if extra_rows else None
-    )
+    extra_table = extra_rows.table if extra_rows else None
+    rows, folds = _choose_rows(dataset.train, folds, dropped, extra_table)
     if dropped:
         callback.on_message(
             f"{len(dropped):,} rows in {drop_rows} are not trained on; validation keeps all rows, "
@@ -114,7 +113,7 @@ def train(
         )
     if extra_rows:
         extra_rows.announce(callback)
-    duplicates = count_shared_images(training_rows.images, folds)
+    duplicates = count_shared_images(rows.images, folds)
     if duplicates:
         callback.on_warning(
             f"{duplicates:,} validation rows have the same image as a training row, so the "
@@ -168,13 +167,7 @@ def train(
         run.write_config(config)
         try:
             _fit_and_aggregate(
-                run,
-                dataset,
-                recipe,
-                tasks,
-                training_rows=training_rows,
-                executor=executor,
-                callback=callback,
+                run, dataset, recipe, tasks, rows, executor=executor, callback=callback
             )
         except DigitsError:
             if not any(run.path.glob("members/*/*")):  # no work would be lost
@@ -239,18 +232,12 @@ def resume(
                 pseudo = load_pseudo_labels(run.path, len(folds), len(dataset.test))
             dropped = (config.get("dropped_rows") or {}).get("lines") or []
             extra = load_extra(run.path, config["extra"]) if config.get("extra") else None
-            training_rows, folds = _choose_rows(dataset.train, folds, dropped, extra)
+            rows, folds = _choose_rows(dataset.train, folds, dropped, extra)
             tasks = _make_tasks(recipe, folds, config["split"].get("seed") or 0, pseudo)
             try_models(recipe, dataset.train, callback)
             executor = (executor or Executor()).for_resume(config["trained_by"])
             _fit_and_aggregate(
-                run,
-                dataset,
-                recipe,
-                tasks,
-                training_rows=training_rows,
-                executor=executor,
-                callback=callback,
+                run, dataset, recipe, tasks, rows, executor=executor, callback=callback
             )
     return run
 
@@ -306,14 +293,14 @@ def _fit_and_aggregate(
     dataset: Dataset,
     recipe: Recipe | EnsembleRecipe,
     tasks: Sequence[FoldTask],
+    rows: Digits,
     *,
-    training_rows: Digits,
     executor: Executor,
     callback: TrainingCallback,
 ) -> None:
     """Fit and save every member that is not yet complete, then aggregate them.
 
-    ``training_rows`` are the labelled rows of ``dataset``, then those of ``extra``.
+    ``rows`` are the labelled rows of ``dataset``, then those of ``extra``.
     Failed members are left out and named in metrics.json. If all fail, the first error is raised.
     """
     check_clock()
@@ -330,7 +317,7 @@ def _fit_and_aggregate(
     def checkpoint(member: int) -> Checkpoint:
         return Checkpoint(run.member_folder(member) / CHECKPOINT_FILE)
 
-    outcomes = executor.train(todo, training_rows, dataset.test, checkpoint, callback)
+    outcomes = executor.train(todo, rows, dataset.test, checkpoint, callback)
     with contextlib.ExitStack() as stack:
         stack.callback(callback.on_run_end, run.name)
         stack.enter_context(contextlib.closing(outcomes))  # type: ignore[type-var]
