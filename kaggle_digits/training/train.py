@@ -113,8 +113,7 @@ def train(
         )
     if extra_rows:
         extra_rows.announce(callback)
-    duplicates = count_shared_images(rows.images, folds)
-    if duplicates:
+    if duplicates := count_shared_images(rows.images, folds):
         callback.on_warning(
             f"{duplicates:,} validation rows have the same image as a training row, so the "
             "accuracy is too high; `kd.inspect()` counts the duplicates in train.csv"
