@@ -107,17 +107,17 @@ class AtOnceExecutor(Executor):
         checkpoint: Callable[[int], Checkpoint],
         callback: TrainingCallback,
     ) -> Iterator[FoldResult | Failed]:
-        copies = KeptCopies(test.images)
+        fit = partial(fold_epochs, callback=callback, test_copies=KeptCopies(test.images))
         for group in _groups(tasks):
-            if _is_ours(group[0].recipe.model):
-                member = partial(_Member, train=train, test=test, test_copies=copies)
-                members = [
-                    member(task, checkpoint=checkpoint(task.member), callback=callback)
-                    for task in group
-                ]
-                yield from self._train_group(_constants(group[0]), members)
-            else:
+            if not _is_ours(group[0].recipe.model):
                 yield from super().train(group, train, test, checkpoint, callback)
+                continue
+            members = []
+            for task in group:
+                own = checkpoint(task.member)
+                epochs = fit(task, train, test, checkpoint=own.load(), save_checkpoint=own.save)
+                members.append(_Member(task, epochs))
+            yield from self._train_group(_constants(group[0]), members)
 
     def _train_group(
         self, constants: Hashable, members: list[_Member]
@@ -172,29 +172,11 @@ def _is_ours(model: str) -> bool:
 class _Member:
     """One member in training: the epoch that it needs next, or its outcome."""
 
-    def __init__(
-        self,
-        task: FoldTask,
-        *,
-        train: Digits,
-        test: Digits,
-        test_copies: KeptCopies,
-        checkpoint: Checkpoint,
-        callback: TrainingCallback,
-    ) -> None:
-        self._task = task
-        self._epochs: Generator[Epoch, Metrics, FoldResult] = fold_epochs(
-            task,
-            train,
-            test,
-            checkpoint=checkpoint.load(),
-            save_checkpoint=checkpoint.save,
-            callback=callback,
-            test_copies=test_copies,
-        )
+    def __init__(self, task: FoldTask, epochs: Generator[Epoch, Metrics, FoldResult]) -> None:
+        self._task, self._epochs = task, epochs
         self.epoch: Epoch | None = None
         self.outcome: FoldResult | Failed | None = None
-        self._continue(partial(next, self._epochs))
+        self._continue(partial(next, epochs))
 
     def end_epoch(self, metrics: Metrics) -> None:
         """Take the metrics of ``epoch`` and go on to the next one, or to the outcome."""

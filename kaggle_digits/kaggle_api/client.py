@@ -22,7 +22,13 @@ from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 from kaggle_digits.core.errors import DigitsError, KaggleError, one_line
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.kaggle_api import errors, http
-from kaggle_digits.kaggle_api.credentials import API_KEY, CREDENTIAL_HELP, LOGIN, require
+from kaggle_digits.kaggle_api.credentials import (
+    API_KEY,
+    CREDENTIAL_HELP,
+    LOGIN,
+    SETTINGS_PAGE,
+    require,
+)
 from kaggle_digits.kaggle_api.errors import COMPETITION, SUBMISSIONS_PAGE, KaggleApiError
 from kaggle_digits.kaggle_api.http import RetryPolicy
 
@@ -56,9 +62,14 @@ class KaggleSession:
         self.credential = require()
         self._auth: dict[str, str] | None = None
 
-    def username(self) -> str | None:
-        """Return the owner of the credential once Kaggle has accepted it; None if unknown."""
-        return self._sign_in().get("username") or None
+    def username(self) -> str:
+        """Return the owner of the credential once Kaggle has accepted it."""
+        if name := self._sign_in().get("username"):
+            return name
+        raise KaggleError(
+            f"Kaggle does not tell the owner of the {self.credential}; make another token at "
+            f"{SETTINGS_PAGE}"
+        )
 
     def call(self, action: str, function: Callable[[Any], T], **options: Any) -> T:
         """Call ``function`` with a kagglesdk client; retry it if that may help.

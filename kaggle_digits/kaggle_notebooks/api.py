@@ -25,16 +25,6 @@ class NotebookClient(KaggleSession):
 
     service = "kernels.kernels_api_client"
 
-    def username(self) -> str:
-        """Return the owner of the credential."""
-        name = super().username()
-        if not name:
-            raise KaggleError(
-                f"Kaggle does not tell the owner of the {self.credential}; make another token at "
-                f"{SETTINGS_PAGE}"
-            )
-        return name
-
     def save(
         self, ref: str, script: str, *, accelerator: str | None, internet: bool, seconds: int
     ) -> tuple[str, str, int | None]:
