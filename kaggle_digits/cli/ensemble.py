@@ -1,6 +1,6 @@
 """kd ensemble: combine several runs into one, or submission files into one submission."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import zip_longest
@@ -50,7 +50,6 @@ def ensemble(
         output = submission_path(name)
     if output is not None:
         submission_files.require_absent(output, force=force)
-    move_existing = partial(submission_files.move_existing, force=force)
     if any(run.endswith(".csv") for run in runs):
         if name is not None:
             raise UsageError("--name is for an ensemble of runs; name a file of votes with -o FILE")
@@ -58,15 +57,8 @@ def ensemble(
             raise UsageError(f"--method {method} needs runs; submission files can only vote")
         if not all(run.endswith(".csv") for run in runs):
             raise UsageError("name either runs or submission files ending in .csv, not both")
-        free_path = partial(submission_files.next_free_path, submissions_dir, "ensemble")
-        write = partial(
-            submission_files.write_submission_file,
-            output or free_path(),
-            resolve_path=move_existing if output else lambda _: free_path(),
-            method=method,
-        )
-        files, dataset = list(map(Path, runs)), load(data_dir)
-        _vote(files, dataset, runs_dir, submissions_dir, write, as_json=as_json)
+        files, folders = list(map(Path, runs)), (runs_dir, submissions_dir)
+        _vote(files, load(data_dir), *folders, output, force=force, as_json=as_json)
         return
     opened = [open_run(runs_dir, run) for run in runs]
     dataset = load(data_dir)
@@ -87,17 +79,17 @@ def ensemble(
     )
     if combined.leak:
         console.warn(f"{combined.leak}; so the ensemble has no out-of-fold accuracy")
-    print_ensemble(runs, combined, method, path, as_json=as_json, run=saved)
+    print_ensemble(saved, runs, combined, method, path, as_json=as_json)
 
 
 def print_ensemble(
+    saved: "Run",
     runs: Sequence[str],
     combined: "Ensemble",
     method: str,
     path: Path,
     *,
     as_json: bool,
-    run: "Run | None" = None,
 ) -> None:
     """Print the metrics of each run and of the ensemble, as a table or as JSON."""
     nothing = [None] * len(runs)
@@ -114,8 +106,8 @@ def print_ensemble(
         result: dict[str, Any] = {"submission": str(path), "method": method, "members": members}
         score = combined.score and asdict(combined.score)
         result |= {"weights_help": combined.weights_help, "ensemble": score}
-        saved = {"run": run.name, "folder": str(run.path)} if run else {}
-        console.print_json({**result, "leak": combined.leak, **saved})
+        paths = {"run": saved.name, "folder": str(saved.path)}
+        console.print_json({**result, "leak": combined.leak, **paths})
         return
     _print_table(runs, combined, method)
     if combined.temperatures is not None:
@@ -135,9 +127,8 @@ def print_ensemble(
                 "weights or temperatures that were fitted on it"
             )
     console.echo(f"{path}: written and checked")
-    if run is not None:
-        command = "evaluate" if combined.score else "export"
-        console.note(f"the ensemble is run {run.name}; next: kd {command} {run.name}")
+    command = "evaluate" if combined.score else "export"
+    console.note(f"the ensemble is run {saved.name}; next: kd {command} {saved.name}")
 
 
 def _print_table(runs: Sequence[str], combined: "Ensemble", method: str) -> None:
@@ -166,8 +157,9 @@ def _vote(
     dataset: "Dataset",
     runs_dir: Path,
     submissions_dir: Path,
-    write: Callable[..., Path],
+    output: Path | None,
     *,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Write the majority vote; the best public score, or else the first file, decides ties."""
@@ -176,7 +168,12 @@ def _vote(
     from kaggle_digits.ensembling.combiners import majority_vote
     from kaggle_digits.ensembling.ensemble_run import common_source
     from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.runs.submission_files import find_run_origin
+    from kaggle_digits.runs.submission_files import (
+        find_run_origin,
+        move_existing,
+        next_free_path,
+        write_submission_file,
+    )
 
     labels = {file: read_submission(file, dataset.ids) for file in files}
     log = [entry for entry in read_log(submissions_dir) if entry.public_score is not None]
@@ -188,9 +185,12 @@ def _vote(
         or find_run_origin(runs_dir, labels[file])
         for file in files
     ]
-    path = write(
-        dataset=dataset,
-        labels=majority_vote([labels[file] for file in ordered]),
+    free_path = partial(next_free_path, submissions_dir, "ensemble")
+    path = write_submission_file(
+        output or free_path(),
+        dataset,
+        majority_vote([labels[file] for file in ordered]),
+        resolve_path=partial(move_existing, force=force) if output else lambda _: free_path(),
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
         source=common_source(origin.source if origin else None for origin in origins),

@@ -50,5 +50,5 @@ def labels(
         console.echo(f"figure: {result.figure}")
         console.note(
             "some are only badly written: look at the figure before you change a label, or at one "
-            f"of them: kd show {result.errors[0].line} --run {run}"
+            f"of them: kd show {result.errors[0].line} --run {result.run}"
         )

@@ -124,7 +124,7 @@ def train(
     from kaggle_digits.training.recipes import find_recipe
     from kaggle_digits.training.time_limit import TimeLimit, choose_recipe, fills_time
 
-    run_once = partial(_run_once, given, _make_executor(executor, address, workers, threads, gpus))
+    run_once = partial(_run_once, given, _make_executor(given))
     if resume:
         if given.keys() & (RECIPE_OPTIONS | SPLIT_OPTIONS | OTHER_FIXED_OPTIONS):
             raise UsageError(
@@ -245,18 +245,14 @@ def _resume_command(given: Mapping[str, Any], name: str) -> str:
     return shlex.join(words) + " --trust" * (trust.is_enabled() or is_users)
 
 
-def _make_executor(
-    name: str | None,
-    address: str | None,
-    workers: int | None,
-    threads: int | None,
-    gpus: float | None,
-) -> "Executor":
+def _make_executor(given: Mapping[str, Any]) -> "Executor":
     """Return the executor for the options; --address alone means Ray."""
+    name, address, gpus = map(given.get, ("executor", "address", "gpus"))
+    limits = {key: given.get(key) for key in ("workers", "threads")}
     if name == "ray" or (name is None and address):
         from kaggle_digits.executors.ray import RayExecutor
 
-        return RayExecutor(address or "auto", gpus or 0, workers=workers, threads=threads)
+        return RayExecutor(address=address or "auto", gpus=gpus or 0, **limits)
     if name not in (None, "local"):
         raise UsageError(f"--executor {name} is unknown; choose local or ray")
     if address:
@@ -267,7 +263,7 @@ def _make_executor(
 
     if environment.choose_jax_on_gpu():
         console.note("backend: JAX, which is faster than TensorFlow on a GPU (KERAS_BACKEND=jax)")
-    return LocalExecutor(len(environment.gpus()), workers=workers, threads=threads)
+    return LocalExecutor(len(environment.gpus()), **limits)
 
 
 def _parse_widths(text: str | None) -> tuple[int, ...] | None:

@@ -67,18 +67,14 @@ def is_colab_command() -> bool:
 
 def _find_competition_data() -> Path | None:
     """Return the input folder with train.csv and test.csv; one with all three files first."""
-    folders = [
+    folders = (
         path.parent
         for depth in range(MAX_DEPTH + 1)
         for path in sorted((KAGGLE_FOLDER / "input").glob("*/" * depth + "train.csv"))
-    ]
-    found = [
-        folder
-        for folder in folders
-        if all(_begins_with(folder / name, head) for name, head in HEADERS.items())
-    ]
-    complete = [folder for folder in found if (folder / "sample_submission.csv").is_file()]
-    return next(iter(complete or found), None)
+        if all(_begins_with(path.with_name(name), head) for name, head in HEADERS.items())
+    )
+    sample = "sample_submission.csv"
+    return max(folders, key=lambda folder: (folder / sample).is_file(), default=None)
 
 
 def _begins_with(path: Path, head: bytes) -> bool:

@@ -17,6 +17,7 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.ensembling.ensemble import Ensemble, combine
 from kaggle_digits.kaggle_api.submission_log import LogEntry, update_log
+from kaggle_digits.runs.run import Run
 from tests.support.commands import QUICK, assert_error, kd
 from tests.support.probabilities import noisy_probs, random_labels
 
@@ -47,7 +48,7 @@ def test_table_has_temperature_weight_and_contribution_of_each_run(
 ) -> None:
     found = combined("weighted", (1.5, 2.5, 7.0))
     assert found.weights_help
-    print_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=False)
+    print_ensemble(Run(Path("e")), RUNS, found, "weighted", Path("e.csv"), as_json=False)
     shown = capsys.readouterr()
     rows = [line for line in shown.out.splitlines() if "dense-deep-1" in line]
     assert len(rows) == 1, "wrapped"
@@ -67,12 +68,12 @@ def test_table_has_temperature_weight_and_contribution_of_each_run(
 def test_useless_weights_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     found = combined("weighted", (2.5, 2.5, 2.5))
     assert found.weights_help is False
-    print_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=False)
+    print_ensemble(Run(Path("e")), RUNS, found, "weighted", Path("e.csv"), as_json=False)
     shown = capsys.readouterr()
     assert shown.out.count("0.333") == 3
     message = "weights do not lower the out-of-fold log loss, so all runs weigh the same\n"
     assert message in shown.err
-    print_ensemble(RUNS, found, "weighted", Path("e.csv"), as_json=True)
+    print_ensemble(Run(Path("e")), RUNS, found, "weighted", Path("e.csv"), as_json=True)
     assert json.loads(capsys.readouterr().out)["weights_help"] is False
 
 
@@ -81,12 +82,12 @@ def test_without_common_rows_only_temperatures_are_fitted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = combined("mean", (2.5, 2.5, 2.5), common=False)
-    print_ensemble(RUNS, found, "mean", Path("e.csv"), as_json=False)
+    print_ensemble(Run(Path("e")), RUNS, found, "mean", Path("e.csv"), as_json=False)
     shown = capsys.readouterr()
     assert "adds" not in shown.out + shown.err
     assert "cross-validated" not in shown.err
     assert "no row was held out by all of these runs" in shown.err
-    print_ensemble(RUNS, found, "mean", Path("e.csv"), as_json=True)
+    print_ensemble(Run(Path("e")), RUNS, found, "mean", Path("e.csv"), as_json=True)
     read = json.loads(capsys.readouterr().out)
     assert read["ensemble"] is None
     assert [member["adds"] for member in read["members"]] == [None] * 3

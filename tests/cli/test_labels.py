@@ -23,8 +23,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_prints_labels_and_writes_table_and_figure(folders: list[str]) -> None:
-    done = kd("labels", "small", *folders)
+    done = kd("labels", *folders)
     assert done.exit_code == 0, done.output
+    assert done.stderr.endswith("--run small\n")
     assert " of 300 held-out labels may be wrong" in done.stdout
     assert ": labelled " in done.stdout
     paths = dict(line.split(":", 1) for line in done.stdout.splitlines()[-2:])
