@@ -33,7 +33,16 @@ LIBRARY = [
     if m != "core/advice.py" and m.split("/")[0] not in ("kaggle_notebooks", "ensembling")
 ]
 OTHER_PROGRAMS = {"--always", "--dirty", "--abbrev", "--no-optional-locks", "--query-gpu"}
-OTHER_PROGRAMS |= {"--format", "--xla", "--storage", "--vary", "--with", "--editable"}
+OTHER_PROGRAMS |= {
+    "--format",
+    "--xla",
+    "--storage",
+    "--extra",
+    "--vary",
+    "--with",
+    "--editable",
+    "--python",
+}
 # Package or module → the only commands that show its messages.
 RAISED_BY = {
     "ensembling": ("ensemble",),

@@ -213,7 +213,7 @@ def _check_data(folder: Path) -> Finding:
         return WARNING, f"{', '.join(missing)} not in {folder}", remedy
     source = source_of(folder, sha256(folder / TRAIN), sha256(folder / TEST))
     sizes = [(folder / name).stat().st_size for name in FILES if (folder / name).exists()]
-    text = f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:.0f} MB, source {source.source}"
+    text = f"{len(sizes)} files in {folder}, {sum(sizes) / 1e6:.0f} MB, source {source.source}"
     if source.is_competition:
         return OK, text, ""
     return WARNING, text, "to submit to Kaggle: kd fetch --force"

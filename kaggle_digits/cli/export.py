@@ -5,6 +5,7 @@ from typing import Annotated
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.text import file_size
 
 
 def export(
@@ -50,7 +51,7 @@ def export(
         console.print_json({**paths, **values})
         return
     console.echo(
-        f"{exported.path}: {exported.size / 1e6:.1f} MB, probabilities within "
+        f"{exported.path}: {file_size(exported.size)}, probabilities within "
         f"{exported.difference:.1g} of {exported.library} on {exported.n:,} images"
     )
     console.note(f"how to use it: {exported.folder / 'README.md'}")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.text import file_size
 
 
 def fetch(
@@ -45,7 +46,7 @@ def fetch(
         console.print_json({**origin, "files": files, "warnings": list(report.warnings)})
         return
     for file in report.files:
-        size = f"{file.rows:,} rows, {file.size / 1e6:.1f} MB"
+        size = f"{file.rows:,} rows, {file_size(file.size)}"
         status = "already there" if file.unchanged else "new"
         console.echo(f"{file.name}: {size}, checked ({status})")
     console.echo(f"source: {report.source}, in {report.folder}")

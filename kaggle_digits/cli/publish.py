@@ -5,6 +5,7 @@ from typing import Annotated
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.text import file_size
 
 
 def publish(
@@ -78,7 +79,7 @@ def publish(
         console.print_json({"run": opened.name, "folder": str(folder), "files": files, **where})
         return
     for path in publication.files:
-        console.echo(f"{path}: {path.stat().st_size / 1e6:.3f} MB")
+        console.echo(f"{path}: {file_size(path.stat().st_size)}")
     if url:
         console.echo(f"published: {url}")
     elif target:

@@ -61,7 +61,7 @@ def recipes(
         rows_of.setdefault(result["machine"], set()).add(f"{result['n_val']:,}")
     for machine, counts in rows_of.items():
         counted = " or ".join(sorted(counts, key=len))
-        console.note(f"measured on {machine}, {counted} validation rows; times depend on it")
+        console.note(f"measured on {machine}, {counted} validation rows")
     console.note("all settings: kd recipes NAME; train one: kd train NAME")
 
 

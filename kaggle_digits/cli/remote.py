@@ -95,7 +95,7 @@ def push(
             path = None if output is None else str(output)
             console.print_json({"run": spec.run, "bytes": size, "script": path})
         else:
-            written = f"{spec.run}: {size:,} bytes" if output is None else f"{output}: written"
+            written = f"{spec.run}: script made" if output is None else f"{output}: written"
             console.echo(f"{written}; nothing was sent")
         return
     with _notebook_client(timeout) as client:

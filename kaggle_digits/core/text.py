@@ -15,3 +15,8 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         nested = isinstance(value, dict)
         flat |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
     return flat
+
+
+def file_size(n_bytes: int) -> str:
+    """Return "3.2 kB", or "1.4 MB" from 100,000 bytes on."""
+    return f"{n_bytes / 1e3:.1f} kB" if n_bytes < 100_000 else f"{n_bytes / 1e6:.1f} MB"

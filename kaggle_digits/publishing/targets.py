@@ -93,7 +93,7 @@ def _publish_to_hub(publication: Publication, target: Target) -> str:
         from huggingface_hub import HfApi, get_token
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
-        raise missing_package("kd publish --to hf:…", "hub", error) from error
+        raise missing_package("publishing on Hugging Face", "hub", error) from error
     if not (token := get_token()):
         raise PublishError(f"no Hugging Face token found; {HUB_HELP}")
     try:

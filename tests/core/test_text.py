@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaggle_digits.core.text import plural
+from kaggle_digits.core.text import file_size, plural
 
 
 def test_plural() -> None:
@@ -13,3 +13,7 @@ def test_plural() -> None:
         "2 extra pictures",
         "1,200 extra pictures",
     ]
+
+
+def test_file_size() -> None:
+    assert [file_size(n) for n in (6_320, 99_999, 479_000)] == ["6.3 kB", "100.0 kB", "0.5 MB"]
