@@ -19,7 +19,9 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
+from rich.control import Control
 from rich.markup import escape
+from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
@@ -79,6 +81,8 @@ def quiet() -> bool:
 out = _Console(highlight=False, soft_wrap=True, emoji=False)
 err = _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 printed = threading.Event()  # set when this command printed its first line
+_sign_shown = threading.Event()  # set while the sign of work is the line of the cursor
+_sign_lock = threading.Lock()
 
 
 def make_streams_usable() -> None:
@@ -163,7 +167,7 @@ def _fill(line: str, width: int) -> str:
 
 def confirm(question: str, *, default: bool = False) -> bool:
     """Ask a question that is answered with yes or no."""
-    printed.set()  # no sign of work behind the question
+    begin_output()  # no sign of work behind the question
     return typer.confirm(question, default=default, err=True)
 
 
@@ -173,10 +177,27 @@ def note(text: str) -> None:
         _print_to_stderr(text, "dim")
 
 
-def note_if_silent(text: str) -> None:
-    """Print ``text`` to stderr unless this command has printed something already."""
-    if not printed.is_set():
-        note(text)
+def sign_of_work(text: str) -> None:
+    """Print ``text`` to stderr unless this command has printed something already.
+
+    On a terminal, the next output replaces it.
+    """
+    with _sign_lock:
+        if printed.is_set() or quiet():
+            return
+        with contextlib.suppress(OSError):
+            err.print(f"[dim]{safe(text)}[/dim]", end="\r" if err.is_terminal else "\n")
+            _sign_shown.set()
+
+
+def begin_output() -> None:
+    """Erase the sign of work, and let none follow."""
+    with _sign_lock:
+        printed.set()
+        if _sign_shown.is_set():
+            _sign_shown.clear()
+            with contextlib.suppress(OSError):
+                err.control(Control((ControlType.ERASE_IN_LINE, 2)))
 
 
 def warn(text: str) -> None:
@@ -191,7 +212,7 @@ def error(text: str) -> None:
 
 def _print_to_stderr(text: str, style: str, label: str = "") -> None:
     """Print ``text`` after ``label``; only the label, if there is one, has the style."""
-    printed.set()
+    begin_output()
     text = f"{label} {text}" if label else text
     lines = safe(wrap(to_command_line(redact(text)), err))
     styled = label or lines
@@ -204,7 +225,7 @@ def _print_to_stderr(text: str, style: str, label: str = "") -> None:
 @contextlib.contextmanager
 def _writing_results() -> Iterator[None]:
     """Flush stdout after the block; explain a failure to write, except for a closed pipe."""
-    printed.set()
+    begin_output()
     try:
         yield
         sys.stdout.flush()

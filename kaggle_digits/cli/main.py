@@ -77,7 +77,7 @@ class Commands(Group):
         """Run the command; these options also hold for the processes it starts."""
         progress.note = console.note
         console.printed.clear()
-        first_sign = threading.Timer(FIRST_SIGN, console.note_if_silent, ["working …"])
+        first_sign = threading.Timer(FIRST_SIGN, console.sign_of_work, ["working …"])
         first_sign.daemon = True
         first_sign.start()
         with library_settings.variables(platforms.folder_variables() | ctx.meta[ENVIRONMENT]):
@@ -110,6 +110,7 @@ class Commands(Group):
                 raise typer.Exit(1) from None
             finally:
                 first_sign.cancel()
+                console.begin_output()
 
 
 app = typer.Typer(

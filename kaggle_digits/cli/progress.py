@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 from rich.progress import (
@@ -43,6 +44,20 @@ class LiveProgress(Progress):
             redirect_stderr=redirect,
             disable=not console.err.is_terminal,
         )
+
+    def start(self) -> None:
+        console.begin_output()
+        super().start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Stop the display; it leaves nothing above an error."""
+        self.live.transient = exc_type is not None
+        super().__exit__(exc_type, exc_val, exc_tb)
 
 
 class ProgressLine(LiveProgress):

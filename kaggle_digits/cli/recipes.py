@@ -23,6 +23,7 @@ def recipes(
     as_json: options.AsJson = False,
 ) -> None:
     """List the recipes with their settings and measured accuracy, show one, or write one."""
+    from kaggle_digits.models.registry import SKLEARN_MODELS
     from kaggle_digits.training.recipes import RECIPES, benchmark_results, find_recipe
 
     benchmarks = benchmark_results()
@@ -52,7 +53,8 @@ def recipes(
             first[1] = console.percent(benchmark["first"], benchmark["first_ci95"])
             seconds = console.seconds(benchmark["seconds"])
         for each in each_recipe.recipes:  # an ensemble has a row for each of its models
-            settings = (each.optimizer, each.learning_rate, each.epochs, each.batch_size)
+            optimizer = None if each.model in SKLEARN_MODELS else each.optimizer
+            settings = (optimizer, each.learning_rate, each.epochs, each.batch_size)
             rows.append([*first, *settings, seconds, each.model])
             first, seconds = ["", ""], ""
     console.show_table(COLUMNS, rows)

@@ -219,6 +219,30 @@ def test_progress_is_drawn_only_where_cursor_movements_are_obeyed(
     assert sys.stderr.getvalue() == "warning: something\n"
 
 
+def test_output_replaces_the_sign_of_work_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for stream, end in ((Terminal(), "\r"), (io.StringIO(), "\n")):
+        monkeypatch.setattr(sys, "stderr", stream)
+        console.printed.clear()
+        console.sign_of_work("working …")
+        assert "working …" in stream.getvalue()
+        assert stream.getvalue().endswith(end)
+        console.note("done")
+        assert ("\x1b[2K" in stream.getvalue()) == (end == "\r")
+        before = stream.getvalue()
+        console.sign_of_work("working …")
+        assert stream.getvalue() == before
+
+
+def test_an_install_command_is_not_broken_and_the_rest_of_a_line_is_indented() -> None:
+    terminal = Terminal()
+    command = "pip install -e '/a/long/path/of/a/checkout[mlflow]'"
+    text = f"    the option --log-to mlflow needs mlflow; install it: {command} and try again"
+    wrapped = console.wrap(text, console._Console(file=terminal, width=80))
+    assert command in wrapped
+    assert all(line.startswith("    ") for line in wrapped.splitlines())
+
+
 def test_durations_have_one_format() -> None:
     shown = [console.seconds(value) for value in (None, 0.04, 7.46, 9.96, 35.2, 1296.0)]
     assert shown == ["–", "0.0 s", "7.5 s", "10 s", "35 s", "1,296 s"]
