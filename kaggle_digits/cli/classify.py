@@ -17,7 +17,6 @@ from kaggle_digits.core.errors import DataError, UsageError
 from kaggle_digits.core.text import plural
 
 if TYPE_CHECKING:
-    from kaggle_digits.cli.why import Why
     from kaggle_digits.imaging.reader import PictureReader
     from kaggle_digits.inference.predictor import PicturePrediction, Predictor
     from kaggle_digits.inference.sheet_reader import SheetPrediction
@@ -60,7 +59,8 @@ def classify(
     reader = PictureReader()  # its process starts while this one imports and loads the model
     from threadpoolctl import threadpool_limits
 
-    from kaggle_digits.inference.predictor import load_predictor
+    from kaggle_digits.cli.why import explain
+    from kaggle_digits.inference.predictor import PicturePrediction, load_predictor
 
     named = list(_find_pictures(pictures))
     predictor = load_predictor(runs_dir, run)
@@ -76,7 +76,9 @@ def classify(
                 prediction = _predict(
                     predictor, reader, source, shown_name, all_digits=all_digits, show=show
                 )
-                reasons = _explain(predictor, prediction) if why else None
+                reasons = None
+                if why and isinstance(prediction, PicturePrediction):
+                    reasons = explain(predictor, prediction)
         except DataError as error:
             failures += 1
             console.error(str(error))
@@ -132,18 +134,6 @@ def _predict(
     if all_digits:
         return classify_sheet(predictor, reader.prepare_sheet(source, name))
     return classify_prepared(predictor, reader.prepare(source, name, with_steps=show))
-
-
-def _explain(
-    predictor: "Predictor", prediction: "PicturePrediction | SheetPrediction"
-) -> "Why | None":
-    """Return which parts of a digit decided; None if no digit was found."""
-    from kaggle_digits.cli.why import explain
-    from kaggle_digits.inference.predictor import PicturePrediction
-
-    if isinstance(prediction, PicturePrediction) and prediction.digit is not None:
-        return explain(predictor, prediction)
-    return None
 
 
 def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> None:

@@ -94,15 +94,11 @@ def _check_python() -> Finding:
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return OK, text, ""
-    reason = "use Python 3.11, 3.12 or 3.13, because TensorFlow has no wheels for others"
-    return ERROR, text, f"{reason}: {_new_environment()}"
-
-
-def _new_environment() -> str:
-    """Return the commands that make a virtual environment and activate it."""
+    install = "python3.12 -m venv .venv; source .venv/bin/activate"
     if sys.platform == "win32":
-        return r"py -3.12 -m venv .venv; .venv\Scripts\activate"
-    return "python3.12 -m venv .venv; source .venv/bin/activate"
+        install = r"py -3.12 -m venv .venv; .venv\Scripts\activate"
+    reason = "use Python 3.11, 3.12 or 3.13, because TensorFlow has no wheels for others"
+    return ERROR, text, f"{reason}: {install}"
 
 
 def _check_package(name: str) -> Finding:

@@ -96,13 +96,13 @@ class Why:
         return [half_blocks.plain("".join(" ░█"[level] for level in row)) for row in levels]
 
 
-def explain(predictor: "Predictor", prediction: "PicturePrediction") -> Why:
-    """Find out what a prediction of a digit depends on, by predicting it without parts of it."""
+def explain(predictor: "Predictor", prediction: "PicturePrediction") -> Why | None:
+    """Find out what a prediction depends on, by predicting without parts; None without a digit."""
     from kaggle_digits.evaluation.saliency import decisive_part, probability_drop
 
     digit, confidence, image = prediction.digit, prediction.confidence, prediction.image
-    assert digit is not None
-    assert confidence is not None
+    if digit is None or confidence is None:
+        return None
     drop, lowest = probability_drop(predictor.predict_proba, image, digit)
     part = decisive_part(predictor.predict_proba, image, digit)
     return Why(digit, confidence, image, drop, lowest, part)

@@ -166,14 +166,14 @@ def better_unsent(chosen: Origin | None, submissions_dir: Path) -> LocalSubmissi
 
     None also if the accuracy of the chosen one is not known.
     """
-
-    def accuracy(one: LocalSubmission) -> float:
-        may_be_sent = one.origin and one.origin.is_competition and not one.sent
-        return (may_be_sent and one.origin and one.origin.accuracy) or 0.0
-
-    best = max(list_submissions(submissions_dir), key=accuracy, default=None)
-    known = chosen.accuracy if chosen else None
-    return best if best and known is not None and accuracy(best) > known else None
+    if chosen is None or chosen.accuracy is None:
+        return None
+    best, highest = None, chosen.accuracy
+    for one in list_submissions(submissions_dir):
+        accuracy = (one.origin and one.origin.is_competition and one.origin.accuracy) or 0.0
+        if accuracy > highest and not one.sent:
+            best, highest = one, accuracy
+    return best
 
 
 def _submission_files(submissions_dir: Path) -> list[Path]:

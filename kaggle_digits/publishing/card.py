@@ -1,7 +1,6 @@
 """The folder that is published: a run as one model file, and a model card in README.md."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,11 @@ LICENCES = {
     "apache-2.0": "Apache 2.0",
     "cc-by-sa-4.0": "CC BY-SA 4.0",
     "cc0-1.0": "CC0: Public Domain",
+}
+SOURCES = {
+    "kaggle": "Kaggle's Digit Recognizer (MNIST)",
+    "sample": "scikit-learn's 8 × 8 digits, enlarged to 28 × 28",
+    "openml": "MNIST, from OpenML",
 }
 LIBRARIES = {"litert": "tflite", "onnx": "onnx"}  # format → its name on the Hub
 SETTINGS = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule", "augment", "patience")
@@ -100,7 +104,7 @@ def make_card(run: Run, kind: str, licence: str, usage: str, model: Path) -> str
         model=config["model"],
         file=model.name,
         members=config["members"],
-        source=_data_source(config),
+        source=SOURCES.get(config["data"].get("source"), "digits of the publisher's own"),
         held_out=describe_split(config["split"]),
         n_train=config["data"].get("n_train"),
         metrics=metrics,
@@ -134,12 +138,3 @@ def biases(run: Run) -> list[str]:
     if metrics.get("failed"):
         found.append("Some models failed, so their held-out rows are missing.")
     return found
-
-
-def _data_source(config: dict[str, Any]) -> str:
-    names = {
-        "kaggle": "Kaggle's Digit Recognizer (MNIST)",
-        "sample": "scikit-learn's 8 × 8 digits, enlarged to 28 × 28",
-        "openml": "MNIST, from OpenML",
-    }
-    return names.get(config["data"].get("source") or "", "digits of the publisher's own")

@@ -18,10 +18,9 @@ from kaggle_digits.publishing.card import LICENCES
 from kaggle_digits.training.export import README
 
 NAME = re.compile(r"(hf|kaggle):([A-Za-z0-9][\w-]*)/([A-Za-z0-9][\w.-]{0,95})")
-HUB_TOKENS = "https://huggingface.co/settings/tokens"
 HUB_HELP = (
-    f"create a token with write access at {HUB_TOKENS} and set the variable HF_TOKEN, or run: "
-    "hf auth login"
+    "create a token with write access at https://huggingface.co/settings/tokens and set the "
+    "variable HF_TOKEN, or run: hf auth login"
 )
 
 
