@@ -152,7 +152,7 @@ def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> N
         score = score_folder(predictor, PictureReader(), pictures)
     if as_json:
         used = {"run": predictor.run_name, "extra_rows": predictor.extra_rows}
-        console.print_json({"folder": str(folder), **used, **asdict(score)})
+        console.print_json({"folder": folder, **used, **asdict(score)})
         return
     console.echo(
         f"{folder}: {score.n - len(score.wrong):,} of {score.n:,} pictures read correctly by run "

@@ -73,7 +73,7 @@ def compare(
     lines = conclusions(compared)
     if as_json:
         rows = list(map(_as_json, compared))
-        console.print_json({"runs": rows, "words": lines, "picture": str(path)})
+        console.print_json({"runs": rows, "words": lines, "picture": path})
         return
     title = f"The same {compared[0].score.n:,} held-out rows, best first"
     console.show_table(COLUMNS, map(_cells, compared), title)
@@ -99,7 +99,7 @@ def _compare_all(
     path = output or runs_dir / "compare.html"
     write_overview(path, overviews)
     if as_json:
-        console.print_json({"runs": list(map(_as_json, overviews)), "page": str(path)})
+        console.print_json({"runs": list(map(_as_json, overviews)), "page": path})
         return
     title = "Each run on its own held-out rows, by the lower end of its interval"
     console.show_table(COLUMNS, map(_cells, overviews), title)

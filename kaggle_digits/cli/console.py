@@ -301,9 +301,9 @@ def _has_width() -> bool:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document to stdout; NaN and infinity become null."""
-    unicode = supports_unicode(sys.stdout)
-    text = json.dumps(without_nan(value), indent=2, ensure_ascii=not unicode)
+    """Print one JSON document to stdout; NaN and infinity become null, and paths their text."""
+    ascii_only, value = not supports_unicode(sys.stdout), without_nan(value)
+    text = json.dumps(value, indent=2, ensure_ascii=ascii_only, default=os.fspath)
     # json escapes control characters below 32 only; terminals obey others, too.
     escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     with _writing_results():

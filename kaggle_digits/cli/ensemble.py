@@ -103,10 +103,10 @@ def print_ensemble(
                 runs, temperatures, weights, gains, combined.member_scores, strict=True
             )
         ]
-        result: dict[str, Any] = {"submission": str(path), "method": method, "members": members}
+        result: dict[str, Any] = {"submission": path, "method": method, "members": members}
         score = combined.score and asdict(combined.score)
         result |= {"weights_help": combined.weights_help, "ensemble": score}
-        paths = {"run": saved.name, "folder": str(saved.path)}
+        paths = {"run": saved.name, "folder": saved.path}
         console.print_json({**result, "leak": combined.leak, **paths})
         return
     _print_table(runs, combined, method)
@@ -200,8 +200,8 @@ def _vote(
         leak=next((origin.leak for origin in origins if origin and origin.leak), None),
     )
     if as_json:
-        members = [{"file": str(file), "public_score": scores[file]} for file in ordered]
-        console.print_json({"submission": str(path), "method": "vote", "members": members})
+        members = [{"file": file, "public_score": scores[file]} for file in ordered]
+        console.print_json({"submission": path, "method": "vote", "members": members})
         return
     for file in ordered:
         score = scores[file]

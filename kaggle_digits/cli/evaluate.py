@@ -147,6 +147,6 @@ def _as_json(evaluation: "Evaluation") -> dict[str, Any]:
         "pairs": [asdict(pair) for pair in metrics.pairs],
         "mistakes": [asdict(item) for item in errors],
         "doubtful": [asdict(item) for item in unsure],
-        "figures": {name: str(path) for name, path in evaluation.figures.items()},
-        "report": str(evaluation.report),
+        "figures": evaluation.figures,
+        "report": evaluation.report,
     }

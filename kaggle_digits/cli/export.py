@@ -46,7 +46,7 @@ def export(
     with console.err.status(f"exporting {opened.name} to {format_name}"):
         exported = export_run(opened, format_name, folder, images, force=force)
     if as_json:
-        paths = {"run": opened.name, "format": format_name, "path": str(exported.path)}
+        paths = {"run": opened.name, "format": format_name, "path": exported.path}
         values = {"bytes": exported.size, "n": exported.n, "difference": exported.difference}
         console.print_json({**paths, **values})
         return

@@ -42,7 +42,7 @@ def fetch(
         for file in report.files:
             values = {"sha256": file.sha256, "bytes": file.size, "rows": file.rows}
             files[file.name] = {**values, "already": file.unchanged}
-        origin = {"source": report.source, "data_dir": str(report.folder)}
+        origin = {"source": report.source, "data_dir": report.folder}
         console.print_json({**origin, "files": files, "warnings": list(report.warnings)})
         return
     for file in report.files:

@@ -61,7 +61,7 @@ def inspect(
             except NotWritableError:
                 console.note(f"{folder} cannot be written: no figures there")
     if as_json:
-        console.print_json({**asdict(inspection), "figures": [str(path) for path in figures]})
+        console.print_json({**asdict(inspection), "figures": figures})
         return
     if figures:
         names = ", ".join(path.name for path in figures)

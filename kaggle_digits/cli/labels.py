@@ -32,7 +32,7 @@ def labels(
             digits = {"line": item.line, "label": item.label, "suggested": item.predicted}
             shares = {"confidence": item.confidence, "label_probability": item.label_probability}
             rows.append({**digits, **shares})
-        paths = {"table": str(result.table), "picture": result.figure and str(result.figure)}
+        paths = {"table": result.table, "picture": result.figure}
         values = {"run": result.run, "n": result.rows, "label_errors": rows}
         console.print_json({**values, **paths, "leak": leak})
         return

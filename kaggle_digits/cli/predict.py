@@ -35,7 +35,7 @@ def predict(
     changed = int((read_submission(path, dataset.ids) != opened.test().argmax(1)).sum())
     if as_json:
         counts = {"rows": len(dataset.ids), "changed": changed}
-        console.print_json({"run": opened.name, "submission": str(path), **counts, **record})
+        console.print_json({"run": opened.name, "submission": path, **counts, **record})
         return
     console.echo(
         f"{path}: {len(dataset.ids):,} rows from {plural(views, 'view')} of each image, "

@@ -76,7 +76,7 @@ def publish(
     if as_json:
         files = {path.name: path.stat().st_size for path in publication.files}
         where = {"to": to, "url": url, "private": not public, "license": license_name}
-        console.print_json({"run": opened.name, "folder": str(folder), "files": files, **where})
+        console.print_json({"run": opened.name, "folder": folder, "files": files, **where})
         return
     for path in publication.files:
         console.echo(f"{path}: {file_size(path.stat().st_size)}")

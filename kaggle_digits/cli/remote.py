@@ -92,8 +92,7 @@ def push(
             back_up(output)
             write_text(output, script)
         if as_json:
-            path = None if output is None else str(output)
-            console.print_json({"run": spec.run, "bytes": size, "script": path})
+            console.print_json({"run": spec.run, "bytes": size, "script": output})
         else:
             written = f"{spec.run}: script made" if output is None else f"{output}: written"
             console.echo(f"{written}; nothing was sent")
@@ -169,8 +168,7 @@ def pull(
         )
     folder, metrics = result.run.path, result.run.metrics()
     if as_json:
-        submission = None if result.submission is None else str(result.submission)
-        files = {"run": record.run, "folder": str(folder), "submission": submission}
+        files = {"run": record.run, "folder": folder, "submission": result.submission}
         console.print_json({**files, **manifest.environment, **metrics})
         return
     accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])

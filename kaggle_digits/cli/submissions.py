@@ -1,6 +1,5 @@
 """kd submissions: list the submission files and what became of them."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from kaggle_digits.cli import console, options
@@ -63,7 +62,7 @@ def _summarize(one: "LocalSubmission") -> dict[str, Any]:
     if accuracy is not None and n_val:
         interval = wilson_interval(round(accuracy * n_val), n_val)
     return {
-        "file": str(one.path),
+        "file": one.path,
         "runs": origin.runs if origin else [],
         "accuracy": accuracy,
         "ci95": interval,
@@ -79,4 +78,4 @@ def _summarize(one: "LocalSubmission") -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> list[object]:
     accuracy = "leaked" if row["leak"] else console.percent(row["accuracy"], row["ci95"])
     state = f"{row['time'][:10]}, {row['status']}" if row["time"] else None
-    return [Path(row["file"]).name, accuracy, row["n_val"], row["public_score"], state]
+    return [row["file"].name, accuracy, row["n_val"], row["public_score"], state]

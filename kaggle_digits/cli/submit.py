@@ -86,7 +86,7 @@ def submit(
     log = submissions_dir / "log.csv"
     if as_json:
         leak = checked.origin.leak if checked.origin else None
-        console.print_json({**entry.row(), "log": str(log), "leak": leak})
+        console.print_json({**entry.row(), "log": log, "leak": leak})
         return
     console.echo(f"file:         {entry.file}")
     console.echo(f"ref:          {entry.ref}")

@@ -340,7 +340,7 @@ def _train_seeds(
 
 
 def _to_json(run: "Run", submission: Path) -> dict[str, Any]:
-    paths = {"folder": str(run.path), "submission": str(submission)}
+    paths = {"folder": run.path, "submission": submission}
     return {"run": run.name, **paths, **run.metrics()}
 
 

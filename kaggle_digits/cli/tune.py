@@ -143,9 +143,9 @@ def _report(
                 "best": _trial_to_json(best),
                 "recipe_as_it_was": result.base,
                 "recipe": recipe.to_json(),
-                "recipe_file": str(recipe_file),
+                "recipe_file": recipe_file,
                 "importances": result.importances,
-                "picture": str(plots[0]) if plots else None,
+                "picture": plots[0] if plots else None,
             }
         )
         return
