@@ -14,7 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,21 +23,19 @@ import numpy as np
 from kaggle_digits.core.environment import out_of_memory
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.models.backend import keras, predict_batch_size
 from kaggle_digits.models.base import flat_layers
 from kaggle_digits.models.registry import SKLEARN_MODELS, is_user_code
 from kaggle_digits.models.tta import KeptCopies, predict_tta
-from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import (
-    Checkpoint,
     Cost,
     Epoch,
     Executor,
     Failed,
     FoldResult,
     FoldTask,
+    Workload,
     fold_epochs,
     make_trainer,
 )
@@ -99,23 +97,22 @@ class AtOnceExecutor(Executor):
         validation, end = time_predictions(first, sample, recipe, folds[0], dataset)
         return Cost(start, epoch + validation, end)
 
-    def train(
-        self,
-        tasks: Sequence[FoldTask],
-        train: Digits,
-        test: Digits,
-        checkpoint: Callable[[int], Checkpoint],
-        callback: TrainingCallback,
-    ) -> Iterator[FoldResult | Failed]:
-        fit = partial(fold_epochs, callback=callback, test_copies=KeptCopies(test.images))
-        for group in _groups(tasks):
+    def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
+        fit = partial(
+            fold_epochs,
+            train=work.train,
+            test=work.test,
+            callback=work.callback,
+            test_copies=KeptCopies(work.test.images),
+        )
+        for group in _groups(work.tasks):
             if not _is_ours(group[0].recipe.model):
-                yield from super().train(group, train, test, checkpoint, callback)
+                yield from super().train(replace(work, tasks=group))
                 continue
             members = []
             for task in group:
-                own = checkpoint(task.member)
-                epochs = fit(task, train, test, checkpoint=own.load(), save_checkpoint=own.save)
+                own = work.checkpoint(task.member)
+                epochs = fit(task, checkpoint=own.load(), save_checkpoint=own.save)
                 members.append(_Member(task, epochs))
             yield from self._train_group(_constants(group[0]), members)
 

@@ -10,7 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -22,8 +22,8 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.executors.at_once import AtOnceExecutor
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
-from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.fold import Checkpoint, Cost, Executor, Failed, FoldResult, FoldTask
+from kaggle_digits.training.callbacks import ForwardingCallback
+from kaggle_digits.training.fold import Cost, Executor, Failed, FoldResult, FoldTask, Workload
 from kaggle_digits.training.recipe import Recipe
 
 # From this many images per training (rows × epochs × members), several processes save more time
@@ -77,32 +77,26 @@ class LocalExecutor(Executor):
     ) -> Cost | None:
         return self.at_once.measure(recipe, folds, dataset) if self.trains_at_once else None
 
-    def train(
-        self,
-        tasks: Sequence[FoldTask],
-        train: Digits,
-        test: Digits,
-        checkpoint: Callable[[int], Checkpoint],
-        callback: TrainingCallback,
-    ) -> Iterator[FoldResult | Failed]:
+    def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
         if self.trains_at_once:
-            yield from self.at_once.train(tasks, train, test, checkpoint, callback)
+            yield from self.at_once.train(work)
             return
-        workers, threads = self.allocation(tasks)
+        workers, threads = self.allocation(work.tasks)
         total, free = (size >> 20 for size in memory())
         needed = workers * MB_PER_PROCESS
         if free < needed:
-            callback.on_message(
+            work.callback.on_message(
                 f"{free:,} MB of memory are free; training {workers} at a time may need "
                 f"{needed:,} MB"
             )
         # With little memory a process of its own, so that this one can report that it was killed.
         if workers == 1 and threads == usable_cores() and total >= 2 * MB_PER_PROCESS:
-            yield from super().train(tasks, train, test, checkpoint, callback)
+            yield from super().train(work)
             return
         gpus = self.gpus if self.gpus > 1 else 0
-        processes = _Processes((train, test), min(workers, len(tasks)), threads, gpus)
-        yield from run_tasks(processes, tasks, checkpoint, callback)
+        data = (work.train, work.test)
+        processes = _Processes(data, min(workers, len(work.tasks)), threads, gpus)
+        yield from run_tasks(processes, work.tasks, work.checkpoint, work.callback)
 
 
 class _Processes:

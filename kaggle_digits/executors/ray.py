@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,8 +19,8 @@ from kaggle_digits.core.errors import ModelError, RunError, check_at_least
 from kaggle_digits.core.extras import require
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
-from kaggle_digits.training.callbacks import ForwardingCallback, TrainingCallback
-from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldResult, FoldTask
+from kaggle_digits.training.callbacks import ForwardingCallback
+from kaggle_digits.training.fold import Executor, Failed, FoldResult, FoldTask, Workload
 
 SECONDS_TO_CONNECT = 27
 # How often the nodes are counted while no message arrives, and how long the cluster may be unable
@@ -64,21 +64,14 @@ class RayExecutor(Executor):
         threads = self.threads or 1
         return {"executor": "ray", "workers": self.workers, "threads": threads, "gpus": self.gpus}
 
-    def train(
-        self,
-        tasks: Sequence[FoldTask],
-        train: Digits,
-        test: Digits,
-        checkpoint: Callable[[int], Checkpoint],
-        callback: TrainingCallback,
-    ) -> Iterator[FoldResult | Failed]:
+    def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
         ray = connect(self.address)
         # Ray prints errors of its nodes to stdout, which is reserved for results.
         stdout = sys.stderr if os.environ.get("KD_DEBUG") else io.StringIO()
         try:
             with contextlib.redirect_stdout(stdout):
-                workers = _RayWorkers(ray, self, (train, test))
-                yield from run_tasks(workers, tasks, checkpoint, callback)
+                workers = _RayWorkers(ray, self, (work.train, work.test))
+                yield from run_tasks(workers, work.tasks, work.checkpoint, work.callback)
         finally:
             ray.shutdown()
 

@@ -365,6 +365,22 @@ class Cost:
     end: float
 
 
+@dataclass(frozen=True)
+class Workload:
+    """The tasks for an executor, and what they share.
+
+    ``train`` has all labelled rows, ``test`` the rows to predict. ``checkpoint`` returns the
+    checkpoint of a member by its number. ``callback`` receives the events, possibly of several
+    members at the same time.
+    """
+
+    tasks: Sequence[FoldTask]
+    train: Digits
+    test: Digits
+    checkpoint: Callable[[int], Checkpoint]
+    callback: TrainingCallback
+
+
 @dataclass(frozen=True, kw_only=True)
 class Executor:
     """Trains one model after another in this process, on all its cores.
@@ -406,31 +422,22 @@ class Executor:
         """
         return None
 
-    def train(
-        self,
-        tasks: Sequence[FoldTask],
-        train: Digits,
-        test: Digits,
-        checkpoint: Callable[[int], Checkpoint],
-        callback: TrainingCallback,
-    ) -> Iterator[FoldResult | Failed]:
+    def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
         """Yield the result of each task as it arrives; closing the iterator stops the others.
 
-        ``train`` has all labelled rows, ``test`` the rows to predict. ``checkpoint`` returns the
-        checkpoint of a member by its number. ``callback`` receives the events, possibly of several
-        members at the same time. RunError is raised if nothing can be trained any more.
+        RunError is raised if nothing can be trained any more.
         """
-        for task in tasks:
-            own = checkpoint(task.member)
+        for task in work.tasks:
+            own = work.checkpoint(task.member)
             outcome: FoldResult | Failed
             try:
                 outcome = fit_fold(
                     task,
-                    train,
-                    test,
+                    work.train,
+                    work.test,
                     checkpoint=own.load(),
                     save_checkpoint=own.save,
-                    callback=callback,
+                    callback=work.callback,
                 )
             except (ModelError, UsageError) as error:
                 outcome = Failed(task, error)

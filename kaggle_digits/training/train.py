@@ -29,7 +29,14 @@ from kaggle_digits.training.extra_rows import (
     prepare_extra,
     save_extra,
 )
-from kaggle_digits.training.fold import Checkpoint, Executor, Failed, FoldTask, member_seed
+from kaggle_digits.training.fold import (
+    Checkpoint,
+    Executor,
+    Failed,
+    FoldTask,
+    Workload,
+    member_seed,
+)
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.pseudo_labels import (
@@ -316,7 +323,7 @@ def _fit_and_aggregate(
     def checkpoint(member: int) -> Checkpoint:
         return Checkpoint(run.member_folder(member) / CHECKPOINT_FILE)
 
-    outcomes = executor.train(todo, rows, dataset.test, checkpoint, callback)
+    outcomes = executor.train(Workload(todo, rows, dataset.test, checkpoint, callback))
     with contextlib.ExitStack() as stack:
         stack.callback(callback.on_run_end, run.name)
         stack.enter_context(contextlib.closing(outcomes))  # type: ignore[type-var]
