@@ -47,6 +47,8 @@ def publish(
     from kaggle_digits.publishing import card, targets
 
     target = targets.parse_target(to) if to else None
+    if target and not dry_run:
+        targets.check_login(target)
     kind = card.check_kind(format_name) if format_name else None
     opened = options.open_run_or_newest(runs_dir, run)
     opened.metrics()  # raises if the run is unfinished

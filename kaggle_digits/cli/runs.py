@@ -23,7 +23,7 @@ METRICS = ("val_accuracy", "val_accuracy_ci95", "n_val", "val_loss")
 LEAK = ("leak", "leaked_accuracy")
 COLUMNS = {
     **{"run": "", "accuracy\n(95 % interval)": "", "rows": ",", "public\nscore": ".5f"},
-    **{"date": "", "changed\nsettings": "", "held\nout": "", "model": "", "note": ""},
+    **{"date": "", "changed\nsettings": "", "held\nout": "", "model": ""},
     **{"log\nloss": ".4f", "time": ">", "data": ""},
 }
 # --sort KEY → key of the row, and whether its highest value is first.
@@ -119,6 +119,8 @@ def show(
     else:
         console.show_table(COLUMNS, map(_cells, rows))
     for row in rows:
+        if row.get("note"):
+            console.echo(f"{row['run']}: {row['note']}")
         if row.get("leak"):
             console.warn(f"{row['run']} has no out-of-fold accuracy: {row['leak']}")
         elif row.get("problem"):
@@ -246,7 +248,7 @@ def _cells(row: dict[str, Any]) -> list[object]:
     return [
         *(row["run"], accuracy, row.get("n_val"), row.get("public_score")),
         *(row.get("created", "")[:10] or None, ", ".join(changed) or None),
-        *map(row.get, ("held_out", "model", "note", "val_loss")),
+        *map(row.get, ("held_out", "model", "val_loss")),
         console.seconds(row.get("train_seconds")),
         data,
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from kaggle_digits.core.errors import DigitsError, UsageError, one_line
 from kaggle_digits.core.extras import missing_package
+from kaggle_digits.kaggle_api import credentials
 from kaggle_digits.kaggle_api.client import KaggleSession, new
 from kaggle_digits.kaggle_api.errors import KaggleApiError, explained
 from kaggle_digits.publishing.card import LICENCES
@@ -64,6 +65,14 @@ def parse_target(text: str) -> Target:
     raise UsageError(f"`to={text!r}` is neither hf:OWNER/NAME nor kaggle:OWNER/NAME")
 
 
+def check_login(target: Target) -> None:
+    """Raise the error of ``publish`` that a package or a token is missing, before any work."""
+    if target.site == "hf":
+        _hub_token()
+    else:
+        credentials.require()
+
+
 def publish(publication: Publication, target: Target, **session: Any) -> str:
     """Send the folder and return its address; ``session`` has arguments of KaggleSession.
 
@@ -86,15 +95,10 @@ def _existing(target: Target, what: str) -> PublishError:
 
 
 def _publish_to_hub(publication: Publication, target: Target) -> str:
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    try:
-        from huggingface_hub import HfApi, get_token
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError as error:
-        raise missing_package("publishing on Hugging Face", "hub", error) from error
-    if not (token := get_token()):
-        raise PublishError(f"no Hugging Face token found; {HUB_HELP}")
+    token = _hub_token()
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
     try:
         return _commit(HfApi(os.environ.get("HF_ENDPOINT"), token=token), publication, target)
     except HfHubHTTPError as error:
@@ -106,6 +110,19 @@ def _publish_to_hub(publication: Publication, target: Target) -> str:
             f"the Hugging Face Hub cannot be reached ({one_line(error, 100)}); check the network "
             f"and look at the page of {target.owner}/{target.name} before you try again"
         ) from error
+
+
+def _hub_token() -> str:
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        from huggingface_hub import get_token
+    except ImportError as error:
+        raise missing_package("publishing on Hugging Face", "hub", error) from error
+    token: str | None = get_token()
+    if not token:
+        raise PublishError(f"no Hugging Face token found; {HUB_HELP}")
+    return token
 
 
 def _commit(api: Any, publication: Publication, target: Target) -> str:

@@ -64,3 +64,14 @@ def test_wrong_usage(words: list[str], expected: str, trained_run: Run) -> None:
     done = CliRunner().invoke(app, ["publish", "dense", *words, *places])
     assert done.exit_code == 2
     assert expected in done.stderr
+
+
+def test_a_missing_credential_is_named_before_anything_is_written(
+    home: Path, trained_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["publish", "dense", "--to", "kaggle:me/digits"]
+    done = CliRunner().invoke(app, [*words, f"--runs-dir={trained_run.path.parent}"])
+    assert done.exit_code == 1
+    assert "no Kaggle credential found" in done.stderr
+    assert not Path("published").exists()
