@@ -197,7 +197,7 @@ def begin_output() -> None:
         if _sign_shown.is_set():
             _sign_shown.clear()
             with contextlib.suppress(OSError):
-                err.control(Control((ControlType.ERASE_IN_LINE, 2)))
+                err.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
 
 
 def warn(text: str) -> None:
