@@ -181,10 +181,8 @@ def _print_trials(result: SearchResult, trials: list[Trial]) -> None:
     for trial in trials[:MAX_ROWS]:
         name = f"{trial.number}{' (original)' * (trial.number == result.base)}"
         score, varied = trial.score, map(trial.values.get, names)
-        loss, accuracy = (
-            score and score.log_loss,
-            score and console.percent(score.accuracy, score.ci95),
-        )
+        loss = score and score.log_loss
+        accuracy = score and console.percent(score.accuracy, score.ci95)
         seconds = None if math.isnan(trial.seconds) else console.seconds(trial.seconds)
         rows.append([name, trial.state, loss, *varied, accuracy, seconds])
     columns = COLUMNS | dict.fromkeys(names, "g") | {ACCURACY: ">", "time": ">"}

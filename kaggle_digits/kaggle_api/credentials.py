@@ -238,14 +238,11 @@ def _look_for_colab_secrets() -> Iterator[Place]:
     if platforms.colab_secrets() is None:
         return
 
-    def get_token() -> Credential:
-        return _token(_colab_secret("KAGGLE_API_TOKEN"), COLAB_TOKEN)
-
     def get_key() -> Credential:
         content = {name: _colab_secret(f"KAGGLE_{name.upper()}") for name in ("username", "key")}
         return _api_key(content, COLAB_KEY)
 
-    yield _place(COLAB_TOKEN, get_token)
+    yield _place(COLAB_TOKEN, lambda: _token(_colab_secret("KAGGLE_API_TOKEN"), COLAB_TOKEN))
     yield _place(COLAB_KEY, get_key)
 
 

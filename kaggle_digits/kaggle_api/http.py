@@ -101,10 +101,8 @@ class TimeoutAdapter(HTTPAdapter):
         if response.is_redirect:
             source = urlsplit(request.url)
             target = urlsplit(urljoin(request.url, response.headers["location"]))
-            is_same = (target.scheme, target.netloc.lower()) == (
-                source.scheme,
-                source.netloc.lower(),
-            )
+            is_same_host = target.netloc.lower() == source.netloc.lower()
+            is_same = is_same_host and target.scheme == source.scheme
             resends_body = request.body is not None and response.status_code in (307, 308)
             if not is_same and (resends_body or not kwargs.get("stream")):
                 response.close()
