@@ -21,14 +21,7 @@ from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 
 from kaggle_digits.core.errors import DigitsError, KaggleError, one_line
 from kaggle_digits.core.progress import Progress
-from kaggle_digits.kaggle_api import errors, http
-from kaggle_digits.kaggle_api.credentials import (
-    API_KEY,
-    CREDENTIAL_HELP,
-    LOGIN,
-    SETTINGS_PAGE,
-    require,
-)
+from kaggle_digits.kaggle_api import credentials, errors, http
 from kaggle_digits.kaggle_api.errors import COMPETITION, SUBMISSIONS_PAGE, KaggleApiError
 from kaggle_digits.kaggle_api.http import RetryPolicy
 
@@ -59,7 +52,7 @@ class KaggleSession:
     ) -> None:
         self.policy = policy or RetryPolicy()
         self.progress = progress or Progress()
-        self.credential = require()
+        self.credential = credentials.require()
         self._auth: dict[str, str] | None = None
 
     def username(self) -> str:
@@ -68,7 +61,7 @@ class KaggleSession:
             return name
         raise KaggleError(
             f"Kaggle does not tell the owner of the {self.credential}; make another token at "
-            f"{SETTINGS_PAGE}"
+            f"{credentials.SETTINGS_PAGE}"
         )
 
     def call(self, action: str, function: Callable[[Any], T], **options: Any) -> T:
@@ -193,9 +186,9 @@ class KaggleSession:
 
     def _authenticate(self) -> dict[str, str]:
         credential = self.credential
-        if credential.kind == API_KEY:  # the first call shows whether it is valid
+        if credential.kind == credentials.API_KEY:  # the first call shows whether it is valid
             return {"username": credential.username or "", "password": credential.secret}
-        if credential.kind == LOGIN:
+        if credential.kind == credentials.LOGIN:
             with self._client({}) as client:
                 login = KaggleCredentials.load(client)
                 token = login.get_access_token()
@@ -211,7 +204,8 @@ class KaggleSession:
             username = ""
         if not username:
             raise KaggleApiError(
-                f"Kaggle does not accept the {credential}: wrong or expired; {CREDENTIAL_HELP}",
+                f"Kaggle does not accept the {credential}: wrong or expired; "
+                f"{credentials.CREDENTIAL_HELP}",
                 status=401,
                 not_applied=True,
             )
