@@ -211,7 +211,7 @@ class StudyOutput:
     ) -> None:
         """Add the confusion matrix of a model: probabilities (n, 10), labels (n,)."""
         figure = charts.confusion_matrix(compute_metrics(probabilities, labels).confusion)
-        explanation = "Rows are labels, columns predictions; orange cells are errors."
+        explanation = "Which digits the model takes for which."
         self.add_figure(name, f"Confusion matrix: {model}", explanation, figure)
 
     def add_file(self, name: str, content: bytes) -> None:
