@@ -64,7 +64,7 @@ measured = executor.measure(DENSE, folds(dataset.labels, split), dataset)
 assert measured and min(measured.start, measured.epoch, measured.end) > 0, measured
 (compiled,) = [executor.compiled[key] for key in executor.compiled if key[0] == DENSE]
 filled = EnsembleRecipe("filled", (DENSE,), folds=2, fills_time=True)
-limit = TimeLimit(6 * (measured.start + DENSE.epochs * measured.epoch + measured.end))
+limit = TimeLimit(20 * (measured.start + DENSE.epochs * measured.epoch + measured.end))
 train(dataset, filled, split, runs_dir=here, name="filled", executor=executor, time_limit=limit)
 assert list(executor.compiled.values())[-1] is compiled  # nothing was compiled again
 
