@@ -9,7 +9,7 @@ PYTEST := -n 3 --dist loadscope
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage lint bench bench-full torture clean
+.PHONY: help setup demo test coverage lint bench bench-full smoke torture clean
 
 help:  ## show this list
 	@echo "kaggle-digits: what make can do"
@@ -63,6 +63,10 @@ bench: setup  ## measure start-up, reading, augmenting, predicting, faults; fast
 
 bench-full: setup  ## train every recipe and the peers three times: hours; goes on where it stopped
 	$(BIN)/python -m benchmarks.side_by_side --full --keep runs/.bench
+
+smoke: setup  ## use the wheel in new environments, with the newest and the oldest packages; minutes
+	$(BIN)/python tests/wheel_smoke.py
+	$(BIN)/python tests/wheel_smoke.py --oldest
 
 torture: setup  ## run the fault-injection suite: kills, full disks, network faults, hostile files; half an hour
 	$(BIN)/python -m tests.robustness
