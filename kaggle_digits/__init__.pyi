@@ -13,6 +13,7 @@ from kaggle_digits.api.functions import label_errors as label_errors
 from kaggle_digits.api.functions import load as load
 from kaggle_digits.api.functions import open_run as open_run
 from kaggle_digits.api.functions import predict as predict
+from kaggle_digits.api.functions import publish as publish
 from kaggle_digits.api.functions import resume as resume
 from kaggle_digits.api.functions import runs as runs
 from kaggle_digits.api.functions import submit as submit

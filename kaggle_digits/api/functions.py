@@ -273,3 +273,8 @@ def classify_all(picture: Picture, run: AnyRun | None = None) -> SheetPrediction
 def export(run: AnyRun, format: str = "litert", **settings: Any) -> ExportResult:
     """Convert a run's model for other programs; see ``Run.export``."""
     return open_run(run).export(format, **settings)
+
+
+def publish(run: AnyRun, to: str | None = None, **settings: Any) -> str:
+    """Write a run's model with a model card, and send both to a site; see ``Run.publish``."""
+    return open_run(run).publish(to, **settings)

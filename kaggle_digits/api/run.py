@@ -143,6 +143,43 @@ class Run(Summary, RunFolder):
         folder = Path(folder or Path("exports", f"{self.name}-{format}"))
         return export_run(self, format, folder, images, force=force)
 
+    def publish(
+        self,
+        to: str | None = None,
+        folder: Path | str | None = None,
+        *,
+        format: str | None = None,
+        license: str = "mit",
+        public: bool = False,
+        new_version: bool = False,
+        force: bool = False,
+    ) -> str:
+        """Write the model with a model card, send both, and return the address.
+
+        ``to`` is hf:OWNER/NAME (the Hugging Face Hub) or kaggle:OWNER/NAME; without it, nothing is
+        sent, and the folder is returned, by default published/RUN. ``format`` is litert or onnx,
+        by default what the models allow. What is published already only gets a version more, with
+        ``new_version``. Raises as ``publishing.card.write_folder`` and ``publishing.targets``.
+        """
+        from kaggle_digits.publishing import card, targets
+
+        target = targets.parse_target(to) if to else None
+        if target:
+            targets.check_login(target)
+        kind = card.check_kind(format) if format else card.default_kind(self)
+        try:
+            images = self.dataset.test.images
+        except DataError:
+            images = None  # without data, random pixels are compared
+        path = Path(folder or Path("published", self.name))
+        card.write_folder(self, path, kind=kind, licence=license, images=images, force=force)
+        if target is None:
+            return str(path)
+        publication = targets.Publication(
+            path, self.name, kind, license, private=not public, new_version=new_version
+        )
+        return targets.publish(publication, target)
+
     def write_submission(
         self, path: Path | str | None = None, *, tta: int | None = None, force: bool = False
     ) -> Path:

@@ -71,6 +71,10 @@ def test_evaluation_export_and_label_errors(folder: Path) -> None:
     assert kd.export("dense").path == Path("exports/dense-litert/model.tflite")
     with pytest.raises(kd.UsageError, match="exports/dense-litert already exists"):
         run.export()
+    assert kd.publish("dense") == "published/dense"
+    assert Path("published/dense/README.md").read_text(encoding="utf-8").startswith("---\n")
+    with pytest.raises(kd.UsageError, match="is neither hf:OWNER/NAME nor kaggle:OWNER/NAME"):
+        run.publish("digits")
     pytest.importorskip("cleanlab")
     assert run.label_errors().rows == run.metrics()["n_val"]
 
