@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Three processes for two cores: some tests wait more than they compute.
-PYTEST := -n 3 --dist loadscope
+PYTEST := -n 3 --dist loadscope --no-loadscope-reorder
 # TensorFlow imports twice as fast from byte-compiled files.
 unexport PYTHONDONTWRITEBYTECODE
 

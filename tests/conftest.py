@@ -21,6 +21,20 @@ from tests.support.fixtures import home, kaggle, policy
 __all__ = ["home", "kaggle", "policy"]
 
 
+# Modules that take the longest start first, so that no process is left alone with one at the end.
+SLOWEST = (
+    *("test_readme.py", "test_ray.py", "test_page.py", "test_local.py", "test_runner.py"),
+    *("test_at_once.py", "test_notebook.py", "test_main.py", "test_train.py", "test_jax.py"),
+    *("test_export.py", "test_gpu.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the slowest modules first."""
+    rank = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(SLOWEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An empty home folder, and no variable that names a folder, credential or proxy."""
