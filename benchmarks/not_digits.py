@@ -13,7 +13,6 @@ scores their scale.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,12 +22,13 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.digits import SIDE
+from kaggle_digits.imaging.labelled_folder import read_labels
 from kaggle_digits.imaging.loading import NO_DIGIT, open_picture, prepare
 from kaggle_digits.imaging.segmentation import BOX, center_by_mass
 from kaggle_digits.inference.not_digit import (
     SYMMETRIC,
+    assess,
     features,
-    is_mirrored_digit,
     is_not_digit,
     mirror,
     not_digit_scores,
@@ -95,7 +95,7 @@ def _measure(
     for name, images in (accepted | refused).items():
         scores, confidences = not_digit_scores(images), predictor.predict_proba(images).max(axis=1)
         shares[name] = np.mean([
-            is_not_digit(score, confidence) or is_mirrored_digit(predictor, image)
+            is_not_digit(score, confidence) or assess(predictor, image)[1]
             for score, confidence, image in zip(scores, confidences, images, strict=True)
         ])  # fmt: skip
         cells = f"| {name} | {len(images):,} | {100 * shares[name]:.1f} % |"
@@ -127,8 +127,7 @@ def _measure_mirrored(
     ok = True
     for name, (images, mirrored, truth) in pairs.items():
         noted, false = (
-            np.array([is_mirrored_digit(predictor, image) for image in each])
-            for each in (mirrored, images)
+            np.array([assess(predictor, image)[1] for image in each]) for each in (mirrored, images)
         )
         print(f"\n| {name} | mirrored, noted | not mirrored, noted |\n|---|---|---|")
         for digit in range(10):
@@ -141,9 +140,7 @@ def _measure_mirrored(
 
 
 def _read_drawn(folder: Path) -> list[tuple[Image.Image, int]]:
-    with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
-        rows = [(folder / row["file"], int(row["label"])) for row in csv.DictReader(file)]
-    return [(open_picture(path, path.name), label) for path, label in rows]
+    return [(open_picture(path, path.name), label) for path, label in read_labels(folder)]
 
 
 def _prepare(pictures: list[Image.Image]) -> Pixels:

@@ -31,7 +31,7 @@ from kaggle_digits.models.base import KerasClassifier, load_classifier
 from kaggle_digits.plots import charts, digit_grids
 from kaggle_digits.runs import submission_files
 from kaggle_digits.runs.run import Run as RunFolder
-from kaggle_digits.training.export import ExportResult, export_run
+from kaggle_digits.training.export import ExportResult, export_run, images_to_compare
 from kaggle_digits.training.predict import predict_oof, write_submission
 
 if TYPE_CHECKING:
@@ -136,10 +136,7 @@ class Run(Summary, RunFolder):
         ``folder`` is created, by default exports/RUN-FORMAT; ``force`` first renames an existing
         one. Raises as ``kaggle_digits.training.export.export_run``.
         """
-        try:
-            images = self.dataset.test.images
-        except DataError:
-            images = None  # without data, random pixels are compared
+        images = images_to_compare(lambda: self.dataset)
         folder = Path(folder or Path("exports", f"{self.name}-{format}"))
         return export_run(self, format, folder, images, force=force)
 
@@ -167,10 +164,7 @@ class Run(Summary, RunFolder):
         if target:
             targets.check_login(target)
         kind = card.check_kind(format) if format else card.default_kind(self)
-        try:
-            images = self.dataset.test.images
-        except DataError:
-            images = None  # without data, random pixels are compared
+        images = images_to_compare(lambda: self.dataset)
         path = Path(folder or Path("published", self.name))
         card.write_folder(self, path, kind=kind, licence=license, images=images, force=force)
         if target is None:

@@ -44,6 +44,10 @@ PLAIN = {
     "·": "|",
     "✓": "+",
     "✗": "x",
+    "▀": "'",
+    "▄": ".",
+    "█": "#",
+    "░": ".",
 }
 # Columns of a table: the name is never wrapped; other cells are if they are longer than 24, or if
 # room is scarce, than 10.

@@ -1,5 +1,6 @@
 """kd export: convert the model of a run to a format for other programs."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -30,18 +31,14 @@ def export(
     as_json: options.AsJson = False,
 ) -> None:
     """Convert a run's model for other programs and compare their predictions."""
-    from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.dataset import load
     from kaggle_digits.models.formats import check_format
-    from kaggle_digits.training.export import export_run
+    from kaggle_digits.training.export import export_run, images_to_compare
 
     format_name = check_format(format_name)
     opened = options.open_run_or_newest(runs_dir, run)
     opened.metrics()  # raises if the run is unfinished
-    try:
-        images = load(data_dir).test.images
-    except DataError:
-        images = None  # without data, random pixels are compared
+    images = images_to_compare(partial(load, data_dir))
     folder = folder or Path("exports", f"{opened.name}-{format_name}")
     with console.err.status(f"exporting {opened.name} to {format_name}"):
         exported = export_run(opened, format_name, folder, images, force=force)

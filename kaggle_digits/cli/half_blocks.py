@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # (upper is ink, lower is ink) → character
 BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
-ASCII = {"▀": "'", "▄": ".", "█": "#", "░": "."}
 
 
 def has_colors() -> bool:
@@ -40,11 +39,4 @@ def draw_colors(colors: NDArray[np.uint8]) -> list[Text]:
 def draw_ink(ink: NDArray[np.bool_]) -> list[Text]:
     """Draw ink, (h, w) with an even h, as h / 2 lines of w characters without colours."""
     pairs = zip(ink[::2].tolist(), ink[1::2].tolist(), strict=True)
-    return [plain("".join(BLOCKS[pair] for pair in zip(*pair, strict=True))) for pair in pairs]
-
-
-def plain(characters: str) -> Text:
-    """Return characters of a drawing as those that standard output can show."""
-    if not console.supports_unicode(sys.stdout):
-        characters = "".join(ASCII.get(character, character) for character in characters)
-    return Text(characters)
+    return [Text("".join(BLOCKS[pair] for pair in zip(*pair, strict=True))) for pair in pairs]

@@ -1,5 +1,6 @@
 """kd publish: write a model card beside a run's model, and send both to a model hub."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -42,9 +43,9 @@ def publish(
     as_json: options.AsJson = False,
 ) -> None:
     """Write a run's model and model card, and publish them on Hugging Face or Kaggle."""
-    from kaggle_digits.core.errors import DataError
     from kaggle_digits.data.dataset import load
     from kaggle_digits.publishing import card, targets
+    from kaggle_digits.training.export import images_to_compare
 
     target = targets.parse_target(to) if to else None
     if target and not dry_run:
@@ -54,10 +55,7 @@ def publish(
     opened.metrics()  # raises if the run is unfinished
     kind = kind or card.default_kind(opened)
     folder = folder or Path("published", opened.name)
-    try:
-        images = load(data_dir).test.images
-    except DataError:
-        images = None  # without data, random pixels are compared
+    images = images_to_compare(partial(load, data_dir))
     with console.err.status(f"writing {folder}"):
         is_new = card.write_folder(
             opened, folder, kind=kind, licence=license_name, images=images, force=force

@@ -93,7 +93,7 @@ def _drawing(example: "Example") -> "Text":
         drawing.append_text(line)
         if example.probabilities is not None and 0 <= digit < len(example.probabilities):
             share = example.probabilities[digit]
-            bar = half_blocks.plain("█" * round(BAR * share)).plain
+            bar = "█" * round(BAR * share)
             style = "bold" if digit == example.predicted else ""
             drawing.append(f"   {digit} {bar:{BAR}} {100 * share:6.2f} %", style)
             drawing.append("  label" * (digit == example.label))

@@ -71,7 +71,7 @@ class Why:
                 f"{', on yellow,' * colored} makes it a {self.part.digit} "
                 f"({console.percent(self.part.probability)})."
             )
-        legend = half_blocks.plain("█ matters most, ░ less.").plain
+        legend = "█ matters most, ░ less."
         if colored:
             legend = f"Orange speaks for the {self.digit}, blue against it."
         return [covered, removed, legend]
@@ -93,7 +93,7 @@ class Why:
         is_ink = self.image.reshape(14, 2, 28).max(axis=1) > 127
         matters = is_ink & (share.reshape(14, 2, 28).max(axis=1) > 0.5)
         levels = is_ink.astype(int) + matters
-        return [half_blocks.plain("".join(" ░█"[level] for level in row)) for row in levels]
+        return [Text("".join(" ░█"[level] for level in row)) for row in levels]
 
 
 def explain(predictor: "Predictor", prediction: "PicturePrediction") -> Why | None:

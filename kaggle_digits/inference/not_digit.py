@@ -29,9 +29,12 @@ def not_digit_scores(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     The score is the share of held-out rows of train.csv that look more like digits, 0 to 1.
     """
+    return _scores(_logits(images))
+
+
+def _scores(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     weights = _weights()
-    scores = np.interp(_logits(images), weights["quantiles"], weights["shares"])
-    return np.asarray(scores, np.float32)
+    return np.asarray(np.interp(logits, weights["quantiles"], weights["shares"]), np.float32)
 
 
 def _logits(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -46,15 +49,20 @@ def is_not_digit(score: float, confidence: float) -> bool:
     return score > (MAX_SCORE if confidence >= SURE else MAX_UNSURE_SCORE)
 
 
-def is_mirrored_digit(model: ProbabilisticModel, image: NDArray[np.uint8]) -> bool:
-    """Whether the mirror image of (28, 28) pixels looks much more like a digit, asymmetric."""
+def assess(model: ProbabilisticModel, image: NDArray[np.uint8]) -> tuple[float, bool]:
+    """Return the score of (28, 28) pixels, and whether they are mirrored.
+
+    They are if their mirror image looks much more like a digit, an asymmetric one.
+    """
     mirrored = mirror(image[None])
-    gain = float(_logits(image[None])[0] - _logits(mirrored)[0])
-    if gain < MIN_MIRROR_GAIN or not_digit_scores(mirrored)[0] > MAX_SCORE:
-        return False
+    logits, mirrored_logits = _logits(image[None]), _logits(mirrored)
+    score = float(_scores(logits)[0])
+    gain = float(logits[0] - mirrored_logits[0])
+    if gain < MIN_MIRROR_GAIN or _scores(mirrored_logits)[0] > MAX_SCORE:
+        return score, False
     (probabilities,) = model.predict_proba(mirrored)
     digit = int(probabilities.argmax())
-    return digit not in SYMMETRIC and bool(probabilities[digit] >= SURE)
+    return score, digit not in SYMMETRIC and bool(probabilities[digit] >= SURE)
 
 
 def mirror(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

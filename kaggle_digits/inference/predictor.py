@@ -12,7 +12,7 @@ from PIL.Image import Image
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.imaging.loading import MAYBE_SEVERAL, NO_DIGIT, PreparedPicture, prepare
-from kaggle_digits.inference.not_digit import is_mirrored_digit, is_not_digit, not_digit_scores
+from kaggle_digits.inference.not_digit import assess, is_not_digit
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.models.base import ProbabilisticModel
 from kaggle_digits.models.formats import load_for_inference
@@ -123,8 +123,8 @@ def classify_prepared(model: ProbabilisticModel, prepared: PreparedPicture) -> P
         return PicturePrediction(None, None, None, NO_DIGIT, zeros, image, steps)
     (probabilities,) = model.predict_proba(image[None])
     second, first = np.argsort(probabilities, kind="stable")[-2:].tolist()
-    confidence, score = float(probabilities[first]), float(not_digit_scores(image[None])[0])
-    mirrored = is_mirrored_digit(model, image)
+    confidence = float(probabilities[first])
+    score, mirrored = assess(model, image)
     not_a_digit = mirrored or is_not_digit(score, confidence)
     is_wide = image.any(axis=0).sum() > image.any(axis=1).sum()
     note = MAYBE_SEVERAL if not_a_digit and is_wide and not mirrored else ""

@@ -76,12 +76,16 @@ class KaggleSession:
         """Return the response of a ``method`` of the service; the rest is as for ``call``."""
 
         def call_method(client: Any) -> Any:
-            response = attrgetter(f"{self.service}.{method}")(client)(request)
+            response = getattr(self._api(client), method)(request)
             if response is None:
                 raise errors.NotJsonError
             return response
 
         return self.call(action, call_method, **options)
+
+    def _api(self, client: Any) -> Any:
+        """Return the part of kagglesdk's client for the service."""
+        return attrgetter(self.service)(client)
 
     def _upload(self, name: str, content: bytes, method: str, request: Any) -> str:
         """Upload a file to the address that ``method`` of kagglesdk's client returns; its token."""
@@ -270,7 +274,7 @@ class CompetitionClient(KaggleSession):
         request = _request(types.ApiDownloadDataFileRequest, file_name=file.name)
 
         def start(client: Any) -> Any:
-            return client.competitions.competition_api_client.download_data_file(request)
+            return self._api(client).download_data_file(request)
 
         return self._download(start, file.name, folder, expected_size=file.size)
 
@@ -315,8 +319,8 @@ class CompetitionClient(KaggleSession):
         """Return one submission."""
 
         def get(client: Any) -> RemoteSubmission:
-            api = client.competitions.competition_api_client
-            response = api.get_submission(new(types.ApiGetSubmissionRequest, ref=ref))
+            request = new(types.ApiGetSubmissionRequest, ref=ref)
+            response = self._api(client).get_submission(request)
             if not response.ref:
                 raise errors.NotJsonError
             return _submission(response)

@@ -1,6 +1,6 @@
 """Export a finished run as one model for other programs, checked against the run's own models."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.errors import ModelError
+from kaggle_digits.core.errors import DataError, ModelError
 from kaggle_digits.core.output_paths import check_output, new_folder
+from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES, SIDE
 from kaggle_digits.ensembling.combiners import vote_weights
 from kaggle_digits.ensembling.ensemble_run import read_stack
@@ -46,6 +47,14 @@ class ExportResult:
     n: int
     difference: float
     library: str
+
+
+def images_to_compare(load: Callable[[], Dataset]) -> NDArray[np.uint8] | None:
+    """Return the images of test.csv, (n, 28, 28) uint8; None, for random pixels, without data."""
+    try:
+        return load().test.images
+    except DataError:
+        return None
 
 
 def export_run(
