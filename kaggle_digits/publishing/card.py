@@ -78,9 +78,12 @@ def write_folder(
     """
     check_licence(licence)
     card = folder / README
-    if not force and card.is_file() and run.sha256() in card.read_text(encoding="utf-8"):
-        return False
-    advice = "it was made from another run or version of it: `force=True` renames it"
+    if not force and card.is_file():
+        text = card.read_text(encoding="utf-8")
+        if run.sha256() in text and f"library_name: {LIBRARIES[kind]}\n" in text:
+            return False
+    advice = "it was made from another run or version of it, or as another format: "
+    advice += "`force=True` renames it"
     check_output(folder, force=force, advice=advice)
     exported = export_run(run, kind, folder, images, force=force)
     usage = card.read_text(encoding="utf-8").partition("\n\nInput:")[2]

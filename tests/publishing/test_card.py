@@ -105,6 +105,8 @@ def test_a_folder_made_from_this_run_is_kept(run: Run, tmp_path: Path) -> None:
     card = make_card(run, "litert", "mit", "", Path("model.tflite"))
     (folder / "README.md").write_text(card + "Edited by hand.\n", encoding="utf-8")
     assert not write_folder(run, folder, kind="litert", licence="mit")
+    with pytest.raises(UsageError, match=r"already exists; .* or as another format"):
+        write_folder(run, folder, kind="onnx", licence="mit")
     run.write_metrics(METRICS | {"train_seconds": 3.0})
     with pytest.raises(
         UsageError, match=r"already exists; it was made from another run or version"
