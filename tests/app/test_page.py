@@ -631,7 +631,7 @@ def test_challenge_survives_a_stopped_server(open_page: OpenPage, runs_dir: Path
 def test_embedding_follows_the_drawing(open_page: OpenPage) -> None:
     page = open_page()
     page.wait_for_selector("#embedding:visible")
-    assert page.locator("#points .dots circle").count() == 1500
+    expect(page.locator("#points .dots circle")).to_have_count(1500)
     assert not page.locator("#no-embedding").is_visible()
     names = page.locator("#points .names text").all_text_contents()
     assert sorted(names) == list("0123456789")
@@ -644,6 +644,24 @@ def test_embedding_follows_the_drawing(open_page: OpenPage) -> None:
     assert len(places) >= 2
     page.keyboard.press("Escape")
     ring.wait_for(state="hidden")
+
+
+def test_sheet_does_not_move_when_the_embedding_arrives(open_page: OpenPage) -> None:
+    page = open_page()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/plane", hold)
+    page.reload()
+    expect(page.locator("#run option").first).to_be_attached()
+    before = page.locator("#pad").bounding_box()
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    expect(page.locator("#points .dots circle")).to_have_count(1500)
+    assert page.locator("#pad").bounding_box() == before
 
 
 def test_page_without_embedding(

@@ -334,10 +334,11 @@ async function refresh() {
   }
   $("no-embedding").hidden = plane;
   if (!plane || embedding) return;
-  const { points } = await fetchJson("api/plane");
-  embedding = new EmbeddingView($("points"), points);
+  // Its place is made at once: the sheet must not move while somebody draws.
   $("embedding").hidden = false;
   document.body.classList.add("with-embedding");
+  const { points } = await fetchJson("api/plane");
+  embedding = new EmbeddingView($("points"), points);
   embedding.move(prediction?.plane ?? null);
 }
 
