@@ -2,33 +2,32 @@
 
 import webbrowser
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.core.extras import missing_package
 
 
 def app(
     *,
-    run: options.PredictorRun = None,
-    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Host name of a proxy or forwarder; repeatable."),
-    ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
-    open_browser: Annotated[bool, option("Open the app in the browser.", "--open")] = False,
-    export: Annotated[
-        Path | None,
-        option("Write the page as a folder for any web server.", "--export", metavar="FOLDER"),
-    ] = None,
-    force: options.Force = False,
-    drawings_dir: options.DrawingsDir = options.DRAWINGS,
-    runs_dir: options.RunsDir = options.RUNS,
+    run: str | None = options.PREDICTOR_RUN,
+    host: str = option(
+        "Address to listen on.", metavar="HOST", default="127.0.0.1", show_default=True
+    ),
+    allow_host: list[str] | None = option(
+        "Host name of a proxy or forwarder; repeatable.", metavar="NAME"
+    ),
+    port: int = option(
+        "Port; 0 chooses a free one.", default=8000, min=0, max=65535, show_default=True
+    ),
+    open_browser: bool = flag("Open the app in the browser.", "--open"),
+    export: Path | None = option(
+        "Write the page as a folder for any web server.", "--export", metavar="FOLDER"
+    ),
+    force: bool = options.FORCE,
+    drawings_dir: Path = options.DRAWINGS_DIR,
+    runs_dir: Path = options.RUNS_DIR,
 ) -> None:
     """Draw digits in the browser and see the predictions; Ctrl-C stops the server."""
     if export is not None:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import DataError, UsageError
 from kaggle_digits.core.text import plural
@@ -27,27 +27,20 @@ LOOK_KEYS = ("not_a_digit", "not_a_digit_score", "mirrored")
 
 
 def classify(
-    pictures: Annotated[
-        list[str], typer.Argument(metavar="PICTURE", help="Files, folders, or - (standard input).")
-    ],
+    pictures: list[str] = options.argument(
+        "Files, folders, or - (standard input).", "PICTURE", default=...
+    ),
     *,
-    run: options.PredictorRun = None,
-    all_digits: Annotated[
-        bool, option("Read every digit of a picture of several.", "--all")
-    ] = False,
-    check: Annotated[
-        bool, option("Score a folder that has the true digits in labels.csv.", "--check")
-    ] = False,
-    show: Annotated[
-        bool,
-        option("Plot the preprocessing: ./NAME-steps.png; with --all: ./NAME-boxes.png.", "--show"),
-    ] = False,
-    why: Annotated[
-        bool, option("Draw which parts of the digit decided, and say what they decide.", "--why")
-    ] = False,
-    svg: options.Svg = False,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    run: str | None = options.PREDICTOR_RUN,
+    all_digits: bool = flag("Read every digit of a picture of several.", "--all"),
+    check: bool = flag("Score a folder that has the true digits in labels.csv.", "--check"),
+    show: bool = flag(
+        "Plot the preprocessing: ./NAME-steps.png; with --all: ./NAME-boxes.png.", "--show"
+    ),
+    why: bool = flag("Draw which parts of the digit decided, and say what they decide.", "--why"),
+    svg: bool = options.SVG,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Predict the digit in a picture: a drawing, a photo or a scan."""
     from kaggle_digits.imaging.reader import PictureReader

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,24 +19,19 @@ COLUMNS = {
 
 
 def compare(
-    runs: Annotated[
-        list[str] | None, options.argument("Two runs or more.", **options.A_RUN)
-    ] = None,
+    runs: list[str] | None = options.argument("Two runs or more.", **options.A_RUN),
     *,
-    all_runs: Annotated[bool, option("Compare all runs on one HTML page.", "--all")] = False,
-    output: Annotated[
-        Path | None,
-        option(
-            "Figure file, default figures/compare.png of RUN; page of --all, default "
-            "compare.html in the runs folder.",
-            *("-o", "--output"),
-        ),
-    ] = None,
-    force: options.Force = False,
-    svg: options.Svg = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    all_runs: bool = flag("Compare all runs on one HTML page.", "--all"),
+    output: Path | None = option(
+        "Figure file, default figures/compare.png of RUN; page of --all, default "
+        "compare.html in the runs folder.",
+        *("-o", "--output"),
+    ),
+    force: bool = options.FORCE,
+    svg: bool = options.SVG,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Compare runs on the same held-out rows and test the difference."""
     from kaggle_digits.core.output_paths import back_up, check_output

@@ -2,17 +2,18 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from kaggle_digits.cli import console
+from kaggle_digits.cli.options import option
 
 
 def demo(
-    folder: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder for all files of the demo.")
-    ] = Path("demo"),
+    folder: Path = option(
+        "Folder for all files of the demo.",
+        metavar="FOLDER",
+        default=Path("demo"),
+        show_default=True,
+    ),
 ) -> None:
     """Fetch, train, evaluate, predict and check on scikit-learn's small digits."""
     from kaggle_digits.cli.progress import TrainingProgress

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, options
+from kaggle_digits.cli.options import flag
 from kaggle_digits.core import environment
 from kaggle_digits.core.advice import to_command_line, unset_variable
 from kaggle_digits.core.errors import DigitsError
@@ -38,10 +38,10 @@ Finding = tuple[str, str, str]  # state, text, how to fix a warning or an error
 
 
 def doctor(
-    offline: Annotated[bool, typer.Option("--offline", help="Do not connect to Kaggle.")] = False,
-    timeout: options.Timeout = options.TIMEOUT,
-    data_dir: options.DataDir = options.DATA,
-    as_json: options.AsJson = False,
+    offline: bool = flag("Do not connect to Kaggle.", "--offline"),
+    timeout: float = options.TIMEOUT,
+    data_dir: Path = options.DATA_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Check versions, device, credential, data and disk, and say how to fix problems."""
     checks: dict[str, Callable[[], Finding | None]] = {

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
@@ -18,22 +18,20 @@ if TYPE_CHECKING:
 
 
 def ensemble(
-    runs: Annotated[
-        list[str], options.argument("Runs, or submission files (*.csv).", **options.A_RUN)
-    ],
+    runs: list[str] = options.argument(
+        "Runs, or submission files (*.csv).", **options.A_RUN, default=...
+    ),
     *,
-    method: Annotated[
-        str, option("mean (default), vote, weighted or stack (logistic regression); files vote.")
-    ] = "mean",
-    name: Annotated[
-        str | None, option("Name of the ensemble, which is a run; default: ensemble-1, -2, …")
-    ] = None,
-    output: options.Output = None,
-    force: options.Force = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
-    as_json: options.AsJson = False,
+    method: str = option(
+        "mean (default), vote, weighted or stack (logistic regression); files vote.", default="mean"
+    ),
+    name: str | None = option("Name of the ensemble, which is a run; default: ensemble-1, -2, …"),
+    output: Path | None = options.OUTPUT,
+    force: bool = options.FORCE,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Combine several runs or submissions, and measure how much each run adds."""
     from kaggle_digits.data.dataset import load

@@ -2,7 +2,8 @@
 
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
@@ -23,15 +24,13 @@ TTA_COLUMNS = {
 
 
 def evaluate(
-    run: options.RunName = None,
+    run: str | None = options.RUN_OR_NEWEST,
     *,
-    tta: Annotated[
-        int | None, option("Test-time augmentation: compare up to 1, 5 or 9 transformed views.")
-    ] = None,
-    svg: options.Svg = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    tta: int | None = option("Test-time augmentation: compare up to 1, 5 or 9 transformed views."),
+    svg: bool = options.SVG,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Measure a run on its held-out rows; write figures and report.html."""
     from kaggle_digits.data.dataset import load

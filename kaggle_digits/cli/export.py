@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
@@ -10,25 +9,22 @@ from kaggle_digits.core.text import file_size
 
 
 def export(
-    run: options.RunName = None,
+    run: str | None = options.RUN_OR_NEWEST,
     *,
-    format_name: Annotated[
-        str,
-        option(
-            "litert (default; the same as tflite), onnx or saved_model.",
-            "--format",
-            metavar="FORMAT",
-            autocompletion=lambda: ["litert", "tflite", "onnx", "saved_model"],
-        ),
-    ] = "litert",
-    folder: Annotated[
-        Path | None,
-        option("Folder to create; default exports/RUN-FORMAT.", "--output", "-o", metavar="FOLDER"),
-    ] = None,
-    force: options.Force = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    format_name: str = option(
+        "litert (default; the same as tflite), onnx or saved_model.",
+        "--format",
+        metavar="FORMAT",
+        autocompletion=lambda: ["litert", "tflite", "onnx", "saved_model"],
+        default="litert",
+    ),
+    folder: Path | None = option(
+        "Folder to create; default exports/RUN-FORMAT.", "--output", "-o", metavar="FOLDER"
+    ),
+    force: bool = options.FORCE,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Convert a run's model for other programs and compare their predictions."""
     from kaggle_digits.data.dataset import load

@@ -1,30 +1,27 @@
 """kd fetch: download the three CSV files and check them."""
 
-from typing import Annotated
+from pathlib import Path
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core.text import file_size
 
 
 def fetch(
-    named: Annotated[
-        str | None,
-        options.argument(
-            "kaggle (default): the competition's files (needs an account). sample: scikit-learn's "
-            "small digits (no account, no network). openml: MNIST (no account, not the "
-            "competition's split). Or the path of a downloaded digit-recognizer.zip, or of a "
-            "folder with the three files.",
-            "SOURCE",
-            autocompletion=lambda: ["kaggle", "sample", "openml"],
-        ),
-    ] = None,
+    named: str | None = options.argument(
+        "kaggle (default): the competition's files (needs an account). sample: scikit-learn's "
+        "small digits (no account, no network). openml: MNIST (no account, not the "
+        "competition's split). Or the path of a downloaded digit-recognizer.zip, or of a "
+        "folder with the three files.",
+        "SOURCE",
+        autocompletion=lambda: ["kaggle", "sample", "openml"],
+    ),
     *,
-    source: Annotated[str | None, option("Another way to name SOURCE.", metavar="SOURCE")] = None,
-    force: Annotated[bool, option("Replace files, also of another source.", "--force")] = False,
-    timeout: options.Timeout = options.TIMEOUT,
-    data_dir: options.DataDir = options.DATA,
-    as_json: options.AsJson = False,
+    source: str | None = option("Another way to name SOURCE.", metavar="SOURCE"),
+    force: bool = flag("Replace files, also of another source.", "--force"),
+    timeout: float = options.TIMEOUT,
+    data_dir: Path = options.DATA_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Download train.csv, test.csv and sample_submission.csv, and check them."""
     chosen = options.one_of(named, source, "--source") or "kaggle"

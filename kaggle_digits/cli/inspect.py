@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
@@ -13,17 +13,12 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    recipe: Annotated[
-        str | None,
-        option(
-            "Also plot its augmentation.",
-            metavar="RECIPE",
-            autocompletion=options.complete_recipes,
-        ),
-    ] = None,
-    svg: options.Svg = False,
-    data_dir: options.DataDir = options.DATA,
-    as_json: options.AsJson = False,
+    recipe: str | None = option(
+        "Also plot its augmentation.", metavar="RECIPE", autocompletion=options.complete_recipes
+    ),
+    svg: bool = options.SVG,
+    data_dir: Path = options.DATA_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Show rows, classes and duplicates of the data, and plot it into data/figures/.
 

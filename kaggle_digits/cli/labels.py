@@ -1,17 +1,19 @@
 """kd labels: find labels of the training data that are probably wrong."""
 
+from pathlib import Path
+
 from kaggle_digits.cli import console, options
 
 MAX_LINES = 5
 
 
 def labels(
-    run: options.RunName = None,
+    run: str | None = options.RUN_OR_NEWEST,
     *,
-    svg: options.Svg = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    svg: bool = options.SVG,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Find labels of train.csv that are probably wrong; write a table and a figure."""
     from kaggle_digits.data.dataset import load

@@ -10,14 +10,13 @@ import sys
 import threading
 import traceback
 import warnings
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from kaggle_digits._version import __version__
 from kaggle_digits.cli import console, remote, runs
-from kaggle_digits.cli.command import Command, Group
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import Command, Group, flag
 from kaggle_digits.core import environment, interrupts, library_settings, platforms, progress, trust
 from kaggle_digits.core.atomic_io import describe_os_error
 from kaggle_digits.core.errors import DigitsError
@@ -134,17 +133,14 @@ def _print_version(requested: bool) -> None:
 @app.callback()
 def _root(
     ctx: typer.Context,
-    version: Annotated[
-        bool,
-        option("Print the version.", "--version", "-V", callback=_print_version, is_eager=True),
-    ] = False,
-    quiet: Annotated[
-        bool, option("Show results, warnings and errors only.", "--quiet", "-q")
-    ] = False,
-    debug: Annotated[bool, option("Show tracebacks and output of packages.", "--debug")] = False,
-    trust_all: Annotated[
-        bool, option("Allow a run or recipe made elsewhere to execute its own code.", "--trust")
-    ] = False,
+    version: bool = flag(
+        "Print the version.", "--version", "-V", callback=_print_version, is_eager=True
+    ),
+    quiet: bool = flag("Show results, warnings and errors only.", "--quiet", "-q"),
+    debug: bool = flag("Show tracebacks and output of packages.", "--debug"),
+    trust_all: bool = flag(
+        "Allow a run or recipe made elsewhere to execute its own code.", "--trust"
+    ),
 ) -> None:
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())

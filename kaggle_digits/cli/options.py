@@ -1,9 +1,10 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments that several commands share, and how the help of a command shows them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from kaggle_digits.cli import console
 from kaggle_digits.core.errors import UsageError
@@ -11,34 +12,78 @@ from kaggle_digits.core.errors import UsageError
 if TYPE_CHECKING:
     from kaggle_digits.runs.run import Run
 
-DATA, RUNS, SUBMISSIONS = Path("data"), Path("runs"), Path("submissions")
-DRAWINGS = Path("drawings")
-TIMEOUT = 30.0
 OUTPUT_PANEL = "Folders and output"
+# Type of a value → its placeholder in the help, unless the option names one, such as FILE.
+PLACEHOLDERS: dict[Any, str] = {int: "N", float: "X", Path: "FILE"}
 
 
-def option(help_text: str, *names: str, panel: str | None = None, **settings: Any) -> Any:
-    """Return a typer.Option whose default is not shown; its name is that of the parameter.
+class Command(TyperCommand):
+    """A command with the help of this package: one style of placeholders, and none after flags."""
 
-    Flags need ``names``, because typer would add --no-FLAG.
-    """
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters with their placeholders; --help is the last of the last panel."""
+        return _with_placeholders(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line, RUN instead of {RUN}."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece.replace("{", "").replace("}", "") for piece in pieces]
+
+
+class Group(TyperGroup):
+    """A group of commands with the help of this package."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _with_placeholders(super().get_params(ctx))
+
+
+def _with_placeholders(params: list[Any]) -> list[Any]:
+    for param in params:
+        if param.param_type_name == "argument":
+            param.display_type_rich = lambda ctx: ""  # its name is its placeholder
+        elif param.is_flag:
+            param.metavar = ""
+        elif param.metavar is None:
+            annotation = getattr(getattr(param, "type_descriptor", None), "annotation", str)
+            param.metavar = PLACEHOLDERS.get(annotation, "TEXT")
+    if len(params) > 1:
+        params[-1].rich_help_panel = params[-2].rich_help_panel
+    return params
+
+
+def option(
+    help_text: str, *names: str, default: Any = None, panel: str | None = None, **settings: Any
+) -> Any:
+    """Return a typer.Option whose default is not shown; its name is that of the parameter."""
     settings = {"show_default": False, **settings}
-    return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
+    return typer.Option(default, *names, help=help_text, rich_help_panel=panel, **settings)
 
 
-def argument(help_text: str, metavar: str, **settings: Any) -> Any:
-    """Return a typer.Argument whose default is not shown."""
-    return typer.Argument(metavar=metavar, help=help_text, show_default=False, **settings)
+def flag(help_text: str, *names: str, **settings: Any) -> Any:
+    """Return an option that is False by default; without ``names``, typer would add --no-FLAG."""
+    return option(help_text, *names, default=False, **settings)
 
 
-def _folder(help_text: str, name: str, variable: str) -> Any:
-    shown: dict[str, Any] = {"metavar": "FOLDER", "envvar": variable, "show_default": True}
-    return option(help_text, name, panel=OUTPUT_PANEL, **shown)
+def argument(help_text: str, metavar: str, *, default: Any = None, **settings: Any) -> Any:
+    """Return a typer.Argument whose default is not shown; it is required if that is ``...``."""
+    return typer.Argument(default, metavar=metavar, help=help_text, show_default=False, **settings)
+
+
+def _folder(kind: str, help_text: str) -> Any:
+    return option(
+        help_text,
+        f"--{kind}-dir",
+        default=Path(kind),
+        metavar="FOLDER",
+        envvar=f"KD_{kind.upper()}_DIR",
+        show_default=True,
+        panel=OUTPUT_PANEL,
+    )
 
 
 def complete_runs(ctx: typer.Context) -> list[str]:
     """Return the names of all runs, for the shell's completion."""
-    folder = Path(ctx.params.get("runs_dir") or RUNS)
+    folder = Path(ctx.params.get("runs_dir") or "runs")
     return sorted(path.parent.name for path in folder.glob("*/config.json"))
 
 
@@ -52,37 +97,27 @@ def complete_recipes() -> list[str]:
 
 A_RUN: dict[str, Any] = {"metavar": "RUN", "autocompletion": complete_runs}
 A_RECIPE: dict[str, Any] = {"metavar": "RECIPE", "autocompletion": complete_recipes}
-RUN = argument("A run of kd runs.", **A_RUN)
+RUN = argument("A run of kd runs.", default=..., **A_RUN)
+RUN_OR_NEWEST = argument("A finished run; default: the newest.", **A_RUN)
+PREDICTOR_RUN = option("Default: the most accurate run.", **A_RUN)
 RECIPE = argument("A recipe or model of kd recipes, a FILE, or your MODULE:FUNCTION.", **A_RECIPE)
-RunName = Annotated[str | None, argument("A finished run; default: the newest.", **A_RUN)]
-PredictorRun = Annotated[str | None, option("Default: the most accurate run.", **A_RUN)]
-RecipeName = Annotated[str | None, RECIPE]
-RecipeOption = Annotated[str | None, option("The same as RECIPE.", **A_RECIPE)]
-ModelOption = Annotated[
-    str | None,
-    option("Train a model with its default recipe.", **A_RECIPE | {"metavar": "MODEL"}),
-]
-DataDir = Annotated[Path, _folder("Folder with the three CSV files.", "--data-dir", "KD_DATA_DIR")]
-RunsDir = Annotated[Path, _folder("Folder with the run folders.", "--runs-dir", "KD_RUNS_DIR")]
-SubmissionsDir = Annotated[
-    Path, _folder("Folder with the submission files.", "--submissions-dir", "KD_SUBMISSIONS_DIR")
-]
-DrawingsDir = Annotated[
-    Path, _folder("Folder for drawings that visitors label.", "--drawings-dir", "KD_DRAWINGS_DIR")
-]
-AsJson = Annotated[bool, option("Print JSON instead of text.", "--json", panel=OUTPUT_PANEL)]
-Svg = Annotated[bool, option("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL)]
-Output = Annotated[Path | None, option("CSV file to write.", "-o", "--output", panel=OUTPUT_PANEL)]
-Force = Annotated[bool, option("Rename an existing output first.", "--force", panel=OUTPUT_PANEL)]
-Timeout = Annotated[
-    float,
-    option(
-        "Seconds to wait for a response of Kaggle; pauses between attempts scale with it.",
-        "--timeout",
-        envvar="KD_KAGGLE_TIMEOUT",
-        show_default=True,
-    ),
-]
+RECIPE_OPTION = option("The same as RECIPE.", **A_RECIPE)
+MODEL_OPTION = option("Train a model with its default recipe.", **A_RECIPE | {"metavar": "MODEL"})
+DATA_DIR = _folder("data", "Folder with the three CSV files.")
+RUNS_DIR = _folder("runs", "Folder with the run folders.")
+SUBMISSIONS_DIR = _folder("submissions", "Folder with the submission files.")
+DRAWINGS_DIR = _folder("drawings", "Folder for drawings that visitors label.")
+AS_JSON = flag("Print JSON instead of text.", "--json", panel=OUTPUT_PANEL)
+SVG = flag("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL)
+OUTPUT = option("CSV file to write.", "-o", "--output", panel=OUTPUT_PANEL)
+FORCE = flag("Rename an existing output first.", "--force", panel=OUTPUT_PANEL)
+TIMEOUT = option(
+    "Seconds to wait for a response of Kaggle; pauses between attempts scale with it.",
+    "--timeout",
+    default=30.0,
+    envvar="KD_KAGGLE_TIMEOUT",
+    show_default=True,
+)
 
 
 def recipe_and_model(

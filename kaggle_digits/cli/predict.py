@@ -1,6 +1,6 @@
 """kd predict: write the submission of a finished run again."""
 
-from typing import Annotated
+from pathlib import Path
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
@@ -8,17 +8,15 @@ from kaggle_digits.core.text import plural
 
 
 def predict(
-    run: options.RunName = None,
+    run: str | None = options.RUN_OR_NEWEST,
     *,
-    tta: Annotated[
-        int | None, option("Test-time augmentation: 1, 5 or 9 views; default: as in the recipe.")
-    ] = None,
-    output: options.Output = None,
-    force: options.Force = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
-    as_json: options.AsJson = False,
+    tta: int | None = option("Test-time augmentation: 1, 5 or 9 views; default: as in the recipe."),
+    output: Path | None = options.OUTPUT,
+    force: bool = options.FORCE,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Predict test.csv with a finished run and write a submission."""
     from kaggle_digits.cli.progress import track_folders

@@ -2,45 +2,35 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core.text import file_size
 
 
 def publish(
-    run: options.RunName = None,
+    run: str | None = options.RUN_OR_NEWEST,
     *,
-    to: Annotated[
-        str | None,
-        option(
-            "hf:OWNER/NAME (Hugging Face) or kaggle:OWNER/NAME; default: only write.",
-            metavar="SITE",
-        ),
-    ] = None,
-    dry_run: Annotated[bool, option("Show what would be sent; send nothing.", "--dry-run")] = False,
-    public: Annotated[bool, option("Anybody may see a new model.", "--public")] = False,
-    new_version: Annotated[
-        bool, option("If it is published already, add a version.", "--new-version")
-    ] = False,
-    license_name: Annotated[
-        str,
-        option("mit, apache-2.0, cc-by-sa-4.0 or cc0-1.0.", "--license", show_default=True),
-    ] = "mit",
-    format_name: Annotated[
-        str | None,
-        option("litert or onnx; default: litert, or onnx for scikit-learn models.", "--format"),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        option("Folder to write; default published/RUN.", "--output", "-o", metavar="FOLDER"),
-    ] = None,
-    force: options.Force = False,
-    timeout: options.Timeout = options.TIMEOUT,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    to: str | None = option(
+        "hf:OWNER/NAME (Hugging Face) or kaggle:OWNER/NAME; default: only write.", metavar="SITE"
+    ),
+    dry_run: bool = flag("Show what would be sent; send nothing.", "--dry-run"),
+    public: bool = flag("Anybody may see a new model.", "--public"),
+    new_version: bool = flag("If it is published already, add a version.", "--new-version"),
+    license_name: str = option(
+        "mit, apache-2.0, cc-by-sa-4.0 or cc0-1.0.", "--license", show_default=True, default="mit"
+    ),
+    format_name: str | None = option(
+        "litert or onnx; default: litert, or onnx for scikit-learn models.", "--format"
+    ),
+    folder: Path | None = option(
+        "Folder to write; default published/RUN.", "--output", "-o", metavar="FOLDER"
+    ),
+    force: bool = options.FORCE,
+    timeout: float = options.TIMEOUT,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Write a run's model and model card, and publish them on Hugging Face or Kaggle."""
     from kaggle_digits.data.dataset import load

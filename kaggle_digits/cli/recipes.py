@@ -1,7 +1,7 @@
 """kd recipes: list the named recipes, show one, or write one to edit."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
@@ -14,13 +14,11 @@ COLUMNS = {
 
 
 def recipes(
-    name: options.RecipeName = None,
+    name: str | None = options.RECIPE,
     *,
-    output: Annotated[
-        Path | None, option("Write the recipe to this JSON file, to edit.", "-o", "--output")
-    ] = None,
-    force: options.Force = False,
-    as_json: options.AsJson = False,
+    output: Path | None = option("Write the recipe to this JSON file, to edit.", "-o", "--output"),
+    force: bool = options.FORCE,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """List the recipes with their settings and measured accuracy, show one, or write one."""
     from kaggle_digits.models.registry import SKLEARN_MODELS

@@ -5,13 +5,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.command import Command, Group
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import Command, Group, flag, option
 from kaggle_digits.core.errors import KaggleError
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 machine, sending = partial(option, panel="Machine"), partial(option, panel="Sending")
-RunToPull = Annotated[
-    str | None, options.argument("A pushed run; default: the newest not pulled.", "RUN")
-]
+RUN_TO_PULL = options.argument("A pushed run; default: the newest not pulled.", "RUN")
 
 
 @app.callback()
@@ -40,31 +37,33 @@ def _remote(ctx: typer.Context) -> None:
 
 @app.command(cls=Command, epilog="Example: kd remote push best --name best-1")
 def push(
-    recipe: Annotated[str, options.RECIPE],
+    recipe: str = options.argument(
+        "A recipe or model of kd recipes, or a FILE.", default=..., **options.A_RECIPE
+    ),
     *,
-    name: Annotated[str | None, option("Name of the run; default RECIPE-1, …")] = None,
-    folds: Annotated[int | None, option("K-fold cross-validation: train K models.")] = None,
-    seed: Annotated[int | None, option("As for kd train.")] = None,
-    epochs: Annotated[int | None, option("Passes over the training rows.")] = None,
-    repeats: Annotated[int | None, option("Repeat with N different splits.")] = None,
-    gpu: Annotated[bool, machine("Two T4 GPUs.", "--gpu/--no-gpu", show_default=True)] = True,
-    accelerator: Annotated[
-        str, machine("Kaggle's name of another machine; default NvidiaTeslaT4.")
-    ] = "NvidiaTeslaT4",
-    internet: Annotated[
-        bool, machine("Install missing packages.", "--internet/--no-internet", show_default=True)
-    ] = True,
-    hours: Annotated[float, machine("Time limit; finished members are kept; default 8.5.")] = 8.5,
-    slug: Annotated[str | None, sending("Name of the notebook; default kd-RUN.")] = None,
-    force: Annotated[bool, sending("Push even if not pulled; rename -o first.", "--force")] = False,
-    dry_run: Annotated[bool, sending("Make the script; do not send it.", "--dry-run")] = False,
-    output: Annotated[
-        Path | None, sending("Write the script to this file; do not send it.", "--output", "-o")
-    ] = None,
-    timeout: options.Timeout = options.TIMEOUT,
-    runs_dir: options.RunsDir = options.RUNS,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
-    as_json: options.AsJson = False,
+    name: str | None = option("Name of the run; default RECIPE-1, …"),
+    folds: int | None = option("K-fold cross-validation: train K models."),
+    seed: int | None = option("As for kd train."),
+    epochs: int | None = option("Passes over the training rows."),
+    repeats: int | None = option("Repeat with N different splits."),
+    gpu: bool = machine("Two T4 GPUs.", "--gpu/--no-gpu", show_default=True, default=True),
+    accelerator: str = machine(
+        "Kaggle's name of another machine; default NvidiaTeslaT4.", default="NvidiaTeslaT4"
+    ),
+    internet: bool = machine(
+        "Install missing packages.", "--internet/--no-internet", show_default=True, default=True
+    ),
+    hours: float = machine("Time limit; finished members are kept; default 8.5.", default=8.5),
+    slug: str | None = sending("Name of the notebook; default kd-RUN."),
+    force: bool = sending("Push even if not pulled; rename -o first.", "--force", default=False),
+    dry_run: bool = sending("Make the script; do not send it.", "--dry-run", default=False),
+    output: Path | None = sending(
+        "Write the script to this file; do not send it.", "--output", "-o"
+    ),
+    timeout: float = options.TIMEOUT,
+    runs_dir: Path = options.RUNS_DIR,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Create a private Kaggle notebook that trains a recipe, and start it."""
     from kaggle_digits.core.atomic_io import write_text
@@ -111,12 +110,12 @@ def push(
 
 @app.command(cls=Command, epilog="Example: kd remote status best-1 --wait")
 def status(
-    run: RunToPull = None,
+    run: str | None = RUN_TO_PULL,
     *,
-    wait: Annotated[bool, option("Wait until it has ended.", "--wait")] = False,
-    timeout: options.Timeout = options.TIMEOUT,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    wait: bool = flag("Wait until it has ended.", "--wait"),
+    timeout: float = options.TIMEOUT,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Show the status of a pushed run: queued, running, complete or failed."""
     from kaggle_digits.kaggle_notebooks import push_record
@@ -143,13 +142,13 @@ def status(
 
 @app.command(cls=Command, epilog="Example: kd remote pull best-1")
 def pull(
-    run: RunToPull = None,
+    run: str | None = RUN_TO_PULL,
     *,
-    timeout: options.Timeout = options.TIMEOUT,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
-    as_json: options.AsJson = False,
+    timeout: float = options.TIMEOUT,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Download a run that was trained on Kaggle, validate it, and write its submission."""
     from kaggle_digits.kaggle_notebooks import push_record

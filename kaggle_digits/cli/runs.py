@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.command import Command, Group
-from kaggle_digits.cli.options import argument, option
+from kaggle_digits.cli.options import Command, Group, argument, flag, option
 from kaggle_digits.cli.submit import is_interactive
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import RunError, SubmissionError, UsageError, check_choice
@@ -65,30 +64,23 @@ def _complete(ctx: typer.Context) -> list[str]:
 
 @app.command(SHOW, cls=Command, hidden=True)
 def show(
-    run: Annotated[
-        str | None, argument("Show all of this run.", "RUN", autocompletion=_complete)
-    ] = None,
+    run: str | None = argument("Show all of this run.", "RUN", autocompletion=_complete),
     *,
-    sort: Annotated[
-        str,
-        option(
-            f"Best first by {', '.join(SORTS)}.",
-            metavar="KEY",
-            show_default=True,
-            autocompletion=lambda: list(SORTS),
-        ),
-    ] = "accuracy",
-    filters: Annotated[
-        list[str] | None,
-        option(
-            "Only runs with TEXT in their name, model or note, or epochs=5; repeatable.",
-            "--filter",
-            metavar="TEXT",
-        ),
-    ] = None,
-    runs_dir: options.RunsDir = options.RUNS,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
-    as_json: options.AsJson = False,
+    sort: str = option(
+        f"Best first by {', '.join(SORTS)}.",
+        metavar="KEY",
+        show_default=True,
+        autocompletion=lambda: list(SORTS),
+        default="accuracy",
+    ),
+    filters: list[str] | None = option(
+        "Only runs with TEXT in their name, model or note, or epochs=5; repeatable.",
+        "--filter",
+        metavar="TEXT",
+    ),
+    runs_dir: Path = options.RUNS_DIR,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """List the runs, most accurate first, or show one of them."""
     from kaggle_digits.kaggle_api.submission_log import read_log
@@ -133,10 +125,10 @@ def show(
 
 @app.command("rm", cls=Command, epilog="Example: kd runs rm dense-1 dense-2")
 def remove(
-    runs: Annotated[list[str], options.RUN],
+    runs: list[str] = options.RUN,
     *,
-    yes: Annotated[bool, option("Delete without asking.", "--yes", "-y", "--force")] = False,
-    runs_dir: options.RunsDir = options.RUNS,
+    yes: bool = flag("Delete without asking.", "--yes", "-y", "--force"),
+    runs_dir: Path = options.RUNS_DIR,
 ) -> None:
     """Delete runs with their models; their submissions stay."""
     from kaggle_digits.runs.manage import remove_run
@@ -156,11 +148,11 @@ def remove(
 
 @app.command(cls=Command, epilog="Example: kd runs rename dense-1 baseline")
 def rename(
-    run: Annotated[str, options.RUN],
-    name: Annotated[str, argument("Its new name.", "NAME")],
+    run: str = options.RUN,
+    name: str = argument("Its new name.", "NAME", default=...),
     *,
-    runs_dir: options.RunsDir = options.RUNS,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
+    runs_dir: Path = options.RUNS_DIR,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
 ) -> None:
     """Rename a run and its submission."""
     from kaggle_digits.runs.manage import rename_run
@@ -173,10 +165,10 @@ def rename(
 
 @app.command(cls=Command, epilog="Example: kd runs note dense-1 baseline")
 def note(
-    run: Annotated[str, options.RUN],
-    text: Annotated[str, argument('A line to remember it by; "" removes it.', "TEXT")],
+    run: str = options.RUN,
+    text: str = argument('A line to remember it by; "" removes it.', "TEXT", default=...),
     *,
-    runs_dir: options.RunsDir = options.RUNS,
+    runs_dir: Path = options.RUNS_DIR,
 ) -> None:
     """Attach a note to a run, which kd runs shows."""
     from kaggle_digits.runs.manage import set_note

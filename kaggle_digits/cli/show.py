@@ -1,12 +1,10 @@
 """kd show: draw images of train.csv or test.csv, with the predictions of a run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from kaggle_digits.cli import console, half_blocks, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag, option
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -17,21 +15,17 @@ BAR = 24
 
 
 def show(
-    lines: Annotated[
-        list[int], typer.Argument(metavar="LINE", help="Lines of the file; line 1 is the header.")
-    ],
+    lines: list[int] = options.argument(
+        "Lines of the file; line 1 is the header.", "LINE", default=...
+    ),
     *,
-    run: Annotated[
-        str | None, option("Show the predictions of this run.", "--run", metavar="NAME")
-    ] = None,
-    test: Annotated[bool, option("Images of test.csv instead of train.csv.", "--test")] = False,
-    output: Annotated[
-        Path | None, option("Figure file (PNG, SVG or PDF) to write, too.", "-o", "--output")
-    ] = None,
-    force: options.Force = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    run: str | None = option("Show the predictions of this run.", "--run", metavar="NAME"),
+    test: bool = flag("Images of test.csv instead of train.csv.", "--test"),
+    output: Path | None = option("Figure file (PNG, SVG or PDF) to write, too.", "-o", "--output"),
+    force: bool = options.FORCE,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Draw images of train.csv or test.csv, with the probabilities that a run predicts."""
     from kaggle_digits.core.output_paths import back_up, check_output

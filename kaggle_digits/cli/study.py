@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,26 +20,24 @@ def complete_studies() -> list[str]:
     return list(STUDIES)
 
 
-Quick = Annotated[bool, option("Fewer epochs and trials: a rough result, fast.", "--quick")]
-Seed = Annotated[int, option("Random seed, if the publication names none; default 0.", min=0)]
+QUICK = flag("Fewer epochs and trials: a rough result, fast.", "--quick")
+SEED = option("Random seed, if the publication names none; default 0.", default=0, min=0)
 
 
 def study(
-    name: Annotated[
-        str | None, options.argument("Default: list all.", "STUDY", autocompletion=complete_studies)
-    ] = None,
+    name: str | None = options.argument(
+        "Default: list all.", "STUDY", autocompletion=complete_studies
+    ),
     *,
-    quick: Quick = False,
-    seed: Seed = 0,
-    rows: Annotated[int | None, option("neighbours only: number of images.", min=50)] = None,
-    noise: Annotated[
-        str | None, option("denoise only: normal, uniform, salt-and-pepper.", metavar="NOISE")
-    ] = None,
-    level: Annotated[float | None, option("denoise only: noise level.", min=0.01, max=5)] = None,
-    svg: options.Svg = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    quick: bool = QUICK,
+    seed: int = SEED,
+    rows: int | None = option("neighbours only: number of images.", min=50),
+    noise: str | None = option("denoise only: normal, uniform, salt-and-pepper.", metavar="NOISE"),
+    level: float | None = option("denoise only: noise level.", min=0.01, max=5),
+    svg: bool = options.SVG,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Repeat a published experiment and compare the results."""
     from kaggle_digits.studies.runner import STUDIES, find_study
@@ -69,12 +67,12 @@ def study(
 
 def reproduce(
     *,
-    quick: Quick = False,
-    seed: Seed = 0,
-    svg: options.Svg = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    quick: bool = QUICK,
+    seed: int = SEED,
+    svg: bool = options.SVG,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Repeat all published experiments into one table and one page."""
     from kaggle_digits.studies.runner import STUDIES

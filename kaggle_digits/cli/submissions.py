@@ -1,9 +1,10 @@
 """kd submissions: list the submission files and what became of them."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag
 from kaggle_digits.core.errors import KaggleError
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ COLUMNS = {
 
 def submissions(
     *,
-    offline: Annotated[bool, option("Do not ask Kaggle.", "--offline")] = False,
-    timeout: options.Timeout = options.TIMEOUT,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
-    as_json: options.AsJson = False,
+    offline: bool = flag("Do not ask Kaggle.", "--offline"),
+    timeout: float = options.TIMEOUT,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """List the submissions, newest first, with local accuracy, public score and public rank."""
     from kaggle_digits.kaggle_api.client import CompetitionClient

@@ -3,10 +3,10 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
@@ -15,24 +15,21 @@ if TYPE_CHECKING:
 
 
 def submit(
-    target: Annotated[
-        str | None,
-        options.argument(
-            "Default: the newest unsubmitted file.", **options.A_RUN | {"metavar": "FILE|RUN"}
-        ),
-    ] = None,
+    target: str | None = options.argument(
+        "Default: the newest unsubmitted file.", **options.A_RUN | {"metavar": "FILE|RUN"}
+    ),
     *,
-    message: Annotated[
-        str | None, option("Description; default: the run and its accuracy.", "--message", "-m")
-    ] = None,
-    wait: Annotated[bool, option("Wait for the public score.", "--wait")] = False,
-    yes: Annotated[bool, option("Submit without asking.", "--yes", "-y")] = False,
-    force: Annotated[bool, option("Submit a file that was submitted before.", "--force")] = False,
-    timeout: options.Timeout = options.TIMEOUT,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
-    as_json: options.AsJson = False,
+    message: str | None = option(
+        "Description; default: the run and its accuracy.", "--message", "-m"
+    ),
+    wait: bool = flag("Wait for the public score.", "--wait"),
+    yes: bool = flag("Submit without asking.", "--yes", "-y"),
+    force: bool = flag("Submit a file that was submitted before.", "--force"),
+    timeout: float = options.TIMEOUT,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Check a submission, send it to Kaggle exactly once, and log it."""
     from kaggle_digits.cli.progress import DownloadProgress

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core import environment, interrupts, trust
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least
 from kaggle_digits.core.text import plural
@@ -38,76 +38,54 @@ RESUME_OPTIONS |= {"threads", "gpus", "tensorboard", "log_to"}
 
 
 def train(
-    named: options.RecipeName = None,
+    named: str | None = options.RECIPE,
     *,
-    epochs: Annotated[int | None, option("Passes over the training rows.")] = None,
-    folds: Annotated[int | None, option("K-fold cross-validation: train K models.")] = None,
-    name: Annotated[str | None, option("Name of the run; default MODEL-1, MODEL-2, …")] = None,
-    seed: Annotated[int | None, option("Seed of split, weights and row order; default 0.")] = None,
-    time_limit: Annotated[
-        str | None,
-        option(
-            "Shorten the training to end in 90s, 20m or 1h30m; without a model, choose the recipe."
-        ),
-    ] = None,
-    resume: Annotated[bool, option("Resume an interrupted run.", "--resume")] = False,
-    force: Annotated[bool, option("If the run exists, rename it first.", "--force")] = False,
-    learning_rate: Annotated[
-        float | None, _recipe("Peak learning rate.", "--learning-rate", "--lr")
-    ] = None,
-    batch_size: Annotated[int | None, _recipe("Rows per step.")] = None,
-    optimizer: Annotated[str | None, _recipe("adam, adamw, sgd or muon.")] = None,
-    schedule: Annotated[
-        str | None, _recipe("Of the learning rate: onecycle, exponential or constant.")
-    ] = None,
-    weight_decay: Annotated[float | None, _recipe("Weight decay of adamw and muon.")] = None,
-    label_smoothing: Annotated[float | None, _recipe("Label smoothing, from 0 to 1.")] = None,
-    augment: Annotated[
-        bool | None,
-        _recipe("Transform training images at random, or not.", "--augment/--no-augment"),
-    ] = None,
-    dropout: Annotated[float | None, _recipe("Dropout rate, from 0 to 1.")] = None,
-    l2: Annotated[float | None, _recipe("L2 penalty on the weights.")] = None,
-    widths: Annotated[str | None, _recipe("Units of each hidden layer, such as 128,128.")] = None,
-    normalize: Annotated[
-        str | None, _recipe("Pixels: unit (0 to 1), l2, standard or none.")
-    ] = None,
-    patience: Annotated[int | None, _recipe("Early stopping N epochs after the best one.")] = None,
-    recipe: options.RecipeOption = None,
-    model: options.ModelOption = None,
-    val_fraction: Annotated[float | None, _split("Share of rows to hold out; default 0.1.")] = None,
-    all_rows: Annotated[bool, _split("Train on all rows; no validation.", "--all-rows")] = False,
-    repeats: Annotated[int | None, _split("Repeat with N different splits.")] = None,
-    rows: Annotated[int | None, _split("Use only N labelled rows.")] = None,
-    drop_rows: Annotated[
-        Path | None, _split("CSV file with lines of train.csv never to train on.")
-    ] = None,
-    extra: Annotated[
-        Path | None, _split("Also train on its pictures; it has labels.csv.", metavar="FOLDER")
-    ] = None,
-    pseudo: Annotated[
-        str | None, _split("Pseudo-labelling: run that labels test images.", **options.A_RUN)
-    ] = None,
-    seeds: Annotated[
-        int | None, _split("Train N runs, NAME-seed1 to NAME-seedN; print mean and spread.")
-    ] = None,
-    executor: Annotated[str | None, _device("local (this machine) or ray (a cluster).")] = None,
-    address: Annotated[str | None, _device("Ray cluster: auto, host:port or ray://…")] = None,
-    workers: Annotated[int | None, _device("Models trained at a time; default: fastest.")] = None,
-    threads: Annotated[
-        int | None, _device("CPU threads per model; changes the last bits of the result.")
-    ] = None,
-    gpus: Annotated[float | None, _device("GPUs per model on a Ray cluster.")] = None,
-    log_to: Annotated[
-        str | None, _device("Also log to tensorboard, mlflow or wandb; several: mlflow,wandb.")
-    ] = None,
-    tensorboard: Annotated[
-        bool, _device("Short for --log-to tensorboard.", "--tensorboard")
-    ] = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    submissions_dir: options.SubmissionsDir = options.SUBMISSIONS,
-    as_json: options.AsJson = False,
+    epochs: int | None = option("Passes over the training rows."),
+    folds: int | None = option("K-fold cross-validation: train K models."),
+    name: str | None = option("Name of the run; default MODEL-1, MODEL-2, …"),
+    seed: int | None = option("Seed of split, weights and row order; default 0."),
+    time_limit: str | None = option(
+        "Shorten the training to end in 90s, 20m or 1h30m; without a model, choose the recipe."
+    ),
+    resume: bool = flag("Resume an interrupted run.", "--resume"),
+    force: bool = flag("If the run exists, rename it first.", "--force"),
+    learning_rate: float | None = _recipe("Peak learning rate.", "--learning-rate", "--lr"),
+    batch_size: int | None = _recipe("Rows per step."),
+    optimizer: str | None = _recipe("adam, adamw, sgd or muon."),
+    schedule: str | None = _recipe("Of the learning rate: onecycle, exponential or constant."),
+    weight_decay: float | None = _recipe("Weight decay of adamw and muon."),
+    label_smoothing: float | None = _recipe("Label smoothing, from 0 to 1."),
+    augment: bool | None = _recipe(
+        "Transform training images at random, or not.", "--augment/--no-augment"
+    ),
+    dropout: float | None = _recipe("Dropout rate, from 0 to 1."),
+    l2: float | None = _recipe("L2 penalty on the weights."),
+    widths: str | None = _recipe("Units of each hidden layer, such as 128,128."),
+    normalize: str | None = _recipe("Pixels: unit (0 to 1), l2, standard or none."),
+    patience: int | None = _recipe("Early stopping N epochs after the best one."),
+    recipe: str | None = options.RECIPE_OPTION,
+    model: str | None = options.MODEL_OPTION,
+    val_fraction: float | None = _split("Share of rows to hold out; default 0.1."),
+    all_rows: bool = _split("Train on all rows; no validation.", "--all-rows", default=False),
+    repeats: int | None = _split("Repeat with N different splits."),
+    rows: int | None = _split("Use only N labelled rows."),
+    drop_rows: Path | None = _split("CSV file with lines of train.csv never to train on."),
+    extra: Path | None = _split("Also train on its pictures; it has labels.csv.", metavar="FOLDER"),
+    pseudo: str | None = _split("Pseudo-labelling: run that labels test images.", **options.A_RUN),
+    seeds: int | None = _split("Train N runs, NAME-seed1 to NAME-seedN; print mean and spread."),
+    executor: str | None = _device("local (this machine) or ray (a cluster)."),
+    address: str | None = _device("Ray cluster: auto, host:port or ray://…"),
+    workers: int | None = _device("Models trained at a time; default: fastest."),
+    threads: int | None = _device("CPU threads per model; changes the last bits of the result."),
+    gpus: float | None = _device("GPUs per model on a Ray cluster."),
+    log_to: str | None = _device(
+        "Also log to tensorboard, mlflow or wandb; several: mlflow,wandb."
+    ),
+    tensorboard: bool = _device("Short for --log-to tensorboard.", "--tensorboard", default=False),
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    submissions_dir: Path = options.SUBMISSIONS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Train a model and predict test.csv; write runs/RUN and submissions/RUN.csv."""
     given: dict[str, Any] = {

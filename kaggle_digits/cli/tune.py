@@ -6,7 +6,7 @@ import math
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
@@ -27,45 +27,38 @@ _output = partial(option, panel=options.OUTPUT_PANEL)
 
 
 def tune(
-    named: options.RecipeName = None,
+    named: str | None = options.RECIPE,
     *,
-    recipe: options.RecipeOption = None,
-    model: options.ModelOption = None,
-    vary: Annotated[
-        list[str] | None,
-        _space(
-            "Setting to vary: dropout, learning_rate=0.001:0.03:log or optimizer=adamw,muon. "
-            "Repeat it for more settings. By default those that usually matter.",
-            metavar="SETTING",
-        ),
-    ] = None,
-    trials: Annotated[int, _measuring("Trials in all; default 30.")] = 30,
-    minutes: Annotated[float | None, _measuring("Start no trial after X minutes.", min=0)] = None,
-    folds: Annotated[int, _measuring("K-fold cross-validation; default 3.")] = 3,
-    rows: Annotated[int | None, _measuring("Use only N labelled rows.")] = None,
-    extra: Annotated[
-        Path | None,
-        _measuring("Also train on its pictures; it has labels.csv.", metavar="FOLDER"),
-    ] = None,
-    epochs: Annotated[int | None, _measuring("Passes over the training rows.")] = None,
-    seed: Annotated[int, _measuring("Seed of split, weights, search; default 0.")] = 0,
-    name: Annotated[str | None, _output("Name of the study; default: the recipe's.")] = None,
-    storage: Annotated[
-        str | None,
-        _output(
-            "URL of a database for several machines: postgresql+psycopg://USER:PASSWORD@HOST/NAME. "
-            "By default a file in the study's folder.",
-            envvar="KD_TUNE_STORAGE",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, _output("Recipe file; default runs/tuning/STUDY/best.json.", "-o", "--output")
-    ] = None,
-    force: options.Force = False,
-    svg: options.Svg = False,
-    data_dir: options.DataDir = options.DATA,
-    runs_dir: options.RunsDir = options.RUNS,
-    as_json: options.AsJson = False,
+    recipe: str | None = options.RECIPE_OPTION,
+    model: str | None = options.MODEL_OPTION,
+    vary: list[str] | None = _space(
+        "Setting to vary: dropout, learning_rate=0.001:0.03:log or optimizer=adamw,muon. "
+        "Repeat it for more settings. By default those that usually matter.",
+        metavar="SETTING",
+    ),
+    trials: int = _measuring("Trials in all; default 30.", default=30),
+    minutes: float | None = _measuring("Start no trial after X minutes.", min=0),
+    folds: int = _measuring("K-fold cross-validation; default 3.", default=3),
+    rows: int | None = _measuring("Use only N labelled rows."),
+    extra: Path | None = _measuring(
+        "Also train on its pictures; it has labels.csv.", metavar="FOLDER"
+    ),
+    epochs: int | None = _measuring("Passes over the training rows."),
+    seed: int = _measuring("Seed of split, weights, search; default 0.", default=0),
+    name: str | None = _output("Name of the study; default: the recipe's."),
+    storage: str | None = _output(
+        "URL of a database for several machines: postgresql+psycopg://USER:PASSWORD@HOST/NAME. "
+        "By default a file in the study's folder.",
+        envvar="KD_TUNE_STORAGE",
+    ),
+    output: Path | None = _output(
+        "Recipe file; default runs/tuning/STUDY/best.json.", "-o", "--output"
+    ),
+    force: bool = options.FORCE,
+    svg: bool = options.SVG,
+    data_dir: Path = options.DATA_DIR,
+    runs_dir: Path = options.RUNS_DIR,
+    as_json: bool = options.AS_JSON,
 ) -> None:
     """Search for better settings of a recipe. Run the same command again to continue."""
     from kaggle_digits.cli.progress import SearchProgress

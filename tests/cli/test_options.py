@@ -1,5 +1,6 @@
-"""Names of recipes, sources and runs: as an argument, by default, and completed by the shell."""
+"""Names as an argument, by default and completed by the shell; the help of every command."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ from kaggle_digits.cli.main import app
 from kaggle_digits.cli.options import recipe_and_model
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
+from tests.support.advice import COMMANDS, commands_in, fault
 from tests.support.commands import QUICK, assert_error, kd
 from tests.support.small_runs import write_run
+
+WORDS = sorted({words for words in COMMANDS if words[-1] != "show"})
 
 
 @pytest.fixture
@@ -133,3 +137,18 @@ def test_names_and_settings_are_checked_before_the_data_is_read(
     assert done.exit_code == 2
     assert "not found" not in done.stderr
     assert "not found" not in kd("train", "linear", "--widths", "5").stderr
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_help_has_one_style(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = CliRunner().invoke(app, [*words, "-h"])
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if re.search(r"<[a-z]|[{}]", line)]
+    if words != ("remote",):
+        (example,) = [line for line in lines if "Example: " in line]
+        (command,) = commands_in(example.strip())
+        assert command.startswith(f"kd {' '.join(words)}")
+        assert not fault(command)
