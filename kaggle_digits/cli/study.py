@@ -109,13 +109,18 @@ def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str =
     from kaggle_digits.studies.runner import FOLDER, PAGE, TABLE
 
     reached = {True: "yes", False: "no", None: None}
-    rows = [row for result in results for row in result.experiments]
+    rows = [each.row for result in results for each in result.experiments]
     columns = dict.fromkeys(("", "experiment", "published", "measured"), "")
     columns |= {"rows": ",", "reached": ""}
-    console.show_table(columns, [(*row[:5], reached[row.reached]) for row in rows])
-    for row in rows:
-        if row.reached is False:
-            console.echo(f"{row.experiment}, {row.description}: not reached; {row.note}")
+    console.show_table(columns, [(*row[:5], reached[row[5]]) for row in rows])
+    for result in results:
+        for each in result.experiments:
+            if each.reached is False:
+                own = [note for note in each.notes if note not in result.shared_notes]
+                why = "; ".join([each.comparison or "not reached", *own])
+                console.echo(f"{each.experiment}, {each.description}: {why}")
+        for note, experiments in result.shared_notes.items():
+            console.echo(f"{', '.join(experiments)}: {note}")
     folder = runs_dir / FOLDER / study_name
     console.echo(f"table: {folder / TABLE}")
     console.echo(f"page:  {folder / PAGE}")
@@ -126,6 +131,6 @@ def _as_json(result: StudyOutput) -> dict[str, Any]:
     return {
         "study": result.study.name,
         "seconds": round(result.seconds, 2),
-        "findings": [dict(zip(keys, row, strict=True)) for row in result.experiments],
+        "findings": [dict(zip(keys, each.row, strict=True)) for each in result.experiments],
         "pictures": [figure.name for figure in result.figures],
     }

@@ -11,7 +11,6 @@ from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import describe_split
 from kaggle_digits.evaluation.evaluate import load_oof
-from kaggle_digits.evaluation.report import describe_duration
 from kaggle_digits.metrics.scores import McNemarResult, Score, mcnemar, score, shared_rows
 from kaggle_digits.plots import page
 from kaggle_digits.runs.files import Probabilities
@@ -90,7 +89,6 @@ def write_overview(path: Path, overviews: Sequence[RunOverview]) -> None:
     text = page.render_page(
         "overview.html.j2",
         overviews=overviews,
-        duration=describe_duration,
         version=__version__,
     )
     write_text(path, text, durable=False)

@@ -52,7 +52,6 @@ def render_report(
         titles=TITLES,
         figures=figures,
         to_text=_to_text,
-        duration=describe_duration,
         version=__version__,
     )
 
@@ -68,13 +67,3 @@ def _to_text(value: Any) -> str:
     if isinstance(value, list):
         return "-".join(_to_text(item) for item in value)
     return "" if value is None else str(value)
-
-
-def describe_duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 120:
-        return f"{seconds:.1f} seconds"
-    if seconds < 7200:
-        return f"{seconds / 60:.1f} minutes"
-    return f"{seconds / 3600:.1f} hours"

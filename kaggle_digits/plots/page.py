@@ -51,7 +51,19 @@ def _environment(package: str) -> "Environment":
     environment.filters["percent"] = lambda x: "–" if x is None else f"{100 * x:.2f} %"
     environment.filters["share"] = lambda x: "–" if x is None else f"{x:.4f}"
     environment.filters["read_figure"] = read_figure
+    environment.globals["duration"] = describe_duration
     return environment
+
+
+def describe_duration(seconds: float | None) -> str:
+    """Return seconds as "4.2 seconds", "13.0 minutes" or "2.5 hours"; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.1f} seconds"
+    if seconds < 7200:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.1f} hours"
 
 
 def read_figure(path: Path) -> tuple[str, str]:

@@ -41,7 +41,7 @@ def run(context: Context, output: StudyOutput) -> None:
         "The digits of this study, still with their empty border of four pixels.",
         digit_grids.random_digits(images, labels, context.seed),
     )
-    output.add_result("D1", "a random selection of 100 digits", "figure: hundred-digits")
+    output.add_result("D1", "a random selection of 100 digits", "", figures=["hundred-digits"])
 
     fold = context.split(labels, VAL_FRACTION, RANDOM_STATE)
     train_pixels, train_labels = pixels[fold.train], labels[fold.train]
@@ -113,7 +113,7 @@ def run(context: Context, output: StudyOutput) -> None:
         "Random held-out rows; errors are orange.",
         digit_grids.digit_grid(shown, captions, title, highlighted=wrong),
     )
-    output.add_result("D4", "random digits with their predictions", "figure: nine-answers")
+    output.add_result("D4", "random digits with their predictions", "", figures=["nine-answers"])
 
 
 @style.styled

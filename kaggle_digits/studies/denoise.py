@@ -85,11 +85,11 @@ def run(context: Context, output: StudyOutput) -> None:
     denoise = _train_auto_encoder(context, train.images[fold.train], level, noisy_version)
     denoised = denoise(noisy)
     errors = [np.abs(images.astype(np.int16) - clean).mean() for images in (noisy, denoised)]
-    output.add_result("A5", "pixel noise added to the images", "figure: three-rows")
+    output.add_result("A5", "pixel noise added to the images", "", figures=["three-rows"])
     description = "auto-encoder 784-256-128-256-784, noisy images above denoised ones"
     change = f"{errors[0]:.1f} of 255 before, {errors[1]:.1f} after denoising"
-    measured = f"figure: three-rows; mean absolute error {change}"
-    output.add_result("A6", description, measured, n=len(clean))
+    measured = f"mean absolute error {change}"
+    output.add_result("A6", description, measured, n=len(clean), figures=["three-rows"])
     output.add_figure(
         "three-rows",
         "Clean, noisy, denoised",

@@ -54,10 +54,11 @@ def run_tsne(context: Context, output: StudyOutput) -> None:
     output.add_result(
         "A9",
         f"t-SNE of {len(rows):,} random images after PCA to {COMPONENTS} components",
-        f"figure: t-sne; trustworthiness {trust:.4f}",
+        f"trustworthiness {trust:.4f}",
         f"trustworthiness (Venna and Kaski 2001): whether the {NEIGHBORS} nearest neighbours "
         "in the figure are also near in pixel space; 1 means always, 0.5 is chance",
         n=len(rows),
+        figures=["t-sne"],
     )
     note = f"{len(rows):,} random images of train.csv, coloured by label."
     output.add_figure(

@@ -98,8 +98,8 @@ def _add_filters(context: Context, output: StudyOutput, fold: FoldIndices) -> No
     epochs = FILTER_EPOCHS[::2] if context.quick else FILTER_EPOCHS
     numbers = ", ".join(map(str, epochs))
     description = f"the weights of {FILTER_UNITS} hidden units after {numbers} epochs"
-    figures = ", ".join(f"weights-{number}" for number in epochs)
-    output.add_result("B5", description, f"figures: {figures}")
+    figures = [f"weights-{number}" for number in epochs]
+    output.add_result("B5", description, "", figures=figures)
     for number in epochs:
         recipe = FILTERS.with_changes(epochs=number)
         result, score = context.fit_and_score(f"B5, {number} epochs", recipe, fold)

@@ -14,7 +14,7 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
 VAL_FRACTION, RANDOM_STATE = 0.3, 42
-PUBLISHED = Published(0.9662, "0.9662, loss 0.1418")
+PUBLISHED = Published(0.9662, "96.62 %, log loss 0.1418")
 # As published: two hidden layers of 128, Adam's defaults, ten epochs in batches of 32.
 SETTINGS: dict[str, Any] = {
     "epochs": 10,

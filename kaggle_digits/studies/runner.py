@@ -90,24 +90,30 @@ def _write_results(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for result in results:
-        for row in result.experiments:
-            writer.writerow([result.study.name, *row[:5], REACHED[row.reached], row.note])
+        for each in result.experiments:
+            *values, reached, why = each.row
+            writer.writerow([result.study.name, *values, REACHED[reached], why])
     write_text(folder / TABLE, text.getvalue(), durable=False)
     machine = hardware()
-    seconds = sum(result.seconds for result in results)
     packages = ", ".join(f"{package} {version}" for package, version in versions().items())
-    environment = (
-        f"{len(context.dataset.train):,} labelled rows (source: {context.dataset.source.source}), "
-        f"seed {context.seed}, {seconds:,.0f} s on {machine['processor']}, "
-        f"{device(machine)}; {packages}"
-    )
+    compared = [
+        each.reached
+        for result in results
+        for each in result.experiments
+        if each.reached is not None
+    ]
     content = page.render_page(
         "study.html.j2",
         "studies",
         title=title,
         results=results,
         quick=context.quick,
-        environment=environment,
+        compared=len(compared),
+        reached=sum(compared),
+        n_rows=len(context.dataset.train),
+        seconds=sum(result.seconds for result in results),
+        environment=f"Data: {context.dataset.source.source}. Seed {context.seed}. "
+        f"{machine['processor']}, {device(machine)}; {packages}",
         version=__version__,
     )
     write_text(folder / PAGE, content, durable=False)

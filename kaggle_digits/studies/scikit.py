@@ -26,7 +26,7 @@ def run(context: Context, output: StudyOutput) -> None:
         "scikit-learn's digits were written by other people than the competition's.",
         digit_grids.digit_grid(images[:16], captions, "Sixteen digits", max_value=16),
     )
-    output.add_result("E1", "look at sixteen digits", "figure: sixteen-digits")
+    output.add_result("E1", "look at sixteen digits", "", figures=["sixteen-digits"])
 
     pixels = images.reshape(len(images), -1)
     test_labels = labels[TRAIN_ROWS:]
@@ -47,13 +47,13 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_result(
         "E2",
         "15 hidden units, logistic, SGD with learning rate 0.1, alpha 1e-4, random_state 1",
-        f"{score.accuracy:.4f} ({low:.4f}–{high:.4f})",
+        f"{100 * score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})",
         f"{correct[0]} of {score.n} correct",
-        comparison,
         f"random_state 1 to {seeds[-1]}: {min(correct)} to {max(correct)} correct",
-        published=str(PUBLISHED),
+        published=f"{100 * PUBLISHED:.2f} % ({PUBLISHED})",
         n=score.n,
         reached=high >= PUBLISHED,
+        comparison=comparison,
     )
     first, first_labels = predictions[0][:SHOWN_ROWS], test_labels[:SHOWN_ROWS]
     output.add_result(

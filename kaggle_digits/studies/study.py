@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,12 +109,14 @@ class Published(NamedTuple):
     text: str
 
 
-class ExperimentResult(NamedTuple):
+@dataclass(frozen=True)
+class ExperimentResult:
     """The published and the measured value of one experiment, such as ``A1``.
 
-    ``n`` is the number of rows, None if the value is not a proportion; ``reached`` whether the
-    published value was reached within the 95 % interval, None if there is none. ``note`` explains
-    differences from the publication.
+    ``n`` is the number of rows, None if the value is not a proportion. ``reached`` is whether the
+    published value was reached within the 95 % interval, None if there is none, and ``comparison``
+    says it in words. ``notes`` explain differences from the publication; ``figures`` are the names
+    of the figures that it asks for.
     """
 
     experiment: str
@@ -123,7 +125,19 @@ class ExperimentResult(NamedTuple):
     measured: str
     n: int | None = None
     reached: bool | None = None
-    note: str = ""
+    comparison: str = ""
+    notes: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> tuple[str, str, str, str, int | None, bool | None, str]:
+        """The result as a row of a table, with one text for value and figures and one for notes."""
+        measured, why = self.measured, "; ".join(filter(None, [self.comparison, *self.notes]))
+        if self.figures:
+            figures = f"figure{'s' * (len(self.figures) > 1)}: {', '.join(self.figures)}"
+            measured = f"{figures}; {measured}" if measured else figures
+        names = (self.experiment, self.description)
+        return (*names, self.published, measured, self.n, self.reached, why)
 
 
 @dataclass(frozen=True)
@@ -172,10 +186,26 @@ class StudyOutput:
         published: str = "–",
         n: int | None = None,
         reached: bool | None = None,
+        comparison: str = "",
+        figures: Sequence[str] = (),
     ) -> None:
-        """Add a result that is described by a text; empty notes are left out."""
-        row = (experiment, description, published, measured, n, reached)
-        self.experiments.append(ExperimentResult(*row, "; ".join(filter(None, notes))))
+        """Add a result that is described by a text, by figures, or both; leave out empty notes."""
+        row = (experiment, description, published, measured, n, reached, comparison)
+        kept = tuple(filter(None, notes))
+        self.experiments.append(ExperimentResult(*row, kept, tuple(figures)))
+
+    @property
+    def shared_notes(self) -> dict[str, tuple[str, ...]]:
+        """The notes that several results have in common, each with their experiments."""
+        rows: dict[str, list[str]] = {}
+        for result in self.experiments:
+            for note in result.notes:
+                rows.setdefault(note, []).append(result.experiment)
+        return {
+            note: tuple(dict.fromkeys(experiments))
+            for note, experiments in rows.items()
+            if len(experiments) > 1
+        }
 
     def add_accuracy(
         self,
@@ -187,17 +217,23 @@ class StudyOutput:
     ) -> None:
         """Add an accuracy and compare it with the published one, if it is not only a text."""
         low, high = score.ci95
-        reached = None
+        reached, comparison = None, ""
         if isinstance(published, Published):
             comparison = "the published value is within the 95 % interval"
             if not low <= published.accuracy <= high:
                 higher = score.accuracy > published.accuracy
                 comparison = f"{'higher' if higher else 'lower'} than published"
-            notes = (comparison, *notes)
             reached, published = high >= published.accuracy, published.text
-        measured = f"{100 * score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})"
-        row = (experiment, description, measured, *notes)
-        self.add_result(*row, published=published, n=score.n, reached=reached)
+        self.add_result(
+            experiment,
+            description,
+            f"{100 * score.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})",
+            *notes,
+            published=published,
+            n=score.n,
+            reached=reached,
+            comparison=comparison,
+        )
 
     def add_figure(self, name: str, title: str, explanation: str, figure: Figure) -> None:
         """Save a figure as ``name``.png and add it, with a short explanation, to the page."""

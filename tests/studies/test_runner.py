@@ -69,11 +69,16 @@ def test_every_figure_is_saved_and_on_the_page(studies_dir: Path) -> None:
         for text in (page, all_studies):
             assert study.title in html.unescape(text)
             assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
-        mentioned = set(re.findall(r"figures?: ([a-z0-9, -]+)", page))
-        for figure in {part.strip() for names in mentioned for part in names.split(",")}:
-            assert (studies_dir / name / f"{figure}.png").is_file()
+        anchors = set(re.findall(r'<h3 id="([a-z0-9-]+)"', page))
+        assert anchors == {f"{name}-{file.stem}" for file in files}
+        assert set(re.findall(r'<a href="#([a-z0-9-]+)"', page)) <= anchors
+    with (studies_dir / "table.csv").open(newline="", encoding="utf-8") as table:
+        for row in csv.DictReader(table):
+            for names in re.findall(r"figures?: ([a-z0-9, -]+)", row["measured"]):
+                for figure in names.split(", "):
+                    assert (studies_dir / row["study"] / f"{figure}.png").is_file()
     assert all_studies.count("<img") == len(list(studies_dir.glob("*/*.png")))
-    assert "Quick: fewer rows and epochs" in all_studies
+    assert "quick run: fewer rows and epochs" in all_studies
 
 
 def test_studies_are_listed() -> None:

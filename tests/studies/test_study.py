@@ -24,7 +24,15 @@ def test_published_accuracy_is_reached_within_the_interval(
     output.add_accuracy("A2", "x", score)
     compared, alone = output.experiments
     assert compared.reached is reached
-    assert comparison in compared.note
-    assert "because" in compared.note
+    assert comparison in compared.row[-1]
+    assert "because" in compared.row[-1]
     assert compared.published == "97.50 %"
     assert alone.reached is None
+
+
+def test_note_of_several_results_is_shown_once(tmp_path: Path) -> None:
+    output = StudyOutput(find_study("models"), tmp_path)
+    output.add_result("A1", "x", "1", "both", "own")
+    output.add_result("A2", "y", "2", "", "both", figures=["curve"])
+    assert output.shared_notes == {"both": ("A1", "A2")}
+    assert output.experiments[1].row[3:] == ("figure: curve; 2", None, None, "both")
