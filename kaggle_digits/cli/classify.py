@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,11 +18,11 @@ from kaggle_digits.core.errors import DataError, UsageError
 from kaggle_digits.core.text import plural
 
 if TYPE_CHECKING:
-    from kaggle_digits.imaging.reader import PictureReader
     from kaggle_digits.inference.predictor import PicturePrediction, Predictor
     from kaggle_digits.inference.sheet_reader import SheetPrediction
 
-STDIN, STEPS_SUFFIX, BOXES_SUFFIX = "-", "-steps", "-boxes"
+STDIN = "-"
+OWN_FIGURE = re.compile("-steps|-boxes")  # in the names of the figures of --show
 KEYS = ("digit", "confidence", "runner_up")
 LOOK_KEYS = ("not_a_digit", "not_a_digit_score", "mirrored")
 
@@ -53,25 +54,26 @@ def classify(
     from threadpoolctl import threadpool_limits
 
     from kaggle_digits.cli.why import explain
-    from kaggle_digits.inference.predictor import PicturePrediction, load_predictor
+    from kaggle_digits.inference.predictor import classify_prepared
+    from kaggle_digits.inference.sheet_reader import classify_sheet
 
     named = list(_find_pictures(pictures))
-    predictor = load_predictor(runs_dir, run)
-    for message in predictor.skipped:
-        console.warn(message)
+    predictor = _load_predictor(runs_dir, run)
     results: list[dict[str, Any]] = []
     failures = 0
     for name, source in named:
         shown_name = "standard input" if name == STDIN else name
+        prediction: PicturePrediction | SheetPrediction
+        reasons = None
         try:
             # With more BLAS threads, images this small only wait for synchronization.
             with threadpool_limits(1, "blas"):
-                prediction = _predict(
-                    predictor, reader, source, shown_name, all_digits=all_digits, show=show
-                )
-                reasons = None
-                if why and isinstance(prediction, PicturePrediction):
-                    reasons = explain(predictor, prediction)
+                if all_digits:
+                    prediction = classify_sheet(predictor, reader.prepare_sheet(source, shown_name))
+                else:
+                    prepared = reader.prepare(source, shown_name, with_steps=show)
+                    prediction = classify_prepared(predictor, prepared)
+                    reasons = explain(predictor, prediction) if why else None
         except DataError as error:
             failures += 1
             console.error(str(error))
@@ -85,8 +87,8 @@ def classify(
         results.append({"file": name, **values})
         if not as_json:
             console.echo(f"{name}: {text}")
-        if reasons and not as_json:
-            console.echo(reasons.draw())
+            if reasons:
+                console.echo(reasons.draw())
         if show:
             _plot(name, prediction, svg=svg)
     if as_json:
@@ -111,22 +113,14 @@ def _check_options(
         raise UsageError("--check scores one folder, without --all, --show and --why")
 
 
-def _predict(
-    predictor: "Predictor",
-    reader: "PictureReader",
-    source: Path | bytes,
-    name: str,
-    *,
-    all_digits: bool,
-    show: bool,
-) -> "PicturePrediction | SheetPrediction":
-    """Prepare and predict a picture; raise DataError if it cannot be read."""
-    from kaggle_digits.inference.predictor import classify_prepared
-    from kaggle_digits.inference.sheet_reader import classify_sheet
+def _load_predictor(runs_dir: Path, run: str | None) -> "Predictor":
+    """Load a run, or the most accurate one, and warn of those that cannot be used."""
+    from kaggle_digits.inference.predictor import load_predictor
 
-    if all_digits:
-        return classify_sheet(predictor, reader.prepare_sheet(source, name))
-    return classify_prepared(predictor, reader.prepare(source, name, with_steps=show))
+    predictor = load_predictor(runs_dir, run)
+    for message in predictor.skipped:
+        console.warn(message)
+    return predictor
 
 
 def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> None:
@@ -136,11 +130,8 @@ def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> N
     from kaggle_digits.imaging.labelled_folder import read_labels
     from kaggle_digits.imaging.reader import PictureReader
     from kaggle_digits.inference.folder_score import score_folder
-    from kaggle_digits.inference.predictor import load_predictor
 
-    pictures, predictor = read_labels(folder), load_predictor(runs_dir, run)
-    for message in predictor.skipped:
-        console.warn(message)
+    pictures, predictor = read_labels(folder), _load_predictor(runs_dir, run)
     with threadpool_limits(1, "blas"):
         score = score_folder(predictor, PictureReader(), pictures)
     if as_json:
@@ -153,19 +144,16 @@ def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> N
     )
     if score.wrong:
         columns = {"file": "", "read": "", "is": "", "confidence": "", "note": ""}
-        rows = [
-            (
-                Path(one.file).name,
-                *(one.digit, one.label, console.percent(one.confidence), one.note or None),
-            )
-            for one in score.wrong
-        ]
+        rows = []
+        for one in score.wrong:
+            confidence = console.percent(one.confidence)
+            rows.append((Path(one.file).name, one.digit, one.label, confidence, one.note or None))
         console.show_table(columns, rows)
     if predictor.extra_rows:
-        pictures_used = plural(predictor.extra_rows, "extra picture")
         console.warn(
-            f"run {predictor.run_name} was trained on {pictures_used}; if {folder} has any of "
-            "them, its accuracy is too high"
+            f"run {predictor.run_name} was trained on "
+            f"{plural(predictor.extra_rows, 'extra picture')}; if {folder} has any of them, its "
+            "accuracy is too high"
         )
 
 
@@ -179,11 +167,7 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
         if name == STDIN:
             yield name, sys.stdin.buffer.read(MAX_BYTES + 1)  # one more than is accepted
         elif Path(name).is_dir():
-            paths = [
-                path
-                for path in list_pictures(Path(name))
-                if not any(suffix in path.stem for suffix in (STEPS_SUFFIX, BOXES_SUFFIX))
-            ]
+            paths = [path for path in list_pictures(Path(name)) if not OWN_FIGURE.search(path.stem)]
             if not paths:
                 raise DataError(f"no picture in {name}; add PNG, JPEG, GIF, BMP, TIFF or WebP")
             yield from ((str(path), path) for path in paths)
@@ -191,15 +175,23 @@ def _find_pictures(pictures: list[str]) -> Iterator[tuple[str, Path | bytes]]:
             yield name, Path(name)
 
 
-def _describe(
-    prediction: "PicturePrediction | SheetPrediction",
-) -> tuple[dict[str, Any], str]:
-    """Return a prediction as JSON and as text."""
+def _describe(prediction: "PicturePrediction | SheetPrediction") -> tuple[dict[str, Any], str]:
+    """Return a prediction as JSON and as text; of a sheet with one line for each line."""
     from kaggle_digits.imaging.loading import MAYBE_SEVERAL, SEVERAL_DIGITS
     from kaggle_digits.inference.sheet_reader import SheetPrediction
 
     if isinstance(prediction, SheetPrediction):
-        return _describe_sheet(prediction)
+        digits = prediction.digits
+        values: dict[str, Any] = dict.fromkeys(KEYS) | {"note": prediction.note}
+        if len(digits) == 1:
+            values |= {"digit": digits[0].digit, "confidence": digits[0].confidence}
+        values |= {"lines": prediction.lines, "digits": [asdict(digit) for digit in digits]}
+        words = [prediction.note] if prediction.note else []
+        if digits:
+            least = min(digits, key=lambda one: one.confidence)
+            sure = f"least sure of the {least.digit} ({console.percent(least.confidence)})"
+            words = [plural(len(digits), "digit"), sure, *words]
+        return values, "\n  ".join(["; ".join(words), *prediction.lines])
     values = {key: getattr(prediction, key) for key in (*KEYS, "note", *LOOK_KEYS)}
     if prediction.digit is None:
         return values, prediction.note
@@ -214,21 +206,6 @@ def _describe(
     return values, "; ".join(words)
 
 
-def _describe_sheet(prediction: "SheetPrediction") -> tuple[dict[str, Any], str]:
-    """Return the digits of a picture as JSON and as text, one line of text for each line."""
-    digits = prediction.digits
-    values: dict[str, Any] = dict.fromkeys(KEYS) | {"note": prediction.note}
-    if len(digits) == 1:
-        values |= {"digit": digits[0].digit, "confidence": digits[0].confidence}
-    values |= {"lines": prediction.lines, "digits": [asdict(digit) for digit in digits]}
-    words = [prediction.note] if prediction.note else []
-    if digits:
-        least = min(digits, key=lambda one: one.confidence)
-        words.insert(0, plural(len(digits), "digit"))
-        words.insert(1, f"least sure of the {least.digit} ({console.percent(least.confidence)})")
-    return values, "\n  ".join(["; ".join(words), *prediction.lines])
-
-
 def _plot(name: str, prediction: "PicturePrediction | SheetPrediction", *, svg: bool) -> None:
     """Save the figure of --show under a name that is not taken."""
     from kaggle_digits.inference.predictor import PicturePrediction
@@ -237,16 +214,18 @@ def _plot(name: str, prediction: "PicturePrediction | SheetPrediction", *, svg: 
 
     title = Path(name).name
     if isinstance(prediction, PicturePrediction):
-        suffix = STEPS_SUFFIX
+        kind = "steps"
         figure = preprocessing_steps(title, prediction.steps, prediction.probabilities)
     else:
-        suffix = BOXES_SUFFIX
+        kind = "boxes"
         boxes = [(one.digit, one.confidence, one.box) for one in prediction.digits]
         figure = boxed_digits(title, prediction.picture, prediction.scale, boxes)
-    stem = ("stdin" if name == STDIN else Path(name).stem) + suffix
-    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    paths = (Path(f"{stem}{number}.png") for number in numbers)
+    stem = f"{'stdin' if name == STDIN else Path(name).stem}-{kind}"
+    path = Path(f"{stem}.png")
     with style.svg_copies(svg):
-        path = next(p for p in paths if not any(map(os.path.lexists, style.saved_paths(p))))
+        for number in itertools.count(2):
+            if not any(map(os.path.lexists, style.saved_paths(path))):
+                break
+            path = Path(f"{stem}-{number}.png")
         style.save(figure, path)
-    console.note(f"{suffix[1:]}: {path}")
+    console.note(f"{kind}: {path}")

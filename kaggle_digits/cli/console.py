@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 import typer
@@ -34,21 +35,8 @@ DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
 JUPYTER = ["xterm-color", "cat"]  # TERM and GIT_PAGER, as its kernels set them
 COMMAND = re.compile(r"\b(kd|pip install|uv pip|uv tool|pipx inject)( [^ ,;:)(·]+)+")
 # What replaces characters that the encoding of a stream lacks; "?" replaces all others.
-PLAIN = {
-    "→": "->",
-    "…": "...",
-    "–": "-",
-    "—": "-",
-    "−": "-",
-    "×": "x",
-    "·": "|",
-    "✓": "+",
-    "✗": "x",
-    "▀": "'",
-    "▄": ".",
-    "█": "#",
-    "░": ".",
-}
+PLAIN = {"→": "->", "…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "·": "|", "✓": "+"}
+PLAIN |= {"✗": "x", "▀": "'", "▄": ".", "█": "#", "░": "."}
 # Columns of a table: the name is never wrapped; other cells are if they are longer than 24, or if
 # room is scarce, than 10.
 MAX_NAME, MAX_UNWRAPPED, MAX_SHORT, GAP = 68, 24, 10, 2
@@ -123,13 +111,9 @@ def supports_unicode(stream: TextIO) -> bool:
 
 def discard(stream: Any) -> None:
     """Redirect ``stream`` to /dev/null, so that flushing it at exit does not fail again."""
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError, AttributeError):
-        return
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, descriptor)
-    os.close(devnull)
+    unusual = contextlib.suppress(OSError, ValueError, AttributeError)  # it has no descriptor
+    with unusual, Path(os.devnull).open("w") as devnull:
+        os.dup2(devnull.fileno(), stream.fileno())
 
 
 def debugging() -> bool:
@@ -156,17 +140,13 @@ def wrap(text: str, console: Console) -> str:
     """Break ``text`` between words if it goes to a terminal, but not inside commands to copy."""
     if not is_tty(console.file):
         return text
-    glued = COMMAND.sub(lambda match: match[0].replace(" ", "\xa0"), text)
-    lines = [_fill(line, console.width) for line in glued.replace(" %", "\xa0%").split("\n")]
+    glued = COMMAND.sub(lambda match: match[0].replace(" ", "\xa0"), text).replace(" %", "\xa0%")
+    wrapper = textwrap.TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
+    lines = []
+    for line in glued.split("\n"):
+        wrapper.subsequent_indent = line[: len(line) - len(line.lstrip(" "))]
+        lines.append(wrapper.fill(line))
     return "\n".join(lines).replace("\xa0", " ")
-
-
-def _fill(line: str, width: int) -> str:
-    """Break a line between words; the rest is indented as its beginning is."""
-    indent = line[: len(line) - len(line.lstrip(" "))]
-    return textwrap.fill(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
 
 
 def confirm(question: str, *, default: bool = False) -> bool:

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.progress import (
     BarColumn,
@@ -49,15 +48,10 @@ class LiveProgress(Progress):
         console.begin_output()
         super().start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         """Stop the display; it leaves nothing above an error."""
-        self.live.transient = exc_type is not None
-        super().__exit__(exc_type, exc_val, exc_tb)
+        self.live.transient = error[0] is not None
+        super().__exit__(*error)
 
 
 class ProgressLine(LiveProgress):
