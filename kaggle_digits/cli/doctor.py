@@ -217,8 +217,7 @@ def _check_data(folder: Path) -> Finding:
 
 def _check_disk(folder: Path) -> Finding:
     folder = folder.resolve()
-    while not folder.exists():
-        folder = folder.parent
+    folder = next(each for each in (folder, *folder.parents) if each.exists())
     if not os.access(folder, os.W_OK):
         remedy = "choose another folder: --data-dir, --runs-dir, --submissions-dir"
         return ERROR, f"{folder} is not writable", remedy

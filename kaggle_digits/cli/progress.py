@@ -93,7 +93,6 @@ class TrainingProgress(ProgressLine, TrainingCallback):
     def on_run_begin(self, name: str, members: int, done: int) -> None:
         self.name, self.members, self.done, self._done_before = name, members, done, done
         self._begin(name)
-        self.update(self._task, description="starting")
         resumed = f", {done} finished before" if done else ""
         console.note(f"run {name}: {plural(members, 'member')}{resumed}")
 
@@ -109,8 +108,8 @@ class TrainingProgress(ProgressLine, TrainingCallback):
 
     def on_epoch_end(self, row: EpochMetrics) -> None:
         self._last[row.member] = row
-        metrics = f"loss {row.loss:.4f}, accuracy {console.percent(row.accuracy)}"
-        self._draw(row.member, row.epoch, 0, metrics)
+        self._epoch[row.member] = row.epoch
+        self.on_step(row.member, 0, row.loss, row.accuracy)
         if self.members <= MAX_MEMBERS_WITH_EPOCHS:
             console.note(describe_epoch(row, self._total[row.member][0], self.members))
 

@@ -26,13 +26,11 @@ if TYPE_CHECKING:
 _recipe = partial(option, panel="Settings of the recipe")
 _split = partial(option, panel="Data and validation")
 _device = partial(option, panel="Hardware and logging")
-# Options that are fields of the recipe and of the split; --resume refuses them.
+# Options that are fields of the recipe and of the split.
 RECIPE_OPTIONS = {"epochs", "batch_size", "learning_rate", "dropout", "l2", "normalize", "patience"}
 RECIPE_OPTIONS |= {"optimizer", "schedule", "weight_decay", "label_smoothing", "augment"}
 SPLIT_OPTIONS = {"val_fraction", "folds", "repeats", "seed", "rows"}
-OTHER_FIXED_OPTIONS = {"model", "recipe", "widths", "pseudo", "all_rows", "drop_rows", "force"}
-OTHER_FIXED_OPTIONS |= {"extra", "seeds", "time_limit"}
-# Options that the command to resume a run repeats.
+# Options that the command to resume a run repeats; of the others, --resume accepts only the name.
 RESUME_OPTIONS = {"data_dir", "runs_dir", "submissions_dir", "executor", "address", "workers"}
 RESUME_OPTIONS |= {"threads", "gpus", "tensorboard", "log_to"}
 
@@ -89,10 +87,10 @@ def train(
 ) -> None:
     """Train a model and predict test.csv; write runs/RUN and submissions/RUN.csv."""
     given: dict[str, Any] = {
-        key: value for key, value in locals().items() if value is not None and value is not False
+        key: value
+        for key, value in locals().items()
+        if value is not None and (value is not False or key == "augment")
     }
-    if augment is not None:
-        given["augment"] = augment
     began = time.time()
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs import submission_files
@@ -104,7 +102,7 @@ def train(
 
     run_once = partial(_run_once, given, _make_executor(given))
     if resume:
-        if given.keys() & (RECIPE_OPTIONS | SPLIT_OPTIONS | OTHER_FIXED_OPTIONS):
+        if given.keys() - RESUME_OPTIONS - {"resume", "named", "name", "as_json"}:
             raise UsageError(
                 "--resume uses the settings saved in the run; leave them out: "
                 "kd train --resume [--name RUN]"
@@ -139,10 +137,8 @@ def train(
     if seeds is not None:
         _train_seeds(given, chosen, split, partial(run_once, dataset), start)
         return
-    is_taken = submission_files.is_taken
-    start = partial(
-        start, split_config=split, is_taken=lambda free: is_taken(submission_path(free))
-    )
+    is_taken = lambda free: submission_files.is_taken(submission_path(free))  # noqa: E731
+    start = partial(start, split_config=split, is_taken=is_taken)
     _print_run(*run_once(dataset, start, name), as_json=as_json)
 
 
@@ -158,9 +154,8 @@ def _split_config(
     settings = {key: given[key] for key in SPLIT_OPTIONS & given.keys()}
     if not kinds and (folds := getattr(recipe, "folds", None)):
         settings["folds"] = folds
-    if "all_rows" in given:
-        return Split("all", **settings)
-    return Split("folds" if "folds" in settings else "holdout", **settings)
+    kind = "folds" if "folds" in settings else "holdout"
+    return Split("all" if "all_rows" in given else kind, **settings)
 
 
 def _run_once(
@@ -281,14 +276,14 @@ def _train_seeds(
             "limit, and the seeds with the --epochs that it had"
         )
     base = given.get("name") or next(numbered_names(recipe.name)).removesuffix("-1")
-    results, pseudo, drop_rows = [], given.get("pseudo"), given.get("drop_rows")
-    for seed in range(given.get("seed", 1), given.get("seed", 1) + given["seeds"]):
+    sources, first_seed = (given.get("pseudo"), given.get("drop_rows")), given.get("seed", 1)
+    results = []
+    for seed in range(first_seed, first_seed + given["seeds"]):
         name, own_split = f"{base}-seed{seed}", replace(split, seed=seed)
         begin = partial(start, split_config=own_split)
         run = Run(given["runs_dir"] / check_new_name(given["runs_dir"], name))
         path = submission_files.submission_path(given["submissions_dir"], name)
         if (run.path / CONFIG_FILE).is_file() and "force" not in given:
-            sources = (pseudo, drop_rows)
             if not has_settings(run, recipe, own_split, *sources, extra=given.get("extra")):
                 raise RunError(
                     f"run {name} already exists with other settings; choose another --name, or "

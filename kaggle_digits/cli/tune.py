@@ -90,9 +90,9 @@ def tune(
     dataset = load(data_dir)
     study: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     limits: dict[str, Any] = {"trials": trials, "minutes": minutes, "extra": extra}
-    next_options = f"--seed {seed + 1}"
-    if extra is not None:
-        next_options += f" --extra {shlex.quote(str(extra))}"
+    more = f" --extra {shlex.quote(str(extra))}" if extra is not None else ""
+    report = partial(_report, output=output, svg=svg, as_json=as_json)
+    report = partial(report, next_options=f"--seed {seed + 1}{more}")
     with SearchProgress() as progress:
         try:
             with interrupts.handle_sigint(immediate=False):
@@ -103,15 +103,15 @@ def tune(
                 raise
             result = load_search(base, space, **study)
             if result.best:
-                _report(result, output, next_options, svg=svg, as_json=as_json)
+                report(result)
             raise KeyboardInterrupt(
                 f"{result.done} of {trials} trials are kept; run the same command again to continue"
             ) from None
-    _report(result, output, next_options, svg=svg, as_json=as_json)
+    report(result)
 
 
 def _report(
-    result: SearchResult, output: Path | None, next_options: str, *, svg: bool, as_json: bool
+    result: SearchResult, *, output: Path | None, next_options: str, svg: bool, as_json: bool
 ) -> None:
     """Write the recipe and the plots, and print the result."""
     from kaggle_digits.models.registry import is_user_code
@@ -128,19 +128,18 @@ def _report(
     # The best trial first and unfinished ones last.
     trials = sorted(result.trials, key=lambda t: (STATES.index(t.state), t.log_loss, t.number))
     if as_json:
-        console.print_json(
-            {
-                "study": result.name,
-                "trials": [_trial_to_json(trial) for trial in trials],
-                "done": result.done,
-                "best": _trial_to_json(best),
-                "recipe_as_it_was": result.base,
-                "recipe": recipe.to_json(),
-                "recipe_file": recipe_file,
-                "importances": result.importances,
-                "picture": plots[0] if plots else None,
-            }
-        )
+        document = {
+            "study": result.name,
+            "trials": [_trial_to_json(trial) for trial in trials],
+            "done": result.done,
+            "best": _trial_to_json(best),
+            "recipe_as_it_was": result.base,
+            "recipe": recipe.to_json(),
+            "recipe_file": recipe_file,
+            "importances": result.importances,
+            "picture": plots[0] if plots else None,
+        }
+        console.print_json(document)
         return
     _print_trials(result, trials)
     compared = ""
