@@ -6,21 +6,15 @@ from pathlib import Path
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.core.extras import missing_package
+from kaggle_digits.core.extras import require
 
 
 def app(
     *,
     run: str | None = options.PREDICTOR_RUN,
-    host: str = option(
-        "Address to listen on.", metavar="HOST", default="127.0.0.1", show_default=True
-    ),
-    allow_host: list[str] | None = option(
-        "Host name of a proxy or forwarder; repeatable.", metavar="NAME"
-    ),
-    port: int = option(
-        "Port; 0 chooses a free one.", default=8000, min=0, max=65535, show_default=True
-    ),
+    host: str = option("Address; default 127.0.0.1.", metavar="HOST", default="127.0.0.1"),
+    allow_host: list[str] | None = option("Host name of a proxy; repeatable.", metavar="NAME"),
+    port: int = option("Port, 0 for a free one; default 8000.", default=8000, min=0, max=65535),
     open_browser: bool = flag("Open the app in the browser.", "--open"),
     export: Path | None = option(
         "Write the page as a folder for any web server.", "--export", metavar="FOLDER"
@@ -35,16 +29,11 @@ def app(
         return
     if force:
         raise UsageError("--force needs --export: it renames an existing folder first")
-    try:
-        from kaggle_digits.app.api import create_app
-        from kaggle_digits.app.run_server import bind, is_loopback, serve, server_url
+    require("kd app", "fastapi", "starlette", "uvicorn", extra="web")
+    from kaggle_digits.app.api import create_app
+    from kaggle_digits.app.run_server import bind, is_loopback, serve, server_url
 
-        web_app = create_app(runs_dir, run, host, allow_host or (), drawings_dir)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in ("fastapi", "starlette", "pydantic", "uvicorn"):
-            raise
-        raise missing_package("kd app", "web", error) from error
+    web_app = create_app(runs_dir, run, host, allow_host or (), drawings_dir)
     for message in web_app.state.skipped:
         console.warn(message)
     if problem := web_app.state.saving_problem:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import flag
+from kaggle_digits.cli.options import argument, flag
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import DataError, UsageError
 from kaggle_digits.core.text import plural
@@ -28,7 +28,7 @@ LOOK_KEYS = ("not_a_digit", "not_a_digit_score", "mirrored")
 
 
 def classify(
-    pictures: list[str] = options.argument(
+    pictures: list[str] = argument(
         "Files, folders, or - (standard input).", "PICTURE", default=...
     ),
     *,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import flag, option
+from kaggle_digits.cli.options import argument, flag, option
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ COLUMNS = {
 
 
 def compare(
-    runs: list[str] | None = options.argument("Two runs or more.", **options.A_RUN),
+    runs: list[str] | None = argument("Two runs or more.", **options.A_RUN),
     *,
     all_runs: bool = flag("Compare all runs on one HTML page.", "--all"),
     output: Path | None = option(

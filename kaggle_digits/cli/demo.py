@@ -8,12 +8,7 @@ from kaggle_digits.cli.options import option
 
 
 def demo(
-    folder: Path = option(
-        "Folder for all files of the demo.",
-        metavar="FOLDER",
-        default=Path("demo"),
-        show_default=True,
-    ),
+    folder: Path = option("For all files; default demo.", metavar="FOLDER", default=Path("demo")),
 ) -> None:
     """Fetch, train, evaluate, predict and check on scikit-learn's small digits."""
     from kaggle_digits.cli.progress import TrainingProgress

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import option
+from kaggle_digits.cli.options import argument, option
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 
 def ensemble(
-    runs: list[str] = options.argument(
-        "Runs, or submission files (*.csv).", **options.A_RUN, default=...
-    ),
+    runs: list[str] = argument("Runs, or submission files (*.csv).", **options.A_RUN, default=...),
     *,
     method: str = option(
         "mean (default), vote, weighted or stack (logistic regression); files vote.", default="mean"
@@ -115,15 +113,9 @@ def print_ensemble(
     if combined.score is None and not combined.leak:
         console.note("no row was held out by all of these runs, so nothing can be measured")
     elif combined.score is not None:
-        console.note(
-            "adds: this ensemble minus the ensemble without that run "
-            "(more correct rows and a lower log loss are better)"
-        )
+        console.note("adds: this ensemble minus the ensemble without that run")
         if method != "vote":
-            console.note(
-                "the metrics of the ensemble are cross-validated: no row is measured with "
-                "weights or temperatures that were fitted on it"
-            )
+            console.note("cross-validated: no row is measured with weights that were fitted on it")
     console.echo(f"{path}: written and checked")
     command = "evaluate" if combined.score else "export"
     console.note(f"the ensemble is run {saved.name}; next: kd {command} {saved.name}")
@@ -204,7 +196,4 @@ def _vote(
     for file in ordered:
         score = scores[file]
         console.echo(f"{file}: public score {'unknown' if score is None else f'{score:.5f}'}")
-    console.echo(
-        f"{path}: majority of {len(files)} files, written and checked; the first file above "
-        "decides ties"
-    )
+    console.echo(f"{path}: majority of {len(files)} files, checked; the first above decides ties")

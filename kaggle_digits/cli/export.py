@@ -18,9 +18,7 @@ def export(
         autocompletion=lambda: ["litert", "tflite", "onnx", "saved_model"],
         default="litert",
     ),
-    folder: Path | None = option(
-        "Folder to create; default exports/RUN-FORMAT.", "--output", "-o", metavar="FOLDER"
-    ),
+    folder: Path | None = option("Default exports/RUN-FORMAT.", "--output", "-o", metavar="FOLDER"),
     force: bool = options.FORCE,
     data_dir: Path = options.DATA_DIR,
     runs_dir: Path = options.RUNS_DIR,

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import flag, option
+from kaggle_digits.cli.options import argument, flag, option
 from kaggle_digits.core.text import file_size
 
 
 def fetch(
-    named: str | None = options.argument(
+    named: str | None = argument(
         "kaggle (default): the competition's files (needs an account). sample: scikit-learn's "
         "small digits (no account, no network). openml: MNIST (no account, not the "
         "competition's split). Or the path of a downloaded digit-recognizer.zip, or of a "

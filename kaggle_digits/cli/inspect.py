@@ -81,9 +81,8 @@ def _print_inspection(inspection: "Inspection") -> None:
     console.show_table(columns, rows, f"Data from {inspection.source}")
     if train.duplicates:
         console.warn(
-            f"{train.duplicates:,} rows of train.csv have the same image as an earlier row; if a "
-            "split puts one into the training rows and one into the validation rows, the accuracy "
-            "is too high (kd train counts them)"
+            f"{train.duplicates:,} rows of train.csv have the image of an earlier row; split into "
+            "training and validation rows, they make the accuracy too high (kd train counts them)"
         )
     columns = {"digit": ">", "images": ",", "share": ">"}
     classes = [

@@ -38,19 +38,13 @@ def labels(
         values = {"run": result.run, "n": result.rows, "label_errors": rows}
         console.print_json({**values, **paths, "leak": leak})
         return
-    console.echo(
-        f"{result.run}: {len(result.errors):,} of {result.rows:,} held-out labels may be wrong "
-        "(confident learning)"
-    )
+    count = f"{len(result.errors):,} of {result.rows:,}"
+    console.echo(f"{result.run}: {count} held-out labels may be wrong (confident learning)")
     for item in result.errors[:MAX_LINES]:
-        console.echo(
-            f"line {item.line}: labelled {item.label}, predicted {item.predicted} "
-            f"({item.confidence_text} confidence)"
-        )
+        predicted = f"predicted {item.predicted} ({item.confidence_text} confidence)"
+        console.echo(f"line {item.line}: labelled {item.label}, {predicted}")
     console.echo(f"table:  {result.table}")
     if result.figure:
         console.echo(f"figure: {result.figure}")
-        console.note(
-            "some are only badly written: look at the figure before you change a label, or at one "
-            f"of them: kd show {result.errors[0].line} --run {result.run}"
-        )
+        look = f"kd show {result.errors[0].line} --run {result.run}"
+        console.note(f"some are only badly written: look at them before you change a label: {look}")

@@ -119,7 +119,6 @@ app = typer.Typer(
     epilog="Example: kd fetch && kd train dense && kd submit",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 
@@ -138,9 +137,7 @@ def _root(
     ),
     quiet: bool = flag("Show results, warnings and errors only.", "--quiet", "-q"),
     debug: bool = flag("Show tracebacks and output of packages.", "--debug"),
-    trust_all: bool = flag(
-        "Allow a run or recipe made elsewhere to execute its own code.", "--trust"
-    ),
+    trust_all: bool = flag("Allow a run or recipe made elsewhere to execute code.", "--trust"),
 ) -> None:
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())

@@ -23,9 +23,7 @@ def publish(
     format_name: str | None = option(
         "litert or onnx; default: litert, or onnx for scikit-learn models.", "--format"
     ),
-    folder: Path | None = option(
-        "Folder to write; default published/RUN.", "--output", "-o", metavar="FOLDER"
-    ),
+    folder: Path | None = option("Default published/RUN.", "--output", "-o", metavar="FOLDER"),
     force: bool = options.FORCE,
     timeout: float = options.TIMEOUT,
     data_dir: Path = options.DATA_DIR,
@@ -51,9 +49,7 @@ def publish(
             opened, folder, kind=kind, licence=license_name, images=images, force=force
         )
     if not is_new:
-        console.note(
-            f"{folder} was made from this run and is kept as it is; --force makes it again"
-        )
+        console.note(f"{folder} was made from this run and is kept; --force makes it again")
     publication = targets.Publication(
         folder, opened.name, kind, license_name, private=not public, new_version=new_version
     )
@@ -65,17 +61,15 @@ def publish(
             url = targets.publish(publication, target, policy=RetryPolicy.from_timeout(timeout))
     if as_json:
         files = {path.name: path.stat().st_size for path in publication.files}
-        where = {"to": to, "url": url, "private": not public, "license": license_name}
-        console.print_json({"run": opened.name, "folder": folder, "files": files, **where})
+        target_keys = {"to": to, "url": url, "private": not public, "license": license_name}
+        console.print_json({"run": opened.name, "folder": folder, "files": files, **target_keys})
         return
     for path in publication.files:
         console.echo(f"{path}: {file_size(path.stat().st_size)}")
     if url:
         console.echo(f"published: {url}")
     elif target:
-        visibility = "public" if public else "private"
-        console.echo(
-            f"nothing was sent; without --dry-run, these files go to {target}, {visibility}"
-        )
+        where = f"{target}, {'public' if public else 'private'}"
+        console.echo(f"nothing was sent; without --dry-run, these files go to {where}")
     else:
         console.note(f"next: read {folder / 'README.md'}, then kd publish {opened.name} --to hf:…")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import Command, Group, flag, option
+from kaggle_digits.cli.options import Command, Group, argument, flag, option
 from kaggle_digits.core.errors import KaggleError
 
 if TYPE_CHECKING:
@@ -22,11 +22,9 @@ app = typer.Typer(
     cls=Group,
     help="Train on Kaggle's GPUs: push a recipe, show its status, pull the run.",
     invoke_without_command=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
 )
 machine, sending = partial(option, panel="Machine"), partial(option, panel="Sending")
-RUN_TO_PULL = options.argument("A pushed run; default: the newest not pulled.", "RUN")
+RUN_TO_PULL = argument("A pushed run; default: the newest not pulled.", "RUN")
 
 
 @app.callback()
@@ -37,9 +35,7 @@ def _remote(ctx: typer.Context) -> None:
 
 @app.command(cls=Command, epilog="Example: kd remote push best --name best-1")
 def push(
-    recipe: str = options.argument(
-        "A recipe or model of kd recipes, or a FILE.", default=..., **options.A_RECIPE
-    ),
+    recipe: str = argument("A recipe of kd recipes, or a FILE.", default=..., **options.A_RECIPE),
     *,
     name: str | None = option("Name of the run; default RECIPE-1, …"),
     folds: int | None = option("K-fold cross-validation: train K models."),
@@ -47,9 +43,7 @@ def push(
     epochs: int | None = option("Passes over the training rows."),
     repeats: int | None = option("Repeat with N different splits."),
     gpu: bool = machine("Two T4 GPUs.", "--gpu/--no-gpu", show_default=True, default=True),
-    accelerator: str = machine(
-        "Kaggle's name of another machine; default NvidiaTeslaT4.", default="NvidiaTeslaT4"
-    ),
+    accelerator: str = machine("Kaggle's name; default NvidiaTeslaT4.", default="NvidiaTeslaT4"),
     internet: bool = machine(
         "Install missing packages.", "--internet/--no-internet", show_default=True, default=True
     ),
@@ -57,9 +51,7 @@ def push(
     slug: str | None = sending("Name of the notebook; default kd-RUN."),
     force: bool = sending("Push even if not pulled; rename -o first.", "--force", default=False),
     dry_run: bool = sending("Make the script; do not send it.", "--dry-run", default=False),
-    output: Path | None = sending(
-        "Write the script to this file; do not send it.", "--output", "-o"
-    ),
+    output: Path | None = sending("Write the script here; send nothing.", "--output", "-o"),
     timeout: float = options.TIMEOUT,
     runs_dir: Path = options.RUNS_DIR,
     submissions_dir: Path = options.SUBMISSIONS_DIR,

@@ -53,8 +53,6 @@ app = typer.Typer(
     subcommand_metavar="[RUN] | COMMAND",
     help="List the runs, most accurate first, or show one: kd runs RUN.",
     epilog="Example: kd runs --sort date --filter model=cnn",
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
 )
 
 
@@ -74,9 +72,7 @@ def show(
         default="accuracy",
     ),
     filters: list[str] | None = option(
-        "Only runs with TEXT in their name, model or note, or epochs=5; repeatable.",
-        "--filter",
-        metavar="TEXT",
+        "Only runs with TEXT in name, model or note, or epochs=5; repeatable.", "--filter"
     ),
     runs_dir: Path = options.RUNS_DIR,
     submissions_dir: Path = options.SUBMISSIONS_DIR,
@@ -118,9 +114,8 @@ def show(
         elif row.get("problem"):
             console.warn(f"{row['run']}: {row['problem']}")
         if row.get("extra_rows"):
-            console.note(
-                f"{row['run']} was trained on {plural(row['extra_rows'], 'extra picture')}"
-            )
+            pictures = plural(row["extra_rows"], "extra picture")
+            console.note(f"{row['run']} was trained on {pictures}")
 
 
 @app.command("rm", cls=Command, epilog="Example: kd runs rm dense-1 dense-2")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kaggle_digits.cli import console, half_blocks, options
-from kaggle_digits.cli.options import flag, option
+from kaggle_digits.cli.options import argument, flag, option
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -15,9 +15,7 @@ BAR = 24
 
 
 def show(
-    lines: list[int] = options.argument(
-        "Lines of the file; line 1 is the header.", "LINE", default=...
-    ),
+    lines: list[int] = argument("Lines of the file; line 1 is the header.", "LINE", default=...),
     *,
     run: str | None = option("Show the predictions of this run.", "--run", metavar="NAME"),
     test: bool = flag("Images of test.csv instead of train.csv.", "--test"),

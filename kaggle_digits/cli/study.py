@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import flag, option
+from kaggle_digits.cli.options import argument, flag, option
 from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ SEED = option("Random seed, if the publication names none; default 0.", default=
 
 
 def study(
-    name: str | None = options.argument(
-        "Default: list all.", "STUDY", autocompletion=complete_studies
-    ),
+    name: str | None = argument("Default: list all.", "STUDY", autocompletion=complete_studies),
     *,
     quick: bool = QUICK,
     seed: int = SEED,

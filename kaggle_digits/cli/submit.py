@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
-from kaggle_digits.cli.options import flag, option
+from kaggle_digits.cli.options import argument, flag, option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 
 def submit(
-    target: str | None = options.argument(
+    target: str | None = argument(
         "Default: the newest unsubmitted file.", **options.A_RUN | {"metavar": "FILE|RUN"}
     ),
     *,
-    message: str | None = option(
-        "Description; default: the run and its accuracy.", "--message", "-m"
-    ),
+    message: str | None = option("Default: the run and its accuracy.", "--message", "-m"),
     wait: bool = flag("Wait for the public score.", "--wait"),
     yes: bool = flag("Submit without asking.", "--yes", "-y"),
     force: bool = flag("Submit a file that was submitted before.", "--force"),
@@ -125,8 +123,7 @@ def _confirm(kaggle: "CompetitionClient", path: Path, *, yes: bool) -> None:
         if limits:
             console.note(f"submissions left today: {limits.remaining}")
             if limits.remaining <= 0:
-                raise KaggleError(
-                    f"no submission is left today ({limits.today} made); try again after 00:00 UTC"
-                )
+                used = f"no submission is left today ({limits.today} made)"
+                raise KaggleError(f"{used}; try again after 00:00 UTC")
     if not yes and not console.confirm(f"Submit {path} to Kaggle?", default=True):
         raise SubmissionError(f"{path} was not submitted: you did not confirm")

@@ -53,9 +53,7 @@ def train(
     schedule: str | None = _recipe("Of the learning rate: onecycle, exponential or constant."),
     weight_decay: float | None = _recipe("Weight decay of adamw and muon."),
     label_smoothing: float | None = _recipe("Label smoothing, from 0 to 1."),
-    augment: bool | None = _recipe(
-        "Transform training images at random, or not.", "--augment/--no-augment"
-    ),
+    augment: bool | None = _recipe("Transform images at random.", "--augment/--no-augment"),
     dropout: float | None = _recipe("Dropout rate, from 0 to 1."),
     l2: float | None = _recipe("L2 penalty on the weights."),
     widths: str | None = _recipe("Units of each hidden layer, such as 128,128."),
@@ -76,9 +74,7 @@ def train(
     workers: int | None = _device("Models trained at a time; default: fastest."),
     threads: int | None = _device("CPU threads per model; changes the last bits of the result."),
     gpus: float | None = _device("GPUs per model on a Ray cluster."),
-    log_to: str | None = _device(
-        "Also log to tensorboard, mlflow or wandb; several: mlflow,wandb."
-    ),
+    log_to: str | None = _device("tensorboard, mlflow or wandb; several: mlflow,wandb."),
     tensorboard: bool = _device("Short for --log-to tensorboard.", "--tensorboard", default=False),
     data_dir: Path = options.DATA_DIR,
     runs_dir: Path = options.RUNS_DIR,
@@ -103,10 +99,7 @@ def train(
     run_once = partial(_run_once, given, _make_executor(given))
     if resume:
         if given.keys() - RESUME_OPTIONS - {"resume", "named", "name", "as_json"}:
-            raise UsageError(
-                "--resume uses the settings saved in the run; leave them out: "
-                "kd train --resume [--name RUN]"
-            )
+            raise UsageError("--resume uses the settings of the run: kd train --resume [RUN]")
         name = options.one_of(named, name, "--name")
         dataset = load(data_dir)
         _print_run(*run_once(dataset, partial(training.resume, dataset), name), as_json=as_json)
@@ -272,8 +265,7 @@ def _train_seeds(
     check_at_least("seeds", given["seeds"], 2)
     if "time_limit" in given:
         raise UsageError(
-            "--time-limit would give each of the --seeds other settings; train one run with the "
-            "limit, and the seeds with the --epochs that it had"
+            "--time-limit would give each of the --seeds other settings; give --epochs instead"
         )
     base = given.get("name") or next(numbered_names(recipe.name)).removesuffix("-1")
     sources, first_seed = (given.get("pseudo"), given.get("drop_rows")), given.get("seed", 1)
@@ -285,10 +277,8 @@ def _train_seeds(
         path = submission_files.submission_path(given["submissions_dir"], name)
         if (run.path / CONFIG_FILE).is_file() and "force" not in given:
             if not has_settings(run, recipe, own_split, *sources, extra=given.get("extra")):
-                raise RunError(
-                    f"run {name} already exists with other settings; choose another --name, or "
-                    "give --force to back up the old one"
-                )
+                advice = "choose another --name, or --force to back up the old one"
+                raise RunError(f"run {name} already exists with other settings; {advice}")
             begin = partial(resume, start.args[0])
         else:
             submission_files.require_absent(path, force="force" in given)

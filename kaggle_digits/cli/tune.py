@@ -104,9 +104,8 @@ def tune(
             result = load_search(base, space, **study)
             if result.best:
                 report(result)
-            raise KeyboardInterrupt(
-                f"{result.done} of {trials} trials are kept; run the same command again to continue"
-            ) from None
+            kept = f"{result.done} of {trials} trials are kept"
+            raise KeyboardInterrupt(f"{kept}; run the same command again to continue") from None
     report(result)
 
 
