@@ -238,10 +238,8 @@ def show_table(
     first. Columns with one are aligned right; with "" numbers are written in full and aligned left.
     None becomes a dash; a column of nothing but None is left out.
     """
-    table = list(rows)
     cells: dict[str, list[Text]] = {}
-    for index, (heading, form) in enumerate(columns.items()):
-        values = [row[index] for row in table]
+    for (heading, form), values in zip(columns.items(), zip(*rows, strict=True), strict=False):
         if any(value is not None for value in values):
             numbers = (format(v, form) if isinstance(v, int | float) else v for v in values)
             cells[heading] = [Text.from_markup(cell(value), emoji=False) for value in numbers]
@@ -250,7 +248,8 @@ def show_table(
         for heading, column in cells.items()
     }
     left = out.width if _has_width() else sum(widths.values()) + GAP * len(widths)
-    hidden, shown = [], dict.fromkeys(cells, 0)
+    hidden: list[str] = []
+    shown: dict[str, int] = {}
     for number, (heading, natural) in enumerate(widths.items()):
         needed = min(natural, MAX_UNWRAPPED if number else MAX_NAME)
         if number and left < needed:  # a long name: rather wrap than leave out
@@ -258,7 +257,6 @@ def show_table(
             needed = min(needed, max(MAX_SHORT, *map(cell_len, words)))
         if number and left < needed:
             hidden.append(heading.replace("\n", " "))
-            del cells[heading], shown[heading]
         else:
             shown[heading] = needed
             left -= needed + GAP
@@ -271,7 +269,7 @@ def show_table(
         drawn.add_column(heading, justify=justify, overflow="fold", width=width)
         spare -= width - needed
     drawn.width = sum(column.width or 0 for column in drawn.columns) + GAP * (len(shown) - 1)
-    for row in zip(*cells.values(), strict=True):
+    for row in zip(*map(cells.get, shown), strict=True):
         drawn.add_row(*row)
     with _writing_results():
         out.print(drawn)

@@ -125,7 +125,7 @@ def _check_backend() -> Finding:
     if name not in CUDA_EXTRAS:
         remedy = f"only tensorflow and jax are supported: {unset_variable('KERAS_BACKEND')}"
         return WARNING, f"Keras uses {name}{suffix}", remedy
-    if not environment.is_installed(name):
+    if not environment.installed_version(name):
         if name == "tensorflow":
             return WARNING, "none: only linear and mlp can be trained", ""
         remedy = f"{install_command('jax')}, or {unset_variable('KERAS_BACKEND')}"
@@ -144,12 +144,12 @@ def _check_gpu() -> Finding:
         return OK, f"{text}; not used, because TensorFlow and JAX need WSL 2: wsl --install", ""
     backend = environment.backend_name()
     packages = environment.CUDA_PACKAGES
-    if backend in packages and not any(map(environment.is_installed, packages[backend])):
+    if backend in packages and not any(map(environment.installed_version, packages[backend])):
         install = install_packages(CUDA_EXTRAS[backend])
         remedy = f"{backend} may lack the CUDA libraries: {install}"
         return WARNING, text, remedy
     text += "; one of them is used" if len(names) > 1 else ""
-    if backend == "tensorflow" and any(map(environment.is_installed, packages["jax"])):
+    if backend == "tensorflow" and any(map(environment.installed_version, packages["jax"])):
         return WARNING, text, "JAX trains several times faster on a GPU: set KERAS_BACKEND=jax"
     return OK, text, ""
 

@@ -39,17 +39,14 @@ def recipes(
     if output is not None:
         raise UsageError("which recipe? kd recipes NAME -o FILE.json")
     if as_json:
-        measured = {name: {"measured": benchmarks.get(name)} for name in RECIPES}
-        console.print_json({name: RECIPES[name].to_json() | measured[name] for name in RECIPES})
+        measured = {each: {"measured": benchmarks.get(each)} for each in RECIPES}
+        console.print_json({each: RECIPES[each].to_json() | measured[each] for each in RECIPES})
         return
     rows: list[list[object]] = []
     for each_name, each_recipe in RECIPES.items():
-        benchmark = benchmarks.get(each_name)
-        first: list[object] = [each_name, None]
-        seconds: object = ""
-        if benchmark:
-            first[1] = console.percent(benchmark["first"], benchmark["first_ci95"])
-            seconds = console.seconds(benchmark["seconds"])
+        benchmark = benchmarks.get(each_name, {})
+        accuracy = console.percent(benchmark.get("first"), benchmark.get("first_ci95"))
+        first, seconds = [each_name, accuracy], console.seconds(benchmark.get("seconds"))
         for each in each_recipe.recipes:  # an ensemble has a row for each of its models
             optimizer = None if each.model in SKLEARN_MODELS else each.optimizer
             settings = (optimizer, each.learning_rate, each.epochs, each.batch_size)

@@ -57,7 +57,7 @@ def submissions(
 def _summarize(one: "LocalSubmission") -> dict[str, Any]:
     from kaggle_digits.metrics.scores import wilson_interval
 
-    origin, entry = one.origin, one.entry
+    origin = one.origin
     accuracy, n_val = (origin.accuracy, origin.n_val) if origin else (None, 0)
     interval = None
     if accuracy is not None and n_val:
@@ -69,10 +69,7 @@ def _summarize(one: "LocalSubmission") -> dict[str, Any]:
         "ci95": interval,
         "n_val": n_val,
         "leak": origin.leak if origin else None,
-        "public_score": entry.public_score if entry else None,
-        "status": entry.status if entry else None,
-        "time": entry.time if entry else None,
-        "ref": entry.ref if entry else None,
+        **{key: getattr(one.entry, key, None) for key in ("public_score", "status", "time", "ref")},
     }
 
 

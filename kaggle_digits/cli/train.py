@@ -147,8 +147,9 @@ def _split_config(
     settings = {key: given[key] for key in SPLIT_OPTIONS & given.keys()}
     if not kinds and (folds := getattr(recipe, "folds", None)):
         settings["folds"] = folds
-    kind = "folds" if "folds" in settings else "holdout"
-    return Split("all" if "all_rows" in given else kind, **settings)
+    if "all_rows" in given:
+        return Split("all", **settings)
+    return Split("folds" if "folds" in settings else "holdout", **settings)
 
 
 def _run_once(

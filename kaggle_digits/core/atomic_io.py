@@ -234,17 +234,18 @@ def link_or_copy(source: str, target: str) -> None:
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write ``text`` as UTF-8, atomically and with its line ends unchanged."""
+    """Write ``text`` as UTF-8, atomically and with its line ends unchanged.
+
+    Names of files that are not valid UTF-8 get escapes, which are the same in JSON and in Python.
+    """
     with atomic_write(path, durable=durable) as part:
-        part.write_bytes(text.encode())
+        part.write_bytes(text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write ``value`` as indented JSON, atomically; numbers that are not finite become null."""
-    text = json.dumps(without_nan(value), indent=2, ensure_ascii=False) + "\n"
-    with atomic_write(path, durable=durable) as part:
-        # Names of files that are not valid UTF-8 have the same escapes in JSON as in Python.
-        part.write_bytes(text.encode(errors="backslashreplace"))
+    text = json.dumps(without_nan(value), indent=2, ensure_ascii=False)
+    write_text(path, f"{text}\n", durable=durable)
 
 
 def without_nan(value: Any) -> Any:

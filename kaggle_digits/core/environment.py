@@ -84,11 +84,6 @@ def check_clock() -> None:
         )
 
 
-def is_installed(package: str) -> bool:
-    """Return whether a distribution called ``package`` is installed."""
-    return installed_version(package) is not None
-
-
 def versions() -> dict[str, str]:
     """Return the versions of Python and the main packages and the name of Keras' backend."""
     backend = backend_name()
@@ -111,7 +106,7 @@ def choose_jax_on_gpu() -> bool:
     Return whether it was set: only if there is an NVIDIA GPU and JAX is installed with CUDA.
     """
     chosen = os.environ.get("KERAS_BACKEND") or "keras" in sys.modules
-    if chosen or not any(map(is_installed, CUDA_PACKAGES["jax"])) or not gpus():
+    if chosen or not any(map(installed_version, CUDA_PACKAGES["jax"])) or not gpus():
         return False
     os.environ["KERAS_BACKEND"] = "jax"
     return True

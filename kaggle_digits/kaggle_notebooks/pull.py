@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from kaggle_digits.core.atomic_io import wrap_os_errors
 from kaggle_digits.core.errors import DataError, KaggleError, RunError, one_line
@@ -36,10 +36,6 @@ class FileInfo:
 
     bytes: int
     sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        return cls(**entry_point.file_info(path))
 
 
 @dataclass(frozen=True)
@@ -286,7 +282,7 @@ def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
     KaggleError: the archive or a file in it is damaged, has another size or SHA-256, or its path is
     not one of a run folder. StorageError: the folder cannot be written.
     """
-    if manifest.archive != FileInfo.of(archive):
+    if manifest.archive != FileInfo(**entry_point.file_info(archive)):
         raise ValueError(f"{archive.name} is not the one that was packed")
     total = sum(info.bytes for info in manifest.files.values())
     if len(manifest.files) > MAX_FILES or total > MAX_BYTES:
@@ -302,7 +298,7 @@ def unpack(archive: Path, manifest: Manifest, folder: Path) -> None:
                 raise ValueError(f"{name!a} is no file of a run")
             path = folder.joinpath(*parts)
             extract(zipped, member, path, max_size=expected.bytes)
-            if expected != FileInfo.of(path):
+            if expected != FileInfo(**entry_point.file_info(path)):
                 raise ValueError(f"{name} is not the one that was packed")
 
 

@@ -87,17 +87,12 @@ def find(runs_dir: Path, run: str | None) -> PushRecord:
     if run is not None and (record := read(runs_dir, run)) is not None:
         return record
     records = read_all(runs_dir)
-    names = ", ".join(record.run for record in records[:8])
-    if run is not None:
-        existing = f"there are: {names}" if names else "push one: kd remote push fast"
-        raise RunError(f"run {run} was not pushed from {runs_dir}; {existing}")
     for record in records:
-        if record.open:
+        if run is None and record.open:
             return record
-    others = f" (pulled or failed: {names})" if names else ""
-    raise RunError(
-        f"no push in {runs_dir} waits to be pulled{others}; make one: kd remote push fast"
-    )
+    problem = "no push waits to be pulled" if run is None else f"run {run} was not pushed from here"
+    names = ", ".join(record.run for record in records[:8]) or "none"
+    raise RunError(f"{problem}; pushes in {runs_dir}: {names}; make one: kd remote push fast")
 
 
 @contextmanager

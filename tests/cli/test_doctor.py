@@ -142,11 +142,12 @@ def test_gpus(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho 'Tesla T4, 15360 MiB'\necho 'Tesla T4, 15360 MiB'\n")
     driver.chmod(0o755)
-    has = environment.is_installed
-    monkeypatch.setattr(environment, "is_installed", lambda name: "cudnn" not in name and has(name))
+    version = environment.installed_version
+    without_cuda = lambda name: None if "cudnn" in name else version(name)  # noqa: E731
+    monkeypatch.setattr(environment, "installed_version", without_cuda)
     found = doctor("--data-dir", tmp_path)["GPU"]
     assert found["remedy"].endswith("pip install 'tensorflow[and-cuda]'")
-    monkeypatch.setattr(environment, "is_installed", lambda name: True)
+    monkeypatch.setattr(environment, "installed_version", lambda name: "1")
     assert doctor("--data-dir", tmp_path)["GPU"]["text"].endswith("; one of them is used")
     driver.write_text("#!/bin/sh\nexit 9\n")
     assert "check the driver" in doctor("--data-dir", tmp_path)["GPU"]["remedy"]

@@ -19,7 +19,7 @@ from kaggle_digits.core.environment import (
     check_clock,
     device,
     git_commit,
-    is_installed,
+    installed_version,
     limit_threads_to_cgroup,
     memory,
     out_of_memory,
@@ -33,8 +33,8 @@ def test_versions_name_every_package() -> None:
     found = versions()
     assert found["python"] == platform.python_version()
     assert found["numpy"] != "missing"
-    assert is_installed("numpy")
-    assert not is_installed("no-such-package")
+    assert installed_version("numpy")
+    assert not installed_version("no-such-package")
 
 
 @pytest.mark.parametrize(
@@ -196,6 +196,6 @@ def test_jax_is_chosen_on_a_gpu_only_if_the_user_chose_nothing(
     monkeypatch.setenv("KERAS_BACKEND", chosen)
     monkeypatch.delitem(sys.modules, "keras", raising=False)
     monkeypatch.setattr(environment, "_output", lambda command: cards)
-    monkeypatch.setattr(environment, "is_installed", packages.__contains__)
+    monkeypatch.setattr(environment, "installed_version", packages.__contains__)
     assert environment.choose_jax_on_gpu() == (chosen != expected)
     assert os.environ["KERAS_BACKEND"] == expected
