@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,6 +44,7 @@ from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.time_limit import Clock, time_predictions
 
 Metrics = tuple[float, float, float]  # loss, accuracy, learning rate
+_Training = Generator[Epoch, Metrics | None, FoldResult]  # of fold_epochs
 # From 25 to 75 networks the time per network falls by an eighth only (docs/gpu.md), while memory
 # and the seconds until the first of them is finished grow.
 MAX_AT_ONCE = 20
@@ -112,23 +113,28 @@ class AtOnceExecutor(Executor):
             members = []
             for task in group:
                 own = work.checkpoint(task.member)
-                epochs = fit(task, checkpoint=own.load(), save_checkpoint=own.save)
-                members.append(_Member(task, epochs))
+                member = fit(task, checkpoint=own.load(), save_checkpoint=own.save)
+                members.append((task, member))
             yield from self._train_group(_constants(group[0]), members)
 
     def _train_group(
-        self, constants: Hashable, members: list[_Member]
+        self, constants: Hashable, members: list[tuple[FoldTask, _Training]]
     ) -> Iterator[FoldResult | Failed]:
         """Train all members in step, and yield the outcome of each when it ends."""
+        metrics: Sequence[Metrics | None] = [None] * len(members)
         while members:
-            epochs = [member.epoch for member in members if member.epoch]
+            unfinished, epochs = [], []
+            for (task, member), last in zip(members, metrics, strict=True):
+                try:
+                    epochs.append(member.send(last))
+                    unfinished.append((task, member))
+                except StopIteration as end:
+                    yield end.value
+                except (ModelError, UsageError) as error:
+                    yield Failed(task, error)
+            members = unfinished
             if epochs:
-                metrics = iter(self._together(constants, epochs).train(epochs))
-                for member in members:
-                    if member.epoch:
-                        member.end_epoch(next(metrics))
-            yield from (member.outcome for member in members if member.outcome)
-            members = [member for member in members if member.epoch]
+                metrics = self._together(constants, epochs).train(epochs)
 
     def _together(self, constants: Hashable, epochs: Sequence[Epoch]) -> Together:
         """Return the networks compiled with these constants; keep those that were used last."""
@@ -164,29 +170,6 @@ def _constants(task: FoldTask) -> Hashable:
 
 def _is_ours(model: str) -> bool:
     return model not in SKLEARN_MODELS and not is_user_code(model)
-
-
-class _Member:
-    """One member in training: the epoch that it needs next, or its outcome."""
-
-    def __init__(self, task: FoldTask, epochs: Generator[Epoch, Metrics, FoldResult]) -> None:
-        self._task, self._epochs = task, epochs
-        self.epoch: Epoch | None = None
-        self.outcome: FoldResult | Failed | None = None
-        self._continue(partial(next, epochs))
-
-    def end_epoch(self, metrics: Metrics) -> None:
-        """Take the metrics of ``epoch`` and go on to the next one, or to the outcome."""
-        self._continue(partial(self._epochs.send, metrics))
-
-    def _continue(self, resume: Callable[[], Epoch]) -> None:
-        self.epoch = None
-        try:
-            self.epoch = resume()
-        except StopIteration as end:
-            self.outcome = end.value
-        except (ModelError, UsageError) as error:
-            self.outcome = Failed(self._task, error)
 
 
 class Together:

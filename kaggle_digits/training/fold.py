@@ -117,17 +117,11 @@ def member_seed(seed: int, member: int) -> int:
 def fit_fold(task: FoldTask, train: Digits, test: Digits, **options: Any) -> FoldResult:
     """Fit one model; the arguments are those of ``fold_epochs``."""
     epochs = fold_epochs(task, train, test, **options)
-    try:
-        epoch = next(epochs)
-        while True:
-            try:
-                metrics = epoch.trainer.train_epoch(epoch.number, epoch.on_step)
-            except BaseException as error:
-                epoch = epochs.throw(error)  # raises it, explained
-            else:
-                epoch = epochs.send(metrics)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+    while True:
+        try:
+            next(epochs)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -148,15 +142,15 @@ def fold_epochs(
     save_checkpoint: Callable[[bytes], object] | None = None,
     callback: TrainingCallback | None = None,
     test_copies: KeptCopies | None = None,
-) -> Generator[Epoch, tuple[float, float, float], FoldResult]:
+) -> Generator[Epoch, tuple[float, float, float] | None, FoldResult]:
     """Fit one model, from the start or from ``checkpoint``, the last content that was saved.
 
-    The generator yields each epoch instead of training it, so that several models can be trained at
-    once, and is sent what ``train_epoch`` returns. ``train`` has all labelled rows, of which the
+    The generator yields each epoch before training it. A caller that trains several models at once
+    sends what ``train_epoch`` would return instead. ``train`` has all labelled rows, of which the
     task's fold is used; ``test`` has the rows to predict, of which several models of one process
-    may share the ``test_copies``. The result is bit-identical whether or
-    not the training was interrupted. If the task's deadline comes too early, epochs are skipped, so
-    that the schedule still comes to its end.
+    may share the ``test_copies``. An interrupted training that is resumed has the same result. If
+    the task's deadline comes too early, epochs are skipped, so that the schedule still comes to its
+    end.
 
     Raises:
         UsageError, ModelError: the model cannot be built, or its loss is NaN or infinite.
@@ -183,7 +177,8 @@ def fold_epochs(
             if patience and epoch and epoch - progress.best_epoch >= patience:
                 break
             started = time.perf_counter()
-            loss, accuracy, rate = yield Epoch(trainer, epoch, on_step)
+            sent = yield Epoch(trainer, epoch, on_step)
+            loss, accuracy, rate = sent or trainer.train_epoch(epoch, on_step)
             if not np.isfinite(loss):
                 raise ModelError(
                     f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
