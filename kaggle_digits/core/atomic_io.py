@@ -233,13 +233,18 @@ def link_or_copy(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write ``content`` atomically."""
+    with atomic_write(path, durable=durable) as part:
+        part.write_bytes(content)
+
+
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write ``text`` as UTF-8, atomically and with its line ends unchanged.
 
     Names of files that are not valid UTF-8 get escapes, which are the same in JSON and in Python.
     """
-    with atomic_write(path, durable=durable) as part:
-        part.write_bytes(text.encode(errors="backslashreplace"))
+    write_bytes(path, text.encode(errors="backslashreplace"), durable=durable)
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:

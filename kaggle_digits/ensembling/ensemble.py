@@ -17,13 +17,7 @@ from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.ensembling import combiners
 from kaggle_digits.ensembling.combiners import FITTERS, METHODS
 from kaggle_digits.metrics.calibration import fit_temperature
-from kaggle_digits.metrics.scores import (
-    Score,
-    predicted_rows,
-    score,
-    score_or_raise,
-    shared_rows,
-)
+from kaggle_digits.metrics.scores import Score, predicted_rows, score, score_or_raise, shared_rows
 from kaggle_digits.runs.files import Probabilities
 from kaggle_digits.runs.run import Run
 
@@ -205,31 +199,37 @@ def combine(
         temperatures = [fit_temperature(run, labels) for run in oofs]
         common = combiners.apply_temperatures(common, temperatures)
         test = combiners.apply_temperatures(test, temperatures)
-    weights, weights_help, stack = None, None, None
-    if method == "weighted":
-        weights_help = fitter is FITTERS["weighted"]
-        equal = np.full(len(oofs), 1 / len(oofs))
-        weights = combiners.fit_weights(common, truth) if weights_help else equal
-        combined_test = combiners.weighted_mean(test, weights)
-    else:
-        combiner = fitter(common, truth)
-        combined_test = combiner(test)
-        if method == "stack" and isinstance(combiner, partial):
-            stack = combiner.keywords["coefficients"]
+    combiner = fitter(common, truth)
+    weights_help = fitter is FITTERS[method] if method == "weighted" else None
+    if weights_help is False:
+        combiner = partial(combiners.weighted_mean, weights=np.full(len(oofs), 1 / len(oofs)))
+    fitted = combiner.keywords if isinstance(combiner, partial) else {}
 
     combined_oof = np.full((len(labels), CLASSES), np.nan, np.float32)
     combined_oof[rows] = validated
     return Ensemble(
-        test=combined_test,
+        test=combiner(test),
         oof=combined_oof,
         score=score(validated, truth),
         member_scores=[score(run[rows], truth) for run in oofs],
         contributions=_contributions(method, folds, truth, validated) if len(rows) else None,
         temperatures=temperatures,
-        weights=None if weights is None else weights.tolist(),
+        weights=fitted["weights"].tolist() if "weights" in fitted else None,
         weights_help=weights_help,
-        stack=stack,
+        stack=fitted.get("coefficients"),
     )
+
+
+def score_metrics(oof: Probabilities, labels: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return what metrics.json says about (n_train, 10) out-of-fold probabilities."""
+    result = score(oof, labels)
+    return {
+        "val_accuracy": result and result.accuracy,
+        "val_accuracy_ci95": result and result.ci95,
+        "val_loss": result and result.log_loss,
+        "n_val": result.n if result else 0,
+        "temperature": fit_temperature(oof, labels),
+    }
 
 
 def make_folds(
@@ -281,26 +281,23 @@ def _cross_validate(
             combined[validation] = combiner(probabilities[:, validation])
         return combined
 
-    fitter = FITTERS[method]
-    probabilities = predict(fitter)
+    fitted = predict(FITTERS[method])
     if method == "weighted":
         equal = predict(FITTERS["mean"])
-        fitted_score, equal_score = (score_or_raise(p, labels) for p in (probabilities, equal))
-        if fitted_score.log_loss >= equal_score.log_loss:
+        if score_or_raise(fitted, labels).log_loss >= score_or_raise(equal, labels).log_loss:
             return equal, FITTERS["mean"]
-    return probabilities, fitter
+    return fitted, FITTERS[method]
 
 
 def _contributions(
     method: str, folds: Sequence[Fold], labels: NDArray[np.uint8], ensemble: Probabilities
 ) -> list[Contribution]:
     """Compare ``ensemble`` with cross-validated ensembles that each leave out one of the runs."""
-    members = range(len(folds[0].probabilities))
-    whole = score_or_raise(ensemble, labels)
-    result = []
+    whole, members = score_or_raise(ensemble, labels), range(len(folds[0].probabilities))
+    contributions = []
     for left_out in members:
         others = [member for member in members if member != left_out]
         without = score_or_raise(_cross_validate(method, folds, labels, others)[0], labels)
-        difference = whole.correct - without.correct
-        result.append(Contribution(difference, whole.log_loss - without.log_loss))
-    return result
+        right, log_loss = whole.correct - without.correct, whole.log_loss - without.log_loss
+        contributions.append(Contribution(right, log_loss))
+    return contributions

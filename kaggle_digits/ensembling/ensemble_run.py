@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits._version import __version__
-from kaggle_digits.core.atomic_io import atomic_write, link_or_copy, wrap_os_errors, write_text
+from kaggle_digits.core.atomic_io import link_or_copy, wrap_os_errors, write_text
 from kaggle_digits.core.environment import git_commit, versions
 from kaggle_digits.data.dataset import UNKNOWN, Dataset
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.splits import MIXED, describe_split
 from kaggle_digits.data.submission_csv import labels_sha256
-from kaggle_digits.ensembling.ensemble import Ensemble
-from kaggle_digits.metrics.calibration import fit_temperature
+from kaggle_digits.ensembling.ensemble import Ensemble, score_metrics
 from kaggle_digits.runs.files import (
     HISTORY_COLUMNS,
     explain_damage,
     read_array,
+    write_array,
     write_probabilities,
 )
 from kaggle_digits.runs.run import (
@@ -87,8 +87,7 @@ def save_ensemble(
             write_probabilities(unfinished.path / OOF_FILE, ensemble.oof)
             write_probabilities(unfinished.path / TEST_FILE, ensemble.test)
             if ensemble.stack is not None:
-                with atomic_write(unfinished.path / STACK_FILE) as part:
-                    np.save(part, ensemble.stack)
+                write_array(unfinished.path / STACK_FILE, ensemble.stack)
             # Nothing was trained.
             write_text(unfinished.path / HISTORY_FILE, ",".join(HISTORY_COLUMNS) + "\n")
             unfinished.write_metrics(metrics)
@@ -165,13 +164,9 @@ def _metrics(
     ensemble: Ensemble, runs: Sequence[Run], dataset: Dataset, method: str
 ) -> dict[str, Any]:
     metrics = [run.metrics() for run in runs]
-    score, designs = ensemble.score, ensemble.designs([run.name for run in runs])
+    designs = ensemble.designs([run.name for run in runs])
     return {
-        "val_accuracy": score.accuracy if score else None,
-        "val_accuracy_ci95": score.ci95 if score else None,
-        "val_loss": score.log_loss if score else None,
-        "n_val": score.n if score else 0,
-        "temperature": fit_temperature(ensemble.oof, dataset.labels),
+        **score_metrics(ensemble.oof, dataset.labels),
         "models_per_row": sum(one.get("models_per_row") or 1 for one in metrics),
         "member_val_accuracies": [design["val_accuracy"] for design in designs],
         # A stack has no weights: its coefficients are in stack.npy.

@@ -44,8 +44,13 @@ def explain_damage(path: Path, remedy: str, name: str = "") -> Iterator[None]:
 
 def write_probabilities(path: Path, probabilities: Probabilities) -> None:
     """Write (n, 10) float32 probabilities to a .npy file, atomically."""
+    write_array(path, np.ascontiguousarray(probabilities, np.float32))
+
+
+def write_array(path: Path, values: NDArray[Any]) -> None:
+    """Write a .npy file, atomically."""
     with atomic_write(path) as part:
-        np.save(part, np.ascontiguousarray(probabilities, np.float32))
+        np.save(part, values)
 
 
 def read_probabilities(

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.core.text import plural
 from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE, Digits
@@ -23,9 +22,8 @@ from kaggle_digits.imaging.reader import PictureReader
 from kaggle_digits.runs.files import explain_damage, read_array
 from kaggle_digits.training.callbacks import TrainingCallback
 
-EXTRA_FILE = "extra.npy"
+EXTRA_FILE = "extra.npy"  # in a run folder, so that resuming does not need the pictures
 MAX_NAMED = 3  # pictures in a message
-
 
 Table = NDArray[np.uint8]  # (n, 785): label and pixels of each row, as in train.csv
 
@@ -74,12 +72,6 @@ def prepare_extra(folder: Path) -> ExtraRows:
 
 def _hash(table: Table) -> str:
     return hashlib.sha256(table.tobytes()).hexdigest()
-
-
-def save_extra(folder: Path, table: Table) -> None:
-    """Save the rows in a run folder, so that resuming does not need the pictures."""
-    with atomic_write(folder / EXTRA_FILE) as file:
-        np.save(file, table)
 
 
 def load_extra(folder: Path, recorded: dict[str, Any]) -> Table:

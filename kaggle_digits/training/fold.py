@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core import interrupts
-from kaggle_digits.core.atomic_io import atomic_write, read_file, wrap_os_errors
+from kaggle_digits.core.atomic_io import read_file, wrap_os_errors, write_bytes
 from kaggle_digits.core.environment import peak_memory_mb, usable_cores
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, check_at_least
 from kaggle_digits.data.dataset import Dataset
@@ -105,8 +105,7 @@ class Checkpoint:
 
     def save(self, content: bytes) -> None:
         """Replace the content atomically."""
-        with atomic_write(self.path, durable=False) as file:
-            file.write_bytes(content)
+        write_bytes(self.path, content, durable=False)
 
 
 def member_seed(seed: int, member: int) -> int:
@@ -162,8 +161,7 @@ def fold_epochs(
         images, labels = training_rows(task, train, test)
         val_images, val_labels = _rows(train, task.fold.val)
         trainer = make_trainer(recipe, images, labels, task.seed)
-        progress = _restore(checkpoint, trainer, task.member)
-        history = progress.history
+        history, best = _restore(checkpoint, trainer, task.member)
         patience = recipe.patience if len(val_images) else None
 
         def on_step(step: int, loss: float, accuracy: float) -> None:
@@ -174,11 +172,11 @@ def fold_epochs(
         callback.on_member_begin(task.member, trainer.epochs, trainer.steps, epoch)
         saved = time.monotonic()
         while epoch < trainer.epochs:
-            if patience and epoch and epoch - progress.best_epoch >= patience:
+            if patience and epoch and epoch - _best_epoch(history) >= patience:
                 break
             started = time.perf_counter()
-            sent = yield Epoch(trainer, epoch, on_step)
-            loss, accuracy, rate = sent or trainer.train_epoch(epoch, on_step)
+            metrics = yield Epoch(trainer, epoch, on_step)
+            loss, accuracy, rate = metrics or trainer.train_epoch(epoch, on_step)
             if not np.isfinite(loss):
                 raise ModelError(
                     f"member {task.member}: the loss is no longer a number in epoch {epoch + 1}; "
@@ -196,10 +194,10 @@ def fold_epochs(
             history.append(row)
             callback.on_epoch_end(row)
             interrupts.raise_if_interrupted()
-            if patience and progress.best_epoch == row.epoch:
-                progress.best = trainer.state()
+            if patience and _best_epoch(history) == row.epoch:
+                best = trainer.state()
             if save_checkpoint and time.monotonic() - saved >= CHECKPOINT_INTERVAL:
-                save_checkpoint(_dump(trainer, progress))
+                save_checkpoint(_dump(trainer, history, best))
                 saved = time.monotonic()
             epoch += 1 + skipped
             if skipped:
@@ -209,7 +207,7 @@ def fold_epochs(
                 )
                 trainer.skip_to(epoch)
         if patience:
-            trainer.restore(progress.best)
+            trainer.restore(best)
         callback.on_predict_begin(task.member, len(val_images) + len(test), recipe.views)
         classifier, test_rows = trainer.classifier, test_copies or test.images
         with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
@@ -220,7 +218,7 @@ def fold_epochs(
             val_probabilities=predict_views(classifier, val_images, recipe),
             test_probabilities=predict_views(classifier, test_rows, recipe),
             history=history,
-            kept_epoch=progress.best_epoch if patience else history[-1].epoch,
+            kept_epoch=_best_epoch(history) if patience else history[-1].epoch,
             skipped_epochs=0 if patience else trainer.epochs - len(history),
             seconds=sum(row.seconds for row in history),
             model_file=path.name,
@@ -298,57 +296,51 @@ def make_trainer(
     return SklearnTrainer(recipe, classifier, images, labels)
 
 
-@dataclass
-class _Progress:
-    """The metrics of each epoch, and the trainer's state after the best one (for ``patience``)."""
-
-    history: list[EpochMetrics] = field(default_factory=list)
-    best: bytes = b""
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch with the lowest validation loss, from 1."""
-        return self.history[int(np.argmin([row.val_loss for row in self.history]))].epoch
+def _best_epoch(history: Sequence[EpochMetrics]) -> int:
+    """Return the epoch with the lowest validation loss, from 1."""
+    return history[int(np.argmin([row.val_loss for row in history]))].epoch
 
 
-def _dump(trainer: Trainer, progress: _Progress) -> bytes:
-    """Return everything needed to resume, as an .npz file."""
+def _dump(trainer: Trainer, history: Sequence[EpochMetrics], best: bytes) -> bytes:
+    """Return everything needed to resume, as an .npz file; ``best`` is the best epoch's state."""
     file = io.BytesIO()
     np.savez(
         file,
-        history=np.array(json.dumps([asdict(row) for row in progress.history])),
+        history=np.array(json.dumps([asdict(row) for row in history])),
         state=np.frombuffer(trainer.state(), np.uint8),
-        best=np.frombuffer(progress.best, np.uint8),
+        best=np.frombuffer(best, np.uint8),
     )
     return file.getvalue()
 
 
-def _restore(content: bytes | None, trainer: Trainer, member: int) -> _Progress:
-    """Restore ``trainer`` from the checkpoint and return the progress.
+def _restore(
+    content: bytes | None, trainer: Trainer, member: int
+) -> tuple[list[EpochMetrics], bytes]:
+    """Restore ``trainer`` from the checkpoint and return the history and the best epoch's state.
 
     Without a checkpoint, or if it is damaged or an untrusted pickle, training starts from the
     beginning and ends with the same model. ModelError is raised if it is of another model.
     """
     if not content:
-        return _Progress()
+        return [], b""
     try:
         with np.load(io.BytesIO(content)) as arrays:
             history = [EpochMetrics(**row) for row in json.loads(str(arrays["history"]))]
             np.array([astuple(row) for row in history], np.float64)  # raises unless all are numbers
             state, best = arrays["state"].tobytes(), arrays["best"].tobytes()
     except Exception:  # zipfile and numpy raise many types for a damaged file
-        return _Progress()
+        return [], b""
     try:
         trainer.restore(state)
     except UntrustedError:
-        return _Progress()
+        return [], b""
     except ValueError as error:
         raise ModelError(
             f"the checkpoint of member {member} does not fit the model as it is now "
             f"({' '.join(str(error).split())[:80]}); delete members/{member} in the run's folder "
             "and resume with: `kd.resume(dataset)`"
         ) from error
-    return _Progress(history, best)
+    return history, best
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import atomic_write, wrap_os_errors, write_json, write_text
+from kaggle_digits.core.atomic_io import wrap_os_errors, write_bytes, write_json, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, fingerprint
-from kaggle_digits.ensembling.ensemble import combine
-from kaggle_digits.metrics.calibration import fit_temperature
+from kaggle_digits.ensembling.ensemble import combine, score_metrics
 from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.models.formats import LITERT_FILE
 from kaggle_digits.runs.files import (
@@ -27,6 +25,7 @@ from kaggle_digits.runs.files import (
     Probabilities,
     explain_damage,
     read_probabilities,
+    write_array,
     write_probabilities,
 )
 from kaggle_digits.runs.run import (
@@ -49,15 +48,11 @@ def save_result(folder: Path, result: FoldResult) -> None:
     """Write a result into its folder; member.json, written last, marks it as complete."""
     write_probabilities(folder / VALIDATION_FILE, result.val_probabilities)
     write_probabilities(folder / TEST_FILE, result.test_probabilities)
-    with atomic_write(folder / result.model_file) as file:
-        file.write_bytes(result.model_bytes)
+    write_bytes(folder / result.model_file, result.model_bytes)
     if result.litert_bytes is not None:
-        with atomic_write(folder / LITERT_FILE) as file:
-            file.write_bytes(result.litert_bytes)
+        write_bytes(folder / LITERT_FILE, result.litert_bytes)
     if result.first_layer is not None:
-        with atomic_write(folder / FIRST_LAYER_FILE) as file:
-            np.save(file, result.first_layer)
-    rows = [asdict(row) for row in result.history]
+        write_array(folder / FIRST_LAYER_FILE, result.first_layer)
     record = {
         "kept_epoch": result.kept_epoch,
         "skipped_epochs": result.skipped_epochs,
@@ -65,7 +60,7 @@ def save_result(folder: Path, result: FoldResult) -> None:
         "ended": time.time(),
         "peak_memory_mb": result.peak_memory_mb,
         "val_fingerprint": fingerprint([result.task.fold]),
-        "history": rows,
+        "history": [asdict(row) for row in result.history],
     }
     write_json(folder / RECORD_FILE, record)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -123,17 +118,6 @@ def aggregate(
     oof, test, ensemble_metrics = means[0].oof, means[0].test, dict[str, Any]()
     if len(means) > 1:
         oof, test, ensemble_metrics = _combine(means, dataset, [group[0] for group in groups])
-    failed_entries = [
-        {
-            "member": failure.task.member,
-            "reason": str(failure.error),
-            "tries": failure.attempts,
-            "rows_held_out": len(failure.task.fold.val),
-        }
-        for failure in failures
-    ]
-    limit = run.config().get("time_limit")
-    skipped = [record.get("skipped_epochs", 0) for record in records]
     # A run that is finished again counts as unfinished until metrics.json is written.
     with wrap_os_errors(run.path):
         (run.path / METRICS_FILE).unlink(missing_ok=True)
@@ -145,13 +129,8 @@ def aggregate(
     for record in records:
         writer.writerows(record["history"])  # None is written as an empty cell
     write_text(run.path / HISTORY_FILE, history.getvalue())
-    result = score(oof, dataset.labels)
     metrics = {
-        "val_accuracy": result.accuracy if result else None,
-        "val_accuracy_ci95": result.ci95 if result else None,
-        "val_loss": result.log_loss if result else None,
-        "n_val": result.n if result else 0,
-        "temperature": fit_temperature(oof, dataset.labels),
+        **score_metrics(oof, dataset.labels),
         "models_per_row": sum(mean.models_per_row for mean in means),
         "member_val_accuracies": [accuracy for mean in means for accuracy in mean.accuracies],
         **ensemble_metrics,
@@ -161,10 +140,21 @@ def aggregate(
         "epoch_choice": _epoch_choice(tasks[0]),
         "train_seconds": round(train_seconds(records), 2),
         "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
-        **({"failed": failed_entries} if failures else {}),
-        **({"time_limit": limit | {"skipped_epochs": skipped}} if limit else {}),
-        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+    if failures:
+        metrics["failed"] = [
+            {
+                "member": failure.task.member,
+                "reason": str(failure.error),
+                "tries": failure.attempts,
+                "rows_held_out": len(failure.task.fold.val),
+            }
+            for failure in failures
+        ]
+    if limit := run.config().get("time_limit"):
+        skipped = [record.get("skipped_epochs", 0) for record in records]
+        metrics["time_limit"] = limit | {"skipped_epochs": skipped}
+    metrics["finished"] = datetime.now().astimezone().isoformat(timespec="seconds")
     run.write_metrics(hide_leaked_metrics(metrics, run.leak()))
 
 
@@ -206,7 +196,8 @@ def _average(run: Run, dataset: Dataset, tasks: Sequence[FoldTask]) -> _Mean:
         counts[rows] += 1
         test += test_proba / len(tasks)
         records.append(record)
-        accuracies.append(_accuracy(val_proba, dataset.labels[rows]))
+        result = score(val_proba, dataset.labels[rows])
+        accuracies.append(result.accuracy if result else None)
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: the row was never validated
         oof = (total / counts[:, None]).astype(np.float32)
     return _Mean(oof, test.astype(np.float32), int(counts.max()), records, accuracies)
@@ -226,11 +217,6 @@ def _combine(
     designs = ensemble.designs([task.recipe.model for task in first_tasks])
     metrics = {"designs": designs, "weights_help": ensemble.weights_help}
     return ensemble.oof, ensemble.test, metrics
-
-
-def _accuracy(probabilities: Probabilities, labels: NDArray[np.uint8]) -> float | None:
-    result = score(probabilities, labels)
-    return result.accuracy if result else None
 
 
 def _epoch_choice(task: FoldTask) -> str:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.splits import FoldIndices, fingerprint
@@ -22,7 +21,7 @@ from kaggle_digits.runs.files import explain_damage, read_array
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.members import load_result
 
-PSEUDO_LABELS_FILE = "pseudo.npy"
+PSEUDO_LABELS_FILE = "pseudo.npy"  # in a run folder, so that resuming does not need the teacher
 UNLABELLED = -1
 # Of the calibrated probability: at most one label in a hundred is wrong, in practice far fewer.
 MIN_CONFIDENCE = 0.99
@@ -34,13 +33,11 @@ class PseudoLabels(NamedTuple):
     """Labels of test images: (folds, n_test) int8, -1 if the teacher is not confident.
 
     ``held_out_apart``: no label of a fold's validation rows influenced its pseudo-labels, neither
-    directly nor through pseudo-labels that the teacher was trained on. ``teachers`` are the names
-    of the teacher, of the run that made its own pseudo-labels, and so on.
+    directly nor through pseudo-labels that the teacher was trained on.
     """
 
     labels: Labels
     held_out_apart: bool
-    teachers: list[str]
 
 
 def make_pseudo_labels(
@@ -56,20 +53,17 @@ def make_pseudo_labels(
     same_folds = teacher.config().get("split_fingerprint") == fingerprint(folds)
     if same_folds:
         folders, n_folds = teacher.member_folders(), len(folds)
-        predictions = [_mean_test(teacher, folders[fold::n_folds]) for fold in range(n_folds)]
+        predictions = []
+        for fold in range(n_folds):
+            members = [load_result(teacher, folder)[2] for folder in folders[fold::n_folds]]
+            predictions.append(np.asarray(np.mean(members, axis=0, dtype=np.float64), np.float32))
     else:
         predictions = [teacher.test()] * len(folds)
     calibrated = np.stack([apply_temperature(p, temperature) for p in predictions])
     confident = calibrated.max(axis=2) >= MIN_CONFIDENCE
     labels = np.where(confident, calibrated.argmax(axis=2), UNLABELLED).astype(np.int8)
     is_clean = same_folds and teacher.leak() is None
-    return PseudoLabels(labels, is_clean, [teacher.name, *teacher.teachers()])
-
-
-def save_pseudo_labels(folder: Path, labels: Labels) -> None:
-    """Save the labels in a run folder, so that resuming does not need the teacher."""
-    with atomic_write(folder / PSEUDO_LABELS_FILE) as file:
-        np.save(file, labels)
+    return PseudoLabels(labels, is_clean)
 
 
 def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> Labels:
@@ -80,9 +74,3 @@ def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> Labels:
         if labels.size and not UNLABELLED <= labels.min() <= labels.max() < CLASSES:
             raise ValueError(f"it holds other numbers than {UNLABELLED} to {CLASSES - 1}")
         return labels
-
-
-def _mean_test(run: Run, folders: Sequence[Path]) -> NDArray[np.float32]:
-    """Return the mean test probabilities of the members in ``folders``."""
-    predictions = [load_result(run, folder)[2] for folder in folders]
-    return np.asarray(np.mean(predictions, axis=0, dtype=np.float64), np.float32)

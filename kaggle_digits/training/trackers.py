@@ -20,8 +20,12 @@ from kaggle_digits.core.extras import missing_package
 from kaggle_digits.core.text import flatten
 from kaggle_digits.models.backend import suppress_native_stderr
 from kaggle_digits.runs.run import CONFIG_FILE, HISTORY_FILE, METRICS_FILE, Run
-from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
-from kaggle_digits.training.notebook import default_callback
+from kaggle_digits.training.callbacks import (
+    CallbackList,
+    EpochMetrics,
+    TrainingCallback,
+    default_callback,
+)
 
 PROJECT = "kaggle-digits"  # the experiment of MLflow and the project of W&B, unless one is set
 TENSORBOARD_FOLDER = "events"  # in a run folder

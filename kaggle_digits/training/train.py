@@ -20,14 +20,15 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.dropped_rows import drop_lines, read_dropped_lines
 from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, fingerprint, split
 from kaggle_digits.models.registry import FUNCTIONS
+from kaggle_digits.runs.files import write_array
 from kaggle_digits.runs.run import Run, check_new_run, create_run, list_runs, open_run
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.extra_rows import (
+    EXTRA_FILE,
     Table,
     add_extra,
     load_extra,
     prepare_extra,
-    save_extra,
 )
 from kaggle_digits.training.fold import (
     Checkpoint,
@@ -40,10 +41,10 @@ from kaggle_digits.training.fold import (
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.pseudo_labels import (
+    PSEUDO_LABELS_FILE,
     Labels,
     load_pseudo_labels,
     make_pseudo_labels,
-    save_pseudo_labels,
 )
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe, runs_user_code
 from kaggle_digits.training.time_limit import TimeLimit, default_limit, set_deadlines, shorten
@@ -160,16 +161,16 @@ def train(
             config["dropped_rows"] = {**hashed, "lines": dropped}
         if extra_rows:
             config["extra"] = extra_rows.to_json()
-            save_extra(run.path, extra_rows.table)
+            write_array(run.path / EXTRA_FILE, extra_rows.table)
         if teacher and pseudo:
             config["pseudo"] = {
                 "run": teacher.name,
                 "extra_rows": teacher.extra_rows(),
                 "rows": [int((labels >= 0).sum()) for labels in pseudo.labels],
                 "held_out_apart": pseudo.held_out_apart,
-                "teachers": pseudo.teachers,
+                "teachers": [teacher.name, *teacher.teachers()],
             }
-            save_pseudo_labels(run.path, pseudo.labels)
+            write_array(run.path / PSEUDO_LABELS_FILE, pseudo.labels)
         run.write_config(config)
         try:
             _fit_and_aggregate(
