@@ -226,11 +226,11 @@ def _make_executor(given: Mapping[str, Any]) -> "Executor":
         raise UsageError("--address needs --executor ray")
     if gpus is not None:
         raise UsageError("--gpus needs --executor ray; a local worker uses one whole GPU")
-    from kaggle_digits.executors.local import LocalExecutor
+    from kaggle_digits.executors.local import local_executor
 
     if environment.choose_jax_on_gpu():
         console.note("backend: JAX, which is faster than TensorFlow on a GPU (KERAS_BACKEND=jax)")
-    return LocalExecutor(len(environment.gpus()), **limits)
+    return local_executor(len(environment.gpus()), **limits)
 
 
 def _parse_widths(text: str | None) -> tuple[int, ...] | None:

@@ -16,7 +16,7 @@ from collections.abc import Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -64,6 +64,7 @@ class AtOnceExecutor(Executor):
     """
 
     compiled: dict[Hashable, Together] = field(default_factory=dict, compare=False, repr=False)
+    trains_at_once: ClassVar[bool] = True
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         largest = max(map(len, _groups(tasks)), default=1)

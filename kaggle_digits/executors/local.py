@@ -11,20 +11,17 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from kaggle_digits.core.environment import backend_name, memory, usable_cores
 from kaggle_digits.core.errors import RunError
-from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.executors.at_once import AtOnceExecutor
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback
-from kaggle_digits.training.fold import Cost, Executor, Failed, FoldResult, FoldTask, Workload
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.fold import Executor, Failed, FoldResult, FoldTask, Workload
 
 # From this many images per training (rows × epochs × members), several processes save more time
 # than they need to start.
@@ -42,12 +39,6 @@ class LocalExecutor(Executor):
     """
 
     gpus: int = 0
-    at_once: AtOnceExecutor = field(default_factory=AtOnceExecutor, init=False, repr=False)
-
-    @property
-    def trains_at_once(self) -> bool:
-        """Whether the members are trained at once on the first GPU, which is the fastest way."""
-        return bool(self.gpus) and self.workers is None and backend_name() == "jax"
 
     def allocation(self, tasks: Sequence[FoldTask]) -> tuple[int, int]:
         """Return (members at a time, threads per member) for ``tasks``."""
@@ -67,20 +58,10 @@ class LocalExecutor(Executor):
         return workers, self.threads or max(1, cores // workers)
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
-        if self.trains_at_once:
-            return self.at_once.describe(tasks)
         workers, threads = self.allocation(tasks)
         return {"executor": "local", "workers": workers, "threads": threads}
 
-    def measure(
-        self, recipe: Recipe, folds: Sequence[FoldIndices], dataset: Dataset
-    ) -> Cost | None:
-        return self.at_once.measure(recipe, folds, dataset) if self.trains_at_once else None
-
     def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
-        if self.trains_at_once:
-            yield from self.at_once.train(work)
-            return
         workers, threads = self.allocation(work.tasks)
         total, free = (size >> 20 for size in memory())
         needed = workers * MB_PER_PROCESS
@@ -97,6 +78,15 @@ class LocalExecutor(Executor):
         data = (work.train, work.test)
         processes = _Processes(data, min(workers, len(work.tasks)), threads, gpus)
         yield from run_tasks(processes, work.tasks, work.checkpoint, work.callback)
+
+
+def local_executor(
+    gpus: int = 0, *, workers: int | None = None, threads: int | None = None
+) -> Executor:
+    """Return the fastest executor for this machine: with JAX, the first GPU trains all at once."""
+    if gpus and workers is None and backend_name() == "jax":
+        return AtOnceExecutor(threads=threads)
+    return LocalExecutor(gpus, workers=workers, threads=threads)
 
 
 class _Processes:

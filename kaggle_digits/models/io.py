@@ -68,7 +68,14 @@ def loads_pickle(content: bytes, name: str) -> Any:
     if hashlib.sha256(content).digest() not in _own_pickles and not trust.is_enabled():
         raise UntrustedError(f"{name} is a pickle, which runs code while it is read; {trust.HINT}")
     add_current_folder_to_path()
-    return _unpickle(content)
+    import joblib
+
+    if content[:1] == b"x":  # zlib: joblib would fill the memory if bytes follow the stream
+        decompressor = zlib.decompressobj()
+        content = decompressor.decompress(content, MAX_SKOPS_BYTES)
+        if not decompressor.eof or decompressor.unused_data:
+            raise ValueError("it is damaged")
+    return joblib.load(io.BytesIO(content))
 
 
 def dumps_state(estimator: Any) -> bytes:
@@ -174,14 +181,3 @@ def _pickle(value: dict[str, Any], compress: int = 1) -> bytes:
     joblib.dump(value, file, compress=compress)
     _own_pickles.add(hashlib.sha256(file.getvalue()).digest())
     return file.getvalue()
-
-
-def _unpickle(content: bytes) -> Any:
-    import joblib
-
-    if content[:1] == b"x":  # zlib: joblib would fill the memory if bytes follow the stream
-        decompressor = zlib.decompressobj()
-        content = decompressor.decompress(content, MAX_SKOPS_BYTES)
-        if not decompressor.eof or decompressor.unused_data:
-            raise ValueError("it is damaged")
-    return joblib.load(io.BytesIO(content))

@@ -6,7 +6,7 @@ with and without them compare.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,33 +28,11 @@ MAX_NAMED = 3  # pictures in a message
 Table = NDArray[np.uint8]  # (n, 785): label and pixels of each row, as in train.csv
 
 
-@dataclass(frozen=True)
-class ExtraRows:
-    """The labelled pictures of a folder as ``table``, and a warning about those left out, or ""."""
-
-    folder: Path
-    table: Table
-    warning: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return ``extra`` of config.json."""
-        return {"folder": self.folder.name, "rows": len(self.table), "sha256": _hash(self.table)}
-
-    def announce(self, callback: TrainingCallback) -> None:
-        """Tell the user how many pictures are trained on, and which are not."""
-        callback.on_message(
-            f"{plural(len(self.table), 'picture')} in {self.folder} will be trained on besides the "
-            "rows of train.csv; validation has none of them"
-        )
-        if self.warning:
-            callback.on_warning(self.warning)
-
-
-def prepare_extra(folder: Path) -> ExtraRows:
+def prepare_extra(folder: Path, callback: TrainingCallback | None = None) -> Table:
     """Prepare the pictures of a folder, without those that are not a single digit.
 
-    Raises DataError if labels.csv is missing or malformed, a picture is unreadable, or none is
-    a digit.
+    ``callback`` is told how many there are and which are left out. Raises DataError if labels.csv
+    is missing or malformed, a picture is unreadable, or none is a digit.
     """
     reader, rows, left_out = PictureReader(), [], []
     for path, label in read_labels(folder):
@@ -67,10 +45,17 @@ def prepare_extra(folder: Path) -> ExtraRows:
     warning = f"pictures in {folder} that are not trained on: {len(left_out):,} ({named})"
     if not rows:
         raise DataError(f"{warning}, so there is nothing to add")
-    return ExtraRows(folder, np.stack(rows), warning if left_out else "")
+    if callback:
+        callback.on_message(
+            f"{plural(len(rows), 'picture')} in {folder} will be trained on besides the rows of "
+            "train.csv; validation has none of them"
+        )
+        if left_out:
+            callback.on_warning(warning)
+    return np.stack(rows)
 
 
-def _hash(table: Table) -> str:
+def table_sha256(table: Table) -> str:
     return hashlib.sha256(table.tobytes()).hexdigest()
 
 
@@ -79,7 +64,7 @@ def load_extra(folder: Path, recorded: dict[str, Any]) -> Table:
     path = folder / EXTRA_FILE
     with explain_damage(path, f"it cannot be restored: delete {folder} and train again"):
         table: Table = read_array(path, np.uint8, (recorded["rows"], PIXELS + 1))
-        if _hash(table) != recorded.get("sha256") or table[:, 0].max() >= CLASSES:
+        if table_sha256(table) != recorded.get("sha256") or table[:, 0].max() >= CLASSES:
             raise ValueError("it holds other rows than those that the run was started with")
         return table
 

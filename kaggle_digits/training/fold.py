@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -378,15 +378,12 @@ class Executor:
 
     workers: int | None = None
     threads: int | None = None
+    # Whether members are trained in groups, which are compiled for their number and rows.
+    trains_at_once: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_at_least("workers", self.workers, 1)
         check_at_least("threads", self.threads, 1)
-
-    @property
-    def trains_at_once(self) -> bool:
-        """Whether members are trained in groups, which are compiled for their number and rows."""
-        return False
 
     def describe(self, tasks: Sequence[FoldTask]) -> dict[str, Any]:
         """Return config.json's ``trained_by``: ``executor``, ``workers``, ``threads`` per model."""

@@ -111,10 +111,10 @@ def shorten(
             f"predictions need about {limit.seconds - limit.left + need:.0f} s here; allow more "
             "time or choose a faster recipe: kd recipes"
         )
-    shortened = [replace(one, epochs=n) for one, n in zip(chosen.recipes, epochs, strict=True)]
     members = len(split(dataset.labels, chosen_split)) * len(epochs)
     asked = len(split(dataset.labels, split_config)) * len(recipe.recipes)
-    shares = [n / one.epochs for one, n in zip(chosen.recipes, epochs, strict=True)]
+    pairs = list(zip(chosen.recipes, epochs, strict=True))
+    shares = [n / one.epochs for one, n in pairs]
     expected = fixed + sum(map(operator.mul, trained, shares))
     record = {
         "seconds": limit.seconds,
@@ -124,9 +124,9 @@ def shorten(
         "epoch here)",
         "measured": {model: asdict(cost) for model, cost in costs.items()},
     }
+    shortened = tuple(replace(one, epochs=n) for one, n in pairs)
     if isinstance(chosen, EnsembleRecipe):
-        chosen = replace(chosen, recipes=tuple(shortened), fills_time=False)
-        return chosen, chosen_split, record
+        return replace(chosen, recipes=shortened, fills_time=False), chosen_split, record
     return shortened[0], chosen_split, record
 
 

@@ -29,6 +29,7 @@ from kaggle_digits.training.extra_rows import (
     add_extra,
     load_extra,
     prepare_extra,
+    table_sha256,
 )
 from kaggle_digits.training.fold import (
     Checkpoint,
@@ -100,7 +101,7 @@ def train(
     executor, callback = executor or Executor(), make_callback(callback, log_to, Path(runs_dir))
     folds = split(dataset.labels, split_config)
     dropped = read_dropped_lines(Path(drop_rows), dataset.train) if drop_rows else []
-    extra_rows = prepare_extra(Path(extra)) if extra else None
+    table = prepare_extra(Path(extra), callback) if extra else None
     try_models(recipe, dataset.train, callback)
     plan: dict[str, Any] = {}
     if limit:
@@ -112,15 +113,12 @@ def train(
         callback.on_message(f"time limit {limit.seconds:.0f} s: {reason}{plan['summary']}")
         folds = split(dataset.labels, split_config)
     pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
-    extra_table = extra_rows.table if extra_rows else None
-    rows, folds = _choose_rows(dataset.train, folds, dropped, extra_table)
+    rows, folds = _choose_rows(dataset.train, folds, dropped, table)
     if dropped:
         callback.on_message(
             f"{len(dropped):,} rows in {drop_rows} are not trained on; validation keeps all rows, "
             "so that accuracies with and without them compare"
         )
-    if extra_rows:
-        extra_rows.announce(callback)
     if duplicates := count_shared_images(rows.images, folds):
         callback.on_warning(
             f"{duplicates:,} validation rows have the same image as a training row, so the "
@@ -157,11 +155,12 @@ def train(
             **({"time_limit": plan} if plan else {}),
         }
         if drop_rows:
-            hashed = {"file": Path(drop_rows).name, "sha256": sha256(Path(drop_rows))}
-            config["dropped_rows"] = {**hashed, "lines": dropped}
-        if extra_rows:
-            config["extra"] = extra_rows.to_json()
-            write_array(run.path / EXTRA_FILE, extra_rows.table)
+            path = Path(drop_rows)
+            config["dropped_rows"] = {"file": path.name, "sha256": sha256(path), "lines": dropped}
+        if extra and table is not None:
+            hashed = {"folder": Path(extra).name, "rows": len(table)}
+            config["extra"] = {**hashed, "sha256": table_sha256(table)}
+            write_array(run.path / EXTRA_FILE, table)
         if teacher and pseudo:
             config["pseudo"] = {
                 "run": teacher.name,
@@ -261,7 +260,7 @@ def has_settings(
     """Return whether ``run``, finished or not, was trained with these settings."""
     config = run.config()
     dropped = sha256(drop_rows) if drop_rows else None
-    extra_sha256 = prepare_extra(extra).to_json()["sha256"] if extra else None
+    extra_sha256 = table_sha256(prepare_extra(extra)) if extra else None
     return (
         run_recipe(run) == recipe
         and config["split"] == asdict(split_config)

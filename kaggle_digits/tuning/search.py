@@ -21,7 +21,7 @@ from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import Score, score_or_raise
 from kaggle_digits.runs.run import check_name, check_new_name
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
-from kaggle_digits.training.extra_rows import add_extra, prepare_extra
+from kaggle_digits.training.extra_rows import add_extra, prepare_extra, table_sha256
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
@@ -99,10 +99,9 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     settings = _settings(dataset, recipe, space, split_config)
     rows = dataset.train
     if extra:
-        extra_rows = prepare_extra(Path(extra))
-        extra_rows.announce(callback)
-        rows, folds = add_extra(rows, folds, extra_rows.table)
-        settings["--extra"] = extra_rows.to_json()["sha256"]
+        table = prepare_extra(Path(extra), callback)
+        rows, folds = add_extra(rows, folds, table)
+        settings["--extra"] = table_sha256(table)
     locks = ExitStack()
 
     def done() -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.executors import at_once
-from kaggle_digits.executors.local import LocalExecutor
+from kaggle_digits.executors.local import local_executor
 from kaggle_digits.models.backend import keras
 from kaggle_digits.runs.run import open_run
 from kaggle_digits.training.augmentation import Augmentation
@@ -141,7 +141,7 @@ def test_a_gpu_and_jax_train_at_once(
     monkeypatch: pytest.MonkeyPatch, backend: str, options: dict[str, int], at_a_time: int | None
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    executor = LocalExecutor(**options)
+    executor = local_executor(**options)
     described = executor.describe([task(0, DENSE), task(1, DENSE)])
     assert described.get("members_at_once") == at_a_time
     assert json.dumps(described)

@@ -28,7 +28,7 @@ QUICK = MLP.with_changes(epochs=1)
 def test_rows_are_prepared_as_for_classify_and_only_trained_on(
     dataset: Dataset, trained_run: Run, tmp_path: Path
 ) -> None:
-    extra = prepare_extra(write_labelled(tmp_path, [1, 4, 7])).table
+    extra = prepare_extra(write_labelled(tmp_path, [1, 4, 7]))
     predictor = load_predictor(trained_run.path.parent)
     expected = [classify_picture(predictor, draw_digit(digit)).image for digit in (1, 4, 7)]
     assert np.array_equal(extra[:, 1:], np.reshape(expected, (3, 784)))
