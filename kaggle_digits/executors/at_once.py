@@ -160,13 +160,11 @@ def _groups(tasks: Sequence[FoldTask]) -> list[list[FoldTask]]:
 
 def _constants(task: FoldTask) -> Hashable:
     """Return a key of what is compiled into the training of ``task``, apart from array shapes."""
-    recipe, pseudo_labels = task.recipe, task.pseudo_labels
-    rows = len(task.fold.train)
-    if pseudo_labels is not None:
-        rows += int((pseudo_labels >= 0).sum())
     # `standard` has other constants for other rows; a user's network may have any.
-    is_equal = _is_ours(recipe.model) and recipe.normalize != "standard"
-    return (recipe, rows) if is_equal else object()
+    if not _is_ours(task.recipe.model) or task.recipe.normalize == "standard":
+        return object()
+    pseudo_labelled = 0 if task.pseudo_labels is None else int((task.pseudo_labels >= 0).sum())
+    return task.recipe, len(task.fold.train) + pseudo_labelled
 
 
 def _is_ours(model: str) -> bool:
@@ -241,44 +239,29 @@ def _trainer(epoch: Epoch) -> KerasTrainer:
 
 @contextmanager
 def _convolutions_as_products(model: Any) -> Iterator[None]:
-    """Let the two-dimensional convolutions of ``model`` multiply patches of the images, if simple.
-
-    The results are equal up to rounding. Convolutions with dilation or groups of channels stay as
-    they are.
-    """
-    k = keras()
-    simple = [
-        layer
-        for layer in flat_layers(model)
-        if type(layer) is k.layers.Conv2D and (layer.dilation_rate, layer.groups) == ((1, 1), 1)
-    ]
+    """Let the convolutions of ``model`` multiply patches of the images; equal up to rounding."""
+    layers = [x for x in flat_layers(model) if isinstance(x, keras().layers.Conv2D)]
     try:
-        for layer in simple:
-            layer.convolution_op = partial(
-                _patches_times_kernel, strides=layer.strides, padded=layer.padding == "same"
-            )
+        for layer in layers:
+            options = {"strides": layer.strides, "padding": layer.padding}
+            layer.convolution_op = partial(_patches_times_kernel, **options)
         yield
     finally:
-        for layer in simple:
+        for layer in layers:
             del layer.convolution_op  # the class's own again
 
 
 def _patches_times_kernel(
-    images: Any, kernel: Any, *, strides: tuple[int, int], padded: bool
+    images: Any, kernel: Any, *, strides: tuple[int, int], padding: str
 ) -> Any:
-    """Return the convolution of images (n, h, w, channels) with (kh, kw, channels, filters).
+    """Return the convolution of images (n, h, w, channels) with (kh, kw, channels, filters)."""
+    import jax
 
-    ``padded`` images get zeros on each side as in TensorFlow: the odd one after the image.
-    """
     ops = keras().ops
-    *window, channels, filters = kernel.shape
+    height, width, channels, filters = kernel.shape
     down, right = strides
-    if padded:
-        sizes = zip(images.shape[1:3], window, strides, strict=True)
-        zeros = [max((-(-size // step) - 1) * step + k - size, 0) for size, k, step in sizes]
-        sides = [(count // 2, count - count // 2) for count in zeros]
-        images = ops.pad(images, ((0, 0), *sides, (0, 0)))
-    height, width = window
+    sides = jax.lax.padtype_to_pads(images.shape[1:3], (height, width), strides, padding.upper())
+    images = ops.pad(images, ((0, 0), *sides, (0, 0)))
     last_row, last_column = images.shape[1] - height, images.shape[2] - width
     patches = [
         images[:, i : i + last_row + 1 : down, j : j + last_column + 1 : right]
