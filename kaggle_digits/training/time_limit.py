@@ -197,10 +197,9 @@ def set_deadlines(
 
 def measure(recipe: Recipe, fold: FoldIndices, dataset: Dataset) -> Cost:
     """Time the first steps and predictions of a model of ``recipe`` on this machine."""
-    assert dataset.train.labels is not None
     if recipe.model not in SKLEARN_MODELS:
         keras()  # its import happens once, not for each member
-    images, labels = dataset.train.images[fold.train], dataset.train.labels[fold.train]
+    images, labels = dataset.train.images[fold.train], dataset.labels[fold.train]
     clock = Clock()
     trainer = make_trainer(recipe, images, labels, seed=0)
     start, part = clock.lap(), 1
@@ -240,7 +239,7 @@ def time_predictions(
 
 
 class Clock:
-    """Measures the parts of something one after another."""
+    """Measures one part after another."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter()

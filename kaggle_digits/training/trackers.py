@@ -70,9 +70,11 @@ class Tracker(TrainingCallback):
         self._try(self.log, member, epoch, metrics)
 
     def on_run_end(self, name: str) -> None:
-        run = Run(self._runs_dir / name)
-        metrics, artifacts = (final_metrics(run), files(run)) if run.finished else ({}, [])
-        self._try(self.end, run, metrics, artifacts)
+        run, artifacts = Run(self._runs_dir / name), list[Path]()
+        if run.finished:
+            artifacts = [run.path / file for file in (CONFIG_FILE, METRICS_FILE, HISTORY_FILE)]
+            artifacts += sorted(run.path.glob("members/*/model.*"))
+        self._try(self.end, run, final_metrics(run) if run.finished else {}, artifacts)
 
     def _try(self, call: Callable[..., None], *arguments: Any) -> None:
         if self._is_broken:
@@ -235,9 +237,3 @@ def final_metrics(run: Run) -> dict[str, float]:
     if interval := metrics["val_accuracy_ci95"]:
         result |= {"val_accuracy_ci95_low": interval[0], "val_accuracy_ci95_high": interval[1]}
     return result
-
-
-def files(run: Run) -> list[Path]:
-    """Return settings, metrics, history and models of a run."""
-    paths = [run.path / name for name in (CONFIG_FILE, METRICS_FILE, HISTORY_FILE)]
-    return paths + sorted(run.path.glob("members/*/model.*"))
