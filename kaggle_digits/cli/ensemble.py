@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import argument, option
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.errors import UsageError, check_choice
 
 if TYPE_CHECKING:
     from kaggle_digits.data.dataset import Dataset
@@ -33,12 +33,13 @@ def ensemble(
 ) -> None:
     """Combine several runs or submissions, and measure how much each run adds."""
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.ensembling.ensemble import check_method, ensemble_runs
+    from kaggle_digits.ensembling.combiners import METHODS
+    from kaggle_digits.ensembling.ensemble import ensemble_runs
     from kaggle_digits.ensembling.ensemble_run import save_ensemble
     from kaggle_digits.runs import submission_files
     from kaggle_digits.runs.run import open_run
 
-    check_method(method)
+    check_choice("method", method, METHODS)
     if len(runs) < 2 or len(set(runs)) < len(runs):
         raise UsageError("an ensemble needs at least two different runs: kd ensemble RUN RUN")
     submission_path = partial(submission_files.submission_path, submissions_dir)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.core.errors import RunError, UsageError, check_choice
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.ensembling import combiners
 from kaggle_digits.ensembling.combiners import FITTERS, METHODS
@@ -114,7 +114,7 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
             ``shared_rows``); for ``weighted`` and ``stack`` also if they have different or
             unrecorded splits or pseudo-labels with a leak.
     """
-    check_method(method)
+    check_choice("method", method, METHODS)
     if len(runs) < 2:
         raise UsageError("an ensemble needs at least two runs: `kd.ensemble(RUN, RUN)`")
     first, config = runs[0], runs[0].config()
@@ -152,12 +152,6 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
         )
     ensemble = combine(oofs, [run.test() for run in runs], labels, method)
     return replace(ensemble, leak=next(filter(None, leaks), None))
-
-
-def check_method(method: str) -> None:
-    """Raise UsageError unless ``method`` is one of ``METHODS``."""
-    if method not in METHODS:
-        raise UsageError(f"`method={method!r}` is unknown; choose one of: {', '.join(METHODS)}")
 
 
 def combine(

@@ -184,7 +184,7 @@ def test_a_stack_of_noise_scores_like_chance() -> None:
 def test_a_single_run_or_an_unknown_method_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="at least two runs"):
         ensemble_runs([], np.zeros(3, np.uint8), "mean")
-    with pytest.raises(UsageError, match="`method='best'` is unknown; choose one of: mean, vote"):
+    with pytest.raises(UsageError, match="`method='best'` is unknown; one of: mean, vote"):
         ensemble_runs([], np.zeros(3, np.uint8), "best")
 
 
