@@ -8,6 +8,8 @@ from kaggle_digits.data.digits import CLASSES
 # Sums of ten bfloat16 or float16 numbers, with which some GPUs predict, are off by up to this.
 SUM_TOLERANCE = 0.01
 
+Probabilities = NDArray[np.float32]  # (n, 10)
+
 
 def check_probabilities(values: NDArray[np.floating], *, nan_rows: bool = False) -> None:
     """Raise ValueError unless every row of ``values`` (n, 10) is finite, ≥ 0 and sums to 1.

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.digits import CLASSES, Labels
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY
 from kaggle_digits.runs.files import Probabilities
@@ -21,7 +21,7 @@ STACK_C = 0.01
 # (runs, n, 10) float32 → (n, 10) float32
 Combiner = Callable[[NDArray[np.float32]], Probabilities]
 # (runs, n, 10) float32 out-of-fold probabilities, (n,) labels → Combiner
-Fitter = Callable[[NDArray[np.float32], NDArray[np.uint8]], Combiner]
+Fitter = Callable[[NDArray[np.float32], Labels], Combiner]
 
 
 def mean(probabilities: NDArray[np.float32]) -> Probabilities:
@@ -70,7 +70,7 @@ def vote_weights(runs: int) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum())
 
 
-def majority_vote(submissions: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def majority_vote(submissions: Sequence[Labels]) -> Labels:
     """Return the most frequent digit of each row: several (n,) uint8 → (n,) uint8.
 
     In a tie, the digit chosen by the earliest submission wins.
@@ -80,9 +80,7 @@ def majority_vote(submissions: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]
     return np.asarray(shares.argmax(axis=1), np.uint8)
 
 
-def fit_weights(
-    probabilities: NDArray[np.float32], labels: NDArray[np.uint8]
-) -> NDArray[np.float64]:
+def fit_weights(probabilities: NDArray[np.float32], labels: Labels) -> NDArray[np.float64]:
     """Return the weights, (runs,) summing to 1, that minimise the log loss of the weighted mean.
 
     ``probabilities`` are (runs, n, 10) out-of-fold probabilities.
@@ -105,9 +103,7 @@ def fit_weights(
     return np.asarray(softmax(result.x))
 
 
-def fit_stack(
-    probabilities: NDArray[np.float32], labels: NDArray[np.uint8]
-) -> "partial[Probabilities]":
+def fit_stack(probabilities: NDArray[np.float32], labels: Labels) -> "partial[Probabilities]":
     """Fit a logistic regression on the runs' log-probabilities (stacking, Wolpert 1992).
 
     ``probabilities`` are (runs, n, 10) out-of-fold probabilities. Returns ``stack`` with its

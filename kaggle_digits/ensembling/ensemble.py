@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError, check_choice
-from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.digits import CLASSES, Labels
 from kaggle_digits.ensembling import combiners
 from kaggle_digits.ensembling.combiners import FITTERS, METHODS
 from kaggle_digits.metrics.calibration import fit_temperature
@@ -102,7 +102,7 @@ class Fold(NamedTuple):
     validation: NDArray[np.bool_]
 
 
-def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -> Ensemble:
+def ensemble_runs(runs: Sequence[Run], labels: Labels, method: str) -> Ensemble:
     """Combine at least two finished runs by one of METHODS.
 
     ``mean`` and ``weighted`` average probabilities after temperature; ``stack`` is a logistic
@@ -155,10 +155,7 @@ def ensemble_runs(runs: Sequence[Run], labels: NDArray[np.uint8], method: str) -
 
 
 def combine(
-    oofs: Sequence[Probabilities],
-    tests: Sequence[Probabilities],
-    labels: NDArray[np.uint8],
-    method: str,
+    oofs: Sequence[Probabilities], tests: Sequence[Probabilities], labels: Labels, method: str
 ) -> Ensemble:
     """Combine the probabilities of runs by a method as in ``ensemble_runs``.
 
@@ -214,7 +211,7 @@ def combine(
     )
 
 
-def score_metrics(oof: Probabilities, labels: NDArray[np.uint8]) -> dict[str, Any]:
+def score_metrics(oof: Probabilities, labels: Labels) -> dict[str, Any]:
     """Return what metrics.json says about (n_train, 10) out-of-fold probabilities."""
     result = score(oof, labels)
     return {
@@ -227,11 +224,7 @@ def score_metrics(oof: Probabilities, labels: NDArray[np.uint8]) -> dict[str, An
 
 
 def make_folds(
-    stacked: NDArray[np.float32],
-    labels: NDArray[np.uint8],
-    rows: NDArray[np.int64],
-    *,
-    calibrated: bool,
+    stacked: NDArray[np.float32], labels: Labels, rows: NDArray[np.int64], *, calibrated: bool
 ) -> list[Fold]:
     """Split the common rows into at most five folds, stratified by digit.
 
@@ -258,7 +251,7 @@ def make_folds(
 
 
 def _cross_validate(
-    method: str, folds: Sequence[Fold], labels: NDArray[np.uint8], members: Sequence[int]
+    method: str, folds: Sequence[Fold], labels: Labels, members: Sequence[int]
 ) -> tuple[Probabilities, combiners.Fitter]:
     """Cross-validate an ensemble of the runs at the positions ``members``.
 
@@ -284,7 +277,7 @@ def _cross_validate(
 
 
 def _contributions(
-    method: str, folds: Sequence[Fold], labels: NDArray[np.uint8], ensemble: Probabilities
+    method: str, folds: Sequence[Fold], labels: Labels, ensemble: Probabilities
 ) -> list[Contribution]:
     """Compare ``ensemble`` with cross-validated ensembles that each leave out one of the runs."""
     whole, members = score_or_raise(ensemble, labels), range(len(folds[0].probabilities))

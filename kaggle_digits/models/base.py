@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import open_file
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, check_choice, one_line
-from kaggle_digits.data.digits import CLASSES, SIDE
-from kaggle_digits.data.probabilities import check_probabilities
+from kaggle_digits.data.digits import CLASSES, SIDE, Images
+from kaggle_digits.data.probabilities import Probabilities, check_probabilities
 from kaggle_digits.models import io
 from kaggle_digits.models.backend import keras, predict_batch_size, predict_workers
 from kaggle_digits.models.io import JOBLIB_FILE, SKOPS_FILE, check_keras_file
@@ -30,7 +30,7 @@ NORMALIZATIONS = ("unit", "l2", "standard", "none")
 # Keeps a blank image 0 instead of NaN; keras.utils.normalize divides it by 1.
 MIN_NORM = 1e-6
 
-PredictProba = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+PredictProba = Callable[[Images], Probabilities]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Normalizer:
     scale: float = 1 / 255
     offset: float = 0.0
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, images: Images) -> NDArray[np.float32]:
         """(n, 28, 28) uint8 → float32 of the same shape."""
         values = images.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
         if self.kind == "l2":
@@ -67,7 +67,7 @@ class Normalizer:
         return layers
 
 
-def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
+def fit_normalizer(kind: str, images: Images) -> Normalizer:
     """Fit a normalizer to training rows (n, 28, 28) uint8; UsageError for an unknown kind."""
     check_choice("normalize", kind, NORMALIZATIONS)
     if kind != "standard":
@@ -84,14 +84,14 @@ def fit_normalizer(kind: str, images: NDArray[np.uint8]) -> Normalizer:
 class ProbabilisticModel(Protocol):
     """Anything that predicts probabilities."""
 
-    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: Images) -> Probabilities:
         """(n, 28, 28) uint8 → (n, 10) float32, rows summing to 1.
 
         The classes here and in formats.py raise ModelError if the model returns anything else.
         """
 
 
-def checked(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+def checked(probabilities: Probabilities) -> Probabilities:
     """Return the (n, 10) probabilities that a model predicted; ModelError if they are none."""
     try:
         check_probabilities(probabilities)
@@ -116,12 +116,7 @@ class KerasClassifier:
 
     @classmethod
     def wrap(
-        cls,
-        body: Any,
-        normalizer: Normalizer,
-        augment: Any = None,
-        *,
-        probe: NDArray[np.uint8] | None = None,
+        cls, body: Any, normalizer: Normalizer, augment: Any = None, *, probe: Images | None = None
     ) -> Self:
         """Add normalization before and softmax after a Keras model (28, 28, 1) → (10,).
 
@@ -205,7 +200,7 @@ class KerasClassifier:
 
         return lambda images: np.asarray(traced(tf.constant(images)).numpy(), np.float32)
 
-    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: Images) -> Probabilities:
         """Equal ``network.predict`` within 1e-5, with the same bits in each call.
 
         Measured on a 2-core CPU (benchmarks/predicting.py, benchmarks/research.md): with predict's
@@ -259,11 +254,11 @@ class SklearnClassifier:
     estimator: Any
     normalizer: Normalizer
 
-    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, images: Images) -> NDArray[np.float32]:
         """(n, 28, 28) uint8 → (n, 784) float32, normalized."""
         return self.normalizer(images).reshape(len(images), -1)
 
-    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: Images) -> Probabilities:
         """Return 0 for digits missing from the training rows."""
         probabilities = np.zeros((len(images), CLASSES), np.float32)
         if len(images):
@@ -346,7 +341,7 @@ def _jit(network: Any, compiled: Any) -> PredictProba | None:
     It is called with two batch sizes only, because JAX compiles each size anew.
     """
 
-    def predict_batch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_batch(images: Images) -> Probabilities:
         size = SMALL_BATCH if len(images) <= SMALL_BATCH else predict_batch_size()
         if (count := len(images)) < size:
             padded = np.zeros((size, SIDE, SIDE), np.uint8)

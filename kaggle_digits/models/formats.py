@@ -13,7 +13,8 @@ from kaggle_digits.core.advice import with_variable
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, UsageError, did_you_mean, one_line
 from kaggle_digits.core.extras import install_packages, require
-from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE
+from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE, Images
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.models import base
 from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
 from kaggle_digits.models.base import (
@@ -55,7 +56,7 @@ class LiteRTClassifier:
         (self._output,) = self._interpreter.get_output_details()
         self._batch_size = int(self._input["shape"][0])
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, images: Images) -> NDArray[np.float32]:
         """Return the network's output for one batch: (n, 28, 28) uint8 → (n, …) float32."""
         if len(images) != self._batch_size:
             self._interpreter.resize_tensor_input(self._input["index"], images.shape)
@@ -65,7 +66,7 @@ class LiteRTClassifier:
         self._interpreter.invoke()
         return np.array(self._interpreter.get_tensor(self._output["index"]), np.float32)
 
-    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict_proba(self, images: Images) -> Probabilities:
         probabilities = np.empty((len(images), CLASSES), np.float32)
         for start in range(0, len(images), CPU_BATCH_SIZE):
             batch = slice(start, start + CPU_BATCH_SIZE)
@@ -73,7 +74,7 @@ class LiteRTClassifier:
         return base.checked(probabilities)
 
 
-def to_litert(classifier: Classifier, images: NDArray[np.uint8]) -> bytes | None:
+def to_litert(classifier: Classifier, images: Images) -> bytes | None:
     """Return the bytes of model.tflite; None if the model cannot be converted.
 
     Impossible are scikit-learn models, layers that LiteRT does not have, and any model under JAX.

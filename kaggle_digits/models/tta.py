@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name, usable_cores
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.data.digits import CENTRE, CLASSES, SIDE
+from kaggle_digits.data.digits import CENTRE, CLASSES, SIDE, Images
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.models.base import ProbabilisticModel
 
 # Numbers of copies to choose from.
@@ -82,7 +83,7 @@ def _halton(index: int, base: int) -> float:
     return value
 
 
-def apply_affine(images: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray[np.uint8]:
+def apply_affine(images: Images, transform: NDArray[np.float64]) -> Images:
     """Transform (n, 28, 28) uint8 images by a row of ``tta_transforms``, interpolating bilinearly.
 
     Pixels outside the images are background.
@@ -127,7 +128,7 @@ class KeptCopies:
     Under JAX the copies are kept on its device. ``images`` are (n, 28, 28) uint8.
     """
 
-    def __init__(self, images: NDArray[np.uint8]) -> None:
+    def __init__(self, images: Images) -> None:
         self._images = images
         self._kept: dict[tuple[float, ...], Any] = {}
 
@@ -167,10 +168,10 @@ def affine_coefficients(ops: Any, transform: Any) -> tuple[Any, Any, Any, Any, A
 
 def predict_tta(
     classifier: ProbabilisticModel,
-    images: NDArray[np.uint8] | KeptCopies,
+    images: Images | KeptCopies,
     tta: int,
     affine_range: AffineRange | None,
-) -> dict[int, NDArray[np.float32]]:
+) -> dict[int, Probabilities]:
     """Predict in one pass with each level of TTA_LEVELS up to ``tta``.
 
     Returns the level → (n, 10) float32 probabilities averaged over that number of copies; raises

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.data.digits import PIXELS, SIDE
+from kaggle_digits.data.digits import PIXELS, SIDE, Images, Labels
 from kaggle_digits.imaging.segmentation import center_by_mass
 from kaggle_digits.models.backend import keras, use_jit
 from kaggle_digits.models.tta import PAD_AFTER, PAD_BEFORE, AffineRange, affine_coefficients
@@ -140,9 +140,7 @@ def augmentation_layer(augmentation: Augmentation, seed: int) -> Any:
     return Augment()
 
 
-def add_upstrokes(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], share: float, seed: int
-) -> NDArray[np.uint8]:
+def add_upstrokes(images: Images, labels: Labels, share: float, seed: int) -> Images:
     """Return a copy of the images in which that share of the 1s, drawn at random, has an upstroke.
 
     Images are (n, 28, 28) uint8, labels (n,) uint8. The upstroke leads down and to the left from
@@ -177,8 +175,8 @@ def add_upstrokes(
 
 
 def augment_images(
-    augmentation: Augmentation, images: NDArray[np.uint8], copies: int, seed: int = 0
-) -> NDArray[np.uint8]:
+    augmentation: Augmentation, images: Images, copies: int, seed: int = 0
+) -> Images:
     """Return (copies, n, 28, 28) uint8: the (n, 28, 28) uint8 images as in that many epochs."""
     layer = augmentation_layer(augmentation, seed)
     values = np.tile(images[..., None].astype(np.float32), (copies, 1, 1, 1))

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import DataError, ModelError
 from kaggle_digits.core.output_paths import check_output, new_folder
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.digits import CLASSES, SIDE
+from kaggle_digits.data.digits import CLASSES, SIDE, Images
 from kaggle_digits.ensembling.combiners import vote_weights
 from kaggle_digits.ensembling.ensemble_run import read_stack
 from kaggle_digits.metrics.calibration import apply_temperature
@@ -49,7 +48,7 @@ class ExportResult:
     library: str
 
 
-def images_to_compare(load: Callable[[], Dataset]) -> NDArray[np.uint8] | None:
+def images_to_compare(load: Callable[[], Dataset]) -> Images | None:
     """Return the images of test.csv, (n, 28, 28) uint8; None, for random pixels, without data."""
     try:
         return load().test.images
@@ -58,12 +57,7 @@ def images_to_compare(load: Callable[[], Dataset]) -> NDArray[np.uint8] | None:
 
 
 def export_run(
-    run: Run,
-    kind: str,
-    folder: Path,
-    images: NDArray[np.uint8] | None = None,
-    *,
-    force: bool = False,
+    run: Run, kind: str, folder: Path, images: Images | None = None, *, force: bool = False
 ) -> ExportResult:
     """Write a run's models as one that includes normalization, weights and temperatures.
 

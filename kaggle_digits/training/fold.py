@@ -18,7 +18,8 @@ from kaggle_digits.core.atomic_io import read_file, wrap_os_errors, write_bytes
 from kaggle_digits.core.environment import peak_memory_mb, usable_cores
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, check_at_least
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.digits import Digits
+from kaggle_digits.data.digits import Digits, Images, Labels
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import FoldIndices, Rows
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.backend import reset_session
@@ -68,8 +69,8 @@ class FoldResult:
     """
 
     task: FoldTask
-    val_probabilities: NDArray[np.float32]
-    test_probabilities: NDArray[np.float32]
+    val_probabilities: Probabilities
+    test_probabilities: Probabilities
     history: list[EpochMetrics]
     kept_epoch: int
     skipped_epochs: int
@@ -230,21 +231,19 @@ def fold_epochs(
 
 
 def predict_views(
-    classifier: Classifier, images: NDArray[np.uint8] | KeptCopies, recipe: Recipe
-) -> NDArray[np.float32]:
+    classifier: Classifier, images: Images | KeptCopies, recipe: Recipe
+) -> Probabilities:
     """Return the probabilities averaged over the recipe's views."""
     return predict_tta(classifier, images, recipe.views, recipe.affine_range)[recipe.views]
 
 
-def _rows(train: Digits, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _rows(train: Digits, rows: Rows) -> tuple[Images, Labels]:
     """Return images and labels of ``rows``."""
     assert train.labels is not None
     return train.images[rows], train.labels[rows]
 
 
-def training_rows(
-    task: FoldTask, train: Digits, test: Digits
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def training_rows(task: FoldTask, train: Digits, test: Digits) -> tuple[Images, Labels]:
     """Return images and labels of the training rows and pseudo-labels, some 1s with an upstroke."""
     images, labels = _rows(train, task.fold.train)
     if task.pseudo_labels is not None:
@@ -270,9 +269,7 @@ def _skipped(task: FoldTask, left: int, started: float) -> int:
     return max(0, left - int(remaining / (time.perf_counter() - started)))
 
 
-def make_trainer(
-    recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.uint8], seed: int
-) -> Trainer:
+def make_trainer(recipe: Recipe, images: Images, labels: Labels, seed: int) -> Trainer:
     """Build the recipe's model, fit its normalization and return its trainer.
 
     Images are (n, 28, 28) uint8, labels (n,) uint8. The seed is that of initial weights, dropout,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
-from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.digits import CLASSES, Images, Labels
 from kaggle_digits.models.backend import first_gpu, keras, precision, use_jit
 from kaggle_digits.models.base import (
     NORMALIZATION_LAYER,
@@ -43,12 +43,7 @@ class KerasTrainer:
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        classifier: KerasClassifier,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.uint8],
-        seed: int,
+        self, recipe: Recipe, classifier: KerasClassifier, images: Images, labels: Labels, seed: int
     ) -> None:
         k = keras()
         self.classifier, self.epochs = classifier, recipe.epochs
@@ -128,7 +123,7 @@ class KerasTrainer:
             batches = rows.reshape(BATCHNORM_STEPS, BATCHNORM_BATCH_SIZE)
             self._update_batchnorm(self._images[batch] for batch in batches)
 
-    def _update_batchnorm(self, batches: Iterable[NDArray[np.uint8]]) -> None:
+    def _update_batchnorm(self, batches: Iterable[Images]) -> None:
         """Run the model on each batch in training mode, so that its statistics are updated.
 
         Batches are uint8 (n, 28, 28), all of one size, because JAX compiles each size anew.
@@ -205,7 +200,7 @@ class Batches:
     Images are (n, 28, 28) uint8, targets (n, …). The last batch may be smaller.
     """
 
-    def __init__(self, images: NDArray[np.uint8], targets: NDArray[Any], batch_size: int) -> None:
+    def __init__(self, images: Images, targets: NDArray[Any], batch_size: int) -> None:
         self.batch_size = batch_size
         self.rows: tuple[Any, Any] = (images, targets)
         if backend_name() == "tensorflow":

@@ -8,11 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaggle_digits.core import trust
 from kaggle_digits.core.errors import ModelError, one_line
-from kaggle_digits.data.digits import Digits
+from kaggle_digits.data.digits import Digits, Images
 from kaggle_digits.models.backend import check_installed, keras
 from kaggle_digits.models.base import (
     KERAS_FILE,
@@ -26,7 +25,7 @@ from kaggle_digits.models.io import UntrustedError
 from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_errors, is_user_code
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import make_trainer
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+from kaggle_digits.training.recipe import AnyRecipe, Recipe
 
 ROWS_PER_DIGIT = 20
 TOLERANCE = 1e-4  # of a probability after saving and loading
@@ -35,9 +34,7 @@ TOLERANCE = 1e-4  # of a probability after saving and loading
 SMALL_CHANGE, MUCH_MORE = 0.05, 20
 
 
-def try_models(
-    recipe: Recipe | EnsembleRecipe, train: Digits, callback: TrainingCallback | None = None
-) -> None:
+def try_models(recipe: AnyRecipe, train: Digits, callback: TrainingCallback | None = None) -> None:
     """Try each model of the user's in ``recipe`` on some rows of ``train``.
 
     For the other models it is checked that Keras' backend is installed. ``callback`` gets a message
@@ -112,7 +109,7 @@ def _shares_weights(classifier: Classifier, other: Any) -> bool:
     return any(id(variable) in first for variable in other.variables)
 
 
-def _scales_pixels(classifier: KerasClassifier, other: Any, images: NDArray[np.uint8]) -> bool:
+def _scales_pixels(classifier: KerasClassifier, other: Any, images: Images) -> bool:
     """Return whether a model divides its input by about 255; ``other`` is a second, bare one."""
     for layer in flat_layers(other):
         if type(layer).__name__ == "Rescaling" and np.abs(layer.scale).max() < SMALL_CHANGE:
@@ -122,7 +119,7 @@ def _scales_pixels(classifier: KerasClassifier, other: Any, images: NDArray[np.u
     return change < SMALL_CHANGE and large_change > MUCH_MORE * change
 
 
-def _log_odds_change(classifier: KerasClassifier, images: NDArray[np.uint8]) -> float:
+def _log_odds_change(classifier: KerasClassifier, images: Images) -> float:
     """Return the largest difference of a centred logit between ``images`` and a blank one."""
     inputs = np.concatenate([np.zeros_like(images[:1]), images])
     logits = keras().ops.convert_to_numpy(classifier.logits(inputs, training=False))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.digits import CLASSES, Images
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.ensembling import combiners
 from kaggle_digits.ensembling.ensemble import combine
 from kaggle_digits.ensembling.ensemble_run import read_stack
@@ -29,7 +30,7 @@ Each = Callable[[Sequence[Path]], Iterable[Path]]
 
 def predict_test(
     run: Run, dataset: Dataset, tta: int | None = None, *, each: Each = iter
-) -> NDArray[np.float32]:
+) -> Probabilities:
     """Predict test.csv with every member of a finished run and return (n_test, 10) float32.
 
     ``tta`` is the level of test-time augmentation, see kaggle_digits.models.tta; None for the
@@ -46,11 +47,8 @@ def predict_test(
 
 
 def predict_images(
-    run: Run,
-    members: Iterable[ProbabilisticModel],
-    images: NDArray[np.uint8],
-    tta: int | None = None,
-) -> NDArray[np.float32]:
+    run: Run, members: Iterable[ProbabilisticModel], images: Images, tta: int | None = None
+) -> Probabilities:
     """Predict (n, 28, 28) uint8 images with the models of ``run`` and return (n, 10) float32.
 
     ``members`` are its models in order, which may be loaded lazily; ``tta`` as in ``predict_test``.
@@ -72,7 +70,7 @@ def predict_images(
 
 def predict_oof(
     run: Run, dataset: Dataset, tta: int, *, each: Each = iter
-) -> dict[int, NDArray[np.float32]]:
+) -> dict[int, Probabilities]:
     """Predict every member's validation rows at all levels of test-time augmentation up to ``tta``.
 
     Return level → (n_train, 10) float32: the mean over the members that held the row out, NaN if
@@ -88,12 +86,10 @@ def predict_oof(
     check_tta(tta)
     run.check_data(dataset)
     if base_runs := run.base_runs():
-        method, levels = run.config()["ensemble"]["method"], dict[int, NDArray[np.float32]]()
+        method, labels = run.config()["ensemble"]["method"], dataset.labels
         oofs = [predict_oof(one, dataset, tta, each=each) for one in base_runs]
-        for level in oofs[0]:
-            level_oofs = [oof[level] for oof in oofs]
-            levels[level] = combine(level_oofs, level_oofs, dataset.labels, method).oof
-        return levels
+        of_level = {level: [oof[level] for oof in oofs] for level in oofs[0]}
+        return {level: combine(same, same, labels, method).oof for level, same in of_level.items()}
     try:
         folds = run.folds(dataset)
     except RunError as error:
@@ -157,7 +153,7 @@ def write_submission(
 
 def _combine(
     run: Run, probabilities: Sequence[NDArray[np.floating]] | NDArray[np.float64]
-) -> NDArray[np.float32]:
+) -> Probabilities:
     """Combine (n, 10) of each recipe, or of each run of an ensemble, as test.npy was combined."""
     stacked, metrics = np.asarray(probabilities), run.metrics()
     ensemble, designs = run.config().get("ensemble"), metrics.get("designs")

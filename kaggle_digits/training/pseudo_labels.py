@@ -26,7 +26,8 @@ UNLABELLED = -1
 # Of the calibrated probability: at most one label in a hundred is wrong, in practice far fewer.
 MIN_CONFIDENCE = 0.99
 
-Labels = NDArray[np.int8]
+
+TestLabels = NDArray[np.int8]  # (folds, n_test), -1 for none
 
 
 class PseudoLabels(NamedTuple):
@@ -36,7 +37,7 @@ class PseudoLabels(NamedTuple):
     directly nor through pseudo-labels that the teacher was trained on.
     """
 
-    labels: Labels
+    labels: TestLabels
     held_out_apart: bool
 
 
@@ -66,11 +67,11 @@ def make_pseudo_labels(
     return PseudoLabels(labels, is_clean)
 
 
-def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> Labels:
+def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> TestLabels:
     """Load (n_folds, n_test) int8 labels; raise RunError if the file is missing or damaged."""
     path = folder / PSEUDO_LABELS_FILE
     with explain_damage(path, f"it cannot be restored: delete {folder} and train again"):
-        labels: Labels = read_array(path, np.int8, (n_folds, n_test))
+        labels: TestLabels = read_array(path, np.int8, (n_folds, n_test))
         if labels.size and not UNLABELLED <= labels.min() <= labels.max() < CLASSES:
             raise ValueError(f"it holds other numbers than {UNLABELLED} to {CLASSES - 1}")
         return labels

@@ -189,12 +189,15 @@ class EnsembleRecipe:
         return {"name": self.name, "folds": self.folds, **fills_time, DESIGNS: designs}
 
 
-def runs_user_code(recipe: Recipe | EnsembleRecipe) -> bool:
+AnyRecipe = Recipe | EnsembleRecipe
+
+
+def runs_user_code(recipe: AnyRecipe) -> bool:
     """Whether training calls a function that the recipe names, ``package.module:function``."""
     return any(is_user_code(one.model) for one in recipe.recipes)
 
 
-def check_used(recipe: Recipe | EnsembleRecipe, settings: Collection[str]) -> None:
+def check_used(recipe: AnyRecipe, settings: Collection[str]) -> None:
     """Raise UsageError if training ``recipe`` would ignore one of ``settings``."""
     for one in recipe.recipes:
         reason = f"model {one.model} is one of scikit-learn's"
@@ -205,7 +208,7 @@ def check_used(recipe: Recipe | EnsembleRecipe, settings: Collection[str]) -> No
             raise UsageError(f"--{name.replace('_', '-')} would have no effect: {reason}")
 
 
-def run_recipe(run: Run) -> Recipe | EnsembleRecipe:
+def run_recipe(run: Run) -> AnyRecipe:
     """Return the recipe in a run's config.json; raise RunError if it cannot be read."""
     config = run.config()
     try:
@@ -224,7 +227,7 @@ def run_recipe(run: Run) -> Recipe | EnsembleRecipe:
     return recipe
 
 
-def recipe_from_json(content: Any) -> Recipe | EnsembleRecipe:
+def recipe_from_json(content: Any) -> AnyRecipe:
     """Return the recipe of which ``content`` is the JSON; missing settings have their defaults.
 
     UsageError is raised if a setting is unknown, missing, of the wrong type or outside its range.
@@ -234,18 +237,18 @@ def recipe_from_json(content: Any) -> Recipe | EnsembleRecipe:
     kind = EnsembleRecipe if isinstance(content, dict) and DESIGNS in content else Recipe
     try:
         # From JSON, because pydantic's strict mode accepts a list as a tuple only there.
-        recipe: Recipe | EnsembleRecipe = _adapter(kind).validate_json(json.dumps(content))
+        recipe: AnyRecipe = _adapter(kind).validate_json(json.dumps(content))
     except ValidationError as error:
         raise UsageError(_describe(error.errors()[0], kind)) from error
     return recipe
 
 
-def write_recipe_file(path: Path, recipe: Recipe | EnsembleRecipe, note: str = "") -> None:
+def write_recipe_file(path: Path, recipe: AnyRecipe, note: str = "") -> None:
     """Write ``recipe`` as JSON, with ``note`` as the first key; an existing file is replaced."""
     write_json(path, ({NOTE: note} if note else {}) | recipe.to_json())
 
 
-def read_recipe_file(path: Path, model: str | None = None) -> Recipe | EnsembleRecipe:
+def read_recipe_file(path: Path, model: str | None = None) -> AnyRecipe:
     """Read a recipe file; missing settings have their defaults.
 
     The code of ``model``, ``package.module:function``, may run: the user typed it.
@@ -290,7 +293,7 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _check_trusted(recipe: Recipe | EnsembleRecipe, model: str | None) -> None:
+def _check_trusted(recipe: AnyRecipe, model: str | None) -> None:
     if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
         raise UsageError(
             f"training would run the code of {recipe.model}; name it yourself: "

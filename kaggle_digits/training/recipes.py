@@ -14,7 +14,7 @@ from kaggle_digits.models.registry import (
     register_function,
 )
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, read_recipe_file
+from kaggle_digits.training.recipe import AnyRecipe, EnsembleRecipe, Recipe, read_recipe_file
 
 BENCHMARK_RESULTS = Path(__file__).with_name("benchmark_results.json")
 
@@ -58,7 +58,7 @@ MODEL_RECIPES: dict[str, Recipe] = {
 }
 
 # What ``as_recipe`` accepts.
-RecipeLike = str | Path | Recipe | EnsembleRecipe | Builder
+RecipeLike = str | Path | AnyRecipe | Builder
 
 # Architectures without a recipe name of their own, trained like ``strong``.
 VARIANTS = {"strong-3x3": replace(STRONG, model="strong-3x3")}
@@ -77,7 +77,7 @@ BEST = EnsembleRecipe(
         ),
     ),
 )
-RECIPES: dict[str, Recipe | EnsembleRecipe] = {
+RECIPES: dict[str, AnyRecipe] = {
     **MODEL_RECIPES,
     "best": BEST,
     # Each network is trained on nine tenths of the rows, and as many as there is time for.
@@ -85,7 +85,7 @@ RECIPES: dict[str, Recipe | EnsembleRecipe] = {
 }
 
 
-def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | EnsembleRecipe:
+def find_recipe(name: str | None = None, model: str | None = None) -> AnyRecipe:
     """Return the recipe called ``name``, or the default recipe of ``model``.
 
     ``name`` may also be a model or the path of a recipe file; ``model`` is a registered name or
@@ -117,13 +117,13 @@ def find_recipe(name: str | None = None, model: str | None = None) -> Recipe | E
     return recipe
 
 
-def as_recipe(recipe: RecipeLike) -> Recipe | EnsembleRecipe:
+def as_recipe(recipe: RecipeLike) -> AnyRecipe:
     """Return ``recipe`` itself, or the one that is named: by a recipe, a model, or a recipe file.
 
     A function that returns a new Keras model or scikit-learn classifier is a model by itself. Its
     module and name are recorded in the run. Raises UsageError if there is no such recipe.
     """
-    if isinstance(recipe, Recipe | EnsembleRecipe):
+    if isinstance(recipe, AnyRecipe):
         return recipe
     if hasattr(recipe, "fit") and not isinstance(recipe, type):
         name = type(recipe).__name__

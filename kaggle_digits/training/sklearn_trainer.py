@@ -4,8 +4,8 @@ import math
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kaggle_digits.data.digits import Images, Labels
 from kaggle_digits.models import io
 from kaggle_digits.models.base import SklearnClassifier
 from kaggle_digits.training.callbacks import OnStep
@@ -19,11 +19,7 @@ class SklearnTrainer:
     epochs = steps = 1
 
     def __init__(
-        self,
-        recipe: Recipe,
-        classifier: SklearnClassifier,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.uint8],
+        self, recipe: Recipe, classifier: SklearnClassifier, images: Images, labels: Labels
     ) -> None:
         self._recipe, self.classifier = recipe, classifier
         self._features, self._labels = classifier.features(images), labels
@@ -72,9 +68,7 @@ class SklearnTrainer:
 class PartialFitTrainer(SklearnTrainer):
     """MLPClassifier, whose ``partial_fit`` is called once per epoch."""
 
-    def __init__(
-        self, recipe: Recipe, classifier: SklearnClassifier, *rows: NDArray[np.uint8]
-    ) -> None:
+    def __init__(self, recipe: Recipe, classifier: SklearnClassifier, *rows: Images) -> None:
         super().__init__(recipe, classifier, *rows)
         self.epochs = recipe.epochs
         self._classes = np.unique(self._labels)

@@ -15,12 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kaggle_digits.core.environment import gpus
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Images
 from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import Classifier
@@ -28,7 +26,7 @@ from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.registry import SKLEARN_MODELS
 from kaggle_digits.models.tta import KeptCopies, predict_tta
 from kaggle_digits.training.fold import Cost, Executor, FoldTask, Trainer, make_trainer
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
+from kaggle_digits.training.recipe import AnyRecipe, EnsembleRecipe, Recipe
 from kaggle_digits.training.recipes import RECIPES, benchmark_results
 
 PLANNED_SHARE = 0.85  # of the time left; later steps may take longer than the first ones
@@ -61,12 +59,12 @@ class TimeLimit:
         return self.began + self.seconds - time.time()
 
 
-def fills_time(recipe: Recipe | EnsembleRecipe) -> bool:
+def fills_time(recipe: AnyRecipe) -> bool:
     """Whether the recipe is to be repeated as often as there is time for."""
     return isinstance(recipe, EnsembleRecipe) and recipe.fills_time
 
 
-def default_limit(recipe: Recipe | EnsembleRecipe) -> TimeLimit | None:
+def default_limit(recipe: AnyRecipe) -> TimeLimit | None:
     """Return the limit of a recipe that fills the time: an hour, or a minute on a GPU."""
     if not fills_time(recipe):
         return None
@@ -77,10 +75,10 @@ def default_limit(recipe: Recipe | EnsembleRecipe) -> TimeLimit | None:
 def shorten(
     limit: TimeLimit,
     dataset: Dataset,
-    recipe: Recipe | EnsembleRecipe,
+    recipe: AnyRecipe,
     split_config: Split,
     executor: Executor | None = None,
-) -> tuple[Recipe | EnsembleRecipe, Split, dict[str, Any]]:
+) -> tuple[AnyRecipe, Split, dict[str, Any]]:
     """Return the recipe and split that can be trained in time, and what config.json records.
 
     UsageError is raised if not even one epoch of one model fits.
@@ -131,8 +129,8 @@ def shorten(
 
 
 def _candidates(
-    recipe: Recipe | EnsembleRecipe, split_config: Split, executor: Executor
-) -> Iterator[tuple[Recipe | EnsembleRecipe, Split]]:
+    recipe: AnyRecipe, split_config: Split, executor: Executor
+) -> Iterator[tuple[AnyRecipe, Split]]:
     """Yield the recipe and split as asked for, then with fewer and fewer members.
 
     Networks that are trained at once keep their number of folds: other numbers of networks or rows
@@ -154,7 +152,7 @@ def _candidates(
 
 
 def choose_recipe(
-    limit: TimeLimit, dataset: Dataset, split_of: Callable[[Recipe | EnsembleRecipe], Split]
+    limit: TimeLimit, dataset: Dataset, split_of: Callable[[AnyRecipe], Split]
 ) -> tuple[str, TimeLimit]:
     """Return the name of the best recipe for the time on this machine, and the limit with reasons.
 
@@ -217,7 +215,7 @@ def measure(recipe: Recipe, fold: FoldIndices, dataset: Dataset) -> Cost:
 
 def time_predictions(
     classifier: Classifier,
-    sample: NDArray[np.uint8] | KeptCopies,
+    sample: Images | KeptCopies,
     recipe: Recipe,
     fold: FoldIndices,
     dataset: Dataset,

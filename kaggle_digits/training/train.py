@@ -43,18 +43,18 @@ from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_comple
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.pseudo_labels import (
     PSEUDO_LABELS_FILE,
-    Labels,
+    TestLabels,
     load_pseudo_labels,
     make_pseudo_labels,
 )
-from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe, runs_user_code
+from kaggle_digits.training.recipe import AnyRecipe, run_recipe, runs_user_code
 from kaggle_digits.training.time_limit import TimeLimit, default_limit, set_deadlines, shorten
 from kaggle_digits.training.trackers import make_callback
 
 
 def train(
     dataset: Dataset,
-    recipe: Recipe | EnsembleRecipe,
+    recipe: AnyRecipe,
     split_config: Split,
     *,
     teacher: Run | None = None,
@@ -250,7 +250,7 @@ def resume(
 
 def has_settings(
     run: Run,
-    recipe: Recipe | EnsembleRecipe,
+    recipe: AnyRecipe,
     split_config: Split,
     teacher: str | None = None,
     drop_rows: Path | None = None,
@@ -280,10 +280,7 @@ def _choose_rows(
 
 
 def _make_tasks(
-    recipe: Recipe | EnsembleRecipe,
-    folds: Sequence[FoldIndices],
-    seed: int,
-    pseudo_labels: Labels | None,
+    recipe: AnyRecipe, folds: Sequence[FoldIndices], seed: int, pseudo_labels: TestLabels | None
 ) -> list[FoldTask]:
     """Return one task per recipe and fold, all folds of the first recipe first."""
     labels = [None] * len(folds) if pseudo_labels is None else list(pseudo_labels)
@@ -297,7 +294,7 @@ def _make_tasks(
 def _fit_and_aggregate(
     run: Run,
     dataset: Dataset,
-    recipe: Recipe | EnsembleRecipe,
+    recipe: AnyRecipe,
     tasks: Sequence[FoldTask],
     rows: Digits,
     *,
