@@ -14,20 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits._version import __version__
-from kaggle_digits.core.atomic_io import link_or_copy, wrap_os_errors, write_text
+from kaggle_digits.core.atomic_io import link_or_copy, wrap_os_errors
 from kaggle_digits.core.environment import git_commit, versions
 from kaggle_digits.data.dataset import UNKNOWN, Dataset
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.splits import MIXED, describe_split
 from kaggle_digits.data.submission_csv import labels_sha256
 from kaggle_digits.ensembling.ensemble import Ensemble, score_metrics
-from kaggle_digits.runs.files import (
-    HISTORY_COLUMNS,
-    explain_damage,
-    read_array,
-    write_array,
-    write_probabilities,
-)
+from kaggle_digits.runs import files
 from kaggle_digits.runs.run import (
     BASE_RUNS,
     CONFIG_FILE,
@@ -84,12 +78,11 @@ def save_ensemble(
                         ignore=shutil.ignore_patterns(*NOT_COPIED),
                         copy_function=link_or_copy,
                     )
-            write_probabilities(unfinished.path / OOF_FILE, ensemble.oof)
-            write_probabilities(unfinished.path / TEST_FILE, ensemble.test)
+            files.write_probabilities(unfinished.path / OOF_FILE, ensemble.oof)
+            files.write_probabilities(unfinished.path / TEST_FILE, ensemble.test)
             if ensemble.stack is not None:
-                write_array(unfinished.path / STACK_FILE, ensemble.stack)
-            # Nothing was trained.
-            write_text(unfinished.path / HISTORY_FILE, ",".join(HISTORY_COLUMNS) + "\n")
+                files.write_array(unfinished.path / STACK_FILE, ensemble.stack)
+            files.write_history(unfinished.path / HISTORY_FILE, [])  # nothing was trained
             unfinished.write_metrics(metrics)
             unfinished.write_config({"name": run.name, **config})
             with wrap_os_errors(run.path):  # config.json last: before it, this is no run
@@ -103,8 +96,8 @@ def save_ensemble(
 def read_stack(run: Run) -> NDArray[np.float64]:
     """Read the (10 · runs + 1, 10) coefficients of a stack; RunError if they are damaged."""
     path, rows = run.path / STACK_FILE, CLASSES * len(run.base_runs()) + 1
-    with explain_damage(path, f"make the ensemble again: {run.repair_command()}"):
-        return read_array(path, np.float64, (rows, CLASSES))
+    with files.explain_damage(path, f"make the ensemble again: {run.repair_command()}"):
+        return files.read_array(path, np.float64, (rows, CLASSES))
 
 
 def _config(ensemble: Ensemble, runs: Sequence[Run], method: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ in a few words what is wrong. ``explain_damage`` turns it into a RunError with t
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.atomic_io import atomic_write, read_file
+from kaggle_digits.core.atomic_io import atomic_write, read_file, write_text
 from kaggle_digits.core.errors import RunError, one_line
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.data.probabilities import check_probabilities
@@ -86,6 +86,15 @@ def read_array(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...
     if not (fits and np.issubdtype(values.dtype, dtype) and values.dtype.isnative):
         raise ValueError(f"it holds {values.dtype} {values.shape} {wanted}")
     return values
+
+
+def write_history(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write history.csv: a row per member and epoch, with an empty cell for None."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, HISTORY_COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, table.getvalue())
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

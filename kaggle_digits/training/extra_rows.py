@@ -22,13 +22,13 @@ from kaggle_digits.imaging.reader import PictureReader
 from kaggle_digits.runs.files import explain_damage, read_array
 from kaggle_digits.training.callbacks import TrainingCallback
 
-EXTRA_FILE = "extra.npy"  # in a run folder, so that resuming does not need the pictures
+FILE = "extra.npy"  # in a run folder, so that resuming does not need the pictures
 MAX_NAMED = 3  # pictures in a message
 
 Table = NDArray[np.uint8]  # (n, 785): label and pixels of each row, as in train.csv
 
 
-def prepare_extra(folder: Path, callback: TrainingCallback | None = None) -> Table:
+def prepare(folder: Path, callback: TrainingCallback | None = None) -> Table:
     """Prepare the pictures of a folder, without those that are not a single digit.
 
     ``callback`` is told how many there are and which are left out. Raises DataError if labels.csv
@@ -55,21 +55,21 @@ def prepare_extra(folder: Path, callback: TrainingCallback | None = None) -> Tab
     return np.stack(rows)
 
 
-def table_sha256(table: Table) -> str:
+def checksum(table: Table) -> str:
     return hashlib.sha256(table.tobytes()).hexdigest()
 
 
-def load_extra(folder: Path, recorded: dict[str, Any]) -> Table:
+def load(folder: Path, recorded: dict[str, Any]) -> Table:
     """Load the rows that config.json records as ``extra``; RunError if they are not the same."""
-    path = folder / EXTRA_FILE
+    path = folder / FILE
     with explain_damage(path, f"it cannot be restored: delete {folder} and train again"):
         table: Table = read_array(path, np.uint8, (recorded["rows"], PIXELS + 1))
-        if table_sha256(table) != recorded.get("sha256") or table[:, 0].max() >= CLASSES:
+        if checksum(table) != recorded.get("sha256") or table[:, 0].max() >= CLASSES:
             raise ValueError("it holds other rows than those that the run was started with")
         return table
 
 
-def add_extra(
+def append(
     train: Digits, folds: Sequence[FoldIndices], table: Table
 ) -> tuple[Digits, list[FoldIndices]]:
     """Append the extra rows to all labelled rows, and to the training rows of each fold."""

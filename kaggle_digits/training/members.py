@@ -1,7 +1,5 @@
 """The members of a run: save and load each in runs/<name>/members/<k>, and aggregate them."""
 
-import csv
-import io
 import math
 import time
 from collections.abc import Sequence
@@ -13,21 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kaggle_digits.core.atomic_io import wrap_os_errors, write_bytes, write_json, write_text
+from kaggle_digits.core.atomic_io import wrap_os_errors, write_bytes, write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import FoldIndices, fingerprint
 from kaggle_digits.ensembling.ensemble import combine, score_metrics
 from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.models.formats import LITERT_FILE
-from kaggle_digits.runs.files import (
-    HISTORY_COLUMNS,
-    Probabilities,
-    explain_damage,
-    read_probabilities,
-    write_array,
-    write_probabilities,
-)
+from kaggle_digits.runs import files
 from kaggle_digits.runs.run import (
     FIRST_LAYER_FILE,
     HISTORY_FILE,
@@ -46,13 +38,13 @@ CHECKPOINT_FILE = "checkpoint.npz"
 
 def save_result(folder: Path, result: FoldResult) -> None:
     """Write a result into its folder; member.json, written last, marks it as complete."""
-    write_probabilities(folder / VALIDATION_FILE, result.val_probabilities)
-    write_probabilities(folder / TEST_FILE, result.test_probabilities)
+    files.write_probabilities(folder / VALIDATION_FILE, result.val_probabilities)
+    files.write_probabilities(folder / TEST_FILE, result.test_probabilities)
     write_bytes(folder / result.model_file, result.model_bytes)
     if result.litert_bytes is not None:
         write_bytes(folder / LITERT_FILE, result.litert_bytes)
     if result.first_layer is not None:
-        write_array(folder / FIRST_LAYER_FILE, result.first_layer)
+        files.write_array(folder / FIRST_LAYER_FILE, result.first_layer)
     record = {
         "kept_epoch": result.kept_epoch,
         "skipped_epochs": result.skipped_epochs,
@@ -83,15 +75,15 @@ def load_result(
 
     remedy = f"delete {folder} and run: `kd.resume(dataset, name={run.name!r})`"
     member = f"member {folder.name} of run {run.name}"
-    with explain_damage(folder / RECORD_FILE, remedy, f"{RECORD_FILE} of {member}"):
+    with files.explain_damage(folder / RECORD_FILE, remedy, f"{RECORD_FILE} of {member}"):
         record = Member.read(folder / RECORD_FILE)
     if fold and record["val_fingerprint"] not in (None, fingerprint([fold])):
         raise RunError(f"{member} held out other rows; {remedy}")
     arrays = []
     n_val, n_test = len(fold.val) if fold else None, run.config()["data"].get("n_test")
     for name, rows in ((VALIDATION_FILE, n_val), (TEST_FILE, n_test)):
-        with explain_damage(folder / name, remedy, f"{name} of {member}"):
-            arrays.append(read_probabilities(folder / name, rows))
+        with files.explain_damage(folder / name, remedy, f"{name} of {member}"):
+            arrays.append(files.read_probabilities(folder / name, rows))
     return record, arrays[0], arrays[1]
 
 
@@ -121,14 +113,10 @@ def aggregate(
     # A run that is finished again counts as unfinished until metrics.json is written.
     with wrap_os_errors(run.path):
         (run.path / METRICS_FILE).unlink(missing_ok=True)
-    write_probabilities(run.path / OOF_FILE, oof)
-    write_probabilities(run.path / TEST_FILE, test)
-    history = io.StringIO()
-    writer = csv.DictWriter(history, HISTORY_COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    for record in records:
-        writer.writerows(record["history"])  # None is written as an empty cell
-    write_text(run.path / HISTORY_FILE, history.getvalue())
+    files.write_probabilities(run.path / OOF_FILE, oof)
+    files.write_probabilities(run.path / TEST_FILE, test)
+    epochs = [row for record in records for row in record["history"]]
+    files.write_history(run.path / HISTORY_FILE, epochs)
     metrics = {
         **score_metrics(oof, dataset.labels),
         "models_per_row": sum(mean.models_per_row for mean in means),

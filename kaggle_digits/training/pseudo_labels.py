@@ -21,7 +21,7 @@ from kaggle_digits.runs.files import explain_damage, read_array
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.members import load_result
 
-PSEUDO_LABELS_FILE = "pseudo.npy"  # in a run folder, so that resuming does not need the teacher
+FILE = "pseudo.npy"  # in a run folder, so that resuming does not need the teacher
 UNLABELLED = -1
 # Of the calibrated probability: at most one label in a hundred is wrong, in practice far fewer.
 MIN_CONFIDENCE = 0.99
@@ -41,9 +41,7 @@ class PseudoLabels(NamedTuple):
     held_out_apart: bool
 
 
-def make_pseudo_labels(
-    teacher: Run, dataset: Dataset, folds: Sequence[FoldIndices]
-) -> PseudoLabels:
+def make(teacher: Run, dataset: Dataset, folds: Sequence[FoldIndices]) -> PseudoLabels:
     """Return the confident predictions of ``teacher``, for each of the folds to be trained.
 
     RunError is raised if the run is unfinished, damaged, or was trained on other data.
@@ -67,9 +65,9 @@ def make_pseudo_labels(
     return PseudoLabels(labels, is_clean)
 
 
-def load_pseudo_labels(folder: Path, n_folds: int, n_test: int) -> TestLabels:
+def load(folder: Path, n_folds: int, n_test: int) -> TestLabels:
     """Load (n_folds, n_test) int8 labels; raise RunError if the file is missing or damaged."""
-    path = folder / PSEUDO_LABELS_FILE
+    path = folder / FILE
     with explain_damage(path, f"it cannot be restored: delete {folder} and train again"):
         labels: TestLabels = read_array(path, np.int8, (n_folds, n_test))
         if labels.size and not UNLABELLED <= labels.min() <= labels.max() < CLASSES:

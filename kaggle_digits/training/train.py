@@ -22,15 +22,8 @@ from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, f
 from kaggle_digits.models.registry import FUNCTIONS
 from kaggle_digits.runs.files import write_array
 from kaggle_digits.runs.run import Run, check_new_run, create_run, list_runs, open_run
+from kaggle_digits.training import extra_rows, pseudo_labels
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.extra_rows import (
-    EXTRA_FILE,
-    Table,
-    add_extra,
-    load_extra,
-    prepare_extra,
-    table_sha256,
-)
 from kaggle_digits.training.fold import (
     Checkpoint,
     Executor,
@@ -41,12 +34,6 @@ from kaggle_digits.training.fold import (
 )
 from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
 from kaggle_digits.training.model_trial import try_models
-from kaggle_digits.training.pseudo_labels import (
-    PSEUDO_LABELS_FILE,
-    TestLabels,
-    load_pseudo_labels,
-    make_pseudo_labels,
-)
 from kaggle_digits.training.recipe import AnyRecipe, run_recipe, runs_user_code
 from kaggle_digits.training.time_limit import TimeLimit, default_limit, set_deadlines, shorten
 from kaggle_digits.training.trackers import make_callback
@@ -101,7 +88,7 @@ def train(
     executor, callback = executor or Executor(), make_callback(callback, log_to, Path(runs_dir))
     folds = split(dataset.labels, split_config)
     dropped = read_dropped_lines(Path(drop_rows), dataset.train) if drop_rows else []
-    table = prepare_extra(Path(extra), callback) if extra else None
+    table = extra_rows.prepare(Path(extra), callback) if extra else None
     try_models(recipe, dataset.train, callback)
     plan: dict[str, Any] = {}
     if limit:
@@ -112,7 +99,7 @@ def train(
         reason = f"{limit.reason}; " if limit.reason else ""
         callback.on_message(f"time limit {limit.seconds:.0f} s: {reason}{plan['summary']}")
         folds = split(dataset.labels, split_config)
-    pseudo = make_pseudo_labels(teacher, dataset, folds) if teacher else None
+    pseudo = pseudo_labels.make(teacher, dataset, folds) if teacher else None
     rows, folds = _choose_rows(dataset.train, folds, dropped, table)
     if dropped:
         callback.on_message(
@@ -159,8 +146,8 @@ def train(
             config["dropped_rows"] = {"file": path.name, "sha256": sha256(path), "lines": dropped}
         if extra and table is not None:
             hashed = {"folder": Path(extra).name, "rows": len(table)}
-            config["extra"] = {**hashed, "sha256": table_sha256(table)}
-            write_array(run.path / EXTRA_FILE, table)
+            config["extra"] = {**hashed, "sha256": extra_rows.checksum(table)}
+            write_array(run.path / extra_rows.FILE, table)
         if teacher and pseudo:
             config["pseudo"] = {
                 "run": teacher.name,
@@ -169,7 +156,7 @@ def train(
                 "held_out_apart": pseudo.held_out_apart,
                 "teachers": [teacher.name, *teacher.teachers()],
             }
-            write_array(run.path / PSEUDO_LABELS_FILE, pseudo.labels)
+            write_array(run.path / pseudo_labels.FILE, pseudo.labels)
         run.write_config(config)
         try:
             _fit_and_aggregate(
@@ -235,9 +222,9 @@ def resume(
         if not run.has_all_results or not all(map(is_complete, run.member_folders())):
             pseudo = None
             if config.get("pseudo"):
-                pseudo = load_pseudo_labels(run.path, len(folds), len(dataset.test))
+                pseudo = pseudo_labels.load(run.path, len(folds), len(dataset.test))
             dropped = (config.get("dropped_rows") or {}).get("lines") or []
-            extra = load_extra(run.path, config["extra"]) if config.get("extra") else None
+            extra = extra_rows.load(run.path, config["extra"]) if config.get("extra") else None
             rows, folds = _choose_rows(dataset.train, folds, dropped, extra)
             tasks = _make_tasks(recipe, folds, config["split"].get("seed") or 0, pseudo)
             try_models(recipe, dataset.train, callback)
@@ -260,7 +247,7 @@ def has_settings(
     """Return whether ``run``, finished or not, was trained with these settings."""
     config = run.config()
     dropped = sha256(drop_rows) if drop_rows else None
-    extra_sha256 = table_sha256(prepare_extra(extra)) if extra else None
+    extra_sha256 = extra_rows.checksum(extra_rows.prepare(extra)) if extra else None
     return (
         run_recipe(run) == recipe
         and config["split"] == asdict(split_config)
@@ -271,20 +258,26 @@ def has_settings(
 
 
 def _choose_rows(
-    train: Digits, folds: Sequence[FoldIndices], dropped: Sequence[int], extra: Table | None
+    train: Digits,
+    folds: Sequence[FoldIndices],
+    dropped: Sequence[int],
+    extra: extra_rows.Table | None,
 ) -> tuple[Digits, list[FoldIndices]]:
     """Return all labelled rows, and the folds without the dropped lines and with the extra rows."""
     if dropped:
         folds = drop_lines(folds, dropped, train)
-    return (train, list(folds)) if extra is None else add_extra(train, folds, extra)
+    return (train, list(folds)) if extra is None else extra_rows.append(train, folds, extra)
 
 
 def _make_tasks(
-    recipe: AnyRecipe, folds: Sequence[FoldIndices], seed: int, pseudo_labels: TestLabels | None
+    recipe: AnyRecipe,
+    folds: Sequence[FoldIndices],
+    seed: int,
+    labels: pseudo_labels.TestLabels | None,
 ) -> list[FoldTask]:
     """Return one task per recipe and fold, all folds of the first recipe first."""
-    labels = [None] * len(folds) if pseudo_labels is None else list(pseudo_labels)
-    pairs = product(recipe.recipes, zip(folds, labels, strict=True))
+    of_folds = [None] * len(folds) if labels is None else list(labels)
+    pairs = product(recipe.recipes, zip(folds, of_folds, strict=True))
     return [
         FoldTask(member, one, fold, member_seed(seed, member), fold_labels)
         for member, (one, (fold, fold_labels)) in enumerate(pairs)

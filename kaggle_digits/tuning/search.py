@@ -20,8 +20,8 @@ from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import Score, score_or_raise
 from kaggle_digits.runs.run import check_name, check_new_name
+from kaggle_digits.training import extra_rows
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
-from kaggle_digits.training.extra_rows import add_extra, prepare_extra, table_sha256
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
@@ -99,9 +99,9 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     settings = _settings(dataset, recipe, space, split_config)
     rows = dataset.train
     if extra:
-        table = prepare_extra(Path(extra), callback)
-        rows, folds = add_extra(rows, folds, table)
-        settings["--extra"] = table_sha256(table)
+        table = extra_rows.prepare(Path(extra), callback)
+        rows, folds = extra_rows.append(rows, folds, table)
+        settings["--extra"] = extra_rows.checksum(table)
     locks = ExitStack()
 
     def done() -> int:

@@ -19,8 +19,8 @@ from kaggle_digits.evaluation.evaluate import load_oof
 from kaggle_digits.inference.predictor import Predictor
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.runs.run import Run, list_runs
+from kaggle_digits.training import pseudo_labels
 from kaggle_digits.training.predict import predict_oof, predict_test
-from kaggle_digits.training.pseudo_labels import make_pseudo_labels
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 
@@ -133,7 +133,7 @@ def test_pseudo_labels_of_an_ensemble_are_held_out_apart_only_with_the_same_fold
     runs: list[Run], dataset: Dataset, tmp_path: Path
 ) -> None:
     run = save(runs, dataset, tmp_path)
-    assert make_pseudo_labels(run, dataset, runs[0].folds(dataset)).held_out_apart
+    assert pseudo_labels.make(run, dataset, runs[0].folds(dataset)).held_out_apart
     other = train(
         dataset, SMALL["linear-1"], Split("folds", folds=2, seed=1), runs_dir=tmp_path, name="seed1"
     )
@@ -143,7 +143,7 @@ def test_pseudo_labels_of_an_ensemble_are_held_out_apart_only_with_the_same_fold
     assert mixed.metrics()["n_val"] == len(dataset.train)
     half = train(dataset, SMALL["linear-1"], Split(val_fraction=0.5), runs_dir=tmp_path)
     assert save([half, other], dataset, tmp_path).config()["split"] == {"kind": "mixed"}
-    assert not make_pseudo_labels(mixed, dataset, runs[0].folds(dataset)).held_out_apart
+    assert not pseudo_labels.make(mixed, dataset, runs[0].folds(dataset)).held_out_apart
 
 
 def test_a_failed_write_leaves_no_run(

@@ -16,7 +16,7 @@ from kaggle_digits.ensembling.ensemble_run import save_ensemble
 from kaggle_digits.imaging.labelled_folder import save_drawing
 from kaggle_digits.inference.predictor import classify_picture, load_predictor
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training.extra_rows import EXTRA_FILE, add_extra, prepare_extra
+from kaggle_digits.training import extra_rows
 from kaggle_digits.training.train import resume, train
 from tests.support.labelled import write_labelled
 from tests.support.pictures import draw_digit, encode
@@ -28,13 +28,13 @@ QUICK = MLP.with_changes(epochs=1)
 def test_rows_are_prepared_as_for_classify_and_only_trained_on(
     dataset: Dataset, trained_run: Run, tmp_path: Path
 ) -> None:
-    extra = prepare_extra(write_labelled(tmp_path, [1, 4, 7]))
+    extra = extra_rows.prepare(write_labelled(tmp_path, [1, 4, 7]))
     predictor = load_predictor(trained_run.path.parent)
     expected = [classify_picture(predictor, draw_digit(digit)).image for digit in (1, 4, 7)]
     assert np.array_equal(extra[:, 1:], np.reshape(expected, (3, 784)))
     assert extra[:, 0].tolist() == [1, 4, 7]
     folds = split(dataset.labels, FOLDS)
-    rows, longer = add_extra(dataset.train, folds, extra)
+    rows, longer = extra_rows.append(dataset.train, folds, extra)
     n = len(dataset.train)
     for before, after in zip(folds, longer, strict=True):
         assert np.array_equal(after.val, before.val)
@@ -58,13 +58,13 @@ def test_resume_trains_on_the_same_rows_or_refuses(dataset: Dataset, tmp_path: P
     resume(dataset, runs_dir=tmp_path, name="cut")
     assert identical(cut, run)
     shutil.rmtree(cut.path / "members" / "2")
-    path = cut.path / EXTRA_FILE
+    path = cut.path / extra_rows.FILE
     table = np.load(path)
     np.save(path, table[::-1])
     with pytest.raises(RunError, match="other rows than those that the run was started with"):
         resume(dataset, runs_dir=tmp_path, name="cut")
     path.unlink()
-    with pytest.raises(RunError, match=EXTRA_FILE):
+    with pytest.raises(RunError, match=extra_rows.FILE):
         resume(dataset, runs_dir=tmp_path, name="cut")
 
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_added(tmp_path: Path) -> None:
     folder = write_labelled(tmp_path, [])
     save_drawing(folder, encode(draw_digit(1, pen=255)), 1)
     with pytest.raises(DataError, match=r"0001\.png: no digit found\), so there is nothing to add"):
-        prepare_extra(folder)
+        extra_rows.prepare(folder)
     (folder / "0001.png").write_bytes(b"text")
     with pytest.raises(DataError, match=r"0001\.png is not a readable picture"):
-        prepare_extra(folder)
+        extra_rows.prepare(folder)

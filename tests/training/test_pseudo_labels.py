@@ -13,14 +13,8 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.ensembling.ensemble import ensemble_runs
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training import fold
+from kaggle_digits.training import fold, pseudo_labels
 from kaggle_digits.training.fold import make_trainer
-from kaggle_digits.training.pseudo_labels import (
-    MIN_CONFIDENCE,
-    PSEUDO_LABELS_FILE,
-    UNLABELLED,
-    make_pseudo_labels,
-)
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import resume, train
 from tests.support.trainings import DENSE, MLP, StopAfter, identical
@@ -37,32 +31,32 @@ def teacher(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_only_confident_predictions_become_labels(teacher: Run, dataset: Dataset) -> None:
-    found = make_pseudo_labels(teacher, dataset, split(dataset.labels, FOLDS))
+    found = pseudo_labels.make(teacher, dataset, split(dataset.labels, FOLDS))
     assert found.held_out_apart
     assert found.labels.shape == (3, len(dataset.test))
     assert found.labels.dtype == np.int8
-    assert set(np.unique(found.labels)) == set(range(UNLABELLED, 10))
+    assert set(np.unique(found.labels)) == set(range(pseudo_labels.UNLABELLED, 10))
     predictions = teacher.test().argmax(axis=1)
     for labels in found.labels:
-        confident = labels != UNLABELLED
+        confident = labels != pseudo_labels.UNLABELLED
         assert 0.3 < confident.mean() < 1
         assert (labels[confident] == predictions[confident]).mean() > 0.98
-    assert 0.9 < MIN_CONFIDENCE < 1
+    assert 0.9 < pseudo_labels.MIN_CONFIDENCE < 1
 
 
 def test_labels_of_a_fold_come_from_models_not_trained_on_its_validation_rows(
     teacher: Run, dataset: Dataset
 ) -> None:
-    found = make_pseudo_labels(teacher, dataset, split(dataset.labels, FOLDS))
+    found = pseudo_labels.make(teacher, dataset, split(dataset.labels, FOLDS))
     for number in range(3):
         own = np.load(teacher.member_folder(number) / "test.npy").argmax(axis=1)
-        confident = found.labels[number] != UNLABELLED
+        confident = found.labels[number] != pseudo_labels.UNLABELLED
         assert (found.labels[number][confident] == own[confident]).all()
     assert len({labels.tobytes() for labels in found.labels}) == 3
 
 
 def test_another_split_uses_all_members_and_is_marked(teacher: Run, dataset: Dataset) -> None:
-    found = make_pseudo_labels(teacher, dataset, split(dataset.labels, Split("folds", folds=2)))
+    found = pseudo_labels.make(teacher, dataset, split(dataset.labels, Split("folds", folds=2)))
     assert not found.held_out_apart
     assert (found.labels[0] == found.labels[1]).all()
 
@@ -78,7 +72,7 @@ def test_test_images_join_only_the_training_rows(
 
     monkeypatch.setattr(fold, "make_trainer", recorded)
     run = train(dataset, MLP, FOLDS, teacher=teacher, runs_dir=tmp_path)
-    config, labels = run.config(), np.load(run.path / PSEUDO_LABELS_FILE)
+    config, labels = run.config(), np.load(run.path / pseudo_labels.FILE)
     assert config["pseudo"]["run"] == teacher.name
     assert config["pseudo"]["held_out_apart"] is True
     for fold_, (images, train_labels), fold_labels in zip(
@@ -112,14 +106,14 @@ def test_resume_does_not_need_the_teacher(teacher: Run, dataset: Dataset, tmp_pa
 def test_damaged_labels_are_reported(teacher: Run, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(dataset, MLP, FOLDS, teacher=teacher, runs_dir=tmp_path, callback=StopAfter(0, 1))
-    (tmp_path / "mlp-1" / PSEUDO_LABELS_FILE).write_bytes(b"no array")
+    (tmp_path / "mlp-1" / pseudo_labels.FILE).write_bytes(b"no array")
     with pytest.raises(RunError, match=r"pseudo\.npy is damaged .*; it cannot be restored: delete"):
         resume(dataset, runs_dir=tmp_path)
     for wrong in (np.zeros((1, 2), np.int8), np.full((3, len(dataset.test)), 10, np.int8)):
-        np.save(tmp_path / "mlp-1" / PSEUDO_LABELS_FILE, wrong)
+        np.save(tmp_path / "mlp-1" / pseudo_labels.FILE, wrong)
         with pytest.raises(RunError, match=r"pseudo\.npy is damaged"):
             resume(dataset, runs_dir=tmp_path)
-    (tmp_path / "mlp-1" / PSEUDO_LABELS_FILE).unlink()
+    (tmp_path / "mlp-1" / pseudo_labels.FILE).unlink()
     with pytest.raises(RunError, match="train again"):
         resume(dataset, runs_dir=tmp_path)
 
@@ -127,7 +121,7 @@ def test_damaged_labels_are_reported(teacher: Run, dataset: Dataset, tmp_path: P
 def test_teacher_trained_on_other_data_is_rejected(teacher: Run, dataset: Dataset) -> None:
     other = replace(dataset, test=replace(dataset.test, sha256="another"))
     with pytest.raises(RunError, match=r"another test\.csv"):
-        make_pseudo_labels(teacher, other, split(dataset.labels, FOLDS))
+        pseudo_labels.make(teacher, other, split(dataset.labels, FOLDS))
 
 
 def test_leak_follows_through_any_number_of_runs(dataset: Dataset, tmp_path: Path) -> None:
