@@ -17,13 +17,6 @@ from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE, Images
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.models import base
 from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
-from kaggle_digits.models.base import (
-    Classifier,
-    KerasClassifier,
-    PredictProba,
-    ProbabilisticModel,
-    trace,
-)
 
 LITERT_FILE = "model.tflite"
 # Largest difference of a probability from the network's, checked on this many images.
@@ -74,14 +67,14 @@ class LiteRTClassifier:
         return base.checked(probabilities)
 
 
-def to_litert(classifier: Classifier, images: Images) -> bytes | None:
+def to_litert(classifier: base.Classifier, images: Images) -> bytes | None:
     """Return the bytes of model.tflite; None if the model cannot be converted.
 
     Impossible are scikit-learn models, layers that LiteRT does not have, and any model under JAX.
     The probabilities equal the network's within TOLERANCE on the first hundred of ``images``,
     (n, 28, 28) uint8.
     """
-    if not isinstance(classifier, KerasClassifier) or classifier.concrete_function is None:
+    if not isinstance(classifier, base.KerasClassifier) or classifier.concrete_function is None:
         return None
     images = images[:CHECKED_IMAGES] if len(images) else np.zeros((1, SIDE, SIDE), np.uint8)
     try:
@@ -108,7 +101,7 @@ def convert(function: Any) -> bytes:
         return bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert())
 
 
-def load_for_inference(folder: Path) -> ProbabilisticModel:
+def load_for_inference(folder: Path) -> base.ProbabilisticModel:
     """Load a member's LiteRT model, otherwise as ``base.load_classifier`` does.
 
     Some platforms have no package of LiteRT; there, Keras reads the model that is saved beside it.
@@ -162,7 +155,7 @@ def write_network(network: Any, kind: str, folder: Path) -> Path:
     try:
         with suppress_native_stderr():
             if kind == "litert":
-                path.write_bytes(convert(trace(network)))
+                path.write_bytes(convert(base.trace(network)))
             elif kind == "onnx":
                 network(np.zeros((1, SIDE, SIDE), np.uint8))  # the export needs a called network
                 network.export(path, format="onnx", verbose=False)
@@ -242,7 +235,7 @@ def write_sklearn_onnx(
     return path
 
 
-def load_exported(kind: str, path: Path) -> PredictProba:
+def load_exported(kind: str, path: Path) -> base.PredictProba:
     """Load a written network with the runtime of its format."""
     with suppress_native_stderr():
         if kind == "litert":

@@ -15,15 +15,9 @@ from kaggle_digits.ensembling.combiners import vote_weights
 from kaggle_digits.ensembling.ensemble_run import read_stack
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY
+from kaggle_digits.models import formats
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import KerasClassifier, SklearnClassifier, load_classifier
-from kaggle_digits.models.formats import (
-    TOLERANCE,
-    check_format,
-    load_exported,
-    write_network,
-    write_sklearn_onnx,
-)
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.predict import predict_images
 
@@ -72,7 +66,7 @@ def export_run(
         ModelError: the format cannot express the models, or the exported model differs from them.
         StorageError: the folder cannot be written.
     """
-    kind = check_format(kind)
+    kind = formats.check_format(kind)
     check_output(folder, force=force)
     if images is None or not len(images):
         images = np.random.default_rng(0).integers(0, 256, (N_COMPARED, SIDE, SIDE), np.uint8)
@@ -92,13 +86,13 @@ def export_run(
     with new_folder(folder) as part:
         if estimators:
             temperature = run.metrics()["temperature"]
-            path = write_sklearn_onnx(estimators, temperature, part)
+            path = formats.write_sklearn_onnx(estimators, temperature, part)
         else:
             networks = [c.network for c in classifiers if isinstance(c, KerasClassifier)]
-            path = write_network(_combine_networks(run, networks), kind, part)
-        probabilities = load_exported(kind, path)(images)
+            path = formats.write_network(_combine_networks(run, networks), kind, part)
+        probabilities = formats.load_exported(kind, path)(images)
         difference = float(np.abs(probabilities - expected).max())
-        if not difference <= TOLERANCE:
+        if not difference <= formats.TOLERANCE:
             raise ModelError(
                 f"the {kind} model differs from {library} by up to {difference:.2g}; it was deleted"
             )

@@ -58,7 +58,9 @@ def test_model_that_differs_from_keras_is_deleted(
     ensemble: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        export, "load_exported", lambda kind, path: lambda images: np.zeros((len(images), 10))
+        export.formats,
+        "load_exported",
+        lambda kind, path: lambda images: np.zeros((len(images), 10)),
     )
     with pytest.raises(ModelError, match="differs from Keras"):
         export_run(ensemble, "litert", tmp_path / "there")
