@@ -243,12 +243,9 @@ os._exit(status)
 def connect(address: str) -> Any:
     """Return the ray module, connected to the cluster at ``address`` (see RayExecutor).
 
-    Raises:
-        UsageError: ray is not installed.
-        RunError: there is no cluster, it does not answer, or it runs another version.
+    RunError is raised if there is no cluster, it does not answer, or it runs another version.
     """
     _prepare_environment()
-    require("--executor ray", "ray", extra="ray")
     import ray
 
     if ray.is_initialized():

@@ -177,8 +177,7 @@ def check_recipe_path(path: Path, folder: Path, *, force: bool) -> None:
     if path.is_dir():
         raise UsageError(f"-o {path} is a folder; name a file, such as {path / RECIPE}")
     own = folder / RECIPE
-    is_own = path.is_file() and own.is_file() and path.read_bytes() == own.read_bytes()
-    if not is_own:
+    if not (path.is_file() and own.is_file() and path.read_bytes() == own.read_bytes()):
         check_output(path, force=force)
 
 
@@ -194,9 +193,8 @@ def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
     """
     best = result.best
     if result.recipe is None or best is None or best.score is None:
-        reasons = [trial.reason for trial in result.trials if trial.reason]
         none = f"no trial of study {result.name}"
-        if reasons:
+        if reasons := [trial.reason for trial in result.trials if trial.reason]:
             raise RunError(f"{none} finished; the last one failed: {reasons[-1]}")
         raise RunError(f"{none} has finished yet; run the command again to continue")
     low, high = best.score.ci95
