@@ -20,7 +20,6 @@ from kaggle_digits.ensembling.ensemble_run import save_ensemble
 from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.models.formats import FILES, load_exported
 from kaggle_digits.runs.run import Run
-from kaggle_digits.training import export
 from kaggle_digits.training.export import export_run
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
@@ -58,8 +57,7 @@ def test_model_that_differs_from_keras_is_deleted(
     ensemble: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        export.formats,
-        "load_exported",
+        "kaggle_digits.models.formats.load_exported",
         lambda kind, path: lambda images: np.zeros((len(images), 10)),
     )
     with pytest.raises(ModelError, match="differs from Keras"):
