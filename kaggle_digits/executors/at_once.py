@@ -1,10 +1,9 @@
 """Train the members of a run at once on a GPU, with JAX.
 
-A GPU needs more time to start the small operations of a network than to compute them, so a step of
-many networks takes hardly longer than a step of one. The variables of the members are stacked,
-Keras' own training step is mapped over them (``jax.vmap``), and one call trains an epoch, as a
-``jax.lax.scan`` over batches that are gathered on the GPU. Convolutions become matrix products of
-image patches: those of many networks are one batch of products, while many convolutions are one
+Starting a small operation takes a GPU longer than computing it, so a step of many networks takes
+hardly longer than a step of one. The variables of the members are stacked, Keras' own training step
+is mapped over them (``jax.vmap``), and one call trains an epoch (``jax.lax.scan``). Convolutions
+become matrix products of image patches, of which many are one batch; many convolutions would be one
 with as many groups of channels, which libraries compute slowly.
 """
 

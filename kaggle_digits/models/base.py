@@ -203,11 +203,9 @@ class KerasClassifier:
     def predict_proba(self, images: Images) -> Probabilities:
         """Equal ``network.predict`` within 1e-5, with the same bits in each call.
 
-        Measured on a 2-core CPU (benchmarks/predicting.py, benchmarks/research.md): with predict's
-        default batches of 32, small networks spend more time on passing data and launching kernels
-        than on arithmetic. Here the network is traced once and called on batches of hundreds of
-        images, two in parallel. Its weights are not frozen, so that the predictions follow further
-        training steps.
+        With predict's batches of 32, small networks spend more time on passing data than on
+        arithmetic (benchmarks/predicting.py). Here the network is traced once, without freezing its
+        weights, which training may change, and called on hundreds of images at a time.
         """
         probabilities = np.empty((len(images), CLASSES), np.float32)
         if not len(images):

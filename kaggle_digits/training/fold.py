@@ -258,8 +258,7 @@ def training_rows(task: FoldTask, train: Digits, test: Digits) -> tuple[Images, 
 def _skipped(task: FoldTask, left: int, started: float) -> int:
     """Return how many of the ``left`` epochs cannot be trained before the deadline.
 
-    ``started`` is the time.perf_counter() of the last epoch; 0 for the first one, which takes
-    longer than others, because the network is traced.
+    ``started`` is the time.perf_counter() of the last epoch; 0 for the slower first one.
     """
     if task.deadline is None:
         return 0

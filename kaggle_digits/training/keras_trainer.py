@@ -192,12 +192,9 @@ class KerasTrainer:
 class Batches:
     """The training rows in batches, as input of Keras' ``fit``.
 
-    If ``fit`` gets arrays, tf.data autotunes the threads that slice them. The autotuning thread
-    sleeps for 10 ms, 20 ms, 40 ms and so on, and half of all epochs wait at their end until it
-    wakes: they take 2.6, 5.2, 10.3 or 20.6 s instead of 1.5, 3, 6 or 12 s (benchmarks/research.md).
-    So under TensorFlow ``fit`` gets a dataset without autotuning.
-
-    Images are (n, 28, 28) uint8, targets (n, …). The last batch may be smaller.
+    If ``fit`` gets arrays, tf.data autotunes the threads that slice them, and half of all epochs
+    take up to twice as long, until the autotuning thread wakes (benchmarks/research.md). So under
+    TensorFlow ``fit`` gets a dataset without autotuning. The last batch may be smaller.
     """
 
     def __init__(self, images: Images, targets: NDArray[Any], batch_size: int) -> None:
