@@ -243,9 +243,11 @@ os._exit(status)
 def connect(address: str) -> Any:
     """Return the ray module, connected to the cluster at ``address`` (see RayExecutor).
 
-    RunError is raised if there is no cluster, it does not answer, or it runs another version.
+    UsageError is raised if ray is not installed, RunError if there is no cluster, it does not
+    answer, or it runs another version.
     """
     _prepare_environment()
+    require("--executor ray", "ray", extra="ray")
     import ray
 
     if ray.is_initialized():
