@@ -4,13 +4,12 @@ import asyncio
 import base64
 import mimetypes
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request
@@ -29,11 +28,7 @@ from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.environment import usable_cores
 from kaggle_digits.core.errors import DataError, DigitsError, RunError, UsageError
 from kaggle_digits.evaluation.saliency import probability_drop
-from kaggle_digits.imaging.labelled_folder import (
-    find_write_problem,
-    remove_drawing,
-    save_drawing,
-)
+from kaggle_digits.imaging.labelled_folder import find_write_problem, remove_drawing, save_drawing
 from kaggle_digits.imaging.loading import MAX_PIXELS, PreparedPicture, TooManyPixelsError
 from kaggle_digits.imaging.reader import ReaderPool
 from kaggle_digits.inference.activations import draw_layer, first_layers
@@ -124,18 +119,6 @@ class OcclusionMap(BaseModel):
     image: list[int] = Field(description="the 28 × 28 input of the network by rows; 255 is ink")
 
 
-class PlanePoints(BaseModel):
-    """Held-out digits in two dimensions."""
-
-    points: list[tuple[float, float, int]] = Field(description="x, y, label")
-
-
-class SavingInfo(BaseModel):
-    """Whether drawings can be saved with their true digits."""
-
-    problem: str = Field(description="empty, or why they cannot be saved")
-
-
 class SavedDrawing(BaseModel):
     """A drawing that was saved with its true digit."""
 
@@ -144,12 +127,6 @@ class SavedDrawing(BaseModel):
     undo: str = Field(
         description="a secret; DELETE /api/drawings?undo=SECRET removes the drawing again"
     )
-
-
-class RemovedDrawing(BaseModel):
-    """A drawing that was removed again."""
-
-    file: str
 
 
 class ErrorResponse(BaseModel):
@@ -167,20 +144,26 @@ PICTURE_BODY = {
         "content": {"image/*": BINARY, "application/octet-stream": BINARY},
     }
 }
-CLASSIFY_ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorResponse, "description": description}
-    for code, description in (
-        (400, "Not a picture."),
-        (403, "Sent by a page of another site, or to an unknown host name."),
-        (404, "No such run."),
-        (408, "Sent too slowly."),
-        (413, "Too large."),
-        (503, "Too many uploads at once."),
-    )
+PICTURE_ERRORS = {
+    400: "Not a picture.",
+    403: "Sent by a page of another site, or to an unknown host name.",
+    404: "No such run.",
+    408: "Sent too slowly.",
+    413: "Too large.",
+    503: "Too many uploads at once.",
 }
-UNDO_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorResponse, "description": "Its line of labels.csv has been changed."},
-    404: {"model": ErrorResponse, "description": "Unknown, or too long ago."},
+UNDO_ERRORS = {400: "Its line of labels.csv has been changed.", 404: "Unknown, or too long ago."}
+T = TypeVar("T")
+
+
+def _responses(errors: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Return FastAPI's ``responses`` for the statuses of errors and when they occur."""
+    return {code: {"model": ErrorResponse, "description": text} for code, text in errors.items()}
+
+
+TAKES_PICTURE: dict[str, Any] = {
+    "openapi_extra": PICTURE_BODY,
+    "responses": _responses(PICTURE_ERRORS),
 }
 
 
@@ -197,8 +180,9 @@ class ModelCache:
         self.is_warm = False
         self.embedding = load_embedding(runs_dir)
 
-    def predictor(self, run: str) -> Predictor:
-        """Return ``run``; raise as for the default run."""
+    def predictor(self, run: str | None = None) -> Predictor:
+        """Return ``run``, by default the default run; raise as for that."""
+        run = run or self.default_run
         if run not in self._predictors:
             with self._lock:  # two clients that choose the same run at once cause a single load
                 if run not in self._predictors:
@@ -210,12 +194,41 @@ class ModelCache:
         self.is_warm = True
         image = np.zeros((28, 28), np.uint8)
         image[5:23, 12:16] = 255
-        classify_prepared(self.predictor(self.default_run), PreparedPicture(image))
+        classify_prepared(self.predictor(), PreparedPicture(image))
 
     def find_embedding(self) -> Embedding | None:
         """Return the embedding; if it was missing, look for it again."""
         self.embedding = self.embedding or load_embedding(self.runs_dir)
         return self.embedding
+
+
+class PictureQueue:
+    """Receives the pictures of requests and prepares a few at a time, of large ones one."""
+
+    def __init__(self) -> None:
+        self.readers = ReaderPool()
+        self._uploads = UploadLimiter()
+        # More predictions at once than processors would only slow each other down.
+        self._slots = asyncio.Semaphore(min(MAX_READERS, max(2, usable_cores())))
+        self._large_slot = asyncio.Semaphore(1)
+
+    async def process(
+        self, request: Request, work: Callable[[bytes, PreparedPicture], T], **options: bool
+    ) -> T:
+        """Return ``work(body, picture)``; ``options`` are those of ``PictureReader.prepare``."""
+
+        def prepare_and_work(body: bytes, max_pixels: int) -> T:
+            with self.readers.reader() as reader:
+                picture = reader.prepare(body, NAME, max_pixels, **options)
+            return work(body, picture)
+
+        async with self._uploads.body(request) as body:
+            try:
+                async with self._slots:
+                    return await run_in_threadpool(prepare_and_work, body, LARGE_PICTURE)
+            except TooManyPixelsError:
+                async with self._large_slot, self._slots:
+                    return await run_in_threadpool(prepare_and_work, body, MAX_PIXELS)
 
 
 def create_app(
@@ -231,12 +244,8 @@ def create_app(
     host names. Drawings whose true digit a visitor tells are saved in ``drawings_dir``. Raises the
     errors of ``load_predictor``.
     """
-    readers = ReaderPool()  # its first process starts while the model is loaded
+    pictures = PictureQueue()  # its first reader starts while the model is loaded
     cache = ModelCache(runs_dir, run)
-    # More predictions at once than processors would only slow each other down.
-    slots = asyncio.Semaphore(min(MAX_READERS, max(2, usable_cores())))
-    large_slot = asyncio.Semaphore(1)
-    uploads = UploadLimiter()
     app = FastAPI(
         title="kaggle-digits",
         summary="Classifies handwritten digits with a run trained on this machine.",
@@ -245,7 +254,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.run, app.state.skipped = cache.default_run, cache.skipped
-    app.state.readers = readers
+    app.state.readers = pictures.readers
     app.add_middleware(SecurityMiddleware, host=host, allow_hosts=allow_hosts)
     app.mount("/page", StaticFiles(directory=PAGE))
 
@@ -255,16 +264,6 @@ def create_app(
         if isinstance(error, RunError | UsageError):
             code = 404
         return JSONResponse({"detail": " ".join(to_command_line(str(error)).split())}, code)
-
-    async def process(request: Request, work: Callable[[bytes, int], Any]) -> Any:
-        """Return ``work(body, max_pixels)``; one large picture is processed at a time."""
-        async with uploads.body(request) as body:
-            try:
-                async with slots:
-                    return await run_in_threadpool(work, body, LARGE_PICTURE)
-            except TooManyPixelsError:
-                async with large_slot, slots:
-                    return await run_in_threadpool(work, body, MAX_PIXELS)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
@@ -287,48 +286,55 @@ def create_app(
         has_plane = cache.find_embedding() is not None
         return RunList(runs=infos, default=cache.default_run, plane=has_plane)
 
-    @app.post("/api/classify", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    @app.post("/api/classify", **TAKES_PICTURE)
     async def classify(request: Request, run: RunQuery = None) -> ClassifyResponse:
         """Classify a picture of a digit: dark on light or light on dark, of any size."""
-        response: ClassifyResponse = await process(request, partial(_classify, cache, run, readers))
-        return response
 
-    @app.post("/api/steps", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+        def work(_: bytes, picture: PreparedPicture) -> ClassifyResponse:
+            return _classify(cache, cache.predictor(run), picture)
+
+        return await pictures.process(request, work, with_sheet=True)
+
+    @app.post("/api/steps", **TAKES_PICTURE)
     async def steps(request: Request) -> StepList:
         """Return a picture after each step of its preparation."""
-        response: StepList = await process(request, partial(_prepare_steps, readers))
-        return response
+        return await pictures.process(request, lambda _, picture: _steps(picture), with_steps=True)
 
-    @app.post("/api/occlusion", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    @app.post("/api/occlusion", **TAKES_PICTURE)
     async def occlusion(request: Request, run: RunQuery = None) -> OcclusionMap:
         """Return which parts of a picture the predicted digit depends on."""
-        response: OcclusionMap = await process(request, partial(_occlude, cache, run, readers))
-        return response
+        return await pictures.process(
+            request, lambda _, picture: _occlude(cache.predictor(run), picture)
+        )
 
-    @app.post("/api/activations", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    @app.post("/api/activations", **TAKES_PICTURE)
     async def activations(request: Request, run: RunQuery = None) -> StepList:
         """Return the outputs of a network's first layers for a picture."""
-        response: StepList = await process(request, partial(_look_inside, cache, run, readers))
-        return response
 
-    @app.get("/api/plane", responses={404: {"model": ErrorResponse, "description": NO_EMBEDDING}})
-    def plane() -> PlanePoints:
-        """Return evenly sampled held-out digits in the two dimensions of the bottleneck study."""
+        def work(_: bytes, picture: PreparedPicture) -> StepList:
+            layers = first_layers(open_run(runs_dir, run or cache.default_run), picture.image)
+            return StepList(
+                steps=[Step(name=name, image=_to_url(draw_layer(each))) for name, each in layers]
+            )
+
+        return await pictures.process(request, work)
+
+    @app.get("/api/plane", responses=_responses({404: NO_EMBEDDING}))
+    def plane() -> dict[str, list[tuple[float, float, int]]]:
+        """Return ``points`` of the bottleneck study: x, y and label of evenly sampled digits."""
         embedding = cache.find_embedding()
         if embedding is None:
             raise HTTPException(404, NO_EMBEDDING)
-        return _sample_points(embedding)
+        count = len(embedding.points)
+        rows = np.linspace(0, count - 1, min(count, MAX_POINTS)).astype(int)
+        positions = embedding.points[rows].astype(float).round(3)
+        return {"points": np.column_stack([positions, embedding.labels[rows]]).tolist()}
 
-    _add_saving(app, process, readers, drawings_dir)
+    _add_saving(app, pictures, drawings_dir)
     return app
 
 
-def _add_saving(
-    app: FastAPI,
-    process: Callable[[Request, Callable[[bytes, int], Path]], Awaitable[Path]],
-    readers: ReaderPool,
-    folder: Path,
-) -> None:
+def _add_saving(app: FastAPI, pictures: PictureQueue, folder: Path) -> None:
     """Let visitors save drawings with their true digits in ``folder``, and undo that.
 
     Who saved a drawing gets a secret that removes it, so that nobody removes those of others.
@@ -336,22 +342,18 @@ def _add_saving(
     app.state.saving_problem = find_write_problem(folder)
     undoable: dict[str, tuple[Path, int]] = {}  # secret → the picture and its label
 
-    def save_picture(label: int, body: bytes, max_pixels: int) -> Path:
-        with readers.reader() as reader:
-            reader.prepare(body, NAME, max_pixels)  # raises DataError unless it is a picture
-        return save_drawing(folder, body, label)
-
     @app.get("/api/drawings")
-    def saving() -> SavingInfo:
-        """Report whether drawings can be saved with their true digits."""
-        return SavingInfo(problem=find_write_problem(folder))
+    def saving() -> dict[str, str]:
+        """Return the ``problem`` why drawings cannot be saved with their true digits, or ""."""
+        return {"problem": find_write_problem(folder)}
 
-    @app.post("/api/drawings", openapi_extra=PICTURE_BODY, responses=CLASSIFY_ERRORS)
+    @app.post("/api/drawings", **TAKES_PICTURE)
     async def save(
         request: Request, label: Annotated[int, Query(ge=0, le=9, description="the true digit")]
     ) -> SavedDrawing:
         """Save a PNG with its true digit for ``kd classify --check`` and ``kd train --extra``."""
-        path = await process(request, partial(save_picture, label))
+        # Only a picture that can be prepared is saved.
+        path = await pictures.process(request, lambda body, _: save_drawing(folder, body, label))
         for old in [key for key, (saved, _) in undoable.items() if saved == path]:
             del undoable[old]  # of a drawing that somebody has deleted in the folder
         secret = secrets.token_urlsafe(16)
@@ -360,36 +362,25 @@ def _add_saving(
             del undoable[next(iter(undoable))]
         return SavedDrawing(file=f"{folder.name}/{path.name}", label=label, undo=secret)
 
-    @app.delete("/api/drawings", responses=UNDO_ERRORS)
-    def remove(undo: str) -> RemovedDrawing:
-        """Remove a drawing that was saved, and its line of labels.csv."""
+    @app.delete("/api/drawings", responses=_responses(UNDO_ERRORS))
+    def remove(undo: str) -> dict[str, str]:
+        """Remove a drawing that was saved, and its line of labels.csv; return its ``file``."""
         saved = undoable.get(undo)
         if saved is None:
             raise HTTPException(404, CANNOT_UNDO)
         path, label = saved
         remove_drawing(path, label)
         undoable.pop(undo, None)
-        return RemovedDrawing(file=f"{folder.name}/{path.name}")
-
-
-def _sample_points(embedding: Embedding) -> PlanePoints:
-    count = len(embedding.points)
-    rows = np.linspace(0, count - 1, min(count, MAX_POINTS)).astype(int)
-    positions = embedding.points[rows].astype(float).round(3)
-    return PlanePoints(points=np.column_stack([positions, embedding.labels[rows]]).tolist())
+        return {"file": f"{folder.name}/{path.name}"}
 
 
 def _classify(
-    cache: ModelCache, run: str | None, readers: ReaderPool, body: bytes, max_pixels: int
+    cache: ModelCache, predictor: Predictor, picture: PreparedPicture
 ) -> ClassifyResponse:
-    predictor = cache.predictor(run or cache.default_run)
-    position = None
-    with readers.reader() as reader:
-        prepared = reader.prepare(body, NAME, max_pixels, with_sheet=True)
-    sheet = classify_sheet(predictor, prepared.sheet) if prepared.sheet else None
-    prediction = classify_prepared(predictor, prepared)
+    prediction, position = classify_prepared(predictor, picture), None
     if cache.embedding is not None and prediction.digit is not None:
         position = cache.embedding.transform(prediction.image)
+    sheet = classify_sheet(predictor, picture.sheet) if picture.sheet else None
     if sheet and len(sheet.digits) < 2:
         sheet = None
     return ClassifyResponse(
@@ -410,13 +401,8 @@ def _classify(
     )
 
 
-def _occlude(
-    cache: ModelCache, run: str | None, readers: ReaderPool, body: bytes, max_pixels: int
-) -> OcclusionMap:
-    predictor = cache.predictor(run or cache.default_run)
-    with readers.reader() as reader:
-        prepared = reader.prepare(body, NAME, max_pixels)
-    prediction = classify_prepared(predictor, prepared)
+def _occlude(predictor: Predictor, picture: PreparedPicture) -> OcclusionMap:
+    prediction = classify_prepared(predictor, picture)
     if prediction.digit is None or prediction.confidence is None:
         raise DataError(prediction.note)
     drop, lowest = probability_drop(predictor.predict_proba, prediction.image, prediction.digit)
@@ -429,25 +415,12 @@ def _occlude(
     )
 
 
-def _prepare_steps(readers: ReaderPool, body: bytes, max_pixels: int) -> StepList:
-    with readers.reader() as reader:
-        prepared = reader.prepare(body, NAME, max_pixels, with_steps=True)
+def _steps(picture: PreparedPicture) -> StepList:
     steps = []
-    for name, values in prepared.steps.items():
+    for name, values in picture.steps.items():
         ink = np.rint(255 * values).astype(np.uint8)
         steps.append(Step(name=name, image=_to_url(ink if name == "picture" else 255 - ink)))
     return StepList(steps=steps)
-
-
-def _look_inside(
-    cache: ModelCache, run: str | None, readers: ReaderPool, body: bytes, max_pixels: int
-) -> StepList:
-    with readers.reader() as reader:
-        prepared = reader.prepare(body, NAME, max_pixels)
-    layers = first_layers(open_run(cache.runs_dir, run or cache.default_run), prepared.image)
-    return StepList(
-        steps=[Step(name=name, image=_to_url(draw_layer(each))) for name, each in layers]
-    )
 
 
 def _to_url(pixels: NDArray[np.uint8]) -> str:

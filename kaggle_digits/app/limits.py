@@ -78,14 +78,11 @@ class LimitedProtocol(H11Protocol):
         super().on_response_complete()
         self._limit_header()
 
-    def _is_incomplete(self) -> bool:
-        """Return whether the server can do nothing until the client sends more."""
+    def _limit_header(self) -> None:
+        """Run the timer while the server can do nothing until the client sends more."""
         state = self.conn.their_state
         answered = self.cycle is not None and self.cycle.response_complete
-        return state is h11.IDLE or (state is h11.SEND_BODY and answered)
-
-    def _limit_header(self) -> None:
-        if not self._is_incomplete():
+        if not (state is h11.IDLE or (state is h11.SEND_BODY and answered)):
             _cancel(self._header_timer)
             self._header_timer = None
         elif self._header_timer is None:

@@ -66,8 +66,7 @@ class SecurityMiddleware:
                 MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
-        headers = Headers(scope=scope)
-        app = self._app
+        headers, app = Headers(scope=scope), self._app
         host = headers.get("host", "")
         if not self.is_allowed_host(host):
             app = JSONResponse({"detail": self._refusal(host)}, 403)
@@ -95,8 +94,9 @@ class SecurityMiddleware:
         if headers.get("sec-fetch-site") == "same-origin":
             return False
         host = origin.lower().partition("://")[2]
-        name = _host_name(host) or ""
-        return host != headers.get("host", "").lower() and not self._is_listed(name)
+        return host != headers.get("host", "").lower() and not self._is_listed(
+            _host_name(host) or ""
+        )
 
     def _is_listed(self, name: str) -> bool:
         return name in self._allowed or any(

@@ -42,7 +42,13 @@ def bind(host: str, port: int) -> socket.socket:
         server_socket.listen(128)
     except OSError as error:
         server_socket.close()
-        raise AddressError(_bind_problem(error, host, port)) from error
+        problem = f"cannot serve at {host}, port {port}: {error.strerror}"
+        problem += "; try: kd app --host 127.0.0.1"
+        if error.errno == errno.EADDRINUSE:
+            problem = f"port {port} is in use; take any free one: kd app --port 0"
+        elif error.errno == errno.EACCES:
+            problem = f"no permission to use port {port}; try: kd app --port 8000"
+        raise AddressError(problem) from error
     return server_socket
 
 
@@ -91,11 +97,3 @@ def serve(app: FastAPI, server_socket: socket.socket) -> None:
         return
     finally:
         server_socket.close()
-
-
-def _bind_problem(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use; take any free one: kd app --port 0"
-    if error.errno == errno.EACCES:
-        return f"no permission to use port {port}; try: kd app --port 8000"
-    return f"cannot serve at {host}, port {port}: {error.strerror}; try: kd app --host 127.0.0.1"

@@ -56,17 +56,13 @@ def export_page(run: Run, folder: Path, *, force: bool = False) -> int:
                 shutil.copy(source, page)
         shutil.copy(PAGE / BROWSER_MODEL, page / SERVER)
         write_json(page / "run.json", {"name": run.name, "accuracy": run.metrics()["val_accuracy"]})
-        html = _without_server((PAGE / "index.html").read_text(encoding="utf-8"))
+        # Without what only kd app can do, and with its own security policy.
+        html = (PAGE / "index.html").read_text(encoding="utf-8").replace(PICTURE_HINT, "")
+        policy = f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}">'
+        html = html.replace("<html ", '<html class="static" ', 1)
+        html = html.replace("<head>", f"<head>\n  {policy}", 1)
         (part / "index.html").write_text(html, encoding="utf-8")
         return sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
-
-
-def _without_server(html: str) -> str:
-    """Return the page without what only kd app can do, and with its own security policy."""
-    policy = f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}">'
-    html = html.replace("<html ", '<html class="static" ', 1)
-    html = html.replace("<head>", f"<head>\n  {policy}", 1)
-    return html.replace(PICTURE_HINT, "")
 
 
 def _add_runtime(page: Path) -> None:
@@ -91,8 +87,7 @@ def _add_runtime(page: Path) -> None:
 def _download(archive: Path) -> None:
     """Download ``archive`` with npm, from the registry that it is set up for."""
     by_hand = f"or save the package's archive as {archive}"
-    npm = shutil.which("npm")
-    if npm is None:
+    if (npm := shutil.which("npm")) is None:
         raise UsageError(
             f"kd app --export needs npm, a part of Node.js, to download {RUNTIME}; install it, "
             f"{by_hand}"
