@@ -96,8 +96,8 @@ class KaggleSession:
             upload = attrgetter(method)(client)(request)
             if not upload.token or not upload.create_url:
                 raise errors.NotJsonError
-            response = http.send_request("PUT", upload.create_url, self.policy, data=content)
-            if (status := response.status_code) not in (200, 201):
+            sent = http.send_request("PUT", upload.create_url, self.policy, data=content)
+            if (status := sent.status_code) not in (200, 201):
                 raise KaggleApiError(
                     f"the upload of {name} failed ({status}), so nothing was submitted; run it "
                     "again in a few minutes",
@@ -171,8 +171,7 @@ class KaggleSession:
         """Yield a kagglesdk client with our time-outs; ``auth``: its arguments with the secret."""
         local = os.environ.get("KAGGLE_API_ENVIRONMENT") == "LOCALHOST"
         environment = KaggleEnv.LOCAL if local else KaggleEnv.PROD
-        client = KaggleClient(environment, response_processor=_require_json_object, **auth)
-        with client:
+        with KaggleClient(environment, response_processor=_require_json, **auth) as client:
             session = client.http_client()._session
             if "password" in auth:  # kagglesdk may have found an access token elsewhere
                 session.auth = (auth["username"], auth["password"])
@@ -197,6 +196,7 @@ class KaggleSession:
                 login = KaggleCredentials.load(client)
                 token = login.get_access_token()
                 return {"username": login.get_username() or "", "api_token": token}
+        username = ""
         try:
             with self._client({"api_token": credential.secret}) as client:
                 introspect = new(IntrospectTokenRequest, token=credential.secret)
@@ -205,7 +205,6 @@ class KaggleSession:
         except requests.HTTPError as error:
             if error.response.status_code not in (400, 403, 404):
                 raise
-            username = ""
         if not username:
             raise KaggleApiError(
                 f"Kaggle does not accept the {credential}: wrong or expired; "
@@ -216,7 +215,7 @@ class KaggleSession:
         return {"username": username, "api_token": credential.secret}
 
 
-def _require_json_object(response: Any) -> None:
+def _require_json(response: Any) -> None:
     """Raise NotJsonError for JSON that is not an object; kagglesdk would accept it as empty."""
     is_json = "application/json" in response.headers.get("Content-Type", "")
     if is_json and not isinstance(response.json(), dict):
@@ -281,8 +280,7 @@ class CompetitionClient(KaggleSession):
     def submission_limits(self) -> SubmissionLimits | None:
         """Return how many submissions were made today and are left; None if unknown."""
         request = _request(types.ApiGetSubmissionLimitsRequest)
-        action = "reading the number of submissions left"
-        limits = self.request(action, "get_submission_limits", request)
+        limits = self.request("reading the submissions left", "get_submission_limits", request)
         today, remaining = int(limits.num_today or 0), int(limits.num_allowed_now or 0)
         # Kaggle returns 0 for both to a user who has never submitted.
         return SubmissionLimits(today, remaining) if today or remaining else None
@@ -304,8 +302,8 @@ class CompetitionClient(KaggleSession):
 
         The error's ``not_applied`` tells whether it is certain that nothing was submitted.
         """
-        fields = {"blob_file_tokens": token, "submission_description": description}
-        request = _request(types.ApiCreateSubmissionRequest, **fields)
+        kind = types.ApiCreateSubmissionRequest
+        request = _request(kind, blob_file_tokens=token, submission_description=description)
         response = self.request("submitting", "create_submission", request, idempotent=False)
         if not response.ref:
             reason = one_line(response.message or "") or "no reason given"

@@ -117,8 +117,8 @@ def require() -> Credential:
 
 def describe_unused() -> str:
     """Return ": " and the places that exist without a credential; "" if there are none."""
-    unused = [place for place in look() if place.state == EMPTY or place.problem]
-    return ": " * bool(unused) + ", ".join(f"{one.location} {one.problem}" for one in unused)
+    unused = [f"{place.location} {place.problem}" for place in look() if place.problem]
+    return ": " * bool(unused) + ", ".join(unused)
 
 
 def config_folder(env: Mapping[str, str]) -> Path:
@@ -149,8 +149,8 @@ def _place(location: str, get: Callable[[], Credential]) -> Place:
 
 
 def _look_for_token(env: Mapping[str, str]) -> Iterator[Place]:
-    def look_at_file(path: Path, suffix: str = "") -> Place:
-        location = f"{_display(path)}{suffix}"
+    def look_at_file(path: Path, note: str = "") -> Place:
+        location = _display(path) + note
         return _place(location, lambda: _token(_read(path), location, path))
 
     if env.get("KAGGLE_KERNEL_RUN_TYPE") and env.get("KAGGLE_DATA_PROXY_URL"):
@@ -251,16 +251,15 @@ def _colab_secret(name: str) -> str:
     try:
         value = str(platforms.colab_secrets().get(name)).strip()
     except Exception as error:  # its types can only be imported in Colab
-        kind = type(error).__name__
-        if kind == "SecretNotFoundError":
-            raise _UnusableError(ABSENT, f"does not exist; {COLAB_KEY_ICON} and add it") from None
-        problem = f"cannot be read ({kind}); {COLAB_KEY_ICON} and look at {name}"
-        if kind == "NotebookAccessError":
-            problem = (
-                f"may not be read by this notebook; {COLAB_KEY_ICON} and turn on "
-                f'"Notebook access" beside {name}'
-            )
-        raise _UnusableError(UNREADABLE, problem) from None
+        match kind := type(error).__name__:
+            case "SecretNotFoundError":
+                state, fault, remedy = ABSENT, "does not exist", "add it"
+            case "NotebookAccessError":
+                state, fault = UNREADABLE, "may not be read by this notebook"
+                remedy = f'turn on "Notebook access" beside {name}'
+            case _:
+                state, fault, remedy = UNREADABLE, f"cannot be read ({kind})", f"look at {name}"
+        raise _UnusableError(state, f"{fault}; {COLAB_KEY_ICON} and {remedy}") from None
     if not value:
         raise _UnusableError(EMPTY, "is empty")
     if name != "KAGGLE_USERNAME":
@@ -285,7 +284,6 @@ def _display(path: Path) -> str:
 
 
 def _read(path: Path) -> str:
-    """Return the text of a file without outer space."""
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

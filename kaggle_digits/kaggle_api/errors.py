@@ -43,6 +43,9 @@ class NotJsonError(Exception):
     """A response that should be a JSON object (or a file) and is something else."""
 
 
+NOT_JSON_ERRORS = (ValueError, TypeError, KeyError, AttributeError, NotJsonError)
+
+
 class CrossHostRedirect(Exception):  # noqa: N818  named like requests' TooManyRedirects
     """A call was redirected to another host and not sent there."""
 
@@ -55,29 +58,25 @@ def explained(messages: dict[int, str]) -> Iterator[None]:
     except KaggleApiError as error:
         if error.status not in messages:
             raise
-        reason = error.reason or "no reason given"
         message = messages[error.status].replace("{status}", str(error.status))
-        message = message.replace("{reason}", reason)
+        message = message.replace("{reason}", error.reason or "no reason given")
         raise KaggleApiError(message, status=error.status, not_applied=True) from error
-
-
-NOT_JSON_ERRORS = (ValueError, TypeError, KeyError, AttributeError, NotJsonError)
 
 
 def explain(error: Exception, action: str, credential: Credential) -> KaggleApiError:
     """Translate an exception of kagglesdk or requests while ``action``: "listing the files"."""
     from requests import exceptions
+    from urllib3.exceptions import HTTPError
 
     if isinstance(error, exceptions.HTTPError) and error.response is not None:
         return _explain_response(error.response, action, credential)
-    text = repr(error)
-    is_network_error = isinstance(error, exceptions.RequestException)
+    is_network_error = isinstance(error, exceptions.RequestException | HTTPError)
+    is_network_error = is_network_error and not isinstance(error, exceptions.JSONDecodeError)
     if is_network_error and (problem := network.find_problem(error)):
         return _explain_network(problem, action)
-    retryable = True
+    text, retryable = repr(error), True
     not_applied = is_network_error and any(name in text for name in network.NEVER_SENT)
-    not_json = isinstance(error, NOT_JSON_ERRORS) and not is_network_error
-    if not_json or isinstance(error, exceptions.JSONDecodeError):
+    if isinstance(error, NOT_JSON_ERRORS) and not is_network_error:
         message = (
             f"the response to {action} is not from Kaggle (a web page or incomplete data instead "
             "of JSON), which a proxy, a login page of your network or an outage may cause: "
@@ -112,12 +111,10 @@ def explain(error: Exception, action: str, credential: Credential) -> KaggleApiE
 
 
 def _explain_network(problem: network.NetworkProblem, action: str) -> KaggleApiError:
-    """Return the error for a connection to Kaggle that failed while ``action``."""
+    text = f"Kaggle cannot be reached while {action}: {problem.cause}; {problem.remedy}"
+    retryable, not_applied = problem.retryable, problem.never_sent
     return KaggleApiError(
-        f"Kaggle cannot be reached while {action}: {problem.cause}; {problem.remedy}, then run it "
-        "again",
-        retryable=problem.retryable,
-        not_applied=problem.never_sent,
+        f"{text}, then run it again", retryable=retryable, not_applied=not_applied
     )
 
 

@@ -5,16 +5,16 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import exceptions
 
 from kaggle_digits.core.atomic_io import read_json, wrap_os_errors, write_json
 from kaggle_digits.core.errors import KaggleError, UsageError
@@ -101,10 +101,9 @@ class TimeoutAdapter(HTTPAdapter):
         if response.is_redirect:
             source = urlsplit(request.url)
             target = urlsplit(urljoin(request.url, response.headers["location"]))
-            is_same_host = target.netloc.lower() == source.netloc.lower()
-            is_same = is_same_host and target.scheme == source.scheme
+            hosts = {(url.scheme, url.netloc.lower()) for url in (source, target)}
             resends_body = request.body is not None and response.status_code in (307, 308)
-            if not is_same and (resends_body or not kwargs.get("stream")):
+            if len(hosts) > 1 and (resends_body or not kwargs.get("stream")):
                 response.close()
                 raise CrossHostRedirect(target.hostname or "?")
         return response
@@ -171,7 +170,7 @@ def save_response(
         KaggleApiError: the body is incomplete, has the wrong size or is too slow.
         KaggleError: the file has more than ``max_size`` bytes.
         NotJsonError: the body is a web page.
-        requests.RequestException: the connection broke.
+        urllib3.exceptions.HTTPError: the connection broke.
     """
     if "text/html" in response.headers.get("Content-Type", ""):
         response.close()
@@ -179,25 +178,20 @@ def save_response(
     served_name = unquote(Path(urlsplit(response.url).path).name)
     target = folder / (served_name if served_name in (name, f"{name}.zip") else name)
     part = folder / f"{target.name}.part"
-    version_file = folder / f"{target.name}.part.json"
-    version = {
-        header: response.headers[header]
-        for header in ("ETag", "Last-Modified", "Content-Length")
-        if header in response.headers
-    }
-    response, start = _resume(response, part, version_file, version, policy)
+    etag_file, etag = folder / f"{target.name}.part.json", response.headers.get("ETag", "")
+    response, start = _resume(response, part, etag_file, etag, policy)
     total, length = expected_size or None, response.headers.get("Content-Length", "")
     # The length of an encoded body is not the length of the file.
     if length.isdigit() and "Content-Encoding" not in response.headers:
         total = start + int(length)
     done, began = start, time.monotonic()
     with wrap_os_errors(part):
-        write_json(version_file, version, durable=False)
+        write_json(etag_file, etag, durable=False)
         with part.open("ab" if start else "wb") as out:
-            if start:
-                out.truncate(start)
             progress.update(name, done, total)
-            for chunk in _chunks(response):
+            # As the body arrives, so that a slow download is noticed early.
+            read = partial(response.raw.read1, CHUNK_SIZE, decode_content=True)
+            for chunk in iter(read, b""):
                 if max_size is not None and max(done + len(chunk), total or 0) > max_size:
                     raise KaggleError(
                         f"{name} is larger than the {max_size:,} bytes expected; look at the "
@@ -216,29 +210,27 @@ def save_response(
     complete = total is None or done == total
     # Only the size of the CSV itself is listed, not that of its zip.
     wrong_size = target.suffix == ".csv" and expected_size and done != expected_size
-    if complete and wrong_size:
-        part.unlink()  # resuming cannot repair it
-        version_file.unlink(missing_ok=True)
     if not complete or wrong_size:
+        if complete:  # resuming cannot repair it
+            part.unlink()
         raise KaggleApiError(
             f"{name} has {done:,} bytes instead of {expected_size or total:,}; run it again",
             retryable=True,
         )
     with wrap_os_errors(target):
         part.replace(target)
-    version_file.unlink(missing_ok=True)
+    etag_file.unlink(missing_ok=True)
     return target
 
 
 def _resume(
-    response: Any, part: Path, version_file: Path, version: dict[str, str], policy: RetryPolicy
+    response: Any, part: Path, etag_file: Path, etag: str, policy: RetryPolicy
 ) -> tuple[Any, int]:
     """Return the response to read and its first byte: not 0 if ``part`` is of the same version."""
     try:
-        start = part.stat().st_size if read_json(version_file) == version else 0
+        start = part.stat().st_size if read_json(etag_file) == etag else 0
     except (OSError, ValueError):
         start = 0
-    etag = version.get("ETag")
     if not (start and etag and response.headers.get("Accept-Ranges") == "bytes"):
         return response, 0
     headers = {"Range": f"bytes={start}-", "If-Range": etag, "Accept-Encoding": "identity"}
@@ -249,18 +241,3 @@ def _resume(
         return rest, start
     rest.close()
     return response, 0
-
-
-def _chunks(response: Any) -> Iterator[bytes]:
-    """Yield the body as it arrives, so that a slow download is noticed early."""
-    read = getattr(response.raw, "read1", None)
-    if read is None or "Content-Encoding" in response.headers:
-        yield from response.iter_content(CHUNK_SIZE)
-        return
-    try:
-        while chunk := read(CHUNK_SIZE):
-            yield chunk
-    except exceptions.ReadTimeoutError as error:
-        raise requests.ReadTimeout(error) from error
-    except exceptions.HTTPError as error:
-        raise requests.exceptions.ChunkedEncodingError(error) from error

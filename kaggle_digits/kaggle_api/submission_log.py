@@ -143,11 +143,8 @@ def _read_both(path: Path) -> tuple[list[LogEntry], list[LogEntry]]:
 
 def _merge(logged: list[LogEntry], copied: list[LogEntry]) -> list[LogEntry]:
     """Return the entries of the log and those that only the copy has."""
-
-    def by_key(entries: list[LogEntry]) -> dict[Any, LogEntry]:
-        return {e.tag or (e.time, e.file, e.ref, e.message): e for e in entries}
-
-    return list((by_key(copied) | by_key(logged)).values())
+    entries = {e.tag or (e.time, e.file, e.ref, e.message): e for e in (*copied, *logged)}
+    return list(entries.values())
 
 
 def _read_entries(path: Path) -> list[LogEntry]:
@@ -167,8 +164,7 @@ def _read_entries(path: Path) -> list[LogEntry]:
         text = content.decode("utf-16" if is_utf16 else "utf-8-sig", "surrogateescape")
     except UnicodeDecodeError:
         raise _damaged(path, " is not text") from None
-    first_line = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first_line.count)
+    delimiter = max(",;\t", key=text.lstrip().partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows: dict[int, list[str]] = {}  # line → cells
     try:

@@ -44,12 +44,10 @@ def submit(
     with log.submit_lock(submissions_dir, kaggle.policy.call_timeout):
         earlier = find_duplicate(submission, log.read_log(submissions_dir))
         reconcile(submissions_dir, kaggle, submission)
-        duplicate = find_duplicate(submission, log.read_log(submissions_dir))
-        if duplicate is not None:
-            was_unknown = earlier is not None and earlier.status == log.SENDING
+        if duplicate := find_duplicate(submission, log.read_log(submissions_dir)):
             # --force was typed because the submission seemed to be lost, and it is not.
-            arrived = was_unknown and duplicate.status != log.SENDING
-            if arrived or not force:
+            was_unknown = earlier is not None and earlier.status == log.SENDING
+            if not force or (was_unknown and duplicate.status != log.SENDING):
                 raise SubmissionError(_explain_duplicate(submission.path, duplicate))
         content = submission.path.read_bytes()
         if hashlib.sha256(content).hexdigest() != submission.sha256:
@@ -227,8 +225,7 @@ def find_duplicate(submission: ValidatedSubmission, entries: list[LogEntry]) -> 
         if entry.status != log.ERROR
         and (entry.sha256 in hashes or (entry.tag or "").startswith(_tag_prefix(submission)))
     ]
-    same.sort(key=lambda entry: entry.status != log.SENDING)
-    return same[-1] if same else None
+    return max(reversed(same), key=lambda entry: entry.status != log.SENDING, default=None)
 
 
 def default_description(submission: ValidatedSubmission) -> str:

@@ -86,9 +86,9 @@ def validate_submission(
             "besides the competition's data; check that its rules permit this"
         )
     counts = np.bincount(labels, minlength=10)
-    if counts.max() > len(labels) / 2 and len(labels) > 20:
-        percentage = 100 * counts.max() / len(labels)
-        warnings.append(f"{percentage:.0f} % of its rows have the label {counts.argmax()}")
+    share = counts.max() / len(labels)
+    if share > 0.5 and len(labels) > 20:
+        warnings.append(f"{100 * share:.0f} % of its rows have the label {counts.argmax()}")
     return ValidatedSubmission(
         path, digest, labels_sha256(labels), len(labels), origin, tuple(warnings)
     )
@@ -109,9 +109,7 @@ def find_submission_file(target: str | None, submissions_dir: Path) -> Path:
     if target is None:
         return newest_unsent(submissions_dir)
     if not target.strip("./\\ "):
-        raise SubmissionError(
-            f"{target!r} is neither a file nor a run; list runs with: `kd.runs()`"
-        )
+        raise SubmissionError(f"{target!r} is neither a file nor a run; `kd.runs()` lists the runs")
     paths = (Path(target), submissions_dir / target, submissions_dir / f"{target}.csv")
     if existing := next((path for path in paths if path.is_file()), None):
         return existing
@@ -150,9 +148,8 @@ def newest_unsent(submissions_dir: Path) -> Path:
     """Return the newest submission file whose bytes were never submitted."""
     submissions = list_submissions(submissions_dir)
     if not submissions:
-        raise SubmissionError(
-            f"no submission in {submissions_dir}; create one with: `kd.train(dataset, 'dense')`"
-        )
+        advice = "create one with: `kd.train(dataset, 'dense')`"
+        raise SubmissionError(f"no submission in {submissions_dir}; {advice}")
     if unsent := next((one.path for one in submissions if not one.sent), None):
         return unsent
     raise SubmissionError(
@@ -178,9 +175,6 @@ def better_unsent(chosen: Origin | None, submissions_dir: Path) -> LocalSubmissi
 
 def _submission_files(submissions_dir: Path) -> list[Path]:
     """Return the submission files, newest first."""
-    files = [
-        path
-        for path in submissions_dir.glob("*.csv")
-        if path.name != LOG_NAME and not path.name.startswith(".") and path.is_file()
-    ]
+    visible = (path for path in submissions_dir.glob("*.csv") if not path.name.startswith("."))
+    files = [path for path in visible if path.name != LOG_NAME and path.is_file()]
     return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
