@@ -85,8 +85,7 @@ def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
         if item.leak
     ]
     for other in clean[1:]:
-        best = clean[0]
-        test = other.against_best
+        best, test = clean[0], other.against_best
         assert test is not None
         rows = (
             f"{test.gained:,} row{'s' * (test.gained != 1)} only {best.run} predicts correctly, "

@@ -52,9 +52,8 @@ def inspect(dataset: Dataset) -> Inspection:
     train_rows = [image.tobytes() for image in dataset.train.images]
     test_rows = [image.tobytes() for image in dataset.test.images]
     train_set = set(train_rows)
-    labels_per_image = Counter(
-        image for image, _ in set(zip(train_rows, dataset.labels.tolist(), strict=True))
-    )
+    labelled = {*zip(train_rows, dataset.labels.tolist(), strict=True)}
+    labels_per_image = Counter(image for image, _ in labelled)
     return Inspection(
         source=dataset.source.source,
         train=_summarize(dataset.train, len(TRAIN_COLUMNS), len(train_set)),

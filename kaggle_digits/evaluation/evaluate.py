@@ -5,10 +5,10 @@ such as with test-time augmentation, the caller passes a function.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from kaggle_digits.metrics.classification import (
     notable_predictions,
 )
 from kaggle_digits.metrics.scores import predicted_rows
+from kaggle_digits.plots import charts, digit_grids, page, style
 from kaggle_digits.runs.files import Probabilities, explain_damage, read_array
 from kaggle_digits.runs.run import FIRST_LAYER_FILE, OOF_FILE, Run
 
@@ -32,7 +33,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES, REPORT = "figures", "report.html"
-MOST_SHOWN, MOST_EXPLAINED = 24, 12
+MOST_SHOWN, MOST_EXPLAINED, MOST_PAIRS = 24, 12, 8
+# File name of each figure → its title in the report, in the order of the page.
+TITLES = {
+    "confusion": "Confusion matrix",
+    "class-accuracy": "Accuracy on each digit",
+    "worst-mistakes": "Most confident errors",
+    "saliency": "Pixels behind the errors",
+    "doubtful-right": "Least confident correct predictions",
+    "reliability": "Calibration",
+    "learning-curves": "Learning curves",
+    "first-layer": "Weights of the first layer",
+}
 
 # number of TTA views, including 1 → (n_train, 10) float32, NaN for rows never held out
 PredictOof = Callable[[Run, Dataset], dict[int, Probabilities]]
@@ -66,9 +78,6 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
         RunError: the run is unfinished, damaged, was trained on other data, or held nothing out.
         StorageError: the run folder cannot be written.
     """
-    from kaggle_digits.evaluation import report
-    from kaggle_digits.plots import style
-
     run.metrics()  # raises RunError if the run is not finished
     oof = load_oof(run, dataset)
     tta: tuple[TtaScore, ...] = ()
@@ -77,29 +86,35 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
         oof = by_views[max(by_views)]
         tta = compare_tta(by_views, dataset.labels)
     metrics, errors, unsure = measure(dataset, oof)
-    history = run.read_history()
-    weights = first_layer(run)
-    maps = error_saliency(run, dataset, errors[:MOST_EXPLAINED])
-
-    folder = run.path / FIGURES
-    paths: dict[str, Path] = {}
-    images = dataset.train.images
-    for name, figure in _figures(
-        images, metrics, errors, unsure, history=history, weights=weights, maps=maps
-    ):
+    folder, paths = run.path / FIGURES, dict[str, Path]()
+    for name, figure in _figures(run, dataset, metrics, errors, unsure):
         paths[name] = folder / f"{name}.png"
         style.save(figure, paths[name])
     # Delete figures of an earlier evaluation that this one did not replace.
     saved = style.saved_suffixes()
     with wrap_os_errors(folder):
-        for name in report.TITLES:
+        for name in TITLES:
             for suffix in (".png", ".svg"):
                 if name not in paths or suffix not in saved:
                     (folder / f"{name}{suffix}").unlink(missing_ok=True)
-    views = tta[-1].views if tta else None
-    page = run.path / REPORT
-    write_text(page, report.render_report(run, metrics, errors, paths, views), durable=False)
-    return Evaluation(run.name, metrics, errors, unsure, paths, page, tta, run.leak())
+    report = run.path / REPORT
+    text = page.render_page(
+        "report.html.j2",
+        name=run.name,
+        config=run.config(),
+        training=run.metrics(),
+        extra_rows=run.extra_rows(),
+        metrics=metrics,
+        pairs=metrics.pairs[:MOST_PAIRS],
+        errors=errors,
+        hardest=min((c for c in metrics.classes if c.support), key=lambda c: c.recall or 0.0),
+        views=tta[-1].views if tta else None,
+        titles=TITLES,
+        figures=paths,
+        to_text=_to_text,
+    )
+    write_text(report, text, durable=False)
+    return Evaluation(run.name, metrics, errors, unsure, paths, report, tta, run.leak())
 
 
 def measure(
@@ -119,19 +134,12 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
     They are (n_train, 10) float32, NaN for rows never held out; at least one row is not NaN. Raises
     RunError if the run is damaged, was trained on other data, or held nothing out.
     """
-    config = run.config()
-    trained_on = config["data"].get("train_sha256")
-    if trained_on != dataset.train.sha256:
-        raise RunError(
-            f"run {run.name} was trained on another train.csv (sha256 {str(trained_on)[:12]}…) "
-            f"than the one in the data folder ({dataset.train.sha256[:12]}…); "
-            "name the folder it was trained on: `data_dir`"
-        )
+    run.check_data(dataset, ["train"])
     nothing_held_out = RunError(
         f"run {run.name} was trained on all labelled rows, so there are no held-out rows to "
         "evaluate it on; train with `kd.Split(folds=5)` and evaluate that run"
     )
-    if config["split"].get("kind") == "all":
+    if run.config()["split"].get("kind") == "all":
         raise nothing_held_out
     oof = run.oof(dataset.labels)
     if len(oof) != len(dataset.train):
@@ -147,18 +155,18 @@ def load_oof(run: Run, dataset: Dataset) -> Probabilities:
 
 
 def _figures(
-    images: NDArray[np.uint8],
+    run: Run,
+    dataset: Dataset,
     metrics: Metrics,
     errors: tuple[Prediction, ...],
     unsure: tuple[Prediction, ...],
-    *,
-    history: list[dict[str, float]],
-    weights: NDArray[np.float32] | None,
-    maps: NDArray[np.float32] | None,
 ) -> "Iterator[tuple[str, Figure]]":
-    """Yield the figures that there is something to draw for, one at a time to save memory."""
-    from kaggle_digits.plots import charts, digit_grids
+    """Yield the figures that there is something to draw for, one at a time to save memory.
 
+    RunError is raised before the first if the run is damaged.
+    """
+    history, weights, images = run.read_history(), first_layer(run), dataset.train.images
+    maps = error_saliency(run, dataset, errors[:MOST_EXPLAINED])
     yield "confusion", charts.confusion_matrix(metrics.confusion)
     yield "class-accuracy", charts.class_accuracy(metrics.classes, metrics.score.accuracy)
     if errors:
@@ -172,6 +180,19 @@ def _figures(
         yield "learning-curves", charts.learning_curves(history)
     if weights is not None:
         yield "first-layer", digit_grids.first_layer_weights(weights)
+
+
+def _to_text(value: Any) -> str:
+    """Format a setting: mappings as "a 1, b 2", lists as "128-64", the rest with str()."""
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{key.replace('_', ' ')} {_to_text(item)}"
+            for key, item in value.items()
+            if item not in (None, "", [], {})
+        )
+    if isinstance(value, list):
+        return "-".join(_to_text(item) for item in value)
+    return "" if value is None else str(value)
 
 
 def first_layer(run: Run) -> NDArray[np.float32] | None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kaggle_digits._version import __version__
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
@@ -45,30 +44,23 @@ def compare_all(runs: Sequence[Run], dataset: Dataset) -> list[RunOverview]:
     """
     overviews, oofs, splits = [], dict[str, Probabilities](), dict[str, dict[str, Any]]()
     for run in runs:
-        overview = RunOverview(run.name)
+        known: dict[str, Any] = {}
         try:
             config = run.config()
             machine, splits[run.name] = config["machine"], config["split"]
-            overview = replace(
-                overview,
-                model=config["model"],
-                split=describe_split(config["split"]),
-                device=machine.get("gpu") or machine.get("processor") or "",
-                seconds=run.metrics()["train_seconds"],
-                leak=run.leak(),
-                problem=run.leak() or "",
-            )
-            oof = load_oof(run, dataset)
-            overview = replace(overview, score=score(oof, dataset.labels))
-            oofs[run.name] = oof
+            known |= {"model": config["model"], "split": describe_split(config["split"])}
+            known["device"] = machine.get("gpu") or machine.get("processor") or ""
+            known["seconds"] = run.metrics()["train_seconds"]
+            known |= {"leak": run.leak(), "problem": run.leak() or ""}
+            oofs[run.name] = load_oof(run, dataset)
+            known["score"] = score(oofs[run.name], dataset.labels)
         except RunError as error:
-            overview = replace(overview, problem=str(error))
-        overviews.append(overview)
+            known["problem"] = str(error)
+        overviews.append(RunOverview(run.name, **known))
     overviews.sort(key=_rank)
     if not overviews or overviews[0].problem:
-        raise RunError(
-            "no run has an accuracy on these data; train one: `kd.train(dataset, 'dense')`"
-        )
+        advice = "train one: `kd.train(dataset, 'dense')`"
+        raise RunError(f"no run has an accuracy on these data; {advice}")
     best = overviews[0].run
     for index, overview in enumerate(overviews[1:], 1):
         if overview.problem:
@@ -86,12 +78,7 @@ def compare_all(runs: Sequence[Run], dataset: Dataset) -> list[RunOverview]:
 
 def write_overview(path: Path, overviews: Sequence[RunOverview]) -> None:
     """Write the page about the result of ``compare_all``, one HTML file that opens offline."""
-    text = page.render_page(
-        "overview.html.j2",
-        overviews=overviews,
-        version=__version__,
-    )
-    write_text(path, text, durable=False)
+    write_text(path, page.render_page("overview.html.j2", overviews=overviews), durable=False)
 
 
 def _rank(overview: RunOverview) -> tuple[Any, ...]:

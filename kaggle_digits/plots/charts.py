@@ -36,8 +36,7 @@ def class_balance(counts: NDArray[np.integer]) -> Figure:
         text = f"{count:,}\n{100 * count / total:.1f} %"
         top = max(float(count), equal_share)
         _annotate(axes, text, (digit, top), (0, 6), ha="center", linespacing=1.25)
-    axes.set_ylim(0, 1.2 * max(counts.max(), equal_share))
-    axes.set(xlabel="digit", ylabel="images")
+    axes.set(xlabel="digit", ylabel="images", ylim=(0, 1.2 * max(counts.max(), equal_share)))
     axes.yaxis.set_major_formatter("{x:,.0f}")
     return figure
 
@@ -121,9 +120,8 @@ def reliability_diagram(
     low, high = np.array(intervals).T
     errors = 100 * np.clip([accuracy - low, high - accuracy], 0, None)
     dots: dict[str, Any] = {"fmt": "o", "markersize": 6, "linewidth": 1.4}
-    x, y = 100 * calibration.confidence[filled], 100 * accuracy
-    label = "after temperature scaling"
-    upper.errorbar(x, y, yerr=errors, color=style.ACCENT_COLOR, label=label, **dots)
+    dots |= {"color": style.ACCENT_COLOR, "label": "after temperature scaling"}
+    upper.errorbar(100 * calibration.confidence[filled], 100 * accuracy, yerr=errors, **dots)
     if uncalibrated:
         upper.legend(loc="lower right")
     upper.set(ylabel="accuracy (%)", ylim=(-4, 104))
@@ -155,7 +153,6 @@ def class_accuracy(classes: Sequence[ClassMetrics], overall: float) -> Figure:
         axes.plot(interval, [item.digit] * 2, color=style.ACCENT_COLOR, linewidth=2.5)
         axes.plot(100 * item.recall, item.digit, "o", color=style.ACCENT_COLOR, markersize=8)
     axes.set_yticks(range(CLASSES), DIGIT_NAMES)
-    axes.set_ylim(CLASSES - 0.5, -0.5)
     axes.margins(x=0.06)
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(CLASSES), labels)
@@ -163,7 +160,7 @@ def class_accuracy(classes: Sequence[ClassMetrics], overall: float) -> Figure:
     right.spines[:].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    axes.set(xlabel="accuracy (%)", ylabel="digit")
+    axes.set(xlabel="accuracy (%)", ylabel="digit", ylim=(CLASSES - 0.5, -0.5))
     return figure
 
 
@@ -199,8 +196,7 @@ def run_comparison(
         _annotate(right, f"{test.lost:,}", (-test.lost, row), (-5, 0), va="center", ha="right")
     right.axvline(0, color=style.TEXT_COLOR, linewidth=0.8)
     left.set_yticks(range(len(names)), names)
-    left.set_ylim(len(names) - 0.4, -0.6)
-    left.set(xlabel="accuracy (%)")
+    left.set(xlabel="accuracy (%)", ylim=(len(names) - 0.4, -0.6))
     right.set(xlabel="correct only with this run  |  with the best")
     right.xaxis.set_major_formatter(lambda value, _: f"{abs(value):,.0f}")
     right.margins(x=0.45)
@@ -234,9 +230,8 @@ def embedding(
         axes.annotate(str(digit), middle, bbox={**box, "edgecolor": color}, **font)
     low, high = np.quantile(points, [0.001, 0.999], axis=0)  # outliers are cut off
     margin = 0.06 * (high - low)
-    axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
-    axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
-    axes.set(xlabel="first dimension", ylabel="second dimension")
+    xlim, ylim = np.column_stack([low - margin, high + margin])
+    axes.set(xlabel="first dimension", ylabel="second dimension", xlim=xlim, ylim=ylim)
     return figure
 
 
@@ -255,11 +250,9 @@ def learning_curves(history: History) -> Figure:
     for a missing value.
     """
     members = len({row["member"] for row in history})
-    note = (
-        f"Thin lines: {members} members. Bold: their mean, up to the last epoch of the shortest."
-        if members > 1
-        else "An epoch is one pass over the training rows."
-    )
+    note = "An epoch is one pass over the training rows."
+    if members > 1:
+        note = f"Thin lines: {members} members. Bold: their mean, up to the end of the shortest."
     figure = style.new_figure(style.WIDTH, 4, "Learning curves", note)
     panels = figure.subplots(1, 2)
     values = (("loss", "log loss"), ("accuracy", "accuracy (%)"))

@@ -104,11 +104,9 @@ def mean_digits(images: Images, labels: Labels) -> Figure:
     figure = style.new_figure(style.WIDTH, 4, "The mean image of each digit", note)
     for digit, axes in enumerate(figure.subplots(2, CLASSES // 2).flat):
         rows = labels == digit
-        count = int(rows.sum())
-        if count:
+        style.hide_ticks(axes)
+        if count := int(rows.sum()):
             style.show_digit(axes, images[rows].mean(axis=0))
-        else:
-            style.hide_ticks(axes)
         axes.set_title(f"{digit}  ({count:,})", loc="center")
     return figure
 
@@ -306,11 +304,9 @@ def preprocessing_steps(
         axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
         style.hide_ticks(axes)
         # All steps are squares of one size, also those of a narrow picture.
-        height, width = values.shape[:2]
-        half = max(height, width) / 2
-        axes.set_xlim((width - 1) / 2 - half, (width - 1) / 2 + half)
-        axes.set_ylim((height - 1) / 2 + half, (height - 1) / 2 - half)
-        axes.set_title(step.capitalize())
+        y, x = ((side - 1) / 2 for side in values.shape[:2])
+        half = max(values.shape[:2]) / 2
+        axes.set(title=step.capitalize(), xlim=(x - half, x + half), ylim=(y + half, y - half))
         axes.set_xlabel(STEP_NOTES[step], color=style.MUTED_COLOR, fontsize=8.5)
     _plot_probabilities(bars, probabilities)
     bars.set_title("Prediction")
@@ -326,10 +322,8 @@ def _plot_probabilities(
     bars = axes.barh(range(CLASSES), shares, color=style.ACCENT_COLOR, height=0.7)
     if label not in (None, predicted := int(shares.argmax())):
         bars[predicted].set_color(style.VAL_COLOR)
-    axes.set_yticks(range(CLASSES))
+    axes.set(xlabel="probability (%)", xlim=(0, 100), yticks=range(CLASSES))
     axes.set_ylim(CLASSES - 0.4, -0.6)
-    axes.set_xlim(0, 100)
-    axes.set(xlabel="probability (%)")
     axes.tick_params(axis="y", length=0)
     if not shares.any():
         axes.text(50, 4.5, "no digit found", ha="center", va="center", color=style.MUTED_COLOR)
@@ -357,15 +351,13 @@ def boxed_digits(
     )
     axes = figure.subplots()
     axes.imshow(picture)
-    color = style.VAL_COLOR
     style.hide_ticks(axes)
+    frame: dict[str, Any] = {"fill": False, "edgecolor": style.VAL_COLOR, "linewidth": 1.5}
+    background = {"facecolor": style.VAL_COLOR, "edgecolor": "none", "pad": 1}
     for digit, confidence, box in digits:
         left, top, right, bottom = (scale * side for side in box)
-        axes.add_patch(
-            Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, lw=1.5)
-        )
+        axes.add_patch(Rectangle((left, top), right - left, bottom - top, **frame))
         label = f"{digit}" if confidence >= SURE else f"{digit}?"
-        background = {"facecolor": color, "edgecolor": "none", "pad": 1}
         axes.text(left, top, label, va="bottom", color="white", fontsize=9, bbox=background)
     return figure
 

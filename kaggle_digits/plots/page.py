@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaggle_digits._version import __version__
 from kaggle_digits.plots import style
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _environment(package: str) -> "Environment":
     environment.filters["percent"] = lambda x: "–" if x is None else f"{100 * x:.2f} %"
     environment.filters["share"] = lambda x: "–" if x is None else f"{x:.4f}"
     environment.filters["read_figure"] = read_figure
-    environment.globals["duration"] = describe_duration
+    environment.globals |= {"duration": describe_duration, "version": __version__}
     return environment
 
 

@@ -121,7 +121,7 @@ def new_figure(
 
 
 def _to_png(figure: Figure) -> bytes:
-    """Return the figure as the bytes of a PNG file of the size that notebooks show."""
+    """Return the bytes of a PNG file of the size that notebooks show."""
     content = io.BytesIO()
     with rc_context(RC_PARAMS):
         figure.savefig(content, format="png", dpi=NOTEBOOK_DPI)
@@ -130,8 +130,7 @@ def _to_png(figure: Figure) -> bytes:
 
 def hide_ticks(axes: Axes) -> None:
     """Remove the ticks of axes that show an image and draw a thin frame around it."""
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, color=GRID_COLOR, linewidth=0.8)
 

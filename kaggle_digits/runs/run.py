@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -250,11 +250,11 @@ class Run:
         settings = f"method={ensemble['method']!r}, name={self.name!r}, force=True"
         return f"`kd.ensemble({names}, {settings})`"
 
-    def check_data(self, dataset: Dataset) -> None:
+    def check_data(self, dataset: Dataset, kinds: Sequence[str] = ("train", "test")) -> None:
         """Raise RunError if the SHA-256 of train.csv or test.csv is not that of the training."""
         recorded = self.config()["data"]
-        for kind, digits in (("train", dataset.train), ("test", dataset.test)):
-            if recorded.get(f"{kind}_sha256") != digits.sha256:
+        for kind in kinds:
+            if recorded.get(f"{kind}_sha256") != getattr(dataset, kind).sha256:
                 raise RunError(
                     f"run {self.name} was trained on another {kind}.csv (source: "
                     f"{recorded.get('source', 'unknown')}); name its folder: `data_dir`, "

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation import evaluate as evaluate_module
-from kaggle_digits.evaluation.evaluate import evaluate
-from kaggle_digits.evaluation.report import TITLES
+from kaggle_digits.evaluation.evaluate import TITLES, evaluate
 from kaggle_digits.runs import files
 from kaggle_digits.runs import run as run_module
 from kaggle_digits.runs.run import Run

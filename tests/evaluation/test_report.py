@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.evaluation.evaluate import Evaluation, evaluate
-from kaggle_digits.evaluation.report import TITLES
+from kaggle_digits.evaluation.evaluate import TITLES, Evaluation, evaluate
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.runs import files
 from kaggle_digits.runs import run as run_module
