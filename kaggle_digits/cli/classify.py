@@ -129,7 +129,7 @@ def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> N
 
     from kaggle_digits.imaging.labelled_folder import read_labels
     from kaggle_digits.imaging.reader import PictureReader
-    from kaggle_digits.inference.folder_score import score_folder
+    from kaggle_digits.inference.predictor import score_folder
 
     pictures, predictor = read_labels(folder), _load_predictor(runs_dir, run)
     with threadpool_limits(1, "blas"):

@@ -8,6 +8,7 @@ spaces around numbers, and reports the first fault with its line and column.
 import csv
 import io
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,28 @@ def read_content(path: Path, *, advice: str | None = None) -> bytes:
     if not content or content.isspace():
         raise DataError(f"{path} is empty; {advice or FETCH_AGAIN}")
     return content
+
+
+def read_cells(
+    path: Path, columns: Sequence[str], form: str, optional: Sequence[str] = ()
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield "FILE, line N", for messages, and the cells of some columns for each line of a CSV.
+
+    Cells lack outer space; a missing one, also of an ``optional`` column, is "". Raises DataError
+    as ``read_content``, for a missing column or for a file that is not CSV; ``form`` says what is
+    expected.
+    """
+    text = read_content(path, advice=form).decode("utf-8-sig", "replace")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        if not {*columns} <= {*(reader.fieldnames or ())}:
+            names = f"column{'s' * (len(columns) > 1)} {' and '.join(columns)}"
+            raise DataError(f"{path} has no {names}; {form}")
+        for row in reader:
+            cells = [str(row.get(name) or "").strip() for name in (*columns, *optional)]
+            yield f"{path}, line {reader.line_num}", cells
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: not CSV ({error}); {form}") from error
 
 
 def _check_header(path: Path, header: bytes, columns: list[str], advice: str) -> None:

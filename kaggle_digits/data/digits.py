@@ -120,7 +120,10 @@ def _load_cached(path: Path, columns: dict[str, int]) -> Digits:
     If the cache folder cannot be written, nothing is cached. Raises DataError if the file is
     missing, empty or has the wrong form.
     """
-    cache = _cache_folder_of(path.parent) / f"{path.name}.{CACHE_FORMAT}.npz"
+    folder = path.parent / CACHE_FOLDER
+    if is_kaggle_input(path.parent):  # which is read-only
+        folder = cache_folder() / "-".join(path.parent.parts[1:])
+    cache = folder / f"{path.name}.{CACHE_FORMAT}.npz"
     (digits, cached_signature), signature = _read_cache(cache), _signature(path)
     if digits and signature and signature == cached_signature:
         return digits
@@ -141,16 +144,9 @@ def _load_cached(path: Path, columns: dict[str, int]) -> Digits:
     with contextlib.suppress(StorageError, OSError):
         with atomic_write(cache) as part:
             np.savez(part, signature=signature, **arrays)
-        for old in set(cache.parent.glob(f"{path.name}.*")) - {cache}:  # of earlier versions
+        for old in {*folder.glob(f"{path.name}.*")} - {cache}:  # of earlier versions
             old.unlink()
     return digits
-
-
-def _cache_folder_of(folder: Path) -> Path:
-    """Return the folder for the arrays of CSV files in ``folder``, which is read-only on Kaggle."""
-    if is_kaggle_input(folder):
-        return cache_folder() / "-".join(folder.parts[1:])
-    return folder / CACHE_FOLDER
 
 
 def _read_cache(cache: Path) -> tuple[Digits | None, str]:

@@ -1,14 +1,12 @@
 """Rows of train.csv that are never trained on: a CSV list such as ``kd labels`` writes."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kaggle_digits.core.errors import DataError
-from kaggle_digits.data.csv_reader import quote_cell, read_content
+from kaggle_digits.data.csv_reader import quote_cell, read_cells
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 
@@ -21,16 +19,10 @@ def read_dropped_lines(path: Path, train: Digits) -> list[int]:
     Labels in a column ``label``, if there is one, must be those of train.csv. Raises DataError,
     which names the line of the list.
     """
-    text = read_content(path, advice=FORM).decode("utf-8-sig", "replace")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if "line" not in (reader.fieldnames or ()):
-        raise DataError(f"{path} has no column line; {FORM}")
     assert train.labels is not None
     label_of = dict(zip(map(str, train.row_lines), map(str, train.labels), strict=True))
     lines = set()
-    for row in reader:
-        line, label = (str(row.get(name) or "").strip() for name in ("line", "label"))
-        where = f"{path}, line {reader.line_num}"
+    for where, (line, label) in read_cells(path, ["line"], FORM, optional=["label"]):
         if line not in label_of:
             raise DataError(f"{where}: train.csv has no image in line {quote_cell(line)}; {FORM}")
         if label not in ("", label_of[line]):

@@ -6,20 +6,15 @@ labels.csv has the columns ``file``, a path in the folder, and ``label``, 0 to 9
 import csv
 import io
 import tempfile
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from kaggle_digits.core.atomic_io import (
-    atomic_write,
-    describe_os_error,
-    file_lock,
-    wrap_os_errors,
-)
+from kaggle_digits.core.atomic_io import atomic_write, describe_os_error, file_lock, wrap_os_errors
 from kaggle_digits.core.errors import DataError, StorageError
-from kaggle_digits.data.csv_reader import quote_cell, read_content
+from kaggle_digits.data.csv_reader import quote_cell, read_cells, read_content
 from kaggle_digits.data.digits import CLASSES
 
+COLUMNS = ["file", "label"]
 LABELS_FILE, LOCK_FILE, LOCK_SECONDS = "labels.csv", ".labels.lock", 10.0
 FORM = "it needs the columns file and label, such as 0001.png,7, as kd app writes them"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -37,7 +32,7 @@ def read_labels(folder: Path) -> list[tuple[Path, int]]:
     if not path.exists():
         raise DataError(f"{folder} has no {LABELS_FILE} with the true digits; {FORM}")
     pictures: dict[Path, int] = {}
-    for where, file, label in _read_rows(path, read_content(path, advice=FORM)):
+    for where, (file, label) in read_cells(path, COLUMNS, FORM):
         picture = folder / file
         if label not in map(str, range(CLASSES)):
             raise DataError(f"{where}: the label is {quote_cell(label)}, not a digit; {FORM}")
@@ -52,19 +47,6 @@ def read_labels(folder: Path) -> list[tuple[Path, int]]:
     return [*pictures.items()]
 
 
-def _read_rows(path: Path, content: bytes) -> Iterator[tuple[str, str, str]]:
-    """Yield the place, for messages, the file and the label of each line; DataError as above."""
-    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
-    try:
-        if not {"file", "label"} <= {*(reader.fieldnames or ())}:
-            raise DataError(f"{path} has no columns file and label; {FORM}")
-        for row in reader:
-            file, label = (str(row.get(name) or "").strip() for name in ("file", "label"))
-            yield f"{path}, line {reader.line_num}", file, label
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not CSV ({error}); {FORM}") from error
-
-
 def save_drawing(folder: Path, png: bytes, label: int) -> Path:
     """Save a PNG under the next free number, add it to labels.csv, and return its path.
 
@@ -76,9 +58,10 @@ def save_drawing(folder: Path, png: bytes, label: int) -> Path:
         raise DataError(f"a drawing is a PNG of at most {MAX_DRAWING_BYTES // 1_000_000} MB")
     path = folder / LABELS_FILE
     with _lock(folder):
-        content = read_content(path, advice=FORM) if path.exists() else b"file,label\n"
-        stems = {Path(file).stem for _, file, _ in _read_rows(path, content)}
-        stems |= {existing.stem for existing in folder.iterdir()}
+        content, stems = b"file,label\n", {existing.stem for existing in folder.iterdir()}
+        if path.exists():
+            content = read_content(path, advice=FORM)
+            stems |= {Path(file).stem for _, (file, _) in read_cells(path, COLUMNS, FORM)}
         if len(stems) > MAX_DRAWINGS:
             raise DataError(f"{folder} has {MAX_DRAWINGS:,} drawings; move it away to save more")
         number = max((int(stem) for stem in stems if stem.isdecimal()), default=0) + 1

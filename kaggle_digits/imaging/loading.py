@@ -223,7 +223,6 @@ def _prepare(picture: Image.Image) -> PreparedPicture:
 
 
 def _move(box: Box | None, crop: Box) -> Box | None:
-    """Return a box in a crop of a picture as a box in the picture."""
     return box and tuple(side + offset for side, offset in zip(box, crop[:2] * 2, strict=True))
 
 
@@ -257,9 +256,8 @@ def _to_8_bit(picture: Image.Image) -> Image.Image:
         low, high = float(values.min(initial=0)), float(values.max(initial=0))
         # The values tell whether integers have 8 or 16 bits; floats are scaled to their range.
         top = 65535.0 if high > 255 and low >= 0 and high <= 65535 else max(high - low, 1e-6)
-        if picture.mode.startswith("I") and low >= 0 and high <= 255:
-            top = 255.0
-        low = 0.0 if picture.mode.startswith("I") else low
+        if picture.mode.startswith("I"):
+            top, low = 255.0 if low >= 0 and high <= 255 else top, 0.0
         return Image.fromarray(np.clip(255 * (values - low) / top, 0, 255).astype(np.uint8))
     if picture.has_transparency_data:
         return picture.convert("RGBA")
@@ -291,12 +289,10 @@ def _scale_box(
 
     The crop box has at least one pixel, also if the margin is negative or the picture very narrow.
     """
-    factor = full[0] / small[0]
-    top, left, bottom, right = (factor * position for position in box)
+    top, left, bottom, right = (full[0] / small[0] * position for position in box)
     extra = margin * max(bottom - top, right - left)
-    ends = (left - extra, right + extra), (top - extra, bottom + extra)
-    (left, right), (top, bottom) = (
-        (start := min(max(0, round(first)), length - 1), max(start + 1, min(length, round(last))))
-        for (first, last), length in zip(ends, full, strict=True)
+    left, top = (
+        min(max(0, round(a - extra)), n - 1) for a, n in zip((left, top), full, strict=True)
     )
-    return left, top, right, bottom
+    right, bottom = (min(round(b + extra), n) for b, n in zip((right, bottom), full, strict=True))
+    return left, top, max(right, left + 1), max(bottom, top + 1)

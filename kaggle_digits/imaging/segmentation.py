@@ -180,12 +180,17 @@ def _cut_out(
     # The soft edge of a stroke is below the threshold but belongs to it.
     soft = mask | (ndimage.maximum_filter(mask, 3) & (labels == 0))
     margin = np.pad(ink, 1)[top : bottom + 2, left : right + 2]
-    cropped = np.where(soft, margin, 0)
-    # Make pale stretches of a stroke, as of a pencil, as dark as the rest of it.
-    window = max(3, round(WINDOW * max(cropped.shape)))
-    local_maximum = ndimage.uniform_filter(ndimage.maximum_filter(cropped, window), window)
-    evened = np.minimum(cropped / np.maximum(local_maximum, FAINT_INK), 1)
-    return evened, mask[1:-1, 1:-1], (top, left, bottom, right)
+    ink = even_ink(np.where(soft, margin, 0), FAINT_INK)
+    return ink, mask[1:-1, 1:-1], (top, left, bottom, right)
+
+
+def even_ink(ink: FloatArray, faint: float) -> FloatArray:
+    """Make pale stretches of a stroke, as of a pencil, as dark as the rest; all below ``faint``."""
+    from scipy import ndimage
+
+    window = max(3, round(WINDOW * max(ink.shape)))
+    local_maximum = ndimage.uniform_filter(ndimage.maximum_filter(ink, window), window)
+    return np.minimum(ink / np.maximum(local_maximum, faint), 1)
 
 
 def render_like_mnist(ink: FloatArray) -> tuple[NDArray[np.uint8], FloatArray]:

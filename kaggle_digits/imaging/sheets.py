@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kaggle_digits.imaging.background import FloatArray, otsu_threshold
-from kaggle_digits.imaging.segmentation import CONNECTIVITY, render_like_mnist
+from kaggle_digits.imaging.segmentation import CONNECTIVITY, even_ink, render_like_mnist
 
 Box = tuple[int, ...]  # left, top, right, bottom
 Mask = NDArray[np.bool_]
@@ -195,7 +195,10 @@ def _group(boxes: Integers) -> list[list[int]]:
     heights, sizes = boxes[:, 3] - boxes[:, 1], (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     if not len(boxes) or heights.max() < MIN_PIXELS:
         return []
-    typical = _weighted_median(heights, heights)
+    # The median of the heights, weighted by themselves.
+    ascending = np.sort(heights)
+    totals = ascending.cumsum()
+    typical = int(ascending[np.searchsorted(totals, totals[-1] / 2)])
     used = np.flatnonzero((sizes >= MIN_PIECE * typical) & (heights <= MAX_HEIGHT * typical))
     used = used[np.argsort(-sizes[used], kind="stable")[:MAX_COMPONENTS]]
     left, top, right, bottom = boxes[used].T
@@ -222,18 +225,8 @@ def _group(boxes: Integers) -> list[list[int]]:
     return [used[group_of == group].tolist() for group in np.unique(group_of[is_main])]
 
 
-def _weighted_median(values: Integers, weights: Integers) -> int:
-    order = np.argsort(values)
-    totals = weights[order].cumsum()
-    return int(values[order][np.searchsorted(totals, totals[-1] / 2)])
-
-
 def _cut(
-    ink: FloatArray,
-    labels: Integers,
-    boxes: Integers,
-    group: list[int],
-    scale: float,
+    ink: FloatArray, labels: Integers, boxes: Integers, group: list[int], scale: float
 ) -> SheetPart:
     """Cut the ink of a group of components wherever two digits may touch."""
     from scipy import ndimage
@@ -259,7 +252,9 @@ def _cut(
         high, wide = y.stop - y.start, x.stop - x.start
         if pieces > 1 and (wide > MAX_WIDTH * high or high < MIN_HEIGHT * height):
             continue
-        image, _ = render_like_mnist(crop_ink(np.where(mask, ink, 0), (y, x)))
+        cropped = np.pad(np.where(mask, ink, 0)[y, x], 1)
+        full = float(np.quantile(cropped[cropped > 0], 0.9))
+        image, _ = render_like_mnist(even_ink(cropped, 0.2 * full))
         box = np.array([left + x.start, top + y.start, left + x.stop, top + y.stop]) / scale
         candidates[first, after] = Candidate(image, tuple(np.rint(box).astype(int).tolist()))
     return SheetPart(pieces, candidates)
@@ -316,14 +311,3 @@ def _cheapest_paths(ink: FloatArray) -> tuple[NDArray[np.float64], Integers]:
     for row in range(rows - 1, 0, -1):
         paths[row - 1] = paths[row] + steps[row, paths[row]]
     return costs, paths
-
-
-def crop_ink(ink: FloatArray, inside: tuple[slice, slice]) -> FloatArray:
-    """Cut ink out with a margin of one pixel, and make pale stretches as dark as the rest."""
-    from scipy import ndimage
-
-    cropped = np.pad(ink[inside], 1)
-    window = max(3, round(0.15 * max(cropped.shape)))
-    local_maximum = ndimage.uniform_filter(ndimage.maximum_filter(cropped, window), window)
-    full = float(np.quantile(cropped[cropped > 0], 0.9))
-    return np.clip(cropped / np.maximum(local_maximum, 0.2 * full), 0, 1)

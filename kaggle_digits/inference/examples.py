@@ -41,7 +41,7 @@ def find_examples(
     or was trained on other data.
     """
     digits, file = (dataset.test, TEST) if test else (dataset.train, TRAIN)
-    numbers = range(2, len(digits) + 2) if digits.lines is None else digits.lines.tolist()
+    numbers = digits.row_lines.tolist()
     row_of_line = {line: row for row, line in enumerate(numbers)}
     if missing := [line for line in lines if line not in row_of_line]:
         raise UsageError(

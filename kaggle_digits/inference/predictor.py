@@ -1,5 +1,6 @@
 """Predict images and pictures with a finished run, without TensorFlow if it has LiteRT models."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from kaggle_digits.core.errors import DigitsError, ModelError, RunError
+from kaggle_digits.core.advice import to_command_line
+from kaggle_digits.core.errors import DataError, DigitsError, ModelError, RunError
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.imaging.loading import MAYBE_SEVERAL, NO_DIGIT, PreparedPicture, prepare
+from kaggle_digits.imaging.reader import PictureReader
 from kaggle_digits.inference.not_digit import assess, is_not_digit
 from kaggle_digits.metrics.calibration import apply_temperature
+from kaggle_digits.metrics.scores import wilson_interval
 from kaggle_digits.models.base import ProbabilisticModel
 from kaggle_digits.models.formats import load_for_inference
 from kaggle_digits.runs.run import Run, list_runs, open_run
@@ -141,3 +145,42 @@ def classify_prepared(model: ProbabilisticModel, prepared: PreparedPicture) -> P
         mirrored=mirrored,
         box=prepared.box,
     )
+
+
+@dataclass(frozen=True)
+class WrongPicture:
+    """A picture of a ``label`` that was read as another digit, or as None; ``note`` may say why."""
+
+    file: str
+    digit: int | None
+    label: int
+    confidence: float | None
+    note: str
+
+
+@dataclass(frozen=True)
+class FolderScore:
+    """Accuracy, 0 to 1, of ``n`` pictures with its 95 % Wilson interval, and the wrong ones."""
+
+    accuracy: float
+    ci95: tuple[float, float]
+    n: int
+    wrong: list[WrongPicture]
+
+
+def score_folder(
+    model: ProbabilisticModel, reader: PictureReader, pictures: Sequence[tuple[Path, int]]
+) -> FolderScore:
+    """Classify the pictures of ``read_labels``; an unreadable one, or no digit, is wrong, too."""
+    wrong, n = [], len(pictures)
+    for path, label in pictures:
+        digit, confidence = None, None
+        try:
+            prediction = classify_prepared(model, reader.prepare(path, str(path)))
+        except DataError as error:
+            note = to_command_line(str(error))
+        else:
+            digit, confidence, note = prediction.digit, prediction.confidence, prediction.note
+        if digit != label:
+            wrong.append(WrongPicture(str(path), digit, label, confidence, note))
+    return FolderScore(1 - len(wrong) / n, wilson_interval(n - len(wrong), n), n, wrong)

@@ -82,9 +82,8 @@ def write_folder(
         text = card.read_text(encoding="utf-8")
         if run.sha256() in text and f"library_name: {LIBRARIES[kind]}\n" in text:
             return False
-    advice = "it was made from another run or version of it, or as another format: "
-    advice += "`force=True` renames it"
-    check_output(folder, force=force, advice=advice)
+    made = "it was made from another run or version of it, or as another format"
+    check_output(folder, force=force, advice=f"{made}: `force=True` renames it")
     exported = export_run(run, kind, folder, images, force=force)
     usage = card.read_text(encoding="utf-8").partition("\n\nInput:")[2]
     write_text(card, make_card(run, kind, licence, f"Input:{usage}", exported.path))
@@ -96,11 +95,11 @@ def make_card(run: Run, kind: str, licence: str, usage: str, model: Path) -> str
     from jinja2 import Environment, StrictUndefined
 
     config, metrics = run.config(), run.metrics()
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True)
-    environment.keep_trailing_newline = True
-    recipe = config["recipe"]
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
     unused = NETWORK_SETTINGS if config["model"] in SKLEARN_MODELS else set()
-    settings = {key: recipe.get(key) for key in SETTINGS if key not in unused}
+    settings = {key: config["recipe"].get(key) for key in SETTINGS if key not in unused}
     text: str = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         run=run.name,
         sha256=run.sha256(),

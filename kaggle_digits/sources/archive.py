@@ -23,22 +23,17 @@ def extract_csvs(path: Path, folder: Path) -> None:
     """
     if path.is_dir():
         for name in FILES:
-            packed = [path / f"{name}{suffix}" for suffix in ("", ".zip", ".gz")]
-            existing = [candidate for candidate in packed if candidate.is_file()]
-            if not existing:
-                raise DataError(
-                    f"{path} has no {name} (nor {name}.zip or {name}.gz); download it from "
-                    f"{DOWNLOAD_PAGE}"
-                )
-            unpack(existing[0], name, folder / name)
+            candidates = (path / f"{name}{suffix}" for suffix in ("", ".zip", ".gz"))
+            if not (packed := next((one for one in candidates if one.is_file()), None)):
+                fault = f"{path} has no {name} (nor {name}.zip or {name}.gz)"
+                raise DataError(f"{fault}; download it from {DOWNLOAD_PAGE}")
+            unpack(packed, name, folder / name)
         return
     with _archive_errors(path), zip_extract.damage_as_archive_error():  # is_zipfile may fail, too
         is_zip = zipfile.is_zipfile(path)
     if not is_zip:
-        raise DataError(
-            f"{path} is neither a folder nor a complete zip archive; download it again from "
-            f"{DOWNLOAD_PAGE}"
-        )
+        fault = f"{path} is neither a folder nor a complete zip archive"
+        raise DataError(f"{fault}; download it again from {DOWNLOAD_PAGE}")
     with _archive_errors(path), zip_extract.open_zip(path) as archive:
         for name in FILES:
             _extract_csv(archive, path, name, folder / name)
@@ -92,11 +87,8 @@ def _find_member(archive: zipfile.ZipFile, path: Path, name: str) -> zipfile.Zip
         and "__MACOSX" not in member.filename
     ]
     if len(members) != 1:
-        number = "no" if not members else "more than one"
-        raise DataError(
-            f"{path} contains {number} {name}; download it with {', '.join(FILES)} from "
-            f"{DOWNLOAD_PAGE}"
-        )
+        fault = f"{path} contains {'more than one' if members else 'no'} {name}"
+        raise DataError(f"{fault}; download it with {', '.join(FILES)} from {DOWNLOAD_PAGE}")
     return members[0]
 
 

@@ -9,13 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kaggle_digits.core.atomic_io import backup_existing, file_lock, sha256, wrap_os_errors
-from kaggle_digits.core.errors import (
-    DataError,
-    KaggleError,
-    StorageError,
-    UsageError,
-    did_you_mean,
-)
+from kaggle_digits.core.errors import DataError, KaggleError, StorageError, UsageError, did_you_mean
 from kaggle_digits.core.platforms import default_folder, is_kaggle_input, own_folder
 from kaggle_digits.core.progress import Progress
 from kaggle_digits.data import dataset
@@ -108,10 +102,7 @@ def fetch(
                     write_openml(staging, policy)
                 hashes = valid | {name: sha256(staging / name) for name in missing}
                 if is_path:
-                    same_as_kaggle = all(
-                        hashes[n] == dataset.KAGGLE_SHA256[n] for n in (dataset.TRAIN, dataset.TEST)
-                    )
-                    source = dataset.KAGGLE if same_as_kaggle else str(path)
+                    source = dataset.KAGGLE if _is_kaggle(hashes) else str(path)
                     if must_match:
                         _check_same_source(folder, present_source, source)
                 unchanged = {n: digest for n, digest in hashes.items() if present.get(n) == digest}
@@ -223,9 +214,8 @@ def _unpack_download(packed: Path, target: Path, listed_size: int) -> None:
     try:
         unpack(packed, target.name, target)
     except DataError as error:
-        raise KaggleError(
-            f"{packed.name} as sent by Kaggle cannot be unpacked; run it again: `kd.fetch()`"
-        ) from error
+        fault = "as sent by Kaggle cannot be unpacked; run it again: `kd.fetch()`"
+        raise KaggleError(f"{packed.name} {fault}") from error
     finally:
         packed_size = packed.stat().st_size
         packed.unlink()
@@ -248,12 +238,15 @@ def _inspect(folder: Path) -> tuple[dict[str, str], str, dict[str, str]]:
     source, expected = dataset.UNKNOWN, dataset.KAGGLE_SHA256
     if recorded:
         source, expected = recorded.source, recorded.sha256
-    if all(
-        present.get(name) == dataset.KAGGLE_SHA256[name] for name in (dataset.TRAIN, dataset.TEST)
-    ):
+    if _is_kaggle(present):
         source = dataset.KAGGLE
     intact = {n: digest for n, digest in present.items() if digest == expected.get(n)}
     return present, source, intact
+
+
+def _is_kaggle(hashes: dict[str, str]) -> bool:
+    names = (dataset.TRAIN, dataset.TEST)
+    return all(hashes.get(name) == dataset.KAGGLE_SHA256[name] for name in names)
 
 
 def _check_same_source(folder: Path, present_source: str, source: str) -> None:
@@ -286,11 +279,8 @@ def _check_contents(paths: dict[str, Path], source: str, staging: Path) -> None:
 
 
 def _count_rows(paths: dict[str, Path]) -> dict[str, int]:
-    readers: dict[str, Callable[[Path], Sized]] = {
-        dataset.TRAIN: read_train,
-        dataset.TEST: read_test,
-        dataset.SAMPLE: read_ids,
-    }
+    by_name: tuple[Callable[[Path], Sized], ...] = (read_train, read_test, read_ids)
+    readers = dict(zip(dataset.FILES, by_name, strict=True))
     return {name: len(readers[name](path)) for name, path in paths.items()}
 
 

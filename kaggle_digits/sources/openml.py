@@ -68,9 +68,8 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
         raise DataError(f"OpenML's {NAME} contains values that are not numbers; {ADVICE}") from None
     valid_pixels = np.array_equal(values, np.clip(np.rint(values), 0, 255))
     if not valid_pixels or not np.isin(digits, range(10)).all():
-        raise DataError(
-            f"OpenML's {NAME} contains pixels outside 0 to 255 or labels outside 0 to 9; {ADVICE}"
-        )
+        fault = "pixels outside 0 to 255 or labels outside 0 to 9"
+        raise DataError(f"OpenML's {NAME} contains {fault}; {ADVICE}")
     write_competition_csvs(folder, values.astype(np.uint8), digits.astype(np.uint8), seed=SEED)
 
 

@@ -32,14 +32,12 @@ def enlarge(small: NDArray[np.floating]) -> NDArray[np.uint8]:
     positions = np.clip((np.arange(BOX) + 0.5) * small.shape[1] / BOX - 0.5, 0, small.shape[1] - 1)
     weights = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(small.shape[1])))
     boxes = np.clip(weights @ (small * (255 / 16)) @ weights.T, 0, 255)
-    boxes = np.rint(boxes).astype(np.uint8)
+    boxes, axis = np.rint(boxes).astype(np.uint8), np.arange(BOX)
     images = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
-    axis = np.arange(BOX)
-    last_offset = SIDE - BOX
     for image, box in zip(images, boxes, strict=True):
         mass = max(int(box.sum()), 1)
         centre = box.sum(axis=1) @ axis / mass, box.sum(axis=0) @ axis / mass
-        top, left = (int(np.clip(np.rint(CENTRE - at), 0, last_offset)) for at in centre)
+        top, left = (int(np.clip(np.rint(CENTRE - at), 0, SIDE - BOX)) for at in centre)
         image[top : top + BOX, left : left + BOX] = box
     return images
 
@@ -69,6 +67,4 @@ def _write_csv(path: Path, columns: list[str], values: NDArray[np.uint8]) -> Non
     import pandas as pd
 
     with atomic_write(path, durable=False) as part:
-        pd.DataFrame(values, columns=columns).to_csv(
-            part, index=False, lineterminator="\r\n", encoding="utf-8"
-        )
+        pd.DataFrame(values, columns=columns).to_csv(part, index=False, lineterminator="\r\n")

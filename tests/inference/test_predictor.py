@@ -12,14 +12,23 @@ from PIL import Image
 from kaggle_digits.core.errors import ModelError, RunError
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
+from kaggle_digits.imaging.labelled_folder import read_labels
 from kaggle_digits.imaging.loading import NO_DIGIT
-from kaggle_digits.inference.predictor import classify_picture, finished_runs, load_predictor
+from kaggle_digits.imaging.reader import PictureReader
+from kaggle_digits.inference.predictor import (
+    Predictor,
+    classify_picture,
+    finished_runs,
+    load_predictor,
+    score_folder,
+)
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import predicted_rows
 from kaggle_digits.models.formats import LiteRTClassifier
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
+from tests.support.labelled import write_labelled
 from tests.support.pictures import draw_digit
 
 
@@ -107,3 +116,19 @@ def test_empty_picture_has_no_digit(trained_run: Run) -> None:
     assert (prediction.digit, prediction.confidence, prediction.runner_up) == (None, None, None)
     assert prediction.note == NO_DIGIT
     assert not prediction.probabilities.any()
+
+
+def test_what_is_not_read_is_wrong(trained_run: Run, tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path / "drawings", [1, 4, 7, 1])
+    predictor = Predictor(trained_run)
+    score = score_folder(predictor, PictureReader(), read_labels(folder))
+    truth = dict(read_labels(folder))
+    assert score.n == 4
+    assert score.accuracy == pytest.approx(1 - len(score.wrong) / 4)
+    assert score.ci95[0] < score.accuracy <= score.ci95[1]
+    right = [path for path in truth if str(path) not in {one.file for one in score.wrong}]
+    (folder / right[0].name).write_bytes(b"damaged")
+    again = score_folder(predictor, PictureReader(), read_labels(folder))
+    (added,) = [one for one in again.wrong if one not in score.wrong]
+    assert (added.digit, added.confidence, added.label) == (None, None, truth[right[0]])
+    assert "not a readable picture" in added.note
