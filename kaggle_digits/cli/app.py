@@ -25,7 +25,15 @@ def app(
 ) -> None:
     """Draw digits in the browser and see the predictions; Ctrl-C stops the server."""
     if export is not None:
-        _export(runs_dir, run, export, force=force)
+        from kaggle_digits.app.static_page import export_page
+        from kaggle_digits.inference.predictor import load_predictor
+        from kaggle_digits.runs.run import open_run
+
+        name = run or load_predictor(runs_dir).run_name
+        with console.err.status(f"exporting a page with run {name}"):
+            size = export_page(open_run(runs_dir, name), export, force=force)
+        console.echo(f"{export}: a page of {size / 1e6:.1f} MB that reads drawings with run {name}")
+        console.note(f"any web server can serve it: python -m http.server -d {export}")
         return
     if force:
         raise UsageError("--force needs --export: it renames an existing folder first")
@@ -46,15 +54,3 @@ def app(
     if open_browser:
         webbrowser.open(address)
     serve(web_app, listening)
-
-
-def _export(runs_dir: Path, run: str | None, folder: Path, *, force: bool) -> None:
-    from kaggle_digits.app.static_page import export_page
-    from kaggle_digits.inference.predictor import load_predictor
-    from kaggle_digits.runs.run import open_run
-
-    name = run or load_predictor(runs_dir).run_name
-    with console.err.status(f"exporting a page with run {name}"):
-        size = export_page(open_run(runs_dir, name), folder, force=force)
-    console.echo(f"{folder}: a page of {size / 1e6:.1f} MB that reads drawings with run {name}")
-    console.note(f"any web server can serve it: python -m http.server -d {folder}")

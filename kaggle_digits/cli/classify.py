@@ -90,7 +90,7 @@ def classify(
             if reasons:
                 console.echo(reasons.draw())
         if show:
-            _plot(name, prediction, svg=svg)
+            _plot(name, prediction)
     if as_json:
         console.print_json(results)
     elif run is None and failures < len(results):
@@ -206,7 +206,7 @@ def _describe(prediction: "PicturePrediction | SheetPrediction") -> tuple[dict[s
     return values, "; ".join(words)
 
 
-def _plot(name: str, prediction: "PicturePrediction | SheetPrediction", *, svg: bool) -> None:
+def _plot(name: str, prediction: "PicturePrediction | SheetPrediction") -> None:
     """Save the figure of --show under a name that is not taken."""
     from kaggle_digits.inference.predictor import PicturePrediction
     from kaggle_digits.plots import style
@@ -222,10 +222,9 @@ def _plot(name: str, prediction: "PicturePrediction | SheetPrediction", *, svg: 
         figure = boxed_digits(title, prediction.picture, prediction.scale, boxes)
     stem = f"{'stdin' if name == STDIN else Path(name).stem}-{kind}"
     path = Path(f"{stem}.png")
-    with style.svg_copies(svg):
-        for number in itertools.count(2):
-            if not any(map(os.path.lexists, style.saved_paths(path))):
-                break
-            path = Path(f"{stem}-{number}.png")
-        style.save(figure, path)
+    for number in itertools.count(2):
+        if not any(map(os.path.lexists, style.saved_paths(path))):
+            break
+        path = Path(f"{stem}-{number}.png")
+    style.save(figure, path)
     console.note(f"{kind}: {path}")

@@ -49,8 +49,7 @@ def compare(
         _compare_all(data_dir, runs_dir, output, force=force, as_json=as_json)
         return
     if output is not None:
-        with style.svg_copies(svg):
-            outputs = style.saved_paths(output)
+        outputs = style.saved_paths(output)
         check_output(*outputs, force=force)
     dataset = load(data_dir)
     opened = [open_run(runs_dir, name) for name in dict.fromkeys(runs or ())]
@@ -63,8 +62,7 @@ def compare(
     figure = charts.run_comparison(names, scores, [item.against_best for item in compared])
     if output is not None:
         back_up(*outputs)
-    with style.svg_copies(svg):
-        style.save(figure, path)
+    style.save(figure, path)
     lines = conclusions(compared)
     if as_json:
         rows = list(map(_as_json, compared))

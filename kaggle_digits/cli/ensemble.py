@@ -106,7 +106,20 @@ def print_ensemble(
         paths = {"run": saved.name, "folder": saved.path}
         console.print_json({**result, "leak": combined.leak, **paths})
         return
-    _print_table(runs, combined, method)
+    scores = [*combined.member_scores, combined.score]
+    accuracies = [score and console.percent(score.accuracy, score.ci95) for score in scores]
+    columns: dict[tuple[str, str], Sequence[object]] = {  # (heading, format) → values
+        ("", ""): [*runs, f"ensemble ({method})"],
+        ("accuracy\n(95 % interval)", ">"): accuracies,
+        ("rows", ","): [score.n if score else 0 for score in scores],
+        ("log\nloss", ".4f"): [score and score.log_loss for score in scores],
+        ("T", ".2f"): temperatures,
+        ("weight", ".3f"): weights,
+        ("adds\ncorrect", ">"): [gain and console.signed(gain.right, ".0f") for gain in gains],
+        ("adds\nlog loss", ">"): [gain and console.signed(gain.log_loss, ".4f") for gain in gains],
+    }
+    shown = {heading: values for heading, values in columns.items() if any(values)}
+    console.show_table(dict(shown.keys()), zip_longest(*shown.values(), fillvalue=""))
     if combined.temperatures is not None:
         console.note("T: temperature fitted out of fold; above 1 for an overconfident run")
     if combined.weights_help is False:
@@ -120,27 +133,6 @@ def print_ensemble(
     console.echo(f"{path}: written and checked")
     command = "evaluate" if combined.score else "export"
     console.note(f"the ensemble is run {saved.name}; next: kd {command} {saved.name}")
-
-
-def _print_table(runs: Sequence[str], combined: "Ensemble", method: str) -> None:
-    """Print a row for each run and one for the ensemble, with the columns the method has."""
-    scores = [*combined.member_scores, combined.score]
-    accuracies = [score and console.percent(score.accuracy, score.ci95) for score in scores]
-    columns: dict[tuple[str, str], Sequence[object]] = {  # (heading, format) → values
-        ("", ""): [*runs, f"ensemble ({method})"],
-        ("accuracy\n(95 % interval)", ">"): accuracies,
-        ("rows", ","): [score.n if score else 0 for score in scores],
-        ("log\nloss", ".4f"): [score and score.log_loss for score in scores],
-    }
-    if combined.temperatures is not None:
-        columns["T", ".2f"] = combined.temperatures
-    if combined.weights is not None:
-        columns["weight", ".3f"] = combined.weights
-    if combined.contributions is not None:
-        gains = combined.contributions
-        columns["adds\ncorrect", ">"] = [console.signed(gain.right, ".0f") for gain in gains]
-        columns["adds\nlog loss", ">"] = [console.signed(gain.log_loss, ".4f") for gain in gains]
-    console.show_table(dict(columns.keys()), zip_longest(*columns.values(), fillvalue=""))
 
 
 def _vote(

@@ -35,7 +35,6 @@ def evaluate(
     """Measure a run on its held-out rows; write figures and report.html."""
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.evaluate import evaluate as evaluate_run
-    from kaggle_digits.plots import style
 
     opened = options.open_run_or_newest(runs_dir, run)
     predict = None
@@ -46,8 +45,7 @@ def evaluate(
 
         check_tta(tta)
         predict = partial(predict_oof, tta=tta, each=track_folders)
-    with style.svg_copies(svg):
-        evaluation = evaluate_run(opened, load(data_dir), predict)
+    evaluation = evaluate_run(opened, load(data_dir), predict)
     if as_json:
         console.print_json(_as_json(evaluation))
         return

@@ -48,13 +48,12 @@ def inspect(
         return figures
 
     figures: list[Path] = []
-    with style.svg_copies(svg):
-        for folder in (data_dir / FIGURES, Path(f"{data_dir.resolve().name}-{FIGURES}")):
-            try:
-                figures = plot(folder)
-                break
-            except NotWritableError:
-                console.note(f"{folder} cannot be written: no figures there")
+    for folder in (data_dir / FIGURES, Path(f"{data_dir.resolve().name}-{FIGURES}")):
+        try:
+            figures = plot(folder)
+            break
+        except NotWritableError:
+            console.note(f"{folder} cannot be written: no figures there")
     if as_json:
         console.print_json({**asdict(inspection), "figures": figures})
         return

@@ -19,24 +19,21 @@ def labels(
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.evaluate import load_oof
     from kaggle_digits.evaluation.label_errors import write_label_errors
-    from kaggle_digits.plots import style
 
     opened = options.open_run_or_newest(runs_dir, run)
     dataset = load(data_dir)
     leak = opened.leak()
     if leak:
         console.warn(f"{leak}, so wrong labels may have been learned instead of found")
-    with style.svg_copies(svg):
-        result = write_label_errors(opened, dataset, load_oof(opened, dataset))
+    result = write_label_errors(opened, dataset, load_oof(opened, dataset))
     if as_json:
         rows = []
         for item in result.errors:
             digits = {"line": item.line, "label": item.label, "suggested": item.predicted}
             shares = {"confidence": item.confidence, "label_probability": item.label_probability}
-            rows.append({**digits, **shares})
-        paths = {"table": result.table, "picture": result.figure}
-        values = {"run": result.run, "n": result.rows, "label_errors": rows}
-        console.print_json({**values, **paths, "leak": leak})
+            rows.append(digits | shares)
+        paths = {"table": result.table, "picture": result.figure, "leak": leak}
+        console.print_json({"run": result.run, "n": result.rows, "label_errors": rows, **paths})
         return
     count = f"{len(result.errors):,} of {result.rows:,}"
     console.echo(f"{result.run}: {count} held-out labels may be wrong (confident learning)")

@@ -95,6 +95,15 @@ def complete_recipes() -> list[str]:
     return list(RECIPES | BUILDERS)
 
 
+def _save_svg_copies(ctx: typer.Context, enabled: bool) -> bool:
+    """Save figures as SVG, too, until the command ends."""
+    if enabled:
+        from kaggle_digits.plots import style
+
+        ctx.with_resource(style.svg_copies())
+    return enabled
+
+
 A_RUN: dict[str, Any] = {"metavar": "RUN", "autocompletion": complete_runs}
 A_RECIPE: dict[str, Any] = {"metavar": "RECIPE", "autocompletion": complete_recipes}
 RUN = argument("A run of kd runs.", default=..., **A_RUN)
@@ -108,7 +117,7 @@ RUNS_DIR = _folder("runs", "Folder with the run folders.")
 SUBMISSIONS_DIR = _folder("submissions", "Folder with the submission files.")
 DRAWINGS_DIR = _folder("drawings", "Folder for drawings that visitors label.")
 AS_JSON = flag("Print JSON instead of text.", "--json", panel=OUTPUT_PANEL)
-SVG = flag("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL)
+SVG = flag("Save each figure as SVG, too.", "--svg", panel=OUTPUT_PANEL, callback=_save_svg_copies)
 OUTPUT = option("CSV file to write.", "-o", "--output", panel=OUTPUT_PANEL)
 FORCE = flag("Rename an existing output first.", "--force", panel=OUTPUT_PANEL)
 TIMEOUT = option(

@@ -1,11 +1,12 @@
 """kd recipes: list the named recipes, show one, or write one to edit."""
 
 from pathlib import Path
-from typing import Any
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import option
+from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.output_paths import back_up, check_output
 
 COLUMNS = {
     **{"recipe": "", "accuracy\n(95 % interval)": ">", "optimizer": "", "learning\nrate": "g"},
@@ -28,7 +29,11 @@ def recipes(
     if name is not None:
         recipe = find_recipe(name)
         if output is not None:
-            _write(recipe.to_json(), output, force=force)
+            check_output(output, force=force)
+            back_up(output)
+            write_json(output, recipe.to_json())
+            console.echo(f"{output}: written; edit it")
+            console.note(f"next: kd train {output}")
         elif as_json:
             console.print_json(recipe.to_json() | {"measured": benchmarks.get(name)})
         else:
@@ -60,14 +65,3 @@ def recipes(
         counted = " or ".join(sorted(counts, key=len))
         console.note(f"measured on {machine}, {counted} validation rows")
     console.note("all settings: kd recipes NAME; train one: kd train NAME")
-
-
-def _write(recipe: dict[str, Any], output: Path, *, force: bool) -> None:
-    from kaggle_digits.core.atomic_io import write_json
-    from kaggle_digits.core.output_paths import back_up, check_output
-
-    check_output(output, force=force)
-    back_up(output)
-    write_json(output, recipe)
-    console.echo(f"{output}: written; edit it")
-    console.note(f"next: kd train {output}")

@@ -46,7 +46,7 @@ def study(
         for key, value in own_options.items():
             if value is not None and key not in chosen.options:
                 raise UsageError(f"study {name} has no option --{key}; see kd study --help")
-        (result,) = _run([chosen], runs_dir, data_dir, svg, quick=quick, seed=seed, **own_options)
+        (result,) = _run([chosen], runs_dir, data_dir, quick=quick, seed=seed, **own_options)
         if as_json:
             console.print_json(_as_json(result))
         else:
@@ -75,7 +75,7 @@ def reproduce(
     """Repeat all published experiments into one table and one page."""
     from kaggle_digits.studies.runner import STUDIES
 
-    results = _run(list(STUDIES.values()), runs_dir, data_dir, svg, quick=quick, seed=seed)
+    results = _run(list(STUDIES.values()), runs_dir, data_dir, quick=quick, seed=seed)
     if as_json:
         console.print_json({"studies": [_as_json(result) for result in results]})
     else:
@@ -83,17 +83,16 @@ def reproduce(
 
 
 def _run(
-    studies: list[Study], runs_dir: Path, data_dir: Path, svg: bool, **settings: Any
+    studies: list[Study], runs_dir: Path, data_dir: Path, **settings: Any
 ) -> list[StudyOutput]:
     """Run studies with the ``settings`` of Context; several of them also into one page."""
     from kaggle_digits.cli.progress import StudyProgress
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.plots import style
     from kaggle_digits.studies.runner import run_studies, run_study
     from kaggle_digits.studies.study import Context
 
     results: list[StudyOutput] = []
-    with style.svg_copies(svg), StudyProgress({s.name: s.cost for s in studies}) as progress:
+    with StudyProgress({s.name: s.cost for s in studies}) as progress:
         context = Context(load(data_dir), progress=progress.report, **settings)
         if len(studies) == 1:
             return [run_study(studies[0], context, runs_dir)]

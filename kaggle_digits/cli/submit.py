@@ -10,8 +10,8 @@ from kaggle_digits.cli.options import argument, flag, option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
-    from kaggle_digits.data.submission_csv import Origin
     from kaggle_digits.kaggle_api.client import CompetitionClient
+    from kaggle_digits.kaggle_api.validate import LocalSubmission
 
 
 def submit(
@@ -35,18 +35,18 @@ def submit(
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.kaggle_api.validate import find_submission_file, validate_submission
-    from kaggle_digits.runs import submission_files
+    from kaggle_digits.kaggle_api.validate import (
+        better_unsent,
+        find_submission_file,
+        validate_submission,
+    )
+    from kaggle_digits.runs.submission_files import find_run_origin
 
     policy = RetryPolicy.from_timeout(timeout)
     path = find_submission_file(target, submissions_dir)
     console.note(f"checking {path}")
-    checked = validate_submission(
-        path,
-        data_dir=data_dir,
-        submissions_dir=submissions_dir,
-        find_run=partial(submission_files.find_run_origin, runs_dir),
-    )
+    folders = {"data_dir": data_dir, "submissions_dir": submissions_dir}
+    checked = validate_submission(path, **folders, find_run=partial(find_run_origin, runs_dir))
     origin = f"from {checked.run}" if checked.origin else "made by an unknown run"
     if checked.origin and checked.origin.accuracy is not None:
         accuracy = console.percent(checked.origin.accuracy)
@@ -54,7 +54,7 @@ def submit(
     console.note(f"valid: {checked.rows:,} rows, every id once, labels 0 to 9; {origin}")
     for warning in checked.warnings:
         console.warn(warning)
-    _name_better(checked.origin, submissions_dir)
+    _name_better(better_unsent(checked.origin, submissions_dir))
     if not yes and not is_interactive():
         raise UsageError(f"no terminal to confirm on; nothing was sent: kd submit {path} --yes")
 
@@ -96,11 +96,8 @@ def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _name_better(origin: "Origin | None", submissions_dir: Path) -> None:
-    """Name an unsent submission with a higher accuracy than the one made from ``origin``."""
-    from kaggle_digits.kaggle_api.validate import better_unsent
-
-    better = better_unsent(origin, submissions_dir)
+def _name_better(better: "LocalSubmission | None") -> None:
+    """Name an unsent submission with a higher accuracy than the one to send."""
     if better and better.origin:
         accuracy = f"{console.percent(better.origin.accuracy)} on {better.origin.n_val:,} rows"
         console.warn(

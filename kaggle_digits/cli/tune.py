@@ -91,7 +91,7 @@ def tune(
     study: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     limits: dict[str, Any] = {"trials": trials, "minutes": minutes, "extra": extra}
     more = f" --extra {shlex.quote(str(extra))}" if extra is not None else ""
-    report = partial(_report, output=output, svg=svg, as_json=as_json)
+    report = partial(_report, output=output, as_json=as_json)
     report = partial(report, next_options=f"--seed {seed + 1}{more}")
     with SearchProgress() as progress:
         try:
@@ -109,17 +109,13 @@ def tune(
     report(result)
 
 
-def _report(
-    result: SearchResult, *, output: Path | None, next_options: str, svg: bool, as_json: bool
-) -> None:
+def _report(result: SearchResult, *, output: Path | None, next_options: str, as_json: bool) -> None:
     """Write the recipe and the plots, and print the result."""
     from kaggle_digits.models.registry import is_user_code
-    from kaggle_digits.plots import style
     from kaggle_digits.tuning.results import save_plots, selection_bias_note, write_recipe
 
     recipe_file = write_recipe(result, output)
-    with style.svg_copies(svg):
-        plots = save_plots(result)
+    plots = save_plots(result)
     best, recipe = result.best, result.recipe
     assert best is not None
     assert best.score is not None
