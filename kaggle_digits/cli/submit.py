@@ -80,8 +80,9 @@ def submit(
 
     log = submissions_dir / "log.csv"
     if as_json:
-        leak = checked.origin.leak if checked.origin else None
-        console.print_json({**entry.row(), "log": log, "leak": leak})
+        console.print_json(
+            {**entry.row(), "log": log, "leak": getattr(checked.origin, "leak", None)}
+        )
         return
     console.echo(f"file:         {entry.file}")
     console.echo(f"ref:          {entry.ref}")
