@@ -1,6 +1,7 @@
 """kd demo: all steps on a small data set, without an account or a network."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from kaggle_digits.cli import console
@@ -42,7 +43,7 @@ def demo(
             RECIPES["dense"],
             Split(),
             runs_dir=runs_dir,
-            is_taken=lambda name: is_taken(submission_path(submissions_dir, name)),
+            is_taken=partial(is_taken, submissions_dir),
             callback=progress,
         )
     metrics = run.metrics()

@@ -69,7 +69,7 @@ def ensemble(
         runs_dir=runs_dir,
         name=name,
         force=force,
-        is_taken=lambda free: submission_files.is_taken(submission_path(free)),
+        is_taken=partial(submission_files.is_taken, submissions_dir),
     )
     path = submission_files.write_run_submission(
         saved, dataset, output or submission_path(saved.name), force=force

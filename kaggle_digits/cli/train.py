@@ -130,7 +130,7 @@ def train(
     if seeds is not None:
         _train_seeds(given, chosen, split, partial(run_once, dataset), start)
         return
-    is_taken = lambda free: submission_files.is_taken(submission_path(free))  # noqa: E731
+    is_taken = partial(submission_files.is_taken, submissions_dir)
     start = partial(start, split_config=split, is_taken=is_taken)
     _print_run(*run_once(dataset, start, name), as_json=as_json)
 

@@ -28,7 +28,7 @@ from kaggle_digits.data.submission_csv import (
     submission_text,
     write_origin,
 )
-from kaggle_digits.runs.run import Run, list_runs
+from kaggle_digits.runs.run import Run, list_runs, numbered_names
 
 LOCK_FILE, LOCK_SECONDS = ".kd.lock", 60.0
 
@@ -37,15 +37,16 @@ def submission_path(submissions_dir: Path | str, name: str) -> Path:
     return Path(submissions_dir) / f"{name}.csv"
 
 
-def is_taken(path: Path) -> bool:
-    """Return whether there is a file at ``path``, or one where its record would be."""
+def is_taken(submissions_dir: Path, name: str) -> bool:
+    """Return whether there is a submission called ``name``, or a file where its record would be."""
+    path = submission_path(submissions_dir, name)
     return os.path.lexists(path) or os.path.lexists(record_path(path))
 
 
 def next_free_path(submissions_dir: Path, stem: str) -> Path:
     """Return the first of STEM-1.csv, STEM-2.csv, … that is not taken."""
-    paths = (submission_path(submissions_dir, f"{stem}-{k}") for k in itertools.count(1))
-    return next(itertools.filterfalse(is_taken, paths))
+    names = itertools.filterfalse(partial(is_taken, submissions_dir), numbered_names(stem))
+    return submission_path(submissions_dir, next(names))
 
 
 def require_absent(
