@@ -7,6 +7,8 @@ import shlex
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,10 +33,15 @@ def require(what: str, *modules: str, extra: str = "") -> None:
             raise UsageError(f"{what} needs {package}; install it: {install}")
 
 
-def missing_package(what: str, extra: str, error: ImportError) -> UsageError:
-    """Return the error that ``what`` needs a package of ``extra``, with the command for it."""
-    package = (error.name or str(error)).partition(".")[0]
-    return UsageError(f"{what} needs {package}; install it: {install_command(extra)}")
+@contextmanager
+def needs(what: str, extra: str) -> Iterator[None]:
+    """Raise UsageError if an import in the block fails: ``what`` needs a package of ``extra``."""
+    try:
+        yield
+    except ImportError as error:
+        package = (error.name or str(error)).partition(".")[0]
+        message = f"{what} needs {package}; install it: {install_command(extra)}"
+        raise UsageError(message) from error
 
 
 def install_command(extra: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import backup_existing, write_text
-from kaggle_digits.core.extras import missing_package
+from kaggle_digits.core.extras import needs
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.evaluate import FIGURES
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
@@ -59,10 +59,8 @@ def find_label_errors(
     They are calibrated first, because label smoothing lowers all confidences. ``lines`` are those
     of ``Digits``. Raises UsageError if cleanlab is not installed.
     """
-    try:
+    with needs("the search for label errors", "labels"):
         from cleanlab.filter import find_label_issues
-    except ImportError as error:
-        raise missing_package("the search for label errors", "labels", error) from error
     rows = predicted_rows(probabilities)
     truth = labels[rows]
     calibrated = apply_temperature(probabilities[rows], fit_temperature(probabilities, labels))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import DigitsError, UsageError, one_line
-from kaggle_digits.core.extras import missing_package
+from kaggle_digits.core.extras import needs
 from kaggle_digits.kaggle_api import credentials
 from kaggle_digits.kaggle_api.client import KaggleSession, new
 from kaggle_digits.kaggle_api.errors import KaggleApiError, explained
@@ -115,10 +115,8 @@ def _publish_to_hub(publication: Publication, target: Target) -> str:
 def _hub_token() -> str:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    try:
+    with needs("publishing on Hugging Face", "hub"):
         from huggingface_hub import get_token
-    except ImportError as error:
-        raise missing_package("publishing on Hugging Face", "hub", error) from error
     token: str | None = get_token()
     if not token:
         raise PublishError(f"no Hugging Face token found; {HUB_HELP}")

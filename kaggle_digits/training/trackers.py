@@ -16,7 +16,7 @@ from typing import Any
 from kaggle_digits.core import progress
 from kaggle_digits.core.environment import device
 from kaggle_digits.core.errors import check_choice, one_line
-from kaggle_digits.core.extras import missing_package
+from kaggle_digits.core.extras import needs
 from kaggle_digits.core.text import flatten
 from kaggle_digits.models.backend import suppress_native_stderr
 from kaggle_digits.runs.run import CONFIG_FILE, HISTORY_FILE, METRICS_FILE, Run
@@ -40,12 +40,9 @@ class Tracker(TrainingCallback):
 
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir, self._members, self._is_broken = runs_dir, 1, False
-        try:
-            with suppress_native_stderr():  # TensorBoard looks for TensorFlow
-                self.load()
-        except ImportError as error:
-            what = f"`log_to={self.package!r}`"
-            raise missing_package(what, self.package, error) from error
+        # TensorBoard looks for TensorFlow.
+        with needs(f"`log_to={self.package!r}`", self.package), suppress_native_stderr():
+            self.load()
 
     def load(self) -> None:
         """Import what is needed."""

@@ -2,12 +2,10 @@
 
 import logging
 
-from kaggle_digits.core.extras import missing_package
+from kaggle_digits.core.extras import needs
 
-try:
+with needs("`kd.tune()`", "tune"):
     import optuna
-except ModuleNotFoundError as error:
-    raise missing_package("`kd.tune()`", "tune", error) from error
 
 optuna.logging.set_verbosity(logging.CRITICAL)
 

@@ -10,12 +10,7 @@ from pathlib import Path
 import pytest
 
 from kaggle_digits.core.errors import UsageError
-from kaggle_digits.core.extras import (
-    install_command,
-    install_packages,
-    missing_package,
-    require,
-)
+from kaggle_digits.core.extras import install_command, install_packages, needs, require
 
 WHEEL: dict[str, object] = {"url": "file:///kaggle_digits-1.0-py3-none-any.whl", "archive_info": {}}
 CHECKOUT: dict[str, object] = {"url": Path.cwd().as_uri(), "dir_info": {"editable": True}}
@@ -127,6 +122,7 @@ def test_folder_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_package_is_one_line() -> None:
-    error = missing_package("kd tune", "tune", ModuleNotFoundError("no", name="optuna.samplers"))
-    assert str(error).startswith("kd tune needs optuna; install it: pip install")
-    assert error.exit_code == 2
+    with pytest.raises(UsageError) as caught, needs("kd tune", "tune"):
+        raise ModuleNotFoundError("no", name="optuna.samplers")
+    assert str(caught.value).startswith("kd tune needs optuna; install it: pip install")
+    assert caught.value.exit_code == 2
