@@ -99,7 +99,7 @@ def train(
     run_once = partial(_run_once, given, _make_executor(given))
     if resume:
         if given.keys() - RESUME_OPTIONS - {"resume", "named", "name", "as_json"}:
-            raise UsageError("--resume uses the settings of the run: kd train --resume [RUN]")
+            raise UsageError("--resume uses the settings saved in the run: kd train --resume [RUN]")
         name = options.one_of(named, name, "--name")
         dataset = load(data_dir)
         _print_run(*run_once(dataset, partial(training.resume, dataset), name), as_json=as_json)

@@ -90,9 +90,11 @@ def find(runs_dir: Path, run: str | None) -> PushRecord:
     for record in records:
         if run is None and record.open:
             return record
-    problem = "no push waits to be pulled" if run is None else f"run {run} was not pushed from here"
+    problem = f"run {run} was not pushed from {runs_dir}"
+    if run is None:
+        problem = f"no push in {runs_dir} waits to be pulled"
     names = ", ".join(record.run for record in records[:8]) or "none"
-    raise RunError(f"{problem}; pushes in {runs_dir}: {names}; make one: kd remote push fast")
+    raise RunError(f"{problem}; pushed so far: {names}; push one: kd remote push fast")
 
 
 @contextmanager
