@@ -52,7 +52,8 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # What commands print must not depend on the speed of the computer.
         patch.setattr("kaggle_digits.cli.main.FIRST_SIGN", 3600.0)
-        # The batch-normalization statistics of averaged weights from 2,048 rows, not 16,384.
+        # The batch-normalization statistics of averaged weights from 512 rows, not 16,384.
+        patch.setattr("kaggle_digits.training.keras_trainer.BATCHNORM_STEPS", 8)
         patch.setattr("kaggle_digits.training.keras_trainer.BATCHNORM_BATCH_SIZE", 64)
         # One row of pictures in the figures of an evaluation, not four.
         patch.setattr("kaggle_digits.evaluation.evaluate.MOST_SHOWN", 6)

@@ -24,7 +24,7 @@ SET_UP_JAX = """
 import jax
 from kaggle_digits.training import keras_trainer
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-keras_trainer.BATCHNORM_BATCH_SIZE = 64
+keras_trainer.BATCHNORM_STEPS, keras_trainer.BATCHNORM_BATCH_SIZE = 8, 64
 """
 
 
@@ -58,10 +58,11 @@ class StopAfter(TrainingCallback):
             raise KeyboardInterrupt
 
 
-class RecordStarts(TrainingCallback):
-    """Records (member, first epoch) of every member that starts."""
+class RecordStarts(StopAfter):
+    """Records (member, first epoch) of every member that starts; may also interrupt."""
 
-    def __init__(self) -> None:
+    def __init__(self, member: int = -1, epoch: int = 0) -> None:
+        super().__init__(member, epoch)
         self.starts: list[tuple[int, int]] = []
 
     def on_member_begin(self, member: int, *rest: Any) -> None:

@@ -99,6 +99,7 @@ def test_batchnorm_statistics_fit_the_averaged_weights(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = trained(dataset.train, 3, model="strong", widths=(4, 6, 8, 8), ema=0.97)
+    monkeypatch.setattr(keras_trainer, "BATCHNORM_STEPS", 32)
     monkeypatch.setattr(keras_trainer, "BATCHNORM_BATCH_SIZE", 512)
     trainer.finish()
     k, layers = keras(), flat_layers(logits(trainer))

@@ -74,27 +74,30 @@ def test_same_seed_gives_identical_bits(recipe: Recipe, dataset: Dataset, tmp_pa
     assert [run.name for run in list_runs(tmp_path)] == [f"{recipe.model}-{k}" for k in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("at", [(0, 1), (1, 2), (2, 3)])
 def test_resume_after_ctrl_c_gives_identical_bits(
-    at: tuple[int, int],
-    full_run: Run,
-    dataset: Dataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    full_run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
+    callback = RecordStarts(0, 1)
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=full_run.name, callback=StopAfter(*at))
-    run = open_run(tmp_path, full_run.name)
+        train(dataset, DENSE, FOLDS, runs_dir=tmp_path, name=full_run.name, callback=callback)
+    # The last checkpoint is of the epoch before, so the interrupted epoch is repeated.
+    for at, starts in (((1, 2), [(0, 0), (1, 0)]), ((2, 3), [(1, 1), (2, 0)])):
+        check_unfinished(open_run(tmp_path, full_run.name))
+        callback = RecordStarts(*at)
+        with pytest.raises(KeyboardInterrupt):
+            resume(dataset, runs_dir=tmp_path, callback=callback)
+        assert callback.starts == starts
+    check_unfinished(open_run(tmp_path, full_run.name))
+    callback = RecordStarts()
+    assert identical(resume(dataset, runs_dir=tmp_path, callback=callback), full_run)
+    assert callback.starts == [(2, 2)]
+
+
+def check_unfinished(run: Run) -> None:
     assert not run.finished
     with pytest.raises(RunError, match=r"resume it: `kd.resume"):
         run.metrics()
-    starts = RecordStarts()
-    resumed = resume(dataset, runs_dir=tmp_path, callback=starts)
-    assert identical(resumed, full_run)
-    member, epoch = at
-    # The last checkpoint is of the epoch before, so the interrupted epoch is repeated.
-    assert starts.starts == [(member, epoch - 1), *[(k, 0) for k in range(member + 1, 3)]]
 
 
 @pytest.mark.parametrize("patience", [None, 1])
@@ -227,12 +230,14 @@ def test_damaged_checkpoint_does_not_change_the_result(
     full_run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
+    copy = Run(tmp_path / full_run.name)
+    shutil.copytree(full_run.path, copy.path)
+    shutil.rmtree(copy.member_folder(2))
     with pytest.raises(KeyboardInterrupt):
-        train(
-            dataset, DENSE, FOLDS, runs_dir=tmp_path, name=full_run.name, callback=StopAfter(2, 2)
-        )
-    checkpoint = tmp_path / full_run.name / "members" / "2" / "checkpoint.npz"
+        resume(dataset, runs_dir=tmp_path, name=full_run.name, callback=StopAfter(2, 2))
+    checkpoint = copy.member_folder(2) / "checkpoint.npz"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    (copy.path / run_module.METRICS_FILE).unlink()
     assert identical(resume(dataset, runs_dir=tmp_path), full_run)
 
 
@@ -370,15 +375,16 @@ def test_metrics_of_each_recipe_are_written(ensemble: Run, dataset: Dataset) -> 
     )
 
 
-@pytest.mark.parametrize("at", [(1, 2), (4, 5)])
-def test_interrupted_ensemble_resumes(
-    at: tuple[int, int], ensemble: Run, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_interrupted_ensemble_resumes(ensemble: Run, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(dataset, TWO, FOLDS, runs_dir=tmp_path, name="two-1", callback=StopAfter(*at))
-    starts = RecordStarts()
-    assert identical(resume(dataset, runs_dir=tmp_path, callback=starts), ensemble)
-    assert [member for member, _ in starts.starts] == list(range(at[0], 6))
+        train(dataset, TWO, FOLDS, runs_dir=tmp_path, name="two-1", callback=StopAfter(1, 2))
+    callback = RecordStarts(4, 5)
+    with pytest.raises(KeyboardInterrupt):
+        resume(dataset, runs_dir=tmp_path, callback=callback)
+    assert [member for member, _ in callback.starts] == [1, 2, 3, 4]
+    callback = RecordStarts()
+    assert identical(resume(dataset, runs_dir=tmp_path, callback=callback), ensemble)
+    assert [member for member, _ in callback.starts] == [4, 5]
 
 
 def test_ensemble_trained_on_all_rows_is_the_plain_mean(dataset: Dataset, tmp_path: Path) -> None:
