@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import argument, flag, option
 from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.output_paths import back_up, check_output
 
 if TYPE_CHECKING:
     from kaggle_digits.evaluation.comparison import ComparedRun
@@ -34,7 +35,6 @@ def compare(
     as_json: bool = options.AS_JSON,
 ) -> None:
     """Compare runs on the same held-out rows and test the difference."""
-    from kaggle_digits.core.output_paths import back_up, check_output
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.comparison import compare_runs, conclusions
     from kaggle_digits.evaluation.evaluate import FIGURES, load_oof
@@ -79,7 +79,6 @@ def _compare_all(
     data_dir: Path, runs_dir: Path, output: Path | None, *, force: bool, as_json: bool
 ) -> None:
     """Write the page about all runs and print its table."""
-    from kaggle_digits.core.output_paths import back_up, check_output
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.overview import compare_all, write_overview
     from kaggle_digits.runs.run import list_runs

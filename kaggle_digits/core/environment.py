@@ -183,12 +183,12 @@ def peak_memory_mb() -> float | None:
 
 def git_commit() -> str | None:
     """Return the git commit of this package; None if it was not installed from a checkout."""
-    folder = Path(__file__).parent
-    if not (folder.parent.parent / ".git").exists():
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
         return None
     # Without locks, because a killed git would leave one in the user's repository.
-    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"]
-    return _output(command, folder=folder).strip() or None
+    git = ["git", "-C", str(checkout), "--no-optional-locks"]
+    return _output([*git, "describe", "--always", "--dirty", "--abbrev=12"]).strip() or None
 
 
 def _schedulable_cores() -> int:
@@ -222,20 +222,13 @@ def _words(folder: Path, *names: str) -> list[str]:
     return words
 
 
-def _output(command: list[str], *, folder: Path | None = None) -> str:
+def _output(command: list[str]) -> str:
     """Return what ``command`` prints; nothing if it fails or takes more than 10 seconds."""
     try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=10,
-            check=True,
-        ).stdout
+        done = subprocess.run(command, capture_output=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
+    return done.stdout.decode(errors="replace")
 
 
 def installed_version(package: str) -> str | None:
