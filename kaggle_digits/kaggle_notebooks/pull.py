@@ -84,11 +84,9 @@ def pull(
     """Download the output of a notebook, validate it, and move it into ``runs_dir``.
 
     A pull that is killed leaves no partial run; the next one resumes the download. Of a run whose
-    ``manifest.state`` is partial, ``kd train --resume`` trains the missing members.
-
-    Raises:
-        KaggleError: the session has not ended or failed, or its output is not valid.
-        RunError, SubmissionError: a run or submission of that name exists.
+    ``manifest.state`` is partial, ``kd train --resume`` trains the missing members. KaggleError:
+    the session has not ended or failed, or its output is not valid. RunError, SubmissionError: a
+    run or submission of that name exists.
     """
     submission = submission_files.submission_path(submissions_dir, push.run)
     with push_record.lock(runs_dir, push.run) as folder:

@@ -60,13 +60,10 @@ def prepare(
     submissions_dir: Path,
     **options: int | None,
 ) -> JobSpec:
-    """Validate the settings of a push without calling Kaggle; the arguments: kd remote push.
+    """Validate the arguments of kd remote push without calling Kaggle.
 
-    ``options`` are epochs, folds, seed and repeats, as for kd train.
-
-    Raises:
-        UsageError: the recipe, a setting or a name is not valid.
-        RunError: a run or submission of that name exists.
+    ``options`` are epochs, folds, seed and repeats, as for kd train. UsageError: the recipe, a
+    setting or a name is not valid. RunError: a run or submission of that name exists.
     """
     chosen = find_recipe(recipe).with_changes(epochs=options.get("epochs"))
     if runs_user_code(chosen):
@@ -174,12 +171,9 @@ def push(
 ) -> PushRecord:
     """Save the notebook on Kaggle, which starts it at once, and record it in ``runs_dir``.
 
-    ``force``: push even if an earlier push of this run was not pulled.
-
-    Raises:
-        RunError: the run was pushed and not pulled, or the notebook belongs to another run.
-        KaggleError: Kaggle rejected it, or it is unknown whether it was saved; then the record
-            stays, so that ``kd remote status`` can look.
+    RunError: the run was pushed and not pulled (unless ``force``), or the notebook belongs to
+    another run. KaggleError: Kaggle rejected it, or it is unknown whether it was saved; then the
+    record stays, so that ``kd remote status`` can look.
     """
     with push_record.lock(runs_dir, spec.run) as folder:
         earlier = push_record.read(runs_dir, spec.run)
