@@ -191,12 +191,9 @@ def ensure_packages(
         if found and not is_older(version, oldest):
             continue
         # From here on, a package that was found is too old.
-        if found and package in NEVER_REPLACED:
-            problem = "Kaggle's own version is kept"
-        elif internet:
-            problem = pip_install(f"{package}>={oldest}")
-        else:
-            problem = "the internet is off"
+        problem = "Kaggle's own version is kept"
+        if not (found and package in NEVER_REPLACED):
+            problem = pip_install(f"{package}>={oldest}") if internet else "the internet is off"
         if not problem:
             continue
         if found:
@@ -212,10 +209,9 @@ def ensure_packages(
 
 def installed_version(package: str) -> str:
     """Return the version of ``package``; "" if it is not installed."""
-    try:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+    return ""
 
 
 def is_older(version: str, oldest: str) -> bool:
@@ -314,12 +310,8 @@ def pack_run(run: Path, output: Path, *, succeeded: bool) -> dict[str, Any]:
     config = run / "config.json"
     members = json.loads(config.read_bytes())["members"] if config.is_file() else None
     done = len(list(run.glob("members/*/member.json")))
-    entries: dict[str, Any] = {
-        "members": members,
-        "members_done": done,
-        "files": {},
-        "archive": None,
-    }
+    entries: dict[str, Any] = {"members": members, "members_done": done, "files": {}}
+    entries["archive"] = None
     if not done or members is None:
         return {**entries, "state": FAILED}
     part = output / f"{ARCHIVE}.part"

@@ -5,6 +5,7 @@ Its script is entry_point.py, the settings of the training, and the packed toolk
 
 import base64
 import hashlib
+import itertools
 import json
 import lzma
 import os
@@ -21,13 +22,12 @@ import kaggle_digits
 from kaggle_digits._version import __version__
 from kaggle_digits.core.errors import KaggleError, RunError, StorageError, UsageError
 from kaggle_digits.data.splits import Split
-from kaggle_digits.data.submission_csv import record_path
 from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import Job, PushRecord
 from kaggle_digits.runs.run import check_new_name, numbered_names
-from kaggle_digits.runs.submission_files import submission_path
+from kaggle_digits.runs.submission_files import is_taken
 from kaggle_digits.training.recipe import EnsembleRecipe, runs_user_code
 from kaggle_digits.training.recipes import RECIPES, find_recipe
 
@@ -79,21 +79,14 @@ def prepare(
     if not 0 < hours <= MAX_HOURS:
         raise UsageError(f"--hours {hours:g} is not between 0 and {MAX_HOURS:g}")
 
-    def existing(run: str) -> Path | None:
-        submission = submission_path(submissions_dir, run)
-        paths = (runs_dir / run, submission, record_path(submission))
-        return next(filter(os.path.lexists, paths), None)
+    def is_used(run: str) -> bool:
+        return os.path.lexists(runs_dir / run) or is_taken(submissions_dir, run)
 
     if name is None:
-        run = next(
-            free
-            for free in numbered_names(chosen.name[:40])
-            if not existing(free) and push_record.read(runs_dir, free) is None
-        )
-    else:
-        run = check_new_name(runs_dir, name)
-        if (path := existing(run)) is not None:
-            raise RunError(f"{path} already exists; choose another --name")
+        names = itertools.filterfalse(is_used, numbered_names(chosen.name[:40]))
+        run = next(free for free in names if push_record.read(runs_dir, free) is None)
+    elif is_used(run := check_new_name(runs_dir, name)):
+        raise RunError(f"a run or submission {run} already exists; choose another --name")
     if slug is None:
         words = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
         slug = f"kd-{words}" if len(words) >= 2 else f"kd-run-{words}"
@@ -109,9 +102,7 @@ def prepare(
         run=run,
         recipe=recipe if text is None else Path(recipe).name,
         recipe_text=text,
-        options=tuple(
-            word for option in settings for word in (f"--{option}", str(settings[option]))
-        ),
+        options=tuple(word for key in settings for word in (f"--{key}", str(settings[key]))),
         accelerator=accelerator,
         internet=internet,
         hours=hours,
