@@ -10,8 +10,7 @@ from kaggle_digits.core.errors import UsageError
 from kaggle_digits.core.output_paths import back_up, check_output
 
 if TYPE_CHECKING:
-    from kaggle_digits.evaluation.comparison import ComparedRun
-    from kaggle_digits.evaluation.overview import RunOverview
+    from kaggle_digits.evaluation.comparison import ComparedRun, RunOverview
 
 COLUMNS = {
     **{"run": "", "accuracy\n(95 % interval)": ">", "log\nloss": ".4f"},
@@ -80,7 +79,7 @@ def _compare_all(
 ) -> None:
     """Write the page about all runs and print its table."""
     from kaggle_digits.data.dataset import load
-    from kaggle_digits.evaluation.overview import compare_all, write_overview
+    from kaggle_digits.evaluation.comparison import compare_all, write_overview
     from kaggle_digits.runs.run import list_runs
 
     if output is not None:

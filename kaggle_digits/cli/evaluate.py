@@ -94,7 +94,7 @@ def _print_metrics(evaluation: "Evaluation") -> None:
 
 
 def _print_tta(evaluation: "Evaluation", own_views: int) -> None:
-    from kaggle_digits.evaluation.comparison import best_tta
+    from kaggle_digits.evaluation.evaluate import best_tta
 
     rows: list[list[object]] = []
     for item in evaluation.tta:
@@ -120,7 +120,7 @@ def _print_tta(evaluation: "Evaluation", own_views: int) -> None:
 
 
 def _as_json(evaluation: "Evaluation") -> dict[str, Any]:
-    from kaggle_digits.evaluation.comparison import best_tta
+    from kaggle_digits.evaluation.evaluate import best_tta
 
     result: dict[str, Any] = {"run": evaluation.run}
     if evaluation.tta:

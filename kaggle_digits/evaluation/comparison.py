@@ -1,22 +1,29 @@
-"""Compare models on the same held-out rows: several runs, or one run with and without TTA."""
+"""Compare runs: on the rows that all held out, or all runs on one page, also of other splits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.errors import UsageError
+from kaggle_digits.core.atomic_io import write_text
+from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.splits import describe_split
+from kaggle_digits.evaluation.evaluate import load_oof
 from kaggle_digits.metrics.scores import (
     McNemarResult,
     Score,
     mcnemar,
-    predicted_rows,
+    score,
     score_or_raise,
     shared_rows,
 )
+from kaggle_digits.plots import page
 from kaggle_digits.runs.files import Probabilities
+from kaggle_digits.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -33,20 +40,6 @@ class ComparedRun:
     score: Score
     against_best: McNemarResult | None
     leak: str | None = None
-
-
-@dataclass(frozen=True)
-class TtaScore:
-    """The score with a number of test-time augmentation views, compared with one view.
-
-    ``changed`` rows have another prediction than with one view; in McNemar's test, ``gained``
-    counts rows correct only with ``views`` views.
-    """
-
-    views: int
-    score: Score
-    changed: int
-    mcnemar: McNemarResult
 
 
 def compare_runs(
@@ -79,11 +72,8 @@ def compare_runs(
 def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
     """Write a sentence for each run but the best: is the best better by more than chance?"""
     clean = [item for item in compared if not item.leak]
-    sentences = [
-        f"{item.run} is not compared: {item.leak}, so its accuracy is not that of unseen rows"
-        for item in compared
-        if item.leak
-    ]
+    leaked = (f"{item.run} is not compared: {item.leak}" for item in compared if item.leak)
+    sentences = [f"{text}, so its accuracy is not that of unseen rows" for text in leaked]
     for other in clean[1:]:
         best, test = clean[0], other.against_best
         assert test is not None
@@ -108,26 +98,71 @@ def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
     return sentences
 
 
-def compare_tta(
-    by_views: Mapping[int, Probabilities], labels: NDArray[np.integer]
-) -> tuple[TtaScore, ...]:
-    """Compare each number of views with one view on the same rows, fewest views first.
+@dataclass(frozen=True)
+class RunOverview:
+    """The settings of a run and its score on its own validation rows.
 
-    ``by_views`` is the number of views, including 1 → (n, 10), NaN in the same rows for all;
-    without any other row RunError is raised.
+    ``against_best`` and ``leak`` are as in ``ComparedRun``, the former on the rows that the best
+    run held out, too. ``problem`` says why a run has no score or is not compared.
     """
-    rows = predicted_rows(by_views[1])
-    truth = labels[rows]
-    one_view = by_views[1][rows].argmax(axis=1)
-    scores = []
-    for views, probabilities in sorted(by_views.items()):
-        predicted = probabilities[rows].argmax(axis=1)
-        changed = int((predicted != one_view).sum())
-        test = mcnemar(one_view == truth, predicted == truth)
-        scores.append(TtaScore(views, score_or_raise(probabilities[rows], truth), changed, test))
-    return tuple(scores)
+
+    run: str
+    model: str = ""
+    split: str = ""
+    device: str = ""
+    seconds: float | None = None
+    score: Score | None = None
+    against_best: McNemarResult | None = None
+    leak: str | None = None
+    problem: str = ""
 
 
-def best_tta(scores: Sequence[TtaScore]) -> TtaScore:
-    """Return the most accurate; of equals the one with the lower log loss, then fewer views."""
-    return min(scores, key=lambda s: (-s.score.accuracy, s.score.log_loss, s.views))
+def compare_all(runs: Sequence[Run], dataset: Dataset) -> list[RunOverview]:
+    """Describe every run and compare it with the best, which comes first.
+
+    The best is that whose 95 % interval begins highest, because few rows make a high accuracy by
+    chance. Runs without an accuracy, then those with a leak, come last. Raises RunError if no run
+    has an accuracy on ``dataset``.
+    """
+    overviews, oofs, splits = [], dict[str, Probabilities](), dict[str, dict[str, Any]]()
+    for run in runs:
+        known: dict[str, Any] = {}
+        try:
+            config = run.config()
+            machine, splits[run.name] = config["machine"], config["split"]
+            known |= {"model": config["model"], "split": describe_split(config["split"])}
+            known["device"] = machine.get("gpu") or machine.get("processor") or ""
+            known["seconds"] = run.metrics()["train_seconds"]
+            known |= {"leak": run.leak(), "problem": run.leak() or ""}
+            oofs[run.name] = load_oof(run, dataset)
+            known["score"] = score(oofs[run.name], dataset.labels)
+        except RunError as error:
+            known["problem"] = str(error)
+        overviews.append(RunOverview(run.name, **known))
+    overviews.sort(key=_rank)
+    if not overviews or overviews[0].problem:
+        advice = "train one: `kd.train(dataset, 'dense')`"
+        raise RunError(f"no run has an accuracy on these data; {advice}")
+    best = overviews[0].run
+    for index, overview in enumerate(overviews[1:], 1):
+        if overview.problem:
+            continue
+        pair = (best, overview.run)
+        try:
+            rows = shared_rows({run: oofs[run] for run in pair}, {run: splits[run] for run in pair})
+        except RunError as error:
+            overviews[index] = replace(overview, problem=str(error))
+            continue
+        of_best, own = (oofs[run][rows].argmax(axis=1) == dataset.labels[rows] for run in pair)
+        overviews[index] = replace(overview, against_best=mcnemar(own, of_best))
+    return overviews
+
+
+def write_overview(path: Path, overviews: Sequence[RunOverview]) -> None:
+    """Write the page about the result of ``compare_all``, one HTML file that opens offline."""
+    write_text(path, page.render_page("overview.html.j2", overviews=overviews), durable=False)
+
+
+def _rank(overview: RunOverview) -> tuple[Any, ...]:
+    measured = overview.score or Score(0, (0, 0), 0, 0)
+    return bool(overview.leak), overview.score is None, -measured.ci95[0], measured.log_loss

@@ -5,7 +5,7 @@ such as with test-time augmentation, the caller passes a function.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
-from kaggle_digits.evaluation.comparison import TtaScore, compare_tta
 from kaggle_digits.evaluation.saliency import error_saliency
 from kaggle_digits.metrics.classification import (
     Metrics,
@@ -24,7 +23,13 @@ from kaggle_digits.metrics.classification import (
     compute_metrics,
     notable_predictions,
 )
-from kaggle_digits.metrics.scores import predicted_rows
+from kaggle_digits.metrics.scores import (
+    McNemarResult,
+    Score,
+    mcnemar,
+    predicted_rows,
+    score_or_raise,
+)
 from kaggle_digits.plots import charts, digit_grids, page, style
 from kaggle_digits.runs.files import Probabilities, explain_damage, read_array
 from kaggle_digits.runs.run import FIRST_LAYER_FILE, OOF_FILE, Run
@@ -48,6 +53,20 @@ TITLES = {
 
 # number of TTA views, including 1 → (n_train, 10) float32, NaN for rows never held out
 PredictOof = Callable[[Run, Dataset], dict[int, Probabilities]]
+
+
+@dataclass(frozen=True)
+class TtaScore:
+    """The score with a number of test-time augmentation views, compared with one view.
+
+    ``changed`` rows have another prediction than with one view; in McNemar's test, ``gained``
+    counts rows correct only with ``views`` views.
+    """
+
+    views: int
+    score: Score
+    changed: int
+    mcnemar: McNemarResult
 
 
 @dataclass(frozen=True)
@@ -115,6 +134,31 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     )
     write_text(report, text, durable=False)
     return Evaluation(run.name, metrics, errors, unsure, paths, report, tta, run.leak())
+
+
+def compare_tta(
+    by_views: Mapping[int, Probabilities], labels: NDArray[np.integer]
+) -> tuple[TtaScore, ...]:
+    """Compare each number of views with one view on the same rows, fewest views first.
+
+    ``by_views`` is the number of views, including 1 → (n, 10), NaN in the same rows for all;
+    without any other row RunError is raised.
+    """
+    rows = predicted_rows(by_views[1])
+    truth = labels[rows]
+    one_view = by_views[1][rows].argmax(axis=1)
+    scores = []
+    for views, probabilities in sorted(by_views.items()):
+        predicted = probabilities[rows].argmax(axis=1)
+        changed = int((predicted != one_view).sum())
+        test = mcnemar(one_view == truth, predicted == truth)
+        scores.append(TtaScore(views, score_or_raise(probabilities[rows], truth), changed, test))
+    return tuple(scores)
+
+
+def best_tta(scores: Sequence[TtaScore]) -> TtaScore:
+    """Return the most accurate; of equals the one with the lower log loss, then fewer views."""
+    return min(scores, key=lambda s: (-s.score.accuracy, s.score.log_loss, s.views))
 
 
 def measure(

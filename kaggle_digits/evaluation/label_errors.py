@@ -49,9 +49,7 @@ class LabelErrors:
 
 
 def find_label_errors(
-    probabilities: Probabilities,
-    labels: NDArray[np.uint8],
-    lines: NDArray[np.int64] | None = None,
+    probabilities: Probabilities, labels: NDArray[np.uint8], lines: NDArray[np.int64] | None = None
 ) -> tuple[LabelError, ...]:
     """Return the rows whose label is probably wrong, least probable label first.
 
@@ -82,10 +80,9 @@ def find_label_errors(
 def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities) -> LabelErrors:
     """Find probable label errors; write a table and a figure into the run folder.
 
-    A table with other contents is renamed first.
-
-    ``probabilities`` are the run's out-of-fold ones, (n_train, 10). Raises UsageError if cleanlab
-    is not installed, StorageError if the folder cannot be written.
+    A table with other contents is renamed first. ``probabilities`` are the run's out-of-fold ones,
+    (n_train, 10). Raises UsageError if cleanlab is not installed, StorageError if the folder cannot
+    be written.
     """
     from kaggle_digits.plots import digit_grids, style
 

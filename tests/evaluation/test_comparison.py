@@ -1,25 +1,14 @@
-"""Comparisons on the same held-out rows: runs with each other, and one run with and without TTA."""
+"""Comparisons of runs on the same held-out rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError
-from kaggle_digits.evaluation.comparison import best_tta, compare_runs, compare_tta, conclusions
-from kaggle_digits.metrics.scores import McNemarResult, mcnemar
-
-LABELS = np.arange(10, dtype=np.uint8).repeat(20)
-
-
-def wrong_on(wrong: range, missing: range = range(0)) -> NDArray[np.float32]:
-    """(200, 10) probabilities, correct except on the rows ``wrong``, NaN on ``missing``."""
-    probabilities = np.full((200, 10), 0.01, np.float32)
-    probabilities[np.arange(200), LABELS] = 0.91
-    probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
-    probabilities[missing] = np.nan
-    return probabilities
+from kaggle_digits.evaluation.comparison import compare_runs, conclusions
+from kaggle_digits.metrics.scores import mcnemar
+from tests.support.probabilities import LABELS, wrong_on
 
 
 def test_the_best_run_comes_first_and_the_others_are_tested_against_it() -> None:
@@ -80,28 +69,3 @@ def test_runs_that_share_few_rows_are_refused_with_their_splits() -> None:
     oofs["b"] = wrong_on(range(2), missing=range(145, 200))
     oofs["a"] = wrong_on(range(2), missing=range(90))
     assert compare_runs(oofs, LABELS, splits=splits)[0].score.n == 55
-
-
-def test_tta_rows_that_change_are_counted_and_tested() -> None:
-    missing = range(199, 200)
-    by_views = {5: wrong_on(range(8, 12), missing), 1: wrong_on(range(10), missing)}
-    one, five = compare_tta(by_views, LABELS)
-    assert (one.views, one.changed, one.mcnemar) == (1, 0, McNemarResult(0, 0, 1.0))
-    assert (five.views, five.changed, five.mcnemar.gained, five.mcnemar.lost) == (5, 10, 8, 2)
-    # Of 10 rows, 8 or more in one direction: (45 + 10 + 1) / 1024, and the same in the other.
-    assert five.mcnemar.p_value == pytest.approx(2 * 56 / 1024)
-    assert not five.mcnemar.significant
-    assert one.score.n == five.score.n == 199
-    assert one.score.accuracy == pytest.approx(189 / 199)
-    assert best_tta([one, five]) is five
-
-
-def test_best_tta_prefers_lower_log_loss_then_fewer_views() -> None:
-    sharper = np.where(wrong_on(range(3)) > 0.5, np.float32(0.991), np.float32(0.001))
-    scores = compare_tta({1: wrong_on(range(3)), 5: sharper, 9: sharper}, LABELS)
-    assert [item.mcnemar.p_value for item in scores] == [1.0, 1.0, 1.0]
-    assert scores[0].score.log_loss != scores[1].score.log_loss
-    best = min(scores, key=lambda item: item.score.log_loss)
-    assert best_tta(scores) is best
-    with pytest.raises(RunError, match="no predictions"):
-        compare_tta({1: np.full((200, 10), np.nan, np.float32)}, LABELS)

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation import evaluate as evaluate_module
-from kaggle_digits.evaluation.evaluate import TITLES, evaluate
+from kaggle_digits.evaluation.evaluate import TITLES, best_tta, compare_tta, evaluate
+from kaggle_digits.metrics.scores import McNemarResult
 from kaggle_digits.runs import files
 from kaggle_digits.runs import run as run_module
 from kaggle_digits.runs.run import Run
 from tests.support import small_runs
+from tests.support.probabilities import LABELS, wrong_on
 
 
 def test_evaluate_writes_all_figures(
@@ -147,3 +149,28 @@ def test_damaged_first_layer_weights_are_refused(run: Run, dataset: Dataset) -> 
     assert "first_layer.npy" in refusal(run, dataset)
     path.write_bytes(b"no array")
     assert "damaged" in refusal(run, dataset)
+
+
+def test_tta_rows_that_change_are_counted_and_tested() -> None:
+    missing = range(199, 200)
+    by_views = {5: wrong_on(range(8, 12), missing), 1: wrong_on(range(10), missing)}
+    one, five = compare_tta(by_views, LABELS)
+    assert (one.views, one.changed, one.mcnemar) == (1, 0, McNemarResult(0, 0, 1.0))
+    assert (five.views, five.changed, five.mcnemar.gained, five.mcnemar.lost) == (5, 10, 8, 2)
+    # Of 10 rows, 8 or more in one direction: (45 + 10 + 1) / 1024, and the same in the other.
+    assert five.mcnemar.p_value == pytest.approx(2 * 56 / 1024)
+    assert not five.mcnemar.significant
+    assert one.score.n == five.score.n == 199
+    assert one.score.accuracy == pytest.approx(189 / 199)
+    assert best_tta([one, five]) is five
+
+
+def test_best_tta_prefers_lower_log_loss_then_fewer_views() -> None:
+    sharper = np.where(wrong_on(range(3)) > 0.5, np.float32(0.991), np.float32(0.001))
+    scores = compare_tta({1: wrong_on(range(3)), 5: sharper, 9: sharper}, LABELS)
+    assert [item.mcnemar.p_value for item in scores] == [1.0, 1.0, 1.0]
+    assert scores[0].score.log_loss != scores[1].score.log_loss
+    best = min(scores, key=lambda item: item.score.log_loss)
+    assert best_tta(scores) is best
+    with pytest.raises(RunError, match="no predictions"):
+        compare_tta({1: np.full((200, 10), np.nan, np.float32)}, LABELS)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+LABELS = np.arange(10, dtype=np.uint8).repeat(20)
+
 
 def noisy_probs(
     labels: NDArray[np.uint8], noise: float, seed: int, sharpness: float = 1.0
@@ -33,3 +35,12 @@ def with_confidence(predictions: Sequence[tuple[int, float]]) -> NDArray[np.floa
         row[:] = (1 - confidence) / 9
         row[digit] = confidence
     return table
+
+
+def wrong_on(wrong: range, missing: range = range(0)) -> NDArray[np.float32]:
+    """(200, 10) probabilities, correct except on the rows ``wrong``, NaN on ``missing``."""
+    probabilities = np.full((200, 10), 0.01, np.float32)
+    probabilities[np.arange(200), LABELS] = 0.91
+    probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
+    probabilities[missing] = np.nan
+    return probabilities
