@@ -135,8 +135,7 @@ def _background(colours: FloatArray) -> tuple[FloatArray, bool]:
     # A shadow is wider than a stroke and reaches the edge of the picture.
     wide = ndimage.minimum_filter(rest.reshape(blocks.shape[:2]), _fill_size(blocks))
     has_shadow = bool(_edge(wide).mean() > MIN_SHADOW)
-    terms = _quadratic_terms(_block_centres(height, height), _block_centres(width, width))
-    return (terms @ coefficients).reshape(colours.shape), has_shadow
+    return _evaluate_surface(coefficients, height, width), has_shadow
 
 
 def _edge(values: NDArray[Any]) -> NDArray[Any]:
@@ -197,3 +196,13 @@ def _fit_surface(terms: FloatArray, values: FloatArray) -> FloatArray:
         if np.abs(coefficients - previous).max() < FIT_TOLERANCE:
             break
     return coefficients
+
+
+def _evaluate_surface(coefficients: FloatArray, height: int, width: int) -> FloatArray:
+    """Return the surface (h, w, 3) at the centre of every pixel."""
+    y, x = _block_centres(height, height)[:, None], _block_centres(width, width)
+    constant, down, across, both, down2, across2 = coefficients[:, None]
+    # In each row, the surface is a quadratic function of x.
+    row_terms = constant + down * y + down2 * np.square(y), across + both * y, 0 * y + across2
+    column_terms = np.stack([np.ones_like(x), x, np.square(x)], axis=1)
+    return np.asarray(column_terms @ np.stack(row_terms, axis=1))
