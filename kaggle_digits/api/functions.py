@@ -26,6 +26,7 @@ from kaggle_digits.evaluation.label_errors import LabelErrors
 from kaggle_digits.imaging.loading import prepare_sheet
 from kaggle_digits.inference.predictor import (
     PicturePrediction,
+    Predictor,
     classify_picture,
     finished_runs,
     load_predictor,
@@ -257,17 +258,16 @@ def submit(
 
 def classify(picture: Picture, run: AnyRun | None = None) -> PicturePrediction:
     """Predict the digit in a picture, by default with the best run; see ``Run.classify``."""
-    if run is not None:
-        return open_run(run).classify(picture)
-    return classify_picture(load_predictor(default_folder("runs")), to_picture(picture))
+    return classify_picture(_predictor(run), to_picture(picture))
 
 
 def classify_all(picture: Picture, run: AnyRun | None = None) -> SheetPrediction:
     """Read every digit of a picture, by default with the best run; see ``Run.classify_all``."""
-    if run is not None:
-        return open_run(run).classify_all(picture)
-    predictor = load_predictor(default_folder("runs"))
-    return classify_sheet(predictor, prepare_sheet(to_picture(picture)))
+    return classify_sheet(_predictor(run), prepare_sheet(to_picture(picture)))
+
+
+def _predictor(run: AnyRun | None) -> Predictor:
+    return Predictor(open_run(run)) if run else load_predictor(default_folder("runs"))
 
 
 def export(run: AnyRun, format: str = "litert", **settings: Any) -> ExportResult:

@@ -91,7 +91,12 @@ def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
         splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
         pairs = list(splitter.split(y, y))
     else:
-        _check_holdout(y, fraction)
+        _check_class_counts(y, 2, f"`val_fraction={fraction}`")
+        classes, held_out = len(np.unique(y)), int(np.ceil(fraction * len(y)))
+        if min(held_out, len(y) - held_out) < classes:
+            fault = f"leaves a part with fewer rows than the {classes} classes"
+            advice = "use more rows or a fraction nearer 0.5"
+            raise DataError(f"`val_fraction={fraction}` of {len(y)} rows {fault}; {advice}")
         # One splitter per repeat, so that the first repeat does not depend on their number.
         later = [np.random.SeedSequence([seed, i]).generate_state(1)[0] for i in range(1, repeats)]
         pairs = []
@@ -146,16 +151,6 @@ def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
     options = {"n_samples": wanted, "stratify": labels, "random_state": split_config.seed}
     sampled = resample(np.arange(len(labels)), replace=False, **options)
     return np.sort(np.asarray(sampled, np.int64))
-
-
-def _check_holdout(labels: NDArray[np.uint8], fraction: float) -> None:
-    _check_class_counts(labels, 2, f"`val_fraction={fraction}`")
-    classes = len(np.unique(labels))
-    validation_rows = int(np.ceil(fraction * len(labels)))
-    if min(validation_rows, len(labels) - validation_rows) < classes:
-        fault = f"leaves a part with fewer rows than the {classes} classes"
-        advice = "use more rows or a fraction nearer 0.5"
-        raise DataError(f"`val_fraction={fraction}` of {len(labels)} rows {fault}; {advice}")
 
 
 def _check_class_counts(labels: NDArray[np.uint8], least: int, option: str) -> None:

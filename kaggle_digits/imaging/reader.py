@@ -98,7 +98,13 @@ class PictureReader:
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):  # the process has ended
             _end(self._process)
             is_late = time.monotonic() - start >= MAX_WALL_SECONDS
-            raise DataError(self._describe_end(name, is_late=is_late)) from None
+            signals = {getattr(signal, each, None) for each in ("SIGPROF", "SIGKILL")}
+            fault = "is not a readable picture (its decoder crashed)"
+            if self._closed:
+                fault = "was not read: interrupted"
+            elif is_late or -self._process.returncode in signals:
+                fault = "takes too long to decode; save it again with another program"
+            raise DataError(f"{name} {fault}") from None
         finally:
             timer.cancel()
         if isinstance(result, Exception):
@@ -109,14 +115,6 @@ class PictureReader:
         """End the process, also while it prepares a picture."""
         self._closed = True
         self._process.kill()
-
-    def _describe_end(self, name: str, *, is_late: bool) -> str:
-        if self._closed:
-            return f"{name} was not read: interrupted"
-        killed_by = -self._process.returncode
-        if is_late or killed_by in {getattr(signal, name, None) for name in ("SIGPROF", "SIGKILL")}:
-            return f"{name} takes too long to decode; save it again with another program"
-        return f"{name} is not a readable picture (its decoder crashed)"
 
 
 class ReaderPool:
@@ -158,15 +156,14 @@ def serve() -> None:
     import scipy.ndimage  # noqa: F401  # imported by the first picture otherwise
 
     # Here, so that a command starts this process before it imports as much itself.
-    from kaggle_digits.imaging.loading import (
-        MAX_PIXELS,
-        SEVERAL_DIGITS,
-        open_picture,
-        prepare,
-        prepare_sheet,
-    )
+    from kaggle_digits.imaging import loading
 
-    _limit_memory()
+    if sys.platform != "win32":
+        import resource
+
+        with contextlib.suppress(OSError, ValueError):  # a lower limit is set
+            hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+            resource.setrlimit(resource.RLIMIT_DATA, (MAX_MB << 20, hard))
     while True:
         try:
             source, name, max_pixels, *settings = pickle.load(sys.stdin.buffer)
@@ -176,16 +173,16 @@ def serve() -> None:
         result: PreparedPicture | PreparedSheet | Exception
         try:
             _limit_time(MAX_SECONDS)
-            picture = open_picture(source, name, max_pixels or MAX_PIXELS)
+            picture = loading.open_picture(source, name, max_pixels or loading.MAX_PIXELS)
             if sheet_only:
-                result = prepare_sheet(picture)
+                result = loading.prepare_sheet(picture)
             else:
-                result = prepare(picture)
+                result = loading.prepare(picture)
                 if not with_steps:
                     result = replace(result, steps={})
-                if with_sheet and result.note == SEVERAL_DIGITS:
+                if with_sheet and result.note == loading.SEVERAL_DIGITS:
                     _limit_time(MAX_SECONDS)
-                    result = replace(result, sheet=prepare_sheet(picture))
+                    result = replace(result, sheet=loading.prepare_sheet(picture))
         except MemoryError:
             result = DataError(f"{name} needs too much memory; make it smaller first")
         except Exception as error:
@@ -199,13 +196,3 @@ def _limit_time(seconds: float) -> None:
     """Let the kernel kill this process after so many seconds of processor time; 0: no limit."""
     if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-def _limit_memory() -> None:
-    if sys.platform == "win32":
-        return
-    import resource
-
-    with contextlib.suppress(OSError, ValueError):  # a lower limit is set
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MB << 20, hard))

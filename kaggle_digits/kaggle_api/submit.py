@@ -133,9 +133,7 @@ def _find_unconfirmed(error: KaggleApiError, entry: LogEntry, kaggle: Competitio
 
 
 def reconcile(
-    submissions_dir: Path,
-    kaggle: CompetitionClient,
-    submission: ValidatedSubmission | None = None,
+    submissions_dir: Path, kaggle: CompetitionClient, submission: ValidatedSubmission | None = None
 ) -> None:
     """Update the unfinished entries of the log from Kaggle's list of submissions.
 

@@ -178,14 +178,9 @@ class _KaggleModels(KaggleSession):
         instance = {"framework": framework, "instance_slug": slug}
         card = (publication.folder / README).read_text(encoding="utf-8").partition("\n---\n")[2]
         if self._get("get_model", new(types.ApiGetModelRequest, **model)) is None:
-            request = new(
-                types.ApiCreateModelRequest,
-                owner_slug=target.owner,
-                slug=target.name,
-                title=target.name,
-                is_private=publication.private,
-                description=card,
-            )
+            names = {"owner_slug": target.owner, "slug": target.name, "title": target.name}
+            kind, private = types.ApiCreateModelRequest, publication.private
+            request = new(kind, **names, is_private=private, description=card)
             self._change("create_model", request, target)
         found = self._get(
             "get_model_instance", new(types.ApiGetModelInstanceRequest, **model, **instance)
@@ -194,21 +189,14 @@ class _KaggleModels(KaggleSession):
             raise _existing(target, f"the variation {path}/{slug}")
         files = [self._upload_file(file) for file in publication.files]
         if found is None:
-            body = new(
-                types.ApiCreateModelInstanceRequestBody,
-                **instance,
-                overview=f"Run {publication.version}",
-                usage=card,
-                license_name=LICENCES[publication.licence],
-                fine_tunable=False,
-                files=files,
-            )
+            about: dict[str, Any] = {"overview": f"Run {publication.version}", "usage": card}
+            about |= {"license_name": LICENCES[publication.licence], "fine_tunable": False}
+            body = new(types.ApiCreateModelInstanceRequestBody, **instance, **about, files=files)
             request = new(types.ApiCreateModelInstanceRequest, **model, body=body)
             self._change("create_model_instance", request, target)
         else:
-            notes = f"kd publish {publication.version}"
             kind = types.ApiCreateModelInstanceVersionRequestBody
-            body = new(kind, version_notes=notes, files=files)
+            body = new(kind, version_notes=f"kd publish {publication.version}", files=files)
             kind = types.ApiCreateModelInstanceVersionRequest
             request = new(kind, **model, **instance, body=body)
             self._change("create_model_instance_version", request, target)

@@ -106,7 +106,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
     if not text.endswith("\n"):
         raise ValueError("it is truncated")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    if not set(HISTORY_COLUMNS) <= set(reader.fieldnames or ()):
+    if not {*HISTORY_COLUMNS} <= {*(reader.fieldnames or ())}:
         raise ValueError("it lacks columns")
     rows = []
     for cells in reader:

@@ -44,6 +44,7 @@ def test_lines_are_those_of_the_file(dataset: Dataset, tmp_path: Path) -> None:
     [
         ("", "is empty; kd labels RUN writes such a list"),
         ("label\n3\n", "has no column line"),
+        ("line\n" + "x" * 200_000, r"drop\.csv, line \d: not CSV"),
         ("line\n", "lists no rows, so there is nothing to drop"),
         ("line\n2\nx\n", r"drop\.csv, line 3: train\.csv has no image in line 'x'"),
         ("line\n1\n", "has no image in line '1'"),

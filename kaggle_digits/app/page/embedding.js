@@ -1,5 +1,7 @@
 // The embedding of the bottleneck study: held-out digits as points, and a ring for the drawing.
 
+import { makeElement } from "./picture.js";
+
 // Distinguishable with colour blindness (M. A. Petroff, arXiv:2107.02270); the same colours as in
 // the figures of kd.
 const COLORS = [
@@ -9,7 +11,6 @@ const COLORS = [
 const SIDE = 400;
 const MARGIN = 26; // outliers are drawn inside the margin
 const TRAIL_LENGTH = 24; // earlier positions of the ring
-const SVG = "http://www.w3.org/2000/svg";
 
 export class EmbeddingView {
   #scales;
@@ -77,10 +78,4 @@ function makeScale(values) {
 function quantile(values, fraction) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.round(fraction * (sorted.length - 1))];
-}
-
-function makeElement(tag, attributes) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
 }

@@ -55,7 +55,8 @@ export function drawBoxes(svg, prediction, width, height) {
   }
 }
 
-function makeElement(tag, attributes) {
+/** Return an element of an SVG picture with these attributes. */
+export function makeElement(tag, attributes) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
