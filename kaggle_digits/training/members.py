@@ -29,7 +29,7 @@ from kaggle_digits.runs.run import (
     Run,
     hide_leaked_metrics,
 )
-from kaggle_digits.training.fold import Failed, FoldResult, FoldTask
+from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask
 
 VALIDATION_FILE = "validation.npy"
 RECORD_FILE = "member.json"
@@ -56,6 +56,11 @@ def save_result(folder: Path, result: FoldResult) -> None:
     }
     write_json(folder / RECORD_FILE, record)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+
+
+def checkpoint(run: Run, member: int) -> Checkpoint:
+    """Return the checkpoint of a member, from 0, until its result is saved."""
+    return Checkpoint(run.member_folder(member) / CHECKPOINT_FILE)
 
 
 def is_complete(folder: Path) -> bool:

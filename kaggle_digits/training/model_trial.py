@@ -12,15 +12,8 @@ import numpy as np
 from kaggle_digits.core import trust
 from kaggle_digits.core.errors import ModelError, one_line
 from kaggle_digits.data.digits import Digits, Images
+from kaggle_digits.models import base
 from kaggle_digits.models.backend import check_installed, keras
-from kaggle_digits.models.base import (
-    KERAS_FILE,
-    Classifier,
-    KerasClassifier,
-    Normalizer,
-    flat_layers,
-    load_classifier,
-)
 from kaggle_digits.models.io import UntrustedError
 from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_errors, is_user_code
 from kaggle_digits.training.callbacks import TrainingCallback
@@ -66,7 +59,7 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
             f"{name} is not new in each call: build its layers inside the function, because "
             "folds that share weights would learn each other's validation rows"
         )
-    if isinstance(classifier, KerasClassifier) and recipe.normalize != "none":
+    if isinstance(classifier, base.KerasClassifier) and recipe.normalize != "none":
         with explain_user_errors(f"{name} cannot be called"):
             if _scales_pixels(classifier, other, images):
                 callback.on_message(
@@ -80,10 +73,10 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
     with TemporaryDirectory() as folder:
         with explain_user_errors(f"{name} cannot be saved"):
             path = classifier.save(Path(folder))
-        if path.name != KERAS_FILE and not trust.is_enabled():
+        if path.name != base.KERAS_FILE and not trust.is_enabled():
             return  # a pickle, which training may write and only --trust reads
         try:
-            loaded = load_classifier(Path(folder)).predict_proba(images)
+            loaded = base.load_classifier(Path(folder)).predict_proba(images)
         except UntrustedError as error:
             code = str(error).partition(" needs ")[2].partition(",")[0]
             raise ModelError(
@@ -101,25 +94,25 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
         )
 
 
-def _shares_weights(classifier: Classifier, other: Any) -> bool:
+def _shares_weights(classifier: base.Classifier, other: Any) -> bool:
     """Return whether ``other``, built by a second call, is or shares weights with the first."""
-    if not isinstance(classifier, KerasClassifier):
+    if not isinstance(classifier, base.KerasClassifier):
         return classifier.estimator is other
     first = {id(variable) for variable in classifier.network.variables}
     return any(id(variable) in first for variable in other.variables)
 
 
-def _scales_pixels(classifier: KerasClassifier, other: Any, images: Images) -> bool:
+def _scales_pixels(classifier: base.KerasClassifier, other: Any, images: Images) -> bool:
     """Return whether a model divides its input by about 255; ``other`` is a second, bare one."""
-    for layer in flat_layers(other):
+    for layer in base.flat_layers(other):
         if type(layer).__name__ == "Rescaling" and np.abs(layer.scale).max() < SMALL_CHANGE:
             return True
-    unscaled = KerasClassifier.wrap(other, Normalizer("none", 1.0), probe=images)
+    unscaled = base.KerasClassifier.wrap(other, base.Normalizer("none", 1.0), probe=images)
     change, large_change = (_log_odds_change(each, images) for each in (classifier, unscaled))
     return change < SMALL_CHANGE and large_change > MUCH_MORE * change
 
 
-def _log_odds_change(classifier: KerasClassifier, images: Images) -> float:
+def _log_odds_change(classifier: base.KerasClassifier, images: Images) -> float:
     """Return the largest difference of a centred logit between ``images`` and a blank one."""
     inputs = np.concatenate([np.zeros_like(images[:1]), images])
     logits = keras().ops.convert_to_numpy(classifier.logits(inputs, training=False))

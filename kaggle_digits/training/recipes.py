@@ -6,13 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import UsageError, did_you_mean
-from kaggle_digits.models.registry import (
-    BUILDERS,
-    Builder,
-    find_builder,
-    is_user_code,
-    register_function,
-)
+from kaggle_digits.models import registry
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.recipe import AnyRecipe, EnsembleRecipe, Recipe, read_recipe_file
 
@@ -58,7 +52,7 @@ MODEL_RECIPES: dict[str, Recipe] = {
 }
 
 # What ``as_recipe`` accepts.
-RecipeLike = str | Path | AnyRecipe | Builder
+RecipeLike = str | Path | AnyRecipe | registry.Builder
 
 # Architectures without a recipe name of their own, trained like ``strong``.
 VARIANTS = {"strong-3x3": replace(STRONG, model="strong-3x3")}
@@ -99,16 +93,16 @@ def find_recipe(name: str | None = None, model: str | None = None) -> AnyRecipe:
             raise UsageError(
                 f"which model? `kd.train(dataset, NAME)`, one of: {', '.join(MODEL_RECIPES)}"
             )
-        find_builder(model)
+        registry.find_builder(model)
         return (MODEL_RECIPES | VARIANTS).get(model, Recipe(model))
     if name in RECIPES:
         recipe = RECIPES[name]
     elif name.endswith(".json") or "/" in name or "\\" in name or Path(name).is_file():
         recipe = read_recipe_file(Path(name), model)
-    elif name in BUILDERS or is_user_code(name):
+    elif name in registry.BUILDERS or registry.is_user_code(name):
         recipe = find_recipe(model=name)
     else:
-        hint = did_you_mean(name, RECIPES | BUILDERS)
+        hint = did_you_mean(name, RECIPES | registry.BUILDERS)
         raise UsageError(
             f"no recipe called {name!r}; {hint}one of: {', '.join(RECIPES)}, or a recipe file"
         )
@@ -132,7 +126,7 @@ def as_recipe(recipe: RecipeLike) -> AnyRecipe:
             f"returns a new one, such as lambda: {name}()"
         )
     if callable(recipe):
-        return Recipe(register_function(recipe))
+        return Recipe(registry.register_function(recipe))
     return find_recipe(str(recipe))
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,9 @@ from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, f
 from kaggle_digits.models.registry import FUNCTIONS
 from kaggle_digits.runs.files import write_array
 from kaggle_digits.runs.run import Run, check_new_run, create_run, list_runs, open_run
-from kaggle_digits.training import extra_rows, pseudo_labels
+from kaggle_digits.training import extra_rows, members, pseudo_labels
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import (
-    Checkpoint,
-    Executor,
-    Failed,
-    FoldTask,
-    Workload,
-    member_seed,
-)
-from kaggle_digits.training.members import CHECKPOINT_FILE, aggregate, is_complete, save_result
+from kaggle_digits.training.fold import Executor, Failed, FoldTask, Workload, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import AnyRecipe, run_recipe, runs_user_code
 from kaggle_digits.training.time_limit import TimeLimit, default_limit, set_deadlines, shorten
@@ -219,7 +212,7 @@ def resume(
         )
     callback = make_callback(callback, log_to, Path(runs_dir))
     with run.locked():
-        if not run.has_all_results or not all(map(is_complete, run.member_folders())):
+        if not run.has_all_results or not all(map(members.is_complete, run.member_folders())):
             pseudo = None
             if config.get("pseudo"):
                 pseudo = pseudo_labels.load(run.path, len(folds), len(dataset.test))
@@ -305,28 +298,26 @@ def _fit_and_aggregate(
             f"{leak}, so the run has no out-of-fold accuracy; train all of these runs with the "
             "same `folds` and `seed`"
         )
-    folders = [run.member_folder(task.member) for task in tasks]
-    todo = [task for task, folder in zip(tasks, folders, strict=True) if not is_complete(folder)]
+    todo = [task for task in tasks if not members.is_complete(run.member_folder(task.member))]
     callback.on_run_begin(run.name, len(tasks), len(tasks) - len(todo))
     failures: list[Failed] = []
-
-    def checkpoint(member: int) -> Checkpoint:
-        return Checkpoint(run.member_folder(member) / CHECKPOINT_FILE)
-
-    outcomes = executor.train(Workload(todo, rows, dataset.test, checkpoint, callback))
+    checkpoints = partial(members.checkpoint, run)
+    outcomes = executor.train(Workload(todo, rows, dataset.test, checkpoints, callback))
     with contextlib.ExitStack() as stack:
         stack.callback(callback.on_run_end, run.name)
         stack.enter_context(contextlib.closing(outcomes))  # type: ignore[type-var]
         for outcome in outcomes:
             member = outcome.task.member
             if not isinstance(outcome, Failed):
-                save_result(run.member_folder(member), outcome)
+                members.save_result(run.member_folder(member), outcome)
                 callback.on_member_end(member, outcome.seconds)
                 continue
             failures.append(outcome)
             # An error that is not worth a second attempt would stop the other members as well.
-            permanent = outcome.attempts == 1 and not any(map(is_complete, folders))
+            permanent = outcome.attempts == 1 and not any(
+                map(members.is_complete, run.member_folders())
+            )
             if permanent or len(failures) == len(tasks):
                 raise failures[0].error
             callback.on_member_error(member, str(outcome.error), outcome.attempts)
-        aggregate(run, dataset, tasks, len(recipe.recipes), failures)
+        members.aggregate(run, dataset, tasks, len(recipe.recipes), failures)
