@@ -150,17 +150,8 @@ def _apply_temperature(probabilities: Any, temperature: float) -> Any:
 def _readme(run: Run, kind: str, library: str, difference: float) -> str:
     from jinja2 import Template
 
-    accuracy = run.metrics()["val_accuracy"]
-    measured = "" if accuracy is None else f", accuracy {100 * accuracy:.2f} % on held-out rows"
-    template = Template(
-        README_TEMPLATE.read_text(encoding="utf-8"), trim_blocks=True, keep_trailing_newline=True
-    )
-    text: str = template.render(
-        run=run.name,
-        kind=kind,
-        library=library,
-        model=run.config()["model"],
-        measured=measured,
-        difference=f"{difference:.1g}",
-    )
-    return text
+    source = README_TEMPLATE.read_text(encoding="utf-8")
+    template = Template(source, trim_blocks=True, keep_trailing_newline=True)
+    model, accuracy = run.config()["model"], run.metrics()["val_accuracy"]
+    values = {"run": run.name, "model": model, "accuracy": accuracy, "kind": kind}
+    return str(template.render(**values, library=library, difference=f"{difference:.1g}"))
