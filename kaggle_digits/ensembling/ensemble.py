@@ -71,23 +71,15 @@ class Ensemble:
 
     def designs(self, models: Sequence[str]) -> list[dict[str, Any]]:
         """Return ``designs`` of metrics.json: what a mean of the ``models`` needs and gains."""
-        columns = zip(
-            models,
-            self.member_scores,
-            self.temperatures or [1.0] * len(models),
-            self.weights or [1 / len(models)] * len(models),
-            self.contributions or list[Contribution | None]([None]) * len(models),
-            strict=True,
-        )
         return [
             {
                 "model": model,
-                "val_accuracy": score.accuracy if score else None,
-                "temperature": temperature,
-                "weight": weight,
-                "adds": gain and asdict(gain),
+                "val_accuracy": score and score.accuracy,
+                "temperature": self.temperatures[i] if self.temperatures else 1.0,
+                "weight": self.weights[i] if self.weights else 1 / len(models),
+                "adds": asdict(self.contributions[i]) if self.contributions else None,
             }
-            for model, score, temperature, weight, gain in columns
+            for i, (model, score) in enumerate(zip(models, self.member_scores, strict=True))
         ]
 
 
