@@ -34,6 +34,7 @@ from kaggle_digits.training.fold import (
     Failed,
     FoldResult,
     FoldTask,
+    Outcome,
     Workload,
     fold_epochs,
     make_trainer,
@@ -98,7 +99,7 @@ class AtOnceExecutor(Executor):
         validation, end = time_predictions(first, sample, recipe, folds[0], dataset)
         return Cost(start, epoch + validation, end)
 
-    def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
+    def train(self, work: Workload) -> Iterator[Outcome]:
         fit = partial(
             fold_epochs,
             train=work.train,
@@ -119,7 +120,7 @@ class AtOnceExecutor(Executor):
 
     def _train_group(
         self, constants: Hashable, members: list[tuple[FoldTask, _Training]]
-    ) -> Iterator[FoldResult | Failed]:
+    ) -> Iterator[Outcome]:
         """Train all members in step, and yield the outcome of each when it ends."""
         metrics: Sequence[Metrics | None] = [None] * len(members)
         while members:

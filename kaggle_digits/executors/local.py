@@ -21,7 +21,7 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.at_once import AtOnceExecutor
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback
-from kaggle_digits.training.fold import Executor, Failed, FoldResult, FoldTask, Workload
+from kaggle_digits.training.fold import Executor, Failed, FoldTask, Outcome, Workload
 
 # From this many images per training (rows × epochs × members), several processes save more time
 # than they need to start.
@@ -61,7 +61,7 @@ class LocalExecutor(Executor):
         workers, threads = self.allocation(tasks)
         return {"executor": "local", "workers": workers, "threads": threads}
 
-    def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
+    def train(self, work: Workload) -> Iterator[Outcome]:
         workers, threads = self.allocation(work.tasks)
         total, free = (size >> 20 for size in memory())
         needed = workers * MB_PER_PROCESS
@@ -77,7 +77,7 @@ class LocalExecutor(Executor):
         gpus = self.gpus if self.gpus > 1 else 0
         data = (work.train, work.test)
         processes = _Processes(data, min(workers, len(work.tasks)), threads, gpus)
-        yield from run_tasks(processes, work.tasks, work.checkpoint, work.callback)
+        yield from run_tasks(processes, work)
 
 
 def local_executor(

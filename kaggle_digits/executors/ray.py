@@ -20,7 +20,7 @@ from kaggle_digits.core.extras import require
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback
-from kaggle_digits.training.fold import Executor, Failed, FoldResult, FoldTask, Workload
+from kaggle_digits.training.fold import Executor, Failed, FoldResult, FoldTask, Outcome, Workload
 
 SECONDS_TO_CONNECT = 27
 # How often the nodes are counted while no message arrives, and how long the cluster may be unable
@@ -64,14 +64,14 @@ class RayExecutor(Executor):
         threads = self.threads or 1
         return {"executor": "ray", "workers": self.workers, "threads": threads, "gpus": self.gpus}
 
-    def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
+    def train(self, work: Workload) -> Iterator[Outcome]:
         ray = connect(self.address)
         # Ray prints errors of its nodes to stdout, which is reserved for results.
         stdout = sys.stderr if os.environ.get("KD_DEBUG") else io.StringIO()
         try:
             with contextlib.redirect_stdout(stdout):
                 workers = _RayWorkers(ray, self, (work.train, work.test))
-                yield from run_tasks(workers, work.tasks, work.checkpoint, work.callback)
+                yield from run_tasks(workers, work)
         finally:
             ray.shutdown()
 

@@ -6,15 +6,14 @@ A worker sends messages and writes no file.
 import os
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
 from kaggle_digits.core.environment import THREAD_VARIABLES, out_of_memory
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError, UsageError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask, fit_fold
+from kaggle_digits.training.fold import Failed, FoldTask, Outcome, Workload, fit_fold
 
 # Attempts per task: a killed worker may have been out of memory only because of its neighbours.
 MAX_ATTEMPTS = 3
@@ -43,39 +42,33 @@ class Workers(Protocol):
         """End all workers, also those that are training."""
 
 
-def run_tasks(
-    workers: Workers,
-    tasks: Sequence[FoldTask],
-    checkpoint: Callable[[int], Checkpoint],
-    callback: TrainingCallback,
-) -> Iterator[FoldResult | Failed]:
+def run_tasks(workers: Workers, work: Workload) -> Iterator[Outcome]:
     """Yield the result of every task as it arrives; closing the iterator stops the workers.
 
     A task whose worker died is tried up to MAX_ATTEMPTS times. A model that cannot be trained
-    fails the same way each time, so its task is not tried again. ``checkpoint`` returns the
-    checkpoint of a task by its number.
+    fails the same way each time, so its task is not tried again.
     """
-    queue, attempts = deque(tasks), Counter[int]()
-    running = 0
+    queue, attempts, running = deque(work.tasks), Counter[int](), 0
     try:
         while queue or running:
             while queue and workers.has_room():
                 task = queue.popleft()
                 attempts[task.member] += 1
-                workers.start(task, checkpoint(task.member).load())
+                workers.start(task, work.checkpoint(task.member).load())
                 running += 1
             for task, (kind, content) in workers.messages():
                 if kind == "checkpoint":
-                    checkpoint(task.member).save(content)
+                    work.checkpoint(task.member).save(content)
                 elif kind == "callback":
                     method, arguments = content
-                    getattr(callback, method)(*arguments)
+                    getattr(work.callback, method)(*arguments)
                 else:
                     running -= 1
                     failed, attempt = isinstance(content, Failed), attempts[task.member]
                     permanent = failed and isinstance(content.error, ModelError | UsageError)
                     if failed and not permanent and attempt < MAX_ATTEMPTS:
-                        callback.on_message(f"retrying member {task.member + 1}: {content.error}")
+                        note = f"retrying member {task.member + 1}: {content.error}"
+                        work.callback.on_message(note)
                         queue.append(task)
                     else:
                         yield replace(content, attempts=attempt) if failed else content
@@ -95,7 +88,7 @@ def limit_threads(threads: int) -> None:
     threadpool_limits(threads)  # for libraries that are already loaded
 
 
-def train_one(task: FoldTask, train: Digits, test: Digits, **options: Any) -> FoldResult | Failed:
+def train_one(task: FoldTask, train: Digits, test: Digits, **options: Any) -> Outcome:
     """Call fit_fold; an exception becomes a result that can be pickled."""
     try:
         return fit_fold(task, train, test, **options)

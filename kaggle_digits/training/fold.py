@@ -91,6 +91,9 @@ class Failed:
     attempts: int = 1
 
 
+Outcome = FoldResult | Failed
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """The file that holds the state of one unfinished training."""
@@ -402,14 +405,14 @@ class Executor:
         """
         return None
 
-    def train(self, work: Workload) -> Iterator[FoldResult | Failed]:
+    def train(self, work: Workload) -> Iterator[Outcome]:
         """Yield the result of each task as it arrives; closing the iterator stops the others.
 
         RunError is raised if nothing can be trained any more.
         """
         for task in work.tasks:
             own = work.checkpoint(task.member)
-            outcome: FoldResult | Failed
+            outcome: Outcome
             try:
                 outcome = fit_fold(
                     task,

@@ -14,11 +14,12 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.executors import workers
 from kaggle_digits.executors.workers import MAX_ATTEMPTS, Message, run_tasks
-from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask
+from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask, Workload
 from kaggle_digits.training.recipe import Recipe
 from tests.support.recording import RecordingCallback
 
 ROWS = FoldIndices(np.arange(2), np.arange(2, 4))
+DIGITS = Digits(np.zeros((4, 28, 28), np.uint8), np.zeros(4, np.uint8), "")
 TASKS = [FoldTask(number, Recipe("mlp"), ROWS, number) for number in range(3)]
 
 
@@ -54,7 +55,8 @@ class FakeWorkers:
 def run(
     workers: FakeWorkers, callback: RecordingCallback, folder: Path
 ) -> Sequence[FoldResult | Failed]:
-    return list(run_tasks(workers, TASKS, lambda k: Checkpoint(folder / str(k)), callback))
+    work = Workload(TASKS, DIGITS, DIGITS, lambda k: Checkpoint(folder / str(k)), callback)
+    return list(run_tasks(workers, work))
 
 
 def test_each_task_gives_a_result_and_its_messages_are_forwarded(tmp_path: Path) -> None:
@@ -90,7 +92,8 @@ def test_task_fails_after_its_last_attempt(
 
 def test_closing_the_iterator_stops_the_workers(tmp_path: Path) -> None:
     workers, checkpoint = FakeWorkers({}), Checkpoint(tmp_path / "checkpoint.npz")
-    results = run_tasks(workers, TASKS, lambda member: checkpoint, RecordingCallback())
+    work = Workload(TASKS, DIGITS, DIGITS, lambda member: checkpoint, RecordingCallback())
+    results = run_tasks(workers, work)
     next(results)
     assert not workers.stopped
     results.close()  # type: ignore[attr-defined]
@@ -102,7 +105,6 @@ def test_full_memory_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
         raise MemoryError
 
     monkeypatch.setattr(workers, "fit_fold", fit_fold)
-    digits = Digits(np.zeros((4, 28, 28), np.uint8), np.zeros(4, np.uint8), "")
-    failed = workers.train_one(TASKS[0], digits, digits)
+    failed = workers.train_one(TASKS[0], DIGITS, DIGITS)
     assert isinstance(failed, Failed)
     assert str(failed.error).startswith("out of memory: ")
