@@ -59,10 +59,7 @@ def save_ensemble(
     """Write ``ensemble``, which ``ensemble_runs`` made of ``runs`` by ``method``, as a run.
 
     ``name`` None uses ensemble-1, -2, …; ``force`` and ``is_taken`` are as in ``create_run``.
-
-    Raises:
-        RunError: the name is taken.
-        StorageError: the folder cannot be written.
+    Raises RunError if the name is taken, StorageError if the folder cannot be written.
     """
     config, metrics = _config(ensemble, runs, method), _metrics(ensemble, runs, dataset, method)
     with create_run(Path(runs_dir), name, "ensemble", force=force, is_taken=is_taken) as run:

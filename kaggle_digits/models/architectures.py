@@ -201,10 +201,8 @@ def dct_layer(filters: int, side: int) -> Any:
     """Return a Keras layer (n, side, side, 1) → (n, side − 4, side − 4, filters) of DCT filters.
 
     It is not trained: no gradient is computed for the layer with the largest images
-    (benchmarks/research.md has the time this saves).
-
-    Raises:
-        UsageError: ``filters`` is not an even number from 2 to 50; half of them are negatives.
+    (benchmarks/research.md has the time this saves). UsageError is raised unless ``filters``, half
+    of which are negatives, is an even number from 2 to 50.
     """
     most = 2 * DCT_SIZE * DCT_SIZE
     if filters % 2 or not 2 <= filters <= most:

@@ -122,10 +122,8 @@ class KerasClassifier:
 
         The body returns logits, or probabilities if it ends in a softmax; with ``probe``, images
         (n, 28, 28) uint8, its values decide instead of its last layer. The layer ``augment`` is
-        applied to the images in the training graph only.
-
-        Raises:
-            ModelError: the body does not map (28, 28, 1) to 10 numbers.
+        applied to the images in the training graph only. ModelError is raised if the body does not
+        map (28, 28, 1) to 10 numbers.
         """
         k = keras()
         for kind in ("inputs", "outputs"):

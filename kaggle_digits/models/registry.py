@@ -92,9 +92,8 @@ def check_options(model: str, options: Iterable[str]) -> Mapping[str, inspect.Pa
 def build(model: str, options: dict[str, Any], *, rows: int, batch_size: int) -> Any:
     """Call the builder with ``options``, and with ``rows`` and ``batch_size`` if it takes them.
 
-    Raises:
-        UsageError: the model has no such option.
-        ModelError: the builder failed or returned neither a Keras nor a scikit-learn model.
+    Raises UsageError if it has no such option, ModelError if it fails or returns neither a Keras
+    nor a scikit-learn model.
     """
     parameters = check_options(model, options)
     builder, context = find_builder(model), {"rows": rows, "batch_size": batch_size}

@@ -55,11 +55,9 @@ def export_run(
 ) -> ExportResult:
     """Write a run's models as one that includes normalization, weights and temperatures.
 
-    ``force`` renames an existing ``folder`` first.
-
     ``kind`` is ``onnx``, ``litert`` or ``saved_model``, for scikit-learn models ``onnx``. The model
     is compared with those of the run on up to 1,000 ``images``, (n, 28, 28) uint8, or on random
-    pixels.
+    pixels. ``force`` renames an existing ``folder`` first.
 
     Raises:
         UsageError: there is no such format, or the folder exists or has a reserved name.

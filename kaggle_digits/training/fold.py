@@ -153,10 +153,7 @@ def fold_epochs(
     task's fold is used; ``test`` has the rows to predict, of which several models of one process
     may share the ``test_copies``. An interrupted training that is resumed has the same result. If
     the task's deadline comes too early, epochs are skipped, so that the schedule still comes to its
-    end.
-
-    Raises:
-        UsageError, ModelError: the model cannot be built, or its loss is NaN or infinite.
+    end. Raises UsageError or ModelError if the model cannot be built or its loss is not finite.
     """
     callback, recipe = callback or TrainingCallback(), task.recipe
     problem = f"member {task.member}: model {recipe.model} cannot be trained"

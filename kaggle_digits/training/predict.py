@@ -34,12 +34,8 @@ def predict_test(
     """Predict test.csv with every member of a finished run and return (n_test, 10) float32.
 
     ``tta`` is the level of test-time augmentation, see kaggle_digits.models.tta; None for the
-    recipe's, which reproduces test.npy.
-
-    Raises:
-        RunError: the run was trained on other data.
-        ModelError: a model cannot be read.
-        UsageError: there is no such level.
+    recipe's, which reproduces test.npy. Raises RunError if the run was trained on other data,
+    ModelError if a model cannot be read, UsageError if there is no such level.
     """
     run.check_data(dataset)
     members = map(load_classifier, each(run.member_folders()))
@@ -76,12 +72,8 @@ def predict_oof(
     Return level → (n_train, 10) float32: the mean over the members that held the row out, NaN if
     none did. At the recipe's level these are the values of oof.npy, except that the temperatures
     and weights of an ensemble recipe were fitted on all these rows. Those of an ensemble of runs
-    are cross-validated again.
-
-    Raises:
-        UsageError: there is no such level.
-        RunError: the run was trained on other data, or its split cannot be reproduced.
-        ModelError: a model cannot be read.
+    are cross-validated again. Raises as ``predict_test``, and RunError if the split of the run cannot
+    be reproduced.
     """
     check_tta(tta)
     run.check_data(dataset)

@@ -83,10 +83,8 @@ def find_recipe(name: str | None = None, model: str | None = None) -> AnyRecipe:
     """Return the recipe called ``name``, or the default recipe of ``model``.
 
     ``name`` may also be a model or the path of a recipe file; ``model`` is a registered name or
-    ``package.module:function``.
-
-    Raises:
-        UsageError: neither is given, one does not exist, or the file is not a valid recipe.
+    ``package.module:function``. Raises UsageError if neither is given, one does not exist, or the
+    file is not a valid recipe.
     """
     if name is None:
         if model is None:

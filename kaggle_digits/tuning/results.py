@@ -185,11 +185,8 @@ def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
     """Write the recipe of the best trial into the study's folder, and to ``path`` if given.
 
     Another file at ``path`` is renamed first, unless an earlier search of this study wrote it.
-    Return ``path``, or the file in the study's folder.
-
-    Raises:
-        RunError: no trial has finished.
-        StorageError: a folder cannot be written.
+    Returns ``path``, or the file in the study's folder. Raises RunError if no trial has finished,
+    StorageError if a folder cannot be written.
     """
     best = result.best
     if result.recipe is None or best is None or best.score is None:

@@ -88,10 +88,8 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
     """Return the settings of ``recipe`` to vary.
 
     Each of ``options`` is ``NAME``, ``NAME=LOW:HIGH``, ``NAME=LOW:HIGH:log`` or ``NAME=A,B,C``;
-    without them, the settings that usually matter for such a recipe are taken.
-
-    Raises:
-        UsageError: the recipe has no such setting, or a range is not valid.
+    without them, the settings that usually matter for such a recipe are taken. Raises UsageError if
+    the recipe has no such setting or a range is not valid.
     """
     ranges: dict[str, str] = {}
     for option in options:

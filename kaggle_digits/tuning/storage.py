@@ -32,12 +32,9 @@ TRIAL_LOCK, STUDY_LOCK = ".trial-{}.lock", ".study.lock"
 def open_storage(url: str | None, folder: Path) -> optuna.storages.BaseStorage:
     """Open the database at ``url``, in SQLAlchemy's form, or the journal in the study's ``folder``.
 
-    No message repeats the URL or its password.
-
-    Raises:
-        UsageError: ``url`` is not valid, or the database cannot be reached.
-        RunError: the study's file is damaged or of an older version.
-        StorageError: the folder cannot be written.
+    Raises UsageError if the database cannot be used, without repeating its URL or password,
+    RunError if the study's file is damaged or of an older version, StorageError if the folder
+    cannot be written.
     """
     if url is not None:
         timeout = {"timeout": SECONDS_TO_WAIT} if url.startswith("sqlite") else {}
