@@ -22,15 +22,7 @@ from kaggle_digits.data.splits import MIXED, describe_split
 from kaggle_digits.data.submission_csv import labels_sha256
 from kaggle_digits.ensembling.ensemble import Ensemble, score_metrics
 from kaggle_digits.runs import files
-from kaggle_digits.runs.run import (
-    BASE_RUNS,
-    CONFIG_FILE,
-    HISTORY_FILE,
-    OOF_FILE,
-    TEST_FILE,
-    Run,
-    create_run,
-)
+from kaggle_digits.runs.run import BASE_RUNS, CONFIG_FILE, Run, create_run
 
 STACK_FILE, UNFINISHED = "stack.npy", ".unfinished"
 # Files of a run that its predictions do not depend on, and the lock.
@@ -75,11 +67,9 @@ def save_ensemble(
                         ignore=shutil.ignore_patterns(*NOT_COPIED),
                         copy_function=link_or_copy,
                     )
-            files.write_probabilities(unfinished.path / OOF_FILE, ensemble.oof)
-            files.write_probabilities(unfinished.path / TEST_FILE, ensemble.test)
+            unfinished.write_predictions(ensemble.oof, ensemble.test)
             if ensemble.stack is not None:
                 files.write_array(unfinished.path / STACK_FILE, ensemble.stack)
-            files.write_history(unfinished.path / HISTORY_FILE, [])  # nothing was trained
             unfinished.write_metrics(metrics)
             unfinished.write_config({"name": run.name, **config})
             with wrap_os_errors(run.path):  # config.json last: before it, this is no run

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core import trust
-from kaggle_digits.core.atomic_io import backup_existing, file_lock, read_file, write_json
+from kaggle_digits.core.atomic_io import (
+    backup_existing,
+    file_lock,
+    read_file,
+    wrap_os_errors,
+    write_json,
+)
 from kaggle_digits.core.errors import RunError, UsageError, did_you_mean
 from kaggle_digits.core.output_paths import reject_reserved
 from kaggle_digits.data.dataset import Dataset
@@ -35,6 +41,8 @@ from kaggle_digits.runs.files import (
     explain_damage,
     read_history,
     read_probabilities,
+    write_history,
+    write_probabilities,
 )
 
 CONFIG_FILE, METRICS_FILE, HISTORY_FILE = "config.json", "metrics.json", "history.csv"
@@ -264,6 +272,16 @@ class Run:
     def write_config(self, config: dict[str, Any]) -> None:
         """Write config.json atomically."""
         write_json(self.path / CONFIG_FILE, config)
+
+    def write_predictions(
+        self, oof: Probabilities, test: Probabilities, history: Iterable[dict[str, Any]] = ()
+    ) -> None:
+        """Write oof.npy, test.npy and history.csv; the run is unfinished until write_metrics."""
+        with wrap_os_errors(self.path):
+            (self.path / METRICS_FILE).unlink(missing_ok=True)
+        write_probabilities(self.path / OOF_FILE, oof)
+        write_probabilities(self.path / TEST_FILE, test)
+        write_history(self.path / HISTORY_FILE, history)
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json atomically, which marks the run as finished."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kaggle_digits.core.atomic_io import wrap_os_errors, write_bytes, write_json
+from kaggle_digits.core.atomic_io import write_bytes, write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.probabilities import Probabilities
@@ -20,15 +20,7 @@ from kaggle_digits.ensembling.ensemble import combine, score_metrics
 from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.models.formats import LITERT_FILE
 from kaggle_digits.runs import files
-from kaggle_digits.runs.run import (
-    FIRST_LAYER_FILE,
-    HISTORY_FILE,
-    METRICS_FILE,
-    OOF_FILE,
-    TEST_FILE,
-    Run,
-    hide_leaked_metrics,
-)
+from kaggle_digits.runs.run import FIRST_LAYER_FILE, TEST_FILE, Run, hide_leaked_metrics
 from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask
 
 VALIDATION_FILE = "validation.npy"
@@ -115,13 +107,7 @@ def aggregate(
     oof, test, ensemble_metrics = means[0].oof, means[0].test, dict[str, Any]()
     if len(means) > 1:
         oof, test, ensemble_metrics = _combine(means, dataset, [group[0] for group in groups])
-    # A run that is finished again counts as unfinished until metrics.json is written.
-    with wrap_os_errors(run.path):
-        (run.path / METRICS_FILE).unlink(missing_ok=True)
-    files.write_probabilities(run.path / OOF_FILE, oof)
-    files.write_probabilities(run.path / TEST_FILE, test)
-    epochs = [row for record in records for row in record["history"]]
-    files.write_history(run.path / HISTORY_FILE, epochs)
+    run.write_predictions(oof, test, [row for record in records for row in record["history"]])
     metrics = {
         **score_metrics(oof, dataset.labels),
         "models_per_row": sum(mean.models_per_row for mean in means),

@@ -72,8 +72,8 @@ def predict_oof(
     Return level → (n_train, 10) float32: the mean over the members that held the row out, NaN if
     none did. At the recipe's level these are the values of oof.npy, except that the temperatures
     and weights of an ensemble recipe were fitted on all these rows. Those of an ensemble of runs
-    are cross-validated again. Raises as ``predict_test``, and RunError if the split of the run cannot
-    be reproduced.
+    are cross-validated again. Raises as ``predict_test``, and RunError if the run's split cannot be
+    reproduced.
     """
     check_tta(tta)
     run.check_data(dataset)
