@@ -3,7 +3,7 @@
 import io
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -116,25 +116,20 @@ class KerasTrainer:
         if not self._recipe.ema:
             return
         self._apply_average(self.model.trainable_variables)
-        k = keras()
-        if any(isinstance(x, k.layers.BatchNormalization) for x in flat_layers(self.model)):
-            rows = np.random.default_rng([self._seed, self.epochs]).permutation(len(self._images))
-            rows = rows[np.arange(BATCHNORM_STEPS * BATCHNORM_BATCH_SIZE) % len(rows)]
-            batches = rows.reshape(BATCHNORM_STEPS, BATCHNORM_BATCH_SIZE)
-            self._update_batchnorm(self._images[batch] for batch in batches)
-
-    def _update_batchnorm(self, batches: Iterable[Images]) -> None:
-        """Run the model on each batch in training mode, so that its statistics are updated.
-
-        Batches are uint8 (n, 28, 28), all of one size, because JAX compiles each size anew.
-        """
+        batchnorm = keras().layers.BatchNormalization
+        if not any(isinstance(layer, batchnorm) for layer in flat_layers(self.model)):
+            return
+        rows = self.row_order(self.epochs)
+        # Batches are all of one size, because JAX compiles each size anew.
+        rows = rows[np.arange(BATCHNORM_STEPS * BATCHNORM_BATCH_SIZE) % len(rows)]
+        batches = rows.reshape(BATCHNORM_STEPS, BATCHNORM_BATCH_SIZE)
         if backend_name() != "jax":
             for batch in batches:
-                self.model(batch, training=True)
+                self.model(self._images[batch], training=True)
             return
         trainable, non_trainable = variable_values(self.model)
         for batch in batches:
-            non_trainable = self.compiled_statistics(trainable, non_trainable, batch)
+            non_trainable = self.compiled_statistics(trainable, non_trainable, self._images[batch])
         for variable, value in zip(self.model.non_trainable_variables, non_trainable, strict=True):
             variable.assign(value)
 
