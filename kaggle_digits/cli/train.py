@@ -94,7 +94,7 @@ def train(
     from kaggle_digits.training import train as training
     from kaggle_digits.training.recipe import check_used
     from kaggle_digits.training.recipes import find_recipe
-    from kaggle_digits.training.time_limit import TimeLimit, choose_recipe, fills_time
+    from kaggle_digits.training.time_limit import TimeLimit, choose_recipe
 
     run_once = partial(_run_once, given, _make_executor(given))
     if resume:
@@ -116,7 +116,7 @@ def train(
     chosen = find_recipe(recipe, model).with_changes(**changes, widths=_parse_widths(widths))
     check_used(chosen, {key for key, value in changes.items() if value is not False})
     split = _split_config(given, chosen)
-    if fills_time(chosen) and (executor == "ray" or address or seeds is not None):
+    if chosen.fills_time and (executor == "ray" or address or seeds is not None):
         other = "--seeds: it trains many seeds itself" if seeds else "Ray: it measures this machine"
         raise UsageError(f"recipe {chosen.name} cannot be used with {other}")
     teacher = open_run(runs_dir, pseudo) if pseudo is not None else None

@@ -84,6 +84,7 @@ class Recipe:
     augment: Augmentation | None = None
     views: int = 1
     patience: int | None = None
+    fills_time: ClassVar[bool] = False  # only an EnsembleRecipe may
 
     def __post_init__(self) -> None:
         choices = {"optimizer": get_args(Optimizer), "schedule": get_args(Schedule)}

@@ -59,14 +59,9 @@ class TimeLimit:
         return self.began + self.seconds - time.time()
 
 
-def fills_time(recipe: AnyRecipe) -> bool:
-    """Whether the recipe is to be repeated as often as there is time for."""
-    return isinstance(recipe, EnsembleRecipe) and recipe.fills_time
-
-
 def default_limit(recipe: AnyRecipe) -> TimeLimit | None:
     """Return the limit of a recipe that fills the time: an hour, or a minute on a GPU."""
-    if not fills_time(recipe):
+    if not recipe.fills_time:
         return None
     on_gpu = bool(gpus())
     return TimeLimit(DEFAULT_GPU_SECONDS if on_gpu else DEFAULT_SECONDS, after_start=on_gpu)
@@ -98,7 +93,7 @@ def shorten(
         if share >= MIN_EPOCHS_SHARE:
             break
     repeats = min(MAX_REPEATS, int(left / (fixed + sum(trained))))
-    if fills_time(recipe) and split_config.repeats == 1 and repeats > 1:
+    if recipe.fills_time and split_config.repeats == 1 and repeats > 1:
         chosen_split = replace(chosen_split, repeats=repeats)
         fixed, trained = repeats * fixed, [repeats * seconds for seconds in trained]
     epochs = [min(one.epochs, math.floor(one.epochs * share + 1e-9)) for one in chosen.recipes]

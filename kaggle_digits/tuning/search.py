@@ -27,7 +27,6 @@ from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning import results
 from kaggle_digits.tuning.optuna_import import optuna
-from kaggle_digits.tuning.results import SearchResult, TrialCallback
 from kaggle_digits.tuning.search_space import Dimension, current_value, with_values
 from kaggle_digits.tuning.storage import (
     MAX_RETRIES,
@@ -64,8 +63,8 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     name: str | None = None,
     storage: str | None = None,
     extra: Path | str | None = None,
-    callback: TrialCallback | None = None,
-) -> SearchResult:
+    callback: results.TrialCallback | None = None,
+) -> results.SearchResult:
     """Run trials until the study has ``trials`` of them; an existing study is continued.
 
     Several processes may do so at once on one storage. With one process the same seed gives the
@@ -95,7 +94,7 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     folder = study_folder(runs_dir, name, recipe)
     name = check_new_name(folder.parent, folder.name)
     folds, seed = split(dataset.labels, split_config), split_config.seed
-    callback = callback or TrialCallback()
+    callback = callback or results.TrialCallback()
     settings = _settings(dataset, recipe, space, split_config)
     rows = dataset.train
     if extra:
@@ -169,7 +168,7 @@ def load_search(
     runs_dir: Path | str = "runs",
     name: str | None = None,
     storage: str | None = None,
-) -> SearchResult:
+) -> results.SearchResult:
     """Read an existing study without changing it; raise RunError if there is none."""
     folder = study_folder(runs_dir, name, recipe)
     name = folder.name

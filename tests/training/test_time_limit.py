@@ -23,7 +23,6 @@ from kaggle_digits.training.time_limit import (
     TimeLimit,
     choose_recipe,
     default_limit,
-    fills_time,
     measure,
     shorten,
 )
@@ -93,9 +92,8 @@ def test_a_recipe_that_fills_the_time_is_repeated(
     recipe, chosen, record = shorten(TimeLimit(seconds + 3), dataset, FILLED, split_config)
     assert chosen == replace(split_config, repeats=repeats)
     assert [one.epochs for one in recipe.recipes] == epochs
-    assert not fills_time(
-        recipe
-    )  # so that config.json says what is trained, and resuming repeats it
+    # So that config.json says what is trained, and resuming repeats it.
+    assert not recipe.fills_time
     assert f"{6 * repeats} of {6 * repeats} members" in record["summary"]
 
 
