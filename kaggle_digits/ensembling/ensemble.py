@@ -111,7 +111,6 @@ def ensemble_runs(runs: Sequence[Run], labels: Labels, method: str) -> Ensemble:
         raise UsageError("an ensemble needs at least two runs: `kd.ensemble(RUN, RUN)`")
     first, config = runs[0], runs[0].config()
     for run in runs:
-        run.metrics()  # raises RunError if the run is not finished
         other = run.config()
         if method in FITTED and not other.get("split_fingerprint"):
             raise RunError(
@@ -124,6 +123,7 @@ def ensemble_runs(runs: Sequence[Run], labels: Labels, method: str) -> Ensemble:
                     f"runs {first.name} and {run.name} were trained with different {file}.csv; "
                     "an ensemble needs the same data"
                 )
+        run.metrics()  # raises RunError if the run is not finished
     oofs, leaks = [run.oof(labels) for run in runs], [run.leak() for run in runs]
     for run, oof, leak in zip(runs, oofs, leaks, strict=True):
         if leak and method in FITTED:
