@@ -95,7 +95,8 @@ def _config(ensemble: Ensemble, runs: Sequence[Run], method: str) -> dict[str, A
         first, *others = (config.get(key) for config in configs)
         return first if all(other == first for other in others) else None
 
-    data, extra_rows = configs[0]["data"], sum(run.extra_rows() for run in runs)
+    source = common_source(config["data"].get("source") for config in configs)
+    extra_rows = sum(run.extra_rows() for run in runs)
     return {
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "kd_version": __version__,
@@ -112,10 +113,7 @@ def _config(ensemble: Ensemble, runs: Sequence[Run], method: str) -> dict[str, A
         ),
         "seed": common("seed"),
         "members": sum(config["members"] for config in configs),
-        "data": {
-            **data,
-            "source": common_source(config["data"].get("source") for config in configs),
-        },
+        "data": configs[0]["data"] | {"source": source},
         "versions": versions(),
         "machine": common("machine") or {},
         "git_commit": git_commit(),
