@@ -257,7 +257,8 @@ def _to_8_bit(picture: Image.Image) -> Image.Image:
         # The values tell whether integers have 8 or 16 bits; floats are scaled to their range.
         top = 65535.0 if high > 255 and low >= 0 and high <= 65535 else max(high - low, 1e-6)
         if picture.mode.startswith("I"):
-            top, low = 255.0 if low >= 0 and high <= 255 else top, 0.0
+            top = 255.0 if low >= 0 and high <= 255 else top
+            low = 0.0
         return Image.fromarray(np.clip(255 * (values - low) / top, 0, 255).astype(np.uint8))
     if picture.has_transparency_data:
         return picture.convert("RGBA")
@@ -289,10 +290,9 @@ def _scale_box(
 
     The crop box has at least one pixel, also if the margin is negative or the picture very narrow.
     """
-    top, left, bottom, right = (full[0] / small[0] * position for position in box)
+    width, height = full
+    top, left, bottom, right = (width / small[0] * position for position in box)
     extra = margin * max(bottom - top, right - left)
-    left, top = (
-        min(max(0, round(a - extra)), n - 1) for a, n in zip((left, top), full, strict=True)
-    )
-    right, bottom = (min(round(b + extra), n) for b, n in zip((right, bottom), full, strict=True))
-    return left, top, max(right, left + 1), max(bottom, top + 1)
+    x, y = min(max(0, round(left - extra)), width - 1), min(max(0, round(top - extra)), height - 1)
+    x_end, y_end = min(round(right + extra), width), min(round(bottom + extra), height)
+    return x, y, max(x_end, x + 1), max(y_end, y + 1)

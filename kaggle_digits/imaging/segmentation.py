@@ -185,7 +185,10 @@ def _cut_out(
 
 
 def even_ink(ink: FloatArray, faint: float) -> FloatArray:
-    """Make pale stretches of a stroke, as of a pencil, as dark as the rest; all below ``faint``."""
+    """Make pale stretches of a stroke, as of a pencil, as dark as the rest.
+
+    Ink is compared with the most of it nearby, at least ``faint``.
+    """
     from scipy import ndimage
 
     window = max(3, round(WINDOW * max(ink.shape)))

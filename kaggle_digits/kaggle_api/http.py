@@ -213,6 +213,7 @@ def save_response(
     if not complete or wrong_size:
         if complete:  # resuming cannot repair it
             part.unlink()
+            etag_file.unlink()
         raise KaggleApiError(
             f"{name} has {done:,} bytes instead of {expected_size or total:,}; run it again",
             retryable=True,
