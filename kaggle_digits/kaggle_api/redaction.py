@@ -9,12 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
 
-from kaggle_digits.kaggle_api.credentials import (
-    colab_values,
-    config_folder,
-    home_folder,
-    is_existing_path,
-)
+from kaggle_digits.kaggle_api import credentials
 
 MARK = "***"
 # A shorter secret could be part of any word; a shorter piece of base64, too.
@@ -55,11 +50,11 @@ def redact(
 
 def _secrets(env: Mapping[str, str], arguments: Sequence[str]) -> Iterator[str]:
     values = (env.get(name, "") for name in SECRET_VARIABLES)
-    yield from (value for value in values if not is_existing_path(value))
-    yield from colab_values
-    paths = [home_folder() / name for name in HOME_FILES]
+    yield from (value for value in values if not credentials.is_existing_path(value))
+    yield from credentials.colab_values
+    paths = [credentials.home_folder() / name for name in HOME_FILES]
     paths += [Path(env[name]) for name in PATH_VARIABLES if env.get(name)]
-    paths.append(config_folder(env) / "kaggle.json")
+    paths.append(credentials.config_folder(env) / "kaggle.json")
     for path in paths:
         yield from _secrets_in_file(path)
     urls = [value for name, value in env.items() if name.upper() in URL_VARIABLES]
