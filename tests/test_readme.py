@@ -1,8 +1,8 @@
 """README and docs/ are correct: every command in them runs here, in order, on the sample.
 
-Each ``kd fetch`` starts a new folder. Kaggle is the fake server of tests/support with the sample's
-files. Trainings without ``--epochs`` get one or two epochs, and a pushed one a small network;
-nothing else is changed.
+Each ``kd fetch`` starts a new folder. The sample has two thirds of its digits. Kaggle is the fake
+server of tests/support with the sample's files. Trainings without ``--epochs`` get one or two
+epochs, and a pushed one a small network; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from pathlib import Path
 
 import pytest
 import typer
+from sklearn import datasets
+from sklearn.utils import Bunch
 from typer.testing import CliRunner
 
 from kaggle_digits.cli import submit
 from kaggle_digits.cli.main import app
 from kaggle_digits.data.dataset import FILES
 from kaggle_digits.models.registry import BUILDERS
+from kaggle_digits.sources.fetch import fetch
 from kaggle_digits.studies.runner import STUDIES
 from kaggle_digits.training.recipes import RECIPES, benchmark_results
 from tests.support.fixtures import home
@@ -62,6 +65,24 @@ def make_targets() -> dict[str, str]:
     """Return the targets of the Makefile with their descriptions."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     return dict(re.findall(r"^([a-z]+):.*##\s*(.+)$", makefile, re.MULTILINE))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_digits() -> Iterator[None]:
+    """720 labelled and 480 unlabelled digits in the sample."""
+    digits = datasets.load_digits()
+    few = Bunch(images=digits.images[:1200], target=digits.target[:1200])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load_digits", lambda: few)
+        yield
+
+
+@pytest.fixture(scope="module")
+def sample(fewer_digits: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A read-only data folder with these digits."""
+    folder = tmp_path_factory.mktemp("fewer")
+    fetch("sample", folder)
+    return folder
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def work_with_checkpoints(*arguments: Any) -> None:
 def test_worker_processes_end_with_their_parent(sample: Path, tmp_path: Path) -> None:
     """After kill -9 of kd no worker is left, finished members are kept and --resume continues."""
     command = [sys.executable, "-m", "kaggle_digits", "train", "--model", "mlp", "--folds", "4"]
-    command += ["--epochs", "10", "--workers", "2", "--name", "k"]
+    command += ["--epochs", "10", "--widths", "100", "--workers", "2", "--name", "k"]
     command += ["--data-dir", str(sample), "--runs-dir", str(tmp_path / "runs")]
     command += ["--submissions-dir", str(tmp_path / "submissions")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as kd:
