@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,18 @@ class StopAfter(TrainingCallback):
         """Raise what Ctrl-C raises."""
         if (row.member, row.epoch) == self.at:
             raise KeyboardInterrupt
+
+
+class CopyAfter(TrainingCallback):
+    """Copies the run's folder when ``epoch`` of member 0 has ended, as kill -9 would leave it."""
+
+    def __init__(self, epoch: int, folder: Path, copy: Path) -> None:
+        self._epoch, self._folder, self._copy = epoch, folder, copy
+
+    def on_epoch_end(self, row: EpochMetrics) -> None:
+        """Copy the folder."""
+        if (row.member, row.epoch) == (0, self._epoch):
+            shutil.copytree(self._folder, self._copy)
 
 
 class RecordStarts(StopAfter):
