@@ -26,7 +26,7 @@ SLOWEST = (
     *("test_readme.py", "test_ray.py", "test_page.py", "test_train.py", "test_local.py"),
     *("test_runner.py", "test_at_once.py", "test_notebook.py", "test_evaluate.py"),
     *("test_export.py", "test_backend.py", "test_main.py", "test_jax.py", "test_keras_trainer.py"),
-    *("test_mixed_precision.py", "test_functions.py"),
+    *("test_mixed_precision.py", "test_functions.py", "test_gpu.py"),
 )
 
 
