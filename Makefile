@@ -9,7 +9,7 @@ PYTEST := -n 3 --dist loadscope --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage lint bench bench-full smoke torture clean
+.PHONY: help setup demo test coverage lint docs bench bench-full smoke torture clean
 
 help:  ## show this list
 	@echo "kaggle-digits: what make can do"
@@ -51,6 +51,11 @@ lint: setup  ## check style, and types for Linux, macOS and Windows
 	$(BIN)/mypy
 	$(BIN)/mypy --platform darwin kaggle_digits benchmarks
 	$(BIN)/mypy --platform win32 kaggle_digits benchmarks
+
+docs: setup  ## renew the outputs, pictures and notebooks of the documents; minutes
+	$(BIN)/python -m benchmarks.documents
+	$(BIN)/python -m benchmarks.terminal
+	$(BIN)/python docs/make_notebooks.py
 
 bench: setup  ## measure start-up, reading, augmenting, predicting, faults; fast against its peer
 	$(BIN)/python -m benchmarks.startup

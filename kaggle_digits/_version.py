@@ -5,4 +5,4 @@ from importlib import metadata
 try:
     __version__ = metadata.version("kaggle-digits")
 except metadata.PackageNotFoundError:  # used from a folder on PYTHONPATH
-    __version__ = "0.1.0"
+    __version__ = "1.0.0"
