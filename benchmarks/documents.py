@@ -25,7 +25,7 @@ STEP = re.compile(r"```console\n(.+?)```\n(?:\n```text\n.*?```\n)?", re.DOTALL)
 PICTURE = re.compile(r"!\[.+\]\((\w+/.+\.png)\)")
 MOST_LINES = 14  # of a command's output; the reader sees the rest on the own screen
 APP_PICTURE = DOCS / "images" / "app.png"
-SIZE = {"width": 1280, "height": 1010}  # of the picture of the page, in pixels
+WIDTH, HEIGHT = 1280, 1010  # of the picture of the page, in pixels
 # Strokes as points from 0 to 1, y downwards: the last digit is on the sheet of that picture.
 THREE = [
     (0.48 + rx * math.cos(math.radians(angle)), y + ry * math.sin(math.radians(angle)))
@@ -101,7 +101,7 @@ def photograph_app(run_dir: Path) -> None:
         with sync_playwright() as playwright:
             program = shutil.which("chromium")
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            page = browser.new_page(viewport=SIZE)
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
             page.goto(address[0])
             page.wait_for_selector("#run option", state="attached")
             for number, points in enumerate(DRAWN):
