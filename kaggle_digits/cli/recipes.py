@@ -7,6 +7,7 @@ from kaggle_digits.cli.options import option
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.core.output_paths import back_up, check_output
+from kaggle_digits.core.text import describe_setting
 
 COLUMNS = {
     **{"recipe": "", "accuracy\n(95 % interval)": ">", "optimizer": "", "learning\nrate": "g"},
@@ -22,7 +23,7 @@ def recipes(
     as_json: bool = options.AS_JSON,
 ) -> None:
     """List the recipes with their settings and measured accuracy, show one, or write one."""
-    from kaggle_digits.models.registry import SKLEARN_MODELS
+    from kaggle_digits.models.registry import SKLEARN_MODELS, used_settings
     from kaggle_digits.training.recipes import RECIPES, benchmark_results, find_recipe
 
     benchmarks = benchmark_results()
@@ -38,7 +39,9 @@ def recipes(
             console.print_json(recipe.to_json() | {"measured": benchmarks.get(name)})
         else:
             for each in recipe.recipes:
-                console.show_table({"setting": "", "value": ""}, each.to_json().items(), each.model)
+                used = used_settings(each.to_json())
+                texts = [(key, describe_setting(value) or None) for key, value in used.items()]
+                console.show_table({"setting": "", "value": ""}, texts, each.model)
             console.note(f"to edit it: kd recipes {name} -o FILE.json; train it: kd train {name}")
         return
     if output is not None:

@@ -1,5 +1,6 @@
 """Words of messages, and the names of nested settings."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -20,3 +21,16 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def file_size(n_bytes: int) -> str:
     """Return "3.2 kB", or "1.4 MB" from 100,000 bytes on."""
     return f"{n_bytes / 1e3:.1f} kB" if n_bytes < 100_000 else f"{n_bytes / 1e6:.1f} MB"
+
+
+def describe_setting(value: Any) -> str:
+    """Return a setting as text: mappings as "a 1, b 2", lists as "128-64", empty for None."""
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{key.replace('_', ' ')} {describe_setting(item)}"
+            for key, item in value.items()
+            if item not in (None, "", [], {})
+        )
+    if isinstance(value, (list, tuple)):
+        return "-".join(describe_setting(item) for item in value)
+    return "" if value is None else str(value)

@@ -8,13 +8,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
+from kaggle_digits.core.text import describe_setting
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.evaluation.saliency import error_saliency
 from kaggle_digits.metrics.classification import (
@@ -30,6 +31,7 @@ from kaggle_digits.metrics.scores import (
     predicted_rows,
     score_or_raise,
 )
+from kaggle_digits.models.registry import used_settings
 from kaggle_digits.plots import charts, digit_grids, page, style
 from kaggle_digits.runs.files import Probabilities, explain_damage, read_array
 from kaggle_digits.runs.run import FIRST_LAYER_FILE, OOF_FILE, Run
@@ -130,7 +132,8 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
         views=tta[-1].views if tta else None,
         titles=TITLES,
         figures=paths,
-        to_text=_to_text,
+        to_text=describe_setting,
+        used_settings=used_settings,
     )
     write_text(report, text, durable=False)
     return Evaluation(run.name, metrics, errors, unsure, paths, report, tta, run.leak())
@@ -224,19 +227,6 @@ def _figures(
         yield "learning-curves", charts.learning_curves(history)
     if weights is not None:
         yield "first-layer", digit_grids.first_layer_weights(weights)
-
-
-def _to_text(value: Any) -> str:
-    """Format a setting: mappings as "a 1, b 2", lists as "128-64", the rest with str()."""
-    if isinstance(value, Mapping):
-        return ", ".join(
-            f"{key.replace('_', ' ')} {_to_text(item)}"
-            for key, item in value.items()
-            if item not in (None, "", [], {})
-        )
-    if isinstance(value, list):
-        return "-".join(_to_text(item) for item in value)
-    return "" if value is None else str(value)
 
 
 def first_layer(run: Run) -> NDArray[np.float32] | None:

@@ -34,6 +34,8 @@ BUILDERS: dict[str, Builder] = {
 }
 # Trained and read without TensorFlow.
 SKLEARN_MODELS = {"linear", "mlp"}
+# Settings of a recipe that these ignore.
+NETWORK_SETTINGS = {"optimizer", "weight_decay", "label_smoothing", "ema", "augment"}
 # Generated code, and the folders of Python, of installed packages and of this package.
 NOT_THE_USERS = ("<", *sysconfig.get_paths().values(), str(Path(__file__).parents[1]))
 # What a builder that asks for it is told besides its options.
@@ -168,3 +170,15 @@ def _import_builder(model: str) -> Builder:
     if not callable(builder):
         raise ModelError(f"model {model}: {function} is not a function")
     return builder  # type: ignore[no-any-return]
+
+
+def used_settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings in a recipe's JSON that its model uses, with the model's own defaults."""
+    model = recipe.get("model", "")
+    unused = NETWORK_SETTINGS if model in SKLEARN_MODELS else set()
+    used = {key: value for key, value in recipe.items() if key not in unused}
+    if model in BUILDERS:
+        for name, parameter in inspect.signature(BUILDERS[model]).parameters.items():
+            if used.get(name, ...) is None:
+                used[name] = parameter.default
+    return used

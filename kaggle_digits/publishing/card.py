@@ -13,10 +13,10 @@ from kaggle_digits.core.output_paths import check_output
 from kaggle_digits.data.splits import describe_split
 from kaggle_digits.models.base import KERAS_FILE
 from kaggle_digits.models.formats import check_format
-from kaggle_digits.models.registry import SKLEARN_MODELS
+from kaggle_digits.models.registry import used_settings
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.export import README, export_run
-from kaggle_digits.training.recipe import NETWORK_SETTINGS, run_recipe
+from kaggle_digits.training.recipe import run_recipe
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 # Licence as the Hugging Face Hub names it → as Kaggle does.
@@ -98,8 +98,8 @@ def make_card(run: Run, kind: str, licence: str, usage: str, model: Path) -> str
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    unused = NETWORK_SETTINGS if config["model"] in SKLEARN_MODELS else set()
-    settings = {key: config["recipe"].get(key) for key in SETTINGS if key not in unused}
+    used = used_settings(config["recipe"])
+    settings = {key: used[key] for key in SETTINGS if key in used}
     text: str = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         run=run.name,
         sha256=run.sha256(),

@@ -49,6 +49,12 @@ def next_free_path(submissions_dir: Path, stem: str) -> Path:
     return submission_path(submissions_dir, next(names))
 
 
+def another_file(run: str) -> str:
+    """Return advice on where to write predictions of a run if the file is there already."""
+    write = f"kd.open_run({run!r}).write_submission"
+    return f"write another file (`{write}(path='FILE.csv')`), or back it up (`{write}(force=True)`)"
+
+
 def require_absent(
     path: Path,
     *,
@@ -71,10 +77,7 @@ def require_absent(
         fault = f"it was not made from run {own} alone, or was changed since"
         if is_own(path, own):
             fault = f"it holds other predictions of run {own}"
-        advice = (
-            f"{fault}: write another file (`kd.open_run({own!r}).write_submission(path='FILE.csv')`"
-            f"), or back it up (`kd.open_run({own!r}).write_submission(force=True)`)"
-        )
+        advice = f"{fault}: {another_file(own)}"
     beside, force = [] if read_record(record) else [record], force or is_own(path, own, content)
     check_output(path, *beside, force=force, error=SubmissionError, advice=advice)
 

@@ -21,7 +21,7 @@ from kaggle_digits.metrics.scores import score
 from kaggle_digits.models.base import ProbabilisticModel, load_classifier
 from kaggle_digits.models.tta import check_tta, predict_tta
 from kaggle_digits.runs.run import METRICS_FILE, Run
-from kaggle_digits.runs.submission_files import require_absent, write_run_submission
+from kaggle_digits.runs.submission_files import another_file, require_absent, write_run_submission
 from kaggle_digits.training.recipe import run_recipe
 
 # Iterates over the members' folders, possibly showing progress.
@@ -129,7 +129,7 @@ def write_submission(
     views = own_views if tta is None else tta
     check_tta(views)
     own = run.name if views == own_views else None
-    require_absent(path, force=force, own=own)
+    require_absent(path, force=force, own=own, advice=another_file(run.name))
     test = run.test() if tta is None else predict_test(run, dataset, tta, each=each)
     record = {"views": views, "accuracy": metrics["val_accuracy"], "n_val": metrics["n_val"]}
     if views != own_views:

@@ -19,7 +19,13 @@ from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import read_json, write_json
 from kaggle_digits.core.errors import RunError, UsageError, check_at_least, check_choice
 from kaggle_digits.models.base import NORMALIZATIONS
-from kaggle_digits.models.registry import SKLEARN_MODELS, check_options, find_builder, is_user_code
+from kaggle_digits.models.registry import (
+    NETWORK_SETTINGS,
+    SKLEARN_MODELS,
+    check_options,
+    find_builder,
+    is_user_code,
+)
 from kaggle_digits.models.tta import AffineRange, check_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.augmentation import Augmentation
@@ -36,8 +42,6 @@ WEIGHT_DECAY_OPTIMIZERS = ("adamw", "muon")
 NOTE, SIGNATURE = "note", "signature"
 # The key of an ensemble's recipes in JSON.
 DESIGNS = "designs"
-# Settings that scikit-learn's models do not have.
-NETWORK_SETTINGS = {"optimizer", "weight_decay", "label_smoothing", "ema", "augment"}
 MAX_VALUE_LENGTH = 40
 
 

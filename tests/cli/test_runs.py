@@ -156,5 +156,7 @@ def test_a_recipe_is_written_to_edit() -> None:
     assert_error(kd("recipes", "cnn", "-o", "mine.json"), 2, "mine.json already exists")
     assert find_recipe("mine-old-1.json") == find_recipe("cnn")
     assert json.loads(kd("recipes", "cnn", "--json").stdout)["model"] == "cnn"
+    assert "128-128" in kd("recipes", "dense").stdout
+    assert "optimizer" not in kd("recipes", "linear").stdout
     assert "learning_rate" in kd("recipes", "cnn").stdout
     assert_error(kd("recipes", "-o", "x.json"), 2, "which recipe?")

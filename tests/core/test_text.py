@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaggle_digits.core.text import file_size, plural
+from kaggle_digits.core.text import describe_setting, file_size, plural
 
 
 def test_plural() -> None:
@@ -17,3 +17,11 @@ def test_plural() -> None:
 
 def test_file_size() -> None:
     assert [file_size(n) for n in (6_320, 99_999, 479_000)] == ["6.3 kB", "100.0 kB", "0.5 MB"]
+
+
+def test_settings_as_text() -> None:
+    assert describe_setting({"elastic_grid": 5, "shift": 2.5, "ema": None}) == (
+        "elastic grid 5, shift 2.5"
+    )
+    assert describe_setting([128, 64]) == describe_setting((128, 64)) == "128-64"
+    assert [describe_setting(value) for value in (None, 0.0, "unit")] == ["", "0.0", "unit"]

@@ -17,7 +17,9 @@ from kaggle_digits.models.base import (
     fit_normalizer,
     load_classifier,
 )
-from kaggle_digits.models.registry import BUILDERS, build, find_builder
+from kaggle_digits.models.registry import BUILDERS, build, find_builder, used_settings
+from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipes import MODEL_RECIPES
 
 IMAGES = np.pad(load_digits().images[:80] * 15, ((0, 0), (10, 10), (10, 10))).astype(np.uint8)
 LABELS = load_digits().target[:80]
@@ -148,3 +150,14 @@ def test_missing_or_damaged_model_is_reported(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"not a model")
         with pytest.raises(ModelError, match=f"{name} cannot be read"):
             load_classifier(tmp_path)
+
+
+def test_used_settings_have_the_defaults_of_the_model_and_nothing_it_ignores() -> None:
+    used = used_settings(MODEL_RECIPES["linear"].to_json())
+    assert not {"optimizer", "weight_decay", "augment"} & set(used)
+    recipe = Recipe("dense", dropout=0.5).to_json()
+    assert used_settings(recipe) == recipe | {"widths": (128, 128), "l2": 0.0}
+    assert used_settings({"model": "mine:small", "widths": None}) == {
+        "model": "mine:small",
+        "widths": None,
+    }
