@@ -108,11 +108,13 @@ class KerasClassifier:
     """A Keras network: uint8 (n, 28, 28) → probabilities (n, 10).
 
     ``network`` is the whole model as it is saved: normalization, layers, softmax. ``logits`` are
-    the same layers without the softmax, for training; None for a loaded model.
+    the same layers without the softmax, for training, and ``normalizer`` is what the normalization
+    was made from; both are None for a loaded model.
     """
 
     network: Any
     logits: Any = None
+    normalizer: Normalizer | None = None
 
     @classmethod
     def wrap(
@@ -163,10 +165,11 @@ class KerasClassifier:
         logits = _as_logits(outputs) if is_softmax else outputs
         network = k.Model(images, k.layers.Softmax(name="probabilities")(logits))
         if augment is None:
-            return cls(network, k.Model(images, logits))
+            return cls(network, k.Model(images, logits), normalizer)
         augmented = augment(k.layers.Rescaling(1.0)(k.layers.Reshape((SIDE, SIDE, 1))(images)))
         outputs = body(normalize(augmented))
-        return cls(network, k.Model(images, _as_logits(outputs) if is_softmax else outputs))
+        logits = _as_logits(outputs) if is_softmax else outputs
+        return cls(network, k.Model(images, logits), normalizer)
 
     @cached_property
     def concrete_function(self) -> Any:

@@ -41,6 +41,10 @@ PROBED_IMAGES = 16  # on which a model of the user's is asked whether it returns
 
 Trainer = KerasTrainer | SklearnTrainer
 
+# The trainer of the last network that was fitted, by all that its graphs depend on. The next one of
+# the same kind uses them: tracing takes as long as some epochs of a small network.
+_fitted: dict[tuple[Any, ...], KerasTrainer] = {}
+
 
 @dataclass(frozen=True)
 class FoldTask:
@@ -210,24 +214,48 @@ def fold_epochs(
         if patience:
             trainer.restore(best)
         callback.on_predict_begin(task.member, len(val_images) + len(test), recipe.views)
-        classifier, test_rows = trainer.classifier, test_copies or test.images
-        with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
-            path = classifier.save(Path(folder))
-            model_bytes = path.read_bytes()
-        return FoldResult(
+        result = _make_result(
             task,
-            val_probabilities=predict_views(classifier, val_images, recipe),
-            test_probabilities=predict_views(classifier, test_rows, recipe),
-            history=history,
-            kept_epoch=_best_epoch(history) if patience else history[-1].epoch,
-            skipped_epochs=0 if patience else trainer.epochs - len(history),
-            seconds=sum(row.seconds for row in history),
-            model_file=path.name,
-            model_bytes=model_bytes,
-            litert_bytes=to_litert(classifier, images),
-            first_layer=classifier.first_layer_weights(),
-            peak_memory_mb=peak_memory_mb(),
+            trainer,
+            history,
+            keeps_best=bool(patience),
+            train=images,
+            val=val_images,
+            test=test_copies or test.images,
         )
+        _keep_graphs(trainer)
+        return result
+
+
+def _make_result(
+    task: FoldTask,
+    trainer: Trainer,
+    history: list[EpochMetrics],
+    *,
+    keeps_best: bool,
+    train: Images,
+    val: Images,
+    test: Images | KeptCopies,
+) -> FoldResult:
+    """Predict with the fitted model, of its best epoch with ``keeps_best``, and save it."""
+    classifier, recipe = trainer.classifier, task.recipe
+    with TemporaryDirectory() as folder, wrap_os_errors(Path(folder)):
+        path = classifier.save(Path(folder))
+        model_bytes = path.read_bytes()
+    return FoldResult(
+        task,
+        val_probabilities=predict_views(classifier, val, recipe),
+        test_probabilities=predict_views(classifier, test, recipe),
+        history=history,
+        kept_epoch=_best_epoch(history) if keeps_best else history[-1].epoch,
+        skipped_epochs=0 if keeps_best else trainer.epochs - len(history),
+        seconds=sum(row.seconds for row in history),
+        model_file=path.name,
+        model_bytes=model_bytes,
+        litert_bytes=to_litert(classifier, train),
+        first_layer=classifier.first_layer_weights(),
+        peak_memory_mb=peak_memory_mb(),
+    )
 
 
 def predict_views(
@@ -283,13 +311,30 @@ def make_trainer(recipe: Recipe, images: Images, labels: Labels, seed: int) -> T
         augment = augmentation_layer(recipe.augment, seed) if recipe.augment else None
         probe = images[:PROBED_IMAGES] if is_user_code(recipe.model) else None
         network = KerasClassifier.wrap(model, normalizer, augment, probe=probe)
-        return KerasTrainer(recipe, network, images, labels, seed)
+        return _with_kept_graphs(KerasTrainer(recipe, network, images, labels, seed))
     if "random_state" in getattr(model, "get_params", dict)():
         model.set_params(random_state=seed)
     classifier = SklearnClassifier(model, normalizer)
     if hasattr(model, "partial_fit") and hasattr(model, "hidden_layer_sizes"):
         return PartialFitTrainer(recipe, classifier, images, labels)
     return SklearnTrainer(recipe, classifier, images, labels)
+
+
+def _keep_graphs(trainer: Trainer) -> None:
+    """Keep a trainer that has ended, without its rows, for the next one with the same graphs."""
+    if isinstance(trainer, KerasTrainer) and not is_user_code(trainer.recipe.model):
+        trainer.forget_rows()
+        _fitted[trainer.graph_settings] = trainer
+
+
+def _with_kept_graphs(trainer: KerasTrainer) -> KerasTrainer:
+    """Return the trainer that was kept, with the state and rows of ``trainer``, if it fits."""
+    kept = _fitted.pop(trainer.graph_settings, None)
+    _fitted.clear()
+    if kept is None:
+        return trainer
+    kept.take_over(trainer)
+    return kept
 
 
 def _best_epoch(history: Sequence[EpochMetrics]) -> int:

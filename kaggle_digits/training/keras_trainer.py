@@ -48,7 +48,7 @@ class KerasTrainer:
         k = keras()
         self.classifier, self.epochs = classifier, recipe.epochs
         self.steps = math.ceil(len(images) / recipe.batch_size)
-        self._recipe, self._images, self._seed = recipe, images, seed
+        self.recipe, self._images, self._seed = recipe, images, seed
         targets: NDArray[Any] = labels.astype(np.int32)
         loss = k.losses.SparseCategoricalCrossentropy(from_logits=True)
         # The loss may include label smoothing and penalties; this metric does not, so it can be
@@ -113,7 +113,7 @@ class KerasTrainer:
         training images as during training (Izmailov et al. 2018, "Averaging weights leads to wider
         optima", section 3.3).
         """
-        if not self._recipe.ema:
+        if not self.recipe.ema:
             return
         self._apply_average(self.model.trainable_variables)
         batchnorm = keras().layers.BatchNormalization
@@ -145,6 +145,25 @@ class KerasTrainer:
             return self.model.stateless_call(trainable, non_trainable, images, training=True)[1]
 
         return jax.jit(statistics)  # uncompiled it takes twenty times as long
+
+    @property
+    def graph_settings(self) -> tuple[Any, ...]:
+        """All that the traced graphs depend on."""
+        how = (self.precision, self.model.jit_compile, self.model.steps_per_execution)
+        return (self.recipe, self.classifier.normalizer, self.steps, *how)
+
+    def forget_rows(self) -> None:
+        """Free the training rows; the trainer can only ``take_over`` another one afterwards."""
+        del self.batches, self._images
+
+    def take_over(self, other: "KerasTrainer") -> None:
+        """Become ``other``, which has not begun, but keep the graphs that were traced.
+
+        Both have the same ``graph_settings``. The results are those of ``other``.
+        """
+        for variable, value in zip(self._variables(), other._variables(), strict=True):
+            variable.assign(value)
+        self._images, self._seed, self.batches = other._images, other._seed, other.batches
 
     def skip_to(self, epoch: int) -> None:
         """Continue the learning-rate schedule at the beginning of ``epoch``, from 0."""
