@@ -1,12 +1,14 @@
 """Run every command of docs/guide.md and docs/lesson.md on the sample; renew what they show.
 
-python -m benchmarks.documents [--app RUN]
+python -m benchmarks.documents [--app RUN] [--studies FOLDER]
 
-Renewed are the outputs below the commands, the pictures that the commands draw, and with a run of
-Kaggle's own data, runs/NAME, the picture of the draw-a-digit page in README.
+Renewed are the outputs below the commands and the pictures that the commands draw. With a run of
+Kaggle's own data, runs/NAME, also the picture of the draw-a-digit page in README; with what kd
+reproduce wrote from that data, runs/studies, also the table and pictures of docs/studies.md.
 """
 
 import argparse
+import csv
 import math
 import os
 import re
@@ -23,6 +25,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("guide.md", "lesson.md")
 STEP = re.compile(r"```console\n(.+?)```\n(?:\n```text\n.*?```\n)?", re.DOTALL)
 PICTURE = re.compile(r"!\[.+\]\((\w+/.+\.png)\)")
+STUDIES_TABLE = re.compile(r"(?:Data: .+\n\n)?(\| experiment .+\n\| ---.+\n)(?:\|.+\n)*")
 MOST_LINES = 14  # of a command's output; the reader sees the rest on the own screen
 APP_PICTURE = DOCS / "images" / "app.png"
 WIDTH, HEIGHT = 1280, 1010  # of the picture of the page, in pixels
@@ -41,8 +44,12 @@ def main() -> None:
     """Rewrite the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--app", type=Path, metavar="RUN")
-    if run_dir := parser.parse_args().app:
-        photograph_app(run_dir.absolute())
+    parser.add_argument("--studies", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    if arguments.app:
+        photograph_app(arguments.app.absolute())
+    if arguments.studies:
+        renew_studies(arguments.studies)
     for name in PAGES:
         page = DOCS / name
         with tempfile.TemporaryDirectory() as folder:
@@ -87,6 +94,30 @@ def draw_digit(path: Path) -> None:
     points = [(280 * x, 280 * y) for x, y in THREE]
     ImageDraw.Draw(image).line(points, 0, 20, joint="curve")
     image.save(path)
+
+
+def renew_studies(folder: Path) -> None:
+    """Rewrite the table of docs/studies.md, and copy the pictures that the page shows."""
+    with (folder / "table.csv").open(newline="", encoding="utf-8") as file:
+        rows = [
+            f"| {row['experiment']} {row['what']} | {row['published']} | {row['measured']} | "
+            f"{int(row['rows']):,} | {row['reached']} |"
+            for row in csv.DictReader(file)
+            if row["rows"] and "%" in row["measured"]
+        ]
+    html = (folder / "index.html").read_text("utf-8")
+    environment = re.search(r'<p class="lead quiet">(.+?)</p>', html, re.DOTALL)
+    duration = re.search("<b>([^<]+)</b><span>computing", html)
+    page = DOCS / "studies.md"
+    text = page.read_text("utf-8")
+    header = STUDIES_TABLE.search(text)
+    assert environment and duration and header
+    measured = f"{' '.join(environment[1].split())} Computing took {duration[1]}.\n\n{header[1]}"
+    table = measured + "".join(f"{row}\n" for row in rows)
+    page.write_text(text[: header.start()] + table + text[header.end() :], encoding="utf-8")
+    for picture in PICTURE.findall(text):
+        study = next(folder.glob(f"*/{Path(picture).name}"))
+        shutil.copyfile(study, DOCS / picture)
 
 
 def photograph_app(run_dir: Path) -> None:
