@@ -71,10 +71,14 @@ def renew(text: str, folder: Path) -> str:
         following = text[end:].partition("```console")[0]
         for picture in PICTURE.findall(following):
             drawn = folder.rglob(Path(picture).name)
-            newest = max(drawn, key=lambda path: path.stat().st_mtime)
-            (DOCS / picture).parent.mkdir(exist_ok=True)
-            shutil.copyfile(newest, DOCS / picture)
+            copy_picture(max(drawn, key=lambda path: path.stat().st_mtime), picture)
     return "".join([*parts, text[end:]])
+
+
+def copy_picture(drawn: Path, picture: str) -> None:
+    """Copy a picture to where the page shows it."""
+    (DOCS / picture).parent.mkdir(exist_ok=True)
+    shutil.copyfile(drawn, DOCS / picture)
 
 
 def run(command: str, folder: Path) -> str:
@@ -116,8 +120,7 @@ def renew_studies(folder: Path) -> None:
     table = measured + "".join(f"{row}\n" for row in rows)
     page.write_text(text[: header.start()] + table + text[header.end() :], encoding="utf-8")
     for picture in PICTURE.findall(text):
-        study = next(folder.glob(f"*/{Path(picture).name}"))
-        shutil.copyfile(study, DOCS / picture)
+        copy_picture(next(folder.glob(f"*/{Path(picture).name}")), picture)
 
 
 def photograph_app(run_dir: Path) -> None:
