@@ -169,7 +169,7 @@ def sign_of_work(text: str) -> None:
     with _sign_lock:
         if printed.is_set() or quiet():
             return
-        with contextlib.suppress(OSError):
+        with _without_full_stderr():
             err.print(f"[dim]{safe(text)}[/dim]", end="\r" if err.is_terminal else "\n")
             _sign_shown.set()
 
@@ -180,7 +180,7 @@ def begin_output() -> None:
         printed.set()
         if _sign_shown.is_set():
             _sign_shown.clear()
-            with contextlib.suppress(OSError):
+            with _without_full_stderr():
                 err.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
 
 
@@ -200,9 +200,16 @@ def _print_to_stderr(text: str, style: str, label: str = "") -> None:
     text = f"{label} {text}" if label else text
     lines = safe(wrap(to_command_line(redact(text)), err))
     styled = label or lines
-    try:
+    with _without_full_stderr():
         err.print(f"[{style}]{styled}[/{style}]{lines.removeprefix(styled)}")
-    except OSError:  # stderr is closed or its disk is full; the work can continue without it
+
+
+@contextlib.contextmanager
+def _without_full_stderr() -> Iterator[None]:
+    """If stderr is closed or its disk is full, continue without it."""
+    try:
+        yield
+    except OSError:
         discard(sys.stderr)
 
 

@@ -246,3 +246,11 @@ def test_an_install_command_is_not_broken_and_the_rest_of_a_line_is_indented() -
 def test_durations_have_one_format() -> None:
     shown = [console.seconds(value) for value in (None, 0.04, 7.46, 9.96, 35.2, 1296.0)]
     assert shown == ["–", "0.0 s", "7.5 s", "10 s", "35 s", "1,296 s"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_sign_of_work_on_a_full_disk_is_no_failure() -> None:
+    """Python ends with code 120 if what is left in the buffer of stderr cannot be written."""
+    code = "from kaggle_digits.cli import console; console.sign_of_work('working')"
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run([sys.executable, "-c", code], stderr=full).returncode == 0
