@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES, Labels
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY
-from kaggle_digits.runs.files import Probabilities
 
 # Inverse regularization strength of the stack: strong, because the 10 features of a run are nearly
 # collinear and the runs nearly agree.

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError, UsageError, check_choice
 from kaggle_digits.data.digits import CLASSES, Labels
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.ensembling import combiners
 from kaggle_digits.ensembling.combiners import FITTERS, METHODS
 from kaggle_digits.metrics.calibration import fit_temperature
 from kaggle_digits.metrics.scores import Score, predicted_rows, score, score_or_raise, shared_rows
-from kaggle_digits.runs.files import Probabilities
 from kaggle_digits.runs.run import Run
 
 CV_FOLDS = 5

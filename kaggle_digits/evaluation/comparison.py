@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import describe_split
 from kaggle_digits.evaluation.evaluate import load_oof
 from kaggle_digits.metrics.scores import (
@@ -22,7 +23,6 @@ from kaggle_digits.metrics.scores import (
     shared_rows,
 )
 from kaggle_digits.plots import page
-from kaggle_digits.runs.files import Probabilities
 from kaggle_digits.runs.run import Run
 
 

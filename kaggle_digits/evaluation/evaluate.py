@@ -17,6 +17,7 @@ from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.core.text import describe_setting
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.evaluation.saliency import error_saliency
 from kaggle_digits.metrics.classification import (
     Metrics,
@@ -33,7 +34,7 @@ from kaggle_digits.metrics.scores import (
 )
 from kaggle_digits.models.registry import used_settings
 from kaggle_digits.plots import charts, digit_grids, page, style
-from kaggle_digits.runs.files import Probabilities, explain_damage, read_array
+from kaggle_digits.runs.files import explain_damage, read_array
 from kaggle_digits.runs.run import FIRST_LAYER_FILE, OOF_FILE, Run
 
 if TYPE_CHECKING:

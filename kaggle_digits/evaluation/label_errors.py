@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import backup_existing, write_text
 from kaggle_digits.core.extras import needs
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.evaluation.evaluate import FIGURES
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.classification import Prediction, predictions_at
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.files import Probabilities
 from kaggle_digits.runs.run import Run
 
 TABLE, FIGURE = "label-errors.csv", "label-errors.png"

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import atomic_write, read_file, write_text
 from kaggle_digits.core.errors import RunError, one_line
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.data.probabilities import check_probabilities
+from kaggle_digits.data.probabilities import Probabilities, check_probabilities
 
-Probabilities = NDArray[np.float32]
 HISTORY_COLUMNS = ["member", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 HISTORY_COLUMNS += ["learning_rate", "seconds"]
 MAX_BYTES = 1 << 29  # of an array or a table; those of the largest run have a hundredth

@@ -33,11 +33,11 @@ from kaggle_digits.core.atomic_io import (
 from kaggle_digits.core.errors import RunError, UsageError, did_you_mean
 from kaggle_digits.core.output_paths import reject_reserved
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.runs.files import (
     MAX_BYTES,
-    Probabilities,
     explain_damage,
     read_history,
     read_probabilities,

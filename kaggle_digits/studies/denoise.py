@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError, did_you_mean
-from kaggle_digits.data.digits import PIXELS, SIDE
+from kaggle_digits.data.digits import PIXELS, SIDE, Images
 from kaggle_digits.metrics.scores import Score, score_or_raise
 from kaggle_digits.models.backend import keras
 from kaggle_digits.plots import style
@@ -21,7 +21,6 @@ from kaggle_digits.training.recipes import MODEL_RECIPES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Images = NDArray[np.uint8]
 VAL_FRACTION = 1 / 6
 PUBLISHED_NOISY = Published(0.89, "89 %")
 PUBLISHED_DENOISED = Published(0.94, "94 %: half the errors")
