@@ -103,20 +103,20 @@ def _run(
 
 
 def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str = "") -> None:
-    from kaggle_digits.studies.runner import FOLDER, PAGE, TABLE
+    from kaggle_digits.studies.runner import FOLDER, PAGE, REACHED, TABLE
 
-    reached = {True: "yes", False: "no", None: None}
     rows = [each.row for result in results for each in result.experiments]
     columns = dict.fromkeys(("", "experiment", "published", "measured"), "")
     columns |= {"rows": ",", "reached": ""}
-    console.show_table(columns, [(*row[:5], reached[row[5]]) for row in rows])
+    console.show_table(columns, [(*row[:5], REACHED[row[5]] or None) for row in rows])
     for result in results:
+        shared = result.shared_notes
         for each in result.experiments:
             if each.reached is False:
-                own = [note for note in each.notes if note not in result.shared_notes]
+                own = [note for note in each.notes if note not in shared]
                 why = "; ".join([each.comparison or "not reached", *own])
                 console.echo(f"{each.experiment}, {each.description}: {why}")
-        for note, experiments in result.shared_notes.items():
+        for note, experiments in shared.items():
             console.echo(f"{', '.join(experiments)}: {note}")
     folder = runs_dir / FOLDER / study_name
     console.echo(f"table: {folder / TABLE}")

@@ -99,7 +99,10 @@ def run(context: Context, output: StudyOutput) -> None:
 
 
 def _unit_length(pixels: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Scale (n, 28, 28) pixels along an axis as keras.utils.normalize does; return (…, 1)."""
+    """Scale (n, 28, 28) pixels along an axis; return (n, 28, 28, 1).
+
+    This is keras.utils.normalize, which takes axis 0 for the last one.
+    """
     length = np.linalg.norm(pixels, axis=axis, keepdims=True)
     scaled = np.zeros_like(pixels)
     np.divide(pixels, length, out=scaled, where=length > 0)

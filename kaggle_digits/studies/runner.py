@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kaggle_digits._version import __version__
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.environment import device, hardware, versions
 from kaggle_digits.core.errors import UsageError, did_you_mean
@@ -114,6 +113,5 @@ def _write_results(
         seconds=sum(result.seconds for result in results),
         environment=f"Data: {context.dataset.source.source}. Seed {context.seed}. "
         f"{machine['processor']}, {device(machine)}; {packages}",
-        version=__version__,
     )
     write_text(folder / PAGE, content, durable=False)
