@@ -30,7 +30,7 @@ from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_er
 from kaggle_digits.models.tta import KeptCopies, predict_tta
 from kaggle_digits.training.augmentation import add_upstrokes, augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, OnStep, TrainingCallback
-from kaggle_digits.training.keras_trainer import KerasTrainer
+from kaggle_digits.training.keras_trainer import KerasTrainer, keep_graphs, with_kept_graphs
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
 
@@ -40,10 +40,6 @@ CHECKPOINT_INTERVAL = 10.0
 PROBED_IMAGES = 16  # on which a model of the user's is asked whether it returns probabilities
 
 Trainer = KerasTrainer | SklearnTrainer
-
-# The trainer of the last network that was fitted, by all that its graphs depend on. The next one of
-# the same kind uses them: tracing takes as long as some epochs of a small network.
-_fitted: dict[tuple[Any, ...], KerasTrainer] = {}
 
 
 @dataclass(frozen=True)
@@ -223,7 +219,7 @@ def fold_epochs(
             val=val_images,
             test=test_copies or test.images,
         )
-        _keep_graphs(trainer)
+        keep_graphs(trainer)
         return result
 
 
@@ -311,30 +307,13 @@ def make_trainer(recipe: Recipe, images: Images, labels: Labels, seed: int) -> T
         augment = augmentation_layer(recipe.augment, seed) if recipe.augment else None
         probe = images[:PROBED_IMAGES] if is_user_code(recipe.model) else None
         network = KerasClassifier.wrap(model, normalizer, augment, probe=probe)
-        return _with_kept_graphs(KerasTrainer(recipe, network, images, labels, seed))
+        return with_kept_graphs(KerasTrainer(recipe, network, images, labels, seed))
     if "random_state" in getattr(model, "get_params", dict)():
         model.set_params(random_state=seed)
     classifier = SklearnClassifier(model, normalizer)
     if hasattr(model, "partial_fit") and hasattr(model, "hidden_layer_sizes"):
         return PartialFitTrainer(recipe, classifier, images, labels)
     return SklearnTrainer(recipe, classifier, images, labels)
-
-
-def _keep_graphs(trainer: Trainer) -> None:
-    """Keep a trainer that has ended, without its rows, for the next one with the same graphs."""
-    if isinstance(trainer, KerasTrainer) and not is_user_code(trainer.recipe.model):
-        trainer.forget_rows()
-        _fitted[trainer.graph_settings] = trainer
-
-
-def _with_kept_graphs(trainer: KerasTrainer) -> KerasTrainer:
-    """Return the trainer that was kept, with the state and rows of ``trainer``, if it fits."""
-    kept = _fitted.pop(trainer.graph_settings, None)
-    _fitted.clear()
-    if kept is None:
-        return trainer
-    kept.take_over(trainer)
-    return kept
 
 
 def _best_epoch(history: Sequence[EpochMetrics]) -> int:

@@ -20,6 +20,7 @@ from kaggle_digits.models.base import (
     flat_layers,
     variable_values,
 )
+from kaggle_digits.models.registry import is_user_code
 from kaggle_digits.training.callbacks import OnStep
 from kaggle_digits.training.muon import conv_muon
 from kaggle_digits.training.recipe import Recipe
@@ -32,6 +33,10 @@ PROGRESS_INTERVAL = 0.1  # seconds
 LOG_LOSS = "log_loss"
 # Batches, and rows per batch, for new batch-normalization statistics of averaged weights.
 BATCHNORM_STEPS, BATCHNORM_BATCH_SIZE = 32, 512
+
+# The trainer of the last network that was fitted, by all that its graphs depend on. The next one of
+# the same kind uses them: tracing takes as long as some epochs of a small network.
+_fitted: dict[tuple[Any, ...], "KerasTrainer"] = {}
 
 
 class KerasTrainer:
@@ -201,6 +206,26 @@ class KerasTrainer:
 
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self.model.optimizer.variables]
+
+
+def keep_graphs(trainer: object) -> None:
+    """Keep a Keras trainer that has ended, without its rows, for the next one of its graphs.
+
+    A model of the user's may hold state of its own, so its graphs are not kept.
+    """
+    if isinstance(trainer, KerasTrainer) and not is_user_code(trainer.recipe.model):
+        trainer.forget_rows()
+        _fitted[trainer.graph_settings] = trainer
+
+
+def with_kept_graphs(trainer: KerasTrainer) -> KerasTrainer:
+    """Return the trainer that was kept, with the state and rows of ``trainer``, if it fits."""
+    kept = _fitted.pop(trainer.graph_settings, None)
+    _fitted.clear()
+    if kept is None:
+        return trainer
+    kept.take_over(trainer)
+    return kept
 
 
 class Batches:

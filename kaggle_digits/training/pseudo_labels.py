@@ -26,7 +26,6 @@ UNLABELLED = -1
 # Of the calibrated probability: at most one label in a hundred is wrong, in practice far fewer.
 MIN_CONFIDENCE = 0.99
 
-
 TestLabels = NDArray[np.int8]  # (folds, n_test), -1 for none
 
 

@@ -16,7 +16,7 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.registry import register_function
-from kaggle_digits.training import fold
+from kaggle_digits.training import fold, keras_trainer
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.fold import FoldTask, fit_fold, make_trainer
 from kaggle_digits.training.keras_trainer import KerasTrainer
@@ -98,11 +98,11 @@ def test_graphs_of_the_model_before_do_not_change_the_result(
     monkeypatch.setattr(KerasTrainer, "take_over", record)
     folds = split(dataset.labels, Split("folds", folds=2, seed=1))
     tasks = [FoldTask(member, recipe, one, seed=member) for member, one in enumerate(folds)]
-    fold._fitted.clear()
+    keras_trainer._fitted.clear()
     fit_fold(tasks[0], dataset.train, dataset.test)
     after = fit_fold(tasks[1], dataset.train, dataset.test)
     assert len(taken) == 1
-    fold._fitted.clear()
+    keras_trainer._fitted.clear()
     alone = fit_fold(tasks[1], dataset.train, dataset.test)
     assert len(taken) == 1
     np.testing.assert_array_equal(after.val_probabilities, alone.val_probabilities)
@@ -122,11 +122,11 @@ def test_graphs_serve_only_the_same_settings_and_no_model_of_the_user(dataset: D
     (one,) = split(dataset.labels, Split("holdout", val_fraction=0.5))
     recipe = Recipe("dense", widths=(8,), epochs=1)
     fit_fold(FoldTask(0, recipe, one, seed=0), dataset.train, dataset.test)
-    (kept,) = fold._fitted.values()
+    (kept,) = keras_trainer._fitted.values()
     for other in (recipe.with_changes(learning_rate=0.1), recipe.with_changes(normalize="l2")):
         trainer = make_trainer(other, dataset.train.images[one.train], dataset.labels[one.train], 0)
         assert trainer is not kept
-        assert not fold._fitted
+        assert not keras_trainer._fitted
     users = Recipe(register_function(users_network), epochs=1)
     fit_fold(FoldTask(0, users, one, seed=0), dataset.train, dataset.test)
-    assert not fold._fitted
+    assert not keras_trainer._fitted
