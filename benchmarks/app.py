@@ -105,7 +105,7 @@ def _time_process(command: list[str], folder: str) -> float:
     return time.perf_counter() - start
 
 
-def _start_app(run: str, runs_dir: str, folder: str) -> tuple[subprocess.Popen[str], str]:
+def start_app(run: str, runs_dir: str, folder: str) -> tuple[subprocess.Popen[str], str]:
     """Return the process of the app and its URL."""
     command = [*KD, "app", "--port", "0", "--run", run, "--runs-dir", runs_dir]
     environment = {**_environment(), "PYTHONUNBUFFERED": "1"}
@@ -115,26 +115,27 @@ def _start_app(run: str, runs_dir: str, folder: str) -> tuple[subprocess.Popen[s
     return app, next(word for word in line.split() if word.startswith("http"))
 
 
-def _stop_app(app: subprocess.Popen[str]) -> None:
+def stop_app(app: subprocess.Popen[str]) -> None:
+    """End the app as Ctrl-C does."""
     app.send_signal(signal.SIGINT)
     app.wait(timeout=20)
 
 
 def _time_first_response(run: str, runs_dir: str, picture: bytes, folder: str) -> float:
     start = time.perf_counter()
-    app, url = _start_app(run, runs_dir, folder)
+    app, url = start_app(run, runs_dir, folder)
     try:
         httpx.post(f"{url}/api/classify", content=picture).raise_for_status()
         return time.perf_counter() - start
     finally:
-        _stop_app(app)
+        stop_app(app)
 
 
 def _measure_load(
     run: str, runs_dir: str, pictures: list[bytes], folder: str
 ) -> tuple[tuple[list[float], float], tuple[list[float], float]]:
     """Return the seconds of each request and of all together, for one client and for many."""
-    app, url = _start_app(run, runs_dir, folder)
+    app, url = start_app(run, runs_dir, folder)
 
     def client(requests: int) -> list[float]:
         seconds = []
@@ -156,7 +157,7 @@ def _measure_load(
             crowd = [seconds for result in results for seconds in result]
         return (alone, middle - start), (crowd, time.perf_counter() - middle)
     finally:
-        _stop_app(app)
+        stop_app(app)
 
 
 if __name__ == "__main__":

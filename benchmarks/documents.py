@@ -21,6 +21,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from benchmarks.app import KD, start_app, stop_app
+
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("guide.md", "lesson.md")
 STEP = re.compile(r"```console\n(.+?)```\n(?:\n```text\n.*?```\n)?", re.DOTALL)
@@ -84,7 +86,7 @@ def copy_picture(drawn: Path, picture: str) -> None:
 def run(command: str, folder: Path) -> str:
     """Run a command as at a terminal of 80 columns and return what it prints to stdout."""
     print(f"$ {command}", file=sys.stderr)
-    words = [sys.executable, "-m", "kaggle_digits", *shlex.split(command)[1:]]
+    words = [*KD, *shlex.split(command)[1:]]
     environment = {**os.environ, "COLUMNS": "80"}
     done = subprocess.run(
         words, cwd=folder, env=environment, stdout=subprocess.PIPE, encoding="utf-8", check=True
@@ -127,16 +129,13 @@ def photograph_app(run_dir: Path) -> None:
     """Save the page of kd app with a run, after the digits of DRAWN were drawn on it."""
     from playwright.sync_api import sync_playwright
 
-    options = ["--runs-dir", str(run_dir.parent), "--run", run_dir.name, "--port", "0"]
-    words = [sys.executable, "-m", "kaggle_digits", "app", *options]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, encoding="utf-8") as server:
-        assert server.stdout
-        address = next(found for line in server.stdout if (found := re.search(r"http://\S+", line)))
+    app, address = start_app(run_dir.name, str(run_dir.parent), ".")
+    try:
         with sync_playwright() as playwright:
             program = shutil.which("chromium")
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-            page.goto(address[0])
+            page.goto(address)
             page.wait_for_selector("#run option", state="attached")
             for number, points in enumerate(DRAWN):
                 if number:
@@ -152,7 +151,8 @@ def photograph_app(run_dir: Path) -> None:
                 page.wait_for_timeout(500)  # until the bars have their length
             page.mouse.move(0, 0)
             page.screenshot(path=APP_PICTURE)
-        server.terminate()
+    finally:
+        stop_app(app)
 
 
 if __name__ == "__main__":
