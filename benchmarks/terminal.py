@@ -61,6 +61,8 @@ def main() -> None:
 
 def record(commands: tuple[str, ...], folder: Path) -> list[Frame]:
     """Run ``commands`` one after another in a pseudo-terminal and return its screens."""
+    if sys.platform == "win32":
+        raise SystemExit("Windows has no pseudo-terminals")
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.ByteStream(screen)
     frames: list[Frame] = []

@@ -172,7 +172,7 @@ class WandbTracker(Tracker):
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
-        self._wandb = wandb
+        self._wandb: Any = wandb
 
     def begin(self, run: Run, parameters: dict[str, Any]) -> None:
         self._run = self._wandb.init(
