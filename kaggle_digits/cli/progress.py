@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from rich.progress import (
     BarColumn,
@@ -30,7 +30,7 @@ MAX_MEMBERS_WITH_EPOCHS = 20
 
 
 class LiveProgress(Progress):
-    """A rich display on stderr, hidden if that is no terminal.
+    """A rich display on stderr, hidden if that is no terminal, and removed when it ends.
 
     ``redirect`` prints the output of other packages above the display.
     """
@@ -41,17 +41,13 @@ class LiveProgress(Progress):
             console=console.err,
             redirect_stdout=redirect,
             redirect_stderr=redirect,
+            transient=True,
             disable=not console.err.is_terminal,
         )
 
     def start(self) -> None:
         console.begin_output()
         super().start()
-
-    def __exit__(self, *error: Any) -> None:
-        """Stop the display; it leaves nothing above an error."""
-        self.live.transient = error[0] is not None
-        super().__exit__(*error)
 
 
 class ProgressLine(LiveProgress):
@@ -94,7 +90,8 @@ class TrainingProgress(ProgressLine, TrainingCallback):
         self.name, self.members, self.done, self._done_before = name, members, done, done
         self._begin(name)
         resumed = f", {done} finished before" if done else ""
-        console.note(f"run {name}: {plural(members, 'member')}{resumed}")
+        models = plural(members, "member") if members > 1 else "1 model"
+        console.note(f"run {name}: {models}{resumed}")
 
     def on_member_begin(self, member: int, epochs: int, steps: int, first_epoch: int) -> None:
         self._total[member] = epochs, steps

@@ -90,6 +90,8 @@ def submit(
     if entry.public_score is not None:
         console.echo(f"public score: {entry.public_score:.5f}")
     console.note(f"logged in {log}")
+    if entry.public_score is None:
+        console.note("next: kd submissions, for the public score")
 
 
 def is_interactive() -> bool:

@@ -110,9 +110,10 @@ def _explain_duplicate(path: Path, duplicate: LogEntry) -> str:
         )
     score = duplicate.public_score
     state = "not scored yet" if score is None else f"score {score:.5f}"
+    see = f"wait for the score: `kd.submit({str(path)!r}, wait=True)`, or " if score is None else ""
     return (
         f"the same predictions as {path} were submitted on {duplicate.time[:10]} (ref "
-        f"{duplicate.ref}, {state}); submit them again with `force=True`"
+        f"{duplicate.ref}, {state}); {see}submit them again with `force=True`"
     )
 
 

@@ -88,3 +88,22 @@ def test_epochs_stay_on_the_screen_and_predicting_is_shown(
     assert "predicting 700 images, 9 views of each" in out.getvalue()
     if not terminal:
         assert "\x1b" not in out.getvalue()
+
+
+def test_one_model_is_no_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(console, "err", Console(file=out, width=80, highlight=False))
+    progress = TrainingProgress()
+    progress.on_run_begin("dense-1", 1, 0)
+    progress.on_run_begin("cnn-1", 5, 2)
+    expected = "run dense-1: 1 model\nrun cnn-1: 5 members, 2 finished before\n"
+    assert out.getvalue() == expected
+
+
+def test_display_is_removed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(console, "err", Console(file=out, force_terminal=True, width=80))
+    with TrainingProgress() as progress:
+        progress.on_member_begin(0, 2, 10, 0)
+    two_lines_up = "\x1b[1A\x1b[2K" * 2
+    assert out.getvalue().endswith(two_lines_up)

@@ -53,6 +53,7 @@ def test_newest_file_is_submitted_and_score_shown(kaggle: FakeKaggle, folders: F
     assert f"ref:          {FIRST_REF}" in out
     assert "public score: 0.98765" in out
     assert read_log(folders.submissions)[0].public_score == 0.98765
+    assert "next:" not in err
 
 
 def test_json_is_the_log_entry(kaggle: FakeKaggle, folders: Folders) -> None:
@@ -98,15 +99,19 @@ def test_confirmation_is_asked_once(
 
 
 def test_same_file_is_submitted_once_without_force(kaggle: FakeKaggle, folders: Folders) -> None:
-    folders.kd("--yes")
+    _, err = folders.kd("--yes")
+    assert "next: kd submissions" in err  # it is not scored yet
     _, err = folders.kd("--yes", code=1)
     assert "submitted already" in err
     _, err = folders.kd("dense-1", "--yes", code=1)
     assert "--force" in err
+    assert f"wait for the score: kd submit {folders.path} --wait" in err
     # With --wait, kd waits for the earlier submission.
     out, _ = folders.kd("dense-1", "--yes", "--wait")
     assert "public score: 0.98765" in out
     assert len(kaggle.submissions) == 1
+    _, err = folders.kd("dense-1", "--yes", code=1)
+    assert "score 0.98765); submit them again with --force" in err
     folders.kd("dense-1", "--yes", "--force")
     assert len(kaggle.submissions) == 2
 
