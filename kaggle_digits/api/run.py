@@ -237,7 +237,8 @@ class Run(Summary, RunFolder):
         weights = first_layer(self)
         if weights is None:
             raise RunError(f"the first layer of run {self.name} has no weights that are images")
-        return digit_grids.first_layer_weights(weights)
+        linear = self.config()["model"] == "linear"
+        return digit_grids.first_layer_weights(weights, linear=linear)
 
     def _measured(self) -> Any:
         return measure(self.dataset, load_oof(self, self.dataset))

@@ -227,7 +227,8 @@ def _figures(
     if len({row["epoch"] for row in history}) > 1:
         yield "learning-curves", charts.learning_curves(history)
     if weights is not None:
-        yield "first-layer", digit_grids.first_layer_weights(weights)
+        linear = run.config()["model"] == "linear"
+        yield "first-layer", digit_grids.first_layer_weights(weights, linear=linear)
 
 
 def first_layer(run: Run) -> NDArray[np.float32] | None:

@@ -172,11 +172,15 @@ def label_errors(images: Images, predictions: Sequence[Prediction], total: int) 
 
 @style.styled
 def first_layer_weights(
-    weights: NDArray[np.float32], title: str = "Weights of the first layer"
+    weights: NDArray[np.float32],
+    title: str = "Weights of the first layer",
+    *,
+    linear: bool = False,
 ) -> Figure:
     """Plot the weights of at most 64 units as images with a common colour scale, white at 0.
 
-    ``weights`` are (units, h, w) float32: the weights of each unit for h × w pixels.
+    ``weights`` are (units, h, w) float32: the weights of each unit for h × w pixels. The units of a
+    ``linear`` model are the digits.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -184,14 +188,18 @@ def first_layer_weights(
 
     total, (height, width) = len(weights), weights.shape[1:]
     shown = weights[:MOST_UNITS]
-    columns = min(8, len(shown))
+    digits = linear and total == CLASSES  # fewer if the training rows lack a digit
+    columns = min(5 if digits else 8, len(shown))
     lines = -(-len(shown) // columns)
     count = f"The first {len(shown)} of {total} units" if total > len(shown) else f"{total} units"
     note = (
         f"{count}, each with {height} × {width} weights. Ink on purple raises the unit's output, "
         "ink on orange lowers it."
     )
-    figure = style.new_figure(style.WIDTH, 0.9 + 0.78 * lines, title, note, squares=True)
+    if digits:
+        note = "Ink on purple speaks for the digit above the image, ink on orange against it."
+    line_height = 1.4 if digits else 0.78  # in inches
+    figure = style.new_figure(style.WIDTH, 0.9 + line_height * lines, title, note, squares=True)
     # The colour scale ignores infinite or NaN weights of a diverged training, and a few weights far
     # larger than the rest, which would leave all others pale.
     sizes = np.abs(shown[np.isfinite(shown)])
@@ -201,15 +209,18 @@ def first_layer_weights(
     axes.set_axis_off()
     scale = ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP)
     gap = 0.08 * width
+    line_gap = 0.25 * height if digits else gap
     for position, unit in enumerate(shown):
         line, column = divmod(position, columns)
-        left, top = column * (width + gap), line * (height + gap)
+        left, top = column * (width + gap), line * (height + line_gap)
+        if digits:
+            axes.text(left + width / 2, top - gap / 2, str(position), ha="center", va="bottom")
         box = (left, left + width, top + height, top)
         axes.imshow(unit, cmap=style.DIVERGING_CMAP, vmin=-limit, vmax=limit, extent=box)
         frame = Rectangle((left, top), width, height, fill=False, clip_on=False)
         frame.set(edgecolor=style.GRID_COLOR, linewidth=0.8)
         axes.add_patch(frame)
-    axes.set(xlim=(0, columns * (width + gap) - gap), ylim=(lines * (height + gap) - gap, 0))
+    axes.set(xlim=(0, columns * (width + gap) - gap), ylim=(lines * (height + line_gap) - line_gap, 0))
     shrink = min(1.0, 4 / lines)
     figure.colorbar(scale, ax=axes, label="weight", extend="both", shrink=shrink, aspect=25)
     return figure

@@ -63,6 +63,11 @@ def test_plots_are_figures(run: kd.Run, name: str) -> None:
     assert getattr(run, f"plot_{name}")().axes
 
 
+def test_weights_of_a_linear_model_have_digits(dataset: kd.Dataset, folder: Path) -> None:
+    axes = kd.train(dataset, "linear").plot_first_layer().axes[0]
+    assert [text.get_text() for text in axes.texts] == list("0123456789")
+
+
 def test_evaluation_export_and_label_errors(folder: Path) -> None:
     run = kd.open_run("dense")
     evaluation = run.evaluate(tta=5)

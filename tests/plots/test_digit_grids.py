@@ -22,6 +22,17 @@ def test_augmented_digits_are_shown_beside_their_original() -> None:
             assert np.array_equal(row[:, left : left + 28], copies[position, line])
 
 
+def test_weights_of_a_linear_model_are_named_by_their_digits() -> None:
+    weights = np.ones((10, 28, 28), np.float32)
+    for units, linear, names in (
+        (weights, True, list("0123456789")),
+        (weights, False, []),  # hidden units
+        (weights[:9], True, []),  # the training rows lack a digit
+    ):
+        axes = digit_grids.first_layer_weights(units, linear=linear).axes[0]
+        assert [text.get_text() for text in axes.texts] == names
+
+
 def test_first_of_each_class() -> None:
     rows = digit_grids.first_of_each_class(np.array([3, 3, 0, 9, 0]))
     assert rows.tolist() == [2, 0, 3]

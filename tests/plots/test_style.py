@@ -71,6 +71,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "learning curves": lambda: charts.learning_curves(history(3, 4)),
     "learning curves, one member": lambda: charts.learning_curves(history(1, 4)),
     "weights, dense layer": lambda: digit_grids.first_layer_weights(normal(70, 28, 28)),
+    "weights, linear model": lambda: digit_grids.first_layer_weights(
+        normal(10, 28, 28), linear=True
+    ),
     "weights, filters": lambda: digit_grids.first_layer_weights(normal(5, 3, 3)),
     "weights, diverged": lambda: digit_grids.first_layer_weights(
         np.full((2, 3, 3), np.nan, np.float32)
