@@ -114,7 +114,7 @@ def _check_options(
 
 
 def _load_predictor(runs_dir: Path, run: str | None) -> "Predictor":
-    """Load a run, or the most accurate one, and warn of those that cannot be used."""
+    """Load a run, or the best one, and warn of those that cannot be used."""
     from kaggle_digits.inference.predictor import load_predictor
 
     predictor = load_predictor(runs_dir, run)

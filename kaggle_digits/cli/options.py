@@ -108,7 +108,7 @@ A_RUN: dict[str, Any] = {"metavar": "RUN", "autocompletion": complete_runs}
 A_RECIPE: dict[str, Any] = {"metavar": "RECIPE", "autocompletion": complete_recipes}
 RUN = argument("A run of kd runs.", default=..., **A_RUN)
 RUN_OR_NEWEST = argument("A finished run; default: the newest.", **A_RUN)
-PREDICTOR_RUN = option("Default: the most accurate run.", **A_RUN)
+PREDICTOR_RUN = option("Default: the best run, by the lower end of its 95 % interval.", **A_RUN)
 RECIPE = argument("A recipe or model of kd recipes, a FILE, or your MODULE:FUNCTION.", **A_RECIPE)
 RECIPE_OPTION = option("The same as RECIPE.", **A_RECIPE)
 MODEL_OPTION = option("Train a model with its default recipe.", **A_RECIPE | {"metavar": "MODEL"})

@@ -82,6 +82,15 @@ def test_better_run_that_cannot_be_loaded_is_skipped(trained_run: Run, tmp_path:
         load_predictor(tmp_path)
 
 
+def test_best_run_is_not_the_luckiest(trained_run: Run, tmp_path: Path) -> None:
+    for name, accuracy, interval in (("lucky", 1.0, [0.88, 1.0]), ("sure", 0.99, [0.98, 0.995])):
+        shutil.copytree(trained_run.path, tmp_path / name)
+        metrics = {"val_accuracy": accuracy, "val_accuracy_ci95": interval}
+        Run(tmp_path / name).write_metrics({**trained_run.metrics(), **metrics})
+    assert load_predictor(tmp_path).run_name == "sure"
+    assert [run.name for run in finished_runs(tmp_path)] == ["lucky", "sure"]
+
+
 def test_missing_run_is_reported_with_the_next_command(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"`kd\.train\(dataset, 'cnn'\)`"):
         load_predictor(tmp_path)
