@@ -55,7 +55,29 @@ def bind(host: str, port: int) -> socket.socket:
 def server_url(server_socket: socket.socket) -> str:
     """Return the URL to open in a browser on this machine."""
     host, port = server_socket.getsockname()[:2]
-    host = LOOPBACK_OF_WILDCARD.get(host, host)
+    return _url(LOOPBACK_OF_WILDCARD.get(host, host), port)
+
+
+def network_url(server_socket: socket.socket) -> str:
+    """Return the URL to open in a browser on another device of the network."""
+    host, port = server_socket.getsockname()[:2]
+    return _url(_network_address(host) if host in LOOPBACK_OF_WILDCARD else host, port)
+
+
+def _network_address(wildcard: str) -> str:
+    """Return the address of this machine in its network, or its name if it has no network."""
+    family, outside = socket.AF_INET, "192.0.2.1"
+    if wildcard == "::":
+        family, outside = socket.AF_INET6, "2001:db8::1"
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((outside, 9))  # chooses the network interface and sends nothing
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
+
+
+def _url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

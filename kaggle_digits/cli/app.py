@@ -39,7 +39,7 @@ def app(
         raise UsageError("--force needs --export: it renames an existing folder first")
     require("kd app", "fastapi", "starlette", "uvicorn", extra="web")
     from kaggle_digits.app.api import create_app
-    from kaggle_digits.app.run_server import bind, is_loopback, serve, server_url
+    from kaggle_digits.app.run_server import bind, is_loopback, network_url, serve, server_url
 
     web_app = create_app(runs_dir, run, host, allow_host or (), drawings_dir)
     for message in web_app.state.skipped:
@@ -50,7 +50,8 @@ def app(
     address = server_url(listening)
     console.echo(f"{web_app.state.run} predicts what you draw at {address} (Ctrl-C stops it)")
     if not is_loopback(host):
-        console.warn(f"with --host {host}, everybody in your network can use the app")
+        others = network_url(listening)
+        console.warn(f"everybody in your network can use the app, at {others}")
     if open_browser:
         webbrowser.open(address)
     serve(web_app, listening)

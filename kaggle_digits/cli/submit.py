@@ -11,6 +11,7 @@ from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_api.client import CompetitionClient
+    from kaggle_digits.kaggle_api.submission_log import LogEntry
     from kaggle_digits.kaggle_api.validate import LocalSubmission
 
 
@@ -84,14 +85,18 @@ def submit(
             {**entry.row(), "log": log, "leak": getattr(checked.origin, "leak", None)}
         )
         return
+    _print_entry(entry)
+    console.note(f"logged in {log}")
+    if entry.public_score is None:
+        console.note("next: kd submissions, for the public score")
+
+
+def _print_entry(entry: "LogEntry") -> None:
     console.echo(f"file:         {entry.file}")
     console.echo(f"ref:          {entry.ref}")
     console.echo(f"status:       {entry.status}")
     if entry.public_score is not None:
         console.echo(f"public score: {entry.public_score:.5f}")
-    console.note(f"logged in {log}")
-    if entry.public_score is None:
-        console.note("next: kd submissions, for the public score")
 
 
 def is_interactive() -> bool:

@@ -220,7 +220,9 @@ def first_layer_weights(
         frame = Rectangle((left, top), width, height, fill=False, clip_on=False)
         frame.set(edgecolor=style.GRID_COLOR, linewidth=0.8)
         axes.add_patch(frame)
-    axes.set(xlim=(0, columns * (width + gap) - gap), ylim=(lines * (height + line_gap) - line_gap, 0))
+    axes.set(
+        xlim=(0, columns * (width + gap) - gap), ylim=(lines * (height + line_gap) - line_gap, 0)
+    )
     shrink = min(1.0, 4 / lines)
     figure.colorbar(scale, ax=axes, label="weight", extend="both", shrink=shrink, aspect=25)
     return figure

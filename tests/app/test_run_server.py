@@ -11,13 +11,15 @@ import sys
 import time
 import webbrowser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
 from kaggle_digits.app import run_server
-from kaggle_digits.app.run_server import AddressError, bind, server_url
+from kaggle_digits.app.middleware import SecurityMiddleware
+from kaggle_digits.app.run_server import AddressError, bind, network_url, server_url
 from kaggle_digits.cli.main import app
 
 
@@ -106,6 +108,32 @@ def test_warning_if_the_network_can_connect(runs_dir: Path) -> None:
     result = kd_app("--host", "0.0.0.0", "--port", "0", "--runs-dir", str(runs_dir))
     assert "http://127.0.0.1:" in result.stdout, "a URL for the browser, not the wildcard address"
     assert "everybody in your network" in result.stderr
+
+
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
+def test_url_for_other_devices(wildcard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        server_socket = bind(wildcard, 0)
+    except AddressError:
+        pytest.skip("no IPv6 on this machine")
+    with server_socket:
+        port = server_socket.getsockname()[1]
+        url = urlsplit(network_url(server_socket))
+        assert url.hostname not in {None, wildcard, "127.0.0.1", "::1"}
+        assert SecurityMiddleware(_no_app, wildcard).is_allowed_host(url.netloc)
+        # Without a network there is only a name.
+        monkeypatch.setattr(socket.socket, "connect", _no_route)
+        assert network_url(server_socket) == f"http://{socket.gethostname()}:{port}"
+    with bind("127.0.0.1", 0) as server_socket:
+        assert network_url(server_socket) == server_url(server_socket)
+
+
+async def _no_app(*_: object) -> None:
+    raise AssertionError
+
+
+def _no_route(*_: object) -> None:
+    raise OSError(errno.ENETUNREACH, "Network is unreachable")
 
 
 def test_ipv6_address() -> None:
