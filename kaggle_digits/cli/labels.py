@@ -37,6 +37,8 @@ def labels(
         return
     count = f"{len(result.errors):,} of {result.rows:,}"
     console.echo(f"{result.run}: {count} held-out labels may be wrong (confident learning)")
+    if result.errors:
+        console.echo("the confidences are after temperature scaling; kd show has them as trained")
     for item in result.errors[:MAX_LINES]:
         predicted = f"predicted {item.predicted} ({item.confidence_text} confidence)"
         console.echo(f"line {item.line}: labelled {item.label}, {predicted}")

@@ -112,10 +112,9 @@ def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str =
     for result in results:
         shared = result.shared_notes
         for each in result.experiments:
-            if each.reached is False:
-                own = [note for note in each.notes if note not in shared]
-                why = "; ".join([each.comparison or "not reached", *own])
-                console.echo(f"{each.experiment}, {each.description}: {why}")
+            own = [note for note in each.notes if note not in shared]
+            if each.reached is False and own:
+                console.echo(f"{each.experiment}, {each.description}: {'; '.join(own)}")
         for note, experiments in shared.items():
             console.echo(f"{', '.join(experiments)}: {note}")
     folder = runs_dir / FOLDER / study_name

@@ -98,11 +98,11 @@ def run(context: Context, output: StudyOutput) -> None:
     before, after = (score_images(images, clean_labels) for images in (noisy, denoised))
     description = "classifier of clean images, on noisy images"
     on_clean = f"on clean images {100 * clean_score.accuracy:.2f} %"
-    notes = [f"{noise}, {reason}", on_clean, context.quick_note]
+    notes = [f"{noise}, {reason}", on_clean, context.differences]
     output.add_accuracy("A7", description, before, PUBLISHED_NOISY, *notes)
     description = "the same classifier on the denoised images"
     ratio = (1 - before.accuracy) / max(1 - after.accuracy, 1e-9)
-    notes = [f"{ratio:.1f} times fewer errors than on noisy images", context.quick_note]
+    notes = [f"{ratio:.1f} times fewer errors than on noisy images", context.differences]
     output.add_accuracy("A8", description, after, PUBLISHED_DENOISED, *notes)
     context.progress("A8: other noise levels")
     accuracies: list[list[float]] = [[], []]

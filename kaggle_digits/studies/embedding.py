@@ -90,7 +90,7 @@ def run_bottleneck(context: Context, output: StudyOutput) -> None:
     train, labels = context.dataset.train, context.dataset.labels
     fold = context.split(labels, VAL_FRACTION)
     result, score = context.fit_and_score("A10, bottleneck of two units", RECIPE, fold)
-    note = context.quick_note or f"{RECIPE.epochs} epochs"
+    note = context.differences or f"{RECIPE.epochs} epochs"
     output.add_accuracy("A10", "500-100-2-100-10", score, PUBLISHED, note)
     encoder, decode = _split_network(result)
     context.progress("A11: encoding the held-out images")

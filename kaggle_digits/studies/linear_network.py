@@ -45,11 +45,11 @@ def run(context: Context, output: StudyOutput) -> None:
     )
 
     linear, score = context.fit_and_score("B2, linear", MODEL_RECIPES["softmax"], fold)
-    output.add_accuracy("B2", "linear classifier (softmax)", score, "–", context.quick_note)
+    output.add_accuracy("B2", "linear classifier (softmax)", score, "–", context.differences)
     best, settings, n_trials = _grid_search(context, fold.train)
     network, score = context.fit_and_score("B3, network", best, fold)
     description = f"one hidden layer, the best of {n_trials} settings on rows of the training part"
-    output.add_accuracy("B3", f"{description}: {settings}", score, PUBLISHED, context.quick_note)
+    output.add_accuracy("B3", f"{description}: {settings}", score, PUBLISHED, context.differences)
     plain_recipe, dropout_recipe = (best.with_changes(dropout=rate) for rate in (0.0, 0.3))
     plain, plain_score = context.fit_and_score("B4, no dropout", plain_recipe, fold)
     _, score = context.fit_and_score("B4, dropout", dropout_recipe, fold)
@@ -57,7 +57,7 @@ def run(context: Context, output: StudyOutput) -> None:
         f"without dropout {100 * plain_score.accuracy:.2f} %",
         f"log loss {score.log_loss:.4f} with dropout, {plain_score.log_loss:.4f} without; "
         f"training log loss without dropout {plain.history[-1].loss:.4f}",
-        context.quick_note,
+        context.differences,
     )
     output.add_accuracy("B4", "dropout 0.3 instead of none", score, "–", *notes)
     output.add_figure(
@@ -95,24 +95,24 @@ def _grid_search(context: Context, rows: Rows) -> tuple[Recipe, str, int]:
 
 def _add_filters(context: Context, output: StudyOutput, fold: FoldIndices) -> None:
     """Draw the first layer after different numbers of epochs."""
-    epochs = FILTER_EPOCHS[::2] if context.quick else FILTER_EPOCHS
-    numbers = ", ".join(map(str, epochs))
-    description = f"the weights of {FILTER_UNITS} hidden units after {numbers} epochs"
-    figures = [f"weights-{number}" for number in epochs]
-    output.add_result("B5", description, "", figures=figures)
-    for number in epochs:
-        recipe = FILTERS.with_changes(epochs=number)
-        result, score = context.fit_and_score(f"B5, {number} epochs", recipe, fold)
+    trained = []
+    for limit in FILTER_EPOCHS[::2] if context.quick else FILTER_EPOCHS:
+        recipe = FILTERS.with_changes(epochs=limit)
+        result, score = context.fit_and_score(f"B5, {limit} epochs", recipe, fold)
         assert result.first_layer is not None
-        done = len(result.history)
-        title = f"Weights of {FILTER_UNITS} hidden units after {done} epoch{'s' * (done > 1)}"
+        epochs = len(result.history)
+        trained.append(str(epochs))
+        title = f"Weights of {FILTER_UNITS} hidden units after {epochs} epoch{'s' * (epochs > 1)}"
         output.add_figure(
-            f"weights-{number}",
+            f"weights-{epochs}",
             title,
             f"The network classifies {100 * score.accuracy:.2f} % of the validation rows "
             "correctly. A pale unit is dead: no image activates it.",
             digit_grids.first_layer_weights(result.first_layer, title),
         )
+    description = f"the weights of {FILTER_UNITS} hidden units after {', '.join(trained)} epochs"
+    figures = [f"weights-{epochs}" for epochs in trained]
+    output.add_result("B5", description, "", figures=figures)
 
 
 def _loss_figure(results: dict[str, FoldResult]) -> "Figure":

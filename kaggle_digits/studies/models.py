@@ -31,7 +31,7 @@ def run(context: Context, output: StudyOutput) -> None:
     folds = split(labels, Split("folds", folds=FOLDS, seed=context.seed))
     folds = folds[: 1 if context.quick else FOLDS_USED]
     val_labels = np.concatenate([labels[fold.val] for fold in folds])
-    note = context.quick_note or (
+    note = context.differences or (
         "trained on 35,000 of the competition's rows instead of 50,000 of MNIST; three of six "
         "folds used for validation"
     )
@@ -53,7 +53,7 @@ def run(context: Context, output: StudyOutput) -> None:
     output.add_figure(
         "deep-curves",
         "Learning curves of the deepest network",
-        "Loss and accuracy of the Keras network with three hidden layers; one thin line per fold.",
+        "Loss and accuracy of the Keras network with three hidden layers.",
         charts.learning_curves(history),
     )
     output.add_confusion_matrix("linear-confusion", linear, linear_probabilities, val_labels)

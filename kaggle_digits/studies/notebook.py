@@ -59,13 +59,13 @@ def run(context: Context, output: StudyOutput) -> None:
     )
     for recipe, scaled in ((COLUMNS, "each column"), (IMAGES, "each image")):
         result, score = context.fit_and_score(f"C3, {scaled} normalized", recipe, fold)
-        description = f"dense 128-128, 10 epochs, {scaled} scaled to unit length"
-        notes = [context.quick_note, f"log loss {score.log_loss:.4f}", axis_note]
+        description = f"dense 128-128, {len(result.history)} epochs, {scaled} scaled to unit length"
+        notes = [context.differences, f"log loss {score.log_loss:.4f}", axis_note]
         output.add_accuracy("C3", description, score, PUBLISHED, *notes)
     output.add_figure(
         "notebook-curves",
         "Learning curves of the notebook's network",
-        "The training loss falls longer than the validation loss: the network over-fits.",
+        "If the training loss falls longer than the validation loss, the network over-fits.",
         charts.learning_curves([vars(row) for row in result.history]),
     )
 
@@ -92,9 +92,9 @@ def run(context: Context, output: StudyOutput) -> None:
         output.add_accuracy("C4", description, scored, "a Kaggle score above 0.82", *notes)
 
     recipe = MODEL_RECIPES["cnn"]
-    _, score = context.fit_and_score("C5, convolutional network", recipe, fold)
+    result, score = context.fit_and_score("C5, convolutional network", recipe, fold)
     description = "convolution, activation, pooling, flattening, fully connected: model cnn"
-    notes = [context.quick_note, f"{recipe.epochs} epochs"]
+    notes = [context.differences, f"{len(result.history)} epochs"]
     output.add_accuracy("C5", description, score, "announced, no value", *notes)
 
 

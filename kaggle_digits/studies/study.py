@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write
-from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.dataset import SAMPLE_SOURCE, Dataset
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.classification import compute_metrics
 from kaggle_digits.metrics.scores import Score, score_or_raise, wilson_interval
@@ -56,9 +56,23 @@ class Context:
     progress: Callable[..., None] = field(default=lambda *_args: None)
 
     @property
-    def quick_note(self) -> str:
-        """A note for results of a quick study; otherwise empty."""
-        return "fewer epochs because of --quick" if self.quick else ""
+    def on_sample(self) -> bool:
+        """Whether the images are scikit-learn's and not MNIST's, as those of the publications."""
+        return self.dataset.source.source == SAMPLE_SOURCE
+
+    @property
+    def differences(self) -> str:
+        """How data and training differ from the publication's; empty if they do not."""
+        data = "scikit-learn's small digits instead of MNIST's" if self.on_sample else ""
+        training = "shorter training because of --quick" if self.quick else ""
+        return "; ".join(filter(None, [data, training]))
+
+    def command(self, study: str) -> str:
+        """Return the command that repeats a study with these settings."""
+        names = {"seed": self.seed or None, "rows": self.rows}
+        given = names | {"noise": self.noise, "level": self.level}
+        options = [f" --{name} {value}" for name, value in given.items() if value is not None]
+        return f"kd study {study}{' --quick' if self.quick else ''}{''.join(options)}"
 
     def split(
         self, labels: NDArray[np.uint8], val_fraction: float, seed: int | None = None

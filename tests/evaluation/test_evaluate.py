@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from kaggle_digits.runs.run import Run
 from tests.support import small_runs
 from tests.support.probabilities import LABELS, wrong_on
 
+METHOD = Path(__file__).parents[2] / "docs" / "method.md"
+
 
 def test_evaluate_writes_all_figures(
     run: Run, dataset: Dataset, oof: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
@@ -35,6 +38,24 @@ def test_evaluate_writes_all_figures(
     assert 0 < len(evaluation.most_confident_errors) == min(24, len(oof) - correct)
     worst = evaluation.most_confident_errors[0]
     assert worst.label == dataset.labels[worst.row]
+
+
+def test_the_method_page_computes_the_same_metrics(
+    tmp_path: Path,
+    dataset: Dataset,
+    oof: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small_runs.write_data(Path("data"))
+    partial = np.where(np.arange(len(oof))[:, None] < 200, oof, np.float32("nan"))
+    run = small_runs.write_run(Path("runs"), dataset, partial, "two")
+    (code,) = re.findall(r"```python\n(.*?)```", METHOD.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(code, METHOD, "exec"), {})
+    metrics = evaluate(run, dataset).metrics
+    expected = (metrics.score.accuracy, metrics.score.log_loss)
+    assert [float(line) for line in capsys.readouterr().out.split()] == pytest.approx(expected)
 
 
 def test_only_held_out_rows_count(

@@ -59,6 +59,13 @@ def test_every_published_experiment_has_a_row(studies_dir: Path) -> None:
     assert float(linear["measured"].split()[0]) > 60
 
 
+def test_quick_results_name_the_epochs_that_were_trained(studies_dir: Path) -> None:
+    table = (studies_dir / "table.csv").read_text(encoding="utf-8")
+    assert "dense 128-128, 3 epochs" in table
+    assert "10 epochs" not in table
+    assert "hidden units after 1, 3 epochs" in table
+
+
 def test_every_figure_is_saved_and_on_the_page(studies_dir: Path) -> None:
     all_studies = (studies_dir / "index.html").read_text(encoding="utf-8")
     for name, study in STUDIES.items():

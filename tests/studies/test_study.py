@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kaggle_digits.data.dataset import SAMPLE_SOURCE, Source, load
 from kaggle_digits.metrics.scores import Score, wilson_interval
 from kaggle_digits.studies.runner import find_study
-from kaggle_digits.studies.study import Published, StudyOutput
+from kaggle_digits.studies.study import Context, Published, StudyOutput
+from tests.support import small_runs
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,18 @@ def test_published_accuracy_is_reached_within_the_interval(
     assert "because" in compared.row[-1]
     assert compared.published == "97.50 %"
     assert alone.reached is None
+
+
+def test_context_names_the_sample_and_the_command(tmp_path: Path) -> None:
+    dataset = load(small_runs.write_data(tmp_path))
+    published = Context(dataset)
+    assert (published.differences, published.command("scikit")) == ("", "kd study scikit")
+    sample = replace(dataset, source=Source(SAMPLE_SOURCE))
+    context = Context(sample, quick=True, seed=3, noise="uniform")
+    assert context.differences == (
+        "scikit-learn's small digits instead of MNIST's; shorter training because of --quick"
+    )
+    assert context.command("denoise") == "kd study denoise --quick --seed 3 --noise uniform"
 
 
 def test_note_of_several_results_is_shown_once(tmp_path: Path) -> None:
