@@ -42,6 +42,12 @@ def tracked_files() -> list[Path]:
     return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 
+def test_documents_name_benchmarks_that_exist() -> None:
+    for path in (path for path in tracked_files() if path.suffix == ".md"):
+        for name in re.findall(r"-m benchmarks\.(\w+)", path.read_text(encoding="utf-8")):
+            assert (ROOT / "benchmarks" / f"{name}.py").is_file(), f"{path}: benchmarks.{name}"
+
+
 def package_name(text: str) -> str:
     """Return the normalized package name of a requirement."""
     found = re.match(r"[A-Za-z0-9_.-]+", text)
