@@ -107,9 +107,6 @@ def _import_keras() -> Any:
             f"Keras was imported with the backend {loaded} before, but kaggle-digits uses {name}; "
             f"set KERAS_BACKEND={name} before Keras is imported"
         )
-    # The imports leave half a million permanent objects. Each garbage collection would traverse
-    # them for 0.2 s, and Keras collects before each training.
-    gc.freeze()
     return module
 
 
@@ -153,11 +150,19 @@ def reset_session(seed: int) -> None:
         registry = getattr(ops.gradient_registry, "_registry", {})
         for name in [name for name in registry if name.startswith("CustomGradient-")]:
             del registry[name]
-    with suppress_native_stderr():  # Keras imports TensorFlow here, also under JAX
-        k.utils.set_random_seed(seed)
-        if backend_name() == "jax" and "tensorflow" in sys.modules:
+    if backend_name() == "jax":
+        _import_tensorflow_beside_jax()
+    k.utils.set_random_seed(seed)
+
+
+@cache
+def _import_tensorflow_beside_jax() -> None:
+    """Let Keras import TensorFlow, if it is installed, as it does to set a seed; without a GPU."""
+    with suppress_native_stderr(), _without_garbage_collection():
+        keras().utils.set_random_seed(0)
+        if tensorflow := sys.modules.get("tensorflow"):
             with suppress(RuntimeError):  # it has started before
-                sys.modules["tensorflow"].config.set_visible_devices([], "GPU")
+                tensorflow.config.set_visible_devices([], "GPU")
 
 
 @contextmanager
@@ -202,11 +207,16 @@ def _without_jax() -> Iterator[None]:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Keep Python from looking for garbage, which takes a sixth of the time of an import."""
+    """Keep Python from looking for garbage in imports, which takes a sixth of their time.
+
+    The imports leave half a million permanent objects. Later collections would traverse them for
+    0.2 s, and Keras collects before each training; so they are left out of these, too.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
+        gc.freeze()
     finally:
         if was_enabled:
             gc.enable()

@@ -30,7 +30,7 @@ pytest.importorskip("ray", reason="needs the extra: pip install -e '.[ray]'")
 
 # A model without TensorFlow, whose import would take most of the time.
 MLP = Recipe("mlp", widths=(64,), epochs=6, batch_size=50)
-SIX = Split("folds", folds=6)
+FOUR = Split("folds", folds=4)
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +66,22 @@ def test_killed_worker_and_node_do_not_change_the_result(
     cluster: RayCluster, dataset: Dataset, tmp_path: Path
 ) -> None:
     here = LocalExecutor(workers=2, threads=1)
-    long = MLP.with_changes(epochs=100)  # no worker has finished when one is killed
-    local_run = train(dataset, long, SIX, runs_dir=tmp_path, name="here", executor=here)
+    # Few long epochs, so that the messages keep up with the worker that is killed at the first.
+    long = MLP.with_changes(epochs=10, batch_size=4)
+    local_run = train(dataset, long, FOUR, runs_dir=tmp_path, name="here", executor=here)
 
     callback = WorkerAndNodeKiller(cluster)
     on_cluster = RayExecutor(cluster.address)
     run = train(
-        dataset, long, SIX, runs_dir=tmp_path, name="there", executor=on_cluster, callback=callback
+        dataset, long, FOUR, runs_dir=tmp_path, name="there", executor=on_cluster, callback=callback
     )
     assert np.array_equal(run.oof(), local_run.oof())
     assert np.array_equal(run.test(), local_run.test())
-    assert callback.count("finished") == dict.fromkeys(range(6), 1)
+    assert callback.count("finished") == dict.fromkeys(range(4), 1)
     assert not callback.restarted_after_finish
-    assert [note for note in callback.notes if "its process died" in note]
-    assert sum(callback.count("started").values()) > 6  # the killed member was started again
+    # The killed member was started again.
+    retried = [note for note in callback.notes if note.startswith("retrying member ")]
+    assert [note for note in retried if "its process died" in note]
     assert run.config()["trained_by"]["executor"] == "ray"
 
 
@@ -111,7 +113,7 @@ def test_missing_capacity_is_reported_at_once(
     for executor in (RayExecutor(cluster.address, threads=8), RayExecutor(cluster.address, gpus=1)):
         started = time.monotonic()
         with pytest.raises(RunError, match=r"no node of the Ray cluster .* has .* cores"):
-            train(dataset, MLP, SIX, runs_dir=tmp_path, executor=executor)
+            train(dataset, MLP, FOUR, runs_dir=tmp_path, executor=executor)
         assert time.monotonic() - started < 30
     assert not list(tmp_path.glob("*/config.json"))
 
@@ -122,7 +124,7 @@ def test_other_version_on_a_node_is_reported(
     there = {**versions(), "keras": "2.0"}
     monkeypatch.setattr(ray, "versions", lambda: there)
     with pytest.raises(DigitsError, match=r"node \S+ has keras .*, this machine has 2.0"):
-        train(dataset, MLP, SIX, runs_dir=tmp_path, executor=RayExecutor(cluster.address))
+        train(dataset, MLP, FOUR, runs_dir=tmp_path, executor=RayExecutor(cluster.address))
 
 
 def test_missing_cluster_is_reported_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
