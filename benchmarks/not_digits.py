@@ -35,7 +35,7 @@ from kaggle_digits.inference.not_digit import (
 )
 from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 
 Pixels = NDArray[np.uint8]
 Generator = np.random.Generator

@@ -28,7 +28,7 @@ from kaggle_digits.imaging.loading import open_picture, prepare
 from kaggle_digits.imaging.segmentation import BOX, center_by_mass
 from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.metrics.scores import predicted_rows, wilson_interval
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 
 Pixels = NDArray[np.uint8]
 # Target accuracies: all drawn pictures, the worst repository with at least MIN_PICTURES, and the

@@ -26,7 +26,7 @@ from kaggle_digits.imaging.loading import SEVERAL_DIGITS, open_picture, prepare,
 from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.inference.sheet_reader import SheetPrediction, classify_sheet
 from kaggle_digits.metrics.scores import predicted_rows
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 
 Pixels = NDArray[np.uint8]
 Generator = np.random.Generator

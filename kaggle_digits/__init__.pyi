@@ -37,7 +37,7 @@ from kaggle_digits.ensembling.ensemble import Ensemble as Ensemble
 from kaggle_digits.ensembling.ensemble import ensemble_runs as ensemble_runs
 from kaggle_digits.metrics.scores import Score as Score
 from kaggle_digits.metrics.scores import score as score
-from kaggle_digits.runs.run import list_runs as list_runs
+from kaggle_digits.runs.store import list_runs as list_runs
 from kaggle_digits.sources.fetch import fetch as fetch
 from kaggle_digits.training.augmentation import Augmentation as Augmentation
 from kaggle_digits.training.predict import predict_test as predict_test

@@ -35,6 +35,7 @@ from kaggle_digits.inference.sheet_reader import SheetPrediction, classify_sheet
 from kaggle_digits.kaggle_api.submission_log import LogEntry
 from kaggle_digits.kaggle_api.validate import find_submission_file
 from kaggle_digits.runs import run as run_folder
+from kaggle_digits.runs.store import open_run as open_existing
 from kaggle_digits.training import train as training
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.export import ExportResult
@@ -167,7 +168,7 @@ def open_run(name: AnyRun, runs_dir: Folder = None, *, dataset: Dataset | None =
     ``dataset`` is the one it was trained on; None for that of the data folder.
     """
     if isinstance(name, str):
-        name = run_folder.open_run(runs_dir or default_folder("runs"), name)
+        name = open_existing(runs_dir or default_folder("runs"), name)
     return Run(name.path, dataset or (name.data if isinstance(name, Run) else None))
 
 

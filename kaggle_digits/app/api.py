@@ -40,7 +40,7 @@ from kaggle_digits.inference.predictor import (
     load_predictor,
 )
 from kaggle_digits.inference.sheet_reader import classify_sheet
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 
 PAGE = Path(__file__).parent / "page"
 # A larger picture, in pixels, needs half a gigabyte while it is decoded.

@@ -27,7 +27,7 @@ def app(
     if export is not None:
         from kaggle_digits.app.static_page import export_page
         from kaggle_digits.inference.predictor import load_predictor
-        from kaggle_digits.runs.run import open_run
+        from kaggle_digits.runs.store import open_run
 
         name = run or load_predictor(runs_dir).run_name
         with console.err.status(f"exporting a page with run {name}"):

@@ -38,7 +38,7 @@ def compare(
     from kaggle_digits.evaluation.comparison import compare_runs, conclusions
     from kaggle_digits.evaluation.evaluate import FIGURES, load_oof
     from kaggle_digits.plots import charts, style
-    from kaggle_digits.runs.run import open_run
+    from kaggle_digits.runs.store import open_run
 
     if bool(runs) == all_runs:
         raise UsageError("name two runs or more, or all of them: kd compare --all")
@@ -80,7 +80,7 @@ def _compare_all(
     """Write the page about all runs and print its table."""
     from kaggle_digits.data.dataset import load
     from kaggle_digits.evaluation.comparison import compare_all, write_overview
-    from kaggle_digits.runs.run import list_runs
+    from kaggle_digits.runs.store import list_runs
 
     if output is not None:
         check_output(output, force=force)

@@ -37,7 +37,7 @@ def ensemble(
     from kaggle_digits.ensembling.ensemble import ensemble_runs
     from kaggle_digits.ensembling.ensemble_run import save_ensemble
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.run import open_run
+    from kaggle_digits.runs.store import open_run
 
     check_choice("method", method, METHODS)
     if len(runs) < 2 or len(set(runs)) < len(runs):

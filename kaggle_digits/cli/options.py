@@ -151,7 +151,7 @@ def one_of(named: str | None, value: str | None, option: str) -> str | None:
 
 def open_run_or_newest(runs_dir: Path, name: str | None) -> "Run":
     """Return the run called ``name``; without a name the newest finished one, and say so."""
-    from kaggle_digits.runs.run import newest_run, open_run
+    from kaggle_digits.runs.store import newest_run, open_run
 
     if name is not None:
         return open_run(runs_dir, name)

@@ -80,7 +80,7 @@ def show(
 ) -> None:
     """List the runs, most accurate first, or show one of them."""
     from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.runs.run import list_runs, open_run
+    from kaggle_digits.runs.store import list_runs, open_run
 
     check_choice("sort", sort, SORTS)
     try:
@@ -127,7 +127,7 @@ def remove(
 ) -> None:
     """Delete runs with their models; their submissions stay."""
     from kaggle_digits.runs.manage import remove_run
-    from kaggle_digits.runs.run import open_run
+    from kaggle_digits.runs.store import open_run
 
     opened = [open_run(runs_dir, name) for name in dict.fromkeys(runs)]
     names = " ".join(run.name for run in opened)

@@ -30,7 +30,7 @@ def show(
     from kaggle_digits.data.dataset import load
     from kaggle_digits.inference.examples import find_examples
     from kaggle_digits.plots import digit_grids, style
-    from kaggle_digits.runs.run import open_run
+    from kaggle_digits.runs.store import open_run
 
     if output is not None:
         check_output(*style.saved_paths(output), force=force)

@@ -90,7 +90,7 @@ def train(
     began = time.time()
     from kaggle_digits.data.dataset import load
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.run import check_new_run, open_run
+    from kaggle_digits.runs.store import check_new_run, open_run
     from kaggle_digits.training import train as training
     from kaggle_digits.training.recipe import check_used
     from kaggle_digits.training.recipes import find_recipe
@@ -165,7 +165,8 @@ def _run_once(
     """
     from kaggle_digits.cli.progress import TrainingProgress
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.run import Run, list_runs
+    from kaggle_digits.runs.run import Run
+    from kaggle_digits.runs.store import list_runs
 
     runs_dir = given["runs_dir"]
     resumed = Run(runs_dir / name) if name and "resume" in given else None
@@ -260,7 +261,8 @@ def _train_seeds(
     """Train a run for each seed, resuming those that exist; print them, their mean and spread."""
     from kaggle_digits.metrics.scores import summarize_seeds
     from kaggle_digits.runs import submission_files
-    from kaggle_digits.runs.run import CONFIG_FILE, Run, check_new_name, numbered_names
+    from kaggle_digits.runs.run import CONFIG_FILE, Run
+    from kaggle_digits.runs.store import check_new_name, numbered_names
     from kaggle_digits.training.train import has_settings, resume
 
     check_at_least("seeds", given["seeds"], 2)

@@ -64,7 +64,7 @@ def tune(
     from kaggle_digits.cli.progress import SearchProgress
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.splits import Split
-    from kaggle_digits.runs.run import check_new_name
+    from kaggle_digits.runs.store import check_new_name
     from kaggle_digits.training.recipe import EnsembleRecipe
     from kaggle_digits.training.recipes import find_recipe
     from kaggle_digits.tuning.results import check_recipe_path

@@ -22,7 +22,8 @@ from kaggle_digits.data.splits import MIXED, describe_split
 from kaggle_digits.data.submission_csv import labels_sha256
 from kaggle_digits.ensembling.ensemble import Ensemble, score_metrics
 from kaggle_digits.runs import files
-from kaggle_digits.runs.run import BASE_RUNS, CONFIG_FILE, Run, create_run
+from kaggle_digits.runs.run import BASE_RUNS, CONFIG_FILE, Run
+from kaggle_digits.runs.store import create_run
 
 STACK_FILE, UNFINISHED = "stack.npy", ".unfinished"
 # Files of a run that its predictions do not depend on, and the lock.

@@ -21,7 +21,8 @@ from kaggle_digits.metrics.calibration import apply_temperature
 from kaggle_digits.metrics.scores import wilson_interval
 from kaggle_digits.models.base import ProbabilisticModel
 from kaggle_digits.models.formats import load_for_inference
-from kaggle_digits.runs.run import Run, list_runs, open_run
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training.predict import predict_images
 
 

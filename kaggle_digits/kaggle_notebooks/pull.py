@@ -19,7 +19,8 @@ from kaggle_digits.kaggle_notebooks import entry_point, push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import PushRecord, PushStatus, get_status
 from kaggle_digits.runs import submission_files
-from kaggle_digits.runs.run import Run, create_run, is_empty
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import create_run, is_empty
 from kaggle_digits.training.members import is_complete, load_result
 
 # Part of a path in a run folder: not hidden, no .., no drive, valid on every file system.

@@ -26,7 +26,7 @@ from kaggle_digits.kaggle_api.errors import KaggleApiError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.push_record import Job, PushRecord
-from kaggle_digits.runs.run import check_new_name, numbered_names
+from kaggle_digits.runs.store import check_new_name, numbered_names
 from kaggle_digits.runs.submission_files import is_taken
 from kaggle_digits.training.recipe import EnsembleRecipe, runs_user_code
 from kaggle_digits.training.recipes import RECIPES, find_recipe

@@ -15,14 +15,8 @@ from kaggle_digits.core.atomic_io import read_json, wrap_os_errors
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.data.submission_csv import read_origin, record_path, write_origin
 from kaggle_digits.kaggle_api.submission_log import LogEntry, read_log, update_log
-from kaggle_digits.runs.run import (
-    CONFIG_FILE,
-    Run,
-    check_new_name,
-    list_runs,
-    open_run,
-    remove_lock_owner,
-)
+from kaggle_digits.runs.run import CONFIG_FILE, Run
+from kaggle_digits.runs.store import check_new_name, list_runs, open_run, remove_lock_owner
 from kaggle_digits.runs.submission_files import folder_lock, is_own, submission_path
 
 SEPARATOR = " + "  # between the names of runs in the log

@@ -28,7 +28,8 @@ from kaggle_digits.data.submission_csv import (
     submission_text,
     write_origin,
 )
-from kaggle_digits.runs.run import Run, list_runs, numbered_names
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import list_runs, numbered_names
 
 LOCK_FILE, LOCK_SECONDS = ".kd.lock", 60.0
 

@@ -22,7 +22,8 @@ from kaggle_digits.data.dropped_rows import drop_lines, read_dropped_lines
 from kaggle_digits.data.splits import FoldIndices, Split, count_shared_images, fingerprint, split
 from kaggle_digits.models.registry import FUNCTIONS
 from kaggle_digits.runs.files import write_array
-from kaggle_digits.runs.run import Run, check_new_run, create_run, list_runs, open_run
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import check_new_run, create_run, list_runs, open_run
 from kaggle_digits.training import extra_rows, members, pseudo_labels
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Executor, Failed, FoldTask, Workload, member_seed

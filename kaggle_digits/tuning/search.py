@@ -19,7 +19,8 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import Score, score_or_raise
-from kaggle_digits.runs.run import check_name, check_new_name
+from kaggle_digits.runs.run import check_name
+from kaggle_digits.runs.store import check_new_name
 from kaggle_digits.training import extra_rows
 from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, TrainingCallback
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed

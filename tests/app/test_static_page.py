@@ -29,7 +29,7 @@ from kaggle_digits.core.errors import StorageError, UsageError
 from kaggle_digits.imaging.background import ink_mask
 from kaggle_digits.imaging.loading import open_picture, prepare
 from kaggle_digits.inference.predictor import load_predictor
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 from tests.support.browser import needs_chromium
 from tests.support.page_actions import OpenPage, draw, transfer_file, wait_for_digit
 from tests.support.pictures import draw_digit, encode

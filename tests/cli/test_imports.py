@@ -13,7 +13,8 @@ from PIL import Image
 
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.runs.files import write_probabilities
-from kaggle_digits.runs.run import Run, create_run
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import create_run
 from kaggle_digits.sources.fetch import fetch
 from tests.support.competition_files import data_folder, submission
 

@@ -20,7 +20,7 @@ from kaggle_digits.cli import console, train
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.imaging.labelled_folder import save_drawing
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 from kaggle_digits.training import time_limit
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.fold import Cost

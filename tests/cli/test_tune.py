@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from kaggle_digits.cli import console
 from kaggle_digits.cli.main import app
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 from kaggle_digits.training.recipes import find_recipe
 
 QUICK = ["--model", "mlp", "--rows", "150", "--epochs", "2", "--folds", "2", "--vary", "widths=4,8"]

@@ -18,7 +18,8 @@ from kaggle_digits.ensembling.ensemble_run import save_ensemble
 from kaggle_digits.evaluation.evaluate import load_oof
 from kaggle_digits.inference.predictor import Predictor
 from kaggle_digits.metrics.calibration import apply_temperature
-from kaggle_digits.runs.run import Run, list_runs
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import list_runs
 from kaggle_digits.training import pseudo_labels
 from kaggle_digits.training.predict import predict_oof, predict_test
 from kaggle_digits.training.recipe import Recipe

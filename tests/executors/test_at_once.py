@@ -12,7 +12,7 @@ from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.executors import at_once
 from kaggle_digits.executors.local import local_executor
 from kaggle_digits.models.backend import keras
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.fold import FoldTask
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe

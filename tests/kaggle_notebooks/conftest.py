@@ -14,7 +14,7 @@ from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.kaggle_notebooks.pull import PullResult, pull
 from kaggle_digits.kaggle_notebooks.push import JobSpec, make_script, prepare, push
 from kaggle_digits.kaggle_notebooks.push_record import PushRecord
-from kaggle_digits.runs.run import list_runs
+from kaggle_digits.runs.store import list_runs
 from tests.support.competition_files import data_folder
 from tests.support.fixtures import RecordingProgress
 from tests.support.kaggle_server import FakeKaggle

@@ -20,7 +20,7 @@ from kaggle_digits.data.dataset import load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.pull import FileInfo, Manifest, read_manifest, unpack
-from kaggle_digits.runs.run import list_runs, open_run
+from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training.recipes import find_recipe
 from kaggle_digits.training.train import resume, train
 from tests.kaggle_notebooks.conftest import REQUEST, SETTINGS, Workspace

@@ -10,7 +10,7 @@ import pytest
 from kaggle_digits.core.errors import DigitsError, KaggleError, RunError
 from kaggle_digits.kaggle_notebooks import push_record
 from kaggle_digits.kaggle_notebooks.push_record import PushStatus, get_status, wait
-from kaggle_digits.runs.run import list_runs
+from kaggle_digits.runs.store import list_runs
 from tests.kaggle_notebooks.conftest import REQUEST, Workspace
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.kaggle_session import RUN

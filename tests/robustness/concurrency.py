@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kaggle_digits.data.submission_csv import read_origin
 from kaggle_digits.kaggle_api.submission_log import SENDING, read_log
-from kaggle_digits.runs.run import list_runs, open_run
+from kaggle_digits.runs.store import list_runs, open_run
 from tests.robustness.file_integrity import broken
 from tests.robustness.impatient_submit import torture_impatience
 from tests.robustness.kd import Ended, environment, run

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from kaggle_digits.runs.run import Run, open_run
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import open_run
 from tests.robustness.file_integrity import broken, leftovers
 from tests.robustness.kd import Ended, environment, run
 from tests.robustness.killed_submit import torture_submit

@@ -15,7 +15,8 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.submission_csv import read_origin, write_origin
 from kaggle_digits.kaggle_api.submission_log import LogEntry, read_log, update_log
 from kaggle_digits.runs.manage import remove_run, rename_run, set_note
-from kaggle_digits.runs.run import Run, RunLockedError, create_run, list_runs, open_run
+from kaggle_digits.runs.run import Run, RunLockedError
+from kaggle_digits.runs.store import create_run, list_runs, open_run
 from kaggle_digits.runs.submission_files import is_own, submission_path, write_run_submission
 from tests.support.locks import without_locks
 from tests.support.small_runs import write_run

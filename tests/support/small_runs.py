@@ -15,7 +15,7 @@ from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN, Dataset
 from kaggle_digits.data.digits import PIXEL_COLUMNS, TRAIN_COLUMNS
 from kaggle_digits.runs import files
 from kaggle_digits.runs import run as run_module
-from kaggle_digits.runs.run import create_run
+from kaggle_digits.runs.store import create_run
 
 N_TRAIN, N_TEST, FOLDS = 300, 60, 3
 

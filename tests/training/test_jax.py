@@ -15,7 +15,7 @@ from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import Split
 from kaggle_digits.models.base import load_classifier
 from kaggle_digits.models.formats import LITERT_FILE
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.predict import predict_test
 from kaggle_digits.training.recipe import Recipe

@@ -12,7 +12,7 @@ import pytest
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import FoldIndices, Split, split
-from kaggle_digits.runs.run import open_run
+from kaggle_digits.runs.store import open_run
 from kaggle_digits.training import fold, time_limit
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.fold import Cost, FoldTask

@@ -19,7 +19,8 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.metrics.scores import score
 from kaggle_digits.runs import run as run_module
-from kaggle_digits.runs.run import Run, list_runs, open_run
+from kaggle_digits.runs.run import Run
+from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.callbacks import TrainingCallback

@@ -16,7 +16,7 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.splits import Split, split
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import score
-from kaggle_digits.runs.run import list_runs
+from kaggle_digits.runs.store import list_runs
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning.results import SearchResult, Trial, TrialCallback, write_recipe
