@@ -95,6 +95,7 @@ def train(
 
     The other arguments and errors are those of ``kaggle_digits.training.train.train``.
     """
+    _check_types(dataset, split)
     chosen = as_recipe(recipe).with_changes(**settings)
     if split is None:
         split = Split(folds=chosen.folds) if isinstance(chosen, EnsembleRecipe) else Split()
@@ -123,6 +124,7 @@ def resume(
 
     ``options`` and errors are those of ``kaggle_digits.training.train.resume``.
     """
+    _check_types(dataset)
     folder = runs_dir or default_folder("runs")
     return Run(training.resume(dataset, name=name, runs_dir=folder, **options).path, dataset)
 
@@ -149,12 +151,21 @@ def tune(
     from kaggle_digits.tuning.search import search
     from kaggle_digits.tuning.search_space import make_search_space
 
+    _check_types(dataset, split)
     base = as_recipe(recipe)
     if isinstance(base, EnsembleRecipe):
         raise UsageError(f"recipe {base.name} is an ensemble; tune one of its models")
     space, split = make_search_space(base, vary), split or Split(folds=3)
     folder = runs_dir or default_folder("runs")
     return search(dataset, base, space, split, trials=trials, runs_dir=folder, **options)
+
+
+def _check_types(dataset: Any, split: Any = None) -> None:
+    """Raise UsageError for a folder or DataFrame as ``dataset``, or a number as ``split``."""
+    if not isinstance(dataset, Dataset):
+        raise UsageError(f"`dataset` is of type {type(dataset).__name__}; kd.load() returns one")
+    if not isinstance(split, Split | None):
+        raise UsageError(f"`split` is of type {type(split).__name__}; give kd.Split(folds=3)")
 
 
 def runs(runs_dir: Folder = None) -> list[Run]:

@@ -7,6 +7,8 @@ line prints it, with options instead (``core.advice``), and turns it into an exi
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import Any
 
 LARGEST_SETTING = 10**9
 
@@ -75,6 +77,20 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
     if value not in choices:
         hint = did_you_mean(str(value), choices)
         raise UsageError(f"`{name}={value!r}` is unknown; {hint}one of: {', '.join(choices)}")
+
+
+def check_number(name: str, value: Any, kind: type[int] | type[float]) -> Any:
+    """Return the value of the setting ``name``, a number of NumPy as one of Python; None stays.
+
+    Raises UsageError if it is not a number, or not a whole one where ``kind`` is int.
+    """
+    if value is None or isinstance(value, int | kind):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real) and kind is float:
+        return float(value)
+    raise UsageError(f"`{name}={value!r}` is not a {'whole ' * (kind is int)}number")
 
 
 def check_at_least(name: str, value: float | None, minimum: float) -> None:

@@ -8,11 +8,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.core.errors import DataError, UsageError, check_at_least
+from kaggle_digits.core.errors import DataError, UsageError, check_at_least, check_number
 from kaggle_digits.data.digits import CLASSES
 
 Rows = NDArray[np.int64]
 Kind = Literal["holdout", "folds", "all"]
+NUMBERS = {"val_fraction": float} | dict.fromkeys(("folds", "repeats", "seed", "rows"), int)
 MIXED = "mixed"  # kind of the split of an ensemble whose runs held out different shares
 
 
@@ -42,6 +43,8 @@ class Split:
 
     def __post_init__(self) -> None:
         """Raise UsageError for values that fit no data set or not each other."""
+        for name, number in NUMBERS.items():
+            object.__setattr__(self, name, check_number(name, getattr(self, name), number))
         kind = self.kind or ("holdout" if self.folds is None else "folds")
         if kind not in get_args(Kind):
             raise UsageError(f"`kind={kind!r}` is unknown; one of: {', '.join(get_args(Kind))}")

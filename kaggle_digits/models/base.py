@@ -163,6 +163,7 @@ class KerasClassifier:
             values = k.ops.convert_to_numpy(body(normalize(probe), training=False))
             is_softmax = bool((values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3))
         logits = _as_logits(outputs) if is_softmax else outputs
+        body.compiled = False  # an optimizer of its own is never used, so do not save it
         network = k.Model(images, k.layers.Softmax(name="probabilities")(logits))
         if augment is None:
             return cls(network, k.Model(images, logits), normalizer)

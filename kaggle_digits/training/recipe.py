@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from kaggle_digits._version import __version__
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import read_json, write_json
-from kaggle_digits.core.errors import RunError, UsageError, check_at_least, check_choice
+from kaggle_digits.core.errors import (
+    RunError,
+    UsageError,
+    check_at_least,
+    check_choice,
+    check_number,
+)
 from kaggle_digits.models.base import NORMALIZATIONS
 from kaggle_digits.models.registry import (
     NETWORK_SETTINGS,
@@ -43,6 +49,12 @@ NOTE, SIGNATURE = "note", "signature"
 # The key of an ensemble's recipes in JSON.
 DESIGNS = "designs"
 MAX_VALUE_LENGTH = 40
+# The settings that are numbers.
+NUMBERS: dict[str, type[int] | type[float]] = {
+    **dict.fromkeys(("epochs", "batch_size", "views", "patience"), int),
+    **dict.fromkeys(("dropout", "l2", "learning_rate", "weight_decay"), float),
+    **dict.fromkeys(("label_smoothing", "ema"), float),
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,15 @@ class Recipe:
     fills_time: ClassVar[bool] = False  # only an EnsembleRecipe may
 
     def __post_init__(self) -> None:
+        for name, kind in NUMBERS.items():
+            object.__setattr__(self, name, check_number(name, getattr(self, name), kind))
+        if self.widths is not None:
+            if not isinstance(self.widths, Iterable):
+                raise UsageError(
+                    f"`widths={self.widths!r}` are none; for one layer: `widths=(128,)`"
+                )
+            widths = tuple(check_number("widths", width, int) for width in self.widths)
+            object.__setattr__(self, "widths", widths)
         choices = {"optimizer": get_args(Optimizer), "schedule": get_args(Schedule)}
         for name, allowed in {"normalize": NORMALIZATIONS, **choices}.items():
             check_choice(name, getattr(self, name), allowed)

@@ -15,7 +15,7 @@ from kaggle_digits._version import __version__
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import sha256
 from kaggle_digits.core.environment import check_clock, git_commit, hardware, versions
-from kaggle_digits.core.errors import DigitsError, RunError
+from kaggle_digits.core.errors import DigitsError, RunError, check_number
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.dropped_rows import drop_lines, read_dropped_lines
@@ -77,8 +77,9 @@ def train(
             kept: continue with resume().
     """
     check_new_run(Path(runs_dir), name, force=force)
-    limit = TimeLimit(time_limit) if isinstance(time_limit, int | float) else time_limit
-    limit = limit or default_limit(recipe)
+    if not isinstance(time_limit, TimeLimit | None):
+        time_limit = TimeLimit(check_number("time_limit", time_limit, float))
+    limit = time_limit or default_limit(recipe)
     executor, callback = executor or Executor(), make_callback(callback, log_to, Path(runs_dir))
     folds = split(dataset.labels, split_config)
     dropped = read_dropped_lines(Path(drop_rows), dataset.train) if drop_rows else []

@@ -72,6 +72,15 @@ def test_wrong_recipes_are_explained(dataset: Dataset) -> None:
         kd.train(dataset, LogisticRegression())
 
 
+def test_arguments_of_other_types_are_explained(dataset: Dataset) -> None:
+    with pytest.raises(kd.UsageError, match=r"`dataset` is of type str; kd\.load\(\) returns one"):
+        kd.train("data", "dense")  # type: ignore[arg-type]
+    with pytest.raises(kd.UsageError, match=r"`split` is of type int; give kd\.Split\(folds=3\)"):
+        kd.train(dataset, "dense", 3)  # type: ignore[arg-type]
+    with pytest.raises(kd.UsageError, match="`time_limit='20m'` is not a number"):
+        kd.train(dataset, "dense", time_limit="20m")  # type: ignore[arg-type]
+
+
 def test_an_interrupted_run_of_a_function_resumes(dataset: Dataset, folder: Path) -> None:
     run = kd.train(dataset, small_network, kd.Split(folds=2), name="mine", epochs=1)
     (run.path / "metrics.json").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -120,11 +121,19 @@ def test_validation_set_smaller_than_the_number_of_classes_is_refused() -> None:
         {"seed": -1},
         {"rows": 0},
         {"rows": -5},
+        {"folds": "3"},
+        {"folds": 2.5},
+        {"seed": "a"},
     ],
 )
 def test_invalid_values_raise_usage_errors(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=f"`{next(iter(wrong))}="):
         Split(**wrong)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_those_of_python() -> None:
+    made = Split(folds=np.int64(3), seed=np.uint8(7), rows=np.int32(50))  # type: ignore[arg-type]
+    assert json.dumps(asdict(made)) == json.dumps(asdict(Split(folds=3, seed=7, rows=50)))
 
 
 def test_the_kind_follows_from_the_settings() -> None:

@@ -1,6 +1,7 @@
 """A model of the user's is tried before it is trained."""
 
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ IMAGE = keras.Input((28, 28, 1))
 def network(*extra, shape=(28, 28, 1), units=10, activation=None):
     last = [layers.Flatten(), layers.Dense(units, activation)]
     return keras.Sequential([keras.Input(shape), *extra, *last])
+
+def compiled():
+    model = network()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
 
 def plain():
     return network()
@@ -210,8 +216,10 @@ def test_pixels_that_are_scaled_twice_are_noticed(name: str, dataset: Dataset) -
 
 
 def test_sound_models_pass_in_silence(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("plain", "softmax"):
-        assert attempt(name, dataset) == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for name in ("plain", "softmax", "compiled"):
+            assert attempt(name, dataset) == []
     assert capsys.readouterr().out == "", "stdout is for results"
 
 

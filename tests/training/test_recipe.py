@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from kaggle_digits.core import trust
@@ -155,6 +157,33 @@ def test_changes_apply_to_every_recipe() -> None:
     changed = TWO.with_changes(epochs=7, patience=None)
     assert [recipe.epochs for recipe in changed.recipes] == [7, 7]
     assert changed.folds == 3
+
+
+def test_numbers_and_lists_of_python_users_are_recorded_as_in_a_file() -> None:
+    made = Recipe(
+        "dense",
+        widths=[np.int64(64), 32],  # type: ignore[arg-type]
+        epochs=np.int64(3),  # type: ignore[arg-type]
+        learning_rate=np.float32(0.5),  # type: ignore[arg-type]
+    )
+    assert made == Recipe("dense", widths=(64, 32), epochs=3, learning_rate=0.5)
+    assert recipe_from_json(made.to_json()) == made
+    assert hash(made) == hash(recipe_from_json(made.to_json()))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epochs": 2.0}, r"`epochs=2\.0` is not a whole number"),
+        ({"epochs": "3"}, r"`epochs='3'` is not a whole number"),
+        ({"l2": "1e-4"}, r"`l2='1e-4'` is not a number"),
+        ({"widths": 64}, r"for one layer: `widths=\(128,\)`"),
+        ({"widths": (64, 0.5)}, r"`widths=0\.5` is not a whole number"),
+    ],
+)
+def test_values_that_no_file_could_hold_are_refused(wrong: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        DENSE.with_changes(**wrong)
 
 
 def test_json_round_trip() -> None:
