@@ -188,11 +188,12 @@ def _run_once(
             progress.stop()
             if progress.name not in {run.name for run in list_runs(runs_dir)}:
                 raise
+            state = f"run {progress.name} is not finished"
+            if progress.members > 1:
+                done = f"{progress.done} of {progress.members} members"
+                state = f"{done} of run {progress.name} are finished and saved"
             resume = _resume_command(given, progress.name)
-            raise KeyboardInterrupt(
-                f"{progress.done} of {progress.members} members of run {progress.name} are "
-                f"finished and saved; resume: {resume}"
-            ) from None
+            raise KeyboardInterrupt(f"{state}; resume: {resume}") from None
     path = submission_path(run.name)
     force = had_failures and submission_files.is_own(path, run.name)  # its predictions are others
     return run, submission_files.write_run_submission(run, dataset, path, force=force)

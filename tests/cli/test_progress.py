@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,19 @@ def test_display_is_removed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.on_member_begin(0, 2, 10, 0)
     two_lines_up = "\x1b[1A\x1b[2K" * 2
     assert out.getvalue().endswith(two_lines_up)
+
+
+def test_ctrl_c_fits_behind_the_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(
+        console, "err", Console(file=out, force_terminal=True, width=80, color_system=None)
+    )
+    with TrainingProgress() as progress:
+        progress.on_member_begin(0, 2, 10, 0)
+        progress.on_epoch_end(EpochMetrics(0, 1, 0.5, 1.0, 0.4, 1.0, 0.1, 1.5))
+        progress.on_step(0, 9, 0.1234, 1.0)
+        progress.refresh()
+    lines = re.sub(r"\x1b\[[?\d]*[A-Za-z]", "", out.getvalue()).splitlines()
+    (metrics,) = {line.rsplit("\r", 1)[-1] for line in lines if "loss 0.1234" in line}
+    assert metrics.startswith("loss 0.1234, accuracy 100.00 %, validation 100.00 %")
+    assert max(map(len, lines)) + len("^C") <= 80

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from kaggle_digits.cli import console, train
+from kaggle_digits.cli.progress import TrainingProgress
 from kaggle_digits.data.dataset import load
 from kaggle_digits.data.submission_csv import read_origin, read_submission
 from kaggle_digits.imaging.labelled_folder import save_drawing
@@ -187,6 +188,18 @@ def test_ctrl_c_saves_finished_members_and_names_resume_command(work: Path) -> N
     result = kd("train", "--resume", "--name", "long")
     assert result.exit_code == 0, result.output
     assert open_run(Path("runs"), "long").metrics()["n_val"] == 1078
+
+
+@pytest.mark.usefixtures("work")
+def test_ctrl_c_in_a_single_model_names_resume_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def press_ctrl_c(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingProgress, "on_member_begin", press_ctrl_c)
+    result = kd("train", "--model", "mlp", "--epochs", "1", "--name", "one")
+    assert result.exit_code == 130
+    lines = result.stderr.splitlines()
+    assert lines[-1] == "run one is not finished; resume: kd train --resume --name one"
 
 
 def test_ensemble_recipe_is_one_run_and_one_submission(
