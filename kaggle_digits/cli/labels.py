@@ -42,6 +42,8 @@ def labels(
     for item in result.errors[:MAX_LINES]:
         predicted = f"predicted {item.predicted} ({item.confidence_text} confidence)"
         console.echo(f"line {item.line}: labelled {item.label}, {predicted}")
+    if len(result.errors) > MAX_LINES:
+        console.echo(f"and {len(result.errors) - MAX_LINES:,} more, in the table")
     console.echo(f"table:  {result.table}")
     if result.figure:
         console.echo(f"figure: {result.figure}")

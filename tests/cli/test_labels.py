@@ -28,6 +28,9 @@ def test_prints_labels_and_writes_table_and_figure(folders: list[str]) -> None:
     assert done.stderr.endswith("--run small\n")
     assert " of 300 held-out labels may be wrong" in done.stdout
     assert ": labelled " in done.stdout
+    total, shown = int(done.stdout.split()[1]), done.stdout.count(": labelled ")
+    assert total > shown
+    assert f"\nand {total - shown} more, in the table\n" in done.stdout
     assert "the confidences are after temperature scaling" in done.stdout
     paths = dict(line.split(":", 1) for line in done.stdout.splitlines()[-2:])
     assert Path(paths["table"].strip()).name == "label-errors.csv"
