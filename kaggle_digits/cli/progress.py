@@ -55,8 +55,8 @@ class ProgressLine(LiveProgress):
 
     def __init__(self) -> None:
         super().__init__(
-            # Two lines, to fit into 80 columns with the ^C that a terminal echoes behind them: if it
-            # wrapped, the display could not be removed.
+            # Two lines, to fit into 80 columns with the ^C that a terminal echoes behind them: if
+            # it wrapped, the display could not be removed.
             TextColumn("[bold]{task.description}[/bold]\n{task.fields[metrics]}"),
             BarColumn(bar_width=12),
             TimeRemainingColumn(compact=True),
