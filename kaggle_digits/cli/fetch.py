@@ -7,6 +7,13 @@ from kaggle_digits.cli.options import argument, flag, option
 from kaggle_digits.core.text import file_size
 
 
+def complete_sources() -> list[str]:
+    """Return the names of all sources, for the shell's completion."""
+    from kaggle_digits.sources.fetch import SOURCES
+
+    return list(SOURCES)
+
+
 def fetch(
     named: str | None = argument(
         "kaggle (default): the competition's files (needs an account). sample: scikit-learn's "
@@ -14,7 +21,7 @@ def fetch(
         "competition's split). Or the path of a downloaded digit-recognizer.zip, or of a "
         "folder with the three files.",
         "SOURCE",
-        autocompletion=lambda: ["kaggle", "sample", "openml"],
+        autocompletion=complete_sources,
     ),
     *,
     source: str | None = option("Another way to name SOURCE.", metavar="SOURCE"),

@@ -21,6 +21,12 @@ from kaggle_digits.sources.openml import write_openml
 from kaggle_digits.sources.sample import write_sample
 
 LOCK_FILE = ".fetch.lock"
+# Functions that write the three files into a folder, by the name of their source.
+WRITERS: dict[str, Callable[[Path, RetryPolicy | None], None]] = {
+    dataset.SAMPLE_SOURCE: lambda folder, _policy: write_sample(folder),
+    dataset.OPENML: write_openml,
+}
+SOURCES = (dataset.KAGGLE, *WRITERS)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def fetch(
     folder, progress = Path(data_dir or default_folder("data")), progress or Progress()
     if is_kaggle_input(folder) and source != dataset.KAGGLE:
         folder = own_folder("data")
-    is_path = source not in (dataset.KAGGLE, dataset.SAMPLE_SOURCE, dataset.OPENML)
+    is_path = source not in SOURCES
     path = _existing_path(source, folder) if is_path else folder
     # Without the lock, so that valid files may be in a read-only folder.
     present, present_source, intact = _inspect(folder)
@@ -96,10 +102,8 @@ def fetch(
                     extract_csvs(path, staging)
                 elif source == dataset.KAGGLE:
                     _download_from_kaggle(missing, staging, policy, progress)
-                elif source == dataset.SAMPLE_SOURCE:
-                    write_sample(staging)
                 else:
-                    write_openml(staging, policy)
+                    WRITERS[source](staging, policy)
                 hashes = valid | {name: sha256(staging / name) for name in missing}
                 if is_path:
                     source = dataset.KAGGLE if _is_kaggle(hashes) else str(path)
@@ -161,10 +165,9 @@ def _staging(folder: Path, *, keep: bool, clear: bool) -> Iterator[Path]:
 def _existing_path(source: str, folder: Path) -> Path:
     path = Path(os.path.expanduser(source))  # noqa: PTH111  Path.expanduser fails without a home
     if not path.exists():
-        hint = did_you_mean(source, (dataset.KAGGLE, dataset.SAMPLE_SOURCE, dataset.OPENML))
         raise UsageError(
-            f"{source!r} is no file or folder, and no source; {hint}one of: "
-            "kaggle, sample, openml, or the path of digit-recognizer.zip"
+            f"{source!r} is no file or folder, and no source; {did_you_mean(source, SOURCES)}"
+            f"one of: {', '.join(SOURCES)}, or the path of digit-recognizer.zip"
         )
     if folder.exists() and path.samefile(folder):
         raise UsageError(f"{source!r} is the data folder itself; name the folder to copy from")
