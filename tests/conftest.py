@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from kaggle_digits.data.dataset import Dataset, load
 from kaggle_digits.data.splits import Split
@@ -53,6 +55,8 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # What commands print must not depend on the speed of the computer.
         patch.setattr("kaggle_digits.cli.main.FIRST_SIGN", 3600.0)
+        # CliRunner would make all commands again for each one that it runs.
+        patch.setattr("typer.testing._get_command", functools.cache(typer.main.get_command))
         # The batch-normalization statistics of averaged weights from 512 rows, not 16,384.
         patch.setattr("kaggle_digits.training.keras_trainer.BATCHNORM_STEPS", 8)
         patch.setattr("kaggle_digits.training.keras_trainer.BATCHNORM_BATCH_SIZE", 64)

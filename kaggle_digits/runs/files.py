@@ -8,7 +8,7 @@ in a few words what is wrong. ``explain_damage`` turns it into a RunError with t
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,23 @@ MAX_BYTES = 1 << 29  # of an array or a table; those of the largest run have a h
 
 
 @contextmanager
-def explain_damage(path: Path, remedy: str, name: str = "") -> Iterator[None]:
+def explain_damage(path: Path, remedy: str | Callable[[], str], name: str = "") -> Iterator[None]:
     """Raise RunError for any exception that reading ``path`` raises.
 
-    Its message is ``name``, by default the path, what is wrong with it, and the ``remedy``.
+    Its message is ``name``, by default the path, what is wrong with it, and the ``remedy``, which
+    may be a function that returns it.
     """
+
+    def advice() -> str:
+        return remedy if isinstance(remedy, str) else remedy()
+
     try:
         yield
     except FileNotFoundError:
-        raise RunError(f"{path} is missing; {remedy}") from None
+        raise RunError(f"{path} is missing; {advice()}") from None
     except (OSError, ValueError, TypeError, csv.Error) as error:
         reason = one_line(getattr(error, "strerror", None) or error)
-        raise RunError(f"{name or path} is damaged ({reason}); {remedy}") from error
+        raise RunError(f"{name or path} is damaged ({reason}); {advice()}") from error
 
 
 def write_probabilities(path: Path, probabilities: Probabilities) -> None:

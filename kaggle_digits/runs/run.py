@@ -142,8 +142,7 @@ class Run:
 
     def teachers(self) -> list[str]:
         """Return the run that made its pseudo-labels, the run that made those of that one, …"""
-        pseudo = self.config().get("pseudo")
-        return (pseudo.get("teachers") or [str(pseudo.get("run"))]) if pseudo else []
+        return _teachers(self.config())
 
     def extra_rows(self) -> int:
         """Return how many rows besides train.csv it learned from, also through pseudo-labels."""
@@ -158,9 +157,10 @@ class Run:
         other pseudo-labels with a leak, through any number of runs. ``pupils`` are runs taught by
         this one, for runs in a circle.
         """
-        if leak := self.config().get("leak"):  # of one of the runs of an ensemble
+        config = self.config()
+        if leak := config.get("leak"):  # of one of the runs of an ensemble
             return str(leak)
-        teachers, pseudo = self.teachers(), self.config().get("pseudo") or {}
+        teachers, pseudo = _teachers(config), config.get("pseudo") or {}
         is_clean = not teachers or pseudo.get("held_out_apart")
         if is_clean and teachers and not pseudo.get("teachers"):
             # An older version, which did not look at the teacher's own pseudo-labels, made it.
@@ -314,9 +314,18 @@ class Run:
     def _explain_damage(self, name: str) -> Iterator[Path]:
         """Yield the path of a file that ``repair_command`` writes again if it is missing."""
         path = self.path / name
-        remedy = "delete it and run" if os.path.lexists(path) else "finish the run with"
-        with explain_damage(path, f"{remedy}: {self.repair_command()}"):
+
+        def remedy() -> str:
+            verb = "delete it and run" if os.path.lexists(path) else "finish the run with"
+            return f"{verb}: {self.repair_command()}"
+
+        with explain_damage(path, remedy):
             yield path
+
+
+def _teachers(config: dict[str, Any]) -> list[str]:
+    pseudo = config.get("pseudo")
+    return (pseudo.get("teachers") or [str(pseudo.get("run"))]) if pseudo else []
 
 
 def hide_leaked_metrics(metrics: dict[str, Any], leak: str | None) -> dict[str, Any]:
