@@ -150,6 +150,7 @@ def _readme(run: Run, kind: str, library: str, difference: float) -> str:
 
     source = README_TEMPLATE.read_text(encoding="utf-8")
     template = Template(source, trim_blocks=True, keep_trailing_newline=True)
-    model, accuracy = run.config()["model"], run.metrics()["val_accuracy"]
-    values = {"run": run.name, "model": model, "accuracy": accuracy, "kind": kind}
+    metrics = run.metrics()
+    measured = {"accuracy": metrics["val_accuracy"], "rows": metrics["n_val"]}
+    values = {"run": run.name, "model": run.config()["model"], "kind": kind, **measured}
     return str(template.render(**values, library=library, difference=f"{difference:.1g}"))

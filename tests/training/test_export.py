@@ -47,10 +47,11 @@ def test_each_format_predicts_like_the_run_and_its_readme_works(
     predictor = load_predictor(ensemble.path.parent, ensemble.name)
     assert np.allclose(probabilities, predictor.predict_proba(images), atol=1e-4)
     (code,) = re.findall(r"```python\n(.*?)```", (done.folder / "README.md").read_text(), re.DOTALL)
+    several = code.replace("(1, 28, 28)", "(3, 28, 28)")
     ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=done.folder, capture_output=True, text=True
+        [sys.executable, "-c", code + several], cwd=done.folder, capture_output=True, text=True
     )
-    assert re.fullmatch(r"\[\d\]\n", ran.stdout), ran.stderr
+    assert re.fullmatch(r"\[\d\]\n\[\d \d \d\]\n", ran.stdout), ran.stderr
 
 
 def test_model_that_differs_from_keras_is_deleted(
