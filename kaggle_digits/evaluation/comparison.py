@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
@@ -160,7 +161,8 @@ def compare_all(runs: Sequence[Run], dataset: Dataset) -> list[RunOverview]:
 
 def write_overview(path: Path, overviews: Sequence[RunOverview]) -> None:
     """Write the page about the result of ``compare_all``, one HTML file that opens offline."""
-    write_text(path, page.render_page("overview.html.j2", overviews=overviews), durable=False)
+    shown = [replace(each, problem=to_command_line(each.problem)) for each in overviews]
+    write_text(path, page.render_page("overview.html.j2", overviews=shown), durable=False)
 
 
 def _rank(overview: RunOverview) -> tuple[Any, ...]:

@@ -90,7 +90,9 @@ def shared_rows(
     smallest = min(map(len, held_out.values()))
     if len(rows) < smallest / 2:
         texts = (
-            f"{run}: {describe_split(split)}, seed {split.get('seed')}"
+            f"{run}: {describe_split(split)}"
+            + (f" of {split['rows']:,} rows" if split.get("rows") else "")
+            + f", seed {split.get('seed')}"
             for run, split in splits.items()
         )
         raise RunError(

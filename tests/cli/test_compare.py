@@ -109,6 +109,8 @@ def test_page_about_all_runs(folders: list[str], tmp_path: Path) -> None:
     assert "5 runs compared" in text
     assert text.count('class="tainted">leaked') == 2
     assert "significantly worse" in text
+    assert "kd train" in text  # advice, in the words of the command line
+    assert "`" not in text
     assert kd("compare", "--all", "-o", str(page), *folders).exit_code == 2, "it exists"
     found = json.loads(kd("compare", "--all", "--json", *folders).stdout)
     assert found["page"] == str(runs_dir / "compare.html")

@@ -66,6 +66,9 @@ def test_runs_that_share_few_rows_are_refused_with_their_splits() -> None:
     }
     with pytest.raises(RunError, match=r"\(a: 50 %, seed 0; b: 50 %, seed 1\): .* 50 of 110"):
         compare_runs(oofs, LABELS, splits=splits)
+    splits["b"]["rows"] = 3000
+    with pytest.raises(RunError, match=r"\(a: 50 %, seed 0; b: 50 % of 3,000 rows, seed 1\)"):
+        compare_runs(oofs, LABELS, splits=splits)
     oofs["b"] = wrong_on(range(2), missing=range(145, 200))
     oofs["a"] = wrong_on(range(2), missing=range(90))
     assert compare_runs(oofs, LABELS, splits=splits)[0].score.n == 55
