@@ -194,46 +194,35 @@ def _extents(mask: Mask) -> tuple[Indices, Indices]:
     return np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
 
 
+class _Track(NamedTuple):
+    """A line as it runs through the pixels of a picture (h, w).
+
+    Attributes:
+        centre: (w,) its row in each column.
+        thickness: in pixels, where the digit does not touch it.
+        contrast: of a typical column.
+    """
+
+    centre: FloatArray
+    thickness: int
+    contrast: float
+
+
 def _erase(colours: FloatArray, contrast: FloatArray, line: Line, size: int) -> None:
     """Interpolate across a line that was found in blocks of ``size`` pixels, in place."""
     from scipy import ndimage
 
-    height, width = contrast.shape
-    columns, positions = np.arange(width), _positions(width)
-    centre = (line.start + line.stop) / 2 * size - 0.5 + size * line.rise * positions
     reach = (line.stop - line.start + 2) * size
-    offsets = np.arange(-reach, reach + 1)[:, None]
-
-    def gather(centre: FloatArray) -> FloatArray:
-        rows = np.rint(centre).astype(np.intp) + offsets
-        values = contrast[np.clip(rows, 0, height - 1), columns]
-        return np.where((rows >= 0) & (rows < height), values, 0)
-
-    # Where the digit touches the line, the middle of the ink is not that of the line.
-    # In few columns, the digit touches the line.
-    typical = int(TYPICAL * width)
-    line_contrast = float(np.sort(gather(centre).max(axis=0))[typical])
-    level, darkest = SOFT_EDGE * line_contrast, DARKER * line_contrast
-    for _ in range(2):
-        ink = gather(centre) > level
-        counts = ink.sum(axis=0)
-        thickness = int(np.sort(counts)[typical])
-        alone = (counts > 0) & (counts <= TOUCHED * thickness + 1)
-        if not alone.any():
-            return
-        middles = (ink * offsets).sum(axis=0)[alone] / counts[alone]
-        x = positions[alone] - positions[alone].mean()
-        slope = float(x @ middles) / max(float(x @ x), 1e-6)
-        centre = centre + middles.mean() + slope * (positions - positions[alone].mean())
-    ink = np.pad(gather(centre) > level, ((1, 1), (0, 0)))
-    above, below = (~ink[reach + 1 :: -1]).argmax(axis=0), (~ink[reach + 1 :]).argmax(axis=0)
-    touched = above + below - 1 > TOUCHED * thickness + 1
-    above, below = (np.where(touched, 0, length) for length in (above, below))
-    middle = np.rint(centre).astype(np.intp)
-    half = (thickness + 1) // 2
-    start, stop = middle - np.maximum(above, half) - 1, middle + np.maximum(below, half) + 2
-    rows = np.stack([start - 1, stop])
+    track = _follow(contrast, line, size, reach)
+    if track is None:
+        return
+    height, width = contrast.shape
+    level = SOFT_EDGE * track.contrast
+    half = (track.thickness + 1) // 2
+    start, stop, touched = _edges(_across(contrast, track.centre, reach) > level, track, half)
+    rows = np.stack([start - 1, stop])  # on both sides of the line
     clipped = np.clip(rows, 0, height - 1)
+    columns = np.arange(width)
     sides = colours[clipped, columns]  # (2, width, 3)
     is_ink = contrast[clipped, columns] > level
     is_paper = (rows == clipped) & ~is_ink
@@ -246,7 +235,55 @@ def _erase(colours: FloatArray, contrast: FloatArray, line: Line, size: int) -> 
     sides = np.where((is_paper | crossed)[..., None], sides, other_side)
     first, last = max(0, int(start.min())), min(height, int(stop.max()))
     rows = np.arange(first, last)[:, None]
-    erased = (rows >= start) & (rows < stop) & (contrast[first:last] < darkest)
+    is_line = contrast[first:last] < DARKER * track.contrast
+    erased = (rows >= start) & (rows < stop) & is_line
     share = ((rows + 1 - start) / (stop + 1 - start))[..., None].astype(np.float32)
     filled = sides[0] + share * (sides[1] - sides[0])
     colours[first:last] = np.where(erased[..., None], filled, colours[first:last])
+
+
+def _follow(contrast: FloatArray, line: Line, size: int, reach: int) -> _Track | None:
+    """Fit a straight line to the ink within ``reach`` pixels of ``line``; None without ink."""
+    positions = _positions(contrast.shape[1])
+    centre = (line.start + line.stop) / 2 * size - 0.5 + size * line.rise * positions
+    # In few columns, the digit touches the line, so the middle of the ink is not that of the line.
+    typical = int(TYPICAL * len(positions))
+    line_contrast = float(np.sort(_across(contrast, centre, reach).max(axis=0))[typical])
+    thickness = 0
+    for _ in range(2):
+        ink = _across(contrast, centre, reach) > SOFT_EDGE * line_contrast
+        counts = ink.sum(axis=0)
+        thickness = int(np.sort(counts)[typical])
+        alone = (counts > 0) & (counts <= TOUCHED * thickness + 1)
+        if not alone.any():
+            return None
+        offsets = np.arange(-reach, reach + 1)[:, None]
+        middles = (ink * offsets).sum(axis=0)[alone] / counts[alone]
+        x = positions[alone] - positions[alone].mean()
+        slope = float(x @ middles) / max(float(x @ x), 1e-6)
+        centre = centre + middles.mean() + slope * (positions - positions[alone].mean())
+    return _Track(centre, thickness, line_contrast)
+
+
+def _across(values: FloatArray, centre: FloatArray, reach: int) -> FloatArray:
+    """Return each column's ``values`` from ``reach`` rows above its centre to as many below it.
+
+    Takes (h, w) and (w,), returns (2 × reach + 1, w), with 0 outside of the picture.
+    """
+    rows = np.rint(centre).astype(np.intp) + np.arange(-reach, reach + 1)[:, None]
+    height, width = values.shape
+    found = values[np.clip(rows, 0, height - 1), np.arange(width)]
+    return np.where((rows >= 0) & (rows < height), found, 0)
+
+
+def _edges(ink: Mask, track: _Track, half: int) -> tuple[Indices, Indices, Mask]:
+    """Return the first row of the line in each column, the one after its last, and where it touches
+    the digit, all (w,); ``ink`` are the columns of ``_across``, of which ``half`` is line at least.
+    """
+    reach = len(ink) // 2
+    ink = np.pad(ink, ((1, 1), (0, 0)))
+    above, below = (~ink[reach + 1 :: -1]).argmax(axis=0), (~ink[reach + 1 :]).argmax(axis=0)
+    touched = above + below - 1 > TOUCHED * track.thickness + 1
+    above, below = (np.where(touched, 0, length) for length in (above, below))
+    middle = np.rint(track.centre).astype(np.intp)
+    return middle - np.maximum(above, half) - 1, middle + np.maximum(below, half) + 2, touched

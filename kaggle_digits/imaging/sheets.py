@@ -192,6 +192,8 @@ def _find_components(ink: FloatArray) -> tuple[Integers, Integers]:
 
 def _group(boxes: Integers) -> list[list[int]]:
     """Return groups of the components with these boxes; each is one digit or several that touch."""
+    from scipy.sparse.csgraph import connected_components
+
     heights, sizes = boxes[:, 3] - boxes[:, 1], (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     if not len(boxes) or heights.max() < MIN_PIXELS:
         return []
@@ -218,10 +220,7 @@ def _group(boxes: Integers) -> list[list[int]]:
     nearest = gaps.argmin(axis=1)
     pieces = np.flatnonzero(~is_main & (gaps.min(axis=1) <= MAX_GAP))
     belongs[pieces, nearest[pieces]] = True
-    belongs |= belongs.T | np.eye(len(used), dtype=np.bool_)
-    group_of, before = np.arange(len(used)), np.full(len(used), -1)
-    while (group_of != before).any():  # each takes the lowest number of those it belongs to
-        before, group_of = group_of, np.where(belongs, group_of, len(used)).min(axis=1)
+    _, group_of = connected_components(belongs, directed=False)
     return [used[group_of == group].tolist() for group in np.unique(group_of[is_main])]
 
 
