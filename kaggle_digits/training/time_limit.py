@@ -151,24 +151,28 @@ def choose_recipe(
 ) -> tuple[str, TimeLimit]:
     """Return the name of the best recipe for the time on this machine, and the limit with reasons.
 
-    The fastest recipe is timed; the times of the others are those of docs/models.md in proportion.
+    The fastest recipe is timed; the times of the others are those of docs/models.md in proportion,
+    and a model whose epochs take n times as long also takes n times as long for each prediction.
     ``split_of`` returns the split that a recipe would be trained with.
     """
     (fast,), documented = RECIPES[CHOICES[-1]].recipes, benchmark_results()
     cost = measure(fast, split(dataset.labels, split_of(fast))[0], dataset)
-    factor = cost.epoch * fast.epochs / documented[CHOICES[-1]]["seconds"]
+    fast_epoch = documented[CHOICES[-1]]["seconds"] / fast.epochs
     needed = []
     for name in CHOICES:
         recipe = RECIPES[name]
         folds = len(split(dataset.labels, split_of(recipe)))
-        seconds = documented[name]["seconds"] * factor * folds / getattr(recipe, "folds", 1)
-        fixed = folds * len(recipe.recipes) * (cost.start + cost.end)
+        epochs = sum(one.epochs for one in recipe.recipes)
+        slower = documented[name]["seconds"] / getattr(recipe, "folds", 1) / epochs / fast_epoch
+        seconds = folds * epochs * slower * cost.epoch
+        views = sum(one.views for one in recipe.recipes)
+        fixed = folds * (len(recipe.recipes) * cost.start + views * slower * cost.end)
         needed.append(f"{name} needs about {fixed + seconds:.0f} s")
         if fixed + MIN_EPOCHS_SHARE * seconds <= PLANNED_SHARE * limit.left:
             break
     reason = (
-        f"chose {name}: {', '.join(needed)}, at {factor:.2g} times the seconds in kd recipes "
-        f"(measured with {CHOICES[-1]})"
+        f"chose {name}: {', '.join(needed)}, at {cost.epoch / fast_epoch:.2g} times the seconds in "
+        f"kd recipes (measured with {CHOICES[-1]})"
     )
     return name, replace(limit, reason=reason)
 

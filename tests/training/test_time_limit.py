@@ -131,6 +131,17 @@ def test_the_best_recipe_for_the_time_is_chosen(
     assert chosen in RECIPES
 
 
+def test_the_predictions_count_in_the_choice_of_a_recipe(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With few rows, the nine views of each test image take longer than the training."""
+    monkeypatch.setattr(time_limit, "measure", lambda *_: Cost(1.0, 0.1, 2.0))
+    chosen, limit = choose_recipe(TimeLimit(40), dataset, lambda _: Split(rows=300))
+    assert chosen == "cnn"
+    # 3.4 times as long as fast: 24 epochs of 0.34 s, and 9 · 2 · 3.4 s for the predictions.
+    assert "strong needs about 71 s, cnn needs about 8 s" in limit.reason
+
+
 @pytest.mark.parametrize("recipe", [MLP, Recipe("linear")], ids=lambda recipe: recipe.model)
 def test_a_model_is_timed(recipe: Recipe, dataset: Dataset) -> None:
     rows = np.arange(len(dataset.train))
