@@ -169,7 +169,7 @@ def _import_tensorflow_beside_jax() -> None:
 def suppress_native_stderr() -> Iterator[None]:
     """Hide what C++ code, such as TensorFlow's on import, writes to file descriptor 2.
 
-    No environment variable silences TensorFlow 2.21. If the block fails, the text is printed.
+    No environment variable silences TensorFlow 2.21. If the block fails, the text is printed;
     KD_DEBUG disables the redirection.
     """
     if os.environ.get("KD_DEBUG"):
@@ -183,6 +183,8 @@ def suppress_native_stderr() -> Iterator[None]:
         os.dup2(captured.fileno(), 2)
         try:
             yield
+        except KeyboardInterrupt:
+            raise
         except BaseException:
             captured.seek(0)
             os.write(stderr, captured.read())

@@ -112,6 +112,13 @@ def test_failing_import_prints_the_captured_text(tmp_path: Path) -> None:
     assert "ModelError: Keras cannot be imported (libcudnn is broken)" in done.stderr
 
 
+def test_ctrl_c_shows_no_native_messages(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), backend.suppress_native_stderr():
+        os.write(2, b"I0000 port.cc")
+        raise KeyboardInterrupt
+    assert capfd.readouterr().err == ""
+
+
 def test_users_model_may_import_keras_first(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("import keras\n\n\ndef small():\n    return 1\n")
     code = "from kaggle_digits.models.registry import find_builder\nfind_builder('mine:small')"
