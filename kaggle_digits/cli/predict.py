@@ -22,7 +22,7 @@ def predict(
     from kaggle_digits.cli.progress import track_folders
     from kaggle_digits.data.dataset import load
     from kaggle_digits.data.submission_csv import read_submission
-    from kaggle_digits.metrics.scores import wilson_interval
+    from kaggle_digits.metrics.scores import accuracy_interval
     from kaggle_digits.runs.submission_files import submission_path
     from kaggle_digits.training.predict import saved_views, write_submission
 
@@ -40,7 +40,7 @@ def predict(
         f"checked; {changed:,} differ from the predictions saved in the run"
     )
     if accuracy := record["accuracy"]:
-        interval = wilson_interval(round(accuracy * record["n_val"]), record["n_val"])
+        interval = accuracy_interval(accuracy, record["n_val"])
         console.echo(
             f"accuracy with {plural(views, 'view')}: {console.percent(accuracy, interval)} "
             f"on {record['n_val']:,} held-out rows (95 % interval)"

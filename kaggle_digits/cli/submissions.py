@@ -55,18 +55,15 @@ def submissions(
 
 
 def _summarize(one: "LocalSubmission") -> dict[str, Any]:
-    from kaggle_digits.metrics.scores import wilson_interval
+    from kaggle_digits.metrics.scores import accuracy_interval
 
     origin = one.origin
     accuracy, n_val = (origin.accuracy, origin.n_val) if origin else (None, 0)
-    interval = None
-    if accuracy is not None and n_val:
-        interval = wilson_interval(round(accuracy * n_val), n_val)
     return {
         "file": one.path,
         "runs": origin.runs if origin else [],
         "accuracy": accuracy,
-        "ci95": interval,
+        "ci95": accuracy_interval(accuracy, n_val),
         "n_val": n_val,
         "leak": origin.leak if origin else None,
         **{key: getattr(one.entry, key, None) for key in ("public_score", "status", "time", "ref")},

@@ -10,9 +10,9 @@ from kaggle_digits.cli.options import argument, flag, option
 from kaggle_digits.core.errors import KaggleError, SubmissionError, UsageError
 
 if TYPE_CHECKING:
+    from kaggle_digits.data.submission_csv import Origin
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.submission_log import LogEntry
-    from kaggle_digits.kaggle_api.validate import LocalSubmission
 
 
 def submit(
@@ -36,11 +36,7 @@ def submit(
     from kaggle_digits.kaggle_api.client import CompetitionClient
     from kaggle_digits.kaggle_api.http import RetryPolicy
     from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.kaggle_api.validate import (
-        better_unsent,
-        find_submission_file,
-        validate_submission,
-    )
+    from kaggle_digits.kaggle_api.validate import find_submission_file, validate_submission
     from kaggle_digits.runs.submission_files import find_run_origin
 
     policy = RetryPolicy.from_timeout(timeout)
@@ -55,7 +51,7 @@ def submit(
     console.note(f"valid: {checked.rows:,} rows, every id once, labels 0 to 9; {origin}")
     for warning in checked.warnings:
         console.warn(warning)
-    _name_better(better_unsent(checked.origin, submissions_dir))
+    _name_better(checked.origin, submissions_dir)
     if not yes and not is_interactive():
         raise UsageError(f"no terminal to confirm on; nothing was sent: kd submit {path} --yes")
 
@@ -104,13 +100,28 @@ def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _name_better(better: "LocalSubmission | None") -> None:
-    """Name an unsent submission with a higher accuracy than the one to send."""
-    if better and better.origin:
-        accuracy = f"{console.percent(better.origin.accuracy)} on {better.origin.n_val:,} rows"
+def _name_better(chosen: "Origin | None", submissions_dir: Path) -> None:
+    """Name the unsent submission whose 95 % interval begins highest, if it is more accurate.
+
+    Few rows make a high accuracy by chance, and a wide interval.
+    """
+    from kaggle_digits.kaggle_api.validate import list_submissions
+    from kaggle_digits.metrics.scores import accuracy_interval
+
+    def low(origin: "Origin") -> float:
+        interval = accuracy_interval(origin.accuracy, origin.n_val)
+        return interval[0] if interval else 0.0
+
+    unsent = [one for one in list_submissions(submissions_dir) if not one.sent]
+    origins = {one.path: one.origin for one in unsent if one.origin and one.origin.is_competition}
+    path = max(origins, key=lambda path: low(origins[path]), default=None)
+    if path is None or chosen is None or chosen.accuracy is None:
+        return
+    accuracy, rows = origins[path].accuracy or 0.0, origins[path].n_val
+    if accuracy > chosen.accuracy and low(origins[path]) > low(chosen):
         console.warn(
-            f"{better.path} has a higher validation accuracy, {accuracy}, and was not submitted; "
-            f"to send that one instead: kd submit {better.path}"
+            f"{path} has a higher validation accuracy, {console.percent(accuracy)} on {rows:,} "
+            f"rows, and was not submitted; to send that one instead: kd submit {path}"
         )
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kaggle_digits.core.errors import KaggleError, StorageError, SubmissionError, one_line
+from kaggle_digits.core.text import plural
 from kaggle_digits.data.submission_csv import ONE_RUN
 from kaggle_digits.kaggle_api import submission_log as log
 from kaggle_digits.kaggle_api.client import CompetitionClient, RemoteSubmission
@@ -238,7 +239,7 @@ def default_description(submission: ValidatedSubmission) -> str:
         return f"{submission.run}: trained on all rows, none held out"
     if origin.accuracy is None:
         return f"{origin.method} of {submission.run or 'files'}: accuracy not measured"
-    rows = f"{origin.n_val:,} rows" + (f", {origin.views} views" if origin.views else "")
+    rows = f"{origin.n_val:,} rows" + (f", {plural(origin.views, 'view')}" if origin.views else "")
     return f"{submission.run}: validation accuracy {100 * origin.accuracy:.2f} % on {rows}"
 
 

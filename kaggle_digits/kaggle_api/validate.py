@@ -158,21 +158,6 @@ def newest_unsent(submissions_dir: Path) -> Path:
     )
 
 
-def better_unsent(chosen: Origin | None, submissions_dir: Path) -> LocalSubmission | None:
-    """Return the unsent submission of the highest accuracy if that is above the chosen one's.
-
-    None also if the accuracy of the chosen one is not known.
-    """
-    if chosen is None or chosen.accuracy is None:
-        return None
-    best, highest = None, chosen.accuracy
-    for one in list_submissions(submissions_dir):
-        accuracy = (one.origin and one.origin.is_competition and one.origin.accuracy) or 0.0
-        if accuracy > highest and not one.sent:
-            best, highest = one, accuracy
-    return best
-
-
 def _submission_files(submissions_dir: Path) -> list[Path]:
     """Return the submission files, newest first."""
     visible = (path for path in submissions_dir.glob("*.csv") if not path.name.startswith("."))

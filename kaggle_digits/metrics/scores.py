@@ -116,6 +116,11 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
+def accuracy_interval(accuracy: float | None, n: int) -> tuple[float, float] | None:
+    """Return the 95 % Wilson interval of an ``accuracy`` on n rows; None if it is not known."""
+    return wilson_interval(round(accuracy * n), n) if accuracy is not None and n else None
+
+
 @dataclass(frozen=True)
 class McNemarResult:
     """Rows that only the second (``gained``) or only the first (``lost``) model has correct.

@@ -80,6 +80,17 @@ def test_submit_names_a_better_unsent_submission(kaggle: FakeKaggle, folders: Fo
     assert "higher validation accuracy" not in err, "it was sent"
 
 
+def test_a_higher_accuracy_on_few_rows_is_not_called_better(
+    kaggle: FakeKaggle, folders: Folders
+) -> None:
+    few = folders.submissions / "cnn-1.csv"
+    origin = read_origin(few)
+    assert origin is not None
+    write_origin(few, replace(origin, n_val=100))  # 99 of 100 rows: 94.55–99.82 %
+    _, err = folders.kd("dense-1", "--yes")
+    assert "higher validation accuracy" not in err
+
+
 def test_a_submission_of_other_data_is_never_better(kaggle: FakeKaggle, folders: Folders) -> None:
     better = folders.submissions / "cnn-1.csv"
     origin = read_origin(better)

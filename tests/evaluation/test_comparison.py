@@ -51,6 +51,10 @@ def test_a_single_run_or_disjoint_runs_cannot_be_compared() -> None:
         "a": wrong_on(range(2), missing=range(100)),
         "b": wrong_on(range(2), missing=range(100, 200)),
     }
+    rows = {"kind": "holdout", "val_fraction": 0.1, "seed": 0}
+    splits = {"a": rows | {"rows": 3000}, "b": rows}
+    with pytest.raises(RunError, match=r"\(a: 10 % of 3,000 rows, seed 0; b: 10 %, seed 0\)"):
+        compare_runs(disjoint, LABELS, splits=splits)
     with pytest.raises(RunError, match="a, b held out different rows"):
         compare_runs(disjoint, LABELS)
 
