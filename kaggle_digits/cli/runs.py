@@ -103,7 +103,8 @@ def show(
     if not all_rows:
         console.note(f"no runs in {runs_dir} yet; make one: kd train dense")
     elif not rows:
-        console.note(f"none of the {len(all_rows)} runs in {runs_dir} is as --filter says")
+        wanted = " and ".join(filters or ())
+        console.note(f"none of the {len(all_rows)} runs in {runs_dir} matches --filter {wanted}")
     else:
         console.show_table(COLUMNS, map(_cells, rows))
     for row in rows:
@@ -192,7 +193,7 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
         config = run.config()
         row: dict[str, Any] = {"run": run.name, "model": config["model"]}
         row |= {"created": run.created().isoformat(), "note": config.get("note")}
-        row |= {"recipe": config["recipe"], "changed": _changed_settings(config["recipe"])}
+        row |= {"recipe": config["recipe"], "changed": _changed_settings(config)}
         if not run.finished:
             return {**row, "problem": f"unfinished: {run.repair_command()}"}
         metrics = run.metrics()
@@ -211,15 +212,23 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
         return {"run": run.name, "problem": to_command_line(str(error))}
 
 
-def _changed_settings(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a recorded recipe that differ from the default of its model."""
+def _changed_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what differs from the default recipe of the model, trained on all rows."""
     from kaggle_digits.training.recipe import Recipe
     from kaggle_digits.training.recipes import MODEL_RECIPES, VARIANTS
 
+    recipe: dict[str, Any] = config["recipe"]
+    pseudo, dropped = config.get("pseudo"), config.get("dropped_rows")
     model = str(recipe.get("model"))
     recipes = {each.model: each for each in (MODEL_RECIPES | VARIANTS).values()}
     default = recipes.get(model, Recipe(model)).to_json()
-    return {key: value for key, value in recipe.items() if value != default.get(key, value)}
+    changed = {key: value for key, value in recipe.items() if value != default.get(key, value)}
+    training = {
+        "rows": config["split"].get("rows"),
+        "pseudo": pseudo and pseudo.get("run"),
+        "drop_rows": dropped and dropped.get("file"),
+    }
+    return changed | {key: value for key, value in training.items() if value}
 
 
 def _cells(row: dict[str, Any]) -> list[object]:
@@ -259,7 +268,9 @@ def _sorted(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
 
 def _matches(row: dict[str, Any], text: str) -> bool:
     """Return whether ``text`` is KEY=VALUE of the run, or a part of its name, model or note."""
-    values = {**row, **flatten(row.get("recipe", {})), "data": row.get("source")}
+    settings = flatten(row.get("recipe", {})) | row.get("changed", {})
+    values = {**row, **settings, "data": row.get("source")}
     names = " ".join(str(row.get(key) or "") for key in ("run", "model", "note"))
     pairs = (f"{key}={_short(value)}" for key, value in values.items())
-    return text.lower() in names.lower() or text.replace("-", "_") in pairs
+    key, equals, value = text.partition("=")
+    return text.lower() in names.lower() or key.replace("-", "_") + equals + value in pairs

@@ -117,6 +117,7 @@ def open_run(runs_dir: Path | str, name: str) -> Run:
         )
     names = [run.name for run in list_runs(runs_dir)]
     existing = f"there are: {', '.join(names[:8])}" if names else f"none yet: {TRAIN}"
+    existing += f" and {len(names) - 8} more (`kd.runs()`)" if len(names) > 8 else ""
     hint = did_you_mean(name, names)
     raise RunError(f"no run called {name} in {runs_dir}; {hint}{existing}")
 

@@ -70,6 +70,10 @@ def test_unknown_run_lists_the_existing_ones(tmp_path: Path) -> None:
     make(tmp_path, "other")
     with pytest.raises(RunError, match=r"no run called mine in .*; there are: other"):
         open_run(tmp_path, "mine")
+    for number in range(9):
+        make(tmp_path, f"run-{number}")
+    with pytest.raises(RunError, match=r"run-6 and 2 more \(`kd.runs\(\)`\)"):
+        open_run(tmp_path, "mine")
     (tmp_path / "empty").mkdir()
     with pytest.raises(RunError, match=r"empty has no config\.json"):
         open_run(tmp_path, "empty")
