@@ -93,7 +93,8 @@ def _compare_all(
         console.print_json({"runs": list(map(_as_json, overviews)), "page": path})
         return
     title = "Each run on its own held-out rows, by the lower end of its interval"
-    console.show_table(COLUMNS, map(_cells, overviews), title)
+    rows = ([*_cells(item), item.score and item.score.n] for item in overviews)
+    console.show_table(COLUMNS | {"rows": ","}, rows, title)
     for item in overviews:
         if item.problem:
             console.warn(f"{item.run} is not compared: {item.problem}")
