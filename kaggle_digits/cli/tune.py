@@ -91,8 +91,7 @@ def tune(
     study: dict[str, Any] = {"runs_dir": runs_dir, "name": name, "storage": storage}
     limits: dict[str, Any] = {"trials": trials, "minutes": minutes, "extra": extra}
     more = f" --extra {shlex.quote(str(extra))}" if extra is not None else ""
-    report = partial(_report, output=output, as_json=as_json)
-    report = partial(report, next_options=f"--seed {seed + 1}{more}")
+    report = partial(_report, output=output, seed=seed, more=more, as_json=as_json)
     with SearchProgress() as progress:
         try:
             with interrupts.handle_sigint(immediate=False):
@@ -109,8 +108,13 @@ def tune(
     report(result)
 
 
-def _report(result: SearchResult, *, output: Path | None, next_options: str, as_json: bool) -> None:
-    """Write the recipe and the plots, and print the result."""
+def _report(
+    result: SearchResult, *, output: Path | None, seed: int, more: str, as_json: bool
+) -> None:
+    """Write the recipe and the plots, and print the result.
+
+    ``seed`` is that of the search; ``more`` are options to train its recipe with.
+    """
     from kaggle_digits.models.registry import is_user_code
     from kaggle_digits.tuning.results import save_plots, selection_bias_note, write_recipe
 
@@ -137,7 +141,7 @@ def _report(result: SearchResult, *, output: Path | None, next_options: str, as_
         console.print_json(document)
         return
     _print_trials(result, trials)
-    compared = ""
+    compared = "" if result.base else "; --vary leaves out the original recipe"
     for base in result.trials:
         if base.number == result.base == best.number:
             compared = "; this is the original recipe"
@@ -147,7 +151,8 @@ def _report(result: SearchResult, *, output: Path | None, next_options: str, as_
     console.echo(
         f"best: trial {best.number}, calibrated log loss {best.log_loss:.4f}, "
         f"accuracy {console.percent(best.score.accuracy, best.score.ci95)} (95 % interval) on "
-        f"{best.score.n:,} out-of-fold rows{compared}"
+        f"{best.score.n:,} out-of-fold rows, seed {seed}, {console.seconds(best.seconds)}"
+        f"{compared}"
     )
     if result.importances:
         shares = [f"{name} {100 * share:.0f} %" for name, share in result.importances.items()]
@@ -156,10 +161,9 @@ def _report(result: SearchResult, *, output: Path | None, next_options: str, as_
     for plot in plots:
         console.echo(f"plot: {plot}")
     console.note(selection_bias_note(result))
-    if is_user_code(recipe.model):  # consent
-        next_options = f"--model {recipe.model} {next_options}"
-    train = f"kd train {shlex.quote(str(recipe_file))}"
-    console.note(f"next: {train} {next_options}")
+    consent = f" --model {recipe.model}" if is_user_code(recipe.model) else ""
+    train = f"kd train {shlex.quote(str(recipe_file))}{consent}"
+    console.note(f"next: {train} --seed {seed + 1}{more}")
 
 
 def _print_trials(result: SearchResult, trials: list[Trial]) -> None:

@@ -215,9 +215,9 @@ def _create_or_load(name: str, storage: Any, settings: dict[str, Any]) -> optuna
         study.set_user_attr(SETTINGS, settings)
     existing = study.user_attrs[SETTINGS]
     different = [
-        f"`{key[2:]}`" if key.startswith("--") else key
-        for key in settings
-        if existing.get(key) != settings[key]
+        (f"`{key[2:]}`" if key.startswith("--") else key) + _differences(existing.get(key), value)
+        for key, value in settings.items()
+        if existing.get(key) != value
     ]
     if different:
         raise RunError(
@@ -225,6 +225,15 @@ def _create_or_load(name: str, storage: Any, settings: dict[str, Any]) -> optuna
             "the command that started it, or start another one with `name`"
         )
     return study
+
+
+def _differences(existing: Any, asked: Any) -> str:
+    """Return " (`rows=2000`, no `l2`)", the values of an existing study that differ; "" if none."""
+    if not isinstance(existing, dict) or not isinstance(asked, dict):
+        return ""
+    changed = (key for key in asked if existing.get(key) != asked[key])
+    values = ((key, existing.get(key)) for key in changed)
+    return f" ({', '.join(f'no `{k}`' if v is None else f'`{k}={v!r}`' for k, v in values)})"
 
 
 def _enqueue_recipe(study: optuna.Study, recipe: Recipe, space: Sequence[Dimension]) -> None:

@@ -124,6 +124,9 @@ def test_study_with_another_search_space_is_refused() -> None:
     assert_refused(
         kd("tune", *RATE, "--trials", "2"), 1, "study mlp already exists with another --vary"
     )
+    rows = kd("tune", *QUICK, "--trials", "2", "--rows", "200")
+    assert_refused(rows, 1, "study mlp already exists with another split (")
+    assert "--rows 150" in rows.stderr
     assert kd("tune", *RATE, "--trials", "1", "--name", "rates").exit_code == 0
 
 
