@@ -165,7 +165,8 @@ def pull(
     accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
     console.echo(
         f"{record.run}: validation accuracy {accuracy} on {metrics['n_val']:,} rows (95 % "
-        f"interval), {console.seconds(manifest.seconds)} on {', '.join(manifest.gpus) or 'no GPU'}"
+        f"interval), seed {result.run.config()['seed']}, "
+        f"{console.seconds(manifest.seconds)} on {', '.join(manifest.gpus) or 'no GPU'}"
     )
     console.echo(f"{folder}: {len(manifest.files)} files, checksums verified")
     if result.submission is not None:

@@ -273,19 +273,21 @@ def _train_seeds(
         )
     base = given.get("name") or next(numbered_names(recipe.name)).removesuffix("-1")
     sources, first_seed = (given.get("pseudo"), given.get("drop_rows")), given.get("seed", 1)
-    results = []
+    starts: dict[str, Callable[..., Run]] = {}
     for seed in range(first_seed, first_seed + given["seeds"]):
         name, own_split = f"{base}-seed{seed}", replace(split, seed=seed)
-        begin = partial(start, split_config=own_split)
         run = Run(given["runs_dir"] / check_new_name(given["runs_dir"], name))
-        path = submission_files.submission_path(given["submissions_dir"], name)
         if (run.path / CONFIG_FILE).is_file() and "force" not in given:
             if not has_settings(run, recipe, own_split, *sources, extra=given.get("extra")):
                 advice = "choose another --name, or --force to back up the old one"
                 raise RunError(f"run {name} already exists with other settings; {advice}")
-            begin = partial(resume, start.args[0])
+            starts[name] = partial(resume, start.args[0])
         else:
+            path = submission_files.submission_path(given["submissions_dir"], name)
             submission_files.require_absent(path, force="force" in given)
+            starts[name] = partial(start, split_config=own_split)
+    results = []
+    for name, begin in starts.items():
         results.append(run_once(begin, name))
         if "as_json" not in given:
             _print_metrics(results[-1][0])

@@ -117,6 +117,7 @@ def make_card(run: Run, kind: str, licence: str, usage: str, model: Path) -> str
         settings={key: value for key, value in settings.items() if value is not None},
         seed=config["seed"],
         device=device(config["machine"]),
+        teachers=sorted({name for one in run.trained_runs() for name in one.teachers()[:1]}),
         extra_rows=run.extra_rows(),
         usage=usage,
     )

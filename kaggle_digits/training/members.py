@@ -13,6 +13,7 @@ import numpy as np
 
 from kaggle_digits.core.atomic_io import write_bytes, write_json
 from kaggle_digits.core.errors import RunError
+from kaggle_digits.core.text import plural
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import FoldIndices, fingerprint
@@ -203,7 +204,8 @@ def _epoch_choice(task: FoldTask) -> str:
         return "last epoch; every labelled row was trained on, so nothing was measured"
     if task.recipe.patience is None:
         return "last epoch, fixed beforehand: nothing was chosen on the validation rows"
+    patience = plural(task.recipe.patience, "epoch")
     return (
-        f"best validation loss, stopped after {task.recipe.patience} epochs without a better "
+        f"best validation loss, stopped after {patience} without a better "
         "one: chosen on the same rows that the accuracy is reported on, so it is a little too high"
     )

@@ -285,6 +285,11 @@ def test_seeds_are_runs_with_a_mean_and_a_spread() -> None:
     other = kd("train", *QUICK, "--rows", "300", "--seeds", "2")
     assert other.exit_code == 1
     assert "run mlp-seed1 already exists with other settings" in other.stderr
+    # Each name is checked before the first run is trained.
+    assert kd("runs", "rename", "mlp-seed1", "kept").exit_code == 0
+    later = kd("train", *QUICK, "--rows", "300", "--seeds", "2")
+    assert "run mlp-seed2 already exists with other settings" in later.stderr
+    assert not Path("runs/mlp-seed1").exists()
 
 
 @pytest.mark.usefixtures("work")

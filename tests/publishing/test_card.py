@@ -58,6 +58,10 @@ def test_card_has_metadata_metrics_and_limits(run: Run) -> None:
     for sentence in ("says nothing about them", "chosen among several", "Seed 7", "Input: images"):
         assert sentence in text
     assert run.sha256() in text
+    assert "pseudo-labels" not in text
+    run.write_config(run.config() | {"pseudo": {"run": "cnn-1", "held_out_apart": True}})
+    _, taught = parts(make_card(run, "litert", "mit", "", Path("model.tflite")))
+    assert "Confident predictions of cnn-1 for the test images were used as labels" in taught
     assert "\n\n\n" not in text
 
 
