@@ -3,6 +3,7 @@
 import html
 import math
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -100,11 +101,18 @@ class CallbackList(ForwardingCallback):
         super().__init__(call_all)
 
 
+class PythonWarnings(TrainingCallback):
+    """Issue warnings as Python's, which a script shows on stderr, and report nothing else."""
+
+    def on_warning(self, text: str) -> None:
+        warnings.warn(text, stacklevel=4)  # the line that calls kd.train
+
+
 def default_callback() -> TrainingCallback:
-    """Return a callback that shows the progress in a notebook, and nothing elsewhere."""
+    """Return a callback that shows the progress in a notebook, and only warnings elsewhere."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return NotebookProgress() if hasattr(shell, "kernel") else TrainingCallback()
+    return NotebookProgress() if hasattr(shell, "kernel") else PythonWarnings()
 
 
 class NotebookProgress(TrainingCallback):

@@ -30,7 +30,7 @@ SMALL_CHANGE, MUCH_MORE = 0.05, 20
 def try_models(recipe: AnyRecipe, train: Digits, callback: TrainingCallback | None = None) -> None:
     """Try each model of the user's in ``recipe`` on some rows of ``train``.
 
-    For the other models it is checked that Keras' backend is installed. ``callback`` gets a message
+    For the other models it is checked that Keras' backend is installed. ``callback`` is warned
     about a model that seems to scale its input a second time.
 
     Raises:
@@ -62,7 +62,7 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
     if isinstance(classifier, base.KerasClassifier) and recipe.normalize != "none":
         with explain_user_errors(f"{name} cannot be called"):
             if _scales_pixels(classifier, other, images):
-                callback.on_message(
+                callback.on_warning(
                     f"{name} seems to scale the pixels itself, but gets scaled ones "
                     f"({recipe.normalize}); for 0 to 255: `normalize='none'`"
                 )

@@ -202,7 +202,7 @@ TRACKERS = {one.package: one for one in (TensorBoardTracker, MlflowTracker, Wand
 def make_callback(
     callback: TrainingCallback | None, log_to: Sequence[str], runs_dir: Path
 ) -> TrainingCallback:
-    """Return ``callback``, by default that of a notebook, and the trackers as one callback.
+    """Return ``callback``, by default ``default_callback()``, and the trackers as one callback.
 
     ``log_to`` has keys of TRACKERS.
 

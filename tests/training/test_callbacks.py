@@ -83,6 +83,18 @@ def test_only_a_notebook_gets_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not isinstance(default_callback(), NotebookProgress)
 
 
+def test_a_script_sees_warnings_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    callback = default_callback()
+    callback.on_message("measuring")
+    with pytest.warns(UserWarning, match="rows are shared") as caught:
+        callback.on_warning("rows are shared")
+    assert len(caught) == 1
+    assert capsys.readouterr() == ("", "")
+
+
 def test_one_output_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
     output = Output()
 

@@ -159,7 +159,7 @@ class Messages(TrainingCallback):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def on_message(self, text: str) -> None:
+    def on_warning(self, text: str) -> None:
         self.texts.append(text)
 
 
