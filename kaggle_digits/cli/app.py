@@ -12,7 +12,11 @@ from kaggle_digits.core.extras import require
 def app(
     *,
     run: str | None = options.PREDICTOR_RUN,
-    host: str = option("Address; default 127.0.0.1.", metavar="HOST", default="127.0.0.1"),
+    host: str = option(
+        "Address; default 127.0.0.1; 0.0.0.0 for other devices, too.",
+        metavar="HOST",
+        default="127.0.0.1",
+    ),
     allow_host: list[str] | None = option("Host name of a proxy; repeatable.", metavar="NAME"),
     port: int = option("Port, 0 for a free one; default 8000.", default=8000, min=0, max=65535),
     open_browser: bool = flag("Open the app in the browser.", "--open"),

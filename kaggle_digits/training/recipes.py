@@ -89,7 +89,8 @@ def find_recipe(name: str | None = None, model: str | None = None) -> AnyRecipe:
     if name is None:
         if model is None:
             raise UsageError(
-                f"which model? `kd.train(dataset, NAME)`, one of: {', '.join(MODEL_RECIPES)}"
+                f"which model? `kd.train(dataset, NAME)`, one of: {', '.join(MODEL_RECIPES)}; a "
+                "good first one: `kd.train(dataset, 'dense')`"
             )
         registry.find_builder(model)
         return (MODEL_RECIPES | VARIANTS).get(model, Recipe(model))

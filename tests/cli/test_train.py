@@ -55,6 +55,7 @@ def test_train_writes_run_and_submission(sample: Path) -> None:
     [
         (["--model", "resnet"], 2, "no model called 'resnet'; one of: linear"),
         ([], 2, "which model? kd train NAME"),
+        ([], 2, "a good first one: kd train dense"),
         (["--recipe", "secret"], 2, "no recipe called 'secret'"),
         (["--recipe", "dense", "--model", "cnn"], 2, "recipe dense trains model dense"),
         ([*QUICK[:4], "--epochs", "0"], 2, "--epochs 0 is too small"),
