@@ -38,8 +38,8 @@ from kaggle_digits.runs import run as run_folder
 from kaggle_digits.runs.store import open_run as open_existing
 from kaggle_digits.training import train as training
 from kaggle_digits.training.callbacks import TrainingCallback
+from kaggle_digits.training.executor import Executor
 from kaggle_digits.training.export import ExportResult
-from kaggle_digits.training.fold import Executor
 from kaggle_digits.training.recipe import EnsembleRecipe
 from kaggle_digits.training.recipes import RecipeLike, as_recipe
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kaggle_digits.data.dataset import Dataset
     from kaggle_digits.data.splits import Split
     from kaggle_digits.runs.run import Run
-    from kaggle_digits.training.fold import Executor
+    from kaggle_digits.training.executor import Executor
     from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 
 _recipe = partial(option, panel="Settings of the recipe")

@@ -27,18 +27,8 @@ from kaggle_digits.models.backend import keras, predict_batch_size
 from kaggle_digits.models.base import flat_layers
 from kaggle_digits.models.registry import SKLEARN_MODELS, is_user_code
 from kaggle_digits.models.tta import KeptCopies, predict_tta
-from kaggle_digits.training.fold import (
-    Cost,
-    Epoch,
-    Executor,
-    Failed,
-    FoldResult,
-    FoldTask,
-    Outcome,
-    Workload,
-    fold_epochs,
-    make_trainer,
-)
+from kaggle_digits.training.executor import Cost, Executor, Failed, Outcome, Workload
+from kaggle_digits.training.fold import Epoch, FoldResult, FoldTask, fold_epochs, make_trainer
 from kaggle_digits.training.keras_trainer import LOG_LOSS, KerasTrainer, autocast
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.time_limit import Clock, time_predictions

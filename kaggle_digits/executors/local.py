@@ -21,7 +21,8 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.at_once import AtOnceExecutor
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback
-from kaggle_digits.training.fold import Executor, Failed, FoldTask, Outcome, Workload
+from kaggle_digits.training.executor import Executor, Failed, Outcome, Workload
+from kaggle_digits.training.fold import FoldTask
 
 # From this many images per training (rows × epochs × members), several processes save more time
 # than they need to start.

@@ -20,7 +20,8 @@ from kaggle_digits.core.extras import require
 from kaggle_digits.data.digits import Digits
 from kaggle_digits.executors.workers import Message, limit_threads, run_tasks, train_one
 from kaggle_digits.training.callbacks import ForwardingCallback
-from kaggle_digits.training.fold import Executor, Failed, FoldResult, FoldTask, Outcome, Workload
+from kaggle_digits.training.executor import Executor, Failed, Outcome, Workload
+from kaggle_digits.training.fold import FoldResult, FoldTask
 
 SECONDS_TO_CONNECT = 27
 # How often the nodes are counted while no message arrives, and how long the cluster may be unable

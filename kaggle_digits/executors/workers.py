@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from kaggle_digits.core.environment import THREAD_VARIABLES, out_of_memory
 from kaggle_digits.core.errors import DigitsError, ModelError, RunError, UsageError
 from kaggle_digits.data.digits import Digits
-from kaggle_digits.training.fold import Failed, FoldTask, Outcome, Workload, fit_fold
+from kaggle_digits.training.executor import Failed, Outcome, Workload
+from kaggle_digits.training.fold import FoldTask, fit_fold
 
 # Attempts per task: a killed worker may have been out of memory only because of its neighbours.
 MAX_ATTEMPTS = 3

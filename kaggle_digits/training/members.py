@@ -22,7 +22,8 @@ from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.models.formats import LITERT_FILE
 from kaggle_digits.runs import files
 from kaggle_digits.runs.run import FIRST_LAYER_FILE, TEST_FILE, Run, hide_leaked_metrics
-from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask
+from kaggle_digits.training.executor import Failed
+from kaggle_digits.training.fold import Checkpoint, FoldResult, FoldTask
 
 VALIDATION_FILE = "validation.npy"
 RECORD_FILE = "member.json"

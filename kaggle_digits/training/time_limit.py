@@ -25,7 +25,8 @@ from kaggle_digits.models.base import Classifier
 from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.registry import SKLEARN_MODELS
 from kaggle_digits.models.tta import KeptCopies, predict_tta
-from kaggle_digits.training.fold import Cost, Executor, FoldTask, Trainer, make_trainer
+from kaggle_digits.training.executor import Cost, Executor
+from kaggle_digits.training.fold import FoldTask, Trainer, make_trainer
 from kaggle_digits.training.recipe import AnyRecipe, EnsembleRecipe, Recipe
 from kaggle_digits.training.recipes import RECIPES, benchmark_results
 

@@ -26,7 +26,8 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import check_new_run, create_run, list_runs, open_run
 from kaggle_digits.training import extra_rows, members, pseudo_labels
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import Executor, Failed, FoldTask, Workload, member_seed
+from kaggle_digits.training.executor import Executor, Failed, Workload
+from kaggle_digits.training.fold import FoldTask, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import AnyRecipe, run_recipe, runs_user_code
 from kaggle_digits.training.time_limit import TimeLimit, default_limit, set_deadlines, shorten

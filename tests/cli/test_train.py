@@ -24,7 +24,7 @@ from kaggle_digits.imaging.labelled_folder import save_drawing
 from kaggle_digits.runs.store import open_run
 from kaggle_digits.training import time_limit
 from kaggle_digits.training.augmentation import Augmentation
-from kaggle_digits.training.fold import Cost
+from kaggle_digits.training.executor import Cost
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe, run_recipe
 from kaggle_digits.training.recipes import RECIPES
 from tests.support.commands import QUICK, assert_error, kd

@@ -14,7 +14,8 @@ from kaggle_digits.data.digits import Digits
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.executors import workers
 from kaggle_digits.executors.workers import MAX_ATTEMPTS, Message, run_tasks
-from kaggle_digits.training.fold import Checkpoint, Failed, FoldResult, FoldTask, Workload
+from kaggle_digits.training.executor import Failed, Workload
+from kaggle_digits.training.fold import Checkpoint, FoldResult, FoldTask
 from kaggle_digits.training.recipe import Recipe
 from tests.support.recording import RecordingCallback
 

@@ -15,7 +15,8 @@ from kaggle_digits.data.splits import FoldIndices, Split, split
 from kaggle_digits.runs.store import open_run
 from kaggle_digits.training import fold, time_limit
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.fold import Cost, FoldTask
+from kaggle_digits.training.executor import Cost
+from kaggle_digits.training.fold import FoldTask
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.recipes import RECIPES
 from kaggle_digits.training.time_limit import (
