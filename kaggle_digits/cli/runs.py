@@ -213,7 +213,7 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
 
 
 def _changed_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what differs from the default recipe of the model, trained on all rows."""
+    """Return what differs from the default recipe of the model, and from its training rows."""
     from kaggle_digits.training.recipe import Recipe
     from kaggle_digits.training.recipes import MODEL_RECIPES, VARIANTS
 
@@ -223,12 +223,11 @@ def _changed_settings(config: dict[str, Any]) -> dict[str, Any]:
     recipes = {each.model: each for each in (MODEL_RECIPES | VARIANTS).values()}
     default = recipes.get(model, Recipe(model)).to_json()
     changed = {key: value for key, value in recipe.items() if value != default.get(key, value)}
-    training = {
-        "rows": config["split"].get("rows"),
-        "pseudo": pseudo and pseudo.get("run"),
-        "drop_rows": dropped and dropped.get("file"),
-    }
-    return changed | {key: value for key, value in training.items() if value}
+    if pseudo:
+        changed["pseudo"] = pseudo.get("run")
+    if dropped:
+        changed["drop_rows"] = dropped.get("file")
+    return changed
 
 
 def _cells(row: dict[str, Any]) -> list[object]:

@@ -133,7 +133,8 @@ def _run_of_interrupted_pull(push: PushRecord, runs_dir: Path) -> Run | None:
         remote = run.config().get("remote") or {}
         if push.open and remote.get("push_id") == push.push_id:
             return run
-    raise RunError(f"run {push.run} already exists in {runs_dir}; rename it, then pull again")
+    rename = f"kd runs rename {push.run} NAME"
+    raise RunError(f"run {push.run} already exists in {runs_dir}; {rename}, then pull again")
 
 
 def _earlier_version_error(push: PushRecord) -> KaggleError:

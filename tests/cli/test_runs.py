@@ -122,7 +122,6 @@ def test_the_list_shows_what_else_a_run_was_trained_on(work: Path, dataset: Data
     more = {
         "recipe": find_recipe("strong-3x3").with_changes(epochs=3).to_json(),
         "model": "strong-3x3",
-        "split": {"kind": "holdout", "val_fraction": 0.1, "rows": 400},
         "pseudo": {"run": "cnn-1", "held_out_apart": True},
         "dropped_rows": {"file": "wrong.csv", "sha256": "", "lines": [5]},
     }
@@ -130,8 +129,8 @@ def test_the_list_shows_what_else_a_run_was_trained_on(work: Path, dataset: Data
         run = write_run(work / "runs", dataset, oof, name, **settings)
         run.write_metrics({"val_accuracy": 0.5, "n_val": len(oof)})
     shown = " ".join(kd("runs").stdout.split())
-    assert "epochs 3, rows 400, pseudo cnn-1, drop_rows wrong.csv" in shown
-    for text in ("rows=400", "pseudo=cnn-1", "drop-rows=wrong.csv", "model=strong-3x3"):
+    assert "epochs 3, pseudo cnn-1, drop_rows wrong.csv" in shown
+    for text in ("epochs=3", "pseudo=cnn-1", "drop-rows=wrong.csv", "model=strong-3x3"):
         assert listed("--filter", text) == ["other"], text
 
 
