@@ -114,8 +114,9 @@ def find_submission_file(target: str | None, submissions_dir: Path) -> Path:
     if existing := next((path for path in paths if path.is_file()), None):
         return existing
     available = ", ".join(path.stem for path in _submission_files(submissions_dir)[:8])
+    or_run = "" if target.endswith(".csv") else f" and no {paths[2]}"
     raise SubmissionError(
-        f"no file {target} and no {paths[2]}; available: {available or 'none yet'}; create the "
+        f"no file {target}{or_run}; available: {available or 'none yet'}; create the "
         "file of a run with: `kd.open_run(RUN).write_submission()`"
     )
 

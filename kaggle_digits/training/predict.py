@@ -39,7 +39,9 @@ def predict_test(
     """
     run.check_data(dataset)
     members = map(load_classifier, each(run.member_folders()))
-    return predict_images(run, members, dataset.test.images, tta)
+    probabilities = predict_images(run, members, dataset.test.images, tta)
+    next(members, None)  # `each` ends, and its display with it
+    return probabilities
 
 
 def predict_images(

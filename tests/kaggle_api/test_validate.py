@@ -195,6 +195,8 @@ def test_find_submission_file(checked: ValidatedSubmission, submissions_dir: Pat
     assert find_submission_file(str(checked.path), submissions_dir) == checked.path
     with pytest.raises(SubmissionError, match="available: dense-1"):
         find_submission_file("cnn", submissions_dir)
+    with pytest.raises(SubmissionError, match=r"^no file sent/cnn\.csv; available"):
+        find_submission_file("sent/cnn.csv", submissions_dir)
     for name in ("", ".", "..", "../.."):
         with pytest.raises(SubmissionError):
             find_submission_file(name, submissions_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,19 @@ def test_tta_of_the_recipe_reproduces_oof_and_test_npy(dataset: Dataset, tmp_pat
     assert np.array_equal(predict_test(run, dataset, 5), run.test())
     assert np.array_equal(predict_test(run, dataset), run.test())
     assert [one.views for one in run_recipe(run).recipes] == [5]
+
+
+def test_iterator_over_the_folders_is_used_up(repeated: Run, dataset: Dataset) -> None:
+    """Its progress display ends with it."""
+    ended = []
+
+    def each(folders: Sequence[Path]) -> Iterator[Path]:
+        yield from folders
+        ended.append(len(folders))
+
+    predict_test(repeated, dataset, each=each)
+    predict_oof(repeated, dataset, 1, each=each)
+    assert ended == [4, 4]
 
 
 def test_run_on_all_rows_has_no_oof_predictions(dataset: Dataset, tmp_path: Path) -> None:
