@@ -95,7 +95,7 @@ def train(
 
     The other arguments and errors are those of ``kaggle_digits.training.train.train``.
     """
-    _check_types(dataset, split)
+    _check_types(dataset, split, callback)
     chosen = as_recipe(recipe).with_changes(**settings)
     if split is None:
         split = Split(folds=chosen.folds) if isinstance(chosen, EnsembleRecipe) else Split()
@@ -124,7 +124,7 @@ def resume(
 
     ``options`` and errors are those of ``kaggle_digits.training.train.resume``.
     """
-    _check_types(dataset)
+    _check_types(dataset, callback=options.get("callback"))
     folder = runs_dir or default_folder("runs")
     return Run(training.resume(dataset, name=name, runs_dir=folder, **options).path, dataset)
 
@@ -160,12 +160,17 @@ def tune(
     return search(dataset, base, space, split, trials=trials, runs_dir=folder, **options)
 
 
-def _check_types(dataset: Any, split: Any = None) -> None:
-    """Raise UsageError for a folder or DataFrame as ``dataset``, or a number as ``split``."""
+def _check_types(dataset: Any, split: Any = None, callback: Any = None) -> None:
+    """Raise UsageError for a folder, a number of folds or a callback of Keras as an argument."""
     if not isinstance(dataset, Dataset):
         raise UsageError(f"`dataset` is of type {type(dataset).__name__}; kd.load() returns one")
     if not isinstance(split, Split | None):
         raise UsageError(f"`split` is of type {type(split).__name__}; give kd.Split(folds=3)")
+    if not isinstance(callback, TrainingCallback | None):
+        raise UsageError(
+            f"`callback` is of type {type(callback).__name__}; derive it from "
+            "kaggle_digits.training.callbacks.TrainingCallback (to stop early: `patience=3`)"
+        )
 
 
 def runs(runs_dir: Folder = None) -> list[Run]:

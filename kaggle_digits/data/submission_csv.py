@@ -66,9 +66,14 @@ def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np
     """Return the text for ``write_submission``, with CRLF line ends as in Kaggle's sample."""
     labels = np.asarray(labels)
     if labels.shape != ids.shape:
-        raise SubmissionError(f"{path}: {len(labels)} labels for {len(ids)} ids; nothing written")
+        raise SubmissionError(
+            f"{path}: the labels have the shape {labels.shape}; expected {ids.shape}, one digit "
+            "for each id, as from probabilities.argmax(axis=1); nothing written"
+        )
     if not np.issubdtype(labels.dtype, np.integer) or not np.isin(labels, range(CLASSES)).all():
-        raise SubmissionError(f"{path}: labels must be whole numbers 0 to 9; nothing written")
+        raise SubmissionError(
+            f"{path}: the labels must be 0 to 9, of an integer dtype; nothing written"
+        )
     rows = (f"{i},{label}\r\n" for i, label in zip(ids.tolist(), labels.tolist(), strict=True))
     return ",".join(COLUMNS) + "\r\n" + "".join(rows)
 

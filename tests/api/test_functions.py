@@ -77,6 +77,8 @@ def test_arguments_of_other_types_are_explained(dataset: Dataset) -> None:
         kd.train("data", "dense")  # type: ignore[arg-type]
     with pytest.raises(kd.UsageError, match=r"`split` is of type int; give kd\.Split\(folds=3\)"):
         kd.train(dataset, "dense", 3)  # type: ignore[arg-type]
+    with pytest.raises(kd.UsageError, match=r"of type object; derive .* early: `patience=3`"):
+        kd.train(dataset, "dense", callback=object())  # type: ignore[arg-type]
     with pytest.raises(kd.UsageError, match="`time_limit='20m'` is not a number"):
         kd.train(dataset, "dense", time_limit="20m")  # type: ignore[arg-type]
 

@@ -52,6 +52,12 @@ def test_invalid_labels_write_no_file(tmp_path: Path, labels: np.ndarray) -> Non
     assert not list(tmp_path.iterdir())
 
 
+def test_probabilities_instead_of_labels_are_explained(tmp_path: Path) -> None:
+    probabilities = np.zeros((len(IDS), 10))
+    with pytest.raises(SubmissionError, match=r"shape \(\d+, 10\); .*probabilities\.argmax"):
+        write_submission(tmp_path / "run.csv", IDS, probabilities)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("header", [b"ImageId,Label", b'"ImageId","Label"'])
 @pytest.mark.parametrize("quote", [b"", b'"'])
 def test_rows_in_any_order_are_read_by_their_id(
