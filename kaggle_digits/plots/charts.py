@@ -260,7 +260,7 @@ def learning_curves(history: History) -> Figure:
         _plot_curves(axes, history, key, "training", style.TRAIN_COLOR)
         _plot_curves(axes, history, f"val_{key}", "validation", style.VAL_COLOR)
         axes.set(xlabel="epoch", ylabel=label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.grid()
         if axes.lines:
             corner = "upper right" if key == "loss" else "lower right"
@@ -316,6 +316,8 @@ def line_chart(
     if marked_x is not None:
         axes.axvline(marked_x, color=style.MUTED_COLOR, linewidth=1, linestyle=style.DASHED)
     plot_lines(axes, lines, xlabel, ylabel)
+    if all(np.issubdtype(np.asarray(line.x).dtype, np.integer) for line in lines):  # epochs
+        axes.locator_params(axis="x", integer=True)
     if log_scale:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")

@@ -163,7 +163,8 @@ def label_errors(images: Images, predictions: Sequence[Prediction], total: int) 
     headings = [f"{p.label}, maybe {p.predicted}" for p in predictions]
     title = f"{total:,} labels that may be wrong" if total != 1 else "One label that may be wrong"
     note = (
-        f"{shown}Models that never saw the label confidently predict another digit. Some of these "
+        f"{shown}Models that never saw the label predict another digit. Below each image: the "
+        "confidence of that prediction, after temperature scaling, and the line of train.csv. Some "
         "digits are only badly written: look before you change a label. kd show LINE draws one "
         "larger."
     )

@@ -37,6 +37,13 @@ def test_run_comparison_names_each_run_and_counts_the_rows(tmp_path: Path) -> No
     assert (tmp_path / "compare.png").stat().st_size > 10_000
 
 
+def test_epochs_have_whole_numbers_as_ticks() -> None:
+    for x, whole in (([1, 2, 3], True), ([0.0, 0.5, 1.0], False)):
+        line = charts.Line(x, [3, 2, 1], style.TRAIN_COLOR)
+        ticks = charts.line_chart([line], "Loss", "epoch", "loss").axes[0].get_xticks()
+        assert all(float(tick).is_integer() for tick in ticks) == whole
+
+
 def test_learning_curves_name_only_recorded_values() -> None:
     loss, accuracy = charts.learning_curves(history(2, 3)).axes
     assert loss.get_legend_handles_labels()[1] == ["training", "validation"]
