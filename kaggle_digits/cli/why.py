@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from kaggle_digits.cli import console, half_blocks
+from kaggle_digits.core.text import with_article
 
 if TYPE_CHECKING:
     from kaggle_digits.evaluation.saliency import DecisivePart
@@ -68,7 +69,7 @@ class Why:
             side = self.part.box[2] - self.part.box[0]
             removed = (
                 f"Removing {side} × {side} pixels at the {self.part.where}"
-                f"{', on yellow,' * colored} makes it a {self.part.digit} "
+                f"{', on yellow,' * colored} makes it {with_article(self.part.digit)} "
                 f"({console.percent(self.part.probability)})."
             )
         legend = "█ matters most, ░ less."

@@ -9,6 +9,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def with_article(digit: int) -> str:
+    """Return "a 7" or "an 8"."""
+    return f"{'an' if digit == 8 else 'a'} {digit}"
+
+
 def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested settings with dotted keys, such as ``split.folds``."""
     flat: dict[str, Any] = {}

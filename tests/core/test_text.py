@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaggle_digits.core.text import describe_setting, file_size, plural
+from kaggle_digits.core.text import describe_setting, file_size, plural, with_article
 
 
 def test_plural() -> None:
@@ -13,6 +13,10 @@ def test_plural() -> None:
         "2 extra pictures",
         "1,200 extra pictures",
     ]
+
+
+def test_article() -> None:
+    assert [with_article(digit) for digit in (1, 8)] == ["a 1", "an 8"]
 
 
 def test_file_size() -> None:

@@ -1,6 +1,8 @@
 // The challenge: all ten digits in random order, to be drawn one after the other. A digit that is
 // read correctly scores its confidence in percent.
 
+import { withArticle } from "./result.js";
+
 const DIGITS = 10;
 const MAX_POINTS = 100; // for one digit
 
@@ -56,8 +58,8 @@ export class Challenge {
     const digit = this.#digits[this.#rounds.length];
     this.#actions.reset();
     this.#setAnswered(false);
-    this.#say(`Draw a ${digit}`);
-    $("task").textContent = `Draw a ${digit} here`;
+    this.#say(`Draw ${withArticle(digit)}`);
+    $("task").textContent = `Draw ${withArticle(digit)} here`;
     $("task-hint").textContent = "then press Done";
     $("done").textContent = "Done";
   }

@@ -1,6 +1,6 @@
 // "Wrong? It is a …": kd app saves the drawing with its true digit, and removes it again on "Undo".
 
-import { sentence } from "./result.js";
+import { sentence, withArticle } from "./result.js";
 import { fetchJson, postPicture } from "./server.js";
 
 const API = "api/drawings";
@@ -48,7 +48,7 @@ export class Corrections {
     this.#text.textContent = "Saving…";
     try {
       const { file, undo } = await postPicture(`${API}?label=${digit}`, await toPng());
-      this.#text.textContent = `Saved as a ${digit} in ${file}. Thank you.`;
+      this.#text.textContent = `Saved as ${withArticle(digit)} in ${file}. Thank you.`;
       this.#undo.hidden = false;
       this.#undo.onclick = () => this.#remove(undo);
     } catch (error) {

@@ -115,6 +115,11 @@ function makeDigit({ digit, confidence }) {
   return item;
 }
 
+/** Return a digit with its article: "a 7", "an 8". */
+export function withArticle(digit) {
+  return `${Number(digit) === 8 ? "an" : "a"} ${digit}`;
+}
+
 /** Capitalize a message of the server. */
 export function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
