@@ -69,7 +69,7 @@ def current_value(recipe: Recipe, name: str) -> Value:
     owner = (recipe.augment or NO_AUGMENTATION) if name in AUGMENTATION else recipe
     value: Any = getattr(owner, name)
     if value is None:
-        value = _model_defaults(recipe)[name]
+        value = _model_defaults(recipe).get(name, 0.0)  # without ema, weights are not averaged
     return "-".join(map(str, value)) if name == "widths" else value
 
 

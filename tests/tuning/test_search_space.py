@@ -38,6 +38,12 @@ def test_default_space_contains_the_recipe(recipe: Recipe) -> None:
     assert (again.model, again.epochs, again.views) == (recipe.model, recipe.epochs, recipe.views)
 
 
+def test_ema_of_a_recipe_without_it_is_outside_the_range() -> None:
+    (dimension,) = make_search_space(CNN, ["ema"])
+    assert not dimension.contains(current_value(CNN, "ema"))
+    assert with_values(CNN, {"ema": 0.95}).ema == 0.95
+
+
 def test_default_settings_depend_on_the_recipe() -> None:
     assert names(MODEL_RECIPES["linear"]) == ["l2"]
     assert names(MODEL_RECIPES["mlp"]) == ["learning_rate", "batch_size", "l2"]
