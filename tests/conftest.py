@@ -40,13 +40,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An empty home folder, and no variable that names a folder, credential or proxy."""
+    """An empty home folder, no terminal, no variable that names a folder, credential or proxy."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("KD_", "KAGGLE_", "XDG_")) or name.lower().endswith(
                 ("_proxy", "_ca_bundle", "ssl_cert_file")
             ):
                 patch.delenv(name)
+        patch.delenv("COLUMNS", raising=False)  # which pytest-xdist sets
         # As in an activated environment: messages then advise a plain `pip install`.
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         # Shared by all tests, because matplotlib caches its list of fonts there.
