@@ -347,7 +347,9 @@ def _print_metrics(run: "Run") -> None:
         leaked = f"leaked: {console.percent(metrics['leaked_accuracy'])}"
         console.echo(f"{run.name}: no out-of-fold accuracy ({leaked} on {metrics['n_val']:,} rows)")
     elif metrics["val_accuracy"] is None:
-        console.echo(f"{run.name}: trained on every labelled row, without validation")
+        rows = metrics.get("n_train_rows")  # of an older version, unknown
+        count = f"{rows:,} " if rows else ""
+        console.echo(f"{run.name}: trained on all {count}rows, without validation")
     else:
         accuracy = console.percent(metrics["val_accuracy"], metrics["val_accuracy_ci95"])
         kind = "out-of-fold" if config["split"].get("kind") == "folds" else "validation"

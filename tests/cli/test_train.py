@@ -50,6 +50,12 @@ def test_train_writes_run_and_submission(sample: Path) -> None:
 
 
 @pytest.mark.usefixtures("work")
+def test_a_run_without_validation_says_on_how_many_rows_it_was_trained() -> None:
+    result = kd("train", *QUICK, "--all-rows", "--rows", "300")
+    assert "mlp-1: trained on all 300 rows, without validation" in result.stdout
+
+
+@pytest.mark.usefixtures("work")
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
