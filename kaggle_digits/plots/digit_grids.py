@@ -382,7 +382,7 @@ def _predictions(
 ) -> Figure:
     """Plot images under their headings, each with its confidence and line of train.csv."""
     lines = -(-len(predictions) // PREDICTION_COLUMNS)
-    figure = style.new_figure(style.WIDTH, 1.0 + 1.72 * lines, title, note)
+    figure = style.new_figure(style.WIDTH, 1.1 + 1.72 * lines, title, note)
     axes = figure.subplots()  # one for all: the layout of 24 takes half a second
     axes.set_axis_off()
     for position, (prediction, heading) in enumerate(zip(predictions, headings, strict=True)):
@@ -404,8 +404,9 @@ def _corner(position: int) -> tuple[int, int]:
 
 
 def _show_all(axes: Axes, count: int) -> None:
-    """Limit the axes of ``_predictions`` to ``count`` images and their texts."""
+    """Limit the axes of ``_predictions`` to ``count`` images and their texts, at the upper left."""
     lines, heading = -(-count // PREDICTION_COLUMNS), 7
+    axes.set_anchor("NW")
     axes.set_xlim(0, (PREDICTION_COLUMNS - 1) * CELL_WIDTH + SIDE)
     axes.set_ylim(lines * CELL_HEIGHT - heading, -heading)
 
