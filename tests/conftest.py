@@ -56,6 +56,8 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # What commands print must not depend on the speed of the computer.
         patch.setattr("kaggle_digits.cli.main.FIRST_SIGN", 3600.0)
+        # Waiting for the disk protects from power failures only.
+        patch.setattr(os, "fsync", lambda descriptor: None)
         # CliRunner would make all commands again for each one that it runs.
         patch.setattr("typer.testing._get_command", functools.cache(typer.main.get_command))
         # The batch-normalization statistics of averaged weights from 512 rows, not 16,384.

@@ -16,13 +16,14 @@ from kaggle_digits.cli import console
 from kaggle_digits.cli.main import EXAMPLES, app
 from kaggle_digits.core.errors import DataError, UsageError
 
+COMMANDS = ("train --model dense --widths 16 --rows 100 --epochs 2 --name a", "evaluate a")
 # In one process, because TensorFlow takes seconds to import.
-TRAIN_AND_EVALUATE = """
+RUN = """
 import sys
 from kaggle_digits.cli.main import main
 from kaggle_digits.evaluation import evaluate
 evaluate.MOST_SHOWN, evaluate.MOST_EXPLAINED = 6, 3  # as in tests/conftest.py
-for words in ("train --model dense --widths 16 --rows 100 --epochs 2 --name a", "evaluate a"):
+for words in sys.argv[1:]:
     sys.argv[1:] = words.split()
     try:
         main()
@@ -61,33 +62,34 @@ def test_version() -> None:
 
 
 def test_settings_of_other_tools_change_no_prediction_and_no_plot(
-    sample: Path, tmp_path: Path
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``python -m tests.robustness other_tools`` tries many more."""
-    hostile = {
+    monkeypatch.setenv("KD_DATA_DIR", str(sample))
+    plain, hostile = tmp_path / "plain", tmp_path / "hostile"
+    plain.mkdir()
+    monkeypatch.chdir(plain)
+    for words in COMMANDS:
+        assert kd(*words.split())[0] == 0
+    (hostile / ".keras").mkdir(parents=True)
+    (hostile / ".keras" / "keras.json").write_text('{"floatx": "float16"}')
+    (hostile / "matplotlibrc").write_bytes("font.size: 30".encode("utf-16"))
+    settings = {
+        "HOME": str(hostile),
         "KERAS_MAX_EPOCHS": "1",
         "MPLBACKEND": "module://no_such.backend_inline",
         "PYTHONWARNINGS": "error",
         "TF_USE_LEGACY_KERAS": "1",
         "XLA_FLAGS": "--no_such_flag",
     }
-    files: dict[str, list[bytes]] = {"plain": [], "hostile": []}
-    for name, found in files.items():
-        folder = tmp_path / name
-        (folder / ".keras").mkdir(parents=True)
-        env = {**os.environ, "HOME": str(folder), "KD_DATA_DIR": str(sample)}
-        if name == "hostile":
-            env |= hostile
-            (folder / ".keras" / "keras.json").write_text('{"floatx": "float16"}')
-            (folder / "matplotlibrc").write_bytes("font.size: 30".encode("utf-16"))
-        command = [sys.executable, "-c", TRAIN_AND_EVALUATE]
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        run = folder / "runs" / "a"
-        paths = [*sorted(run.glob("*.npy")), *sorted(run.glob("figures/*.png"))]
-        assert len(paths) > 5
-        found += [path.read_bytes() for path in paths]
-    assert files["plain"] == files["hostile"]
+    command = [sys.executable, "-c", RUN, *COMMANDS]
+    env = {**os.environ, **settings}
+    done = subprocess.run(command, cwd=hostile, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    paths = [*plain.glob("runs/a/*.npy"), *plain.glob("runs/a/figures/*.png")]
+    assert len(paths) > 5
+    for path in paths:
+        assert path.read_bytes() == (hostile / path.relative_to(plain)).read_bytes(), path
 
 
 def test_wrong_usage_exits_with_2() -> None:
