@@ -31,7 +31,6 @@ def studies_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = ["--data-dir", str(data), "--runs-dir", str(runs)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study_module, "QUICK_ROWS", 0)  # so only QUICK_EPOCHS are trained
-        patch.setattr(study_module, "QUICK_EPOCHS", 2)
         patch.setattr(denoise, "QUICK_STEPS", 20)
         patch.setattr(denoise, "MIN_ROWS_PER_EPOCH", 0)
         patch.setattr(embedding, "QUICK_TSNE_ROWS", 60)
