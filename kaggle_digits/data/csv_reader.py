@@ -61,9 +61,11 @@ def row_lines(content: bytes) -> NDArray[np.int64] | None:
 
     None if they are 2, 3, …: if there are no empty lines, which are skipped, before the last row.
     """
-    lines = content.rstrip(b"\r\n").splitlines()
-    filled = np.array([number for number, line in enumerate(lines, 1) if line][1:], np.int64)
-    return None if len(filled) == len(lines) - 1 else filled
+    content = content.rstrip(b"\r\n")
+    if not any(empty in content for empty in (b"\n\n", b"\r\r", b"\n\r")):
+        return None
+    lines = enumerate(content.splitlines(), 1)
+    return np.array([number for number, line in lines if line][1:], np.int64)
 
 
 def line_of(path: Path, row: int) -> int:
