@@ -56,16 +56,18 @@ def read_int_csv(
     return _read_cell_by_cell(path, content, columns, dtype, advice)
 
 
-def row_lines(content: bytes) -> NDArray[np.int64] | None:
+def row_lines(content: bytes, rows: int | None = None) -> NDArray[np.int64] | None:
     """Return the line, counted from 1, of each row of a file that ``read_int_csv`` accepts.
 
     None if they are 2, 3, …: if there are no empty lines, which are skipped, before the last row.
+    If the number of ``rows`` is given, the line ends are only counted in a file without.
     """
-    content = content.rstrip(b"\r\n")
-    if not any(empty in content for empty in (b"\n\n", b"\r\r", b"\n\r")):
+    ends, returns = content.count(b"\n"), content.count(b"\r")
+    if rows == ends - content.endswith(b"\n") and returns in (0, ends):
         return None
-    lines = enumerate(content.splitlines(), 1)
-    return np.array([number for number, line in lines if line][1:], np.int64)
+    lines = content.rstrip(b"\r\n").splitlines()
+    filled = np.array([number for number, line in enumerate(lines, 1) if line][1:], np.int64)
+    return None if len(filled) == len(lines) - 1 else filled
 
 
 def line_of(path: Path, row: int) -> int:

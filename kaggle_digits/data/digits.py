@@ -137,7 +137,7 @@ def _load_cached(path: Path, columns: dict[str, int]) -> Digits:
         table = read_int_csv(path, content, columns, np.uint8)
         images = np.ascontiguousarray(table[:, -PIXELS:]).reshape(-1, SIDE, SIDE)
         labels = table[:, 0].copy() if "label" in columns else None
-        digits = Digits(images, labels, digest, row_lines(content))
+        digits = Digits(images, labels, digest, row_lines(content, len(table)))
     elif signature == cached_signature:
         return digits
     arrays = {name: value for name, value in vars(digits).items() if value is not None}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaggle_digits.core.errors import DataError
-from kaggle_digits.data.csv_reader import read_content, read_int_csv
+from kaggle_digits.data.csv_reader import read_content, read_int_csv, row_lines
 from tests.robustness import slow_csv
 from tests.robustness.csv_cases import FORMS, Form, judge
 from tests.robustness.csvs import CASES, run
@@ -207,3 +207,21 @@ def test_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "train.csv")
     with pytest.raises(DataError, match="is a device or pipe, not a file"):
         read_content(tmp_path / "train.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"a\n1\n2\n", None),
+        (b"a\r\n1\r\n2", None),
+        (b"a\r1\r2\r", None),
+        (b"a\n1\n2\n\n\n", None),
+        (b"a\n1\n\n2", [2, 4]),
+        (b"a\r\n\r\n1\r\n2\r\n", [3, 4]),
+        (b"a\r1\n\n2\n", [2, 4]),
+    ],
+)
+def test_lines_of_rows(content: bytes, lines: list[int] | None) -> None:
+    for rows in (2, None):
+        found = row_lines(content, rows)
+        assert (None if found is None else found.tolist()) == lines
