@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import CLASSES, SIDE
+from kaggle_digits.data.digits import CLASSES, SIDE, Images
 from kaggle_digits.metrics.classification import Prediction
 from kaggle_digits.plots import style
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Images = NDArray[np.uint8]
 Labels = NDArray[np.integer]
 GRID_SIDE = 10
 PREDICTION_COLUMNS = 6
@@ -157,7 +156,6 @@ def saliency(
         if (image := images[prediction.row]).max() > HALF_INK:
             x, y = (np.arange(SIDE) + start + 0.5 for start in (left, top))
             axes.contour(x, y, image, [HALF_INK], colors=style.TEXT_COLOR, linewidths=0.7)
-    _show_all(axes, len(predictions))
     return figure
 
 
@@ -393,7 +391,11 @@ def _predictions(
         caption = f"{prediction.confidence_text}\nline {prediction.line}"
         below: dict[str, Any] = {"ha": "center", "va": "top", "color": style.MUTED_COLOR}
         axes.text(middle, top + SIDE + 1.5, caption, fontsize=8.5, **below)
-    _show_all(axes, len(predictions))
+    heading_height = 7
+    axes.set_anchor("NW")
+    # This also ends the automatic range, which what is drawn later would change.
+    axes.set_xlim(0, (PREDICTION_COLUMNS - 1) * CELL_WIDTH + SIDE)
+    axes.set_ylim(lines * CELL_HEIGHT - heading_height, -heading_height)
     return figure
 
 
@@ -401,14 +403,6 @@ def _corner(position: int) -> tuple[int, int]:
     """Return left and top of the image number ``position`` of ``_predictions``, in pixels."""
     line, column = divmod(position, PREDICTION_COLUMNS)
     return column * CELL_WIDTH, line * CELL_HEIGHT
-
-
-def _show_all(axes: Axes, count: int) -> None:
-    """Limit the axes of ``_predictions`` to ``count`` images and their texts, at the upper left."""
-    lines, heading = -(-count // PREDICTION_COLUMNS), 7
-    axes.set_anchor("NW")
-    axes.set_xlim(0, (PREDICTION_COLUMNS - 1) * CELL_WIDTH + SIDE)
-    axes.set_ylim(lines * CELL_HEIGHT - heading, -heading)
 
 
 def _show_at(

@@ -93,7 +93,7 @@ def _write_results(
             *values, reached, why = each.row
             writer.writerow([result.study.name, *values, REACHED[reached], why])
     write_text(folder / TABLE, text.getvalue(), durable=False)
-    origin = ", scikit-learn's small digits instead of MNIST's" if context.on_sample else ""
+    data = ", ".join(filter(None, [context.dataset.source.source, context.data_note]))
     machine = hardware()
     packages = ", ".join(f"{package} {version}" for package, version in versions().items())
     compared = [
@@ -112,7 +112,7 @@ def _write_results(
         reached=sum(compared),
         n_rows=len(context.dataset.train),
         seconds=sum(result.seconds for result in results),
-        environment=f"Data: {context.dataset.source.source}{origin}. Seed {context.seed}. "
+        environment=f"Data: {data}. Seed {context.seed}. "
         f"{machine['processor']}, {device(machine)}; {packages}",
     )
     write_text(folder / PAGE, content, durable=False)

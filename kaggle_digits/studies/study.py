@@ -56,16 +56,16 @@ class Context:
     progress: Callable[..., None] = field(default=lambda *_args: None)
 
     @property
-    def on_sample(self) -> bool:
-        """Whether the images are scikit-learn's and not MNIST's, as those of the publications."""
-        return self.dataset.source.source == SAMPLE_SOURCE
+    def data_note(self) -> str:
+        """How the images differ from the publications', which are MNIST's; empty if they do not."""
+        on_sample = self.dataset.source.source == SAMPLE_SOURCE
+        return "scikit-learn's small digits instead of MNIST's" if on_sample else ""
 
     @property
     def differences(self) -> str:
         """How data and training differ from the publication's; empty if they do not."""
-        data = "scikit-learn's small digits instead of MNIST's" if self.on_sample else ""
         training = "shorter training because of --quick" if self.quick else ""
-        return "; ".join(filter(None, [data, training]))
+        return "; ".join(filter(None, [self.data_note, training]))
 
     def command(self, study: str) -> str:
         """Return the command that repeats a study with these settings."""
