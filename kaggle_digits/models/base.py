@@ -350,8 +350,11 @@ def _jit(network: Any, compiled: Any) -> PredictProba | None:
         probabilities = compiled(*variable_values(network), images)
         return np.asarray(probabilities, np.float32)[:count]
 
+    import jax
+
+    image = jax.ShapeDtypeStruct((1, SIDE, SIDE), np.uint8)
     try:
-        predict_batch(np.zeros((1, SIDE, SIDE), np.uint8))
+        jax.eval_shape(compiled, *variable_values(network), image)
     except Exception:
         # A layer of the user's in numpy; predict runs it or reports the error.
         return None
