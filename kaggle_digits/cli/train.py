@@ -43,7 +43,8 @@ def train(
     name: str | None = option("Name of the run; default MODEL-1, MODEL-2, …"),
     seed: int | None = option("Seed of split, weights and row order; default 0."),
     time_limit: str | None = option(
-        "Shorten the training to end in 90s, 20m or 1h30m; without a model, choose the recipe."
+        "Shorten the training to end in 90s, 20m or 1h30m; without a model, choose the recipe.",
+        metavar="TIME",
     ),
     resume: bool = flag("Resume an interrupted run.", "--resume"),
     force: bool = flag("If the run exists, rename it first.", "--force"),

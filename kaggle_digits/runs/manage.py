@@ -54,13 +54,13 @@ def rename_run(runs_dir: Path, submissions_dir: Path, name: str, new: str) -> Pa
         run.path.rename(renamed.path)
         _change_config(renamed, name=new)
     remove_lock_owner(renamed.path)
-    for pupil in list_runs(runs_dir):
+    for student in list_runs(runs_dir):
         with suppress(RunError):
-            if name in pupil.teachers():
-                pseudo = dict(pupil.config()["pseudo"])
+            if name in student.teachers():
+                pseudo = dict(student.config()["pseudo"])
                 teachers = _renamed(pseudo.get("teachers") or [], name, new)
                 own = {"run": new} if pseudo.get("run") == name else {}
-                _change_config(pupil, pseudo={**pseudo, "teachers": teachers or None, **own})
+                _change_config(student, pseudo={**pseudo, "teachers": teachers or None, **own})
     if any(name in entry.run.split(SEPARATOR) for entry in log):
         update_log(submissions_dir, lambda log: [_rename_in_entry(e, name, new) for e in log])
     return _rename_submission(submission_path(submissions_dir, name), target, name, new)

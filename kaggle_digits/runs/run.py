@@ -150,11 +150,11 @@ class Run:
         own, of_teacher = config.get("extra") or {}, config.get("pseudo") or {}
         return (own.get("rows") or 0) + (of_teacher.get("extra_rows") or 0)
 
-    def leak(self, pupils: tuple[str, ...] = ()) -> str | None:
+    def leak(self, students: tuple[str, ...] = ()) -> str | None:
         """Return why the out-of-fold predictions are not clean; None if they are.
 
         Labels of validation rows leak through pseudo-labels whose models were trained on them or on
-        other pseudo-labels with a leak, through any number of runs. ``pupils`` are runs taught by
+        other pseudo-labels with a leak, through any number of runs. ``students`` are runs taught by
         this one, for runs in a circle.
         """
         config = self.config()
@@ -164,10 +164,10 @@ class Run:
         is_clean = not teachers or pseudo.get("held_out_apart")
         if is_clean and teachers and not pseudo.get("teachers"):
             # An older version, which did not look at the teacher's own pseudo-labels, made it.
-            pupils = (*pupils, self.name)
+            students = (*students, self.name)
             try:
                 teacher = Run(self.path.parent / check_name(teachers[0]))
-                is_clean = teacher.name not in pupils and not teacher.leak(pupils)
+                is_clean = teacher.name not in students and not teacher.leak(students)
             except (RunError, UsageError):  # deleted or damaged: nobody knows
                 is_clean = False
         if is_clean:

@@ -68,13 +68,13 @@ def test_resume_trains_on_the_same_rows_or_refuses(dataset: Dataset, tmp_path: P
         resume(dataset, runs_dir=tmp_path, name="cut")
 
 
-def test_pupils_and_ensembles_of_the_run_are_counted(dataset: Dataset, tmp_path: Path) -> None:
+def test_students_and_ensembles_of_the_run_are_counted(dataset: Dataset, tmp_path: Path) -> None:
     folder = write_labelled(tmp_path / "drawings", [7])
     teacher = train(dataset, QUICK, FOLDS, extra=folder, runs_dir=tmp_path)
-    pupil = train(dataset, QUICK, FOLDS, teacher=teacher, runs_dir=tmp_path)
-    assert (teacher.extra_rows(), pupil.extra_rows()) == (1, 1)
-    both = ensemble_runs([teacher, pupil], dataset.labels, "mean")
-    saved = save_ensemble(both, [teacher, pupil], dataset, "mean", runs_dir=tmp_path)
+    student = train(dataset, QUICK, FOLDS, teacher=teacher, runs_dir=tmp_path)
+    assert (teacher.extra_rows(), student.extra_rows()) == (1, 1)
+    both = ensemble_runs([teacher, student], dataset.labels, "mean")
+    saved = save_ensemble(both, [teacher, student], dataset, "mean", runs_dir=tmp_path)
     assert saved.extra_rows() == 2
 
 

@@ -88,7 +88,7 @@ def test_test_images_join_only_the_training_rows(
 
 def test_resume_does_not_need_the_teacher(teacher: Run, dataset: Dataset, tmp_path: Path) -> None:
     uninterrupted = train(
-        dataset, MLP, FOLDS, teacher=teacher, runs_dir=tmp_path / "a", name="pupil"
+        dataset, MLP, FOLDS, teacher=teacher, runs_dir=tmp_path / "a", name="student"
     )
     with pytest.raises(KeyboardInterrupt):
         train(
@@ -97,7 +97,7 @@ def test_resume_does_not_need_the_teacher(teacher: Run, dataset: Dataset, tmp_pa
             FOLDS,
             teacher=teacher,
             runs_dir=tmp_path / "b",
-            name="pupil",
+            name="student",
             callback=StopAfter(1, 2),
         )
     assert identical(resume(dataset, runs_dir=tmp_path / "b"), uninterrupted)
@@ -139,13 +139,13 @@ def test_leak_follows_through_any_number_of_runs(dataset: Dataset, tmp_path: Pat
     teachers["c"] = run("c", folds, teachers["b"])
     teachers["d"] = run("d", folds, teachers["c"])
     for name, known in (("b", ["a"]), ("c", ["b", "a"]), ("d", ["c", "b", "a"])):
-        pupil, written = teachers[name], (tmp_path / name / "metrics.json").read_text()
-        assert pupil.teachers() == known
-        assert f"run {', which learned from run '.join(known)}" in str(pupil.leak())
+        student, written = teachers[name], (tmp_path / name / "metrics.json").read_text()
+        assert student.teachers() == known
+        assert f"run {', which learned from run '.join(known)}" in str(student.leak())
         assert '"val_accuracy": null' in written
         assert '"leak": "labels of its' in written
     clean = run("clean", folds)
-    assert run("pupil", folds, clean).leak() is None
+    assert run("student", folds, clean).leak() is None
     for method in ("mean", "vote"):
         ensemble = ensemble_runs([clean, teachers["d"]], labels, method)
         assert ensemble.leak == teachers["d"].leak()
