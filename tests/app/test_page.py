@@ -61,7 +61,7 @@ def count_concurrent_requests(page: Page) -> list[int]:
 
 
 def test_ten_digits_are_classified(open_page: OpenPage) -> None:
-    page = open_page()
+    page = open_page(reduced_motion="no-preference")
     assert page.locator("#digit").inner_text() == "?"
     for number, strokes in enumerate(DIGITS, 1):
         draw(page, strokes)
@@ -124,7 +124,7 @@ def draw_with_finger(page: Page, strokes: list[Points]) -> None:
 
 
 def test_drawing_with_a_finger_does_not_scroll(open_page: OpenPage) -> None:
-    page = open_page(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    page = open_page(size=(390, 700), has_touch=True, is_mobile=True)
     draw_with_finger(page, DIGITS[7])
     assert wait_for_digit(page) in set("0123456789")
     assert drawn_pixels(page) > 1000
@@ -418,7 +418,7 @@ def test_phone_shows_sheet_and_prediction_without_scrolling(
     open_page: OpenPage, size: tuple[int, int]
 ) -> None:
     width, height = size
-    page = open_page(viewport={"width": width, "height": height})
+    page = open_page(size=size)
     draw(page, DIGITS[2])
     wait_for_digit(page)
     for part in ("#pad", "#undo", "#upload", "#camera", "#digit", "#confidence"):
@@ -557,7 +557,7 @@ def play(page: Page, digits: Mapping[int, list[Points]]) -> None:
 
 
 def test_challenge(open_page: OpenPage) -> None:
-    page = open_page(viewport={"width": 320, "height": 568})
+    page = open_page(size=(320, 568))
     start = page.get_by_role("button", name="Challenge")
     start.focus()
     page.keyboard.press("Enter")
@@ -591,8 +591,7 @@ def test_challenge(open_page: OpenPage) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390)])
 def test_challenge_with_a_finger(open_page: OpenPage, width: int, height: int) -> None:
-    size = {"width": width, "height": height}
-    page = open_page(viewport=size, has_touch=True, is_mobile=True)
+    page = open_page(size=(width, height), has_touch=True, is_mobile=True)
     page.get_by_role("button", name="Challenge").tap()
     title, done, pad = (page.locator(name) for name in ("#title", "#done", "#pad"))
     for number in (1, 2):
@@ -687,7 +686,7 @@ def test_stopped_server_is_reported(open_page: OpenPage, runs_dir: Path) -> None
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_layout_fits_and_follows_color_scheme(open_page: OpenPage, width: int, scheme: str) -> None:
-    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = open_page(size=(width, 800), color_scheme=scheme)
     for _ in range(2):
         draw(page, DIGITS[5])
         wait_for_digit(page)
@@ -733,5 +732,7 @@ def test_controls_are_reachable_by_keyboard(open_page: OpenPage) -> None:
 
 
 def test_reduced_motion_disables_animations(open_page: OpenPage) -> None:
-    page = open_page(reduced_motion="reduce")
+    page = open_page(reduced_motion="no-preference")
+    assert page.evaluate(ANIMATED_ELEMENTS) > 0
+    page.emulate_media(reduced_motion="reduce")
     assert page.evaluate(ANIMATED_ELEMENTS) == 0
