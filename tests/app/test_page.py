@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from tests.support.pictures import draw_digit, draw_strokes, encode
 from tests.support.strokes import DIGITS, Points
 
 pytestmark = needs_chromium
+DOTS = 150  # of the embedding
 STORE = "kaggle-digits: earlier drawings"
 UNLABELLED_CONTROLS = """[...document.querySelectorAll("button, input, select")].filter((one) =>
   !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent.trim())).length"""
@@ -41,6 +42,14 @@ SUM_CHANNEL = """([id, channel]) => {
 }"""
 ANIMATED_ELEMENTS = """[...document.querySelectorAll("*")].filter((one) =>
   getComputedStyle(one).transitionDuration !== "0s").length"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_dots() -> Iterator[None]:
+    """A tenth of the usual points, which the browser draws again after each prediction."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "MAX_POINTS", DOTS)
+        yield
 
 
 def count_concurrent_requests(page: Page) -> list[int]:
@@ -546,7 +555,7 @@ def play(page: Page, digits: Mapping[int, list[Points]]) -> None:
         expect(title).to_have_text(re.compile(r"^Draw (a [0-79]|an 8)$"))
         expect(page.locator("#lead")).to_contain_text(f"{number} of 10 digits, ")
         asked = int(title.inner_text()[-1])
-        draw(page, [points[::3] for points in digits[asked]])
+        draw(page, digits[asked])
         expect(page.locator("#result")).to_be_hidden()
         page.keyboard.press("Enter")
         expect(page.locator("#digit")).to_be_visible()
@@ -597,7 +606,7 @@ def test_challenge_with_a_finger(open_page: OpenPage, width: int, height: int) -
     for number in (1, 2):
         expect(title).to_have_text(re.compile(r"^Draw (a [0-79]|an 8)$"))
         asked = int(title.inner_text()[-1])
-        draw_with_finger(page, [[*points[::3], points[-1]] for points in DIGITS[asked]])
+        draw_with_finger(page, DIGITS[asked])
         for part in (pad, title, done):
             expect(part).to_be_in_viewport(ratio=1)
         done.tap()  # at once: the browser must not take the stroke for a fling
@@ -630,7 +639,7 @@ def test_challenge_survives_a_stopped_server(open_page: OpenPage, runs_dir: Path
 def test_embedding_follows_the_drawing(open_page: OpenPage) -> None:
     page = open_page()
     page.wait_for_selector("#embedding:visible")
-    expect(page.locator("#points .dots circle")).to_have_count(1500)
+    expect(page.locator("#points .dots circle")).to_have_count(DOTS)
     assert not page.locator("#no-embedding").is_visible()
     names = page.locator("#points .names text").all_text_contents()
     assert sorted(names) == list("0123456789")
@@ -659,7 +668,7 @@ def test_sheet_does_not_move_when_the_embedding_arrives(open_page: OpenPage) -> 
     while not held:
         page.wait_for_timeout(20)
     held[0].continue_()
-    expect(page.locator("#points .dots circle")).to_have_count(1500)
+    expect(page.locator("#points .dots circle")).to_have_count(DOTS)
     assert page.locator("#pad").bounding_box() == before
 
 
