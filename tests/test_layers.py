@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -36,9 +37,19 @@ MODULES = {
 }
 
 
-def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
-    """Yield the modules that ``path`` imports at run time (not for type checkers only)."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imports(path: Path, *, top_level: bool = False) -> frozenset[str]:
+    """Return the modules that ``path`` imports at run time (not for type checkers only)."""
+    return frozenset(_find_imports(path, top_level))
+
+
+def _find_imports(path: Path, top_level: bool) -> Iterator[str]:
+    tree = parse(path)
     for_types = {
         inner
         for node in ast.walk(tree)
@@ -108,6 +119,6 @@ def test_third_party_packages_are_imported_only_in_their_layers(module: str) -> 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if package_of(m) != "cli"])
 def test_only_the_command_line_prints(module: str) -> None:
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = parse(MODULES[module])
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert not [f for f in calls if isinstance(f, ast.Name) and f.id in ("print", "exit", "input")]

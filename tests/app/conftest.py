@@ -7,13 +7,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect
 
 from kaggle_digits.app import api
 from kaggle_digits.inference.embedding import Embedding
@@ -25,6 +25,10 @@ from tests.support.page_actions import OpenPage
 __all__ = ["browser"]
 
 POINTS = 4000
+FORGET_EARLIER_TABS = """if (location.protocol === "http:" && !sessionStorage.begun) {
+  localStorage.clear();
+  sessionStorage.begun = true;
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -80,18 +84,47 @@ def client(url: str) -> Iterator[httpx.Client]:
         yield http
 
 
+@pytest.fixture(scope="module")
+def open_tab(browser: Browser, url: str) -> OpenPage:
+    """A function that opens an empty tab, in one context for all tabs with the same options.
+
+    The context's first tab stays open, so that the others use its process: to start one takes
+    longer than most tests.
+    """
+    contexts: dict[str, BrowserContext] = {}
+
+    def open_in_context(**options: Any) -> Page:
+        key = repr(sorted(options.items()))
+        if key not in contexts:
+            contexts[key] = browser.new_context(**options)
+            contexts[key].add_init_script(FORGET_EARLIER_TABS)
+            contexts[key].new_page().goto(f"{url}/api/health")
+        return contexts[key].new_page()
+
+    return open_in_context
+
+
 @pytest.fixture
-def open_page(browser: Browser, url: str) -> Iterator[OpenPage]:
-    """A function that opens the page.
+def open_page(open_tab: OpenPage, url: str) -> Iterator[OpenPage]:
+    """A function that opens the page, which has stored nothing yet; nothing moves, to save time.
 
     At the end the page must have logged nothing, and must have sent requests to its server only.
     """
-    contexts, messages, requests, errors = [], [], [], []
+    pages, messages, requests, errors = list[Page](), list[str](), list[str](), list[str]()
 
-    def open_in_browser(*, at: str = url, quiet: bool = True, **options: Any) -> Page:
-        options = {"viewport": {"width": 1280, "height": 800}, **options}
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
+    def open_in_browser(
+        *,
+        at: str = url,
+        quiet: bool = True,
+        size: tuple[int, int] = (1280, 800),
+        color_scheme: Literal["dark", "light"] = "light",
+        reduced_motion: Literal["no-preference", "reduce"] = "reduce",
+        **options: Any,
+    ) -> Page:
+        page = open_tab(**options)
+        pages.append(page)
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
 
         def on_console(message: ConsoleMessage) -> None:
             if quiet:
@@ -108,8 +141,8 @@ def open_page(browser: Browser, url: str) -> Iterator[OpenPage]:
         return page
 
     yield open_in_browser
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert not messages
     assert not errors
     assert requests

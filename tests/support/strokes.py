@@ -10,7 +10,7 @@ Points = list[tuple[float, float]]
 def arc(x: float, y: float, rx: float, ry: float, *degrees: float) -> Points:
     """Return points of an elliptical arc; at 0 degrees is the right, at 90 the bottom."""
     start, stop = degrees
-    steps = max(4, round(abs(stop - start) / 12))
+    steps = max(4, round(abs(stop - start) / 30))  # each point is an event in the browser
     angles = [math.radians(start + (stop - start) * k / steps) for k in range(steps + 1)]
     return [(x + rx * math.cos(angle), y + ry * math.sin(angle)) for angle in angles]
 
