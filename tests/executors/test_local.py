@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from threadpoolctl import threadpool_limits
 
 from kaggle_digits.core import environment
 from kaggle_digits.core.environment import usable_cores
@@ -26,7 +27,7 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.training import fold
 from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 from kaggle_digits.training.fold import FoldTask
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import resume, train
 from tests.support.recording import KillingCallback, RecordingCallback
 
@@ -43,9 +44,9 @@ def dataset(sample: Path) -> Dataset:
 
 @pytest.fixture(scope="module")
 def serial(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of three members, trained one after another in one process with one thread."""
-    folder = tmp_path_factory.mktemp("serial")
-    return train(dataset, MLP, FOLDS, runs_dir=folder, executor=ONE_THREAD)
+    """A run of three members, trained one after another in this process with one thread."""
+    with threadpool_limits(1):
+        return train(dataset, MLP, FOLDS, runs_dir=tmp_path_factory.mktemp("serial"))
 
 
 def have_equal_results(one: Run, other: Run) -> bool:
@@ -67,28 +68,43 @@ def kill_worker() -> None:
 
 
 def test_two_processes_give_the_same_bits_as_one(dataset: Dataset, tmp_path: Path) -> None:
-    recipe = Recipe("cnn", widths=(4, 8, 16), epochs=1, batch_size=100)
-    two, callback = LocalExecutor(workers=2, threads=1), RecordingCallback()
-    parallel = train(
-        dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=two, callback=callback
-    )
-    one = train(dataset, recipe, Split("folds", folds=2), runs_dir=tmp_path, executor=ONE_THREAD)
+    """One process trains a Keras network, the other one a model that needs no TensorFlow."""
+    cnn = Recipe("cnn", widths=(4, 8, 16), epochs=1, batch_size=100)
+    recipe, threads = EnsembleRecipe("two", (cnn, MLP)), threads_of_this_process()
+    two, callback = LocalExecutor(workers=2, threads=threads), RecordingCallback()
+    parallel = train(dataset, recipe, Split(), runs_dir=tmp_path, executor=two, callback=callback)
+    one = train(dataset, recipe, Split(), runs_dir=tmp_path)
     assert have_equal_results(one, parallel)
-    assert callback.count("epoch") == {0: 1, 1: 1}
-    assert parallel.config()["trained_by"] == {"executor": "local", "workers": 2, "threads": 1}
-    assert (parallel.member_folder(1) / "model.keras").is_file()
+    assert callback.count("epoch") == {0: 1, 1: 4}
+    assert parallel.config()["trained_by"] == {
+        "executor": "local",
+        "workers": 2,
+        "threads": threads,
+    }
+    assert (parallel.member_folder(0) / "model.keras").is_file()
     assert parallel.metrics()["peak_memory_mb"] > 100
 
 
-def test_member_of_killed_process_is_retried(serial: Run, dataset: Dataset, tmp_path: Path) -> None:
-    callback = KillingCallback(1, 2, kill_worker)
-    run = train(
-        dataset, MLP, FOLDS, runs_dir=tmp_path, name="k", executor=ONE_THREAD, callback=callback
-    )
+def threads_of_this_process() -> int:
+    """Return on how many threads TensorFlow and scikit-learn compute here."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or environment._schedulable_cores())
+
+
+def test_member_of_killed_process_is_retried_and_little_memory_is_said(
+    serial: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that the kernel kills for want of memory cannot report it, so another one does."""
+    monkeypatch.setattr(local, "memory", lambda: (1 << 30, 600 << 20))
+    monkeypatch.setattr(local, "usable_cores", lambda: 1)  # with memory, this process would train
+    callback = KillingCallback(1, 1, kill_worker)
+    run = train(dataset, MLP, FOLDS, runs_dir=tmp_path, executor=LocalExecutor(), callback=callback)
     assert have_equal_results(run, serial)
     assert callback.count("finished") == {0: 1, 1: 1, 2: 1}
     assert not callback.restarted_after_finish
-    assert [note for note in callback.notes if "retrying member 2" in note and "SIGKILL" in note]
+    little, retried = callback.notes
+    assert little == "600 MB of memory are free; training 1 at a time may need 2,000 MB"
+    assert retried.startswith("retrying member 2: its process was killed by SIGKILL")
+    assert "(out of memory? 1.0 GB may be used here" in retried
     assert "failed" not in run.metrics()
 
 
@@ -107,7 +123,8 @@ def test_member_fails_after_three_attempts_and_the_others_complete(
     assert (failed["member"], failed["tries"]) == (1, 3)
     assert "SIGKILL" in failed["reason"]
     assert run.metrics()["n_val"] == len(others)
-    resumed = resume(dataset, runs_dir=tmp_path, name="k", executor=ONE_THREAD)
+    with threadpool_limits(1):
+        resumed = resume(dataset, runs_dir=tmp_path, name="k")
     assert have_equal_results(resumed, serial)
     assert "failed" not in resumed.metrics()
 
@@ -129,7 +146,8 @@ def test_resume_uses_the_checkpoint_that_a_process_sent(
         )
     assert not multiprocessing.active_children()
     callback = RecordingCallback()
-    resumed = resume(dataset, runs_dir=tmp_path, executor=ONE_THREAD, callback=callback)
+    with threadpool_limits(1):
+        resumed = resume(dataset, runs_dir=tmp_path, callback=callback)
     assert have_equal_results(resumed, serial)
     assert 0 < callback.count("epoch")[0] < MLP.epochs
 
@@ -234,17 +252,3 @@ def test_a_container_with_one_core_trains_one_member_at_a_time(
 def test_zero_workers_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="at least 1"):
         LocalExecutor(**settings)
-
-
-def test_little_memory_is_said_and_leaves_a_process_to_report_the_end(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process that the kernel kills for want of memory cannot report it."""
-    monkeypatch.setattr(local, "memory", lambda: (1 << 30, 600 << 20))
-    callback = KillingCallback(0, 1, kill_worker)
-    executor = LocalExecutor()
-    train(dataset, MLP, Split(), runs_dir=tmp_path, executor=executor, callback=callback)
-    assert callback.notes[0] == (
-        "600 MB of memory are free; training 1 at a time may need 2,000 MB"
-    )
-    assert "killed by SIGKILL (out of memory? 1.0 GB may be used here" in callback.notes[1]
