@@ -151,19 +151,34 @@ def reset_session(seed: int) -> None:
         registry = getattr(ops.gradient_registry, "_registry", {})
         for name in [name for name in registry if name.startswith("CustomGradient-")]:
             del registry[name]
-    if backend_name() == "jax":
-        _import_tensorflow_beside_jax()
-    k.utils.set_random_seed(seed)
+    with without_tensorflow():
+        k.utils.set_random_seed(seed)
 
 
-@cache
-def _import_tensorflow_beside_jax() -> None:
-    """Let Keras import TensorFlow, if it is installed, as it does to set a seed; without a GPU."""
+@contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Keep Keras on JAX from importing TensorFlow, which takes 3 s.
+
+    Keras would do so to set TensorFlow's seed, too, and to look for its types in a model to save.
+    """
+    if backend_name() != "jax" or "tensorflow" in sys.modules:
+        yield
+        return
+    lazy = importlib.import_module("keras.src.utils.module_utils").tensorflow
+    lazy._available = False
+    try:
+        yield
+    finally:
+        lazy._available = None
+
+
+def import_tensorflow_beside_jax() -> None:
+    """Import TensorFlow silently, without a GPU: JAX has its memory."""
     with suppress_native_stderr(), _without_garbage_collection():
-        keras().utils.set_random_seed(0)
-        if tensorflow := sys.modules.get("tensorflow"):
-            with suppress(RuntimeError):  # it has started before
-                tensorflow.config.set_visible_devices([], "GPU")
+        import tensorflow as tf
+
+        with suppress(RuntimeError):  # it has started before
+            tf.config.set_visible_devices([], "GPU")
 
 
 @contextmanager

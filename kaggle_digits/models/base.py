@@ -17,7 +17,12 @@ from kaggle_digits.core.errors import ModelError, check_choice, one_line
 from kaggle_digits.data.digits import CLASSES, SIDE, Images
 from kaggle_digits.data.probabilities import Probabilities, check_probabilities
 from kaggle_digits.models import io
-from kaggle_digits.models.backend import keras, predict_batch_size, predict_workers
+from kaggle_digits.models.backend import (
+    keras,
+    predict_batch_size,
+    predict_workers,
+    without_tensorflow,
+)
 from kaggle_digits.models.io import JOBLIB_FILE, SKOPS_FILE, check_keras_file
 
 KERAS_FILE = "model.keras"
@@ -230,7 +235,8 @@ class KerasClassifier:
 
     def save(self, folder: Path) -> Path:
         """Write model.keras into ``folder``; return its path."""
-        self.network.save(folder / KERAS_FILE)
+        with without_tensorflow():
+            self.network.save(folder / KERAS_FILE)
         return folder / KERAS_FILE
 
     def first_layer_weights(self) -> NDArray[np.float32] | None:

@@ -16,7 +16,11 @@ from kaggle_digits.core.extras import install_packages, require
 from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE, Images
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.models import base
-from kaggle_digits.models.backend import CPU_BATCH_SIZE, suppress_native_stderr
+from kaggle_digits.models.backend import (
+    CPU_BATCH_SIZE,
+    import_tensorflow_beside_jax,
+    suppress_native_stderr,
+)
 
 LITERT_FILE = "model.tflite"
 # Largest difference of a probability from the network's, checked on this many images.
@@ -160,6 +164,8 @@ def write_network(network: Any, kind: str, folder: Path) -> Path:
                 network(np.zeros((1, SIDE, SIDE), np.uint8))  # the export needs a called network
                 network.export(path, format="onnx", verbose=False)
             else:
+                if backend_name() == "jax":
+                    import_tensorflow_beside_jax()
                 network.export(path, format="tf_saved_model", verbose=False)
     except Exception as error:
         reason = " ".join(str(error).split())[:160]

@@ -65,6 +65,7 @@ try:
 except KeyboardInterrupt:
     copytree(here / "stopped", here / "left")
 resume(dataset, runs_dir=here, name="stopped")
+assert "tensorflow" not in sys.modules  # nor does training
 """
 
 
