@@ -54,21 +54,26 @@ print(json.dumps([first, settings(), keras_home()]))
 
 
 @pytest.mark.parametrize(
-    "keras_json",
+    ("keras_json", "code"),
     [
-        {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"},
-        {"floatx": "float8", "epsilon": "small", "backend": "torch"},
+        (
+            {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"},
+            TRAIN + (JAX_TOO if find_spec("jax") else ""),
+        ),
+        ({"floatx": "float8", "epsilon": "small", "backend": "torch"}, ""),
     ],
 )
 def test_settings_of_the_user_do_not_change_ours(
-    keras_json: dict[str, object], tmp_path: Path
+    keras_json: dict[str, object], code: str, tmp_path: Path
 ) -> None:
+    """With ``code``, training prints nothing, does not import JAX and does not prevent it."""
     folder = tmp_path / ".keras"
     folder.mkdir()
     (folder / "keras.json").write_text(json.dumps(keras_json))
     env = {**os.environ, "HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "1"}
     env["KERAS_MAX_STEPS_PER_EPOCH"] = "one"
-    done = subprocess.run([sys.executable, "-c", SETTINGS], env=env, capture_output=True, text=True)
+    command = [sys.executable, "-c", code + SETTINGS]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     defaults = ["float32", 1e-7, "channels_last", None, None, "float32"]
     assert json.loads(done.stdout) == [defaults, defaults, str(folder)]
@@ -96,15 +101,8 @@ def test_jax_without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
         backend._start_jax()
 
 
-def test_training_prints_nothing_does_not_import_jax_and_does_not_prevent_it() -> None:
-    code = TRAIN + JAX_TOO if find_spec("jax") else TRAIN
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
 def test_failing_import_prints_the_captured_text(tmp_path: Path) -> None:
-    (tmp_path / "keras").mkdir()
-    (tmp_path / "keras" / "__init__.py").write_text(BROKEN)
+    (tmp_path / "tensorflow.py").write_text(BROKEN)
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
     code += "from kaggle_digits.models.backend import keras\nkeras()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
