@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
@@ -57,18 +58,18 @@ def test_member_fails_after_three_attempts_and_is_resumed_locally(
     assert failed["reason"] == "its process died"
     assert np.isnan(run.oof()).any()
     resumed = resume(dataset, runs_dir=tmp_path, name="r", executor=LocalExecutor())
-    here = LocalExecutor(workers=2, threads=1)
-    local_run = train(dataset, MLP, two, runs_dir=tmp_path, executor=here)
+    with threadpool_limits(1):
+        local_run = train(dataset, MLP, two, runs_dir=tmp_path)
     assert np.array_equal(resumed.oof(), local_run.oof())
 
 
 def test_killed_worker_and_node_do_not_change_the_result(
     cluster: RayCluster, dataset: Dataset, tmp_path: Path
 ) -> None:
-    here = LocalExecutor(workers=2, threads=1)
     # Few long epochs, so that the messages keep up with the worker that is killed at the first.
     long = MLP.with_changes(epochs=10, batch_size=4)
-    local_run = train(dataset, long, FOUR, runs_dir=tmp_path, name="here", executor=here)
+    with threadpool_limits(1):
+        local_run = train(dataset, long, FOUR, runs_dir=tmp_path, name="here")
 
     callback = WorkerAndNodeKiller(cluster)
     on_cluster = RayExecutor(cluster.address)
@@ -101,7 +102,8 @@ def test_ray_client_gives_the_same_bits(
             break
     assert result.exit_code == 0, result.stderr
     assert "member 1/1: 1 epoch, loss" in result.stderr
-    here = CliRunner().invoke(app, [*command[:-1], "here", "--threads", "1", *folders])
+    with threadpool_limits(1):
+        here = CliRunner().invoke(app, [*command[:-1], "here", *folders])
     assert here.exit_code == 0, here.stderr
     one, other = (np.load(tmp_path / "r" / name / "test.npy") for name in ("client", "here"))
     assert np.array_equal(one, other)

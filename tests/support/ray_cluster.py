@@ -90,6 +90,7 @@ class RayCluster:
     def start(self, cores: int = 1) -> Node:
         """Add a node and wait until it runs."""
         common = [f"--num-cpus={cores}", "--num-gpus=0", "--disable-usage-stats"]
+        common.append("--include-log-monitor=false")  # a process that sends logs to nobody
         common += ["--object-store-memory=400000000", f"--temp-dir={self.folder / 'ray'}"]
         head = [
             "--head",
