@@ -70,10 +70,19 @@ def test_skipping_continues_the_schedule_later(dataset: Dataset) -> None:
     assert int(logits(trainer).optimizer.iterations) == 9 * trainer.steps
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adam", "sgd"])
-def test_finish_assigns_the_running_average(dataset: Dataset, optimizer: str) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "optimizer"),
+    [
+        (RECIPE, "muon"),
+        *((Recipe("dense", widths=(8,)), name) for name in ("adamw", "adam", "sgd")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.model,
+)
+def test_finish_assigns_the_running_average(
+    dataset: Dataset, recipe: Recipe, optimizer: str
+) -> None:
     momentum, seen = 0.6, []
-    recipe = RECIPE.with_changes(
+    recipe = recipe.with_changes(
         ema=momentum, epochs=1, optimizer=optimizer, batch_size=len(dataset.train)
     )
     trainer = make_trainer(recipe, dataset.train.images, dataset.labels, seed=0)

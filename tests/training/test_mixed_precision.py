@@ -90,9 +90,9 @@ def test_resume_gives_identical_bits_and_rejects_another_precision(
 ) -> None:
     monkeypatch.setenv("KD_PRECISION", "float16")
     monkeypatch.setattr(fold, "CHECKPOINT_INTERVAL", 0.0)
-    few = Split(rows=400)
+    recipe, few = Recipe("dense", widths=(16,), epochs=3, ema=0.9), Split(rows=400)
     copy = CopyAfter(2, tmp_path / "a" / "half", tmp_path / "b" / "half")
-    uninterrupted = train(dataset, SMALL, few, runs_dir=tmp_path / "a", name="half", callback=copy)
+    uninterrupted = train(dataset, recipe, few, runs_dir=tmp_path / "a", name="half", callback=copy)
     monkeypatch.setenv("KD_PRECISION", "float32")
     with pytest.raises(ModelError, match="tensorflow in float16, now on tensorflow in float32"):
         resume(dataset, runs_dir=tmp_path / "b")
