@@ -21,6 +21,7 @@ from kaggle_digits.training.recipe import Recipe
 SMALL: dict[str, Any] = {
     "widths": (16,),
     "epochs": 2,
+    "batch_size": 32,
     "dropout": 0.3,
     "augment": Augmentation(rotation=10),
 }

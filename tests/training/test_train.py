@@ -277,10 +277,17 @@ def test_damaged_member_is_reported(full_run: Run, dataset: Dataset, tmp_path: P
     assert identical(resume(dataset, runs_dir=tmp_path), full_run)
 
 
+@pytest.fixture(scope="module")
+def linear(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of three folds."""
+    folder = tmp_path_factory.mktemp("runs")
+    return train(dataset, Recipe("linear"), FOLDS, runs_dir=folder, name="linear")
+
+
 @pytest.fixture
-def linear_run(dataset: Dataset, tmp_path: Path) -> Run:
-    """A run of three folds that is trained in a second."""
-    return train(dataset, Recipe("linear"), FOLDS, runs_dir=tmp_path, name="linear")
+def linear_run(linear: Run, tmp_path: Path) -> Run:
+    """A copy of the run, to be damaged."""
+    return Run(shutil.copytree(linear.path, tmp_path / "linear"))
 
 
 def test_members_of_other_folds_are_not_put_on_the_rows_of_these(
