@@ -46,7 +46,8 @@ class FoldTask:
     """What fitting model number ``member``, from 0, needs besides the data.
 
     ``pseudo_labels`` are (n_test,) int8 labels of test images to train on as well, -1 for none.
-    ``deadline`` is the time.time() before which the last epoch should end.
+    ``deadline`` is the time.time() before which the last epoch should end. ``litert`` is whether
+    the result has the model for LiteRT, too.
     """
 
     member: int
@@ -55,6 +56,7 @@ class FoldTask:
     seed: int
     pseudo_labels: NDArray[np.int8] | None = None
     deadline: float | None = None
+    litert: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class FoldResult:
     Probabilities are (n, 10) float32, weights of the first layer (units, height, width) float32.
     ``kept_epoch`` counts from 1; ``skipped_epochs`` were left out to keep the deadline;
     ``seconds`` do not include the predictions of test.csv.
-    ``litert_bytes`` is None if the model cannot be converted.
+    ``litert_bytes`` is None if the model cannot be converted or the task does not want it.
     """
 
     task: FoldTask
@@ -235,7 +237,7 @@ def _make_result(
         seconds=sum(row.seconds for row in history),
         model_file=path.name,
         model_bytes=model_bytes,
-        litert_bytes=to_litert(classifier, train),
+        litert_bytes=to_litert(classifier, train) if task.litert else None,
         first_layer=classifier.first_layer_weights(),
         peak_memory_mb=peak_memory_mb(),
     )
