@@ -31,6 +31,7 @@ def studies_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = ["--data-dir", str(data), "--runs-dir", str(runs)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study_module, "QUICK_ROWS", 0)  # so only QUICK_EPOCHS are trained
+        patch.setattr(study_module, "QUICK_EPOCHS", 2)
         patch.setattr(denoise, "QUICK_STEPS", 20)
         patch.setattr(denoise, "MIN_ROWS_PER_EPOCH", 0)
         patch.setattr(embedding, "QUICK_TSNE_ROWS", 60)
@@ -61,9 +62,9 @@ def test_every_published_experiment_has_a_row(studies_dir: Path) -> None:
 
 def test_quick_results_name_the_epochs_that_were_trained(studies_dir: Path) -> None:
     table = (studies_dir / "table.csv").read_text(encoding="utf-8")
-    assert "dense 128-128, 3 epochs" in table
+    assert "dense 128-128, 2 epochs" in table
     assert "10 epochs" not in table
-    assert "hidden units after 1, 3 epochs" in table
+    assert "hidden units after 1, 2 epochs" in table
 
 
 def test_every_figure_is_saved_and_on_the_page(studies_dir: Path) -> None:
