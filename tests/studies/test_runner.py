@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.studies import coursera, denoise, embedding, linear_network
+from kaggle_digits.studies import coursera, denoise, embedding, linear_network, scikit
 from kaggle_digits.studies import study as study_module
 from kaggle_digits.studies.runner import STUDIES
 from tests.support import small_runs
@@ -38,6 +38,7 @@ def studies_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(coursera, "QUICK_ITERATIONS", 5)
         patch.setattr(coursera, "ITERATION_LIMITS", (2, 4))
         patch.setattr(linear_network, "SEARCH_GRID", linear_network.SEARCH_GRID[:1])
+        patch.setitem(scikit.SETTINGS, "max_iter", 20)
         result = kd.invoke(app, ["reproduce", "--quick", "--json", *folders])
     assert result.exit_code == 0, result.output
     assert [one["study"] for one in json.loads(result.stdout)["studies"]] == list(STUDIES)
@@ -102,7 +103,10 @@ def test_unknown_study_is_reported_in_one_line() -> None:
     assert "one of: models, denoise" in result.stderr
 
 
-def test_one_study_prints_its_table_and_page(tmp_path: Path) -> None:
+def test_one_study_prints_its_table_and_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(scikit.SETTINGS, "max_iter", 20)
     data = small_runs.write_data(tmp_path / "data")
     folders = ["--data-dir", str(data), "--runs-dir", str(tmp_path)]
     result = kd.invoke(app, ["study", "scikit", "--quick", *folders])
