@@ -29,7 +29,12 @@ from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_er
 from kaggle_digits.models.tta import KeptCopies, predict_tta
 from kaggle_digits.training.augmentation import add_upstrokes, augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, OnStep, TrainingCallback
-from kaggle_digits.training.keras_trainer import KerasTrainer, keep_graphs, with_kept_graphs
+from kaggle_digits.training.keras_trainer import (
+    KerasTrainer,
+    has_kept_graphs,
+    keep_graphs,
+    with_kept_graphs,
+)
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
 
@@ -289,7 +294,7 @@ def make_trainer(recipe: Recipe, images: Images, labels: Labels, seed: int) -> T
     """
     normalizer = fit_normalizer(recipe.normalize, images)
     if recipe.model not in SKLEARN_MODELS:  # these work without TensorFlow
-        reset_session(seed)
+        reset_session(seed, keep_graphs=has_kept_graphs(recipe, normalizer, len(images)))
     sizes = {"rows": len(images), "batch_size": recipe.batch_size}
     model = build(recipe.model, recipe.model_options, **sizes)
     if not hasattr(model, "predict_proba"):
