@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaggle_digits.data.splits import FoldIndices, Rows
+from kaggle_digits.metrics.scores import Score
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.plots.charts import Line, line_chart
 from kaggle_digits.studies.study import Context, Published, StudyOutput
@@ -50,7 +51,7 @@ def run(context: Context, output: StudyOutput) -> None:
     linear, score = context.fit_and_score("B2, linear", MODEL_RECIPES["softmax"], fold)
     output.add_accuracy("B2", "linear classifier (softmax)", score, "–", context.differences)
     best, settings, n_trials = _grid_search(context, fold.train)
-    trained = {
+    trained: dict[float | None, tuple[FoldResult, Score]] = {
         rate: context.fit_and_score(
             f"B3 and B4, dropout {rate:g}", best.with_changes(dropout=rate), fold
         )
