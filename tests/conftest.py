@@ -63,6 +63,8 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         # The batch-normalization statistics of averaged weights from 512 rows, not 16,384.
         patch.setattr("kaggle_digits.training.keras_trainer.BATCHNORM_STEPS", 8)
         patch.setattr("kaggle_digits.training.keras_trainer.BATCHNORM_BATCH_SIZE", 64)
+        # Half the resolution: a quarter of the pixels to draw and to compress.
+        patch.setattr("kaggle_digits.plots.style.DPI", 75)
         # One row of pictures in the figures of an evaluation, not four.
         patch.setattr("kaggle_digits.evaluation.evaluate.MOST_SHOWN", 6)
         patch.setattr("kaggle_digits.evaluation.evaluate.MOST_EXPLAINED", 3)

@@ -2,7 +2,7 @@
 
 Each ``kd fetch`` starts a new folder. The sample has two thirds of its digits. Kaggle is the fake
 server of tests/support with the sample's files. Trainings without ``--epochs`` get one or two
-epochs, and all two folds or seeds at most; nothing else is changed.
+epochs, and all MOST epochs, folds and seeds at most; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from kaggle_digits.cli.main import app
 from kaggle_digits.data.dataset import FILES
 from kaggle_digits.models.registry import BUILDERS
 from kaggle_digits.sources.fetch import fetch
+from kaggle_digits.studies import scikit
 from kaggle_digits.studies.runner import STUDIES
 from kaggle_digits.training.recipes import RECIPES, benchmark_results
 from tests.support.fixtures import home
@@ -48,6 +49,7 @@ OWN_MODULE = re.compile(r"`(\w+\.py)`[^`\n]*\n\n```python\n(.*?)^```$", re.MULTI
 # The first is part of the set-up; tests/app tests the second, which runs until it is stopped.
 NOT_RUN = {"source .venv/bin/activate", "kd app"}
 PICTURE = "digit.png"
+MOST = {"--epochs": 3, "--folds": 2, "--seeds": 2}
 
 
 def commands(text: str) -> list[str]:
@@ -59,6 +61,12 @@ def commands(text: str) -> list[str]:
         for line in block.splitlines()
     ]
     return [command for line in lines if (command := line.partition(" #")[0].strip())]
+
+
+def python_examples(text: str) -> list[str]:
+    """Return the blocks of Python, which train two folds for two epochs."""
+    examples = [code for kind, code in BLOCK.findall(text) if kind == "python"]
+    return [re.sub(r"\b(folds|epochs)=\d+", r"\1=2", code) for code in examples]
 
 
 def make_targets() -> dict[str, str]:
@@ -107,6 +115,7 @@ def test_every_command_runs(
     text = DOCUMENTS[document]
     epochs = "2" if document == "guide.md" else "1"  # learning curves need two
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setitem(scikit.SETTINGS, "max_iter", 20)  # epochs of `kd study scikit`
     for number, command in enumerate(commands(text)):
         program, *arguments = shlex.split(command)
         if program == "make":
@@ -120,8 +129,10 @@ def test_every_command_runs(
         is_training = arguments[0] == "train" or arguments[:2] == ["remote", "push"]
         if is_training and not {"--epochs", "--resume"} & set(arguments):
             arguments += ["--epochs", epochs]
-        for option in {"--folds", "--seeds"} & set(arguments):  # for time, two of each
-            arguments[arguments.index(option) + 1] = "2"
+        for option, most in MOST.items():
+            if option in arguments:
+                value = arguments.index(option) + 1
+                arguments[value] = str(min(int(arguments[value]), most))
         result = CliRunner().invoke(app, arguments, input="y\n")
         assert result.exit_code == 0, f"{command}: {result.output}"
     if document == "README.md":
@@ -150,9 +161,8 @@ def test_the_python_example_runs(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    examples = [code for kind, code in BLOCK.findall(README) if kind == "python"]
-    assert len(examples) == 1
-    exec(compile(examples[0], "README.md", "exec"), {})
+    (example,) = python_examples(README)
+    exec(compile(example, "README.md", "exec"), {})
     assert "accuracy=0." in capsys.readouterr().out
     assert (tmp_path / "mine.csv").read_bytes().startswith(b"ImageId,Label\r\n1,")
 
@@ -162,9 +172,8 @@ def test_the_blocks_of_the_python_page_run_in_order(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for kind, code in BLOCK.findall(DOCUMENTS["python.md"]):
-        if kind == "python":
-            exec(compile(code, "docs/python.md", "exec"), names)
+    for code in python_examples(DOCUMENTS["python.md"]):
+        exec(compile(code, "docs/python.md", "exec"), names)
     assert (tmp_path / "submissions" / "dense-1.csv").is_file()
     assert (tmp_path / "runs" / "ensemble-1").is_dir()
 

@@ -12,7 +12,7 @@ from kaggle_digits.training.recipes import MODEL_RECIPES
 
 
 def test_quick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    small = MODEL_RECIPES["strong"].with_changes(widths=(4, 6, 8, 8), batch_size=32)
+    small = MODEL_RECIPES["dense"].with_changes(widths=(8,), batch_size=32)
     monkeypatch.setattr(augmentation, "MODEL_RECIPES", {"strong": small})
     monkeypatch.setattr(sys, "argv", ["augmentation", "--quick"])
     assert augmentation.main() == 0

@@ -99,10 +99,8 @@ def convert(function: Any) -> bytes:
     """
     with suppress_native_stderr():
         import tensorflow as tf
-        from tensorflow.python.framework import convert_to_constants
 
-        frozen = convert_to_constants.convert_variables_to_constants_v2(function)
-        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert())
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([function]).convert())
 
 
 def load_for_inference(folder: Path) -> base.ProbabilisticModel:

@@ -83,10 +83,12 @@ def random_digits(images: Images, labels: Labels, seed: int = 0) -> Figure:
     # One image of all digits: the layout of a hundred axes takes seconds.
     lines = -(-count // GRID_SIDE)
     mosaic = np.zeros((lines * SIDE, GRID_SIDE * SIDE), np.uint8)
+    # Texts inside the axes do not change the layout, but measuring them takes time.
+    font: dict[str, Any] = {"fontsize": 8, "weight": "bold", "in_layout": False}
     for position, row in enumerate(chosen):
         top, left = SIDE * (position // GRID_SIDE), SIDE * (position % GRID_SIDE)
         mosaic[top : top + SIDE, left : left + SIDE] = images[row]
-        axes.text(left + 0.8, top + 0.8, str(labels[row]), va="top", fontsize=8, weight="bold")
+        axes.text(left + 0.8, top + 0.8, str(labels[row]), va="top", **font)
     style.show_digit(axes, mosaic)
     for axis, cells in ((axes.xaxis, GRID_SIDE), (axes.yaxis, lines)):
         axis.set_ticks(np.arange(1, cells) * SIDE - 0.5)

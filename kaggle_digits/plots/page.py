@@ -79,6 +79,6 @@ def read_figure(path: Path) -> tuple[str, str]:
     with Image.open(path) as image:
         top, bottom = (float(share) for share in image.info.get(style.BODY, "0 1").split())
         body = (0, int(top * image.height), image.width, int(bottom * image.height))
-        image.crop(body).save(content, "PNG")
+        image.crop(body).save(content, "PNG", compress_level=style.PNG_COMPRESSION)
         note = image.info.get(style.NOTE, "")
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii"), note

@@ -100,7 +100,7 @@ class Context:
         if self.quick:
             epochs = min(recipe.epochs, max(QUICK_EPOCHS, QUICK_ROWS // len(fold.train)))
             recipe = recipe.with_changes(epochs=epochs)
-        task = FoldTask(0, recipe, fold, self.seed)
+        task = FoldTask(0, recipe, fold, self.seed, litert=False)
         no_test = replace(test, images=test.images[:0])
         reporter = _ProgressReporter(self.progress, description, recipe.epochs)
         result = fit_fold(task, self.dataset.train, no_test, callback=reporter)

@@ -29,7 +29,12 @@ from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_er
 from kaggle_digits.models.tta import KeptCopies, predict_tta
 from kaggle_digits.training.augmentation import add_upstrokes, augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, OnStep, TrainingCallback
-from kaggle_digits.training.keras_trainer import KerasTrainer, keep_graphs, with_kept_graphs
+from kaggle_digits.training.keras_trainer import (
+    KerasTrainer,
+    has_kept_graphs,
+    keep_graphs,
+    with_kept_graphs,
+)
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
 
@@ -46,7 +51,8 @@ class FoldTask:
     """What fitting model number ``member``, from 0, needs besides the data.
 
     ``pseudo_labels`` are (n_test,) int8 labels of test images to train on as well, -1 for none.
-    ``deadline`` is the time.time() before which the last epoch should end.
+    ``deadline`` is the time.time() before which the last epoch should end. ``litert`` is whether
+    the result has the model for LiteRT, too.
     """
 
     member: int
@@ -55,6 +61,7 @@ class FoldTask:
     seed: int
     pseudo_labels: NDArray[np.int8] | None = None
     deadline: float | None = None
+    litert: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class FoldResult:
     Probabilities are (n, 10) float32, weights of the first layer (units, height, width) float32.
     ``kept_epoch`` counts from 1; ``skipped_epochs`` were left out to keep the deadline;
     ``seconds`` do not include the predictions of test.csv.
-    ``litert_bytes`` is None if the model cannot be converted.
+    ``litert_bytes`` is None if the model cannot be converted or the task does not want it.
     """
 
     task: FoldTask
@@ -235,7 +242,7 @@ def _make_result(
         seconds=sum(row.seconds for row in history),
         model_file=path.name,
         model_bytes=model_bytes,
-        litert_bytes=to_litert(classifier, train),
+        litert_bytes=to_litert(classifier, train) if task.litert else None,
         first_layer=classifier.first_layer_weights(),
         peak_memory_mb=peak_memory_mb(),
     )
@@ -287,7 +294,7 @@ def make_trainer(recipe: Recipe, images: Images, labels: Labels, seed: int) -> T
     """
     normalizer = fit_normalizer(recipe.normalize, images)
     if recipe.model not in SKLEARN_MODELS:  # these work without TensorFlow
-        reset_session(seed)
+        reset_session(seed, keep_graphs=has_kept_graphs(recipe, normalizer, len(images)))
     sizes = {"rows": len(images), "batch_size": recipe.batch_size}
     model = build(recipe.model, recipe.model_options, **sizes)
     if not hasattr(model, "predict_proba"):

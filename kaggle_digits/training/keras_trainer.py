@@ -17,6 +17,7 @@ from kaggle_digits.models.backend import first_gpu, keras, precision, use_jit
 from kaggle_digits.models.base import (
     NORMALIZATION_LAYER,
     KerasClassifier,
+    Normalizer,
     flat_layers,
     variable_values,
 )
@@ -216,6 +217,16 @@ def keep_graphs(trainer: object) -> None:
     if isinstance(trainer, KerasTrainer) and not is_user_code(trainer.recipe.model):
         trainer.forget_rows()
         _fitted[trainer.graph_settings] = trainer
+
+
+def has_kept_graphs(recipe: Recipe, normalizer: Normalizer, rows: int) -> bool:
+    """Return whether a trainer was kept that fits a new one for this number of rows."""
+    steps = math.ceil(rows / recipe.batch_size)
+    settings = (recipe, normalizer, steps, precision())
+    return any(
+        settings == (kept.recipe, kept.classifier.normalizer, kept.steps, kept.precision)
+        for kept in _fitted.values()
+    )
 
 
 def with_kept_graphs(trainer: KerasTrainer) -> KerasTrainer:

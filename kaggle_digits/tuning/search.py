@@ -263,7 +263,7 @@ def _cross_validate(  # noqa: PLR0917
     no_test_rows = replace(dataset.test, images=dataset.test.images[:0])
     probabilities = np.full((len(dataset.labels), 10), np.nan, np.float32)
     for number, fold in enumerate(folds):
-        task = FoldTask(number, recipe, fold, member_seed(seed, number))
+        task = FoldTask(number, recipe, fold, member_seed(seed, number), litert=False)
         result = fit_fold(task, rows, no_test_rows, callback=callbacks)
         probabilities[fold.val] = result.val_probabilities
         callback.on_member_end(number, result.seconds)

@@ -19,7 +19,10 @@ def picture_and_note(path: Path) -> tuple[Image.Image, str]:
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))), note
 
 
-def test_the_picture_on_a_page_has_neither_title_nor_note(tmp_path: Path) -> None:
+def test_the_picture_on_a_page_has_neither_title_nor_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "DPI", 150)  # as outside the tests
     counts = np.arange(1, 11)
     style.save(charts.class_balance(counts), tmp_path / "figure.png")
     picture, note = picture_and_note(tmp_path / "figure.png")

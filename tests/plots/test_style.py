@@ -131,6 +131,7 @@ from kaggle_digits.plots import charts, style
 if sys.argv[1] == "user's matplotlib":
     import matplotlib
     matplotlib.rcParams.update({"font.size": 30, "axes.titlepad": 40})
+style.DPI = int(sys.argv[2])
 style.save(charts.class_balance(np.arange(1, 11)), Path("new.png"))
 import matplotlib
 print(matplotlib.rcParams["font.size"], matplotlib.rcParams._get("backend"))
@@ -155,7 +156,7 @@ def test_settings_of_the_user_change_no_figure(
     style.save(charts.class_balance(np.arange(1, 11)), tmp_path / "expected.png")
     if matplotlibrc:
         (tmp_path / "matplotlibrc").write_bytes(matplotlibrc)
-    command = [sys.executable, "-c", DRAW, argument]
+    command = [sys.executable, "-c", DRAW, argument, str(style.DPI)]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **env}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
-from kaggle_digits.studies import coursera, denoise, embedding, linear_network
+from kaggle_digits.studies import coursera, denoise, embedding, linear_network, scikit
 from kaggle_digits.studies import study as study_module
 from kaggle_digits.studies.runner import STUDIES
 from tests.support import small_runs
@@ -31,12 +31,14 @@ def studies_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = ["--data-dir", str(data), "--runs-dir", str(runs)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study_module, "QUICK_ROWS", 0)  # so only QUICK_EPOCHS are trained
+        patch.setattr(study_module, "QUICK_EPOCHS", 2)
         patch.setattr(denoise, "QUICK_STEPS", 20)
         patch.setattr(denoise, "MIN_ROWS_PER_EPOCH", 0)
         patch.setattr(embedding, "QUICK_TSNE_ROWS", 60)
         patch.setattr(coursera, "QUICK_ITERATIONS", 5)
         patch.setattr(coursera, "ITERATION_LIMITS", (2, 4))
         patch.setattr(linear_network, "SEARCH_GRID", linear_network.SEARCH_GRID[:1])
+        patch.setitem(scikit.SETTINGS, "max_iter", 20)
         result = kd.invoke(app, ["reproduce", "--quick", "--json", *folders])
     assert result.exit_code == 0, result.output
     assert [one["study"] for one in json.loads(result.stdout)["studies"]] == list(STUDIES)
@@ -61,9 +63,9 @@ def test_every_published_experiment_has_a_row(studies_dir: Path) -> None:
 
 def test_quick_results_name_the_epochs_that_were_trained(studies_dir: Path) -> None:
     table = (studies_dir / "table.csv").read_text(encoding="utf-8")
-    assert "dense 128-128, 3 epochs" in table
+    assert "dense 128-128, 2 epochs" in table
     assert "10 epochs" not in table
-    assert "hidden units after 1, 3 epochs" in table
+    assert "hidden units after 1, 2 epochs" in table
 
 
 def test_every_figure_is_saved_and_on_the_page(studies_dir: Path) -> None:
@@ -101,7 +103,10 @@ def test_unknown_study_is_reported_in_one_line() -> None:
     assert "one of: models, denoise" in result.stderr
 
 
-def test_one_study_prints_its_table_and_page(tmp_path: Path) -> None:
+def test_one_study_prints_its_table_and_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(scikit.SETTINGS, "max_iter", 20)
     data = small_runs.write_data(tmp_path / "data")
     folders = ["--data-dir", str(data), "--runs-dir", str(tmp_path)]
     result = kd.invoke(app, ["study", "scikit", "--quick", *folders])

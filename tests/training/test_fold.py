@@ -73,7 +73,8 @@ def users_network() -> Any:
 def test_graphs_serve_only_the_same_settings_and_no_model_of_the_user(dataset: Dataset) -> None:
     (one,) = split(dataset.labels, Split("holdout", val_fraction=0.5))
     recipe = Recipe("dense", widths=(8,), epochs=1)
-    fit_fold(FoldTask(0, recipe, one, seed=0), dataset.train, dataset.test)
+    result = fit_fold(FoldTask(0, recipe, one, seed=0, litert=False), dataset.train, dataset.test)
+    assert result.litert_bytes is None
     (kept,) = keras_trainer._fitted.values()
     for other in (recipe.with_changes(learning_rate=0.1), recipe.with_changes(normalize="l2")):
         trainer = make_trainer(other, dataset.train.images[one.train], dataset.labels[one.train], 0)
