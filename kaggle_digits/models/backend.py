@@ -122,8 +122,8 @@ def _start_jax() -> None:
         remedy = unset_variable("JAX_PLATFORMS")
         raise ModelError(f"JAX cannot start ({one_line(error)}); {remedy}") from error
     if jax.default_backend() == "gpu" and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        # Compiling takes longer than training; the next process finds it there, even the sixty small
-        # operations that build a network.
+        # Compiling takes longer than training; the next process finds all of it there, also the
+        # sixty small operations that build a network.
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 

@@ -17,8 +17,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-import numpy as np
-
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import UsageError
 from kaggle_digits.core.library_settings import import_matplotlib
@@ -175,30 +173,18 @@ def save(figure: Figure, path: Path) -> None:
     its title and note as text, too, for pages that show them as text. Raises UsageError for another
     suffix, StorageError if the folder is not writable or the disk is full.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     for target in saved_paths(path):
         with rc_context(RC_PARAMS), atomic_write(target, durable=False) as part:
-            texts = _title_and_note(figure)
+            png = {"Software": None, **_title_and_note(figure)}
             if target.suffix == ".png":
                 figure.set_dpi(DPI)
-                _write_png(figure, part, texts)
+                canvas, how = FigureCanvasAgg(figure), {"compress_level": PNG_COMPRESSION}
+                canvas.print_png(part, metadata=png, pil_kwargs=how)  # savefig draws twice
             else:
                 metadata = {"Date": None} if target.suffix == ".svg" else None
                 figure.savefig(part, dpi=DPI, metadata=metadata)
-
-
-def _write_png(figure: Figure, path: Path, texts: dict[str, str]) -> None:
-    """Draw ``figure``, once and not twice as savefig does, and write it without transparency."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image, PngImagePlugin
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    keywords = PngImagePlugin.PngInfo()
-    for name, text in texts.items():
-        keywords.add_text(name, text)
-    how = {"dpi": (figure.dpi, figure.dpi), "compress_level": PNG_COMPRESSION}
-    picture.save(path, "PNG", pnginfo=keywords, **how)
 
 
 def _title_and_note(figure: Figure) -> dict[str, str]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaggle_digits.data.splits import FoldIndices, Rows
-from kaggle_digits.metrics.scores import Score
 from kaggle_digits.plots import digit_grids, style
 from kaggle_digits.plots.charts import Line, line_chart
 from kaggle_digits.studies.study import Context, Published, StudyOutput
@@ -22,9 +21,8 @@ PUBLISHED = Published(0.95, "0.95 or more")
 PIXEL = 406  # row 14, column 14: the middle of the image
 NETWORK = MODEL_RECIPES["dense"].with_changes(widths=(128,), epochs=15)
 DROPOUT_RATES = (0.0, 0.3)
-SEARCH_GRID = tuple(
-    product((64, 256), (1e-3, 4e-3), DROPOUT_RATES)
-)  # units, learning rate, dropout
+# Units, learning rate, dropout.
+SEARCH_GRID = tuple(product((64, 256), (1e-3, 4e-3), DROPOUT_RATES))
 FILTER_UNITS, FILTER_EPOCHS = 24, (1, 5, 25)
 FILTERS = NETWORK.with_changes(widths=(FILTER_UNITS,), dropout=0.0, l2=5e-4, schedule="constant")
 
@@ -51,16 +49,15 @@ def run(context: Context, output: StudyOutput) -> None:
     linear, score = context.fit_and_score("B2, linear", MODEL_RECIPES["softmax"], fold)
     output.add_accuracy("B2", "linear classifier (softmax)", score, "–", context.differences)
     best, settings, n_trials = _grid_search(context, fold.train)
-    trained: dict[float | None, tuple[FoldResult, Score]] = {
-        rate: context.fit_and_score(
-            f"B3 and B4, dropout {rate:g}", best.with_changes(dropout=rate), fold
-        )
-        for rate in DROPOUT_RATES
-    }
-    network, score = trained[best.dropout]
+    recipes = [best.with_changes(dropout=rate) for rate in DROPOUT_RATES]  # best is one of them
+    trained = [
+        context.fit_and_score(f"B3 and B4, dropout {recipe.dropout:g}", recipe, fold)
+        for recipe in recipes
+    ]
+    network, score = trained[recipes.index(best)]
     description = f"one hidden layer, the best of {n_trials} settings on rows of the training part"
     output.add_accuracy("B3", f"{description}: {settings}", score, PUBLISHED, context.differences)
-    (plain, plain_score), (_, score) = trained.values()
+    (plain, plain_score), (_, score) = trained
     notes = (
         f"without dropout {100 * plain_score.accuracy:.2f} %",
         f"log loss {score.log_loss:.4f} with dropout, {plain_score.log_loss:.4f} without; "

@@ -70,6 +70,7 @@ class KerasTrainer:
         self._rate = SCHEDULES[recipe.schedule](recipe.learning_rate, self.epochs, self.steps)
         self.model = classifier.logits
         self.precision = precision()
+        self.graph_settings = graph_settings(recipe, classifier.normalizer, len(images))
         optimizer = make_optimizer(recipe, self._rate, self.model)
         if self.precision == "float16":
             optimizer = k.optimizers.LossScaleOptimizer(optimizer)
@@ -152,12 +153,6 @@ class KerasTrainer:
 
         return jax.jit(statistics)  # uncompiled it takes twenty times as long
 
-    @property
-    def graph_settings(self) -> tuple[Any, ...]:
-        """All that the traced graphs depend on."""
-        how = (self.precision, self.model.jit_compile, self.model.steps_per_execution)
-        return (self.recipe, self.classifier.normalizer, self.steps, *how)
-
     def forget_rows(self) -> None:
         """Free the training rows; the trainer can only ``take_over`` another one afterwards."""
         del self.batches, self._images
@@ -219,14 +214,15 @@ def keep_graphs(trainer: object) -> None:
         _fitted[trainer.graph_settings] = trainer
 
 
-def has_kept_graphs(recipe: Recipe, normalizer: Normalizer, rows: int) -> bool:
-    """Return whether a trainer was kept that fits a new one for this number of rows."""
+def graph_settings(recipe: Recipe, normalizer: Normalizer | None, rows: int) -> tuple[Any, ...]:
+    """Return all that the graphs of a network for that number of training rows depend on."""
     steps = math.ceil(rows / recipe.batch_size)
-    settings = (recipe, normalizer, steps, precision())
-    return any(
-        settings == (kept.recipe, kept.classifier.normalizer, kept.steps, kept.precision)
-        for kept in _fitted.values()
-    )
+    return (recipe, normalizer, steps, precision(), use_jit(), first_gpu() is None)
+
+
+def has_kept_graphs(recipe: Recipe, normalizer: Normalizer, rows: int) -> bool:
+    """Return whether a trainer with these settings was kept."""
+    return graph_settings(recipe, normalizer, rows) in _fitted
 
 
 def with_kept_graphs(trainer: KerasTrainer) -> KerasTrainer:
