@@ -22,7 +22,8 @@ RUN = """
 import sys
 from kaggle_digits.cli.main import main
 from kaggle_digits.evaluation import evaluate
-evaluate.MOST_SHOWN, evaluate.MOST_EXPLAINED = 6, 3  # as in tests/conftest.py
+from kaggle_digits.plots import style
+evaluate.MOST_SHOWN, evaluate.MOST_EXPLAINED, style.DPI = 6, 3, 75  # as in tests/conftest.py
 for words in sys.argv[1:]:
     sys.argv[1:] = words.split()
     try:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from kaggle_digits.cli import console
+from kaggle_digits.plots import style
 from kaggle_digits.runs.run import Run
 from tests.support.commands import assert_error, kd
 
@@ -71,7 +72,7 @@ def test_writes_a_figure_and_replaces_none(folders: list[str], tmp_path: Path) -
         assert done.exit_code == 0, done.output
         assert f"figure: {path}" in done.stdout
         with Image.open(path) as image:
-            assert image.width > 1000
+            assert image.width > 6.7 * style.DPI
     assert (tmp_path / "digits-old-1.png").is_file()
     assert_error(kd("show", 2, "-o", path, *folders), 2, "already exists")
 

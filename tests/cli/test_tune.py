@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from kaggle_digits.cli import console
 from kaggle_digits.cli.main import app
+from kaggle_digits.plots import style
 from kaggle_digits.runs.store import open_run
 from kaggle_digits.training.recipes import find_recipe
 
@@ -60,7 +61,7 @@ def test_search_prints_a_table_and_writes_plots_and_a_recipe() -> None:
     assert "best of 6 trials on the same rows" in result.stderr
     assert result.stderr.count("\ntrial ") == 6
     with Image.open("runs/tuning/mlp/importance.png") as picture:
-        assert picture.width > 600
+        assert picture.width > 4 * style.DPI
     (following,) = re.findall(r"next: kd (.+)", result.stderr)
     trained = kd(*following.split(), "--widths", "5", "--name", "tuned")
     assert trained.exit_code == 0, trained.output

@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from kaggle_digits.plots import style
 from kaggle_digits.training.recipes import find_recipe
 from kaggle_digits.tuning.results import SearchResult, save_plots, write_recipe
 
@@ -35,6 +36,6 @@ def test_plots_leave_matplotlib_unchanged(result: SearchResult) -> None:
     assert [plot.name for plot in plots] == ["importance.png", "slice.png"]
     for plot in plots:
         with Image.open(plot) as image:
-            assert image.width > 600
+            assert image.width > 4 * style.DPI
     assert dict(mpl.rcParams) == before
     assert not plt.get_fignums()
