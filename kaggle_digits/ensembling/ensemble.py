@@ -166,7 +166,7 @@ def combine(
             "in common; train them with the same split, such as `kd.Split(folds=5, seed=0)`, or "
             "use `method='mean'`"
         )
-    if method in FITTED and np.bincount(truth).max() < CV_FOLDS:
+    if method in FITTED and not are_enough(truth):
         raise RunError(
             f"{len(rows)} common out-of-fold rows are too few to fit `method={method!r}`; "
             "use `method='mean'`"
@@ -200,6 +200,11 @@ def combine(
         weights_help=weights_help,
         stack=fitted.get("coefficients"),
     )
+
+
+def are_enough(labels: Labels) -> bool:
+    """Whether rows with these labels are enough to cross-validate weights on them."""
+    return bool(np.bincount(labels, minlength=CLASSES).max() >= CV_FOLDS)
 
 
 def score_metrics(oof: Probabilities, labels: Labels) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from kaggle_digits.core.text import plural
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import FoldIndices, fingerprint
-from kaggle_digits.ensembling.ensemble import combine, score_metrics
+from kaggle_digits.ensembling.ensemble import are_enough, combine, score_metrics
 from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.models.formats import LITERT_FILE
 from kaggle_digits.runs import files
@@ -193,7 +193,8 @@ def _combine(
     missing = np.any(np.isnan(np.stack(oofs)), axis=(0, 2))
     for oof in oofs:
         oof[missing] = np.nan
-    method = "weighted" if len(predicted_rows(oofs[0])) else "mean"
+    enough = are_enough(dataset.labels[predicted_rows(oofs[0])])
+    method = "weighted" if enough else "mean"
     ensemble = combine(oofs, [mean.test for mean in means], dataset.labels, method)
     designs = ensemble.designs([task.recipe.model for task in first_tasks])
     metrics = {"designs": designs, "weights_help": ensemble.weights_help}

@@ -24,7 +24,7 @@ from kaggle_digits.runs.store import list_runs, open_run
 from kaggle_digits.training import fold
 from kaggle_digits.training.augmentation import Augmentation
 from kaggle_digits.training.callbacks import TrainingCallback
-from kaggle_digits.training.recipe import Recipe
+from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import resume, train
 from tests.support.trainings import (
     DENSE,
@@ -411,6 +411,14 @@ def test_ensemble_trained_on_all_rows_is_the_plain_mean(dataset: Dataset, tmp_pa
     assert [design["temperature"] for design in metrics["designs"]] == [1, 1]
     tests = [np.load(run.member_folder(k) / "test.npy") for k in range(2)]
     assert np.allclose(run.test(), np.mean(tests, axis=0), atol=1e-6)
+
+
+def test_few_validation_rows_give_the_plain_mean(dataset: Dataset, tmp_path: Path) -> None:
+    two = EnsembleRecipe("two", (Recipe("linear"), MLP.with_changes(epochs=1)))
+    metrics = train(dataset, two, Split(rows=200), runs_dir=tmp_path).metrics()
+    assert metrics["n_val"] == 20
+    assert metrics["weights_help"] is None
+    assert [design["weight"] for design in metrics["designs"]] == [0.5, 0.5]
 
 
 def test_graphs_of_earlier_trainings_are_freed(dataset: Dataset, tmp_path: Path) -> None:
