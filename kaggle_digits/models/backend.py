@@ -83,7 +83,7 @@ def _import_keras() -> Any:
             suppress_native_stderr(),
             _without_keras_json(),
             _without_jax() if name == "tensorflow" else nullcontext(),
-            _without_garbage_collection(),
+            without_garbage_collection(),
         ):
             importlib.import_module(name)
             import keras as module
@@ -187,7 +187,7 @@ def without_tensorflow() -> Iterator[None]:
 
 def import_tensorflow_beside_jax() -> None:
     """Import TensorFlow silently, without a GPU: JAX has its memory."""
-    with suppress_native_stderr(), _without_garbage_collection():
+    with suppress_native_stderr(), without_garbage_collection():
         import tensorflow as tf
 
         with suppress(RuntimeError):  # it has started before
@@ -237,7 +237,7 @@ def _without_jax() -> Iterator[None]:
 
 
 @contextmanager
-def _without_garbage_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Keep Python from looking for garbage in imports, which takes a sixth of their time.
 
     The imports leave half a million permanent objects. Later collections would traverse them for
