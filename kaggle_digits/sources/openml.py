@@ -5,7 +5,10 @@ Its split is not the competition's: the training rows contain the competition's 
 
 import socket
 import time
+import urllib.request
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -40,7 +43,7 @@ def write_openml(folder: Path, policy: RetryPolicy | None = None) -> None:
     previous_timeout = socket.getdefaulttimeout()  # scikit-learn sets none
     try:
         socket.setdefaulttimeout(READ_TIMEOUT_FACTOR * policy.read_timeout)
-        with variables(certificate_variables):
+        with variables(certificate_variables), _new_opener():
             pixels, labels = call_with_timeout(
                 lambda: _fetch_with_retries(folder, policy),
                 TOTAL_TIMEOUT_FACTOR * policy.read_timeout,
@@ -84,6 +87,17 @@ def _certificate_variables() -> dict[str, str | None]:
     if not isinstance(path, str):
         return {}
     return {"SSL_CERT_DIR" if Path(path).is_dir() else "SSL_CERT_FILE": path}
+
+
+@contextmanager
+def _new_opener() -> Iterator[None]:
+    """Let urllib use the proxy and the certificates of now, not those of its first download."""
+    previous = getattr(urllib.request, "_opener", None)
+    urllib.request.install_opener(urllib.request.build_opener())
+    try:
+        yield
+    finally:
+        urllib.request.install_opener(previous)
 
 
 def _fetch_with_retries(folder: Path, policy: RetryPolicy) -> Any:

@@ -125,6 +125,18 @@ def test_settings_that_cannot_work_are_named_at_once(
         fetch("openml", tmp_path / "data", policy=QUICK)
 
 
+def test_variables_that_were_changed_after_a_download_count(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """urllib reads those of proxies and certificates once, for its first download."""
+    stale = urllib.request.build_opener(urllib.request.ProxyHandler({"http": "127.0.0.1:9"}))
+    monkeypatch.setattr(urllib.request, "_opener", stale)
+    with FakeOpenML(rows=50) as server:
+        point_at(monkeypatch, server.url)
+        fetch("openml", tmp_path / "data", policy=QUICK)
+    assert vars(urllib.request)["_opener"] is stale
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 def test_certificate_of_the_network(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
