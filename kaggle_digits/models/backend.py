@@ -174,7 +174,11 @@ def without_tensorflow() -> Iterator[None]:
 
     Keras would do so to set TensorFlow's seed, too, and to look for its types in a model to save.
     """
-    if backend_name() != "jax" or "tensorflow" in sys.modules:
+    if backend_name() != "jax":
+        yield
+        return
+    if "tensorflow" in sys.modules:
+        import_tensorflow_beside_jax()
         yield
         return
     lazy = importlib.import_module("keras.src.utils.module_utils").tensorflow
@@ -185,6 +189,7 @@ def without_tensorflow() -> Iterator[None]:
         lazy._available = None
 
 
+@cache
 def import_tensorflow_beside_jax() -> None:
     """Import TensorFlow silently, without a GPU: JAX has its memory."""
     with suppress_native_stderr(), without_garbage_collection():
