@@ -109,9 +109,13 @@ def _print_tta(evaluation: "Evaluation", own_views: int) -> None:
     if best.views > 1:
         chance = "significant" if best.mcnemar.significant else "not significant"
         significance = f" (compared with one view: {chance}, p {best.mcnemar.p_text})"
+    use = "its submission has them"
+    if best.views != own_views:
+        name = f"{evaluation.run}-tta{best.views}.csv"
+        use = f"to use it: kd predict {evaluation.run} --tta {best.views} -o {name}"
     console.echo(
         f"best on these {best.score.n:,} held-out rows: {plural(best.views, 'view')}"
-        f"{significance}; to use it: kd predict {evaluation.run} --tta {best.views}"
+        f"{significance}; {use}"
     )
     console.note(
         f"the first line, the figures and the report are with {evaluation.tta[-1].views} views; "
