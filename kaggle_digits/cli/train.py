@@ -240,7 +240,7 @@ def _parse_widths(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(map(int, text.split(",")))
+        return tuple(map(int, re.split("[,-]", text)))  # tables show 128-128
     except ValueError:
         raise UsageError(f"--widths {text!r} is not a list of whole numbers (128,128)") from None
 

@@ -320,6 +320,15 @@ def test_dropped_rows_are_not_trained_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("work")
+def test_widths_are_typed_as_they_are_shown() -> None:
+    assert "128-128" in kd("recipes", "dense").stdout
+    for name, widths in (("a", "8-4"), ("b", "8,4")):
+        done = kd("train", "mlp", "--epochs", "1", "--widths", widths, "--name", name)
+        assert done.exit_code == 0, done.output
+        assert open_run(Path("runs"), name).config()["recipe"]["widths"] == [8, 4]
+
+
+@pytest.mark.usefixtures("work")
 def test_extra_pictures_are_trained_on_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
