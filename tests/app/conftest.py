@@ -85,7 +85,7 @@ def client(url: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def open_tab(browser: Browser, url: str) -> OpenPage:
+def open_tab(browser: Browser, url: str) -> Iterator[OpenPage]:
     """A function that opens an empty tab, in one context for all tabs with the same options.
 
     The context's first tab stays open, so that the others use its process: to start one takes
@@ -98,10 +98,12 @@ def open_tab(browser: Browser, url: str) -> OpenPage:
         if key not in contexts:
             contexts[key] = browser.new_context(**options)
             contexts[key].add_init_script(FORGET_EARLIER_TABS)
-            contexts[key].new_page().goto(f"{url}/api/health")
+            contexts[key].new_page().goto(f"{url}/healthz")
         return contexts[key].new_page()
 
-    return open_in_context
+    yield open_in_context
+    for context in contexts.values():
+        context.close()
 
 
 @pytest.fixture

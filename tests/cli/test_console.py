@@ -15,6 +15,7 @@ import pytest
 
 from kaggle_digits.cli import console
 from tests.robustness.hostile_words import shown
+from tests.support.commands import RUN_EACH
 from tests.support.fixtures import home
 
 __all__ = ["home"]
@@ -33,19 +34,6 @@ def fail():
         raise RuntimeError("Failed to parse: http://me:planted%2Fpass@proxy:1") from error
 main.app = fail
 main.main()
-"""
-
-# Imports what the commands need once.
-ONE_PROCESS = """
-import sys
-from kaggle_digits.cli.main import main
-for words in sys.argv[1:]:
-    sys.argv[1:] = words.split()
-    try:
-        main()
-    except SystemExit as end:
-        assert not end.code, end.code
-    print("end of output", flush=True)
 """
 
 
@@ -163,7 +151,7 @@ def test_ascii_locale(sample: Path, tmp_path: Path) -> None:
     folder = tmp_path / "größer 数字"
     folder.mkdir()
     words = [f"fetch --source {sample}", "inspect --json", "inspect", "--help", "recipes"]
-    command = [sys.executable, "-c", ONE_PROCESS, *words]
+    command = [sys.executable, "-c", RUN_EACH, *words]
     done = subprocess.run(command, cwd=folder, env={**os.environ, **ASCII}, capture_output=True)
     assert done.returncode == 0, done.stderr
     fetched, as_json, *others = done.stdout.decode("ascii").split("end of output\n")[:-1]

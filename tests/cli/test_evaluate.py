@@ -107,6 +107,7 @@ def test_tta_is_compared_and_the_best_is_recommended() -> None:
         patch.setattr("kaggle_digits.evaluation.evaluate.best_tta", lambda scores: scores[1])
         advice = kd("evaluate", "one", "--tta", "5").stdout.partition("to use it: kd ")[2]
     command = advice.partition("\n")[0]
+    assert "--tta 5" in command
     assert kd(*command.split()).exit_code == 0, command
     assert Path("one-tta5.csv").is_file()
     found = json.loads(kd("evaluate", "one", "--tta", "9", "--json").stdout)

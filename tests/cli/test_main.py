@@ -15,21 +15,14 @@ from kaggle_digits import __version__
 from kaggle_digits.cli import console
 from kaggle_digits.cli.main import EXAMPLES, app
 from kaggle_digits.core.errors import DataError, UsageError
+from tests.support.commands import RUN_EACH
 
 COMMANDS = ("train --model dense --widths 16 --rows 100 --epochs 2 --name a", "evaluate a")
-# In one process, because TensorFlow takes seconds to import.
-RUN = """
-import sys
-from kaggle_digits.cli.main import main
+SETTINGS = """
+import kaggle_digits.cli.main  # first, as for a user
 from kaggle_digits.evaluation import evaluate
 from kaggle_digits.plots import style
 evaluate.MOST_SHOWN, evaluate.MOST_EXPLAINED, style.DPI = 6, 3, 75  # as in tests/conftest.py
-for words in sys.argv[1:]:
-    sys.argv[1:] = words.split()
-    try:
-        main()
-    except SystemExit as end:
-        assert not end.code, end.code
 """
 NAMES = [example.split()[1] for examples in EXAMPLES.values() for example in examples]
 
@@ -83,7 +76,7 @@ def test_settings_of_other_tools_change_no_prediction_and_no_plot(
         "TF_USE_LEGACY_KERAS": "1",
         "XLA_FLAGS": "--no_such_flag",
     }
-    command = [sys.executable, "-c", RUN, *COMMANDS]
+    command = [sys.executable, "-c", SETTINGS + RUN_EACH, *COMMANDS]
     env = {**os.environ, **settings}
     done = subprocess.run(command, cwd=hostile, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

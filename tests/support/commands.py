@@ -8,6 +8,19 @@ from kaggle_digits.cli.main import app
 
 QUICK = ["--model", "mlp", "--widths", "16", "--epochs", "2"]
 
+# A process that runs each of its arguments as a command, and imports what they need once.
+RUN_EACH = """
+import sys
+from kaggle_digits.cli.main import main
+for words in sys.argv[1:]:
+    sys.argv[1:] = words.split()
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+    print("end of output", flush=True)
+"""
+
 
 def kd(
     *args: object, stdin: str | bytes | None = None, env: dict[str, str] | None = None
