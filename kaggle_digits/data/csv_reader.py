@@ -110,7 +110,7 @@ def read_cells(
     expected.
     """
     text = read_content(path, advice=form).decode("utf-8-sig", "replace")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=find_delimiter(text))
     try:
         if not {*columns} <= {*(reader.fieldnames or ())}:
             names = f"column{'s' * (len(columns) > 1)} {' and '.join(columns)}"
@@ -120,6 +120,11 @@ def read_cells(
             yield f"{path}, line {reader.line_num}", cells
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: not CSV ({error}); {form}") from error
+
+
+def find_delimiter(text: str) -> str:
+    """Return the delimiter of a CSV file: in many countries, spreadsheets write semicolons."""
+    return max(",;\t", key=text.lstrip().partition("\n")[0].count)
 
 
 def _check_header(path: Path, header: bytes, columns: list[str], advice: str) -> None:
