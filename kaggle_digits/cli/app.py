@@ -53,6 +53,8 @@ def app(
     listening = bind(host, port)
     address = server_url(listening)
     console.echo(f"{web_app.state.run} predicts what you draw at {address} (Ctrl-C stops it)")
+    if web_app.state.caveat:
+        console.note(web_app.state.caveat)
     if not is_loopback(host):
         others = network_url(listening)
         console.warn(f"everybody in your network can use the app, at {others}")
