@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -134,8 +134,8 @@ class PicturePrediction:
     runner_up: int | None
     note: str
     probabilities: NDArray[np.float32]
-    image: NDArray[np.uint8]
-    steps: dict[str, NDArray[np.float32]]
+    image: NDArray[np.uint8] = field(repr=False)
+    steps: dict[str, NDArray[np.float32]] = field(repr=False)
     not_a_digit: bool = False
     not_a_digit_score: float | None = None
     mirrored: bool = False
