@@ -172,11 +172,12 @@ def _read_cell_by_cell(
                     fault = f"{quote_cell(value)} is not"
                     if value.lower() in MISSING:
                         fault = "a value is missing; expected"
-                    raise DataError(f"{line}, column {name}: {fault} an integer from 0 to {top}")
+                    fault += f" an integer from 0 to {top}"
+                    raise DataError(f"{line}, column {name}: {fault}; {advice}")
                 row.append(int(digits))
             rows.append(np.array(row, dtype))
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+        raise DataError(f"{path}, line {reader.line_num}: not CSV ({error}); {advice}") from error
     finally:
         csv.field_size_limit(default_limit)
     if not rows:
