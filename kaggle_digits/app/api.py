@@ -254,6 +254,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.run, app.state.skipped = cache.default_run, cache.skipped
+    app.state.caveat = cache.predictor().caveat
     app.state.readers = pictures.readers
     app.add_middleware(SecurityMiddleware, host=host, allow_hosts=allow_hosts)
     app.mount("/page", StaticFiles(directory=PAGE))

@@ -1,5 +1,6 @@
 """kd app: serve the web app in which users draw digits."""
 
+import shlex
 import webbrowser
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def app(
         with console.err.status(f"exporting a page with run {name}"):
             size = export_page(open_run(runs_dir, name), export, force=force)
         console.echo(f"{export}: a page of {size / 1e6:.1f} MB that reads drawings with run {name}")
-        console.note(f"any web server can serve it: python -m http.server -d {export}")
+        folder = shlex.quote(str(export))
+        console.note(f"any web server can serve it: python -m http.server -d {folder}")
         return
     if force:
         raise UsageError("--force needs --export: it renames an existing folder first")
@@ -53,6 +55,8 @@ def app(
     listening = bind(host, port)
     address = server_url(listening)
     console.echo(f"{web_app.state.run} predicts what you draw at {address} (Ctrl-C stops it)")
+    if web_app.state.caveat:
+        console.note(web_app.state.caveat)
     if not is_loopback(host):
         others = network_url(listening)
         console.warn(f"everybody in your network can use the app, at {others}")

@@ -93,10 +93,8 @@ def classify(
             _plot(name, prediction)
     if as_json:
         console.print_json(results)
-    elif run is None and failures < len(results):
-        accuracy = predictor.val_accuracy
-        shown = "" if accuracy is None else f" ({console.percent(accuracy)} held out)"
-        console.note(f"predicted with run {predictor.run_name}{shown}; another one: --run NAME")
+    elif failures < len(results):
+        _note_run(predictor, run)
     if failures:
         raise typer.Exit(1)
 
@@ -121,6 +119,16 @@ def _load_predictor(runs_dir: Path, run: str | None) -> "Predictor":
     for message in predictor.skipped:
         console.warn(message)
     return predictor
+
+
+def _note_run(predictor: "Predictor", named: str | None) -> None:
+    """Name the run that was chosen, and say what its accuracy does not."""
+    if named is None:
+        accuracy = predictor.val_accuracy
+        shown = "" if accuracy is None else f" ({console.percent(accuracy)} held out)"
+        console.note(f"predicted with run {predictor.run_name}{shown}; another one: --run NAME")
+    if predictor.caveat:
+        console.note(predictor.caveat)
 
 
 def _check(folder: Path, runs_dir: Path, run: str | None, *, as_json: bool) -> None:

@@ -12,10 +12,8 @@ from kaggle_digits.core.output_paths import back_up, check_output
 if TYPE_CHECKING:
     from kaggle_digits.evaluation.comparison import ComparedRun, RunOverview
 
-COLUMNS = {
-    **{"run": "", "accuracy\n(95 % interval)": ">", "log\nloss": ".4f"},
-    **{"only it\ncorrect": ",", "only the\nbest correct": ",", "p\n(McNemar)": ">"},
-}
+SCORE, LOSS = {"run": "", "accuracy\n(95 % interval)": ">"}, {"log\nloss": ".4f"}
+TEST = {"only it\ncorrect": ",", "only the\nbest correct": ",", "p\n(McNemar)": ">"}
 
 
 def compare(
@@ -68,7 +66,7 @@ def compare(
         console.print_json({"runs": rows, "words": lines, "picture": path})
         return
     title = f"The same {compared[0].score.n:,} held-out rows, best first"
-    console.show_table(COLUMNS, map(_cells, compared), title)
+    console.show_table(SCORE | LOSS | TEST, map(_cells, compared), title)
     for line in lines:
         console.echo(line)
     console.echo(f"figure: {path}")
@@ -93,8 +91,11 @@ def _compare_all(
         console.print_json({"runs": list(map(_as_json, overviews)), "page": path})
         return
     title = "Each run on its own held-out rows, by the lower end of its interval"
-    rows = ([*_cells(item), item.score and item.score.n] for item in overviews)
-    console.show_table(COLUMNS | {"rows": ","}, rows, title)
+    rows = []
+    for item in overviews:
+        run, accuracy, log_loss, *differences = _cells(item)
+        rows.append((run, accuracy, item.score and item.score.n, *differences, log_loss))
+    console.show_table(SCORE | {"rows": ","} | TEST | LOSS, rows, title)
     for item in overviews:
         if item.problem:
             console.warn(f"{item.run} is not compared: {item.problem}")

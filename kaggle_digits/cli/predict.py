@@ -1,5 +1,6 @@
 """kd predict: write the submission of a finished run again."""
 
+import shlex
 from pathlib import Path
 
 from kaggle_digits.cli import console, options
@@ -46,6 +47,6 @@ def predict(
             f"on {record['n_val']:,} held-out rows (95 % interval)"
         )
     if dataset.source.source == "kaggle":
-        console.note(f"next: kd submit {path}")
+        console.note(f"next: kd submit {shlex.quote(str(path))}")
     else:
         console.note("to submit: kd fetch --force, then train again")

@@ -1,5 +1,6 @@
 """kd recipes: list the named recipes, show one, or write one to edit."""
 
+import shlex
 from pathlib import Path
 
 from kaggle_digits.cli import console, options
@@ -34,7 +35,7 @@ def recipes(
             back_up(output)
             write_json(output, recipe.to_json())
             console.echo(f"{output}: written; edit it")
-            console.note(f"next: kd train {output}")
+            console.note(f"next: kd train {shlex.quote(str(output))}")
         elif as_json:
             console.print_json(recipe.to_json() | {"measured": benchmarks.get(name)})
         else:

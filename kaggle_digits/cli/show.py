@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from kaggle_digits.inference.examples import Example
 
-BAR = 24
+MAX_BAR, BESIDE_BAR = 24, 49  # columns
 
 
 def show(
@@ -80,14 +80,14 @@ def _drawing(example: "Example") -> "Text":
         lines = half_blocks.draw_colors(np.repeat(255 - example.image[..., None], 3, axis=2))
     else:
         lines = half_blocks.draw_ink(example.image > 127)
-    drawing = Text()
+    drawing, length = Text(), max(1, min(MAX_BAR, console.out.width - BESIDE_BAR))
     for digit, line in enumerate(lines, -2):
         drawing.append_text(line)
         if example.probabilities is not None and 0 <= digit < len(example.probabilities):
             share = example.probabilities[digit]
-            bar = "█" * round(BAR * share)
+            bar = "█" * round(length * share)
             style = "bold" if digit == example.predicted else ""
-            drawing.append(f"   {digit} {bar:{BAR}} {100 * share:6.2f} %", style)
+            drawing.append(f"   {digit} {bar:{length}} {100 * share:6.2f} %", style)
             drawing.append("  label" * (digit == example.label))
         drawing.append("\n")
     return drawing

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kaggle_digits.evaluation.saliency import DecisivePart
     from kaggle_digits.inference.predictor import PicturePrediction, Predictor
 
-WIDTH, GAP = 80, 3  # columns
+NARROWEST, WIDEST, GAP = 60, 80, 3  # columns
 FALLS, RISES, PART = (235, 95, 0), (50, 110, 235), (255, 240, 150)  # colours on white paper
 INK = 70  # brightness of ink that does not matter
 DECIMALS = 4
@@ -45,24 +45,26 @@ class Why:
         }
 
     def draw(self) -> Text:
-        """Draw the digit, coloured by what decides, with words beside it: 14 lines, 80 columns."""
+        """Draw the digit, coloured by what decides, with words beside it: 14 lines."""
         share = self.drop / max(1e-6, np.abs(self.drop).max())
         colored = half_blocks.has_colors()
         lines = half_blocks.draw_colors(self._color(share)) if colored else self._shade(share)
-        width = WIDTH - self.image.shape[1] - GAP
-        words = self._describe(colored=colored)
+        window = max(NARROWEST, min(WIDEST, console.out.width))
+        width = window - self.image.shape[1] - GAP
+        words = [text.replace(" %", "\xa0%") for text in self._describe(colored=colored)]
         beside = ["", *(line for text in words for line in [*textwrap.wrap(text, width), ""])]
         beside += [""] * len(lines)
         drawing = Text()
-        for line, text in zip(lines, beside, strict=False):
-            drawing.append_text(line).append(f"{' ' * GAP}{text}".rstrip() + "\n")
+        for line, beside_it in zip(lines, beside, strict=False):
+            text = f"{' ' * GAP}{beside_it}".rstrip().replace("\xa0", " ")
+            drawing.append_text(line).append(text + "\n")
         return drawing
 
     def _describe(self, *, colored: bool) -> list[str]:
         before, after = console.percent(self.confidence), console.percent(self.lowest)
         covered = (
-            f"Why {self.digit}? Covering 4 × 4 pixels lowers its probability from {before} to "
-            f"{after} at most."
+            f"Why {self.digit}? Covering 4 × 4 pixels lowers its probability from {before} to as "
+            f"little as {after}."
         )
         removed = "No square of up to 10 × 10 pixels makes it another digit."
         if self.part:

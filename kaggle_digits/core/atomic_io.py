@@ -40,7 +40,8 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 PROBLEMS = {
     (errno.ENOSPC, errno.EDQUOT): "no space left on the disk while writing {}; free some and run "
     "it again",
-    NOT_WRITABLE: "no permission to write {}; choose a folder that you may write to"
+    NOT_WRITABLE: "no permission to write {}; choose a folder that you may write to, or copy this "
+    "one there"
     + (", or close the program that has the file open" if sys.platform == "win32" else ""),
     (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY): "cannot write {}: a file or "
     "folder of that name is in the way; move it",

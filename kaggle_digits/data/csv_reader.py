@@ -110,7 +110,7 @@ def read_cells(
     expected.
     """
     text = read_content(path, advice=form).decode("utf-8-sig", "replace")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=find_delimiter(text))
     try:
         if not {*columns} <= {*(reader.fieldnames or ())}:
             names = f"column{'s' * (len(columns) > 1)} {' and '.join(columns)}"
@@ -120,6 +120,11 @@ def read_cells(
             yield f"{path}, line {reader.line_num}", cells
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: not CSV ({error}); {form}") from error
+
+
+def find_delimiter(text: str) -> str:
+    """Return the delimiter of a CSV file: in many countries, spreadsheets write semicolons."""
+    return max(",;\t", key=text.lstrip().partition("\n")[0].count)
 
 
 def _check_header(path: Path, header: bytes, columns: list[str], advice: str) -> None:
@@ -167,11 +172,12 @@ def _read_cell_by_cell(
                     fault = f"{quote_cell(value)} is not"
                     if value.lower() in MISSING:
                         fault = "a value is missing; expected"
-                    raise DataError(f"{line}, column {name}: {fault} an integer from 0 to {top}")
+                    fault += f" an integer from 0 to {top}"
+                    raise DataError(f"{line}, column {name}: {fault}; {advice}")
                 row.append(int(digits))
             rows.append(np.array(row, dtype))
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+        raise DataError(f"{path}, line {reader.line_num}: not CSV ({error}); {advice}") from error
     finally:
         csv.field_size_limit(default_limit)
     if not rows:

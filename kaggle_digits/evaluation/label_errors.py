@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_digits.core import progress
 from kaggle_digits.core.atomic_io import backup_existing, write_text
 from kaggle_digits.core.extras import needs
 from kaggle_digits.data.dataset import Dataset
@@ -94,7 +95,7 @@ def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities)
         lines.append(f"{error.line},{error.label},{error.predicted},{numbers}")
     text = "\n".join(lines) + "\n"
     if table.is_file() and table.read_bytes() != text.encode():  # perhaps edited by the user
-        backup_existing(table)
+        progress.note(f"the table that was there is now {backup_existing(table)}")
     write_text(table, text, durable=False)
     if errors:
         shown = errors[:MOST_SHOWN]

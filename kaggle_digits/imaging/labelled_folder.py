@@ -11,12 +11,12 @@ from pathlib import Path
 
 from kaggle_digits.core.atomic_io import atomic_write, describe_os_error, file_lock, wrap_os_errors
 from kaggle_digits.core.errors import DataError, StorageError
-from kaggle_digits.data.csv_reader import quote_cell, read_cells, read_content
+from kaggle_digits.data.csv_reader import find_delimiter, quote_cell, read_cells, read_content
 from kaggle_digits.data.digits import CLASSES
 
 COLUMNS = ["file", "label"]
 LABELS_FILE, LOCK_FILE, LOCK_SECONDS = "labels.csv", ".labels.lock", 10.0
-FORM = "it needs the columns file and label, such as 0001.png,7, as kd app writes them"
+FORM = "it needs the header file,label and lines such as 0001.png,7"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Everybody who may use the app may save: the disk must not fill.
 MAX_DRAWINGS, MAX_DRAWING_BYTES = 5000, 3_000_000
@@ -101,9 +101,10 @@ def _lock(folder: Path) -> AbstractContextManager[None]:
 
 def _format_line(content: bytes, picture: Path, label: int) -> bytes:
     """Return the line of a picture for a CSV file, in the form of its other lines."""
-    header = next(csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline="")))
-    line = io.StringIO()
-    writer = csv.DictWriter(line, header, restval="", lineterminator=_line_end(content))
+    text, line = content.decode("utf-8-sig", "replace"), io.StringIO()
+    delimiter, end = find_delimiter(text), _line_end(content)
+    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    writer = csv.DictWriter(line, header, restval="", delimiter=delimiter, lineterminator=end)
     writer.writerow({"file": picture.name, "label": label})
     return line.getvalue().encode()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -35,6 +35,12 @@ class Predictor:
         self.run_name = run.name
         self.val_accuracy: float | None = metrics["val_accuracy"]
         self.extra_rows = run.extra_rows()
+        self.caveat = ""
+        if _on_sample(run):
+            self.caveat = (
+                f"run {run.name} was trained on the sample's digits of 8 × 8 pixels, so it reads "
+                "fewer pictures than its accuracy says"
+            )
         self.skipped: tuple[str, ...] = ()  # errors of better runs that cannot be loaded
         self._temperature: float = metrics["temperature"]
         self._run, self._lock = run, Lock()  # a LiteRT interpreter is not thread-safe
@@ -55,27 +61,35 @@ class Predictor:
 
 def finished_runs(runs_dir: Path) -> list[Run]:
     """List the finished runs in ``runs_dir``, highest validation accuracy first."""
-    return _sorted_runs(runs_dir, lambda metrics: metrics["val_accuracy"] or 0.0)
+    return _sorted_runs(runs_dir, lambda run: run.metrics()["val_accuracy"] or 0.0)
 
 
-def _sorted_runs(runs_dir: Path, value: Callable[[dict[str, Any]], float]) -> list[Run]:
-    """List the finished runs, the highest ``value`` of their metrics first."""
+def _sorted_runs(runs_dir: Path, value: Callable[[Run], Any]) -> list[Run]:
+    """List the finished runs, the highest ``value`` first."""
     values = {}
     for run in list_runs(runs_dir):  # sorted by name
         with suppress(RunError):  # unfinished or damaged; `kd runs` reports the details
-            values[run] = value(run.metrics())
-    return sorted(values, key=lambda run: -values[run])
+            values[run] = value(run)
+    return sorted(values, key=values.__getitem__, reverse=True)
 
 
-def _surely_reached(metrics: dict[str, Any]) -> float:
-    """Return the lower end of the interval: 30 of 30 rows are less than 990 of 1,000."""
-    return (metrics["val_accuracy_ci95"] or (0.0,))[0]
+def _surely_reached(run: Run) -> tuple[bool, float]:
+    """Return the lower end of the interval: 30 of 30 rows are less than 990 of 1,000.
+
+    A run on the sample is less than any other, because its digits are easier than pictures.
+    """
+    return not _on_sample(run), (run.metrics()["val_accuracy_ci95"] or (0.0,))[0]
+
+
+def _on_sample(run: Run) -> bool:
+    return bool(run.config()["data"].get("source") == "sample")
 
 
 def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:
     """Load the run called ``name``, or the best finished run that can be loaded.
 
-    The best is the one whose 95 % interval of the accuracy has the highest lower end.
+    The best is the one whose 95 % interval of the accuracy has the highest lower end; runs on the
+    sample come last.
 
     Raises:
         RunError: there is no such run, or it is not finished.
@@ -120,8 +134,8 @@ class PicturePrediction:
     runner_up: int | None
     note: str
     probabilities: NDArray[np.float32]
-    image: NDArray[np.uint8]
-    steps: dict[str, NDArray[np.float32]]
+    image: NDArray[np.uint8] = field(repr=False)
+    steps: dict[str, NDArray[np.float32]] = field(repr=False)
     not_a_digit: bool = False
     not_a_digit_score: float | None = None
     mirrored: bool = False

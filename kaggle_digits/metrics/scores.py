@@ -162,7 +162,8 @@ def summarize_seeds(
     standard_deviation, lowest, highest, ci95 of the mean, and the method of that interval. With
     ``same_rows``, all runs held out the same rows, and the variance of the choice of these rows is
     added. Otherwise the runs share training rows, and the variance is s² (1/k + n_val / n_train),
-    as in Nadeau and Bengio 2003, "Inference for the generalization error".
+    as in Nadeau and Bengio 2003, "Inference for the generalization error". If all accuracies are
+    equal, there is no variance to estimate, and the interval is that of one run.
     """
     from scipy.stats import t
 
@@ -177,8 +178,12 @@ def summarize_seeds(
         variance = deviation**2 / count + mean * (1 - mean) / n_val
         method = f"Student's t, wider because all runs are scored on the same {n_val:,} rows"
     half = float(t.ppf(0.975, count - 1)) * math.sqrt(variance)
+    low, high = max(0.0, mean - half), min(1.0, mean + half)
+    lowest, highest = min(accuracies), max(accuracies)
+    if lowest == highest:
+        low, high = wilson_interval(round(mean * n_val), n_val)
+        method = "Wilson's for one run, because all have the same accuracy"
     return {
-        **{"mean": mean, "standard_deviation": deviation},
-        **{"lowest": min(accuracies), "highest": max(accuracies)},
-        **{"ci95": [max(0.0, mean - half), min(1.0, mean + half)], "method": method},
+        **{"mean": mean, "standard_deviation": deviation, "lowest": lowest, "highest": highest},
+        **{"ci95": [low, high], "method": method},
     }

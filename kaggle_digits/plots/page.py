@@ -50,7 +50,6 @@ def _environment(package: str) -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda x: "–" if x is None else f"{100 * x:.2f} %"
-    environment.filters["share"] = lambda x: "–" if x is None else f"{x:.4f}"
     environment.filters["read_figure"] = read_figure
     environment.globals |= {"duration": describe_duration, "version": __version__}
     return environment
@@ -61,7 +60,7 @@ def describe_duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 120:
-        return f"{seconds:.1f} seconds"
+        return f"{seconds:.{0 if seconds >= 9.95 else 1}f} seconds"
     if seconds < 7200:
         return f"{seconds / 60:.1f} minutes"
     return f"{seconds / 3600:.1f} hours"

@@ -101,8 +101,8 @@ def run(context: Context, output: StudyOutput) -> None:
     notes = [f"{noise}, {reason}", on_clean, context.differences]
     output.add_accuracy("A7", description, before, PUBLISHED_NOISY, *notes)
     description = "the same classifier on the denoised images"
-    ratio = (1 - before.accuracy) / max(1 - after.accuracy, 1e-9)
-    notes = [f"{ratio:.1f} times fewer errors than on noisy images", context.differences]
+    wrong = [each.n - each.correct for each in (after, before)]
+    notes = [f"{wrong[0]:,} errors, on the noisy images {wrong[1]:,}", context.differences]
     output.add_accuracy("A8", description, after, PUBLISHED_DENOISED, *notes)
     context.progress("A8: other noise levels")
     accuracies: list[list[float]] = [[], []]

@@ -44,6 +44,7 @@ def test_pictures_are_classified(run: kd.Run, tmp_path: Path) -> None:
     array = np.asarray(picture.convert("L"))
     for source in (picture, file, str(file), file.read_bytes(), array):
         assert run.classify(source).digit == 4
+    assert len(repr(run.classify(picture))) < 600, "a notebook shows it"
     assert run.classify(Image.new("L", (50, 50))).digit is None
     with pytest.raises(kd.DataError, match=r"none\.png: no such file"):
         run.classify("none.png")

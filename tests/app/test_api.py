@@ -297,7 +297,8 @@ def test_unusable_run_is_reported_before_the_start(runs_dir: Path, tmp_path: Pat
         create_app(runs_dir, "third")
     with pytest.raises(UsageError):
         create_app(runs_dir, "../second")
-    assert create_app(runs_dir, "second").state.run == "second"
+    state = create_app(runs_dir, "second").state
+    assert (state.run, "run second was trained on the sample" in state.caveat) == ("second", True)
 
 
 def test_app_does_not_import_large_packages(runs_dir: Path, tmp_path: Path) -> None:

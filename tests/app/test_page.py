@@ -707,6 +707,7 @@ def test_layout_fits_and_follows_color_scheme(open_page: OpenPage, width: int, s
         draw(page, DIGITS[5])
         wait_for_digit(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.querySelector('.tools').offsetHeight") < 60, "one row"
         page.keyboard.press("Escape")
     ink, paper = (
         sum(

@@ -124,13 +124,13 @@ def test_digits_drawn_by_people_are_prepared_as_by_the_server(open_page: OpenPag
 @pytest.fixture(scope="module")
 def exported(runs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page with a run, exported by the command."""
-    folder = tmp_path_factory.mktemp("exported") / "site"
+    folder = tmp_path_factory.mktemp("exported") / "my site"
     command = ["app", "--export", str(folder), "--runs-dir", str(runs_dir)]
     result = CliRunner().invoke(app, command)
     if result.exit_code and RUNTIME in result.output:
         pytest.skip(result.output)
     assert result.exit_code == 0, result.output
-    assert f"python -m http.server -d {folder}" in result.output.replace("\n", " ")
+    assert f"python -m http.server -d '{folder}'" in result.output.replace("\n", " ")
     return folder
 
 

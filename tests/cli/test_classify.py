@@ -35,6 +35,7 @@ def test_prints_a_line_for_each_picture_and_the_run(trained_run: Run) -> None:
     assert " confidence), second choice " in first
     assert second == "blank.png: no digit found"
     assert "predicted with run dense" in done.stderr
+    assert "dense was trained on the sample's digits of 8 × 8 pixels" in done.stderr
 
 
 def test_json_lists_unreadable_pictures_too(trained_run: Run) -> None:

@@ -102,7 +102,8 @@ def test_page_about_all_runs(folders: list[str], tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines if "%" in line and "(95" not in line] == [
         *("good", "poor", "pupil")
     ]
-    assert next(line for line in lines if line.startswith("good")).split()[-1] == "300"
+    assert "(95 % interval)  rows" in done.stdout
+    assert next(line for line in lines if line.startswith("good")).split()[4] == "300"
     assert "pupil is not compared: labels of its validation rows leaked" in done.stderr
     assert "all is not compared: run all was trained on all labelled rows" in done.stderr
     assert "damaged is not compared" in done.stderr

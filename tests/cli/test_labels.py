@@ -35,6 +35,11 @@ def test_prints_labels_and_writes_table_and_figure(folders: list[str]) -> None:
     paths = dict(line.split(":", 1) for line in done.stdout.splitlines()[-2:])
     assert Path(paths["table"].strip()).name == "label-errors.csv"
     assert Path(paths["figure"].strip()).is_file()
+    table = Path(paths["table"].strip())
+    table.write_text("line\n2\n")
+    edited = table.with_stem("label-errors-old-1")
+    assert f"the table that was there is now {edited}\n" in kd("labels", *folders).stderr
+    assert edited.read_text() == "line\n2\n"
 
 
 def test_json_is_the_only_output(folders: list[str]) -> None:

@@ -136,6 +136,10 @@ def test_the_record_of_a_submission_has_another_name(folder: Path) -> None:
     assert "out.json: a submission is a CSV file" in done.stderr
 
 
+def test_commands_quote_a_name_with_a_space(folder: Path) -> None:
+    assert "kd train 'my own.json'\n" in kd("recipes", "dense", "-o", "my own.json").stderr
+
+
 def test_an_edited_table_of_label_errors_is_kept(trained_run: Run, work: Path) -> None:
     shutil.copytree(trained_run.path, work / "runs" / "dense")
     table = Path("runs/dense/label-errors.csv")

@@ -23,7 +23,9 @@ def folders(trained_run: Run, sample: Path) -> list[str]:
     return ["--data-dir", str(sample), "--runs-dir", str(trained_run.path.parent)]
 
 
-def test_draws_an_image_and_its_probabilities(folders: list[str]) -> None:
+def test_draws_an_image_and_its_probabilities(
+    folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = kd("show", 2, "--run", "dense", *folders)
     assert done.exit_code == 0, done.output
     heading, *drawing = done.stdout.rstrip("\n").splitlines()
@@ -35,6 +37,9 @@ def test_draws_an_image_and_its_probabilities(folders: list[str]) -> None:
     shares = [float(share) for share in re.findall(r"([\d.]+) %", done.stdout)]
     assert sum(shares) == pytest.approx(100, abs=0.1)
     assert "\x1b" not in done.stdout
+    monkeypatch.setattr(console.out, "width", 60)
+    narrow = kd("show", 2, "--run", "dense", *folders).stdout.splitlines()
+    assert 50 < max(map(len, narrow[1:])) <= 60
 
 
 def test_without_a_run_only_the_image_is_drawn(folders: list[str]) -> None:

@@ -46,13 +46,15 @@ def why() -> Why:
     return Why(1, 0.9, image, drop, 0.4, part)
 
 
-def test_drawing_without_colours(why: Why) -> None:
+def test_drawing_without_colours(why: Why, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = why.draw().plain.splitlines()
     assert lines[2][:28] == f"{'█' * 4:>16}{'':12}"
     assert lines[11][:28].rstrip() == f"{'░' * 4:>16}"
     text = " ".join(line[31:].strip() for line in lines)
-    assert "lowers its probability from 90.00 % to 40.00 % at most." in text
+    assert "lowers its probability from 90.00 % to as little as 40.00 %." in text
     assert "Removing 4 × 4 pixels at the top makes it a 7 (75.00 %)." in text
+    monkeypatch.setattr(console.out, "width", 60)
+    assert 50 < max(map(len, why.draw().plain.splitlines())) <= 60
     whole = Why(why.digit, why.confidence, why.image, why.drop, why.lowest, None).draw().plain
     assert "No square of up to" in whole
 

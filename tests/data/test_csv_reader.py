@@ -79,6 +79,7 @@ def test_wrong_cell_is_reported_with_line_and_column(row: str, words: str) -> No
     message = str(caught.value)
     assert words in message
     assert message.startswith("train.csv")
+    assert message.endswith("; fetch it again: `kd.fetch(force=True)`")
     assert message.isprintable(), "the message has no line breaks or control sequences"
 
 

@@ -33,8 +33,9 @@ def test_rows_leave_training_and_stay_in_validation(dataset: Dataset, tmp_path: 
 
 def test_lines_are_those_of_the_file(dataset: Dataset, tmp_path: Path) -> None:
     train = replace(dataset.train, lines=np.arange(len(dataset.train)) * 2 + 2)
-    path = write(tmp_path, f"label,line\n{dataset.labels[2]}, 6\n")
-    assert read_dropped_lines(path, train) == [6]
+    for delimiter in ",;":
+        text = f"label{delimiter}line\n{dataset.labels[2]}{delimiter} 6\n"
+        assert read_dropped_lines(write(tmp_path, text), train) == [6]
     folds = split(dataset.labels, Split("all"))
     assert set(folds[0].train) - set(drop_lines(folds, [6], train)[0].train) == {2}
 

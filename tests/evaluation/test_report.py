@@ -68,6 +68,7 @@ def test_the_report_is_one_file_that_opens_offline(evaluation: Evaluation) -> No
         f"{100 * score.accuracy:.2f} %",
         f"{100 * score.ci95[0]:.2f} %",
         f"{score.n:,}",
+        f"<td>{100 * (evaluation.metrics.classes[3].recall or 0):.2f} %</td>",
         "Seed 7",
         "1.5 seconds",
         "abacus",

@@ -30,13 +30,14 @@ def test_drawings_are_added_and_never_replaced(tmp_path: Path) -> None:
     assert first.read_bytes() == PNG
 
 
-def test_other_columns_and_line_ends_are_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("delimiter", [b",", b";", b"\t"])
+def test_the_form_of_a_spreadsheet_is_kept(tmp_path: Path, delimiter: bytes) -> None:
     path = tmp_path / "labels.csv"
-    before = 'note,label,file\r\n"caf\xe9, dark",3,0009.png'.encode("latin-1")
+    before = b'note,label,file\r\n"caf\xe9, dark",3,0009.png'.replace(b",", delimiter)
     path.write_bytes(before)
     (tmp_path / "0009.png").write_bytes(PNG)
     save_drawing(tmp_path, PNG, 5)
-    assert path.read_bytes() == before + b"\r\n,5,0010.png\r\n"
+    assert path.read_bytes() == before + b"\r\n,5,0010.png\r\n".replace(b",", delimiter)
     assert [label for _, label in read_labels(tmp_path)] == [3, 5]
 
 
@@ -60,7 +61,7 @@ def test_a_saved_drawing_is_removed_with_its_line_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "has no labels.csv with the true digits; it needs the columns file and label"),
+        (None, "has no labels.csv with the true digits; it needs the header file,label"),
         ("", "is empty"),
         ("name,digit\n1.png,7\n", "has no columns file and label"),
         ("file,label\n", "lists no picture"),

@@ -89,6 +89,11 @@ def test_best_run_is_not_the_luckiest(trained_run: Run, tmp_path: Path) -> None:
         Run(tmp_path / name).write_metrics({**trained_run.metrics(), **metrics})
     assert load_predictor(tmp_path).run_name == "sure"
     assert [run.name for run in finished_runs(tmp_path)] == ["lucky", "sure"]
+    assert "run sure was trained on the sample's digits" in load_predictor(tmp_path).caveat
+    config = trained_run.config()
+    Run(tmp_path / "lucky").write_config({**config, "data": config["data"] | {"source": "kaggle"}})
+    predictor = load_predictor(tmp_path)
+    assert (predictor.run_name, predictor.caveat) == ("lucky", ""), "those of the sample are last"
 
 
 def test_missing_run_is_reported_with_the_next_command(tmp_path: Path) -> None:

@@ -94,3 +94,6 @@ def test_seeds_are_summarized_with_an_honest_interval() -> None:
     variance = 0.02**2 / 3 + 0.92 * 0.08 / 100
     assert folds["ci95"] == [pytest.approx(0.92 - 4.303 * variance**0.5, abs=1e-4), 1.0]
     assert summarize_seeds([{**runs[0], "val_accuracy": None}], same_rows=True) is None
+    equal = summarize_seeds(runs[:1] * 3, same_rows=False)
+    assert equal is not None
+    assert equal["ci95"] == [*wilson_interval(90, 100)], "no variance is not certainty"

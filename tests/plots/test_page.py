@@ -50,3 +50,8 @@ def test_a_figure_of_another_program_is_shown_as_it_is(tmp_path: Path) -> None:
 def test_other_formats_need_no_text(name: str, tmp_path: Path) -> None:
     style.save(charts.class_balance(np.arange(1, 11)), tmp_path / name)
     assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_durations_are_rounded_as_in_the_terminal() -> None:
+    assert page.describe_duration(9.94) == "9.9 seconds"
+    assert page.describe_duration(25.8) == "26 seconds"

@@ -41,7 +41,9 @@ def studies_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setitem(scikit.SETTINGS, "max_iter", 20)
         result = kd.invoke(app, ["reproduce", "--quick", "--json", *folders])
     assert result.exit_code == 0, result.output
-    assert [one["study"] for one in json.loads(result.stdout)["studies"]] == list(STUDIES)
+    studies = json.loads(result.stdout)["studies"]
+    assert [one["study"] for one in studies] == list(STUDIES)
+    assert all(Path(path).is_file() for one in studies for path in one["pictures"])
     return runs / "studies"
 
 
