@@ -18,7 +18,7 @@ from typing import Any
 
 from kaggle_digits.core.atomic_io import atomic_write, file_lock
 from kaggle_digits.core.errors import SubmissionError
-from kaggle_digits.data.csv_reader import quote_cell
+from kaggle_digits.data.csv_reader import find_delimiter, quote_cell
 
 LOG_NAME = "log.csv"
 # ``sending`` is written before the call that submits, and replaced after it.
@@ -164,8 +164,7 @@ def _read_entries(path: Path) -> list[LogEntry]:
         text = content.decode("utf-16" if is_utf16 else "utf-8-sig", "surrogateescape")
     except UnicodeDecodeError:
         raise _damaged(path, " is not text") from None
-    delimiter = max(",;\t", key=text.lstrip().partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text))
     rows: dict[int, list[str]] = {}  # line → cells
     try:
         for row in reader:
