@@ -32,7 +32,8 @@ from benchmarks.gpu import Setting, train_seeds
 from kaggle_digits.data.dataset import load
 from kaggle_digits.training.recipe import Recipe
 
-dataset, setting = load(Path(sys.argv[1])), Setting(Recipe("softmax", epochs=2), folds=2)
+dataset = load(Path(sys.argv[1]))
+setting = Setting(Recipe("softmax", epochs=2, optimizer="sgd"), folds=2)
 pictures = {"sample": (dataset.train.images, dataset.labels)}
 found = train_seeds(dataset, setting, [100, 101], pictures)
 assert found.seeds.tolist() == [100, 101]

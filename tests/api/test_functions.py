@@ -84,7 +84,9 @@ def test_arguments_of_other_types_are_explained(dataset: Dataset) -> None:
 
 
 def test_an_interrupted_run_of_a_function_resumes(dataset: Dataset, folder: Path) -> None:
-    run = kd.train(dataset, small_network, kd.Split(folds=2), name="mine", epochs=1)
+    run = kd.train(
+        dataset, small_network, kd.Split(folds=2), name="mine", epochs=1, optimizer="sgd"
+    )
     (run.path / "metrics.json").unlink()
     (run.path / "members" / "1" / "member.json").unlink()
     assert kd.resume(dataset, name="mine").score is not None

@@ -17,7 +17,8 @@ from kaggle_digits.cli.main import EXAMPLES, app
 from kaggle_digits.core.errors import DataError, UsageError
 from tests.support.commands import RUN_EACH
 
-COMMANDS = ("train --model dense --widths 16 --rows 100 --epochs 2 --name a", "evaluate a")
+TRAIN = "train --model dense --widths 16 --rows 100 --epochs 2 --optimizer sgd --name a"
+COMMANDS = (TRAIN, "evaluate a")
 SETTINGS = """
 import kaggle_digits.cli.main  # first, as for a user
 from kaggle_digits.evaluation import evaluate

@@ -69,7 +69,7 @@ def kill_worker() -> None:
 
 def test_two_processes_give_the_same_bits_as_one(dataset: Dataset, tmp_path: Path) -> None:
     """One process trains a Keras network, the other one a model that needs no TensorFlow."""
-    cnn = Recipe("cnn", widths=(4, 8, 16), epochs=1, batch_size=100)
+    cnn = Recipe("cnn", widths=(4, 8), epochs=1, batch_size=100, optimizer="sgd")
     recipe, threads = EnsembleRecipe("two", (cnn, MLP)), threads_of_this_process()
     two, callback = LocalExecutor(workers=2, threads=threads), RecordingCallback()
     parallel = train(dataset, recipe, Split(), runs_dir=tmp_path, executor=two, callback=callback)

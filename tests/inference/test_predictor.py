@@ -44,7 +44,7 @@ def test_predictions_equal_those_of_test_csv(trained_run: Run, sample: Path) -> 
 
 def test_ensemble_recipe_uses_its_weights_and_tta(sample: Path, tmp_path: Path) -> None:
     dataset = load(sample)
-    small = Recipe("dense", widths=(8,), epochs=1, batch_size=64, views=5)
+    small = Recipe("dense", widths=(8,), epochs=1, batch_size=64, optimizer="sgd", views=5)
     two = EnsembleRecipe("two", (small, Recipe("mlp", widths=(16,), epochs=3, batch_size=100)))
     run = train(dataset, two, Split("folds", folds=2), runs_dir=tmp_path)
     probabilities = load_predictor(tmp_path, "two-1").predict_proba(dataset.test.images)

@@ -24,13 +24,15 @@ from kaggle_digits.training.export import export_run
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
 from kaggle_digits.training.train import train
 
-TINY = Recipe("fast", widths=(4, 4, 8), epochs=1, batch_size=64, augment=None)
+TINY = Recipe("fast", widths=(4, 4, 8), epochs=1, batch_size=64, optimizer="sgd")
 
 
 @pytest.fixture(scope="module")
 def ensemble(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two recipes on two folds: four networks."""
-    two = EnsembleRecipe("two", (TINY, Recipe("dense", widths=(16,), epochs=2)), folds=2)
+    two = EnsembleRecipe(
+        "two", (TINY, Recipe("dense", widths=(16,), epochs=2, optimizer="sgd")), folds=2
+    )
     folder = tmp_path_factory.mktemp("runs")
     return train(dataset, two, Split("folds", folds=2), runs_dir=folder)
 

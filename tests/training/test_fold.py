@@ -32,7 +32,7 @@ SMALL: dict[str, Any] = {
     [
         Recipe("dense", ema=0.9, **SMALL),
         Recipe("dense", patience=1, optimizer="sgd", **SMALL),
-        Recipe("cnn", widths=(4, 4, 4, 8), epochs=1, optimizer="muon"),
+        Recipe("cnn", widths=(4, 4, 8), epochs=1, optimizer="muon"),
     ],
     ids=["averaged", "best epoch", "convolutions"],
 )

@@ -107,7 +107,15 @@ def test_finish_assigns_the_running_average(
 def test_batchnorm_statistics_fit_the_averaged_weights(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = trained(dataset.train, 3, model="strong", widths=(4, 6, 8, 8), ema=0.97)
+    trainer = trained(
+        dataset.train,
+        3,
+        model="strong",
+        widths=(4, 6, 8, 8),
+        optimizer="sgd",
+        ema=0.97,
+        learning_rate=0.5,
+    )
     monkeypatch.setattr(keras_trainer, "BATCHNORM_STEPS", 32)
     monkeypatch.setattr(keras_trainer, "BATCHNORM_BATCH_SIZE", 512)
     trainer.finish()

@@ -174,7 +174,7 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def attempt(name: str, dataset: Dataset, **settings: object) -> list[str]:
     messages = Messages()
-    recipe = Recipe(f"trial_models:{name}", batch_size=64, **settings)  # type: ignore[arg-type]
+    recipe = Recipe(f"trial_models:{name}", batch_size=64, optimizer="sgd", **settings)  # type: ignore[arg-type]
     try_models(recipe, dataset.train, messages)
     return messages.texts
 

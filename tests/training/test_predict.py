@@ -46,7 +46,7 @@ def test_predict_oof_without_tta_reproduces_oof_npy(repeated: Run, dataset: Data
 
 
 def test_tta_of_the_recipe_reproduces_oof_and_test_npy(dataset: Dataset, tmp_path: Path) -> None:
-    recipe = Recipe("dense", widths=(16,), epochs=1, views=5)
+    recipe = Recipe("dense", widths=(16,), epochs=1, optimizer="sgd", views=5)
     run = train(dataset, recipe, Split(), runs_dir=tmp_path)
     found = predict_oof(run, dataset, 9)
     assert list(found) == [1, 5, 9]
