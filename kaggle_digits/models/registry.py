@@ -12,7 +12,7 @@ from typing import Any
 
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, did_you_mean, one_line
 from kaggle_digits.models import architectures
-from kaggle_digits.models.backend import suppress_native_stderr, without_garbage_collection
+from kaggle_digits.models.backend import importing_keras
 from kaggle_digits.models.io import add_current_folder_to_path
 
 # A function of keyword options that returns a Keras model (28, 28, 1) float32 → 10 logits (or,
@@ -150,11 +150,7 @@ def _import_builder(model: str) -> Builder:
     module_name, _, function = model.partition(":")
     add_current_folder_to_path()
     try:
-        with (
-            suppress_native_stderr(),
-            without_garbage_collection(),
-            explain_user_errors(f"cannot import {module_name}"),
-        ):
+        with importing_keras(), explain_user_errors(f"cannot import {module_name}"):
             module = importlib.import_module(module_name)
     except ModelError as error:
         hint = ""
