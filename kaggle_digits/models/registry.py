@@ -7,6 +7,7 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,10 @@ FUNCTIONS: dict[str, Builder] = {}
 
 def register_function(builder: Builder) -> str:
     """Make a function a model of this process and return its name, ``module:function``."""
-    function = getattr(builder, "__qualname__", type(builder).__qualname__)
-    name = f"{builder.__module__}:{function}"
+    function = builder.func if isinstance(builder, partial) else builder
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = f"partial({name})" if isinstance(builder, partial) else name
+    name = f"{function.__module__}:{name}"
     FUNCTIONS[name] = builder
     return name
 
