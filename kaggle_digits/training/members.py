@@ -210,6 +210,6 @@ def _epoch_choice(task: FoldTask) -> str:
         return "last epoch, fixed beforehand: nothing was chosen on the validation rows"
     patience = plural(task.recipe.patience, "epoch")
     return (
-        f"best validation loss, stopped after {patience} without a better "
-        "one: chosen on the same rows that the accuracy is reported on, so it is a little too high"
+        f"best validation loss (early stopping after {patience} without a better one), chosen on "
+        "the same rows that the accuracy is reported on, so it is a little too high"
     )
