@@ -23,7 +23,7 @@ LEAK = ("leak", "leaked_accuracy")
 COLUMNS = {
     **{"run": "", "accuracy\n(95 % interval)": "", "rows": ",", "public\nscore": ".5f"},
     **{"date": "", "changed\nsettings": "", "held\nout": "", "model": ""},
-    **{"log\nloss": ".4f", "seed": "", "time": ">", "data": ""},
+    **{"log\nloss": ".4f", "seed": "d", "time": ">", "data": ""},
 }
 # --sort KEY → key of the row, and whether its highest value is first.
 SORTS = {
