@@ -183,7 +183,7 @@ def open_run(name: AnyRun, runs_dir: Folder = None, *, dataset: Dataset | None =
 
     ``dataset`` is the one it was trained on; None for that of the data folder.
     """
-    if isinstance(name, str):
+    if not isinstance(name, run_folder.Run):
         name = open_existing(runs_dir or default_folder("runs"), name)
     return Run(name.path, dataset or (name.data if isinstance(name, Run) else None))
 

@@ -1,6 +1,7 @@
 """kd runs: list the runs, show one, and rm, rename or note one."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,15 @@ from kaggle_digits.core.errors import RunError, SubmissionError, UsageError, che
 from kaggle_digits.core.text import flatten, plural
 
 if TYPE_CHECKING:
+    from kaggle_digits.kaggle_api.submission_log import LogEntry
     from kaggle_digits.runs.run import Run
 
-# name of a run, or hash of its submission → accuracy
-PublicScores = Mapping[str, float | None]
 METRICS = ("val_accuracy", "val_accuracy_ci95", "n_val", "val_loss")
 LEAK = ("leak", "leaked_accuracy")
 COLUMNS = {
     **{"run": "", "accuracy\n(95 % interval)": "", "rows": ",", "public\nscore": ".5f"},
     **{"date": "", "changed\nsettings": "", "held\nout": "", "model": ""},
-    **{"log\nloss": ".4f", "time": ">", "data": ""},
+    **{"log\nloss": ".4f", "seed": "d", "time": ">", "data": ""},
 }
 # --sort KEY → key of the row, and whether its highest value is first.
 SORTS = {
@@ -89,12 +89,10 @@ def show(
         log = []
         console.warn(f"no public scores: {error}")
     scored = [each for each in log if each.public_score is not None]
-    # The log names the runs of an ensemble, so its submission is recognised by its hash.
-    public_scores = {key: each.public_score for each in scored for key in (each.run, each.sha256)}
     if run is not None:
-        _print_run(open_run(runs_dir, run), public_scores, as_json=as_json)
+        _print_run(open_run(runs_dir, run), scored, as_json=as_json)
         return
-    all_rows = [_summarize(each, public_scores) for each in list_runs(runs_dir)]
+    all_rows = [_summarize(each, scored) for each in list_runs(runs_dir)]
     rows = [row for row in all_rows if all(_matches(row, text) for text in filters or ())]
     rows = _sorted(rows, sort)
     if as_json:
@@ -173,10 +171,10 @@ def note(
     console.echo(f"{run}: {text or 'no note'}")
 
 
-def _print_run(run: "Run", public_scores: PublicScores, *, as_json: bool) -> None:
+def _print_run(run: "Run", scored: "Sequence[LogEntry]", *, as_json: bool) -> None:
     config = run.config()
     metrics: dict[str, Any] = run.metrics() if run.finished else {"finished": "not yet"}
-    public_score = public_scores.get(metrics.get("submission_sha256") or run.name)
+    public_score = _public_score(run, metrics, scored)
     if as_json:
         console.print_json({"config": config, "metrics": metrics, "public_score": public_score})
         return
@@ -185,7 +183,22 @@ def _print_run(run: "Run", public_scores: PublicScores, *, as_json: bool) -> Non
     console.show_table({"setting or metric": "", "value": ""}, rows, str(run.path))
 
 
-def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
+def _public_score(
+    run: "Run", metrics: dict[str, Any], scored: "Sequence[LogEntry]"
+) -> float | None:
+    """Return the score of the run's predictions, else of others that it made, as with --tta.
+
+    An older entry with its name is of a run that --force has renamed since.
+    """
+    own = [one for one in scored if one.sha256 == metrics.get("submission_sha256")] or [
+        one
+        for one in scored
+        if one.run == run.name and datetime.fromisoformat(one.time) >= run.created()
+    ]
+    return own[-1].public_score if own else None
+
+
+def _summarize(run: "Run", scored: "Sequence[LogEntry]") -> dict[str, Any]:
     """Return the row of ``run`` in the list: its metrics, or its ``problem``."""
     from kaggle_digits.data.splits import describe_split
 
@@ -194,6 +207,7 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
         row: dict[str, Any] = {"run": run.name, "model": config["model"]}
         row |= {"created": run.created().isoformat(), "note": config.get("note")}
         row |= {"recipe": config["recipe"], "changed": _changed_settings(config)}
+        row["seed"] = config.get("seed")
         if not run.finished:
             return {**row, "problem": f"unfinished: {run.repair_command()}"}
         metrics = run.metrics()
@@ -205,7 +219,7 @@ def _summarize(run: "Run", public_scores: PublicScores) -> dict[str, Any]:
             **{key: metrics[key] for key in METRICS},
             **{key: metrics.get(key) for key in LEAK},
             "train_seconds": metrics["train_seconds"],
-            "public_score": public_scores.get(metrics.get("submission_sha256") or run.name),
+            "public_score": _public_score(run, metrics, scored),
             "extra_rows": run.extra_rows(),
         }
     except RunError as error:
@@ -243,7 +257,7 @@ def _cells(row: dict[str, Any]) -> list[object]:
     return [
         *(row["run"], accuracy, row.get("n_val"), row.get("public_score")),
         *(row.get("created", "")[:10] or None, ", ".join(changed) or None),
-        *map(row.get, ("held_out", "model", "val_loss")),
+        *map(row.get, ("held_out", "model", "val_loss", "seed")),
         console.seconds(row.get("train_seconds")),
         data,
     ]

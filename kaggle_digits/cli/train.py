@@ -90,6 +90,7 @@ def train(
     }
     began = time.time()
     from kaggle_digits.data.dataset import load
+    from kaggle_digits.kaggle_notebooks import push_record
     from kaggle_digits.runs import submission_files
     from kaggle_digits.runs.store import check_new_run, open_run
     from kaggle_digits.training import train as training
@@ -105,7 +106,7 @@ def train(
         dataset = load(data_dir)
         _print_run(*run_once(dataset, partial(training.resume, dataset), name), as_json=as_json)
         return
-    limit = TimeLimit(_parse_duration(time_limit), began) if time_limit else None
+    limit = TimeLimit(_parse_duration(time_limit), began) if time_limit is not None else None
     if limit and (executor == "ray" or address):
         raise UsageError("--time-limit measures this machine, so it cannot be used with Ray")
     _split_config(given)  # raises before anything is loaded
@@ -131,7 +132,11 @@ def train(
     if seeds is not None:
         _train_seeds(given, chosen, split, partial(run_once, dataset), start)
         return
-    is_taken = partial(submission_files.is_taken, submissions_dir)
+
+    def is_taken(name: str) -> bool:
+        is_pushed = push_record.record_dir(runs_dir, name).exists()
+        return is_pushed or submission_files.is_taken(submissions_dir, name)
+
     start = partial(start, split_config=split, is_taken=is_taken)
     _print_run(*run_once(dataset, start, name), as_json=as_json)
 
@@ -293,7 +298,9 @@ def _train_seeds(
         if "as_json" not in given:
             _print_metrics(results[-1][0])
     runs = [run for run, _ in results]
-    summary = summarize_seeds([run.metrics() for run in runs], same_rows=split.kind == "folds")
+    # Each seed chooses other --rows.
+    same_rows = split.kind == "folds" and split.rows in (None, len(start.args[0].train))
+    summary = summarize_seeds([run.metrics() for run in runs], same_rows=same_rows)
     if "as_json" in given:
         console.print_json({"runs": [_to_json(*each) for each in results], "summary": summary})
     elif summary:

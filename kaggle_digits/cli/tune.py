@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STATES = ("finished", "running", "pruned", "failed", "stopped")
 ACCURACY, LOG_LOSS = "accuracy\n(95 % interval)", "calibrated\nlog loss"
-COLUMNS = {"trial": "", "state": "", LOG_LOSS: ".4f"}
+COLUMNS = {"trial": "", "state": "", LOG_LOSS: ".4f", ACCURACY: ">"}
 MAX_ROWS = 15
 
 _space = partial(option, panel="What to vary")
@@ -175,8 +175,8 @@ def _print_trials(result: SearchResult, trials: list[Trial]) -> None:
         loss = score and score.log_loss
         accuracy = score and console.percent(score.accuracy, score.ci95)
         seconds = None if math.isnan(trial.seconds) else console.seconds(trial.seconds)
-        rows.append([name, trial.state, loss, *varied, accuracy, seconds])
-    columns = COLUMNS | dict.fromkeys(names, "g") | {ACCURACY: ">", "time": ">"}
+        rows.append([name, trial.state, loss, accuracy, *varied, seconds])
+    columns = COLUMNS | dict.fromkeys(names, "g") | {"time": ">"}
     console.show_table(columns, rows)
     if len(trials) > MAX_ROWS:
         console.note(f"and {len(trials) - MAX_ROWS} more: --json lists all")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import DataError, UsageError, check_at_least, check_number
+from kaggle_digits.core.text import plural
 from kaggle_digits.data.digits import CLASSES
 
 Rows = NDArray[np.int64]
@@ -160,4 +161,4 @@ def _check_class_counts(labels: NDArray[np.uint8], least: int, option: str) -> N
     counts = np.bincount(labels)
     for digit in np.flatnonzero((counts > 0) & (counts < least)):
         need = f"fewer than the {least} that {option} needs; use fewer folds or more rows"
-        raise DataError(f"digit {digit} has only {counts[digit]} labelled rows, {need}")
+        raise DataError(f"digit {digit} has only {plural(counts[digit], 'labelled row')}, {need}")

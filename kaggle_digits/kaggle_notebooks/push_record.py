@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kaggle_digits.core.atomic_io import file_lock, write_json
 from kaggle_digits.core.errors import KaggleError, RunError
-from kaggle_digits.kaggle_notebooks.api import NotebookClient
 from kaggle_digits.runs.run import check_name
+
+if TYPE_CHECKING:
+    from kaggle_digits.kaggle_notebooks.api import NotebookClient
 
 # One level deeper than RUNS_DIR/*/config.json, so that it is never taken for a run.
 FOLDER, FILE = ".remote", "push.json"
@@ -121,7 +124,7 @@ class PushStatus:
         return self.state in ("complete", "failed", "cancelled") and not self.stale
 
 
-def get_status(push: PushRecord, client: NotebookClient) -> PushStatus:
+def get_status(push: PushRecord, client: "NotebookClient") -> PushStatus:
     """Ask Kaggle for the state of ``push``."""
     state, failure = client.session_state(push.ref)
     stale = False
@@ -132,7 +135,7 @@ def get_status(push: PushRecord, client: NotebookClient) -> PushStatus:
 
 
 def wait(
-    push: PushRecord, client: NotebookClient, on_change: Callable[[PushStatus], None]
+    push: PushRecord, client: "NotebookClient", on_change: Callable[[PushStatus], None]
 ) -> PushStatus:
     """Poll until the session has ended; call ``on_change`` with each new status.
 

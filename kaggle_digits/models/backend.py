@@ -74,17 +74,11 @@ def _import_keras() -> Any:
         choice = "KERAS_BACKEND=tensorflow (the default) or KERAS_BACKEND=jax"
         raise ModelError(f"Keras' backend {name!r} cannot train; choose another: {choice}")
     check_installed()
-    if name not in sys.modules:  # otherwise the program that imported it has chosen its settings
+    if name not in sys.modules:
         progress.note(f"loading {LABELS[name]} …")
-        library_settings.ignore_variables()
     library_settings.import_matplotlib()  # Keras imports it
     try:
-        with (
-            suppress_native_stderr(),
-            _without_keras_json(),
-            _without_jax() if name == "tensorflow" else nullcontext(),
-            without_garbage_collection(),
-        ):
+        with importing_keras(), _without_jax() if name == "tensorflow" else nullcontext():
             importlib.import_module(name)
             import keras as module
 
@@ -113,6 +107,15 @@ def _import_keras() -> Any:
     return module
 
 
+@contextmanager
+def importing_keras() -> Iterator[None]:
+    """Import Keras, or a module of the user's that may: silently, without other tools' settings."""
+    if backend_name() not in sys.modules:  # otherwise who imported it has chosen its settings
+        library_settings.ignore_variables()
+    with suppress_native_stderr(), _without_keras_json(), without_garbage_collection():
+        yield
+
+
 def _start_jax() -> None:
     import jax
 
@@ -135,11 +138,13 @@ def _without_keras_json() -> Iterator[None]:
         yield
         return
     home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
-    with library_settings.variables({"KERAS_HOME": os.devnull}):
-        yield
-    # Files that a user's model downloads are stored there.
-    config: Any = importlib.import_module("keras.src.backend.config")
-    config._KERAS_DIR = home
+    try:
+        with library_settings.variables({"KERAS_HOME": os.devnull}):
+            yield
+    finally:
+        if config := sys.modules.get("keras.src.backend.config"):
+            # Files that a user's model downloads are stored there.
+            config._KERAS_DIR = home  # type: ignore[attr-defined]
 
 
 def reset_session(seed: int, *, keep_graphs: bool = False) -> None:
@@ -217,7 +222,7 @@ def suppress_native_stderr() -> Iterator[None]:
         os.dup2(captured.fileno(), 2)
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ModelError):  # a ModelError explains itself
             raise
         except BaseException:
             captured.seek(0)

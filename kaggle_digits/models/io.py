@@ -21,6 +21,7 @@ from typing import Any
 
 from kaggle_digits.core import trust
 from kaggle_digits.core.errors import ModelError
+from kaggle_digits.models.backend import importing_keras
 
 SKOPS_FILE, JOBLIB_FILE = "model.skops", "model.joblib"
 # The optimizers that a fitted MLPClassifier holds: numbers and arrays.
@@ -75,7 +76,8 @@ def loads_pickle(content: bytes, name: str) -> Any:
         content = decompressor.decompress(content, MAX_SKOPS_BYTES)
         if not decompressor.eof or decompressor.unused_data:
             raise ValueError("it is damaged")
-    return joblib.load(io.BytesIO(content))
+    with importing_keras():  # a module of the user's
+        return joblib.load(io.BytesIO(content))
 
 
 def dumps_state(estimator: Any) -> bytes:
@@ -119,15 +121,18 @@ def check_keras_file(path: Path) -> dict[str, Any]:
 
     with h5py.File(io.BytesIO(weights), "r") as file:
         _check_hdf5_group(file, h5py)
-    if code and not trust.is_enabled():
+    if not code:
+        return {}
+    if not trust.is_enabled():
         raise UntrustedError(
             f"{path} needs {' and '.join(code)}, which runs code while it is read; {trust.HINT}"
         )
     add_current_folder_to_path()
-    return {
-        name: getattr(importlib.import_module(module), name, None) if module else None
-        for name, module in code.items()
-    }
+    with importing_keras():
+        return {
+            name: getattr(importlib.import_module(module), name, None) if module else None
+            for name, module in code.items()
+        }
 
 
 def keras_code(config: Any) -> Iterator[tuple[str, str]]:

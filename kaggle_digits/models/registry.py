@@ -7,12 +7,13 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits.core.errors import DigitsError, ModelError, UsageError, did_you_mean, one_line
 from kaggle_digits.models import architectures
-from kaggle_digits.models.backend import suppress_native_stderr, without_garbage_collection
+from kaggle_digits.models.backend import importing_keras
 from kaggle_digits.models.io import add_current_folder_to_path
 
 # A function of keyword options that returns a Keras model (28, 28, 1) float32 → 10 logits (or,
@@ -49,8 +50,10 @@ FUNCTIONS: dict[str, Builder] = {}
 
 def register_function(builder: Builder) -> str:
     """Make a function a model of this process and return its name, ``module:function``."""
-    function = getattr(builder, "__qualname__", type(builder).__qualname__)
-    name = f"{builder.__module__}:{function}"
+    function = builder.func if isinstance(builder, partial) else builder
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = f"partial({name})" if isinstance(builder, partial) else name
+    name = f"{function.__module__}:{name}"
     FUNCTIONS[name] = builder
     return name
 
@@ -150,11 +153,7 @@ def _import_builder(model: str) -> Builder:
     module_name, _, function = model.partition(":")
     add_current_folder_to_path()
     try:
-        with (
-            suppress_native_stderr(),
-            without_garbage_collection(),
-            explain_user_errors(f"cannot import {module_name}"),
-        ):
+        with importing_keras(), explain_user_errors(f"cannot import {module_name}"):
             module = importlib.import_module(module_name)
     except ModelError as error:
         hint = ""

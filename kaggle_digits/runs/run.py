@@ -364,7 +364,7 @@ def reject_external_links(folder: Path) -> None:
 
 def check_name(name: str) -> str:
     """Return ``name`` if it is a valid name of a run; raise UsageError otherwise."""
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a run: 1 to 64 letters, digits, - and _, "
             "beginning with a letter or digit"

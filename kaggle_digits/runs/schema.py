@@ -183,7 +183,7 @@ class Metrics(Schema):
     train_seconds: NotNegative = None
     designs: Annotated[list[Architecture], Field(fail_fast=True)] | None = None
     failed: Annotated[list[FailedMember], Field(fail_fast=True)] | None = None
-    submission_sha256: Text = None  # of an ensemble: of its predictions as a submission
+    submission_sha256: Text = None  # of its predictions as a submission
     time_limit: Mapping = None
     leak: Text = None
     leaked_accuracy: Share = None

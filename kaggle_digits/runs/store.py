@@ -113,7 +113,8 @@ def open_run(runs_dir: Path | str, name: str) -> Run:
         return Run(path)
     if path.is_dir():
         raise RunError(
-            f"{path} has no {CONFIG_FILE}: not a run, or damaged; delete it and train again"
+            f"{path} has no {CONFIG_FILE}: it is no run, or damaged; if you do not need its files, "
+            "delete the folder yourself"
         )
     names = [run.name for run in list_runs(runs_dir)]
     existing = f"there are: {', '.join(names[:8])}" if names else f"none yet: {TRAIN}"

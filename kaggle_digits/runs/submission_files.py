@@ -50,10 +50,10 @@ def next_free_path(submissions_dir: Path, stem: str) -> Path:
     return submission_path(submissions_dir, next(names))
 
 
-def another_file(run: str) -> str:
+def another_file(run: str, tta: int | None = None) -> str:
     """Return advice on where to write predictions of a run if the file is there already."""
-    write = f"kd.open_run({run!r}).write_submission"
-    return f"write another file (`{write}(path='FILE.csv')`), or back it up (`{write}(force=True)`)"
+    write = f"kd.open_run({run!r}).write_submission(" + (f"tta={tta}, " if tta else "")
+    return f"write another file (`{write}path='FILE.csv')`), or back it up (`{write}force=True)`)"
 
 
 def require_absent(

@@ -17,6 +17,7 @@ from kaggle_digits.core.text import plural
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import FoldIndices, fingerprint
+from kaggle_digits.data.submission_csv import labels_sha256
 from kaggle_digits.ensembling.ensemble import are_enough, combine, score_metrics
 from kaggle_digits.metrics.scores import predicted_rows, score
 from kaggle_digits.models.formats import LITERT_FILE
@@ -121,6 +122,7 @@ def aggregate(
         "epoch_choice": _epoch_choice(tasks[0]),
         "train_seconds": round(train_seconds(records), 2),
         "peak_memory_mb": max((r["peak_memory_mb"] or 0 for r in records), default=0) or None,
+        "submission_sha256": labels_sha256(test.argmax(axis=1).astype(np.uint8)),
     }
     if failures:
         metrics["failed"] = [
@@ -208,6 +210,6 @@ def _epoch_choice(task: FoldTask) -> str:
         return "last epoch, fixed beforehand: nothing was chosen on the validation rows"
     patience = plural(task.recipe.patience, "epoch")
     return (
-        f"best validation loss, stopped after {patience} without a better "
-        "one: chosen on the same rows that the accuracy is reported on, so it is a little too high"
+        f"best validation loss (early stopping after {patience} without a better one), chosen on "
+        "the same rows that the accuracy is reported on, so it is a little too high"
     )

@@ -303,7 +303,7 @@ def read_recipe_file(path: Path, model: str | None = None) -> AnyRecipe:
         content = {key: value for key, value in content.items() if key not in (NOTE, SIGNATURE)}
     try:
         recipe = recipe_from_json(content)
-        _check_trusted(recipe, model)
+        _check_trusted(recipe, path, model)
         for one in recipe.recipes:
             find_builder(one.model)
     except UsageError as error:
@@ -319,11 +319,11 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _check_trusted(recipe: AnyRecipe, model: str | None) -> None:
+def _check_trusted(recipe: AnyRecipe, path: Path, model: str | None) -> None:
     if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
         raise UsageError(
             f"training would run the code of {recipe.model}; name it yourself: "
-            f"`kd.find_recipe(FILE, model={recipe.model!r})`, or {trust.HINT}"
+            f"`kd.find_recipe({str(path)!r}, model={recipe.model!r})`, or {trust.HINT}"
         )
 
 

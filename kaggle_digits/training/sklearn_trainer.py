@@ -22,7 +22,8 @@ class SklearnTrainer:
         self, recipe: Recipe, classifier: SklearnClassifier, images: Images, labels: Labels
     ) -> None:
         self._recipe, self.classifier = recipe, classifier
-        self._features, self._labels = classifier.features(images), labels
+        # skl2onnx cannot convert some estimators that were fitted to uint8.
+        self._features, self._labels = classifier.features(images), labels.astype(np.int64)
 
     def train_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float, float]:
         """Train on every row and return (loss, accuracy, learning rate or NaN)."""

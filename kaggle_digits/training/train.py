@@ -299,7 +299,7 @@ def _fit_and_aggregate(
     if leak := run.leak():
         callback.on_warning(
             f"{leak}, so the run has no out-of-fold accuracy; train all of these runs with the "
-            "same `folds` and `seed`"
+            "same `folds`, `repeats`, `rows` and `seed`"
         )
     todo = [task for task in tasks if not members.is_complete(run.member_folder(task.member))]
     callback.on_run_begin(run.name, len(tasks), len(tasks) - len(todo))

@@ -105,6 +105,8 @@ def test_runs_have_the_defaults_of_the_command_line(
     assert kd.runs() == [kd.open_run("dense")]
     with pytest.raises(kd.RunError, match="no run called other"):
         kd.open_run("other")
+    with pytest.raises(kd.UsageError, match="None cannot name a run"):
+        kd.open_run(None)  # type: ignore[arg-type]
 
 
 def test_frames_are_loaded(folder: Path) -> None:

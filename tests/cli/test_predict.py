@@ -44,7 +44,9 @@ def test_other_views_replace_nothing_and_are_recorded_with_their_accuracy() -> N
     before, record = path.read_bytes(), Path("submissions/one.json").read_bytes()
     result = kd("predict", "one", "--tta", "5")
     assert_error(
-        result, 1, "one.csv already exists; write another file (kd predict one -o FILE.csv), or"
+        result,
+        1,
+        "one.csv already exists; write another file (kd predict one --tta 5 -o FILE.csv), or",
     )
     assert path.read_bytes() == before
     assert Path("submissions/one.json").read_bytes() == record

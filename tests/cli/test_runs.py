@@ -12,6 +12,7 @@ import pytest
 
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.kaggle_api.submission_log import COLUMNS
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.recipes import find_recipe
 from tests.support.commands import QUICK, assert_error, kd
@@ -110,11 +111,34 @@ def test_runs_are_sorted_and_filtered() -> None:
     assert listed("--sort", "time") == ["best", "deep", "base"]
     assert listed("--filter", "model=cnn") == ["best", "deep"]
     assert listed("--filter", "epochs=5") == ["base"]
+    assert listed("--filter", "seed=7") == ["best", "deep", "base"]
     assert listed("--filter", "model=cnn", "--filter", "DE") == ["deep"]
     assert listed("--filter", "optimizer=sgd") == []
     assert "none of the 3 runs" in kd("runs", "--filter", "no").stderr
     both = kd("runs", "--filter", "no", "--filter", "x=1")
     assert "matches --filter no and x=1" in both.stderr
+
+
+def test_a_public_score_is_that_of_the_predictions_not_of_an_earlier_run_of_that_name(
+    three: Path,
+) -> None:
+    entries = {
+        "best": ("2025-12-31", "a" * 64, 0.5),  # before the run was made: --force replaced it
+        "deep": ("2026-01-03", "b" * 64, 0.6),  # other predictions of the run, as with --tta
+        "other": ("2026-01-04", "c" * 64, 0.7),  # of the same predictions, as a run renamed since
+    }
+    rows = [
+        f"{day}T00:00:00+00:00,{run}.csv,{sha256},{run},,,{ref},complete,{score},{run}"
+        for ref, (run, (day, sha256, score)) in enumerate(entries.items(), 1)
+    ]
+    Path("submissions").mkdir(exist_ok=True)
+    Path("submissions/log.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    base = Run(three / "base")
+    base.write_metrics({**base.metrics(), "submission_sha256": "c" * 64})
+    runs = json.loads(kd("runs", "--json").stdout)["runs"]
+    assert {row["run"]: row["public_score"] for row in runs} == {
+        **{"best": None, "deep": 0.6, "base": 0.7}
+    }
 
 
 def test_the_list_shows_what_else_a_run_was_trained_on(work: Path, dataset: Dataset) -> None:

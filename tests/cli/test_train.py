@@ -95,6 +95,7 @@ def test_a_run_without_validation_says_on_how_many_rows_it_was_trained() -> None
         (["--recipe", "peer-keras", "--weight-decay", "1"], 2, "optimizer adam has none"),
         ([*QUICK, "--seeds", "1"], 2, "--seeds 1 is too small; at least 2"),
         ([*QUICK, "--seeds", "2", "--time-limit", "9m"], 2, "--time-limit would give each"),
+        ([*QUICK, "--time-limit", ""], 2, "--time-limit '' is no duration"),
         ([*QUICK, "--time-limit", "20"], 2, "--time-limit '20' is no duration, such as 90s, 20m"),
         (["--time-limit", "1m", "--folds", "3", "--all-rows"], 2, "choose one of"),
         ([*QUICK, "--time-limit", "1m", "--address", "auto"], 2, "cannot be used with Ray"),
@@ -241,6 +242,7 @@ def test_leaking_pseudo_labels_are_reported(work: Path) -> None:
     other = kd("train", *small, "--pseudo", "teacher", "--name", "other")
     leak = "leaked through the pseudo-labels of run teacher"
     assert leak in other.stderr
+    assert "with the same --folds, --repeats, --rows and --seed" in other.stderr
     assert "other: no out-of-fold accuracy (leaked: " in other.stdout
     assert leak in pseudo_label_passage(work, "other")
     assert "leak" not in pseudo_label_passage(work, "student")
@@ -261,8 +263,9 @@ def pseudo_label_passage(work: Path, run: str) -> str:
 def test_network_settings_are_options() -> None:
     words = ["--optimizer", "muon", "--schedule", "constant", "--weight-decay", "0.5"]
     words += ["--label-smoothing", "0.2", "--augment", "--epochs", "1", "--rows", "200"]
+    Path("runs/.remote/softmax-1").mkdir(parents=True)  # pushed to Kaggle and not pulled yet
     assert kd("train", "--model", "softmax", *words).exit_code == 0
-    recipe = run_recipe(open_run(Path("runs"), "softmax-1"))
+    recipe = run_recipe(open_run(Path("runs"), "softmax-2"))
     assert isinstance(recipe, Recipe)
     assert (recipe.optimizer, recipe.schedule, recipe.weight_decay) == ("muon", "constant", 0.5)
     assert (recipe.label_smoothing, recipe.augment) == (0.2, Augmentation())
@@ -289,6 +292,10 @@ def test_seeds_are_runs_with_a_mean_and_a_spread() -> None:
     assert result.exit_code == 0, result.output
     assert "mlp, 2 seeds: mean accuracy" in result.stdout
     assert Path("runs/mlp-seed1/metrics.json").read_bytes() == before
+    assert "because the runs share training rows" in result.stderr
+    # Each seed chooses other rows.
+    folds = kd("train", *QUICK, "--rows", "100", "--folds", "2", "--seeds", "2", "--name", "folds")
+    assert "because the runs share training rows" in folds.stderr
     other = kd("train", *QUICK, "--rows", "300", "--seeds", "2")
     assert other.exit_code == 1
     assert "run mlp-seed1 already exists with other settings" in other.stderr

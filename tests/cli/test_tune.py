@@ -56,6 +56,7 @@ def test_search_prints_a_table_and_writes_plots_and_a_recipe() -> None:
     losses = [float(x) for x in re.findall(r" finished +(\d\.\d{4})", result.stdout)]
     assert len(losses) >= 4
     assert losses == sorted(losses)
+    assert re.search(r" finished +\d\.\d{4} +\d+\.\d\d % ", result.stdout)  # before the settings
     assert re.search(r"accuracy .+ \(95 % interval\) on 150 out-of-fold rows", result.stdout)
     assert "importance: " in result.stdout
     assert "best of 6 trials on the same rows" in result.stderr

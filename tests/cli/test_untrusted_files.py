@@ -132,7 +132,7 @@ def test_recipe_file_with_custom_model_needs_trust(home: Path) -> None:
     done = kd("train", "--recipe", "theirs.json", "--name", "a")
     assert done.exit_code == 2
     assert "training would run the code of own:model" in done.stderr
-    assert "--model own:model" in done.stderr
+    assert "kd train --recipe theirs.json --model own:model" in done.stderr
     assert "add --trust" in done.stderr
     write_recipe_file(Path("mine.json"), Recipe("own:model"))
     assert kd("train", "--recipe", "mine.json", "--name", "b").exit_code == 2

@@ -30,6 +30,12 @@ assert "tensorflow" in sys.modules and "jax" not in sys.modules, "before"
 import jax
 assert jax.numpy.ones(2).sum() == 2
 """
+OF_THE_USER = """
+from pathlib import Path
+from kaggle_digits.models.registry import find_builder
+Path("own.py").write_text("from keras import Sequential as build")
+find_builder("own:build")
+"""
 BROKEN = """
 import os
 os.write(2, b"a message of the loader\\n")
@@ -57,23 +63,26 @@ print(json.dumps([first, settings(), keras_home()]))
     ("keras_json", "code"),
     [
         (
-            {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"},
+            {"floatx": "float16", "image_data_format": "channels_first", "backend": "torch"},
             TRAIN + (JAX_TOO if find_spec("jax") else ""),
         ),
-        ({"floatx": "float8", "epsilon": "small", "backend": "torch"}, ""),
+        ({"floatx": "float8", "epsilon": "small", "backend": "torch"}, OF_THE_USER),
     ],
 )
 def test_settings_of_the_user_do_not_change_ours(
     keras_json: dict[str, object], code: str, tmp_path: Path
 ) -> None:
-    """With ``code``, training prints nothing, does not import JAX and does not prevent it."""
+    """Training, and importing Keras in a module of the user's, print nothing.
+
+    Training does not import JAX and does not prevent it.
+    """
     folder = tmp_path / ".keras"
     folder.mkdir()
     (folder / "keras.json").write_text(json.dumps(keras_json))
     env = {**os.environ, "HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "1"}
     env["KERAS_MAX_STEPS_PER_EPOCH"] = "one"
     command = [sys.executable, "-c", code + SETTINGS]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     defaults = ["float32", 1e-7, "channels_last", None, None, "float32"]
     assert json.loads(done.stdout) == [defaults, defaults, str(folder)]
@@ -110,19 +119,14 @@ def test_failing_import_prints_the_captured_text(tmp_path: Path) -> None:
     assert "ModelError: Keras cannot be imported (libcudnn is broken)" in done.stderr
 
 
-def test_ctrl_c_shows_no_native_messages(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt), backend.suppress_native_stderr():
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ModelError("a fault of the user's")])
+def test_ctrl_c_and_explained_errors_show_no_native_messages(
+    error: BaseException, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises((KeyboardInterrupt, ModelError)), backend.suppress_native_stderr():
         os.write(2, b"I0000 port.cc")
-        raise KeyboardInterrupt
+        raise error
     assert capfd.readouterr().err == ""
-
-
-def test_users_model_may_import_keras_first(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("import keras\n\n\ndef small():\n    return 1\n")
-    code = "from kaggle_digits.models.registry import find_builder\nfind_builder('mine:small')"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

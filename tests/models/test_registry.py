@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from kaggle_digits.core.errors import ModelError, UsageError
+from kaggle_digits.models.architectures import dense
 from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import (
     Classifier,
@@ -17,7 +19,13 @@ from kaggle_digits.models.base import (
     fit_normalizer,
     load_classifier,
 )
-from kaggle_digits.models.registry import BUILDERS, build, find_builder, used_settings
+from kaggle_digits.models.registry import (
+    BUILDERS,
+    build,
+    find_builder,
+    register_function,
+    used_settings,
+)
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.recipes import MODEL_RECIPES
 
@@ -150,6 +158,13 @@ def test_missing_or_damaged_model_is_reported(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"not a model")
         with pytest.raises(ModelError, match=f"{name} cannot be read"):
             load_classifier(tmp_path)
+
+
+def test_a_partial_function_has_the_name_of_its_function() -> None:
+    builder = partial(dense, widths=(8,))
+    name = register_function(builder)
+    assert name == "kaggle_digits.models.architectures:partial(dense)"
+    assert find_builder(name) is builder
 
 
 def test_used_settings_have_the_defaults_of_the_model_and_nothing_it_ignores() -> None:

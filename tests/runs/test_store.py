@@ -75,7 +75,7 @@ def test_unknown_run_lists_the_existing_ones(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"run-6 and 2 more \(`kd.runs\(\)`\)"):
         open_run(tmp_path, "mine")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"empty has no config\.json"):
+    with pytest.raises(RunError, match=r"empty has no config\.json: .* delete the folder yourself"):
         open_run(tmp_path, "empty")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
 
 from kaggle_digits.core.errors import ModelError, UsageError
 from kaggle_digits.data.dataset import Dataset
@@ -19,6 +20,7 @@ from kaggle_digits.ensembling.ensemble import ensemble_runs
 from kaggle_digits.ensembling.ensemble_run import save_ensemble
 from kaggle_digits.inference.predictor import Predictor, load_predictor
 from kaggle_digits.models.formats import FILES, load_exported
+from kaggle_digits.models.registry import register_function
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.export import export_run
 from kaggle_digits.training.recipe import EnsembleRecipe, Recipe
@@ -92,6 +94,9 @@ def test_scikit_learn_is_exported_to_onnx(dataset: Dataset, tmp_path: Path) -> N
     predictor = load_predictor(tmp_path, "mlp")
     assert np.allclose(probabilities, predictor.predict_proba(dataset.test.images), atol=1e-4)
     assert "differ from scikit-learn" in (done.folder / "README.md").read_text()
+    users = Recipe(register_function(KNeighborsClassifier))
+    run = train(dataset, users, Split(), runs_dir=tmp_path, name="users")
+    assert export_run(run, "onnx", tmp_path / "users-onnx", dataset.test.images).difference <= 1e-4
 
 
 @pytest.mark.parametrize("method", METHODS)
