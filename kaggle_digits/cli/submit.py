@@ -1,5 +1,6 @@
 """kd submit: check a submission and send it to Kaggle."""
 
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,8 @@ def submit(
         console.warn(warning)
     _name_better(checked.origin, submissions_dir)
     if not yes and not is_interactive():
-        raise UsageError(f"no terminal to confirm on; nothing was sent: kd submit {path} --yes")
+        command = shlex.join(["kd", "submit", str(path), "--yes"])
+        raise UsageError(f"no terminal to confirm on; nothing was sent: {command}")
 
     with DownloadProgress() as display:
         kaggle = CompetitionClient(policy=policy, progress=display)
@@ -121,7 +123,8 @@ def _name_better(chosen: "Origin | None", submissions_dir: Path) -> None:
     if accuracy > chosen.accuracy and low(origins[path]) > low(chosen):
         console.warn(
             f"{path} has a higher validation accuracy, {console.percent(accuracy)} on {rows:,} "
-            f"rows, and was not submitted; to send that one instead: kd submit {path}"
+            "rows, and was not submitted; to send that one instead: kd submit "
+            f"{shlex.quote(str(path))}"
         )
 
 

@@ -75,9 +75,9 @@ def test_leak_is_shown_and_described_to_kaggle(kaggle: FakeKaggle, folders: Fold
 
 
 def test_without_terminal_yes_is_required(kaggle: FakeKaggle, folders: Folders) -> None:
+    file = folders.path.rename(folders.path.with_stem("own file"))
     _, err = folders.kd(code=2)
-    assert "no terminal to confirm on" in err
-    assert "--yes" in err
+    assert f"no terminal to confirm on; nothing was sent: kd submit '{file}' --yes" in err
     assert kaggle.calls == []
 
 
