@@ -23,7 +23,7 @@ LEAK = ("leak", "leaked_accuracy")
 COLUMNS = {
     **{"run": "", "accuracy\n(95 % interval)": "", "rows": ",", "public\nscore": ".5f"},
     **{"date": "", "changed\nsettings": "", "held\nout": "", "model": ""},
-    **{"log\nloss": ".4f", "seed": "d", "time": ">", "data": ""},
+    **{"log\nloss": ".4f", "time": ">", "seed": "d", "data": ""},
 }
 # --sort KEY → key of the row, and whether its highest value is first.
 SORTS = {
@@ -257,9 +257,9 @@ def _cells(row: dict[str, Any]) -> list[object]:
     return [
         *(row["run"], accuracy, row.get("n_val"), row.get("public_score")),
         *(row.get("created", "")[:10] or None, ", ".join(changed) or None),
-        *map(row.get, ("held_out", "model", "val_loss", "seed")),
+        *map(row.get, ("held_out", "model", "val_loss")),
         console.seconds(row.get("train_seconds")),
-        data,
+        *(row.get("seed"), data),
     ]
 
 
