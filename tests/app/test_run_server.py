@@ -22,6 +22,11 @@ from kaggle_digits.app.middleware import SecurityMiddleware
 from kaggle_digits.app.run_server import AddressError, bind, network_url, server_url
 from kaggle_digits.cli.main import app
 
+ABOUT_THE_SAMPLE = (
+    "run dense was trained on the sample's digits of 8 × 8 pixels, so it reads fewer pictures than "
+    "its accuracy says\n"
+)
+
 
 def kd_app(*words: str) -> Result:
     return CliRunner().invoke(app, ["app", *words])
@@ -97,7 +102,7 @@ def test_url_is_printed(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (line,) = result.stdout.splitlines()
     assert "dense" in line
     assert "http://127.0.0.1:" in line
-    assert not result.stderr
+    assert result.stderr == ABOUT_THE_SAMPLE
     assert not opened
     kd_app("--port", "0", "--open", "--runs-dir", str(runs_dir))
     assert opened[0].startswith("http://127.0.0.1:")
@@ -178,4 +183,5 @@ def test_ctrl_c_stops_the_server(runs_dir: Path) -> None:
         finally:
             process.kill()
     assert (process.returncode, stdout) == (0, "")
-    assert stderr in ("", "working …\n")  # while it started
+    # While it started.
+    assert stderr in (ABOUT_THE_SAMPLE, f"working …\n{ABOUT_THE_SAMPLE}")
