@@ -162,11 +162,11 @@ class SearchProgress(ProgressLine, TrialCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.started = False
-        self._trials = self._done = self._folds = self._number = self._epochs = 0
+        self.started, self.trials = False, 0
+        self._done = self._folds = self._number = self._epochs = 0
 
     def on_search_begin(self, name: str, done: int, trials: int) -> None:
-        self.started, self._trials, self._done = True, trials, done
+        self.started, self.trials, self._done = True, trials, done
         already = f", {done} done or running already" if done else ""
         console.note(f"study {name}: {plural(trials, 'trial')}{already}")
         self.update(self._task, total=trials, completed=done)
@@ -204,8 +204,8 @@ class SearchProgress(ProgressLine, TrialCallback):
 
     def _draw(self, fold: int, epoch: int, epochs: int) -> None:
         share = (fold + epoch / epochs) / max(1, self._folds)
-        completed = min(self._done + share, self._trials)
-        which = f"trial {self._number} of {self._trials}, fold {fold + 1}/{self._folds}, "
+        completed = min(self._done + share, self.trials)
+        which = f"trial {self._number} of {self.trials}, fold {fold + 1}/{self._folds}, "
         description = f"{which}epoch {min(epoch + 1, epochs)}/{epochs}"
         self.update(self._task, completed=completed, description=description)
 

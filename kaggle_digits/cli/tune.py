@@ -103,7 +103,7 @@ def tune(
             result = load_search(base, space, **study)
             if result.best:
                 report(result)
-            kept = f"{result.done} of {trials} trials are kept"
+            kept = f"{result.done} of {progress.trials} trials are kept"
             raise KeyboardInterrupt(f"{kept}; run the same command again to continue") from None
     report(result)
 

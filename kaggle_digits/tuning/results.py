@@ -20,7 +20,7 @@ from kaggle_digits.core.output_paths import check_output
 from kaggle_digits.metrics.scores import Score
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.recipe import Recipe, write_recipe_file
-from kaggle_digits.tuning.search_space import Dimension, Value, with_values
+from kaggle_digits.tuning.search_space import Dimension, Value, current_values, with_values
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -150,7 +150,8 @@ def read_result(
     # Trials without values have not started yet, or their process stopped before they started.
     trials = [trial for trial in map(to_trial, all_trials) if trial.values]
     best = best_trial(trials)
-    queued = [trial.number + 1 for trial in all_trials if "fixed_params" in trial.system_attrs]
+    own = current_values(recipe, space)
+    originals = [trial.number + 1 for trial in all_trials if trial.params == own]
     losses = [trial.log_loss for trial in trials if trial.score]
     importances = {}
     if len(losses) >= MIN_TRIALS_FOR_IMPORTANCE and len(set(losses)) > 1:
@@ -162,7 +163,7 @@ def read_result(
         tuple(trials),
         best,
         with_values(recipe, best.values) if best else None,
-        max(queued, default=None),
+        max(originals, default=None),
         {name: float(share) for name, share in importances.items()},
         study,
     )

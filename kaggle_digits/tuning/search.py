@@ -28,7 +28,14 @@ from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning import results
 from kaggle_digits.tuning.optuna_import import optuna
-from kaggle_digits.tuning.search_space import Dimension, current_value, with_values
+from kaggle_digits.tuning.search_space import (
+    Dimension,
+    Value,
+    current_values,
+    grid,
+    grid_size,
+    with_values,
+)
 from kaggle_digits.tuning.storage import (
     MAX_RETRIES,
     fail_stale_trials,
@@ -75,7 +82,8 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
         recipe: the recipe to vary; its own values are the first trial.
         space: from make_search_space.
         split_config: the folds on which every trial is trained.
-        trials: how many in all, including those of an existing study.
+        trials: how many in all, including those of an existing study. If they are enough for all
+            combinations of lists of values, each is tried once, and no more.
         minutes: start no trial after this time; None for no limit.
         runs_dir: the study's folder is ``tuning/<name>`` in it.
         name: of the study; by default the recipe's.
@@ -95,6 +103,8 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     folder = study_folder(runs_dir, name, recipe)
     name = check_new_name(folder.parent, folder.name)
     folds, seed = split(dataset.labels, split_config), split_config.seed
+    if whole_grid := 0 < grid_size(space) <= trials:
+        trials = grid_size(space)
     callback = callback or results.TrialCallback()
     settings = _settings(dataset, recipe, space, split_config)
     rows = dataset.train
@@ -143,7 +153,7 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     with storage_errors(storage):
         with study_lock(folder):
             study = _create_or_load(name, open_storage(storage, folder), settings)
-            _enqueue_recipe(study, recipe, space)
+            _enqueue(study, current_values(recipe, space), space, whole_grid=whole_grid)
         for number in fail_stale_trials(study, folder):
             callback.on_warning(
                 f"the process of trial {number + 1} was killed (out of memory? "
@@ -236,12 +246,19 @@ def _differences(existing: Any, asked: Any) -> str:
     return f" ({', '.join(f'no `{k}`' if v is None else f'`{k}={v!r}`' for k, v in values)})"
 
 
-def _enqueue_recipe(study: optuna.Study, recipe: Recipe, space: Sequence[Dimension]) -> None:
-    """Let the first trial be the recipe's own values, if they are in the search space."""
-    values = {dimension.name: current_value(recipe, dimension.name) for dimension in space}
-    inside = all(dimension.contains(values[dimension.name]) for dimension in space)
-    if inside and not study.get_trials(deepcopy=False):
-        study.enqueue_trial(values)
+def _enqueue(
+    study: optuna.Study, own: dict[str, Value], space: Sequence[Dimension], *, whole_grid: bool
+) -> None:
+    """Let the first trial be the recipe's own values, if they are in the search space.
+
+    With ``whole_grid``, all combinations of values follow that the study does not have.
+    """
+    inside = all(dimension.contains(own[dimension.name]) for dimension in space)
+    queue = [own] if inside else []
+    if whole_grid:
+        queue = sorted(grid(space), key=lambda values: values != own)
+    for values in queue:
+        study.enqueue_trial(values, skip_if_exists=True)
 
 
 def _cross_validate(  # noqa: PLR0917

@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, get_args
 
 from kaggle_digits.core.errors import UsageError
@@ -62,6 +63,23 @@ class Dimension:
         if self.choices:
             return value in self.choices
         return not isinstance(value, str) and self.low <= value <= self.high
+
+
+def grid_size(space: Sequence[Dimension]) -> int:
+    """Return the number of combinations of values; 0 if a dimension is a range."""
+    return math.prod(len(dimension.choices) for dimension in space)
+
+
+def grid(space: Sequence[Dimension]) -> list[dict[str, Value]]:
+    """Return all combinations of values, of dimensions without a range."""
+    names = [dimension.name for dimension in space]
+    values = product(*(dimension.choices for dimension in space))
+    return [dict(zip(names, each, strict=True)) for each in values]
+
+
+def current_values(recipe: Recipe, space: Sequence[Dimension]) -> dict[str, Value]:
+    """Return the values that ``recipe`` itself has."""
+    return {dimension.name: current_value(recipe, dimension.name) for dimension in space}
 
 
 def current_value(recipe: Recipe, name: str) -> Value:

@@ -233,16 +233,27 @@ def test_hopeless_trials_are_pruned(result: SearchResult) -> None:
 def test_study_whose_process_was_killed_at_once_starts_with_the_recipe(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("kaggle_digits.tuning.search._enqueue_recipe", interrupt)
+        patch.setattr("kaggle_digits.tuning.search._enqueue", interrupt)
         with pytest.raises(KeyboardInterrupt):
             search(dataset, SMALL, RATES, SPLIT, trials=1, runs_dir=tmp_path)
     result = search(dataset, SMALL, RATES, SPLIT, trials=1, runs_dir=tmp_path)
     assert result.base == 1
     assert result.trials[0].values == {"learning_rate": SMALL.learning_rate}
+
+
+def test_each_combination_of_lists_is_tried_once(dataset: Dataset, tmp_path: Path) -> None:
+    space = make_search_space(SMALL, ["learning_rate=0.001,0.01", "batch_size=32,16"])
+    some = search(dataset, SMALL, space, SPLIT, trials=2, runs_dir=tmp_path)
+    assert [trial.number for trial in some.trials] == [1, 2]
+    result = search(dataset, SMALL, space, SPLIT, trials=30, runs_dir=tmp_path)
+    tried = [tuple(trial.values.values()) for trial in result.trials]
+    assert (tried[0], result.base) == ((0.01, 16), 1)
+    assert sorted(tried) == [(0.001, 16), (0.001, 32), (0.01, 16), (0.01, 32)]
+    assert search(dataset, SMALL, space, SPLIT, trials=30, runs_dir=tmp_path).done == 4
 
 
 def test_two_processes_share_a_study(sample: Path, tmp_path: Path) -> None:
