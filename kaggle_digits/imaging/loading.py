@@ -205,8 +205,8 @@ def _prepare(picture: Image.Image) -> PreparedPicture:
         return no_digit
     if segment.is_sheet:
         box = _scale_box(segment.box, picture.size, small.size, -SHEET_EDGE)
-        sheet = _prepare(picture.crop(box))
-        if sheet.note != NO_DIGIT:
+        # The edge of a very small sheet is no pixel wide.
+        if box != (0, 0, *picture.size) and (sheet := _prepare(picture.crop(box))).note != NO_DIGIT:
             return replace(sheet, box=_move(sheet.box, box))
     if max(picture.size) > SEARCH_SIDE and size < MIN_DIGIT:
         box = _scale_box(segment.box, picture.size, small.size, MARGIN)

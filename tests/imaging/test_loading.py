@@ -179,6 +179,14 @@ def test_smallest_pictures_are_prepared(size: tuple[int, int]) -> None:
     assert prepare(Image.new("RGBA", size)).image.shape == (28, 28)
 
 
+def test_a_sheet_whose_edge_is_no_pixel_wide_is_read() -> None:
+    y, x = np.mgrid[:14, :16]
+    ink = np.where(np.minimum(y, 13 - y) + np.minimum(x, 15 - x) < 3, 30, 0).astype(np.uint8)
+    ink[6:10, 10:14] = 200
+    bands = [Image.fromarray(ink), Image.fromarray(255 - ink)]
+    assert prepare(Image.merge("LA", bands)).box == (0, 0, 16, 14)
+
+
 def test_speck_is_not_a_digit() -> None:
     picture = Image.new("L", (100, 80), 255)
     picture.putpixel((30, 40), 0)
