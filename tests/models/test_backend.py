@@ -63,9 +63,10 @@ print(json.dumps([first, settings(), keras_home()]))
     ("keras_json", "code"),
     [
         (
-            {"floatx": "float16", "image_data_format": "channels_first", "backend": "torch"},
+            {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"},
             TRAIN + (JAX_TOO if find_spec("jax") else ""),
         ),
+        ({"floatx": "float8", "epsilon": "small", "backend": "torch"}, ""),
         ({"floatx": "float8", "epsilon": "small", "backend": "torch"}, OF_THE_USER),
     ],
 )
