@@ -29,6 +29,7 @@ from rich.text import Text
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.atomic_io import without_nan
 from kaggle_digits.core.errors import StorageError
+from kaggle_digits.core.text import round_seconds
 from kaggle_digits.kaggle_api.redaction import redact
 
 DEBUG_VARIABLE, QUIET_VARIABLE = "KD_DEBUG", "KD_QUIET"
@@ -137,11 +138,14 @@ def cell(value: object) -> str:
 
 
 def wrap(text: str, console: Console) -> str:
-    """Break ``text`` between words if it goes to a terminal, but not inside commands to copy."""
-    if not is_tty(console.file):
-        return text
+    """Break ``text`` as ``fill`` does if it goes to a terminal."""
+    return fill(text, console.width) if is_tty(console.file) else text
+
+
+def fill(text: str, width: int) -> str:
+    """Break ``text`` between words, but neither inside commands to copy nor before "%"."""
     glued = COMMAND.sub(lambda match: match[0].replace(" ", "\xa0"), text).replace(" %", "\xa0%")
-    wrapper = textwrap.TextWrapper(console.width, break_long_words=False, break_on_hyphens=False)
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     lines = []
     for line in glued.split("\n"):
         wrapper.subsequent_indent = line[: len(line) - len(line.lstrip(" "))]
@@ -309,7 +313,7 @@ def percent(accuracy: float | None, interval: Sequence[float] | None = None) -> 
 
 def seconds(value: float | None) -> str:
     """Format a duration as "7.5 s", "35 s" or "1,260 s"; None becomes a dash."""
-    return "–" if value is None else f"{value:,.{0 if value >= 9.95 else 1}f} s"
+    return "–" if value is None else f"{round_seconds(value)} s"
 
 
 def without_leaked(score: dict[str, Any], leak: str | None) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def study(
                 raise UsageError(f"study {name} has no option --{key}; see kd study --help")
         (result,) = _run([chosen], runs_dir, data_dir, quick=quick, seed=seed, **own_options)
         if as_json:
-            console.print_json(_as_json(result, runs_dir))
+            console.print_json(_as_json(result))
         else:
             _print_results([result], runs_dir, chosen.name)
     elif as_json:
@@ -77,7 +77,7 @@ def reproduce(
 
     results = _run(list(STUDIES.values()), runs_dir, data_dir, quick=quick, seed=seed)
     if as_json:
-        console.print_json({"studies": [_as_json(result, runs_dir) for result in results]})
+        console.print_json({"studies": [_as_json(result) for result in results]})
     else:
         _print_results(results, runs_dir)
 
@@ -122,15 +122,11 @@ def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str =
     console.echo(f"page:  {folder / PAGE}")
 
 
-def _as_json(result: StudyOutput, runs_dir: Path) -> dict[str, Any]:
-    from kaggle_digits.studies.runner import FOLDER
-
-    folder = runs_dir / FOLDER / result.study.name
-    names = [figure.name.removeprefix(f"{result.study.name}-") for figure in result.figures]
+def _as_json(result: StudyOutput) -> dict[str, Any]:
     keys = ("experiment", "what", "published", "measured", "n", "reached", "why")
     return {
         "study": result.study.name,
         "seconds": round(result.seconds, 2),
         "findings": [dict(zip(keys, each.row, strict=True)) for each in result.experiments],
-        "pictures": [folder / f"{name}.png" for name in names],
+        "pictures": result.pictures,
     }

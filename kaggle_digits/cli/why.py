@@ -1,6 +1,5 @@
 """kd classify --why: the parts of a digit that its prediction depends on, in the terminal."""
 
-import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +50,12 @@ class Why:
         lines = half_blocks.draw_colors(self._color(share)) if colored else self._shade(share)
         window = max(NARROWEST, min(WIDEST, console.out.width))
         width = window - self.image.shape[1] - GAP
-        words = [text.replace(" %", "\xa0%") for text in self._describe(colored=colored)]
-        beside = ["", *(line for text in words for line in [*textwrap.wrap(text, width), ""])]
+        words = [console.fill(text, width) for text in self._describe(colored=colored)]
+        beside = ["", *"\n\n".join(words).split("\n")]
         beside += [""] * len(lines)
         drawing = Text()
-        for line, beside_it in zip(lines, beside, strict=False):
-            text = f"{' ' * GAP}{beside_it}".rstrip().replace("\xa0", " ")
-            drawing.append_text(line).append(text + "\n")
+        for line, text in zip(lines, beside, strict=False):
+            drawing.append_text(line).append(f"{' ' * GAP}{text}".rstrip() + "\n")
         return drawing
 
     def _describe(self, *, colored: bool) -> list[str]:

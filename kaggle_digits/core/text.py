@@ -23,6 +23,11 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def round_seconds(seconds: float) -> str:
+    """Return "7.5", "35" or "1,260"."""
+    return f"{seconds:,.{0 if seconds >= 9.95 else 1}f}"
+
+
 def file_size(n_bytes: int) -> str:
     """Return "3.2 kB", or "1.4 MB" from 100,000 bytes on."""
     return f"{n_bytes / 1e3:.1f} kB" if n_bytes < 100_000 else f"{n_bytes / 1e6:.1f} MB"

@@ -95,7 +95,8 @@ def write_label_errors(run: Run, dataset: Dataset, probabilities: Probabilities)
         lines.append(f"{error.line},{error.label},{error.predicted},{numbers}")
     text = "\n".join(lines) + "\n"
     if table.is_file() and table.read_bytes() != text.encode():  # perhaps edited by the user
-        progress.note(f"the table that was there is now {backup_existing(table)}")
+        backup = backup_existing(table)
+        progress.note(f"the table that was there is now {backup}")
     write_text(table, text, durable=False)
     if errors:
         shown = errors[:MOST_SHOWN]

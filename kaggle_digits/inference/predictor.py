@@ -13,6 +13,7 @@ from PIL.Image import Image
 
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.errors import DataError, DigitsError, ModelError, RunError
+from kaggle_digits.data.dataset import SAMPLE_SOURCE
 from kaggle_digits.data.digits import CLASSES
 from kaggle_digits.imaging.loading import MAYBE_SEVERAL, NO_DIGIT, PreparedPicture, prepare
 from kaggle_digits.imaging.reader import PictureReader
@@ -82,7 +83,7 @@ def _surely_reached(run: Run) -> tuple[bool, float]:
 
 
 def _on_sample(run: Run) -> bool:
-    return bool(run.config()["data"].get("source") == "sample")
+    return bool(run.config()["data"].get("source") == SAMPLE_SOURCE)
 
 
 def load_predictor(runs_dir: Path, name: str | None = None) -> Predictor:

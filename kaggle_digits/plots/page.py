@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaggle_digits._version import __version__
+from kaggle_digits.core.text import round_seconds
 from kaggle_digits.plots import style
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def describe_duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 120:
-        return f"{seconds:.{0 if seconds >= 9.95 else 1}f} seconds"
+        return f"{round_seconds(seconds)} seconds"
     if seconds < 7200:
         return f"{seconds / 60:.1f} minutes"
     return f"{seconds / 3600:.1f} hours"

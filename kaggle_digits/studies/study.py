@@ -189,6 +189,7 @@ class StudyOutput:
         self.study, self._folder = study, folder
         self.experiments: list[ExperimentResult] = []
         self.figures: list[page.PageFigure] = []
+        self.pictures: list[Path] = []  # their files
         self.seconds = 0.0
 
     def add_result(
@@ -253,6 +254,7 @@ class StudyOutput:
         """Save a figure as ``name``.png and add it, with a short explanation, to the page."""
         path = self._folder / f"{name}.png"
         style.save(figure, path)
+        self.pictures.append(path)
         anchor = f"{self.study.name}-{name}"
         self.figures.append(page.PageFigure(anchor, title, explanation, *page.read_figure(path)))
 
