@@ -80,10 +80,12 @@ def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
     Returns one FoldIndices for each model to train; the folds of the first repeat come first.
 
     Raises:
-        DataError: a class has too few rows for this split.
+        DataError: there is only one class, or a class has too few rows for this split.
     """
     rows = _sample_rows(labels, split_config)
     y = labels[rows]
+    if (y == y[0]).all():
+        raise DataError(f"every labelled row is a {y[0]}; a model needs at least two digits")
     seed, repeats, fraction = split_config.seed, split_config.repeats, split_config.val_fraction
     if split_config.kind == "all":
         return [FoldIndices(rows, rows[:0]) for _ in range(repeats)]

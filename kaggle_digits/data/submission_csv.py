@@ -64,7 +64,9 @@ def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[n
 
 def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> str:
     """Return the text for ``write_submission``, with CRLF line ends as in Kaggle's sample."""
-    labels = np.asarray(labels)
+    ids, labels = np.asarray(ids), np.asarray(labels)
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise SubmissionError(f"{path}: the ids must have an integer dtype; nothing written")
     if labels.shape != ids.shape:
         raise SubmissionError(
             f"{path}: the labels have the shape {labels.shape}; expected {ids.shape}, one digit "

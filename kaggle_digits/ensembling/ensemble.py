@@ -101,14 +101,14 @@ def ensemble_runs(runs: Sequence[Run], labels: Labels, method: str) -> Ensemble:
     regression on log-probabilities; in a tied ``vote`` the first run decides.
 
     Raises:
-        UsageError: fewer than two runs or an unknown method.
+        UsageError: fewer than two runs, one given twice, or an unknown method.
         RunError: the runs were trained on different data or share too few validation rows (see
             ``shared_rows``); for ``weighted`` and ``stack`` also if they have different or
             unrecorded splits or pseudo-labels with a leak.
     """
     check_choice("method", method, METHODS)
-    if len(runs) < 2:
-        raise UsageError("an ensemble needs at least two runs: `kd.ensemble(RUN, RUN)`")
+    if len({run.name for run in runs}) < max(2, len(runs)):
+        raise UsageError("an ensemble needs at least two different runs: `kd.ensemble(RUN, RUN)`")
     first, config = runs[0], runs[0].config()
     for run in runs:
         other = run.config()

@@ -110,7 +110,7 @@ def make_search_space(recipe: Recipe, options: Sequence[str] = ()) -> tuple[Dime
     the recipe has no such setting or a range is not valid.
     """
     ranges: dict[str, str] = {}
-    for option in options:
+    for option in [options] if isinstance(options, str) else options:
         name, _, text = option.partition("=")
         name = name.strip().replace("-", "_")
         if name in ranges:

@@ -100,6 +100,8 @@ def test_class_with_fewer_rows_than_folds_is_reported() -> None:
         split(labels, Split("folds", folds=5))
     with pytest.raises(DataError, match="digit 7 has only 1"):
         split(labels[:21], Split())
+    with pytest.raises(DataError, match="every labelled row is a 0; a model needs at least two"):
+        split(labels[:20], Split())
 
 
 def test_validation_set_smaller_than_the_number_of_classes_is_refused() -> None:

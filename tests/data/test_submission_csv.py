@@ -49,6 +49,8 @@ def test_ids_are_read_from_the_sample_and_checked(tmp_path: Path) -> None:
 def test_invalid_labels_write_no_file(tmp_path: Path, labels: np.ndarray) -> None:
     with pytest.raises(SubmissionError, match="nothing written"):
         write_submission(tmp_path / "run.csv", IDS, labels)
+    with pytest.raises(SubmissionError, match="the ids must have an integer dtype; nothing"):
+        write_submission(tmp_path / "run.csv", IDS.astype(float), LABELS)
     assert not list(tmp_path.iterdir())
 
 

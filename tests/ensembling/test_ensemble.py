@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from kaggle_digits.ensembling.combiners import METHODS
 from kaggle_digits.ensembling.ensemble import CV_FOLDS, combine, ensemble_runs, make_folds
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
 from kaggle_digits.metrics.scores import score
+from kaggle_digits.runs.run import Run
 from tests.support.probabilities import noisy_probs, random_labels
 
 N, TESTS = 600, 300
@@ -182,17 +184,18 @@ def test_a_stack_of_noise_scores_like_chance() -> None:
 
 
 def test_a_single_run_or_an_unknown_method_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="at least two runs"):
-        ensemble_runs([], np.zeros(3, np.uint8), "mean")
+    for runs in ([], [Run(Path("a"))], [Run(Path("a")), Run(Path("b")), Run(Path("a"))]):
+        with pytest.raises(UsageError, match="at least two different runs"):
+            ensemble_runs(runs, np.zeros(3, np.uint8), "stack")
     with pytest.raises(UsageError, match="`method='best'` is unknown; one of: mean, vote"):
         ensemble_runs([], np.zeros(3, np.uint8), "best")
 
 
 @pytest.mark.parametrize("method", ["weighted", "stack"])
 def test_fitted_methods_need_runs_that_record_their_split(method: str) -> None:
-    early: Any = SimpleNamespace(name="early", config=lambda: {"data": {}})
+    runs: list[Any] = [SimpleNamespace(name=n, config=lambda: {"data": {}}) for n in ("early", "b")]
     with pytest.raises(RunError, match="run early does not record which rows it held out"):
-        ensemble_runs([early, early], LABELS, method)
+        ensemble_runs(runs, LABELS, method)
 
 
 def test_every_row_is_validated_once_in_stratified_folds() -> None:

@@ -85,7 +85,7 @@ def test_no_trial_starts_after_the_time_limit(dataset: Dataset, tmp_path: Path) 
     ("change", "different"),
     [
         ({"recipe": SMALL.with_changes(epochs=4)}, "another recipe"),
-        ({"space": make_search_space(SMALL, ["batch_size"])}, "another `vary`"),
+        ({"space": make_search_space(SMALL, "batch_size")}, "another `vary`"),
         ({"split_config": Split("folds", folds=2, rows=201)}, "another split"),
         ({"split_config": Split("folds", folds=2, rows=200, seed=1)}, "another split"),
     ],
