@@ -44,7 +44,7 @@ def export_page(run: Run, folder: Path, *, force: bool = False) -> int:
         ModelError: the model cannot be converted.
         StorageError: ONNX Runtime cannot be downloaded, or the folder cannot be written.
     """
-    check_output(folder, force=force)
+    check_output(folder, folder=True, force=force)
     with new_folder(folder) as part, tempfile.TemporaryDirectory() as exports:
         page = part / "page"
         page.mkdir()

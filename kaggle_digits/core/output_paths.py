@@ -61,15 +61,19 @@ def reject_reserved(path: Path) -> None:
 def check_output(
     path: Path,
     *beside: Path,
+    folder: bool = False,
     force: bool = False,
     error: type[DigitsError] = UsageError,
     advice: str = CHOOSE_OR_FORCE,
 ) -> None:
-    """Check that the file or folder ``path``, and the files ``beside`` it, may be written.
+    """Check that the file or ``folder`` ``path``, and the files ``beside`` it, may be written.
 
     UsageError: the toolkit uses one of the names. ``error``: one exists and ``force`` is not given,
-    or a file stands where a folder is needed; ``advice`` says what to do if one exists.
+    or a folder stands where a file is needed, or the other way round; ``advice`` says what to do if
+    one exists.
     """
+    if path.exists() and not path.is_file() and not (folder and path.is_dir()):
+        raise error(f"{path} is {'a folder' if path.is_dir() else 'a device'}; name a file")
     for each in (path, *beside):
         reject_reserved(each)
         if os.path.lexists(each) and not force:

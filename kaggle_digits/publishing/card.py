@@ -83,7 +83,7 @@ def write_folder(
         if run.sha256() in text and f"library_name: {LIBRARIES[kind]}\n" in text:
             return False
     made = "it was made from another run or version of it, or as another format"
-    check_output(folder, force=force, advice=f"{made}: `force=True` renames it")
+    check_output(folder, folder=True, force=force, advice=f"{made}: `force=True` renames it")
     exported = export_run(run, kind, folder, images, force=force)
     usage = card.read_text(encoding="utf-8").partition("\n\nInput:")[2]
     write_text(card, make_card(run, kind, licence, f"Input:{usage}", exported.path))

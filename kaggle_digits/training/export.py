@@ -65,7 +65,7 @@ def export_run(
         StorageError: the folder cannot be written.
     """
     kind = formats.check_format(kind)
-    check_output(folder, force=force)
+    check_output(folder, folder=True, force=force)
     if images is None or not len(images):
         images = np.random.default_rng(0).integers(0, 256, (N_COMPARED, SIDE, SIDE), np.uint8)
     images = np.resize(images, (N_COMPARED, SIDE, SIDE))  # fewer are repeated

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kaggle_digits.core.atomic_io import backup_existing
-from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.core.errors import RunError
 from kaggle_digits.core.output_paths import check_output
 from kaggle_digits.metrics.scores import Score
 from kaggle_digits.training.callbacks import TrainingCallback
@@ -175,8 +175,6 @@ def check_recipe_path(path: Path, folder: Path, *, force: bool) -> None:
     UsageError: it is a folder or has a reserved name, or another file is there without ``force``;
     that of an earlier search of this study is replaced.
     """
-    if path.is_dir():
-        raise UsageError(f"-o {path} is a folder; name a file, such as {path / RECIPE}")
     own = folder / RECIPE
     if not (path.is_file() and own.is_file() and path.read_bytes() == own.read_bytes()):
         check_output(path, force=force)

@@ -1,6 +1,7 @@
 """Names that the toolkit uses, and files that stand in the way."""
 
 import ast
+import os
 import re
 from pathlib import Path
 
@@ -89,6 +90,10 @@ def test_everything_that_would_be_replaced_is_checked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a file, not a folder"):
         (tmp_path / "file").touch()
         check_output(tmp_path / "file" / "new" / "a.csv")
+    for obstacle, kind in ((tmp_path, "a folder"), (Path(os.devnull), "a device")):
+        with pytest.raises(UsageError, match=f"{kind}; name a file"):
+            check_output(obstacle, force=True)
+    check_output(tmp_path, folder=True, force=True)
 
 
 def test_backups_of_files_that_belong_together_have_one_number(tmp_path: Path) -> None:
