@@ -19,12 +19,8 @@ from kaggle_digits.core.text import describe_setting
 from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.evaluation.saliency import error_saliency
-from kaggle_digits.metrics.classification import (
-    Metrics,
-    Prediction,
-    compute_metrics,
-    notable_predictions,
-)
+from kaggle_digits.metrics import classification
+from kaggle_digits.metrics.classification import Metrics, Prediction
 from kaggle_digits.metrics.scores import (
     McNemarResult,
     Score,
@@ -172,8 +168,8 @@ def measure(
     rows = predicted_rows(oof)
     probabilities, labels = oof[rows], dataset.labels[rows]
     lines = dataset.train.lines
-    notable = notable_predictions(probabilities, labels, rows, MOST_SHOWN, lines)
-    return compute_metrics(probabilities, labels), *notable
+    notable = classification.notable_predictions(probabilities, labels, rows, MOST_SHOWN, lines)
+    return classification.compute_metrics(probabilities, labels), *notable
 
 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:

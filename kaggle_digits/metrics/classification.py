@@ -8,12 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.metrics.calibration import (
-    CalibrationCurve,
-    apply_temperature,
-    calibration_curve,
-    fit_temperature,
-)
+from kaggle_digits.metrics import calibration
+from kaggle_digits.metrics.calibration import CalibrationCurve, apply_temperature, calibration_curve
 from kaggle_digits.metrics.scores import Score, score_or_raise, wilson_interval
 
 
@@ -74,7 +70,7 @@ def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.inte
     score = score_or_raise(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     confusion = np.asarray(confusion_matrix(labels, predicted, labels=range(CLASSES)), np.int64)
-    temperature = fit_temperature(probabilities, labels)
+    temperature = calibration.fit_temperature(probabilities, labels)
     before, after = (
         calibration_curve(apply_temperature(probabilities, t), labels) for t in (1.0, temperature)
     )

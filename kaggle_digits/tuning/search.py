@@ -26,16 +26,9 @@ from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, Trainin
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.tuning import results
+from kaggle_digits.tuning import results, search_space
 from kaggle_digits.tuning.optuna_import import optuna
-from kaggle_digits.tuning.search_space import (
-    Dimension,
-    Value,
-    current_values,
-    grid,
-    grid_size,
-    with_values,
-)
+from kaggle_digits.tuning.search_space import Dimension, Value, current_values
 from kaggle_digits.tuning.storage import (
     MAX_RETRIES,
     fail_stale_trials,
@@ -103,8 +96,8 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     folder = study_folder(runs_dir, name, recipe)
     name = check_new_name(folder.parent, folder.name)
     folds, seed = split(dataset.labels, split_config), split_config.seed
-    if whole_grid := 0 < grid_size(space) <= trials:
-        trials = grid_size(space)
+    if whole_grid := 0 < search_space.grid_size(space) <= trials:
+        trials = search_space.grid_size(space)
     callback = callback or results.TrialCallback()
     settings = _settings(dataset, recipe, space, split_config)
     rows = dataset.train
@@ -130,7 +123,7 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
         trial.set_user_attr(results.VALUES, values)
         callback.on_trial_begin(trial.number + 1, values, len(folds))
         try:
-            varied = with_values(recipe, values)
+            varied = search_space.with_values(recipe, values)
             score = _cross_validate(trial, varied, dataset, rows, folds, seed, callback)
         except ModelError as error:
             # PRUNED instead of FAIL, so that the sampler avoids such values.
@@ -256,7 +249,7 @@ def _enqueue(
     inside = all(dimension.contains(own[dimension.name]) for dimension in space)
     queue = [own] if inside else []
     if whole_grid:
-        queue = sorted(grid(space), key=lambda values: values != own)
+        queue = sorted(search_space.grid(space), key=lambda values: values != own)
     for values in queue:
         study.enqueue_trial(values, skip_if_exists=True)
 
