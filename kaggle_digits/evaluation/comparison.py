@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import describe_split
 from kaggle_digits.evaluation.evaluate import load_oof
@@ -39,7 +37,7 @@ class ComparedRun:
 
 def compare_runs(
     oofs: Mapping[str, Probabilities],
-    labels: NDArray[np.uint8],
+    labels: Labels,
     leaks: Mapping[str, str | None] | None = None,
     splits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[ComparedRun]:

@@ -17,6 +17,7 @@ from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.core.text import describe_setting
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.evaluation.saliency import error_saliency
 from kaggle_digits.metrics import classification
@@ -136,9 +137,7 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     return Evaluation(run.name, metrics, errors, unsure, paths, report, tta, run.leak())
 
 
-def compare_tta(
-    by_views: Mapping[int, Probabilities], labels: NDArray[np.integer]
-) -> tuple[TtaScore, ...]:
+def compare_tta(by_views: Mapping[int, Probabilities], labels: Labels) -> tuple[TtaScore, ...]:
     """Compare each number of views with one view on the same rows, fewest views first.
 
     ``by_views`` is the number of views, including 1 → (n, 10), NaN in the same rows for all;

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaggle_digits.core import trust
 from kaggle_digits.core.atomic_io import file_lock, read_file, wrap_os_errors, write_json
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.metrics.scores import score
@@ -98,7 +98,7 @@ class Run:
 
             return hide_leaked_metrics(Metrics.read(path), leak)
 
-    def oof(self, labels: NDArray[np.uint8] | None = None) -> Probabilities:
+    def oof(self, labels: Labels | None = None) -> Probabilities:
         """Read the (n_train, 10) float32 out-of-fold probabilities; NaN in rows never validated.
 
         Given the ``labels``, (n_train,) uint8, it must have the accuracy in metrics.json, so that

@@ -18,6 +18,7 @@ from kaggle_digits.core.errors import RunError, SubmissionError, UsageError
 from kaggle_digits.core.output_paths import CHOOSE_OR_FORCE, back_up, check_output, normalize
 from kaggle_digits.data import submission_csv
 from kaggle_digits.data.dataset import UNKNOWN, Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.submission_csv import ONE_RUN, Origin, labels_sha256, record_path
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, numbered_names
@@ -107,7 +108,7 @@ def folder_lock(folder: Path) -> AbstractContextManager[None]:
 def write_submission_file(
     path: Path,
     dataset: Dataset,
-    labels: NDArray[np.uint8],
+    labels: Labels,
     *,
     resolve_path: Callable[[Path], Path] | None = None,
     **origin: Any,
@@ -157,7 +158,7 @@ def write_run_submission(
     return write_submission_file(path, dataset, labels, resolve_path=resolve_path, **origin)
 
 
-def find_run_origin(runs_dir: Path, labels: NDArray[np.uint8]) -> Origin | None:
+def find_run_origin(runs_dir: Path, labels: Labels) -> Origin | None:
     """Return the origin of ``labels`` (n_test,) if a run in ``runs_dir`` predicts just these.
 
     Of several runs, one trained on Kaggle's data is preferred; unreadable runs are skipped.
