@@ -134,13 +134,13 @@ class ExperimentResult:
 
     experiment: str
     description: str
-    published: str
     measured: str
+    notes: tuple[str, ...] = ()
+    published: str = "–"
     n: int | None = None
     reached: bool | None = None
     comparison: str = ""
-    notes: tuple[str, ...] = ()
-    figures: tuple[str, ...] = ()
+    figures: Sequence[str] = ()
 
     @property
     def row(self) -> tuple[str, str, str, str, int | None, bool | None, str]:
@@ -192,21 +192,11 @@ class StudyOutput:
         self.seconds = 0.0
 
     def add_result(
-        self,
-        experiment: str,
-        description: str,
-        measured: str,
-        *notes: str,
-        published: str = "–",
-        n: int | None = None,
-        reached: bool | None = None,
-        comparison: str = "",
-        figures: Sequence[str] = (),
+        self, experiment: str, description: str, measured: str, *notes: str, **fields: Any
     ) -> None:
-        """Add a result that is described by a text, by figures, or both; leave out empty notes."""
-        row = (experiment, description, published, measured, n, reached, comparison)
+        """Add an ExperimentResult with ``fields``; leave out empty notes."""
         kept = tuple(filter(None, notes))
-        self.experiments.append(ExperimentResult(*row, kept, tuple(figures)))
+        self.experiments.append(ExperimentResult(experiment, description, measured, kept, **fields))
 
     @property
     def shared_notes(self) -> dict[str, tuple[str, ...]]:
