@@ -20,15 +20,9 @@ from kaggle_digits.data.dataset import Dataset
 from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.evaluation.saliency import error_saliency
-from kaggle_digits.metrics import classification
+from kaggle_digits.metrics import classification, scores
 from kaggle_digits.metrics.classification import Metrics, Prediction
-from kaggle_digits.metrics.scores import (
-    McNemarResult,
-    Score,
-    mcnemar,
-    predicted_rows,
-    score_or_raise,
-)
+from kaggle_digits.metrics.scores import McNemarResult, Score, mcnemar, predicted_rows
 from kaggle_digits.models.registry import used_settings
 from kaggle_digits.plots import charts, digit_grids, page, style
 from kaggle_digits.runs.files import explain_damage, read_array
@@ -146,13 +140,14 @@ def compare_tta(by_views: Mapping[int, Probabilities], labels: Labels) -> tuple[
     rows = predicted_rows(by_views[1])
     truth = labels[rows]
     one_view = by_views[1][rows].argmax(axis=1)
-    scores = []
+    compared = []
     for views, probabilities in sorted(by_views.items()):
         predicted = probabilities[rows].argmax(axis=1)
         changed = int((predicted != one_view).sum())
         test = mcnemar(one_view == truth, predicted == truth)
-        scores.append(TtaScore(views, score_or_raise(probabilities[rows], truth), changed, test))
-    return tuple(scores)
+        score = scores.score_or_raise(probabilities[rows], truth)
+        compared.append(TtaScore(views, score, changed, test))
+    return tuple(compared)
 
 
 def best_tta(scores: Sequence[TtaScore]) -> TtaScore:

@@ -27,16 +27,10 @@ from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.tuning import results, search_space
+from kaggle_digits.tuning import storage as study_storage
 from kaggle_digits.tuning.optuna_import import optuna
 from kaggle_digits.tuning.search_space import Dimension, Value, current_values
-from kaggle_digits.tuning.storage import (
-    MAX_RETRIES,
-    fail_stale_trials,
-    open_storage,
-    storage_errors,
-    study_lock,
-    trial_lock,
-)
+from kaggle_digits.tuning.storage import fail_stale_trials, open_storage, storage_errors
 
 # Beside the runs; it is not listed as a run because it has no config.json.
 FOLDER = "tuning"
@@ -112,7 +106,7 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
 
     def objective(trial: optuna.Trial) -> float:
         started = time.perf_counter()
-        locks.enter_context(trial_lock(folder, trial.number))
+        locks.enter_context(study_storage.trial_lock(folder, trial.number))
         trial.set_user_attr(results.STARTED, value=True)
         # Another process may have started the last trial at the same moment.
         if results.count_done(study.get_trials(deepcopy=False)[: trial.number]) >= trials:
@@ -144,14 +138,14 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
 
     try_models(recipe, dataset.train, callback)
     with storage_errors(storage):
-        with study_lock(folder):
+        with study_storage.study_lock(folder):
             study = _create_or_load(name, open_storage(storage, folder), settings)
             _enqueue(study, current_values(recipe, space), space, whole_grid=whole_grid)
         for number in fail_stale_trials(study, folder):
             callback.on_warning(
                 f"the process of trial {number + 1} was killed (out of memory? "
                 f"{environment.memory()[0] / 2**30:.1f} GB may be used here); its values are tried "
-                f"again, at most {MAX_RETRIES} times"
+                f"again, at most {study_storage.MAX_RETRIES} times"
             )
         # Stop trials that are worse than the median of the others at the same step.
         study.pruner = optuna.pruners.MedianPruner(
