@@ -292,7 +292,11 @@ def read_recipe_file(path: Path, model: str | None = None) -> AnyRecipe:
         content = {key: value for key, value in content.items() if key not in (NOTE, SIGNATURE)}
     try:
         recipe = recipe_from_json(content)
-        _check_trusted(recipe, path, model)
+        if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
+            raise UsageError(  # noqa: TRY301
+                f"training would run the code of {recipe.model}; name it yourself: "
+                f"`kd.find_recipe({str(path)!r}, model={recipe.model!r})`, or {trust.HINT}"
+            )
         for one in recipe.recipes:
             registry.find_builder(one.model)
     except UsageError as error:
@@ -306,14 +310,6 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
-
-
-def _check_trusted(recipe: AnyRecipe, path: Path, model: str | None) -> None:
-    if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
-        raise UsageError(
-            f"training would run the code of {recipe.model}; name it yourself: "
-            f"`kd.find_recipe({str(path)!r}, model={recipe.model!r})`, or {trust.HINT}"
-        )
 
 
 def _describe(error: ErrorDetails, kind: type[Any]) -> str:
