@@ -24,13 +24,8 @@ from kaggle_digits.evaluation.comparison import ComparedRun, compare_runs
 from kaggle_digits.evaluation.evaluate import Evaluation, load_oof
 from kaggle_digits.evaluation.label_errors import LabelErrors
 from kaggle_digits.imaging.loading import prepare_sheet
-from kaggle_digits.inference.predictor import (
-    PicturePrediction,
-    Predictor,
-    classify_picture,
-    finished_runs,
-    load_predictor,
-)
+from kaggle_digits.inference import predictor
+from kaggle_digits.inference.predictor import PicturePrediction, Predictor, finished_runs
 from kaggle_digits.inference.sheet_reader import SheetPrediction, classify_sheet
 from kaggle_digits.kaggle_api.submission_log import LogEntry
 from kaggle_digits.kaggle_api.validate import find_submission_file
@@ -275,7 +270,7 @@ def submit(
 
 def classify(picture: Picture, run: AnyRun | None = None) -> PicturePrediction:
     """Predict the digit in a picture, by default with the best run; see ``Run.classify``."""
-    return classify_picture(_predictor(run), to_picture(picture))
+    return predictor.classify_picture(_predictor(run), to_picture(picture))
 
 
 def classify_all(picture: Picture, run: AnyRun | None = None) -> SheetPrediction:
@@ -284,7 +279,7 @@ def classify_all(picture: Picture, run: AnyRun | None = None) -> SheetPrediction
 
 
 def _predictor(run: AnyRun | None) -> Predictor:
-    return Predictor(open_run(run)) if run else load_predictor(default_folder("runs"))
+    return Predictor(open_run(run)) if run else predictor.load_predictor(default_folder("runs"))
 
 
 def export(run: AnyRun, format: str = "litert", **settings: Any) -> ExportResult:

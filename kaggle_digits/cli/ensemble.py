@@ -151,12 +151,7 @@ def _vote(
     from kaggle_digits.ensembling.combiners import majority_vote
     from kaggle_digits.ensembling.ensemble_run import common_source
     from kaggle_digits.kaggle_api.submission_log import read_log
-    from kaggle_digits.runs.submission_files import (
-        find_run_origin,
-        move_existing,
-        next_free_path,
-        write_submission_file,
-    )
+    from kaggle_digits.runs import submission_files
 
     labels = {file: read_submission(file, dataset.ids) for file in files}
     log = [entry for entry in read_log(submissions_dir) if entry.public_score is not None]
@@ -165,15 +160,16 @@ def _vote(
     ordered = sorted(files, key=lambda file: -(scores[file] or 0.0))
     origins = [
         find_origin(file, labels[file], [submissions_dir])
-        or find_run_origin(runs_dir, labels[file])
+        or submission_files.find_run_origin(runs_dir, labels[file])
         for file in files
     ]
-    free_path = partial(next_free_path, submissions_dir, "ensemble")
-    path = write_submission_file(
+    replace_output = partial(submission_files.move_existing, force=force)
+    free_path = partial(submission_files.next_free_path, submissions_dir, "ensemble")
+    path = submission_files.write_submission_file(
         output or free_path(),
         dataset,
         majority_vote([labels[file] for file in ordered]),
-        resolve_path=partial(move_existing, force=force) if output else lambda _: free_path(),
+        resolve_path=replace_output if output else lambda _: free_path(),
         runs=[name for origin in origins if origin for name in origin.runs],
         method="vote",
         source=common_source(origin.source if origin else None for origin in origins),

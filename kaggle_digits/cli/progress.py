@@ -5,18 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-    track,
-)
+from rich import progress as bars
 
 from kaggle_digits.cli import console
 from kaggle_digits.core import progress as core_progress
@@ -29,13 +18,13 @@ from kaggle_digits.tuning.search_space import Value
 MAX_MEMBERS_WITH_EPOCHS = 20
 
 
-class LiveProgress(Progress):
+class LiveProgress(bars.Progress):
     """A rich display on stderr, hidden if that is no terminal, and removed when it ends.
 
     ``redirect`` prints the output of other packages above the display.
     """
 
-    def __init__(self, *columns: str | ProgressColumn, redirect: bool = True) -> None:
+    def __init__(self, *columns: str | bars.ProgressColumn, redirect: bool = True) -> None:
         super().__init__(
             *columns,
             console=console.err,
@@ -57,10 +46,10 @@ class ProgressLine(LiveProgress):
         super().__init__(
             # Two lines, to fit into 80 columns with the ^C that a terminal echoes behind them: if
             # it wrapped, the display could not be removed.
-            TextColumn("[bold]{task.description}[/bold]\n{task.fields[metrics]}"),
-            BarColumn(bar_width=12),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
+            bars.TextColumn("[bold]{task.description}[/bold]\n{task.fields[metrics]}"),
+            bars.BarColumn(bar_width=12),
+            bars.TimeRemainingColumn(compact=True),
+            bars.TextColumn("left"),
         )
         self._task = self.add_task("starting", metrics="", total=None)
 
@@ -214,13 +203,13 @@ class DownloadProgress(core_progress.Progress):
     """Show downloads on stderr: a bar for each file on a terminal, otherwise one line."""
 
     def __init__(self) -> None:
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, bars.TaskID] = {}
         self._bars = LiveProgress(
             "{task.description}",
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            bars.BarColumn(),
+            bars.DownloadColumn(),
+            bars.TransferSpeedColumn(),
+            bars.TimeRemainingColumn(),
             redirect=False,  # the kaggle client's output is suppressed
         )
 
@@ -245,16 +234,16 @@ class DownloadProgress(core_progress.Progress):
 def track_folders(folders: Sequence[Path]) -> Iterable[Path]:
     """Iterate over the folders of the models that predict; show a bar on a terminal."""
     hidden = not console.err.is_terminal
-    return track(folders, "predicting", console=console.err, transient=True, disable=hidden)
+    return bars.track(folders, "predicting", console=console.err, transient=True, disable=hidden)
 
 
 class StudyProgress(LiveProgress):
     """The stage of the current study, and the time left; ``costs``: study → seconds, roughly."""
 
     def __init__(self, costs: Mapping[str, int]) -> None:
-        time_left = TimeRemainingColumn(compact=True, elapsed_when_finished=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20))
-        super().__init__(*columns, time_left)
+        time_left = bars.TimeRemainingColumn(compact=True, elapsed_when_finished=True)
+        bar = bars.BarColumn(bar_width=20)
+        super().__init__(bars.SpinnerColumn(), "{task.description}", bar, time_left)
         self._costs = costs
         self._all = self.add_task("all studies", total=sum(costs.values()), visible=len(costs) > 1)
         self._current = self.add_task("reading the data", total=None)

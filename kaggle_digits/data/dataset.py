@@ -11,18 +11,8 @@ from kaggle_digits.core.atomic_io import read_json, write_json
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.core.platforms import is_kaggle_input, working_folder
 from kaggle_digits.core.summary import Summary
-from kaggle_digits.data.digits import (
-    CLASSES,
-    PIXEL_COLUMNS,
-    PIXELS,
-    TRAIN_COLUMNS,
-    Digits,
-    csv_sha256,
-    read_test,
-    read_train,
-    to_images,
-    to_uint8,
-)
+from kaggle_digits.data import digits
+from kaggle_digits.data.digits import CLASSES, PIXEL_COLUMNS, PIXELS, TRAIN_COLUMNS, Digits
 from kaggle_digits.data.submission_csv import read_ids
 
 if TYPE_CHECKING:
@@ -100,7 +90,7 @@ def load(data_dir: Path | str = "data") -> Dataset:
         if working_folder() is not None:
             advice = f'"Add Input" at the right, Digit Recognizer; or {advice}'
         raise DataError(f"{', '.join(missing)} not found in {folder}; get the data with: {advice}")
-    train, test = read_train(folder / TRAIN), read_test(folder / TEST)
+    train, test = digits.read_train(folder / TRAIN), digits.read_test(folder / TEST)
     ids = load_ids(folder)
     if len(ids) != len(test):
         fault = f"{folder / SAMPLE} has {len(ids)} rows but {folder / TEST} has {len(test)}"
@@ -121,7 +111,7 @@ def load_ids(folder: Path) -> NDArray[np.int64]:
     """Return the ImageIds of SAMPLE, (n_test,) int64; 1, 2, … if that is missing."""
     if (folder / SAMPLE).exists():
         return read_ids(folder / SAMPLE)
-    return np.arange(1, len(read_test(folder / TEST)) + 1)
+    return np.arange(1, len(digits.read_test(folder / TEST)) + 1)
 
 
 def from_frames(train: "pd.DataFrame", test: "pd.DataFrame") -> Dataset:
@@ -130,22 +120,22 @@ def from_frames(train: "pd.DataFrame", test: "pd.DataFrame") -> Dataset:
     A run trained on it is the same as one trained on files with these rows. DataError: a column is
     missing, or a value is not a label from 0 to 9 or a pixel from 0 to 255.
     """
-    digits = []
+    parts = []
     for name, frame, columns in (("train", train, TRAIN_COLUMNS), ("test", test, PIXEL_COLUMNS)):
         if missing := [column for column in columns if column not in frame]:
             raise DataError(f"the {name} DataFrame has no column {missing[0]}")
         if frame.empty:
             raise DataError(f"the {name} DataFrame has no rows")
-        images = to_images(frame[PIXEL_COLUMNS], f"the pixels of the {name} DataFrame")
+        images = digits.to_images(frame[PIXEL_COLUMNS], f"the pixels of the {name} DataFrame")
         table, labels = images.reshape(len(images), PIXELS), None
         if name == "train":
-            labels = to_uint8(frame["label"], CLASSES - 1, "the labels")
+            labels = digits.to_uint8(frame["label"], CLASSES - 1, "the labels")
             table = np.column_stack([labels, table])
-        digits.append(Digits(images, labels, csv_sha256(columns, table)))
-    hashes = {file: each.sha256 for file, each in zip((TRAIN, TEST), digits, strict=True)}
+        parts.append(Digits(images, labels, digits.csv_sha256(columns, table)))
+    hashes = {file: each.sha256 for file, each in zip((TRAIN, TEST), parts, strict=True)}
     is_kaggle = hashes.items() <= KAGGLE_SHA256.items()
     source = Source(KAGGLE if is_kaggle else UNKNOWN, "", hashes)
-    return Dataset(digits[0], digits[1], np.arange(1, len(digits[1]) + 1), source)
+    return Dataset(parts[0], parts[1], np.arange(1, len(parts[1]) + 1), source)
 
 
 def source_of(folder: Path, train_sha256: str, test_sha256: str) -> Source:

@@ -37,7 +37,7 @@ SETTLED_SECONDS = 2.0
 LARGE_FILE = 8 << 20  # bytes that take longer than a moment to read
 
 Images = NDArray[np.uint8]  # (n, 28, 28): 0 background to 255 ink
-Labels = NDArray[np.uint8]  # (n,): 0 to 9
+Labels = NDArray[np.integer]  # (n,): 0 to 9
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import DataError, UsageError, check_at_least, check_number
 from kaggle_digits.core.text import plural
-from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.digits import CLASSES, Labels
 
 Rows = NDArray[np.int64]
 Kind = Literal["holdout", "folds", "all"]
@@ -74,7 +74,7 @@ class FoldIndices:
     val: Rows
 
 
-def split(labels: NDArray[np.uint8], split_config: Split) -> list[FoldIndices]:
+def split(labels: Labels, split_config: Split) -> list[FoldIndices]:
     """Divide the rows into folds, stratified by label: the share of each class is within one row.
 
     Returns one FoldIndices for each model to train; the folds of the first repeat come first.
@@ -146,7 +146,7 @@ def describe_split(split: Mapping[str, Any]) -> str:
     return ("?" if fraction is None else f"{100 * fraction:.0f} %") + repeats
 
 
-def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
+def _sample_rows(labels: Labels, split_config: Split) -> Rows:
     wanted = split_config.rows
     if wanted is None or wanted == len(labels):
         return np.arange(len(labels))
@@ -159,7 +159,7 @@ def _sample_rows(labels: NDArray[np.uint8], split_config: Split) -> Rows:
     return np.sort(np.asarray(sampled, np.int64))
 
 
-def _check_class_counts(labels: NDArray[np.uint8], least: int, option: str) -> None:
+def _check_class_counts(labels: Labels, least: int, option: str) -> None:
     counts = np.bincount(labels)
     for digit in np.flatnonzero((counts > 0) & (counts < least)):
         need = f"fewer than the {least} that {option} needs; use fewer folds or more rows"

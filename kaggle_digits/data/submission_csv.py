@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import read_json, sha256, write_json, write_text
 from kaggle_digits.core.errors import DataError, SubmissionError
 from kaggle_digits.data.csv_reader import line_of, read_content, read_int_csv
-from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.digits import CLASSES, Labels
 
 COLUMNS = ["ImageId", "Label"]
 HIGHEST_ID = 2**32 - 1
@@ -52,7 +52,7 @@ def read_ids(path: Path) -> NDArray[np.int64]:
     return ids
 
 
-def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> None:
+def write_submission(path: Path | str, ids: NDArray[np.int64], labels: Labels) -> None:
     """Write a submission file atomically.
 
     ``ids`` (n,) are in the order of sample_submission.csv; ``labels`` (n,) are integers 0 to 9.
@@ -62,7 +62,7 @@ def write_submission(path: Path | str, ids: NDArray[np.int64], labels: NDArray[n
     write_text(Path(path), submission_text(path, ids, labels))
 
 
-def submission_text(path: Path | str, ids: NDArray[np.int64], labels: NDArray[np.integer]) -> str:
+def submission_text(path: Path | str, ids: NDArray[np.int64], labels: Labels) -> str:
     """Return the text for ``write_submission``, with CRLF line ends as in Kaggle's sample."""
     ids, labels = np.asarray(ids), np.asarray(labels)
     if not np.issubdtype(ids.dtype, np.integer):
@@ -98,7 +98,7 @@ def read_submission(path: Path | str, ids: NDArray[np.int64]) -> NDArray[np.uint
     return labels
 
 
-def labels_sha256(labels: NDArray[np.uint8]) -> str:
+def labels_sha256(labels: Labels) -> str:
     """Return the SHA-256 of the file that kd writes for ``labels``, which are in order of id.
 
     It identifies predictions whatever the order of the rows, the quotes and the line ends.
@@ -125,9 +125,7 @@ def read_origin(path: Path) -> Origin | None:
     return None
 
 
-def find_origin(
-    path: Path, labels: NDArray[np.uint8], folders: Iterable[Path] = ()
-) -> Origin | None:
+def find_origin(path: Path, labels: Labels, folders: Iterable[Path] = ()) -> Origin | None:
     """Return the origin of a submission, recognised by its content if the file was renamed.
 
     Without a record of its own, the records beside it and in ``folders`` are searched for the same

@@ -5,24 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kaggle_digits.core.advice import to_command_line
 from kaggle_digits.core.atomic_io import write_text
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import describe_split
 from kaggle_digits.evaluation.evaluate import load_oof
-from kaggle_digits.metrics.scores import (
-    McNemarResult,
-    Score,
-    mcnemar,
-    score,
-    score_or_raise,
-    shared_rows,
-)
+from kaggle_digits.metrics import scores
+from kaggle_digits.metrics.scores import McNemarResult, Score, mcnemar, shared_rows
 from kaggle_digits.plots import page
 from kaggle_digits.runs.run import Run
 
@@ -45,7 +37,7 @@ class ComparedRun:
 
 def compare_runs(
     oofs: Mapping[str, Probabilities],
-    labels: NDArray[np.uint8],
+    labels: Labels,
     leaks: Mapping[str, str | None] | None = None,
     splits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[ComparedRun]:
@@ -61,13 +53,13 @@ def compare_runs(
     leaks = leaks or dict.fromkeys(oofs)
     rows = shared_rows(oofs, splits or {})
     truth = labels[rows]
-    scores = {run: score_or_raise(oof[rows], truth) for run, oof in oofs.items()}
+    measured = {run: scores.score_or_raise(oof[rows], truth) for run, oof in oofs.items()}
     correct = {run: oof[rows].argmax(axis=1) == truth for run, oof in oofs.items()}
-    ranks = {run: (bool(leaks[run]), -s.accuracy, s.log_loss) for run, s in scores.items()}
+    ranks = {run: (bool(leaks[run]), -s.accuracy, s.log_loss) for run, s in measured.items()}
     order = sorted(ranks, key=ranks.__getitem__)
     best = order[0]
     tests = {run: mcnemar(correct[run], correct[best]) for run in order[1:]}
-    return [ComparedRun(run, scores[run], tests.get(run), leaks[run]) for run in order]
+    return [ComparedRun(run, measured[run], tests.get(run), leaks[run]) for run in order]
 
 
 def conclusions(compared: Sequence[ComparedRun]) -> list[str]:
@@ -136,7 +128,7 @@ def compare_all(runs: Sequence[Run], dataset: Dataset) -> list[RunOverview]:
             known["seconds"] = run.metrics()["train_seconds"]
             known |= {"leak": run.leak(), "problem": run.leak() or ""}
             oofs[run.name] = load_oof(run, dataset)
-            known["score"] = score(oofs[run.name], dataset.labels)
+            known["score"] = scores.score(oofs[run.name], dataset.labels)
         except RunError as error:
             known["problem"] = str(error)
         overviews.append(RunOverview(run.name, **known))

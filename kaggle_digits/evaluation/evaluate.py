@@ -17,21 +17,12 @@ from kaggle_digits.core.atomic_io import wrap_os_errors, write_text
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.core.text import describe_setting
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.evaluation.saliency import error_saliency
-from kaggle_digits.metrics.classification import (
-    Metrics,
-    Prediction,
-    compute_metrics,
-    notable_predictions,
-)
-from kaggle_digits.metrics.scores import (
-    McNemarResult,
-    Score,
-    mcnemar,
-    predicted_rows,
-    score_or_raise,
-)
+from kaggle_digits.metrics import classification, scores
+from kaggle_digits.metrics.classification import Metrics, Prediction
+from kaggle_digits.metrics.scores import McNemarResult, Score, mcnemar, predicted_rows
 from kaggle_digits.models.registry import used_settings
 from kaggle_digits.plots import charts, digit_grids, page, style
 from kaggle_digits.runs.files import explain_damage, read_array
@@ -140,9 +131,7 @@ def evaluate(run: Run, dataset: Dataset, predict_oof: PredictOof | None = None) 
     return Evaluation(run.name, metrics, errors, unsure, paths, report, tta, run.leak())
 
 
-def compare_tta(
-    by_views: Mapping[int, Probabilities], labels: NDArray[np.integer]
-) -> tuple[TtaScore, ...]:
+def compare_tta(by_views: Mapping[int, Probabilities], labels: Labels) -> tuple[TtaScore, ...]:
     """Compare each number of views with one view on the same rows, fewest views first.
 
     ``by_views`` is the number of views, including 1 → (n, 10), NaN in the same rows for all;
@@ -151,13 +140,14 @@ def compare_tta(
     rows = predicted_rows(by_views[1])
     truth = labels[rows]
     one_view = by_views[1][rows].argmax(axis=1)
-    scores = []
+    compared = []
     for views, probabilities in sorted(by_views.items()):
         predicted = probabilities[rows].argmax(axis=1)
         changed = int((predicted != one_view).sum())
         test = mcnemar(one_view == truth, predicted == truth)
-        scores.append(TtaScore(views, score_or_raise(probabilities[rows], truth), changed, test))
-    return tuple(scores)
+        score = scores.score_or_raise(probabilities[rows], truth)
+        compared.append(TtaScore(views, score, changed, test))
+    return tuple(compared)
 
 
 def best_tta(scores: Sequence[TtaScore]) -> TtaScore:
@@ -172,8 +162,8 @@ def measure(
     rows = predicted_rows(oof)
     probabilities, labels = oof[rows], dataset.labels[rows]
     lines = dataset.train.lines
-    notable = notable_predictions(probabilities, labels, rows, MOST_SHOWN, lines)
-    return compute_metrics(probabilities, labels), *notable
+    notable = classification.notable_predictions(probabilities, labels, rows, MOST_SHOWN, lines)
+    return classification.compute_metrics(probabilities, labels), *notable
 
 
 def load_oof(run: Run, dataset: Dataset) -> Probabilities:

@@ -16,6 +16,7 @@ from kaggle_digits.core import progress
 from kaggle_digits.core.atomic_io import backup_existing, write_text
 from kaggle_digits.core.extras import needs
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.evaluation.evaluate import FIGURES
 from kaggle_digits.metrics.calibration import apply_temperature, fit_temperature
@@ -50,7 +51,7 @@ class LabelErrors:
 
 
 def find_label_errors(
-    probabilities: Probabilities, labels: NDArray[np.uint8], lines: NDArray[np.int64] | None = None
+    probabilities: Probabilities, labels: Labels, lines: NDArray[np.int64] | None = None
 ) -> tuple[LabelError, ...]:
     """Return the rows whose label is probably wrong, least probable label first.
 

@@ -209,37 +209,32 @@ class _Track(NamedTuple):
 
 
 def _erase(colours: FloatArray, contrast: FloatArray, line: Line, size: int) -> None:
-    """Interpolate across a line that was found in blocks of ``size`` pixels, in place."""
-    from scipy import ndimage
+    """Interpolate across a line that was found in blocks of ``size`` pixels, in place.
 
-    reach = (line.stop - line.start + 2) * size
-    track = _follow(contrast, line, size, reach)
+    Where one side is ink of the digit, the paper of the other side goes on. Where both are, a
+    stroke crosses the line and is kept.
+    """
+    track = _follow(contrast, line, size, (line.stop - line.start + 2) * size)
     if track is None:
         return
     height, width = contrast.shape
-    level = SOFT_EDGE * track.contrast
-    half = (track.thickness + 1) // 2
-    start, stop, touched = _edges(_across(contrast, track.centre, reach) > level, track, half)
-    rows = np.stack([start - 1, stop])  # on both sides of the line
+    middle, half = np.rint(track.centre).astype(np.intp), (track.thickness + 1) // 2 + 1
+    start, stop = middle - half, middle + half + 1
+    rows, columns = np.stack([start - 1, stop]), np.arange(width)  # on both sides of the line
     clipped = np.clip(rows, 0, height - 1)
-    columns = np.arange(width)
     sides = colours[clipped, columns]  # (2, width, 3)
-    is_ink = contrast[clipped, columns] > level
+    is_ink = contrast[clipped, columns] > SOFT_EDGE * track.contrast
     is_paper = (rows == clipped) & ~is_ink
     if not is_paper.any():
         return
-    reached = ndimage.maximum_filter1d(is_ink, 2 * half + 1, axis=1)
-    crossed = touched & ((is_ink[0] & reached[1]) | (reached[0] & is_ink[1]))
     paper = np.median(sides[is_paper], axis=0)
     other_side = np.where(is_paper[::-1, :, None], sides[::-1], paper)
-    sides = np.where((is_paper | crossed)[..., None], sides, other_side)
-    first, last = max(0, int(start.min())), min(height, int(stop.max()))
-    rows = np.arange(first, last)[:, None]
-    is_line = contrast[first:last] < DARKER * track.contrast
-    erased = (rows >= start) & (rows < stop) & is_line
+    sides = np.where((is_paper | is_ink.all(axis=0))[..., None], sides, other_side)
+    rows = np.arange(height)[:, None]
+    erased = (rows >= start) & (rows < stop) & (contrast < DARKER * track.contrast)
     share = ((rows + 1 - start) / (stop + 1 - start))[..., None].astype(np.float32)
     filled = sides[0] + share * (sides[1] - sides[0])
-    colours[first:last] = np.where(erased[..., None], filled, colours[first:last])
+    colours[:] = np.where(erased[..., None], filled, colours)
 
 
 def _follow(contrast: FloatArray, line: Line, size: int, reach: int) -> _Track | None:
@@ -274,16 +269,3 @@ def _across(values: FloatArray, centre: FloatArray, reach: int) -> FloatArray:
     height, width = values.shape
     found = values[np.clip(rows, 0, height - 1), np.arange(width)]
     return np.where((rows >= 0) & (rows < height), found, 0)
-
-
-def _edges(ink: Mask, track: _Track, half: int) -> tuple[Indices, Indices, Mask]:
-    """Return the first row of the line in each column, the one after its last, and where it touches
-    the digit, all (w,); ``ink`` are the columns of ``_across``, of which ``half`` is line at least.
-    """
-    reach = len(ink) // 2
-    ink = np.pad(ink, ((1, 1), (0, 0)))
-    above, below = (~ink[reach + 1 :: -1]).argmax(axis=0), (~ink[reach + 1 :]).argmax(axis=0)
-    touched = above + below - 1 > TOUCHED * track.thickness + 1
-    above, below = (np.where(touched, 0, length) for length in (above, below))
-    middle = np.rint(track.centre).astype(np.intp)
-    return middle - np.maximum(above, half) - 1, middle + np.maximum(below, half) + 2, touched

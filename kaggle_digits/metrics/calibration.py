@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import UsageError
+from kaggle_digits.data.digits import Labels
+from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.metrics.scores import SMALLEST_PROBABILITY, predicted_rows, score
 
 BINS = 15
@@ -36,9 +38,7 @@ class CalibrationCurve:
     error: float
 
 
-def calibration_curve(
-    probabilities: NDArray[np.floating], labels: NDArray[np.integer]
-) -> CalibrationCurve:
+def calibration_curve(probabilities: NDArray[np.floating], labels: Labels) -> CalibrationCurve:
     """Compute the calibration curve and the expected calibration error.
 
     The error is the mean of |accuracy − confidence| over the bins ((m − 1)/15, m/15], weighted by
@@ -56,7 +56,7 @@ def calibration_curve(
     return CalibrationCurve(counts.astype(np.int64), mean_confidence, accuracy, error)
 
 
-def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+def fit_temperature(probabilities: NDArray[np.floating], labels: Labels) -> float:
     """Return the T between 0.2 and 5 that minimises the log loss of softmax(log p / T).
 
     It is above 1 for an overconfident model, below 1 for an underconfident one, and exactly 1 if no
@@ -85,9 +85,7 @@ def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.inte
     return math.exp(result.x) if result.fun < unscaled.log_loss else 1.0
 
 
-def apply_temperature(
-    probabilities: NDArray[np.floating], temperature: float
-) -> NDArray[np.float32]:
+def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> Probabilities:
     """Return softmax(log p / T): flatter for T > 1, sharper for T < 1, the same argmax.
 
     Both p, which may be 0, and the result are (n, 10). T = 1 gives a copy with the same values.

@@ -7,13 +7,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import CLASSES
-from kaggle_digits.metrics.calibration import (
-    CalibrationCurve,
-    apply_temperature,
-    calibration_curve,
-    fit_temperature,
-)
+from kaggle_digits.data.digits import CLASSES, Labels
+from kaggle_digits.metrics import calibration
+from kaggle_digits.metrics.calibration import CalibrationCurve, apply_temperature, calibration_curve
 from kaggle_digits.metrics.scores import Score, score_or_raise, wilson_interval
 
 
@@ -64,7 +60,7 @@ class Metrics:
     pairs: tuple[ConfusedPair, ...]
 
 
-def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Metrics:
+def compute_metrics(probabilities: NDArray[np.floating], labels: Labels) -> Metrics:
     """Compute all metrics of ``probabilities`` (n, 10), no NaN, and ``labels`` (n,), 0 to 9.
 
     Raises RunError if there are no rows, or the two differ in length.
@@ -74,7 +70,7 @@ def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.inte
     score = score_or_raise(probabilities, labels)
     predicted = probabilities.argmax(axis=1)
     confusion = np.asarray(confusion_matrix(labels, predicted, labels=range(CLASSES)), np.int64)
-    temperature = fit_temperature(probabilities, labels)
+    temperature = calibration.fit_temperature(probabilities, labels)
     before, after = (
         calibration_curve(apply_temperature(probabilities, t), labels) for t in (1.0, temperature)
     )
@@ -82,9 +78,7 @@ def compute_metrics(probabilities: NDArray[np.floating], labels: NDArray[np.inte
     return Metrics(score, before, temperature, after, classes, confusion, pairs)
 
 
-def class_metrics(
-    labels: NDArray[np.integer], predicted: NDArray[np.integer]
-) -> tuple[ClassMetrics, ...]:
+def class_metrics(labels: Labels, predicted: Labels) -> tuple[ClassMetrics, ...]:
     """Compute the metrics of each digit from (n,) true and predicted digits, 0 to 9."""
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -137,7 +131,7 @@ class Prediction:
 
 def notable_predictions(
     probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
+    labels: Labels,
     rows: NDArray[np.integer],
     limit: int,
     lines: NDArray[np.int64] | None = None,
@@ -161,7 +155,7 @@ def notable_predictions(
 
 def predictions_at(
     probabilities: NDArray[np.floating],
-    labels: NDArray[np.integer],
+    labels: Labels,
     rows: NDArray[np.integer],
     positions: NDArray[np.integer],
     lines: NDArray[np.int64] | None = None,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_digits.core.errors import RunError
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import check_probabilities
 from kaggle_digits.data.splits import describe_split
 
@@ -34,7 +35,7 @@ class Score:
         return round(self.accuracy * self.n)
 
 
-def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Score | None:
+def score(probabilities: NDArray[np.floating], labels: Labels) -> Score | None:
     """Score the rows that have a prediction; return None if none has.
 
     In ``probabilities`` (n, 10), rows of NaN were never validated. Raises RunError if ``labels``,
@@ -55,7 +56,7 @@ def score(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> S
     return Score(correct / len(rows), wilson_interval(correct, len(rows)), log_loss, len(rows))
 
 
-def score_or_raise(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Score:
+def score_or_raise(probabilities: NDArray[np.floating], labels: Labels) -> Score:
     """Score as ``score`` does, and raise RunError if no row has a prediction."""
     result = score(probabilities, labels)
     if result is None:

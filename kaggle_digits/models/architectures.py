@@ -67,13 +67,6 @@ def dense(*, widths: Sequence[int] = (128, 128), dropout: float = 0.2, l2: float
     return k.Sequential([*layers, k.layers.Dense(10)])
 
 
-def dense_deep(
-    *, widths: Sequence[int] = (500, 200, 50), dropout: float = 0.3, l2: float = 0.0
-) -> Any:
-    """``dense`` with three hidden layers of 500, 200 and 50 units."""
-    return dense(widths=widths, dropout=dropout, l2=l2)
-
-
 def cnn(*, widths: Sequence[int] = (24, 48, 64, 128), dropout: float = 0.3, l2: float = 0.0) -> Any:
     """A 5 × 5 and then 3 × 3 convolutions, each pooled and normalized, and a dense layer.
 

@@ -16,13 +16,8 @@ from kaggle_digits.core.environment import backend_name
 from kaggle_digits.core.errors import ModelError, check_choice, one_line
 from kaggle_digits.data.digits import CLASSES, SIDE, Images
 from kaggle_digits.data.probabilities import Probabilities, check_probabilities
-from kaggle_digits.models import io
-from kaggle_digits.models.backend import (
-    keras,
-    predict_batch_size,
-    predict_workers,
-    without_tensorflow,
-)
+from kaggle_digits.models import backend, io
+from kaggle_digits.models.backend import keras
 from kaggle_digits.models.io import JOBLIB_FILE, SKOPS_FILE, check_keras_file
 
 KERAS_FILE = "model.keras"
@@ -217,7 +212,7 @@ class KerasClassifier:
         probabilities = np.empty((len(images), CLASSES), np.float32)
         if not len(images):
             return probabilities
-        size, predict_batch = predict_batch_size(), self._predict_batch
+        size, predict_batch = backend.predict_batch_size(), self._predict_batch
         if predict_batch is None:
             predicted = self.network.predict(images, batch_size=size, verbose=0)
             return checked(np.asarray(predicted, np.float32))
@@ -225,7 +220,7 @@ class KerasClassifier:
         def fill(start: int) -> None:
             probabilities[start : start + size] = predict_batch(images[start : start + size])
 
-        with ThreadPoolExecutor(predict_workers()) as pool:
+        with ThreadPoolExecutor(backend.predict_workers()) as pool:
             list(pool.map(fill, range(0, len(images), size)))
         return checked(probabilities)
 
@@ -235,7 +230,7 @@ class KerasClassifier:
 
     def save(self, folder: Path) -> Path:
         """Write model.keras into ``folder``; return its path."""
-        with without_tensorflow():
+        with backend.without_tensorflow():
             self.network.save(folder / KERAS_FILE)
         return folder / KERAS_FILE
 
@@ -348,7 +343,7 @@ def _jit(network: Any, compiled: Any) -> PredictProba | None:
     """
 
     def predict_batch(images: Images) -> Probabilities:
-        size = SMALL_BATCH if len(images) <= SMALL_BATCH else predict_batch_size()
+        size = SMALL_BATCH if len(images) <= SMALL_BATCH else backend.predict_batch_size()
         if (count := len(images)) < size:
             padded = np.zeros((size, SIDE, SIDE), np.uint8)
             padded[:count] = images

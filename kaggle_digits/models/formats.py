@@ -15,12 +15,8 @@ from kaggle_digits.core.errors import ModelError, UsageError, did_you_mean, one_
 from kaggle_digits.core.extras import install_packages, require
 from kaggle_digits.data.digits import CLASSES, PIXELS, SIDE, Images
 from kaggle_digits.data.probabilities import Probabilities
-from kaggle_digits.models import base
-from kaggle_digits.models.backend import (
-    CPU_BATCH_SIZE,
-    import_tensorflow_beside_jax,
-    suppress_native_stderr,
-)
+from kaggle_digits.models import backend, base
+from kaggle_digits.models.backend import suppress_native_stderr
 
 LITERT_FILE = "model.tflite"
 # Largest difference of a probability from the network's, checked on this many images.
@@ -65,8 +61,8 @@ class LiteRTClassifier:
 
     def predict_proba(self, images: Images) -> Probabilities:
         probabilities = np.empty((len(images), CLASSES), np.float32)
-        for start in range(0, len(images), CPU_BATCH_SIZE):
-            batch = slice(start, start + CPU_BATCH_SIZE)
+        for start in range(0, len(images), backend.CPU_BATCH_SIZE):
+            batch = slice(start, start + backend.CPU_BATCH_SIZE)
             probabilities[batch] = self(images[batch])
         return base.checked(probabilities)
 
@@ -135,10 +131,10 @@ def check_format(kind: str) -> str:
     if kind not in FILES:
         hint = did_you_mean(kind, (*FILES, *OTHER_NAMES))
         raise UsageError(f"`format={kind!r}` is unknown; {hint}one of: {', '.join(FILES)}")
-    backend = backend_name()
-    if backend != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
+    name = backend_name()
+    if name != "tensorflow" and kind in ("onnx", "litert"):  # converted from a TensorFlow graph
         raise UsageError(
-            f"`format={kind!r}` needs TensorFlow, not {backend}; "
+            f"`format={kind!r}` needs TensorFlow, not {name}; "
             f"{with_variable('KERAS_BACKEND', 'tensorflow')} (it reads runs of any backend)"
         )
     if kind == "litert":
@@ -163,7 +159,7 @@ def write_network(network: Any, kind: str, folder: Path) -> Path:
                 network.export(path, format="onnx", verbose=False)
             else:
                 if backend_name() == "jax":
-                    import_tensorflow_beside_jax()
+                    backend.import_tensorflow_beside_jax()
                 network.export(path, format="tf_saved_model", verbose=False)
     except Exception as error:
         reason = " ".join(str(error).split())[:160]

@@ -25,7 +25,7 @@ BUILDERS: dict[str, Builder] = {
     "softmax": architectures.softmax,
     "mlp": architectures.mlp,
     "dense": architectures.dense,
-    "dense-deep": architectures.dense_deep,
+    "dense-deep": partial(architectures.dense, widths=(500, 200, 50), dropout=0.3),
     "cnn": architectures.cnn,
     "fast": architectures.fast,
     "strong": architectures.strong,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kaggle_digits.data.digits import CLASSES
+from kaggle_digits.data.digits import CLASSES, Labels
 from kaggle_digits.metrics.calibration import BINS, CalibrationCurve
 from kaggle_digits.metrics.classification import ClassMetrics
 from kaggle_digits.metrics.scores import McNemarResult, Score, wilson_interval
@@ -210,9 +210,7 @@ def run_comparison(
 
 
 @style.styled
-def embedding(
-    points: NDArray[np.floating], labels: NDArray[np.integer], title: str, note: str
-) -> Figure:
+def embedding(points: NDArray[np.floating], labels: Labels, title: str, note: str) -> Figure:
     """Plot images as points of a plane, (n, 2), in the colour of their label.
 
     The name of each digit is written at the median of its points.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_digits.data.digits import CLASSES, SIDE, Images
+from kaggle_digits.data.digits import CLASSES, SIDE, Images, Labels
 from kaggle_digits.metrics.classification import Prediction
 from kaggle_digits.plots import style
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Labels = NDArray[np.integer]
 GRID_SIDE = 10
 PREDICTION_COLUMNS = 6
 # From an image with its heading and caption to the next, in its pixels.

@@ -18,28 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kaggle_digits.core import trust
-from kaggle_digits.core.atomic_io import (
-    file_lock,
-    read_file,
-    wrap_os_errors,
-    write_json,
-)
+from kaggle_digits.core.atomic_io import file_lock, read_file, wrap_os_errors, write_json
 from kaggle_digits.core.errors import RunError, UsageError
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.probabilities import Probabilities
 from kaggle_digits.data.splits import FoldIndices, Split, fingerprint, split
 from kaggle_digits.metrics.scores import score
-from kaggle_digits.runs.files import (
-    MAX_BYTES,
-    explain_damage,
-    read_history,
-    read_probabilities,
-    write_history,
-    write_probabilities,
-)
+from kaggle_digits.runs import files
+from kaggle_digits.runs.files import explain_damage
 
 CONFIG_FILE, METRICS_FILE, HISTORY_FILE = "config.json", "metrics.json", "history.csv"
 OOF_FILE, TEST_FILE, LOCK_FILE = "oof.npy", "test.npy", ".lock"
@@ -74,8 +63,8 @@ class Run:
     @property
     def has_all_results(self) -> bool:
         """Whether the run is finished and nobody deleted one of its results since."""
-        files = (METRICS_FILE, OOF_FILE, TEST_FILE, HISTORY_FILE)
-        return all((self.path / name).is_file() for name in files)
+        names = (METRICS_FILE, OOF_FILE, TEST_FILE, HISTORY_FILE)
+        return all((self.path / name).is_file() for name in names)
 
     def config(self) -> dict[str, Any]:
         """Read config.json: model, recipe, split, seed, data, versions; Config.DEFAULTS if missing.
@@ -109,7 +98,7 @@ class Run:
 
             return hide_leaked_metrics(Metrics.read(path), leak)
 
-    def oof(self, labels: NDArray[np.uint8] | None = None) -> Probabilities:
+    def oof(self, labels: Labels | None = None) -> Probabilities:
         """Read the (n_train, 10) float32 out-of-fold probabilities; NaN in rows never validated.
 
         Given the ``labels``, (n_train,) uint8, it must have the accuracy in metrics.json, so that
@@ -117,7 +106,7 @@ class Run:
         """
         n_train = self.config()["data"].get("n_train")
         with self._explain_damage(OOF_FILE) as path:
-            oof = read_probabilities(path, n_train, nan_rows=True)
+            oof = files.read_probabilities(path, n_train, nan_rows=True)
             metrics: dict[str, Any] = self.metrics() if self.finished else {"n_val": 0}
             n_val, found = metrics["n_val"], int((~np.isnan(oof[:, 0])).sum())
             if n_val not in (0, found):
@@ -132,13 +121,13 @@ class Run:
         """Read the (n_test, 10) float32 probabilities for test.csv."""
         n_test = self.config()["data"].get("n_test")
         with self._explain_damage(TEST_FILE) as path:
-            return read_probabilities(path, n_test)
+            return files.read_probabilities(path, n_test)
 
     def read_history(self) -> list[dict[str, float]]:
         """Read history.csv: HISTORY_COLUMNS → float or NaN, for each epoch of each member."""
         self.config()
         with self._explain_damage(HISTORY_FILE) as path:
-            return read_history(path)
+            return files.read_history(path)
 
     def teachers(self) -> list[str]:
         """Return the run that made its pseudo-labels, the run that made those of that one, …"""
@@ -242,8 +231,10 @@ class Run:
 
         Raises OSError or ValueError if one cannot be read.
         """
-        files = (self.path / name for name in (CONFIG_FILE, METRICS_FILE))
-        return hashlib.sha256(b"".join(read_file(file, MAX_BYTES) for file in files)).hexdigest()
+        paths = (self.path / name for name in (CONFIG_FILE, METRICS_FILE))
+        return hashlib.sha256(
+            b"".join(read_file(one, files.MAX_BYTES) for one in paths)
+        ).hexdigest()
 
     def repair_command(self) -> str:
         """Return the call that writes missing results again."""
@@ -275,9 +266,9 @@ class Run:
         """Write oof.npy, test.npy and history.csv; the run is unfinished until write_metrics."""
         with wrap_os_errors(self.path):
             (self.path / METRICS_FILE).unlink(missing_ok=True)
-        write_probabilities(self.path / OOF_FILE, oof)
-        write_probabilities(self.path / TEST_FILE, test)
-        write_history(self.path / HISTORY_FILE, history)
+        files.write_probabilities(self.path / OOF_FILE, oof)
+        files.write_probabilities(self.path / TEST_FILE, test)
+        files.write_history(self.path / HISTORY_FILE, history)
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json atomically, which marks the run as finished."""
@@ -351,8 +342,8 @@ def reject_external_links(folder: Path) -> None:
     if trust.is_enabled():
         return
     root = folder.resolve()
-    for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
             path = Path(parent, name)
             # realpath, because resolve() raises RuntimeError for links in a circle.
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):

@@ -16,18 +16,10 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import atomic_write, file_lock
 from kaggle_digits.core.errors import RunError, SubmissionError, UsageError
 from kaggle_digits.core.output_paths import CHOOSE_OR_FORCE, back_up, check_output, normalize
+from kaggle_digits.data import submission_csv
 from kaggle_digits.data.dataset import UNKNOWN, Dataset
-from kaggle_digits.data.submission_csv import (
-    ONE_RUN,
-    Origin,
-    labels_sha256,
-    read_origin,
-    read_record,
-    read_submission,
-    record_path,
-    submission_text,
-    write_origin,
-)
+from kaggle_digits.data.digits import Labels
+from kaggle_digits.data.submission_csv import ONE_RUN, Origin, labels_sha256, record_path
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import list_runs, numbered_names
 
@@ -79,7 +71,8 @@ def require_absent(
         if is_own(path, own):
             fault = f"it holds other predictions of run {own}"
         advice = f"{fault}: {another_file(own)}"
-    beside, force = [] if read_record(record) else [record], force or is_own(path, own, content)
+    beside = [] if submission_csv.read_record(record) else [record]
+    force = force or is_own(path, own, content)
     check_output(path, *beside, force=force, error=SubmissionError, advice=advice)
 
 
@@ -98,7 +91,7 @@ def move_existing(
 
 
 def is_own(path: Path, run: str | None, content: str | None = None) -> bool:
-    origin = read_origin(path) if run is not None else None
+    origin = submission_csv.read_origin(path) if run is not None else None
     if origin is None or content not in (None, origin.sha256):
         return False
     return origin.ensemble == run or (origin.method, origin.runs) == (ONE_RUN, [run])
@@ -115,7 +108,7 @@ def folder_lock(folder: Path) -> AbstractContextManager[None]:
 def write_submission_file(
     path: Path,
     dataset: Dataset,
-    labels: NDArray[np.uint8],
+    labels: Labels,
     *,
     resolve_path: Callable[[Path], Path] | None = None,
     **origin: Any,
@@ -129,14 +122,14 @@ def write_submission_file(
     """
     with folder_lock(path.parent):
         path = resolve_path(path) if resolve_path else path
-        content = submission_text(path, dataset.ids, labels).encode()
+        content = submission_csv.submission_text(path, dataset.ids, labels).encode()
         made = datetime.now().astimezone().isoformat(timespec="seconds")
         record = Origin(sha256=hashlib.sha256(content).hexdigest(), made=made, **origin)
         with atomic_write(path) as part:
             part.write_bytes(content)
-            read_submission(part, dataset.ids)
+            submission_csv.read_submission(part, dataset.ids)
             # First the record: if the process is killed in between, no file lacks its origin.
-            write_origin(path, record)
+            submission_csv.write_origin(path, record)
     return path
 
 
@@ -165,7 +158,7 @@ def write_run_submission(
     return write_submission_file(path, dataset, labels, resolve_path=resolve_path, **origin)
 
 
-def find_run_origin(runs_dir: Path, labels: NDArray[np.uint8]) -> Origin | None:
+def find_run_origin(runs_dir: Path, labels: Labels) -> Origin | None:
     """Return the origin of ``labels`` (n_test,) if a run in ``runs_dir`` predicts just these.
 
     Of several runs, one trained on Kaggle's data is preferred; unreadable runs are skipped.

@@ -11,13 +11,8 @@ from kaggle_digits.models.backend import keras
 from kaggle_digits.models.base import trace
 from kaggle_digits.models.formats import LITERT_FILE, convert
 from kaggle_digits.plots import charts, style
-from kaggle_digits.studies.study import (
-    Context,
-    Published,
-    StudyOutput,
-    load_keras_model,
-    score_labels,
-)
+from kaggle_digits.studies import study
+from kaggle_digits.studies.study import Context, Published, StudyOutput
 from kaggle_digits.training.fold import FoldResult
 from kaggle_digits.training.recipe import Recipe
 
@@ -99,7 +94,7 @@ def run_bottleneck(context: Context, output: StudyOutput) -> None:
     stored = points.astype(np.float16)  # two numbers in four bytes
     decoded = decode(stored.astype(np.float32)).argmax(axis=1)
     what = "each image stored as two numbers (4 bytes instead of 784), its label decoded from them"
-    output.add_accuracy("A11", what, score_labels(decoded, val_labels), PUBLISHED, note)
+    output.add_accuracy("A11", what, study.score_labels(decoded, val_labels), PUBLISHED, note)
     # `kd app` shows the position of a drawn digit among these points.
     output.add_file(POINTS_FILE, dump_points(points[:SAVED_POINTS], val_labels[:SAVED_POINTS]))
     if (traced := trace(encoder)) is not None:
@@ -126,7 +121,7 @@ def run_bottleneck(context: Context, output: StudyOutput) -> None:
 def _split_network(result: FoldResult) -> tuple[Any, Any]:
     """Return a model of images → (n, 2), and a function of (n, 2) → probabilities (n, 10)."""
     k = keras()
-    images, normalize, body, _softmax = load_keras_model(result).network.layers
+    images, normalize, body, _softmax = study.load_keras_model(result).network.layers
     points = body.get_layer(BOTTLENECK)(body.get_layer(ENCODER)(normalize(images.output)))
 
     def decode(points: NDArray[np.float32]) -> NDArray[np.float32]:

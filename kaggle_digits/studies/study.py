@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.data.dataset import SAMPLE_SOURCE, Dataset
+from kaggle_digits.data.digits import Labels
 from kaggle_digits.data.splits import FoldIndices
 from kaggle_digits.metrics.classification import compute_metrics
 from kaggle_digits.metrics.scores import Score, score_or_raise, wilson_interval
@@ -74,9 +75,7 @@ class Context:
         options = [f" --{name} {value}" for name, value in given.items() if value is not None]
         return f"kd study {study}{' --quick' if self.quick else ''}{''.join(options)}"
 
-    def split(
-        self, labels: NDArray[np.uint8], val_fraction: float, seed: int | None = None
-    ) -> FoldIndices:
+    def split(self, labels: Labels, val_fraction: float, seed: int | None = None) -> FoldIndices:
         """Split rows with scikit-learn's train_test_split, as the publications do.
 
         Without ``seed``, it is that of the study, and both parts have the same share of each label.
@@ -135,13 +134,13 @@ class ExperimentResult:
 
     experiment: str
     description: str
-    published: str
     measured: str
+    notes: tuple[str, ...] = ()
+    published: str = "–"
     n: int | None = None
     reached: bool | None = None
     comparison: str = ""
-    notes: tuple[str, ...] = ()
-    figures: tuple[str, ...] = ()
+    figures: Sequence[str] = ()
 
     @property
     def row(self) -> tuple[str, str, str, str, int | None, bool | None, str]:
@@ -193,21 +192,11 @@ class StudyOutput:
         self.seconds = 0.0
 
     def add_result(
-        self,
-        experiment: str,
-        description: str,
-        measured: str,
-        *notes: str,
-        published: str = "–",
-        n: int | None = None,
-        reached: bool | None = None,
-        comparison: str = "",
-        figures: Sequence[str] = (),
+        self, experiment: str, description: str, measured: str, *notes: str, **fields: Any
     ) -> None:
-        """Add a result that is described by a text, by figures, or both; leave out empty notes."""
-        row = (experiment, description, published, measured, n, reached, comparison)
+        """Add an ExperimentResult with ``fields``; leave out empty notes."""
         kept = tuple(filter(None, notes))
-        self.experiments.append(ExperimentResult(*row, kept, tuple(figures)))
+        self.experiments.append(ExperimentResult(experiment, description, measured, kept, **fields))
 
     @property
     def shared_notes(self) -> dict[str, tuple[str, ...]]:
@@ -259,7 +248,7 @@ class StudyOutput:
         self.figures.append(page.PageFigure(anchor, title, explanation, *page.read_figure(path)))
 
     def add_confusion_matrix(
-        self, name: str, model: str, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
+        self, name: str, model: str, probabilities: NDArray[np.float32], labels: Labels
     ) -> None:
         """Add the confusion matrix of a model: probabilities (n, 10), labels (n,)."""
         figure = charts.confusion_matrix(compute_metrics(probabilities, labels).confusion)
@@ -272,7 +261,7 @@ class StudyOutput:
             temporary.write_bytes(content)
 
 
-def score_labels(predicted: NDArray[np.integer], labels: NDArray[np.integer]) -> Score:
+def score_labels(predicted: Labels, labels: Labels) -> Score:
     """Score predicted labels; without probabilities the log loss is NaN."""
     correct, n = int((predicted == labels).sum()), len(labels)
     return Score(correct / n, wilson_interval(correct, n), float("nan"), n)
@@ -287,9 +276,7 @@ def load_keras_model(result: FoldResult) -> KerasClassifier:
     return classifier
 
 
-def fit_mlp(
-    pixels: NDArray[np.float64], labels: NDArray[np.integer], hidden: int, **settings: Any
-) -> Any:
+def fit_mlp(pixels: NDArray[np.float64], labels: Labels, hidden: int, **settings: Any) -> Any:
     """Fit scikit-learn's MLPClassifier with logistic units, without warning about convergence."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier

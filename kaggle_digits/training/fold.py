@@ -27,14 +27,10 @@ from kaggle_digits.models.formats import to_litert
 from kaggle_digits.models.io import UntrustedError
 from kaggle_digits.models.registry import SKLEARN_MODELS, build, explain_user_errors, is_user_code
 from kaggle_digits.models.tta import KeptCopies, predict_tta
+from kaggle_digits.training import keras_trainer
 from kaggle_digits.training.augmentation import add_upstrokes, augmentation_layer
 from kaggle_digits.training.callbacks import EpochMetrics, OnStep, TrainingCallback
-from kaggle_digits.training.keras_trainer import (
-    KerasTrainer,
-    has_kept_graphs,
-    keep_graphs,
-    with_kept_graphs,
-)
+from kaggle_digits.training.keras_trainer import KerasTrainer
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.sklearn_trainer import PartialFitTrainer, SklearnTrainer
 
@@ -213,7 +209,7 @@ def fold_epochs(
             val=val_images,
             test=test_copies or test.images,
         )
-        keep_graphs(trainer)
+        keras_trainer.keep_graphs(trainer)
         return result
 
 
@@ -294,14 +290,15 @@ def make_trainer(recipe: Recipe, images: Images, labels: Labels, seed: int) -> T
     """
     normalizer = fit_normalizer(recipe.normalize, images)
     if recipe.model not in SKLEARN_MODELS:  # these work without TensorFlow
-        reset_session(seed, keep_graphs=has_kept_graphs(recipe, normalizer, len(images)))
+        is_kept = keras_trainer.has_kept_graphs(recipe, normalizer, len(images))
+        reset_session(seed, keep_graphs=is_kept)
     sizes = {"rows": len(images), "batch_size": recipe.batch_size}
     model = build(recipe.model, recipe.model_options, **sizes)
     if not hasattr(model, "predict_proba"):
         augment = augmentation_layer(recipe.augment, seed) if recipe.augment else None
         probe = images[:PROBED_IMAGES] if is_user_code(recipe.model) else None
         network = KerasClassifier.wrap(model, normalizer, augment, probe=probe)
-        return with_kept_graphs(KerasTrainer(recipe, network, images, labels, seed))
+        return keras_trainer.with_kept_graphs(KerasTrainer(recipe, network, images, labels, seed))
     if "random_state" in getattr(model, "get_params", dict)():
         model.set_params(random_state=seed)
     classifier = SklearnClassifier(model, normalizer)

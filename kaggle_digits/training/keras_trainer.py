@@ -13,14 +13,9 @@ from numpy.typing import NDArray
 
 from kaggle_digits.core.environment import backend_name
 from kaggle_digits.data.digits import CLASSES, Images, Labels
+from kaggle_digits.models import base
 from kaggle_digits.models.backend import first_gpu, keras, precision, use_jit
-from kaggle_digits.models.base import (
-    NORMALIZATION_LAYER,
-    KerasClassifier,
-    Normalizer,
-    flat_layers,
-    variable_values,
-)
+from kaggle_digits.models.base import KerasClassifier, Normalizer, flat_layers
 from kaggle_digits.models.registry import is_user_code
 from kaggle_digits.training.callbacks import OnStep
 from kaggle_digits.training.muon import conv_muon
@@ -134,7 +129,7 @@ class KerasTrainer:
             for batch in batches:
                 self.model(self._images[batch], training=True)
             return
-        trainable, non_trainable = variable_values(self.model)
+        trainable, non_trainable = base.variable_values(self.model)
         for batch in batches:
             non_trainable = self.compiled_statistics(trainable, non_trainable, self._images[batch])
         for variable, value in zip(self.model.non_trainable_variables, non_trainable, strict=True):
@@ -301,7 +296,7 @@ def autocast(model: Any, precision: str) -> Iterator[None]:
     layers = []
     if precision != "float32":
         names = [layer.name for layer in model.layers]
-        after = model.layers[names.index(NORMALIZATION_LAYER) + 1 :]
+        after = model.layers[names.index(base.NORMALIZATION_LAYER) + 1 :]
         *hidden, _logits = [inner for layer in after for inner in flat_layers(layer)]
         layers = [layer for layer in hidden if layer.dtype_policy.name == "float32"]
     policies = [layer.dtype_policy for layer in layers]

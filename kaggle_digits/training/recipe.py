@@ -15,23 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from kaggle_digits._version import __version__
-from kaggle_digits.core import trust
+from kaggle_digits.core import errors, trust
 from kaggle_digits.core.atomic_io import read_json, write_json
-from kaggle_digits.core.errors import (
-    RunError,
-    UsageError,
-    check_at_least,
-    check_choice,
-    check_number,
-)
+from kaggle_digits.core.errors import RunError, UsageError
+from kaggle_digits.models import registry
 from kaggle_digits.models.base import NORMALIZATIONS
-from kaggle_digits.models.registry import (
-    NETWORK_SETTINGS,
-    SKLEARN_MODELS,
-    check_options,
-    find_builder,
-    is_user_code,
-)
+from kaggle_digits.models.registry import NETWORK_SETTINGS, SKLEARN_MODELS
 from kaggle_digits.models.tta import AffineRange, check_tta
 from kaggle_digits.runs.run import Run
 from kaggle_digits.training.augmentation import Augmentation
@@ -104,22 +93,22 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, kind in NUMBERS.items():
-            object.__setattr__(self, name, check_number(name, getattr(self, name), kind))
+            object.__setattr__(self, name, errors.check_number(name, getattr(self, name), kind))
         if self.widths is not None:
             if not isinstance(self.widths, Iterable):
                 raise UsageError(
                     f"`widths={self.widths!r}` are none; for one layer: `widths=(128,)`"
                 )
-            widths = tuple(check_number("widths", width, int) for width in self.widths)
+            widths = tuple(errors.check_number("widths", width, int) for width in self.widths)
             object.__setattr__(self, "widths", widths)
         choices = {"optimizer": get_args(Optimizer), "schedule": get_args(Schedule)}
         for name, allowed in {"normalize": NORMALIZATIONS, **choices}.items():
-            check_choice(name, getattr(self, name), allowed)
+            errors.check_choice(name, getattr(self, name), allowed)
         minima = {"epochs": 1, "batch_size": 1, "patience": 1, "l2": 0, "weight_decay": 0}
         for name, minimum in minima.items():
-            check_at_least(name, getattr(self, name), minimum)
+            errors.check_at_least(name, getattr(self, name), minimum)
         for width in self.widths or ():
-            check_at_least("widths", width, 1)
+            errors.check_at_least("widths", width, 1)
         if self.widths == ():
             raise UsageError("`widths` is empty; for example `widths=(128, 128)`")
         for name in ("dropout", "label_smoothing", "ema"):
@@ -170,7 +159,7 @@ class Recipe:
             given["augment"] = None
         changed = replace(self, **given)
         if given.keys() & changed.model_options.keys():
-            check_options(self.model, changed.model_options)
+            registry.check_options(self.model, changed.model_options)
         return changed
 
     def to_json(self) -> dict[str, Any]:
@@ -220,7 +209,7 @@ AnyRecipe = Recipe | EnsembleRecipe
 
 def runs_user_code(recipe: AnyRecipe) -> bool:
     """Whether training calls a function that the recipe names, ``package.module:function``."""
-    return any(is_user_code(one.model) for one in recipe.recipes)
+    return any(registry.is_user_code(one.model) for one in recipe.recipes)
 
 
 def check_used(recipe: AnyRecipe, settings: Collection[str]) -> None:
@@ -303,9 +292,13 @@ def read_recipe_file(path: Path, model: str | None = None) -> AnyRecipe:
         content = {key: value for key, value in content.items() if key not in (NOTE, SIGNATURE)}
     try:
         recipe = recipe_from_json(content)
-        _check_trusted(recipe, path, model)
+        if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
+            raise UsageError(  # noqa: TRY301
+                f"training would run the code of {recipe.model}; name it yourself: "
+                f"`kd.find_recipe({str(path)!r}, model={recipe.model!r})`, or {trust.HINT}"
+            )
         for one in recipe.recipes:
-            find_builder(one.model)
+            registry.find_builder(one.model)
     except UsageError as error:
         plain = re.sub(r"`(\w+=[^`]*)`", r"\1", str(error))  # a setting of the file, no option
         raise UsageError(f"recipe file {path}: {plain}") from error
@@ -317,14 +310,6 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
-
-
-def _check_trusted(recipe: AnyRecipe, path: Path, model: str | None) -> None:
-    if runs_user_code(recipe) and recipe.model != model and not trust.is_enabled():
-        raise UsageError(
-            f"training would run the code of {recipe.model}; name it yourself: "
-            f"`kd.find_recipe({str(path)!r}, model={recipe.model!r})`, or {trust.HINT}"
-        )
 
 
 def _describe(error: ErrorDetails, kind: type[Any]) -> str:

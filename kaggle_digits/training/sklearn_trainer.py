@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class SklearnTrainer:
 class PartialFitTrainer(SklearnTrainer):
     """MLPClassifier, whose ``partial_fit`` is called once per epoch."""
 
-    def __init__(self, recipe: Recipe, classifier: SklearnClassifier, *rows: Images) -> None:
+    def __init__(self, recipe: Recipe, classifier: SklearnClassifier, *rows: Any) -> None:
         super().__init__(recipe, classifier, *rows)
         self.epochs = recipe.epochs
         self._classes = np.unique(self._labels)

@@ -20,12 +20,8 @@ from kaggle_digits.core.extras import needs
 from kaggle_digits.core.text import flatten
 from kaggle_digits.models.backend import suppress_native_stderr
 from kaggle_digits.runs.run import CONFIG_FILE, HISTORY_FILE, METRICS_FILE, Run
-from kaggle_digits.training.callbacks import (
-    CallbackList,
-    EpochMetrics,
-    TrainingCallback,
-    default_callback,
-)
+from kaggle_digits.training import callbacks
+from kaggle_digits.training.callbacks import EpochMetrics, TrainingCallback
 
 PROJECT = "kaggle-digits"  # the experiment of MLflow and the project of W&B, unless one is set
 TENSORBOARD_FOLDER = "events"  # in a run folder
@@ -208,11 +204,11 @@ def make_callback(
 
     UsageError: there is no such tracker, or its package is not installed.
     """
-    callback, trackers = callback or default_callback(), []
+    callback, trackers = callback or callbacks.default_callback(), []
     for name in dict.fromkeys([log_to] if isinstance(log_to, str) else log_to):
         check_choice("log_to", name, TRACKERS)
         trackers.append(TRACKERS[name](runs_dir))
-    return CallbackList(callback, *trackers) if trackers else callback
+    return callbacks.CallbackList(callback, *trackers) if trackers else callback
 
 
 def describe(run: Run) -> dict[str, Any]:

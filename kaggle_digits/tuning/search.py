@@ -26,24 +26,11 @@ from kaggle_digits.training.callbacks import CallbackList, EpochMetrics, Trainin
 from kaggle_digits.training.fold import FoldTask, fit_fold, member_seed
 from kaggle_digits.training.model_trial import try_models
 from kaggle_digits.training.recipe import Recipe
-from kaggle_digits.tuning import results
+from kaggle_digits.tuning import results, search_space
+from kaggle_digits.tuning import storage as study_storage
 from kaggle_digits.tuning.optuna_import import optuna
-from kaggle_digits.tuning.search_space import (
-    Dimension,
-    Value,
-    current_values,
-    grid,
-    grid_size,
-    with_values,
-)
-from kaggle_digits.tuning.storage import (
-    MAX_RETRIES,
-    fail_stale_trials,
-    open_storage,
-    storage_errors,
-    study_lock,
-    trial_lock,
-)
+from kaggle_digits.tuning.search_space import Dimension, Value, current_values
+from kaggle_digits.tuning.storage import fail_stale_trials, open_storage, storage_errors
 
 # Beside the runs; it is not listed as a run because it has no config.json.
 FOLDER = "tuning"
@@ -103,8 +90,8 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
     folder = study_folder(runs_dir, name, recipe)
     name = check_new_name(folder.parent, folder.name)
     folds, seed = split(dataset.labels, split_config), split_config.seed
-    if whole_grid := 0 < grid_size(space) <= trials:
-        trials = grid_size(space)
+    if whole_grid := 0 < search_space.grid_size(space) <= trials:
+        trials = search_space.grid_size(space)
     callback = callback or results.TrialCallback()
     settings = _settings(dataset, recipe, space, split_config)
     rows = dataset.train
@@ -119,7 +106,7 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
 
     def objective(trial: optuna.Trial) -> float:
         started = time.perf_counter()
-        locks.enter_context(trial_lock(folder, trial.number))
+        locks.enter_context(study_storage.trial_lock(folder, trial.number))
         trial.set_user_attr(results.STARTED, value=True)
         # Another process may have started the last trial at the same moment.
         if results.count_done(study.get_trials(deepcopy=False)[: trial.number]) >= trials:
@@ -130,7 +117,7 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
         trial.set_user_attr(results.VALUES, values)
         callback.on_trial_begin(trial.number + 1, values, len(folds))
         try:
-            varied = with_values(recipe, values)
+            varied = search_space.with_values(recipe, values)
             score = _cross_validate(trial, varied, dataset, rows, folds, seed, callback)
         except ModelError as error:
             # PRUNED instead of FAIL, so that the sampler avoids such values.
@@ -151,14 +138,14 @@ def search(  # noqa: PLR0915 (the objective and the callback are inside it)
 
     try_models(recipe, dataset.train, callback)
     with storage_errors(storage):
-        with study_lock(folder):
+        with study_storage.study_lock(folder):
             study = _create_or_load(name, open_storage(storage, folder), settings)
             _enqueue(study, current_values(recipe, space), space, whole_grid=whole_grid)
         for number in fail_stale_trials(study, folder):
             callback.on_warning(
                 f"the process of trial {number + 1} was killed (out of memory? "
                 f"{environment.memory()[0] / 2**30:.1f} GB may be used here); its values are tried "
-                f"again, at most {MAX_RETRIES} times"
+                f"again, at most {study_storage.MAX_RETRIES} times"
             )
         # Stop trials that are worse than the median of the others at the same step.
         study.pruner = optuna.pruners.MedianPruner(
@@ -256,7 +243,7 @@ def _enqueue(
     inside = all(dimension.contains(own[dimension.name]) for dimension in space)
     queue = [own] if inside else []
     if whole_grid:
-        queue = sorted(grid(space), key=lambda values: values != own)
+        queue = sorted(search_space.grid(space), key=lambda values: values != own)
     for values in queue:
         study.enqueue_trial(values, skip_if_exists=True)
 
