@@ -46,8 +46,6 @@ PAGE = Path(__file__).parent / "page"
 # A larger picture, in pixels, needs half a gigabyte while it is decoded.
 LARGE_PICTURE, MAX_READERS = 4_000_000, 4
 NAME = "this file"  # in messages
-# Fields of a prediction that a response repeats.
-COPIED = ("digit", "confidence", "runner_up", "note", "not_a_digit", "mirrored", "box")
 MAX_POINTS = 1500  # of the embedding that the page draws
 MAX_UNDOABLE = 1000  # saved drawings that can be removed again, the newest
 CANNOT_UNDO = "this drawing can no longer be undone here; delete its line in labels.csv"
@@ -387,11 +385,17 @@ def _classify(
     if sheet and len(sheet.digits) < 2:
         sheet = None
     return ClassifyResponse(
-        **{key: getattr(prediction, key) for key in COPIED},
         run=predictor.run_name,
+        digit=prediction.digit,
+        confidence=prediction.confidence,
+        runner_up=prediction.runner_up,
+        note=prediction.note,
         probabilities=prediction.probabilities.tolist(),
         image=prediction.image.ravel().tolist(),
         plane=position,
+        not_a_digit=prediction.not_a_digit,
+        mirrored=prediction.mirrored,
+        box=prediction.box,
         digits=[DigitBox(**vars(each)) for each in sheet.digits] if sheet else [],
         lines=list(sheet.lines) if sheet else [],
         sheet_note=sheet.note if sheet else "",
