@@ -116,7 +116,7 @@ def train(
         recipe, limit = choose_recipe(limit, load(data_dir), partial(_split_config, given))
     changes = {key: given[key] for key in RECIPE_OPTIONS & given.keys()}
     chosen = find_recipe(recipe, model).with_changes(**changes, widths=_parse_widths(widths))
-    check_used(chosen, {key for key, value in changes.items() if value is not False})
+    check_used(chosen, changes)
     split = _split_config(given, chosen)
     if chosen.fills_time and (executor == "ray" or address or seeds is not None):
         other = "--seeds: it trains many seeds itself" if seeds else "Ray: it measures this machine"
@@ -124,8 +124,8 @@ def train(
     teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
     submission_path = partial(submission_files.submission_path, submissions_dir)
     if name is not None and seeds is None:
+        check_new_run(runs_dir, name, force=force)
         submission_files.require_absent(submission_path(name), force=force)
-    check_new_run(runs_dir, None if seeds else name, force=force)
     dataset = load(data_dir)
     start = partial(training.train, dataset, chosen, teacher=teacher, drop_rows=drop_rows)
     start = partial(start, extra=extra, time_limit=limit, force=force)

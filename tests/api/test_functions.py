@@ -68,6 +68,8 @@ def test_wrong_recipes_are_explained(dataset: Dataset) -> None:
         kd.train(dataset, "nonsense")
     with pytest.raises(kd.UsageError, match="has no setting epoch; it has: model, widths"):
         kd.train(dataset, "dense", epoch=3)
+    with pytest.raises(kd.UsageError, match=r"`optimizer` would have no effect: model linear is"):
+        kd.train(dataset, "linear", optimizer="adam")
     with pytest.raises(kd.UsageError, match=r"a function that .* such as lambda: LogisticRegr"):
         kd.train(dataset, LogisticRegression())
 

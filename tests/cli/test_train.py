@@ -117,10 +117,10 @@ def test_invalid_options_are_one_line(words: list[str], code: int, message: str)
 def test_existing_run_and_submission_are_not_overwritten() -> None:
     assert kd("train", *QUICK, "--name", "one").exit_code == 0
     before = Path("submissions/one.csv").read_bytes()
-    assert_error(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "one.csv already exists")
-    Path("submissions/one.csv").rename("submissions/kept.csv")
     assert_error(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "run one already exists")
-    Path("submissions/kept.csv").rename("submissions/one.csv")
+    Path("runs/one").rename("runs/kept")
+    assert_error(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "one.csv already exists")
+    Path("runs/kept").rename("runs/one")
     assert kd("train", *QUICK, "--name", "one", "--seed", "5", "--force").exit_code == 0
     assert Path("submissions/one-old-1.csv").read_bytes() == before
     assert open_run(Path("runs"), "one-old-1").finished
