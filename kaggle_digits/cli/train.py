@@ -134,7 +134,7 @@ def train(
         return
 
     def is_taken(name: str) -> bool:
-        is_pushed = push_record.record_dir(runs_dir, name).exists()
+        is_pushed = (push_record.record_dir(runs_dir, name) / push_record.FILE).exists()
         return is_pushed or submission_files.is_taken(submissions_dir, name)
 
     start = partial(start, split_config=split, is_taken=is_taken)
