@@ -1,6 +1,5 @@
 """kd train: train a model, predict the test images and write a submission."""
 
-import os
 import re
 import shlex
 import time
@@ -31,8 +30,8 @@ RECIPE_OPTIONS = {"epochs", "batch_size", "learning_rate", "dropout", "l2", "nor
 RECIPE_OPTIONS |= {"optimizer", "schedule", "weight_decay", "label_smoothing", "augment"}
 SPLIT_OPTIONS = {"val_fraction", "folds", "repeats", "seed", "rows"}
 # Options that the command to resume a run repeats; of the others, --resume accepts only the name.
-RESUME_OPTIONS = {"data_dir", "runs_dir", "submissions_dir", "executor", "address", "workers"}
-RESUME_OPTIONS |= {"threads", "gpus", "tensorboard", "log_to"}
+RESUME_OPTIONS = {"executor", "address", "workers", "threads", "gpus", "tensorboard", "log_to"}
+FOLDERS = {"data_dir", "runs_dir", "submissions_dir"}  # printed commands repeat them by themselves
 
 
 def train(
@@ -100,7 +99,7 @@ def train(
 
     run_once = partial(_run_once, given, _make_executor(given))
     if resume:
-        if given.keys() - RESUME_OPTIONS - {"resume", "named", "name", "as_json"}:
+        if given.keys() - RESUME_OPTIONS - FOLDERS - {"resume", "named", "name", "as_json"}:
             raise UsageError("--resume uses the settings saved in the run: kd train --resume [RUN]")
         name = options.one_of(named, name, "--name")
         dataset = load(data_dir)
@@ -209,11 +208,9 @@ def _resume_command(given: Mapping[str, Any], name: str) -> str:
     """Return the command that resumes the run; with --seeds, the same one, without --force."""
     words, kept = ["kd", "train", "--resume", "--name", name], RESUME_OPTIONS & given.keys()
     if "seeds" in given:
-        words, kept = words[:2], given.keys() - {"force"}
+        words, kept = words[:2], given.keys() - FOLDERS - {"force"}
     for key in sorted(kept):
-        default, value = os.environ.get(f"KD_{key.upper()}") or key[:-4], given[key]
-        if key.endswith("_dir") and value == Path(default):
-            continue
+        value = given[key]
         option = ("--no-" if value is False else "--") + key.removeprefix("as_").replace("_", "-")
         words += [option] * (key != "named") + [str(value)] * (not isinstance(value, bool))
     is_users = ":" in f"{given.get('model')}{given.get('named')}"
