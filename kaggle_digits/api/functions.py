@@ -35,7 +35,7 @@ from kaggle_digits.training import train as training
 from kaggle_digits.training.callbacks import TrainingCallback
 from kaggle_digits.training.executor import Executor
 from kaggle_digits.training.export import ExportResult
-from kaggle_digits.training.recipe import EnsembleRecipe
+from kaggle_digits.training.recipe import EnsembleRecipe, check_used
 from kaggle_digits.training.recipes import RecipeLike, as_recipe
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def train(
     """
     _check_types(dataset, split, callback)
     chosen = as_recipe(recipe).with_changes(**settings)
+    check_used(chosen, settings)
     if split is None:
         split = Split(folds=chosen.folds) if isinstance(chosen, EnsembleRecipe) else Split()
     run = training.train(

@@ -234,11 +234,10 @@ class Run(Summary, RunFolder):
 
     def plot_first_layer(self) -> Figure:
         """Plot the weights of the first layer; RunError if the model has none that are images."""
-        weights = first_layer(self)
-        if weights is None:
+        draw = first_layer(self)
+        if draw is None:
             raise RunError(f"the first layer of run {self.name} has no weights that are images")
-        linear = self.config()["model"] == "linear"
-        return digit_grids.first_layer_weights(weights, linear=linear)
+        return draw()
 
     def _measured(self) -> Any:
         return measure(self.dataset, load_oof(self, self.dataset))

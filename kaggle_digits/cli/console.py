@@ -12,7 +12,7 @@ import re
 import sys
 import textwrap
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -74,6 +74,7 @@ def quiet() -> bool:
 out = _Console(highlight=False, soft_wrap=True, emoji=False)
 err = _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 printed = threading.Event()  # set when this command printed its first line
+repeat_folders: Callable[[str], str] = str  # in commands to type; set by cli.options.Command
 _sign_shown = threading.Event()  # set while the sign of work is the line of the cursor
 _sign_lock = threading.Lock()
 
@@ -138,7 +139,8 @@ def cell(value: object) -> str:
 
 
 def wrap(text: str, console: Console) -> str:
-    """Break ``text`` as ``fill`` does if it goes to a terminal."""
+    """Return ``text`` as commands and options, broken as ``fill`` does if it goes to a terminal."""
+    text = repeat_folders(to_command_line(text))
     return fill(text, console.width) if is_tty(console.file) else text
 
 
@@ -202,7 +204,7 @@ def _print_to_stderr(text: str, style: str, label: str = "") -> None:
     """Print ``text`` after ``label``; only the label, if there is one, has the style."""
     begin_output()
     text = f"{label} {text}" if label else text
-    lines = safe(wrap(to_command_line(redact(text)), err))
+    lines = safe(wrap(redact(text), err))
     styled = label or lines
     with _without_full_stderr():
         err.print(f"[{style}]{styled}[/{style}]{lines.removeprefix(styled)}")
@@ -237,7 +239,7 @@ def _writing_results() -> Iterator[None]:
 def echo(text: str | Text) -> None:
     """Print a line of the result, or a text with styles, to stdout."""
     with _writing_results():
-        out.print(text if isinstance(text, Text) else safe(wrap(to_command_line(text), out)))
+        out.print(text if isinstance(text, Text) else safe(wrap(text, out)))
 
 
 def show_table(

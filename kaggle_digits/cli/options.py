@@ -1,5 +1,8 @@
 """Options and arguments that several commands share, and how the help of a command shows them."""
 
+import re
+import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,28 @@ PLACEHOLDERS: dict[Any, str] = {int: "N", float: "X", Path: "FILE"}
 
 class Command(TyperCommand):
     """A command with the help of this package: one style of placeholders, and none after flags."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; commands that its messages advise get the folders that it was given."""
+        given = {
+            param.name: f" {param.opts[0]} {shlex.quote(str(ctx.params[param.name]))}"
+            for param in self.params
+            if str(param.name).endswith("_dir")
+            and getattr(ctx.get_parameter_source(str(param.name)), "name", "") == "COMMANDLINE"
+        }
+        commands: dict[str, Any] = dict(ctx.find_root().command.commands)
+        for group in ("remote", "runs"):
+            parts = commands[group].commands.items()
+            commands |= {f"{group} {name}": part for name, part in parts}
+
+        def repeat(match: re.Match[str]) -> str:
+            accepted = {param.name for param in commands[match[1]].get_params(ctx)}
+            return match[0] + "".join(given[name] for name in given if name in accepted)
+
+        names = "|".join(sorted(commands, key=len, reverse=True))
+        pattern = rf"(?:(?<=[:·] )|(?<=then )|(?<= or ))kd ({names})\b"
+        console.repeat_folders = partial(re.sub, pattern, repeat)
+        return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters with their placeholders; --help is the last of the last panel."""

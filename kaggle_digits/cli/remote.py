@@ -11,7 +11,7 @@ import typer
 
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import Command, Group, argument, flag, option
-from kaggle_digits.core.errors import KaggleError
+from kaggle_digits.core.errors import KaggleError, UsageError
 
 if TYPE_CHECKING:
     from kaggle_digits.kaggle_notebooks.api import NotebookClient
@@ -43,7 +43,7 @@ def push(
     epochs: int | None = option("Passes over the training rows."),
     repeats: int | None = option("Repeat with N different splits."),
     gpu: bool = machine("Two T4 GPUs.", "--gpu/--no-gpu", show_default=True, default=True),
-    accelerator: str = machine("Kaggle's name; default NvidiaTeslaT4.", default="NvidiaTeslaT4"),
+    accelerator: str | None = machine("Kaggle's name; default NvidiaTeslaT4."),
     internet: bool = machine(
         "Install missing packages.", "--internet/--no-internet", show_default=True, default=True
     ),
@@ -62,13 +62,15 @@ def push(
     from kaggle_digits.core.output_paths import back_up, check_output
     from kaggle_digits.kaggle_notebooks import push as notebook
 
+    if accelerator and not gpu:
+        raise UsageError("--accelerator names a GPU, and --no-gpu uses none; leave out one")
     if output is not None:
         check_output(output, force=force)
     spec = notebook.prepare(
         recipe,
         **{"epochs": epochs, "folds": folds, "seed": seed, "repeats": repeats},
         name=name,
-        accelerator=accelerator if gpu else None,
+        accelerator=(accelerator or "NvidiaTeslaT4") if gpu else None,
         internet=internet,
         hours=hours,
         slug=slug,

@@ -80,6 +80,7 @@ def show(
 ) -> None:
     """List the runs, most accurate first, or show one of them."""
     from kaggle_digits.kaggle_api.submission_log import read_log
+    from kaggle_digits.runs.run import NAME
     from kaggle_digits.runs.store import list_runs, open_run
 
     check_choice("sort", sort, SORTS)
@@ -106,6 +107,9 @@ def show(
     else:
         console.show_table(COLUMNS, map(_cells, rows))
     for row in rows:
+        if not NAME.fullmatch(row["run"]):  # renamed by hand
+            rename = f"rename its folder in {runs_dir} (letters, digits, - and _)"
+            console.warn(f"no command takes the name {row['run']!r}; {rename}")
         if row.get("note"):
             console.echo(f"{row['run']}: {row['note']}")
         if row.get("leak"):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from kaggle_digits.cli import console, half_blocks, options
 from kaggle_digits.cli.options import argument, flag, option
+from kaggle_digits.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -15,7 +16,7 @@ MAX_BAR, BESIDE_BAR = 24, 49  # columns
 
 
 def show(
-    lines: list[int] = argument("Lines of the file; line 1 is the header.", "LINE", default=...),
+    lines: list[str] = argument("Lines of the file; line 1 is the header.", "LINE", default=...),
     *,
     run: str | None = option("Show the predictions of this run.", "--run", metavar="NAME"),
     test: bool = flag("Images of test.csv instead of train.csv.", "--test"),
@@ -32,10 +33,14 @@ def show(
     from kaggle_digits.plots import digit_grids, style
     from kaggle_digits.runs.store import open_run
 
+    try:
+        numbers = list(map(int, lines))
+    except ValueError:
+        raise UsageError(f"{' '.join(lines)}: give each line by its number: kd show 2 3") from None
     if output is not None:
         check_output(*style.saved_paths(output), force=force)
     opened = open_run(runs_dir, run) if run else None
-    examples = find_examples(load(data_dir), lines, opened, test=test)
+    examples = find_examples(load(data_dir), numbers, opened, test=test)
     headings = [_heading(example) for example in examples]
     if output is not None:
         figure = digit_grids.examples(

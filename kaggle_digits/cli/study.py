@@ -107,8 +107,8 @@ def _print_results(results: list[StudyOutput], runs_dir: Path, study_name: str =
 
     rows = [each.row for result in results for each in result.experiments]
     columns = dict.fromkeys(("", "experiment", "published", "measured"), "")
-    columns |= {"rows": ",", "reached": ""}
-    console.show_table(columns, [(*row[:5], REACHED[row[5]] or None) for row in rows])
+    columns |= {"reached": "", "rows": ","}
+    console.show_table(columns, [(*row[:4], REACHED[row[5]] or None, row[4]) for row in rows])
     for result in results:
         shared = result.shared_notes
         for each in result.experiments:

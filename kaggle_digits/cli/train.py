@@ -1,6 +1,5 @@
 """kd train: train a model, predict the test images and write a submission."""
 
-import os
 import re
 import shlex
 import time
@@ -31,8 +30,8 @@ RECIPE_OPTIONS = {"epochs", "batch_size", "learning_rate", "dropout", "l2", "nor
 RECIPE_OPTIONS |= {"optimizer", "schedule", "weight_decay", "label_smoothing", "augment"}
 SPLIT_OPTIONS = {"val_fraction", "folds", "repeats", "seed", "rows"}
 # Options that the command to resume a run repeats; of the others, --resume accepts only the name.
-RESUME_OPTIONS = {"data_dir", "runs_dir", "submissions_dir", "executor", "address", "workers"}
-RESUME_OPTIONS |= {"threads", "gpus", "tensorboard", "log_to"}
+RESUME_OPTIONS = {"executor", "address", "workers", "threads", "gpus", "tensorboard", "log_to"}
+FOLDERS = {"data_dir", "runs_dir", "submissions_dir"}  # printed commands repeat them by themselves
 
 
 def train(
@@ -100,7 +99,7 @@ def train(
 
     run_once = partial(_run_once, given, _make_executor(given))
     if resume:
-        if given.keys() - RESUME_OPTIONS - {"resume", "named", "name", "as_json"}:
+        if given.keys() - RESUME_OPTIONS - FOLDERS - {"resume", "named", "name", "as_json"}:
             raise UsageError("--resume uses the settings saved in the run: kd train --resume [RUN]")
         name = options.one_of(named, name, "--name")
         dataset = load(data_dir)
@@ -116,7 +115,7 @@ def train(
         recipe, limit = choose_recipe(limit, load(data_dir), partial(_split_config, given))
     changes = {key: given[key] for key in RECIPE_OPTIONS & given.keys()}
     chosen = find_recipe(recipe, model).with_changes(**changes, widths=_parse_widths(widths))
-    check_used(chosen, {key for key, value in changes.items() if value is not False})
+    check_used(chosen, changes)
     split = _split_config(given, chosen)
     if chosen.fills_time and (executor == "ray" or address or seeds is not None):
         other = "--seeds: it trains many seeds itself" if seeds else "Ray: it measures this machine"
@@ -124,8 +123,8 @@ def train(
     teacher = open_run(runs_dir, pseudo) if pseudo is not None else None
     submission_path = partial(submission_files.submission_path, submissions_dir)
     if name is not None and seeds is None:
+        check_new_run(runs_dir, name, force=force)
         submission_files.require_absent(submission_path(name), force=force)
-    check_new_run(runs_dir, None if seeds else name, force=force)
     dataset = load(data_dir)
     start = partial(training.train, dataset, chosen, teacher=teacher, drop_rows=drop_rows)
     start = partial(start, extra=extra, time_limit=limit, force=force)
@@ -134,7 +133,7 @@ def train(
         return
 
     def is_taken(name: str) -> bool:
-        is_pushed = push_record.record_dir(runs_dir, name).exists()
+        is_pushed = (push_record.record_dir(runs_dir, name) / push_record.FILE).exists()
         return is_pushed or submission_files.is_taken(submissions_dir, name)
 
     start = partial(start, split_config=split, is_taken=is_taken)
@@ -209,11 +208,9 @@ def _resume_command(given: Mapping[str, Any], name: str) -> str:
     """Return the command that resumes the run; with --seeds, the same one, without --force."""
     words, kept = ["kd", "train", "--resume", "--name", name], RESUME_OPTIONS & given.keys()
     if "seeds" in given:
-        words, kept = words[:2], given.keys() - {"force"}
+        words, kept = words[:2], given.keys() - FOLDERS - {"force"}
     for key in sorted(kept):
-        default, value = os.environ.get(f"KD_{key.upper()}") or key[:-4], given[key]
-        if key.endswith("_dir") and value == Path(default):
-            continue
+        value = given[key]
         option = ("--no-" if value is False else "--") + key.removeprefix("as_").replace("_", "-")
         words += [option] * (key != "named") + [str(value)] * (not isinstance(value, bool))
     is_users = ":" in f"{given.get('model')}{given.get('named')}"

@@ -7,6 +7,7 @@ such as with test-time augmentation, the caller passes a function.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,7 +204,7 @@ def _figures(
 
     RunError is raised before the first if the run is damaged.
     """
-    history, weights, images = run.read_history(), first_layer(run), dataset.train.images
+    history, draw_weights, images = run.read_history(), first_layer(run), dataset.train.images
     maps = error_saliency(run, dataset, errors[:MOST_EXPLAINED])
     yield "confusion", charts.confusion_matrix(metrics.confusion)
     yield "class-accuracy", charts.class_accuracy(metrics.classes, metrics.score.accuracy)
@@ -216,13 +217,12 @@ def _figures(
     yield "reliability", charts.reliability_diagram(metrics.calibrated, metrics.calibration)
     if len({row["epoch"] for row in history}) > 1:
         yield "learning-curves", charts.learning_curves(history)
-    if weights is not None:
-        linear = run.config()["model"] == "linear"
-        yield "first-layer", digit_grids.first_layer_weights(weights, linear=linear)
+    if draw_weights:
+        yield "first-layer", draw_weights()
 
 
-def first_layer(run: Run) -> NDArray[np.float32] | None:
-    """Read the (units, h, w) first-layer weights of the first model; None if it saved none."""
+def first_layer(run: Run) -> "Callable[[], Figure] | None":
+    """Read the first layer's weights of the first model, to be drawn; None if it saved none."""
     path = run.member_folder(0) / FIRST_LAYER_FILE
     if not os.path.lexists(path):
         return None
@@ -230,4 +230,5 @@ def first_layer(run: Run) -> NDArray[np.float32] | None:
         weights = read_array(path, np.floating, (None, None, None))
         if not weights.size or not np.isfinite(weights).all():
             raise ValueError("it is empty or holds NaN or infinity")
-    return np.asarray(weights, np.float32)
+    linear = run.config()["model"] == "linear"
+    return partial(digit_grids.first_layer_weights, np.asarray(weights, np.float32), linear=linear)

@@ -291,7 +291,8 @@ def _scale_box(
     The crop box has at least one pixel, also if the margin is negative or the picture very narrow.
     """
     width, height = full
-    top, left, bottom, right = (width / small[0] * position for position in box)
+    factors = (height / small[1], width / small[0]) * 2  # not the same in a narrow picture
+    top, left, bottom, right = (at * factor for at, factor in zip(box, factors, strict=True))
     extra = margin * max(bottom - top, right - left)
     x, y = min(max(0, round(left - extra)), width - 1), min(max(0, round(top - extra)), height - 1)
     x_end, y_end = min(round(right + extra), width), min(round(bottom + extra), height)

@@ -227,8 +227,8 @@ def _load_same_data(manifest: Manifest, data_dir: Path) -> tuple[Dataset | None,
     here = {"train.csv": dataset.train.sha256, "test.csv": dataset.test.sha256}
     if not here.items() <= manifest.data.items():
         return None, (
-            f"it was trained on other data than those in {data_dir}; give their folder with "
-            f"--data-dir: kd predict {manifest.run}"
+            f"it was trained on other data than those in {data_dir}; give kd predict "
+            f"{manifest.run} their folder with --data-dir"
         )
     return dataset, ""
 

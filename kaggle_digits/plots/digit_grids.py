@@ -145,7 +145,7 @@ def saliency(
     """
     note = (
         "Above each image: label → wrong prediction. Ink on orange speaks for the wrong "
-        "prediction, ink on purple for the label."
+        "prediction, ink on blue for the label."
     )
     headings = [f"{p.label} → {p.predicted}" for p in predictions]
     figure = _predictions(images, predictions, headings, "Pixels behind the errors", note)
@@ -153,7 +153,7 @@ def saliency(
     for position, (prediction, values) in enumerate(zip(predictions, maps, strict=False)):
         limit = np.abs(values).max() or 1.0
         left, top = _corner(position)
-        _show_at(axes, values, (left, top), f"{style.DIVERGING_CMAP}_r", (-limit, limit))
+        _show_at(axes, values, (left, top), style.evidence_cmap(), (-limit, limit))
         if (image := images[prediction.row]).max() > HALF_INK:
             x, y = (np.arange(SIDE) + start + 0.5 for start in (left, top))
             axes.contour(x, y, image, [HALF_INK], colors=style.TEXT_COLOR, linewidths=0.7)
@@ -198,11 +198,11 @@ def first_layer_weights(
     lines = -(-len(shown) // columns)
     count = f"The first {len(shown)} of {total} units" if total > len(shown) else f"{total} units"
     note = (
-        f"{count}, each with {height} × {width} weights. Ink on purple raises the unit's output, "
-        "ink on orange lowers it."
+        f"{count}, each with {height} × {width} weights. Ink on orange raises the unit's output, "
+        "ink on blue lowers it."
     )
     if digits:
-        note = "Ink on purple speaks for the digit above the image, ink on orange against it."
+        note = "Ink on orange speaks for the digit above the image, ink on blue against it."
     line_height = 1.4 if digits else 0.78  # in inches
     figure = style.new_figure(style.WIDTH, 0.9 + line_height * lines, title, note, squares=True)
     # The colour scale ignores infinite or NaN weights of a diverged training, and a few weights far
@@ -212,7 +212,8 @@ def first_layer_weights(
     # All on one axes: the layout of 64 takes a second.
     axes = figure.subplots()
     axes.set_axis_off()
-    scale = ScalarMappable(Normalize(-limit, limit), style.DIVERGING_CMAP)
+    cmap = style.evidence_cmap()
+    scale = ScalarMappable(Normalize(-limit, limit), cmap)
     gap = 0.08 * width
     line_gap = 0.25 * height if digits else gap
     for position, unit in enumerate(shown):
@@ -220,7 +221,7 @@ def first_layer_weights(
         left, top = column * (width + gap), line * (height + line_gap)
         if digits:
             axes.text(left + width / 2, top - gap / 2, str(position), ha="center", va="bottom")
-        _show_at(axes, unit, (left, top), style.DIVERGING_CMAP, (-limit, limit))
+        _show_at(axes, unit, (left, top), cmap, (-limit, limit))
     axes.set(
         xlim=(0, columns * (width + gap) - gap), ylim=(lines * (height + line_gap) - line_gap, 0)
     )

@@ -1,8 +1,8 @@
 """The style shared by all figures, and saving them.
 
-Orange marks errors and validation, and points of several digits have a colour for each; everything
-else has the accent colour. The background is painted white, not left transparent, so that figures
-are readable in a dark viewer too.
+Orange marks errors and validation, or speaks for a digit where blue speaks against it; points of
+several digits have a colour for each; everything else has the accent colour. The background is
+painted white, not left transparent, so that figures are readable in a dark viewer too.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TEXT_COLOR, MUTED_COLOR, GRID_COLOR, BACKGROUND = "#1b1f24", "#59636e", "#d8dde3
 DIAGONAL_COLOR = "#e9ecef"
 ACCENT_COLOR = TRAIN_COLOR = "#2b6cb0"
 VAL_COLOR = "#d9480f"
-DIGIT_CMAP, ERROR_CMAP, DIVERGING_CMAP = "gray_r", "Oranges", "PuOr"
+DIGIT_CMAP, ERROR_CMAP = "gray_r", "Oranges"
 DASHED = (0, (4, 3))
 PNG_COMPRESSION = 3  # 6, the default of zlib, saves a tenth of the bytes in one and a half times
 WIDTH = 7.5  # inches, of every figure on a page, so that its text has one size
@@ -127,6 +127,14 @@ def _to_png(figure: Figure) -> bytes:
     with rc_context(RC_PARAMS):
         figure.savefig(content, format="png", dpi=NOTEBOOK_DPI)
     return content.getvalue()
+
+
+def evidence_cmap() -> Any:
+    """Return the colours of evidence: blue against a digit, white for none, orange for it."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colors = [ACCENT_COLOR, BACKGROUND, VAL_COLOR]
+    return LinearSegmentedColormap.from_list("evidence", colors)
 
 
 def hide_ticks(axes: Axes) -> None:

@@ -77,9 +77,13 @@ def export_run(
     library = "scikit-learn" if estimators else "Keras"
     if estimators and (kind != "onnx" or run.base_runs() or run.metrics().get("designs")):
         trained = Run(members[classifiers.index(estimators[0])].parents[1])
+        alone = Run(run.path.parent / trained.name)  # a base run, unless it was deleted
+        advice = "train a run of it"
+        if alone.finished and not alone.metrics().get("designs"):
+            advice = f"`kd.export({alone.name!r}, format='onnx')`"
         raise ModelError(
             f"run {run.name} holds scikit-learn's {trained.config()['model']}, which can only be "
-            f"exported as ONNX and alone: `kd.export({trained.name!r}, format='onnx')`"
+            f"exported as ONNX and alone: {advice}"
         )
     with new_folder(folder) as part:
         if estimators:

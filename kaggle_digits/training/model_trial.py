@@ -3,6 +3,8 @@
 A fault is found within seconds, and no run is written that could not be read later.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,24 +29,34 @@ TOLERANCE = 1e-4  # of a probability after saving and loading
 SMALL_CHANGE, MUCH_MORE = 0.05, 20
 
 
-def try_models(recipe: AnyRecipe, train: Digits, callback: TrainingCallback | None = None) -> None:
+def try_models(
+    recipe: AnyRecipe,
+    train: Digits,
+    callback: TrainingCallback | None = None,
+    finished: Mapping[int, Path] | None = None,
+) -> None:
     """Try each model of the user's in ``recipe`` on some rows of ``train``.
 
     For the other models it is checked that Keras' backend is installed. ``callback`` is warned
-    about a model that seems to scale its input a second time.
+    about a model that seems to scale its input a second time. ``finished`` has the folder of a
+    trained member for the number of its recipe, which must have the same layers.
 
     Raises:
         UsageError: the model has no such option, or the backend is not installed.
-        ModelError: it cannot be built, trained, saved or read back, or it gives no probabilities.
+        ModelError: it cannot be built, trained, saved or read back, it gives no probabilities, or
+            it was changed since a member was trained.
     """
-    for one in recipe.recipes:
+    for number, one in enumerate(recipe.recipes):
         if is_user_code(one.model):
-            _try_model(one, train, callback or TrainingCallback())
+            member = (finished or {}).get(number)
+            _try_model(one, train, callback or TrainingCallback(), member)
         elif one.model not in SKLEARN_MODELS:
             check_installed()
 
 
-def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> None:
+def _try_model(
+    recipe: Recipe, train: Digits, callback: TrainingCallback, member: Path | None
+) -> None:
     assert train.labels is not None
     of_digit = [np.flatnonzero(train.labels == digit)[:ROWS_PER_DIGIT] for digit in range(10)]
     rows = np.sort(np.concatenate(of_digit))
@@ -53,6 +65,12 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
     with explain_user_errors(f"{name} cannot be trained"):
         trainer = make_trainer(recipe, images, labels, seed=0)
     classifier = trainer.classifier
+    with suppress(UntrustedError):
+        if member and _shapes(base.load_classifier(member)) != _shapes(classifier):
+            raise ModelError(
+                f"{name} was changed since member {int(member.name) + 1} was trained; undo that, "
+                "or train another run"
+            )
     other = build(recipe.model, recipe.model_options, rows=len(rows), batch_size=recipe.batch_size)
     if _shares_weights(classifier, other):
         raise ModelError(
@@ -92,6 +110,13 @@ def _try_model(recipe: Recipe, train: Digits, callback: TrainingCallback) -> Non
             f"{name} predicts otherwise after it was saved and read back; use layers of Keras, or "
             "give yours get_config() and let them create their weights in build()"
         )
+
+
+def _shapes(classifier: base.Classifier) -> Any:
+    """Return the shapes of a network's weights, or the class of an estimator."""
+    if isinstance(classifier, base.KerasClassifier):
+        return [tuple(weight.shape) for weight in classifier.network.weights]
+    return type(classifier.estimator).__name__
 
 
 def _shares_weights(classifier: base.Classifier, other: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -212,15 +212,16 @@ def runs_user_code(recipe: AnyRecipe) -> bool:
     return any(registry.is_user_code(one.model) for one in recipe.recipes)
 
 
-def check_used(recipe: AnyRecipe, settings: Collection[str]) -> None:
-    """Raise UsageError if training ``recipe`` would ignore one of ``settings``."""
+def check_used(recipe: AnyRecipe, changes: Mapping[str, Any]) -> None:
+    """Raise UsageError if training ``recipe`` would ignore one of ``changes``, setting → value."""
+    settings = {name for name, value in changes.items() if value}
     for one in recipe.recipes:
         reason = f"model {one.model} is one of scikit-learn's"
         unused = NETWORK_SETTINGS.intersection(settings if one.model in SKLEARN_MODELS else ())
         if "weight_decay" in settings and one.optimizer not in WEIGHT_DECAY_OPTIMIZERS:
             unused, reason = {"weight_decay"}, f"optimizer {one.optimizer} has none"
         for name in sorted(unused):
-            raise UsageError(f"--{name.replace('_', '-')} would have no effect: {reason}")
+            raise UsageError(f"`{name}` would have no effect: {reason}")
 
 
 def run_recipe(run: Run) -> AnyRecipe:

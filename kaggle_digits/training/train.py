@@ -223,7 +223,9 @@ def resume(
             extra = extra_rows.load(run.path, config["extra"]) if config.get("extra") else None
             rows, folds = _choose_rows(dataset.train, folds, dropped, extra)
             tasks = _make_tasks(recipe, folds, config["split"].get("seed") or 0, pseudo)
-            try_models(recipe, dataset.train, callback)
+            complete = filter(members.is_complete, run.member_folders())
+            finished = {int(folder.name) // len(folds): folder for folder in complete}
+            try_models(recipe, dataset.train, callback, finished)
             executor = (executor or Executor()).for_resume(config["trained_by"])
             _fit_and_aggregate(
                 run, dataset, recipe, tasks, rows, executor=executor, callback=callback

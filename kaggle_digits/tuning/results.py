@@ -212,6 +212,8 @@ def write_recipe(result: SearchResult, path: Path | None = None) -> Path:
 
 def selection_bias_note(result: SearchResult) -> str:
     """Return why the score of the best trial is optimistic, and how to get an unbiased one."""
+    if result.done == 1:
+        return "There was only one trial, so nothing was chosen on its score."
     return (
         f"This is the best of {result.done} trials on the same rows, so its score is optimistic: "
         "train the recipe with another `seed` for an unbiased one."

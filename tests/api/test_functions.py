@@ -13,18 +13,18 @@ from sklearn.linear_model import LogisticRegression
 
 import kaggle_digits as kd
 from kaggle_digits.data.dataset import Dataset
+from kaggle_digits.models.registry import FUNCTIONS
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.labelled import write_labelled
 from tests.support.pictures import draw_digit
 
 
-def small_network() -> Any:
+def small_network(*hidden: int) -> Any:
     """Return a Keras model, as a user writes it."""
     import keras
 
-    return keras.Sequential(
-        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
-    )
+    dense = map(keras.layers.Dense, (*hidden, 10))
+    return keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), *dense])
 
 
 def test_a_recipe_is_a_name_a_recipe_or_a_function(dataset: Dataset, folder: Path) -> None:
@@ -68,6 +68,8 @@ def test_wrong_recipes_are_explained(dataset: Dataset) -> None:
         kd.train(dataset, "nonsense")
     with pytest.raises(kd.UsageError, match="has no setting epoch; it has: model, widths"):
         kd.train(dataset, "dense", epoch=3)
+    with pytest.raises(kd.UsageError, match=r"`optimizer` would have no effect: model linear is"):
+        kd.train(dataset, "linear", optimizer="adam")
     with pytest.raises(kd.UsageError, match=r"a function that .* such as lambda: LogisticRegr"):
         kd.train(dataset, LogisticRegression())
 
@@ -83,12 +85,18 @@ def test_arguments_of_other_types_are_explained(dataset: Dataset) -> None:
         kd.train(dataset, "dense", time_limit="20m")  # type: ignore[arg-type]
 
 
-def test_an_interrupted_run_of_a_function_resumes(dataset: Dataset, folder: Path) -> None:
+def test_an_interrupted_run_of_a_function_resumes_with_the_same_function(
+    dataset: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = kd.train(
         dataset, small_network, kd.Split(folds=2), name="mine", epochs=1, optimizer="sgd"
     )
     (run.path / "metrics.json").unlink()
     (run.path / "members" / "1" / "member.json").unlink()
+    with monkeypatch.context() as changed:
+        changed.setitem(FUNCTIONS, run.config()["model"], lambda: small_network(5))
+        with pytest.raises(kd.ModelError, match="was changed since member 1 was trained; undo"):
+            kd.resume(dataset, name="mine")
     assert kd.resume(dataset, name="mine").score is not None
 
 

@@ -55,7 +55,7 @@ def test_port_in_use_is_reported(runs_dir: Path) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         result = kd_app("--port", str(port), "--runs-dir", str(runs_dir))
-    assert_error(result, 1, f"port {port} is in use", "kd app --port")
+    assert_error(result, 1, f"port {port} is in use", f"kd app --runs-dir {runs_dir} --port 0")
 
 
 def test_missing_run_is_reported(tmp_path: Path) -> None:
@@ -68,9 +68,10 @@ def test_unknown_run_is_reported(runs_dir: Path) -> None:
 
 def test_address_of_another_machine_is_reported(runs_dir: Path) -> None:
     words = ["--host", "192.0.2.1", "--port", "0", "--runs-dir", str(runs_dir)]
-    assert_error(kd_app(*words), 1, "192.0.2.1", "kd app --host 127.0.0.1")
+    advice = f"kd app --runs-dir {runs_dir} --host 127.0.0.1"
+    assert_error(kd_app(*words), 1, "192.0.2.1", advice)
     words[1] = "no such host"
-    assert_error(kd_app(*words), 1, "no such host", "kd app --host 127.0.0.1")
+    assert_error(kd_app(*words), 1, "no such host", advice)
 
 
 @pytest.mark.usefixtures("without_serving")

@@ -74,7 +74,7 @@ def test_failures_are_one_line(
 def test_no_credential(home: Path, tmp_path: Path) -> None:
     _, err = kd("fetch", "--data-dir", tmp_path / "data", code=1)
     assert "no Kaggle credential found" in err
-    assert "kd fetch sample" in err
+    assert f"without an account: kd fetch --data-dir {tmp_path / 'data'} sample" in err
 
 
 def test_files_of_another_source_are_kept(home: Path, tmp_path: Path) -> None:

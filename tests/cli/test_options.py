@@ -77,6 +77,21 @@ def test_recipe_and_source_are_arguments() -> None:
     assert_error(twice, 2, "sample and --source openml mean the same")
 
 
+@pytest.mark.usefixtures("work")
+def test_commands_to_type_repeat_the_folders_that_were_given() -> None:
+    fetched = kd("fetch", "sample", "--data-dir", "my data")
+    both = "next: kd inspect --data-dir 'my data', or kd train --data-dir 'my data' dense\n"
+    assert both in fetched.stderr
+    words = ["--name", "one", "--data-dir", "my data", "--runs-dir", "other"]
+    assert "next: kd evaluate --data-dir 'my data' --runs-dir other one · to submit: kd fetch" in (
+        kd("train", *QUICK, *words).stderr
+    )
+    again = "resume it: kd train --data-dir 'my data' --runs-dir other --resume --name one, or"
+    assert_error(kd("train", *QUICK, *words), 1, again)
+    assert "make one: kd train --runs-dir none dense" in kd("runs", "--runs-dir", "none").stderr
+    assert "make one: kd train dense" in kd("runs", env={"KD_RUNS_DIR": "none"}).stderr
+
+
 def test_own_functions_are_models_and_everything_else_a_recipe() -> None:
     assert recipe_and_model("mine:small", None, None) == (None, "mine:small")
     assert recipe_and_model("mine.json", None, "mine:small") == ("mine.json", "mine:small")

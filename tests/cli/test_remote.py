@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from kaggle_digits.cli.main import app
 from kaggle_digits.kaggle_notebooks import push_record
+from tests.support.commands import assert_error, kd
 from tests.support.competition_files import data_folder
 from tests.support.fixtures import home, kaggle
 from tests.support.kaggle_server import KEY, FakeKaggle, Fault
@@ -150,6 +151,11 @@ def test_failures_are_one_line(folder: Folder, status: int) -> None:
     out, err = folder.push("--name", RUN, code=1)
     assert out == ""
     assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_gpu_and_none_are_refused() -> None:
+    result = kd("remote", "push", "linear", "--no-gpu", "--accelerator", "NvidiaTeslaP100")
+    assert_error(result, 2, "--accelerator names a GPU, and --no-gpu uses none; leave out one")
 
 
 @pytest.mark.parametrize("name", ["push", "status", "pull"])

@@ -39,13 +39,14 @@ def test_a_broken_run_does_not_hide_the_others_and_a_leak_is_shown(
     write_run(tmp_path, dataset, oof, "good").write_metrics(metrics)
     leak = {"run": "good", "held_out_apart": False}
     write_run(tmp_path, dataset, oof, "pupil", pseudo=leak).write_metrics(metrics)
-    for name in ("pipe", "folder", "newer", "text", "old"):
+    for name in ("pipe", "folder", "newer", "text", "old", "my run"):
         (tmp_path / name).mkdir()
     if os.name == "posix":
         os.mkfifo(tmp_path / "pipe" / "config.json")
     (tmp_path / "folder" / "config.json").mkdir()
     write_json(tmp_path / "newer" / "config.json", {"kd_version": "9.9", "members": "many"})
-    (tmp_path / "text" / "config.json").write_text("[[")
+    for name in ("text", "my run"):
+        (tmp_path / name / "config.json").write_text("[[")
     Run(tmp_path / "old").write_config({"members": 1})  # nothing else was recorded
     Run(tmp_path / "old").write_metrics({"val_accuracy": 0.5})
     listed = json.loads(kd("runs", "--json", "--runs-dir", tmp_path).stdout)["runs"]
@@ -61,6 +62,7 @@ def test_a_broken_run_does_not_hide_the_others_and_a_leak_is_shown(
     shown = kd("runs", "--runs-dir", tmp_path)
     assert "leaked 75.00 %" in shown.stdout
     assert "pupil has no out-of-fold accuracy: labels" in shown.stderr
+    assert "no command takes the name 'my run'; rename its folder in" in shown.stderr
 
 
 @pytest.mark.usefixtures("work")

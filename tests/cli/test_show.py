@@ -94,4 +94,5 @@ def test_json_is_the_only_output(folders: list[str]) -> None:
 def test_unknown_lines_and_runs_are_explained(folders: list[str]) -> None:
     assert_error(kd("show", 1, *folders), 2, "no image on line 1", "lines 2 to 1079")
     assert_error(kd("show", 2, "--run", "none", *folders), 1, "no run called none")
-    assert kd("show", "two", *folders).exit_code == 2
+    message = "2-5 7: give each line by its number: kd show"
+    assert_error(kd("show", "2-5", 7, *folders), 2, message)

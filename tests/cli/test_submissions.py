@@ -71,7 +71,7 @@ def test_submit_names_a_better_unsent_submission(kaggle: FakeKaggle, folders: Fo
     _, err = folders.kd("--yes")
     words = f"{better} has a higher validation accuracy, 99.00 % on 8,400 rows, and was not"
     assert words in " ".join(err.split())
-    assert f"kd submit {better}" in " ".join(err.split())
+    assert f"kd submit {folders.options} {better}" in " ".join(err.split())
     assert [one.file_name for one in kaggle.submissions] == ["dense-1.csv"], "what was asked for"
     _, err = folders.kd("cnn-1", "--yes")
     assert "higher validation accuracy" not in err

@@ -28,9 +28,13 @@ class Folders:
         self.submissions = tmp_path / "submissions"
         self.path = submission(self.submissions / "dense-1.csv")
 
+    @property
+    def options(self) -> str:
+        """The options that name the folders, which commands to type repeat."""
+        return f"--data-dir {self.data} --submissions-dir {self.submissions}"
+
     def kd(self, *args: object, code: int = 0, answer: str | None = None) -> tuple[str, str]:
-        folders = ["--data-dir", self.data, "--submissions-dir", self.submissions]
-        words = [str(word) for word in ("submit", *args, *folders)]
+        words = [str(word) for word in ("submit", *args)] + self.options.split()
         result = CliRunner().invoke(app, words, input=answer)
         assert result.exit_code == code, result.output
         assert "Traceback" not in result.output
@@ -77,7 +81,8 @@ def test_leak_is_shown_and_described_to_kaggle(kaggle: FakeKaggle, folders: Fold
 def test_without_terminal_yes_is_required(kaggle: FakeKaggle, folders: Folders) -> None:
     file = folders.path.rename(folders.path.with_stem("own file"))
     _, err = folders.kd(code=2)
-    assert f"no terminal to confirm on; nothing was sent: kd submit '{file}' --yes" in err
+    command = f"kd submit {folders.options} '{file}' --yes"
+    assert f"no terminal to confirm on; nothing was sent: {command}" in err
     assert kaggle.calls == []
 
 
@@ -105,7 +110,7 @@ def test_same_file_is_submitted_once_without_force(kaggle: FakeKaggle, folders: 
     assert "submitted already" in err
     _, err = folders.kd("dense-1", "--yes", code=1)
     assert "--force" in err
-    assert f"wait for the score: kd submit {folders.path} --wait" in err
+    assert f"wait for the score: kd submit {folders.options} {folders.path} --wait" in err
     # With --wait, kd waits for the earlier submission.
     out, _ = folders.kd("dense-1", "--yes", "--wait")
     assert "public score: 0.98765" in out

@@ -117,10 +117,10 @@ def test_invalid_options_are_one_line(words: list[str], code: int, message: str)
 def test_existing_run_and_submission_are_not_overwritten() -> None:
     assert kd("train", *QUICK, "--name", "one").exit_code == 0
     before = Path("submissions/one.csv").read_bytes()
-    assert_error(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "one.csv already exists")
-    Path("submissions/one.csv").rename("submissions/kept.csv")
     assert_error(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "run one already exists")
-    Path("submissions/kept.csv").rename("submissions/one.csv")
+    Path("runs/one").rename("runs/kept")
+    assert_error(kd("train", *QUICK, "--name", "one", "--seed", "5"), 1, "one.csv already exists")
+    Path("runs/kept").rename("runs/one")
     assert kd("train", *QUICK, "--name", "one", "--seed", "5", "--force").exit_code == 0
     assert Path("submissions/one-old-1.csv").read_bytes() == before
     assert open_run(Path("runs"), "one-old-1").finished
@@ -263,7 +263,10 @@ def pseudo_label_passage(work: Path, run: str) -> str:
 def test_network_settings_are_options() -> None:
     words = ["--optimizer", "muon", "--schedule", "constant", "--weight-decay", "0.5"]
     words += ["--label-smoothing", "0.2", "--augment", "--epochs", "1", "--rows", "200"]
-    Path("runs/.remote/softmax-1").mkdir(parents=True)  # pushed to Kaggle and not pulled yet
+    # One was pushed to Kaggle and not pulled yet, and Kaggle rejected the other.
+    for name in ("softmax-1/push.json", "softmax-2/.lock"):
+        Path("runs/.remote", name).parent.mkdir(parents=True)
+        Path("runs/.remote", name).touch()
     assert kd("train", "--model", "softmax", *words).exit_code == 0
     recipe = run_recipe(open_run(Path("runs"), "softmax-2"))
     assert isinstance(recipe, Recipe)
@@ -384,13 +387,9 @@ def test_the_recipe_is_chosen_for_the_time(monkeypatch: pytest.MonkeyPatch) -> N
     assert "time limit 600 s: chose cnn" in result.stderr
 
 
-def test_the_command_to_resume_repeats_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KD_DATA_DIR", "my data")
-    given = {"model": "dense", "data_dir": Path("my data"), "runs_dir": Path("r s"), "workers": 2}
-    given |= {"submissions_dir": Path("submissions"), "force": True, "epochs": 3}
-    assert train._resume_command(given, "a") == (
-        "kd train --resume --name a --runs-dir 'r s' --workers 2"
-    )
+def test_the_command_to_resume_repeats_what_it_needs() -> None:
+    given = {"model": "dense", "runs_dir": Path("r s"), "workers": 2, "force": True, "epochs": 3}
+    assert train._resume_command(given, "a") == "kd train --resume --name a --workers 2"
     series = {"named": "mine:bayes", "seeds": 3, "augment": False, "as_json": True, "force": True}
     assert train._resume_command(series, "a-seed2") == (
         "kd train --json --no-augment mine:bayes --seeds 3 --trust"

@@ -322,6 +322,10 @@ def test_heic_is_read_with_pillow_heif(monkeypatch: pytest.MonkeyPatch) -> None:
     assert overlap(prepare(picture).image, EXPECTED) > 0.95
 
 
+def test_the_box_in_a_narrow_picture_is_exact() -> None:
+    assert loading._scale_box((100, 0, 200, 1), (3, 2000), (1, 800), 0) == (0, 250, 3, 500)
+
+
 @pytest.mark.parametrize("margin", [-0.4, 0.3])
 @pytest.mark.parametrize("full", [(2, 4000), (4000, 2), (37, 4001)])
 def test_a_crop_box_has_pixels_in_any_picture(full: tuple[int, int], margin: float) -> None:

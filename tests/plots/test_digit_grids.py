@@ -33,6 +33,16 @@ def test_weights_of_a_linear_model_are_named_by_their_digits() -> None:
         assert [text.get_text() for text in axes.texts] == names
 
 
+def test_evidence_for_a_digit_is_orange_and_against_it_blue() -> None:
+    weights = np.linspace(-1, 1, 7840, dtype=np.float32).reshape(10, 28, 28)
+    first, *_, last = digit_grids.first_layer_weights(weights, linear=True).axes[0].images
+    (red, _, blue, _), (low_red, _, low_blue, _) = (
+        image.to_rgba(np.asarray(image.get_array()))[0, 0] for image in (last, first)
+    )
+    assert red > blue
+    assert low_red < low_blue
+
+
 def test_first_of_each_class() -> None:
     rows = digit_grids.first_of_each_class(np.array([3, 3, 0, 9, 0]))
     assert rows.tolist() == [2, 0, 3]

@@ -111,9 +111,11 @@ def test_one_study_prints_its_table_and_page(
     monkeypatch.setitem(scikit.SETTINGS, "max_iter", 20)
     data = small_runs.write_data(tmp_path / "data")
     folders = ["--data-dir", str(data), "--runs-dir", str(tmp_path)]
+    monkeypatch.setenv("COLUMNS", "80")
     result = kd.invoke(app, ["study", "scikit", "--quick", *folders])
     assert result.exit_code == 0, result.output
     assert "0.9159" in result.stdout
+    assert "reached" in result.stdout
     page = Path(result.stdout.rstrip().rsplit("page:", 1)[1].strip())
     assert "Sixteen" not in page.read_text(encoding="utf-8")[:500]
     assert page.parts[-3:] == ("studies", "scikit", "index.html")

@@ -81,6 +81,15 @@ def test_existing_folder_unknown_format_and_sklearn_are_rejected(
     run = train(dataset, mlp, Split(), runs_dir=tmp_path)
     with pytest.raises(ModelError, match="scikit-learn's mlp, which can only be exported as ONNX"):
         export_run(run, "litert", tmp_path / "there")
+    runs = [Run(shutil.copytree(run.path, tmp_path / name)) for name in ("one", "two")]
+    both = save_ensemble(
+        ensemble_runs(runs, dataset.labels, "mean"), runs, dataset, "mean", runs_dir=tmp_path
+    )
+    with pytest.raises(ModelError, match=r"and alone: `kd\.export\('one', format='onnx'\)`"):
+        export_run(both, "onnx", tmp_path / "there")
+    shutil.rmtree(tmp_path / "one")
+    with pytest.raises(ModelError, match="and alone: train a run of it"):
+        export_run(both, "onnx", tmp_path / "there")
 
 
 def test_scikit_learn_is_exported_to_onnx(dataset: Dataset, tmp_path: Path) -> None:

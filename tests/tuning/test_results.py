@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,7 +12,7 @@ from PIL import Image
 
 from kaggle_digits.plots import style
 from kaggle_digits.training.recipes import find_recipe
-from kaggle_digits.tuning.results import SearchResult, save_plots, write_recipe
+from kaggle_digits.tuning.results import SearchResult, save_plots, selection_bias_note, write_recipe
 
 
 def test_recipe_file_says_how_far_to_trust_it(result: SearchResult, tmp_path: Path) -> None:
@@ -20,6 +21,8 @@ def test_recipe_file_says_how_far_to_trust_it(result: SearchResult, tmp_path: Pa
     note = json.loads(own.read_text())["note"]
     assert "best of 12 trials on the same rows" in note
     assert "another `seed`" in note
+    one = replace(result, trials=result.trials[:1])
+    assert selection_bias_note(one).startswith("There was only one trial")
     mine = tmp_path / "mine.json"
     assert write_recipe(result, mine) == mine
     assert write_recipe(result, mine) == mine
