@@ -32,8 +32,11 @@ WARM = (
     *("sources.archive", "sources.fetch", "sources.openml", "sources.sample", "training.train"),
 )
 OTHERS = (
-    *("filelock", "joblib", "kagglesdk", "optuna", "pandas", "requests", "scipy.ndimage"),
-    *("skops.io", "sklearn.datasets", "sklearn.linear_model", "sklearn.neural_network"),
+    *("PIL.PngImagePlugin", "filelock", "jinja2", "joblib", "kagglesdk", "kaggle_digits.tuning"),
+    *("matplotlib.backends.backend_agg", "optuna", "pandas", "requests", "scipy.ndimage"),
+    *("scipy.optimize", "skops.io", "sklearn.datasets", "sklearn.linear_model"),
+    "sklearn.neural_network",
+    "typer._adapters",  # typer imports it, and with it pydantic, when it reads options
 )
 PR_SET_CHILD_SUBREAPER = 36  # of Linux: the orphans of a killed process are waited for here
 
