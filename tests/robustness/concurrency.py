@@ -150,7 +150,7 @@ def forced(crowd: Crowd, chance: random.Random) -> list[str]:
 def resumed(crowd: Crowd, chance: random.Random) -> list[str]:
     """Check that one process resumes and the others report that, or find the run finished."""
     words = (*TRAIN, "--folds", "4", "--epochs", "20", "--name", "cut")
-    crowd.run(words, kill_after=3.0)
+    crowd.run(words, kill_after=1.5)
     if not (crowd.place / "runs" / "cut" / "config.json").exists():
         return []
     ended = crowd.at_once([("train", "--resume", "--name", "cut")] * AT_ONCE)

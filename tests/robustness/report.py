@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import resource
 import tempfile
 import time
 from dataclasses import dataclass
@@ -44,6 +43,8 @@ def markdown(rows: list[Row]) -> str:
 
 def run_part(part: str, seed: int, quick: bool) -> list[Row]:
     """Run one part in this process, print its rows as they come, and return them."""
+    import resource  # not on Windows, where the tests need the other names of this module
+
     started, rows = time.monotonic(), []
     os.environ["OMP_NUM_THREADS"] = "1"  # two parts run at the same time
     module = importlib.import_module(f"tests.robustness.{part}")
