@@ -186,9 +186,12 @@ def git_commit() -> str | None:
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None
-    # Without locks, because a killed git would leave one in the user's repository.
+    # Without locks, because a killed git would leave one in the user's repository; git describe
+    # --dirty takes one in any case.
     git = ["git", "-C", str(checkout), "--no-optional-locks"]
-    return _output([*git, "describe", "--always", "--dirty", "--abbrev=12"]).strip() or None
+    commit = _output([*git, "describe", "--always", "--abbrev=12"]).strip()
+    changed = _output([*git, "status", "--porcelain", "--untracked-files=no"])
+    return commit + "-dirty" * bool(changed) or None
 
 
 def _schedulable_cores() -> int:

@@ -80,9 +80,14 @@ def test_git_commit_is_that_of_the_checkout(
     assert git_commit() is None
     for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm first"):
         subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
+    os.utime(module, (1, 1))  # git would note this in its index, under a lock
+    index = (tmp_path / ".git" / "index").read_bytes()
     commit = git_commit()
     assert commit is not None
     assert len(commit) == 12
+    assert (tmp_path / ".git" / "index").read_bytes() == index
+    module.write_text("changed")
+    assert git_commit() == f"{commit}-dirty"
 
 
 GB = 2**30

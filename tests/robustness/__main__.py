@@ -21,16 +21,16 @@ from tests.robustness.report import Row, markdown, run_part
 # Modules of this package; each has torture(work: Path, seed: int, quick: bool) -> Iterator[Row].
 # The longest parts come first, so that the last two end at about the same time.
 PARALLEL_PARTS = (
-    "kills",
+    "other_tools",
     "disks",
+    "kills",
     "secrets",
     "network_faults",
-    "other_tools",
     "memory",
     "files",
-    "file_integrity",
-    "concurrency",
     "fuzz",
+    "concurrency",
+    "file_integrity",
     "csvs",
 )
 SERIAL_PARTS = ("app",)

@@ -18,8 +18,9 @@ from kaggle_digits.kaggle_api.submission_log import SENDING, read_log
 from kaggle_digits.runs.store import list_runs, open_run
 from tests.robustness.file_integrity import broken
 from tests.robustness.impatient_submit import torture_impatience
-from tests.robustness.kd import Ended, environment, run
+from tests.robustness.kd import Ended, environment
 from tests.robustness.report import Row
+from tests.robustness.runners import Runners
 from tests.support.competition_files import competition_files, submission
 from tests.support.kaggle_server import FakeKaggle
 
@@ -32,22 +33,26 @@ TRIALS = 10
 class Crowd:
     """A folder in which several processes run at the same time, and their output."""
 
-    def __init__(self, place: Path, kaggle: FakeKaggle) -> None:
-        self.place, self.kaggle = place, kaggle
+    def __init__(self, place: Path, kaggle: FakeKaggle, runners: Runners) -> None:
+        self.place, self.kaggle, self.runners = place, kaggle, runners
         self.env = environment(place.parent / "home", kaggle.environment(place.parent / "home"))
         # Eight processes on two cores respond slowly.
         self.env["KD_KAGGLE_TIMEOUT"] = "20"
 
+    def run(self, words: tuple[str, ...], *, kill_after: float | None = None) -> Ended:
+        """Run one command."""
+        return self.runners.run(words, self.place, self.env, kill_after=kill_after)
+
     def alone(self, *words: str) -> Ended:
         """Run one command that must succeed."""
-        ended = run(words, self.place, self.env)
+        ended = self.run(words)
         assert ended.code == 0, ended.stderr
         return ended
 
     def at_once(self, commands: Sequence[tuple[str, ...]]) -> list[Ended]:
         """Start all commands together."""
         with ThreadPoolExecutor(len(commands)) as pool:
-            return list(pool.map(lambda words: run(words, self.place, self.env), commands))
+            return list(pool.map(self.run, commands))
 
     def ill(self, ended: Sequence[Ended]) -> list[str]:
         """Return unexpected results and damaged files."""
@@ -75,8 +80,11 @@ class Crowd:
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     """Yield the rows of this part."""
-    with FakeKaggle(competition_files(n_train=200), left=100) as kaggle:
-        crowd = Crowd(work / "place", kaggle)
+    with (
+        Runners(AT_ONCE) as runners,
+        FakeKaggle(competition_files(n_train=200), left=100) as kaggle,
+    ):
+        crowd = Crowd(work / "place", kaggle, runners)
         crowd.alone("fetch")
         crowd.alone(*TRAIN, "--folds", "2", "--name", "a")
         crowd.alone(*TRAIN[:3], "--epochs", "3", "--folds", "2", "--name", "b")
@@ -142,7 +150,7 @@ def forced(crowd: Crowd, chance: random.Random) -> list[str]:
 def resumed(crowd: Crowd, chance: random.Random) -> list[str]:
     """Check that one process resumes and the others report that, or find the run finished."""
     words = (*TRAIN, "--folds", "4", "--epochs", "20", "--name", "cut")
-    run(words, crowd.place, crowd.env, kill_after=3.0)
+    crowd.run(words, kill_after=1.5)
     if not (crowd.place / "runs" / "cut" / "config.json").exists():
         return []
     ended = crowd.at_once([("train", "--resume", "--name", "cut")] * AT_ONCE)

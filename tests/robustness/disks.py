@@ -24,6 +24,7 @@ from tests.robustness.environments import PICTURE, odd_places, write_picture
 from tests.robustness.file_integrity import broken, leftovers, visible
 from tests.robustness.kd import Ended, environment, run
 from tests.robustness.report import Row
+from tests.robustness.runners import Runners
 from tests.support.competition_files import competition_files
 from tests.support.kaggle_server import FakeKaggle
 
@@ -66,7 +67,10 @@ REMEDIES = ("free some", "choose", "TMPDIR", "KAGGLE_CONFIG_DIR", "--", "run it 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     """Yield the rows of this part."""
-    with FakeKaggle(competition_files(n_train=200), left=1000) as kaggle:
+    with (
+        Runners(AT_ONCE, keras=True) as runners,
+        FakeKaggle(competition_files(n_train=200), left=1000) as kaggle,
+    ):
         env = environment(work / "home", kaggle.environment(work / "home"))
         template = work / "template"
         for words in (
@@ -75,12 +79,13 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
             (*MLP[:3], "--epochs", "3", *MLP[5:], "--name", "b"),
             (*KERAS, "--name", "keras"),
         ):
-            ended = run(words, template, env)
+            ended = runners.run(words, template, env)
             assert ended.code == 0, ended.stderr
         write_picture(template / PICTURE)
         if can_mount(work):
-            yield from _full(template, work, kaggle, env, random.Random(seed), quick=quick)
-            yield from _read_only(template, work, env)
+            shared = _Shared(template, work, env, kaggle, runners)
+            yield from _full(shared, random.Random(seed), quick=quick)
+            yield from _read_only(shared)
         else:
             yield Row("disks", "full disks", 0, 0, "not tried: needs root on Linux")
         yield _short_files(template, work, env)
@@ -117,25 +122,28 @@ def enlarge(folder: Path, kilobytes: int) -> None:
     subprocess.run(["mount", "-o", options, str(folder)], check=True, capture_output=True)
 
 
-def _full(
-    template: Path,
-    work: Path,
-    kaggle: FakeKaggle,
-    env: dict[str, str],
-    chance: random.Random,
-    *,
-    quick: bool,
-) -> Iterator[Row]:
+@dataclass(frozen=True)
+class _Shared:
+    """What all tries share: the folder that they copy, the folder of their disks, and the rest."""
+
+    template: Path
+    work: Path
+    env: dict[str, str]
+    kaggle: FakeKaggle
+    runners: Runners
+
+
+def _full(shared: _Shared, chance: random.Random, *, quick: bool) -> Iterator[Row]:
     for words, often in COMMANDS.items():
         times = max(1, often // 10) if quick else often
-        with disk(work / "roomy", SPARE_KB) as place:
-            _fill(template, place)
+        with disk(shared.work / "roomy", SPARE_KB) as place:
+            _fill(shared.template, place)
             before = _used(place)
-            ended, most = _watched(words, place, env)
+            ended, most = _watched(words, place, shared)
             assert ended.code == 0, ended.stderr
         needed = max(most - before, BLOCK)
         rooms = [int(needed * (number + chance.random()) / times) for number in range(times)]
-        small = _Small(words, template, work, env, kaggle, before)
+        small = _Small(words, shared, before)
         # Submissions from two disks at a time could not be told apart.
         with ThreadPoolExecutor(1 if words[0] == "submit" else AT_ONCE) as pool:
             found = list(pool.map(small.tried, rooms))
@@ -160,26 +168,35 @@ class _Small:
     """One command on small disks; ``used`` bytes are in use before it starts."""
 
     words: tuple[str, ...]
-    template: Path
-    work: Path
-    env: dict[str, str]
-    kaggle: FakeKaggle
+    shared: _Shared
     used: int
 
     def tried(self, room: int) -> tuple[bool, list[str]]:
         """Return whether it was refused, and every wrong result."""
-        size = (self.used + room) // 1024 + 1
-        with disk(self.work / f"small{room}", size) as place:
-            _fill(self.template, place)
-            self.kaggle.submissions.clear()  # or those of earlier tries would be recognised
-            ended = run(self.words, place, _on(place, self.env))
-            told = list(_ill(ended, place, self.template))
+        size, shared = (self.used + room) // 1024 + 1, self.shared
+        with disk(shared.work / f"small{room}", size) as place:
+            _fill(shared.template, place)
+            shared.kaggle.submissions.clear()  # or those of earlier tries would be recognised
+            ended = shared.runners.run(self.words, place, _on(place, shared.env))
+            told = list(_ill(ended, place, shared.template))
             if self.words[0] == "submit":
-                told += _unlogged(place, len(self.kaggle.submissions))
+                told += _unlogged(place, len(shared.kaggle.submissions))
             if not told and ended.code:
                 enlarge(place, SPARE_KB)
-                told = list(_finish(self.words, place, _on(place, self.env)))
+                told = list(self.finish(place))
             return ended.code != 0, told
+
+    def finish(self, place: Path) -> Iterator[str]:
+        """Check that the same command succeeds on the enlarged disk."""
+        words = self.words
+        if words[0] == "train" and (place / "runs" / "new" / "config.json").exists():
+            words = ("train", "--resume", "--name", "new")
+        ended = self.shared.runners.run(words, place, _on(place, self.shared.env))
+        # A submission that reached Kaggle but was not logged is logged now, and not sent again.
+        settled = words[0] == "submit" and "were submitted on" in ended.stderr
+        if ended.code and not settled:
+            yield f"on the enlarged disk, {' '.join(words)}: {ended.stderr.strip()[-300:]}"
+        yield from broken(place)
 
 
 def _on(place: Path, env: dict[str, str]) -> dict[str, str]:
@@ -198,7 +215,7 @@ def _used(place: Path) -> int:
     return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
-def _watched(words: tuple[str, ...], place: Path, env: dict[str, str]) -> tuple[Ended, int]:
+def _watched(words: tuple[str, ...], place: Path, shared: _Shared) -> tuple[Ended, int]:
     """Run the command; return its result and the largest use of the disk."""
     most, done = [_used(place)], threading.Event()
 
@@ -209,7 +226,7 @@ def _watched(words: tuple[str, ...], place: Path, env: dict[str, str]) -> tuple[
     callback = threading.Thread(target=watch)
     callback.start()
     try:
-        ended = run(words, place, _on(place, env))
+        ended = shared.runners.run(words, place, _on(place, shared.env))
     finally:
         done.set()
         callback.join()
@@ -238,20 +255,7 @@ def _unlogged(place: Path, sent: int) -> list[str]:
     return []
 
 
-def _finish(words: tuple[str, ...], place: Path, env: dict[str, str]) -> Iterator[str]:
-    """Check that the same command succeeds on the enlarged disk."""
-    if words[0] == "train" and (place / "runs" / "new" / "config.json").exists():
-        words = ("train", "--resume", "--name", "new")
-    ended = run(words, place, env)
-    said = ended.stderr
-    # A submission that reached Kaggle but could not be logged is logged now, and not sent again.
-    settled = words[0] == "submit" and "were submitted on" in said
-    if ended.code and not settled:
-        yield f"on the enlarged disk, {' '.join(words)}: {ended.stderr.strip()[-300:]}"
-    yield from broken(place)
-
-
-def _read_only(template: Path, work: Path, env: dict[str, str]) -> Iterator[Row]:
+def _read_only(shared: _Shared) -> Iterator[Row]:
     """Make each folder read-only in turn; commands that do not write to it must succeed."""
     cases = [
         (words, folder, folder not in needs)
@@ -261,11 +265,11 @@ def _read_only(template: Path, work: Path, env: dict[str, str]) -> Iterator[Row]
 
     def tried(case: tuple[tuple[str, ...], str, bool]) -> list[str]:
         words, folder, unneeded = case
-        place = work / f"ro-{folder}-{len(words)}-{words[0]}"
-        _fill(template, place)
+        place = shared.work / f"ro-{folder}-{len(words)}-{words[0]}"
+        _fill(shared.template, place)
         with _locked(place / folder):
-            ended = run(words, place, env)
-            told = list(_ill(ended, place, template)) if ended.code else []
+            ended = shared.runners.run(words, place, shared.env)
+            told = list(_ill(ended, place, shared.template)) if ended.code else []
             if not ended.explained or (ended.code == 0) != unneeded:
                 told.append(f"{ended.code}: {ended.stderr.strip()[-300:]}")
         shutil.rmtree(place)
@@ -291,6 +295,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _short_files(template: Path, work: Path, env: dict[str, str]) -> Row:
     """Run commands under a limit of the file size (ulimit -f)."""
     bad, limits = [], (0, 2_000, 20_000, 100_000)
+    env = {**env, "PYTHONDONTWRITEBYTECODE": "1"}  # or Python leaves truncated files of its own
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     for number, words in enumerate(COMMANDS):
         limit = limits[number % len(limits)]

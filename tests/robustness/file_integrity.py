@@ -275,11 +275,11 @@ def damages_of(name: str) -> dict[str, Callable[[Path], object]]:
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     """Damage one file of a run at a time; yield a row per file."""
-    from tests.robustness.forked import Forked
     from tests.robustness.hostile_runs import Home, workplace
+    from tests.robustness.runners import Runners
 
-    with Forked() as server:
-        home = Home(workplace(work), server)
+    with Runners(1) as runners:
+        home = Home(workplace(work), runners)
         _add_pseudo_labels(home.path / "runs" / "good")
         for name in READERS:
             yield _damaged(home, name, seed, quick=quick)

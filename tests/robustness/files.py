@@ -14,7 +14,8 @@ from tests.robustness import (
 )
 from tests.robustness.report import Row
 
-PARTS = (hostile_archives, hostile_models, hostile_runs, hostile_words, hostile_pictures)
+# The models are the last, because a process in which TensorFlow has computed cannot be forked.
+PARTS = (hostile_archives, hostile_runs, hostile_words, hostile_pictures, hostile_models)
 
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:

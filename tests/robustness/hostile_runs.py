@@ -20,9 +20,9 @@ from kaggle_digits.runs.run import Run
 from kaggle_digits.sources.fetch import fetch
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
-from tests.robustness.forked import Forked
 from tests.robustness.hostile_models import Evil, evil_pickles
 from tests.robustness.report import Row
+from tests.robustness.runners import Runners
 
 PART = "files"
 COMMANDS = (
@@ -45,8 +45,8 @@ QUICK = ("classify", "predict", "train")
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     """Yield a row per kind of run."""
-    with Forked() as server:
-        home = Home(workplace(work), server)
+    with Runners(1, keras=True) as runners:
+        home = Home(workplace(work), runners)
         for what, spoil in SPOILT.items():
             yield attacked(home, what, spoil, quick=quick)
         yield links(home, quick=quick)
@@ -68,14 +68,15 @@ def workplace(work: Path) -> Path:
 class Home:
     """A working folder in which kd is run."""
 
-    def __init__(self, path: Path, server: Forked) -> None:
-        self.path, self._server = path, server
+    def __init__(self, path: Path, runners: Runners) -> None:
+        self.path, self._runners = path, runners
 
     def kd(self, *words: str) -> tuple[int, str, str]:
         """Run a command and return its exit code, stdout and stderr."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KD_")}
         kept |= {"HOME": str(self.path), "XDG_CONFIG_HOME": str(self.path / "config")}
-        return self._server.kd(words, self.path, kept)
+        ended = self._runners.run(words, self.path, kept)
+        return ended.code, ended.stdout, ended.stderr
 
 
 def attacked(home: Home, what: str, spoil: Callable[[Run, str], None], *, quick: bool) -> Row:

@@ -16,9 +16,9 @@ from typing import Any
 
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.runs.run import Run
-from tests.robustness.forked import Forked
 from tests.robustness.hostile_runs import Home, spoilt, workplace
 from tests.robustness.report import Row
+from tests.robustness.runners import Runners
 
 PART = "files"
 WORDS = (
@@ -62,8 +62,8 @@ COMMANDS = (
 
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     """Yield rows for text, for values of the wrong type, and for names of files."""
-    with Forked() as server:
-        home, rng = Home(workplace(work), server), random.Random(seed)
+    with Runners(1, keras=True) as runners:
+        home, rng = Home(workplace(work), runners), random.Random(seed)
         yield words(home, quick=quick)
         yield wrong(home, rng, 6 if quick else 60)
         yield names(home)

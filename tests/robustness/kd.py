@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 KD = [sys.executable, "-m", "kaggle_digits"]
@@ -31,6 +31,11 @@ class Ended:
     def errors(self) -> list[str]:
         """Return the lines of stderr that begin with ``error:``."""
         return [line for line in self.stderr.splitlines() if line.startswith("error:")]
+
+    def explain_hang(self) -> Ended:
+        """Return this result; one that took too long is not explained."""
+        hung = f"\nTraceback: it hung for {self.seconds:.0f} s" if self.killed else ""
+        return replace(self, stderr=self.stderr + hung)
 
     @property
     def explained(self) -> bool:
@@ -83,10 +88,8 @@ def run(
         killed = True
         kill(process)
         out, err = process.communicate()
-    seconds = time.monotonic() - began
-    if killed and kill_after is None:
-        err += f"\nTraceback: it hung for {seconds:.0f} s"
-    return Ended(words, process.returncode, out, err, seconds, killed)
+    ended = Ended(words, process.returncode, out, err, time.monotonic() - began, killed)
+    return ended if kill_after else ended.explain_hang()
 
 
 def kill(process: subprocess.Popen[str]) -> None:

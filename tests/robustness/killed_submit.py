@@ -6,13 +6,15 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kaggle_digits.kaggle_api.submission_log import SENDING, read_log
 from tests.robustness.file_integrity import broken
-from tests.robustness.kd import environment, run
+from tests.robustness.kd import environment
 from tests.robustness.report import Row
+from tests.robustness.runners import Runners
 from tests.support.competition_files import competition_files, data_folder, submission
 from tests.support.kaggle_server import FakeKaggle
 
@@ -34,17 +36,16 @@ class SlowKaggle(FakeKaggle):
         return answer
 
 
-def torture_submit(work: Path, chance: random.Random, quick: bool) -> Iterator[Row]:
-    """Return the row of ``kd submit``."""
+def torture_submit(
+    work: Path, chance: random.Random, runners: Runners, *, quick: bool
+) -> Iterator[Row]:
+    """Yield the row of ``kd submit``."""
     times = TIMES // 10 if quick else TIMES
-    seconds, _ = _once(work / "alone", None)
-    # Python itself starts in the first half second.
-    moments = [
-        0.4 + (seconds - 0.4) * (number + chance.random()) / times for number in range(times)
-    ]
+    seconds, _ = _once(runners, work / "alone", None)
+    moments = [seconds * (number + chance.random()) / times for number in range(times)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         places = [work / str(number) for number in range(times)]
-        ended = list(pool.map(_once, places, moments))
+        ended = list(pool.map(partial(_once, runners), places, moments))
     bad = [
         f"killed after {moment:.2f} s: {one}"
         for moment, (_, told) in zip(moments, ended, strict=True)
@@ -55,7 +56,7 @@ def torture_submit(work: Path, chance: random.Random, quick: bool) -> Iterator[R
     yield Row("kills", "kd submit, then again until it says it is sent", times, len(bad))
 
 
-def _once(place: Path, moment: float | None) -> tuple[float, list[str]]:
+def _once(runners: Runners, place: Path, moment: float | None) -> tuple[float, list[str]]:
     """Return the seconds of the first call and every wrong result."""
     with SlowKaggle(competition_files()) as kaggle:
         env = environment(place / "home", kaggle.environment(place / "home"))
@@ -63,11 +64,11 @@ def _once(place: Path, moment: float | None) -> tuple[float, list[str]]:
         data_folder(place / "data")
         submission(place / "submissions" / "dense-1.csv")
         words: tuple[str, ...] = ("submit", "dense-1", "--yes")
-        ended = run(words, place, env, kill_after=moment)
+        ended = runners.run(words, place, env, kill_after=moment)
         time.sleep(4 * PAUSE)  # wait until requests in flight have arrived
         bad = [*broken(place), *_untrue(place, kaggle, finished=False)]
         for _ in range(MOST_TRIES):
-            again = run(words, place, env)
+            again = runners.run(words, place, env)
             if not again.explained:
                 bad.append(again.stderr.strip()[-300:])
             if again.code == 0 or "were submitted on" in again.stderr:

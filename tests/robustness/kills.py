@@ -21,9 +21,11 @@ import numpy as np
 from kaggle_digits.runs.run import Run
 from kaggle_digits.runs.store import open_run
 from tests.robustness.file_integrity import broken, leftovers
-from tests.robustness.kd import Ended, environment, run
+from tests.robustness.kd import Ended, environment
+from tests.robustness.killed_submit import AT_ONCE as SUBMISSIONS_AT_ONCE
 from tests.robustness.killed_submit import torture_submit
 from tests.robustness.report import Row
+from tests.robustness.runners import Runners
 from tests.support.competition_files import competition_files
 from tests.support.kaggle_server import FakeKaggle
 from tests.support.kernels import Runner, Session, replay
@@ -69,13 +71,15 @@ class Found:
 def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     """Yield the rows of this part."""
     files = competition_files(n_train=400)
-    with FakeKaggle(files) as kaggle:
-        env = environment(work / "home", {**kaggle.environment(work / "home")})
-        template = _template(work / "template", env, kaggle)
-        for case in _cases(files, quick):
-            place = template if case.words[0] != "fetch" else work / "nothing"
-            yield _row(case, _Killer(case, place, work / "places", env).torture(seed))
-    yield from torture_submit(work / "submit", random.Random(seed), quick)
+    with Runners(SUBMISSIONS_AT_ONCE, keras=True) as runners:
+        with FakeKaggle(files) as kaggle:
+            env = environment(work / "home", kaggle.environment(work / "home"))
+            template = _template(work / "template", env, kaggle, runners)
+            for case in _cases(files, quick):
+                place = template if case.words[0] != "fetch" else work / "nothing"
+                killer = _Killer(case, place, work / "places", env, runners)
+                yield _row(case, killer.torture(seed))
+        yield from torture_submit(work / "submit", random.Random(seed), runners, quick=quick)
 
 
 def _cases(files: dict[str, bytes], quick: bool) -> list[Case]:
@@ -186,7 +190,7 @@ def _origin(place: Path, name: str) -> dict[str, Any]:
     return {key: value for key, value in origin.items() if key != "made"}
 
 
-def _template(place: Path, env: dict[str, str], kaggle: FakeKaggle) -> Path:
+def _template(place: Path, env: dict[str, str], kaggle: FakeKaggle, runners: Runners) -> Path:
     """Create a folder with data, two runs of an MLP, one Keras run, and one pushed to Kaggle."""
     kaggle.runner = _once(kaggle.runner)
     for words in (
@@ -196,8 +200,8 @@ def _template(place: Path, env: dict[str, str], kaggle: FakeKaggle) -> Path:
         (*KERAS, "--name", "keras"),
         ("remote", "push", "linear", "--no-gpu", "--folds", "2", "--name", "far"),
     ):
-        _must(run(words, place, env))
-    _must(run(("remote", "status", "far", "--wait"), place, env))
+        _must(runners.run(words, place, env))
+    _must(runners.run(("remote", "status", "far", "--wait"), place, env))
     return place
 
 
@@ -228,6 +232,7 @@ class _Killer:
     template: Path
     places: Path
     env: dict[str, str]
+    runners: Runners
     due: Any = None
     found: Found = field(default_factory=Found)
 
@@ -235,7 +240,7 @@ class _Killer:
         """Run all kills at moments drawn with ``seed``."""
         chance, times = random.Random(seed), self.case.times
         alone = _copy(self.template, self.places / "alone")
-        seconds = _must(run(self.case.words, alone, self.env)).seconds
+        seconds = _must(self.runners.run(self.case.words, alone, self.env)).seconds
         self.due = self.case.result(alone)
         # Every other kill falls in the second half of the time, when files are written.
         moments = [
@@ -258,14 +263,14 @@ class _Killer:
         """Yield every difference from the expected state."""
         case, words = self.case, self.case.words
         for _ in range(1 + case.killed_again):
-            ended = run(words, place, self.env, kill_after=moment)
+            ended = self.runners.run(words, place, self.env, kill_after=moment)
             self.found.tries += 1
             self.found.killed += ended.killed
             yield from broken(place)
             self.found.half += len(leftovers(place))
             words = (case.again(place) if case.again else ()) or case.words
             moment *= 0.8
-        ended = run(words, place, self.env)
+        ended = self.runners.run(words, place, self.env)
         if ended.code or not ended.explained:
             yield f"kd {' '.join(words)} ended with {ended.code}: {ended.stderr.strip()[-300:]}"
             return

@@ -16,8 +16,9 @@ from kaggle_digits.kaggle_api.submission_log import (
     update_log,
 )
 from kaggle_digits.kaggle_notebooks import push_record
+from tests.robustness.kd import Ended
 from tests.robustness.network_cases import FETCH, OPENML, PULL, PUSH, STATUS, SUBMIT, Case
-from tests.robustness.runners import KILLED, Ended, Runners, clean
+from tests.robustness.runners import Runners, clean
 from tests.support.competition_files import competition_files, data_folder, submission
 from tests.support.kaggle_server import KEY, REFRESH, TOKEN, USERNAME, FakeKaggle
 from tests.support.kernels import Session, replay
@@ -64,9 +65,9 @@ class Place:
         self.env |= kaggle.environment(home, credential=credential)
         self.openml: str | None = None
 
-    def kd(self, *words: object) -> Ended:
-        return self._runners.kd(
-            *words, env=self.env, cwd=self.folder, seconds=MOST_SECONDS, openml=self.openml
+    def kd(self, *words: str) -> Ended:
+        return self._runners.run(
+            words, self.folder, self.env, kill_after=MOST_SECONDS, openml=self.openml
         )
 
     @property
@@ -111,11 +112,11 @@ def attempt(case: Case, folder: Path, runners: Runners, left: Session) -> Verdic
 
 def check_result(ended: Ended, *, recoverable: bool = False) -> Verdict:
     """Return the violations of what must hold for every command."""
-    lines = [line for line in ended.err.splitlines() if line.startswith("error:")]
-    shown = lines or ended.out.strip().splitlines() or [""]
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
+    shown = lines or ended.stdout.strip().splitlines() or [""]
     found = Verdict(ended.code, ended.seconds, shown[-1])
-    said = ended.out + ended.err
-    if ended.code == KILLED:
+    said = ended.stdout + ended.stderr
+    if ended.killed:
         found.broken.append(f"not done after {MOST_SECONDS:.0f} s")
     elif ended.code not in (0, 1):
         found.broken.append(f"exit code {ended.code}")
@@ -127,7 +128,7 @@ def check_result(ended: Ended, *, recoverable: bool = False) -> Verdict:
         found.broken.append(f"{len(lines)} lines of error")
     if lines and not NEXT.search(lines[-1]):
         found.broken.append("no next step")
-    if ended.code and ended.out:
+    if ended.code and ended.stdout:
         found.broken.append("unexpected output on stdout")
     if recoverable and ended.code:
         found.broken.append("not retried successfully")
@@ -166,7 +167,7 @@ def _true(command: str, ended: Ended, place: Place) -> list[str]:
             broken.append("logged but not sent")
         if sent and not entries:
             broken.append("sent but not logged")
-        if ended.code == 0 and not (sent and "0.98765" in ended.out):
+        if ended.code == 0 and not (sent and "0.98765" in ended.stdout):
             broken.append("success without a score")
     versions = sum(map(len, place.kaggle.notebooks.values()))
     if command == PUSH:
@@ -179,7 +180,7 @@ def _true(command: str, ended: Ended, place: Place) -> list[str]:
             broken.append("recorded but not pushed")
         if ended.code == 0 and not (pushed and versions):
             broken.append("success without a notebook")
-    if command == STATUS and ended.code == 0 and "complete" not in ended.out:
+    if command == STATUS and ended.code == 0 and "complete" not in ended.stdout:
         broken.append("another state was printed")
     if command == PULL:
         broken += _run_is_whole(place, due=ended.code == 0)
@@ -220,22 +221,22 @@ def _ends_well(command: str, place: Place) -> list[str]:
             return [] if again.code == 0 and versions == 0 else ["cannot be pushed again"]
         status = place.kd(*COMMANDS[STATUS])
         fine = status.code == (0 if versions else 1)
-        return [] if fine else [f"the fate of the push is not reported: {status.err}"]
+        return [] if fine else [f"the fate of the push is not reported: {status.stderr}"]
     more: tuple[str, ...] = ()
     for _ in range(8):
         named = ("dense-1.csv",) if command == SUBMIT and place.kaggle.submissions else ()
         again = place.kd(*COMMANDS[command], *named, *more)
         if command == PULL:
-            if again.code == 0 or "already exists" in again.err:
+            if again.code == 0 or "already exists" in again.stderr:
                 return _run_is_whole(place, due=True)
-            return [f"cannot be pulled later: {again.err}"]
+            return [f"cannot be pulled later: {again.stderr}"]
         entries = read_log(place.submissions)
         sent = len(place.kaggle.submissions)
         if sent == 1 and [e.status for e in entries if e.status != SENDING] == [COMPLETE]:
             return []
-        if "not known whether it arrived" in again.err:
+        if "not known whether it arrived" in again.stderr:
             more = ("--force",)  # the server is idle, so it never arrived
-    return [f"{sent} sent, log: {[e.status for e in entries]}, {again.err[-200:]}"]
+    return [f"{sent} sent, log: {[e.status for e in entries]}, {again.stderr[-200:]}"]
 
 
 def _openml(case: Case, folder: Path, runners: Runners) -> Verdict:

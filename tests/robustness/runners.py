@@ -7,6 +7,8 @@ Starting Python and importing the packages takes longer than most commands. Each
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import importlib
 import io
 import os
@@ -14,40 +16,29 @@ import queue
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-KILLED = -9
+from tests.robustness.kd import SECONDS_AT_MOST, Ended
+
 # Imported once, before forking; none of these modules starts a thread.
 WARM = (
-    "kaggle_digits.cli.main",
-    "kaggle_digits.kaggle_notebooks.api",
-    "kaggle_digits.sources",
-    "kaggle_digits.kaggle_api.submit",
-    "kaggle_digits.kaggle_notebooks.pull",
-    "kaggle_digits.kaggle_notebooks.push",
-    "kaggle_digits.training.train",
-    "filelock",
-    "joblib",
-    "kagglesdk",
-    "pandas",
-    "requests",
-    "sklearn.datasets",
-    "sklearn.linear_model",
+    *("cli.main", "evaluation.data_inspection", "evaluation.evaluate", "evaluation.label_errors"),
+    *("ensembling.ensemble_run", "executors.local", "imaging.reader", "kaggle_api.submit"),
+    *("kaggle_notebooks.api", "kaggle_notebooks.pull", "kaggle_notebooks.push", "runs.store"),
+    *("sources.archive", "sources.fetch", "sources.openml", "sources.sample", "training.train"),
 )
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The result of one ``kd``: exit code (KILLED after a time-out), output, seconds."""
-
-    code: int
-    out: str
-    err: str
-    seconds: float
+OTHERS = (
+    *("PIL.PngImagePlugin", "filelock", "jinja2", "joblib", "kagglesdk", "kaggle_digits.tuning"),
+    *("matplotlib.backends.backend_agg", "optuna", "pandas", "requests", "scipy.ndimage"),
+    *("scipy.optimize", "skops.io", "sklearn.datasets", "sklearn.linear_model"),
+    "sklearn.neural_network",
+    "typer._adapters",  # typer imports it, and with it pydantic, when it reads options
+)
+PR_SET_CHILD_SUBREAPER = 36  # of Linux: the orphans of a killed process are waited for here
 
 
 @dataclass(frozen=True)
@@ -57,17 +48,21 @@ class Job:
     words: tuple[str, ...]
     env: dict[str, str]
     cwd: str
-    seconds: float
-    openml: str | None = None
+    kill_after: float | None
+    openml: str | None
 
 
 class Runners:
     """Processes forked before this one starts a thread; each runs one ``kd`` at a time."""
 
-    def __init__(self, count: int, *, warm: Sequence[str] = WARM) -> None:
-        """Import the modules ``warm`` and fork ``count`` processes."""
-        for name in warm:
+    def __init__(self, count: int, *, keras: bool = False) -> None:
+        """Import the packages, with Keras if asked for, and fork ``count`` processes."""
+        for name in (*(f"kaggle_digits.{name}" for name in WARM), *OTHERS):
             importlib.import_module(name)
+        if keras:  # TensorFlow starts its threads at the first computation
+            importlib.import_module("kaggle_digits.models.backend").keras()
+        gc.collect()
+        gc.freeze()  # so that forks share this memory
         self._free: queue.Queue[Connection] = queue.Queue()
         self._pids: list[int] = []
         sys.stdout.flush()
@@ -82,26 +77,28 @@ class Runners:
             self._pids.append(pid)
             self._free.put(ours)
 
-    def kd(
+    def run(
         self,
-        *words: object,
-        env: dict[str, str],
-        cwd: Path,
-        seconds: float = 60.0,
+        words: tuple[str, ...],
+        folder: Path,
+        env: Mapping[str, str],
+        *,
+        kill_after: float | None = None,
         openml: str | None = None,
     ) -> Ended:
-        """Run ``kd`` with the arguments ``words`` in the next free process.
+        """Run ``kd`` in the next free process, as ``tests.robustness.kd.run`` does.
 
         Args:
             words: arguments of ``kd``.
+            folder: working folder; it is created if necessary.
             env: the whole environment.
-            cwd: working folder.
-            seconds: time-out, after which it is killed.
+            kill_after: seconds after which its process group is killed.
             openml: address to use instead of https://www.openml.org/.
         """
+        folder.mkdir(parents=True, exist_ok=True)
         connection = self._free.get()
         try:
-            connection.send(Job(tuple(map(str, words)), env, str(cwd), seconds, openml))
+            connection.send(Job(words, dict(env), str(folder), kill_after, openml))
             ended = connection.recv()
         finally:
             self._free.put(connection)
@@ -136,6 +133,7 @@ def clean(home: Path, **more: str) -> dict[str, str]:
 
 def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     status = 0
     try:
         while True:
@@ -154,25 +152,28 @@ def _run(job: Job) -> Ended:
     pid = os.fork()
     if pid == 0:
         _be_kd(job, files)
-    code = KILLED
-    while time.monotonic() - started < job.seconds:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            code = os.waitstatus_to_exitcode(status)
+    with contextlib.suppress(ProcessLookupError):
+        os.setpgid(pid, pid)  # also here, because it may be killed before it has done so
+    while not (done := os.waitpid(pid, os.WNOHANG))[0]:
+        if time.monotonic() - started > (job.kill_after or SECONDS_AT_MOST):
+            os.killpg(pid, signal.SIGKILL)
+            done = os.waitpid(pid, 0)
+            with contextlib.suppress(ChildProcessError):
+                while True:  # until the last process of its group has ended
+                    os.waitpid(-pid, 0)
             break
         time.sleep(0.005)
-    else:
-        os.killpg(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
     seconds = time.monotonic() - started
-    streams = [_read(file) for file in files]
-    return Ended(code, streams[0], streams[1], seconds)
+    out, err = (_read(file) for file in files)
+    code = os.waitstatus_to_exitcode(done[1])
+    ended = Ended(job.words, code, out, err, seconds, code == -signal.SIGKILL)
+    return ended if job.kill_after else ended.explain_hang()
 
 
 def _read(file: int) -> str:
     with os.fdopen(file, "rb") as stream:
         stream.seek(0)
-        return stream.read().decode("utf-8", "replace")
+        return stream.read().decode("utf-8", "surrogateescape")
 
 
 def _be_kd(job: Job, files: list[int]) -> None:

@@ -18,7 +18,7 @@ from tests.robustness.network_cases import PULL, PUSH, STATUS, SUBMIT, faults
 from tests.robustness.network_checks import COMMANDS, FILES
 from tests.robustness.network_faults import left_by_a_session
 from tests.robustness.report import Row
-from tests.robustness.runners import KILLED, Runners, clean
+from tests.robustness.runners import Runners, clean
 from tests.robustness.secrets_planted import (
     OTHER,
     PLACES,
@@ -104,7 +104,7 @@ def torture(work: Path, seed: int, quick: bool) -> Iterator[Row]:
     places = list(PLACES)
     if quick:
         places = random.Random(seed).sample(places, 2)
-    with Runners(AT_ONCE) as runners, OtherHost() as elsewhere:
+    with Runners(AT_ONCE, keras=True) as runners, OtherHost() as elsewhere:
         left = left_by_a_session(work / "session")
 
         def one(name: str) -> Searched:
@@ -207,12 +207,12 @@ class Spot:
             self._kd(*words, "--debug")
 
     def _kd(self, *words: str, **more: str) -> None:
-        ended = self._runners.kd(*words, env=self._env | more, cwd=self._folder, seconds=60)
+        ended = self._runners.run(words, self._folder, self._env | more, kill_after=60)
         self._searched.runs += 1
         self._searched.failures += ended.code != 0
         line = f"{self._name}: kd {' '.join(words)}"
-        if ended.code == KILLED:
+        if ended.killed:
             self._searched.found.append(line)
             print(f"BAD {line}: not finished in time", file=sys.stderr, flush=True)
-        self._searched.search(f"{line} (stdout)", ended.out.encode())
-        self._searched.search(f"{line} (stderr)", ended.err.encode())
+        self._searched.search(f"{line} (stdout)", ended.stdout.encode(errors="surrogateescape"))
+        self._searched.search(f"{line} (stderr)", ended.stderr.encode(errors="surrogateescape"))
