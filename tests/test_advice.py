@@ -32,8 +32,10 @@ LIBRARY = [
     for m in LIBRARY
     if m != "core/advice.py" and m.split("/")[0] not in ("kaggle_notebooks", "ensembling")
 ]
-OTHER_PROGRAMS = {"--always", "--dirty", "--abbrev", "--no-optional-locks", "--query-gpu"}
+OTHER_PROGRAMS = {"--always", "--abbrev", "--no-optional-locks", "--query-gpu"}
 OTHER_PROGRAMS |= {
+    "--porcelain",
+    "--untracked-files",
     "--format",
     "--xla",
     "--storage",

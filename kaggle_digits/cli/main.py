@@ -110,6 +110,7 @@ class Commands(Group):
             finally:
                 first_sign.cancel()
                 console.begin_output()
+                console.repeat_folders = str
 
 
 app = typer.Typer(

@@ -41,7 +41,7 @@ def test_command_names_the_failed_member(
     assert result.exit_code == 1
     assert "member 2 failed: the loss is no longer a number" in result.stderr
     assert "the metrics are those of the other 2" in " ".join(result.stderr.split())
-    assert "kd train --resume --name a" in " ".join(result.stderr.split())
+    assert f"kd train {' '.join(folders)} --resume --name a" in " ".join(result.stderr.split())
     assert (tmp_path / "s/a.csv").is_file()
     monkeypatch.undo()
     result = CliRunner().invoke(app, ["train", "--resume", "--name", "a", *folders])
