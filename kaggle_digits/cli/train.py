@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kaggle_digits.cli import console, options
 from kaggle_digits.cli.options import flag, option
 from kaggle_digits.core import environment, interrupts, trust
-from kaggle_digits.core.errors import RunError, UsageError, check_at_least
+from kaggle_digits.core.errors import DigitsError, RunError, UsageError, check_at_least
 from kaggle_digits.core.text import plural
 
 if TYPE_CHECKING:
@@ -201,7 +201,11 @@ def _run_once(
             raise KeyboardInterrupt(f"{state}; resume: {resume}") from None
     path = submission_path(run.name)
     force = had_failures and submission_files.is_own(path, run.name)  # its predictions are others
-    return run, submission_files.write_run_submission(run, dataset, path, force=force)
+    try:
+        return run, submission_files.write_run_submission(run, dataset, path, force=force)
+    except DigitsError:
+        console.note(f"run {run.name} is finished; to write its submission: kd predict {run.name}")
+        raise
 
 
 def _resume_command(given: Mapping[str, Any], name: str) -> str:

@@ -127,6 +127,16 @@ def test_existing_run_and_submission_are_not_overwritten() -> None:
 
 
 @pytest.mark.usefixtures("work")
+def test_a_run_is_kept_if_its_submission_cannot_be_written() -> None:
+    Path("file").touch()
+    failed = kd("train", "linear", "--rows", "200", "--submissions-dir", "file")
+    assert_error(failed, 1, "cannot write file")
+    advice = "run linear-1 is finished; to write its submission: kd predict --submissions-dir file"
+    assert f"{advice} linear-1" in " ".join(failed.stderr.split())
+    assert open_run(Path("runs"), "linear-1").finished
+
+
+@pytest.mark.usefixtures("work")
 def test_force_moves_nothing_before_the_training_begins() -> None:
     assert kd("train", *QUICK, "--name", "one").exit_code == 0
     before = sorted(map(str, [*Path("submissions").iterdir(), *Path("runs").iterdir()]))
