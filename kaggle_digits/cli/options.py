@@ -41,7 +41,7 @@ class Command(TyperCommand):
             return match[0] + "".join(given[name] for name in given if name in accepted)
 
         names = "|".join(sorted(commands, key=len, reverse=True))
-        pattern = rf"(?:(?<=[:·] )|(?<=then )|(?<= or ))kd ({names})\b"
+        pattern = rf"(?:(?<=[:·] )|(?<=\()|(?<=then )|(?<=\bor ))kd ({names})\b"
         console.repeat_folders = partial(re.sub, pattern, repeat)
         return super().invoke(ctx)
 

@@ -42,10 +42,12 @@ def next_free_path(submissions_dir: Path, stem: str) -> Path:
     return submission_path(submissions_dir, next(names))
 
 
-def another_file(run: str, tta: int | None = None) -> str:
-    """Return advice on where to write predictions of a run if the file is there already."""
+def another_file(path: Path, run: str, tta: int | None = None) -> str:
+    """Return advice on where to write predictions of a run if ``path`` is there already."""
     write = f"kd.open_run({run!r}).write_submission(" + (f"tta={tta}, " if tta else "")
-    return f"write another file (`{write}path='FILE.csv')`), or back it up (`{write}force=True)`)"
+    same = "" if path.stem == run else f"path={str(path)!r}, "
+    other, again = f"`{write}path='FILE.csv')`", f"`{write}{same}force=True)`"
+    return f"write another file ({other}), or back it up ({again})"
 
 
 def require_absent(
@@ -70,7 +72,7 @@ def require_absent(
         fault = f"it was not made from run {own} alone, or was changed since"
         if is_own(path, own):
             fault = f"it holds other predictions of run {own}"
-        advice = f"{fault}: {another_file(own)}"
+        advice = f"{fault}: {another_file(path, own)}"
     beside = [] if submission_csv.read_record(record) else [record]
     force = force or is_own(path, own, content)
     check_output(path, *beside, force=force, error=SubmissionError, advice=advice)

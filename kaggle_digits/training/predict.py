@@ -131,7 +131,7 @@ def write_submission(
     views = own_views if tta is None else tta
     check_tta(views)
     own, other_views = (run.name, None) if views == own_views else (None, views)
-    require_absent(path, force=force, own=own, advice=another_file(run.name, other_views))
+    require_absent(path, force=force, own=own, advice=another_file(path, run.name, other_views))
     test = run.test() if tta is None else predict_test(run, dataset, tta, each=each)
     record = {"views": views, "accuracy": metrics["val_accuracy"], "n_val": metrics["n_val"]}
     if views != own_views:

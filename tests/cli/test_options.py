@@ -88,6 +88,8 @@ def test_commands_to_type_repeat_the_folders_that_were_given() -> None:
     )
     again = "resume it: kd train --data-dir 'my data' --runs-dir other --resume --name one, or"
     assert_error(kd("train", *QUICK, *words), 1, again)
+    both = "kd fetch --data-dir none (or kd fetch --data-dir none sample, which"
+    assert_error(kd("inspect", "--data-dir", "none"), 1, both)
     assert "make one: kd train --runs-dir none dense" in kd("runs", "--runs-dir", "none").stderr
     assert "make one: kd train dense" in kd("runs", env={"KD_RUNS_DIR": "none"}).stderr
 

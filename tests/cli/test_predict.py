@@ -50,6 +50,9 @@ def test_other_views_replace_nothing_and_are_recorded_with_their_accuracy() -> N
     )
     assert path.read_bytes() == before
     assert Path("submissions/one.json").read_bytes() == record
+    Path("b.csv").touch()
+    result = kd("predict", "one", "--tta", "5", "-o", "b.csv")
+    assert_error(result, 1, "or back it up (kd predict one --tta 5 -o b.csv --force)")
     result = kd("predict", "one", "--tta", "5", "--force", "--json")
     assert result.exit_code == 0, result.output
     printed, origin = json.loads(result.stdout), read_origin(path)
