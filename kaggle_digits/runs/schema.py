@@ -31,6 +31,10 @@ Shares = Annotated[list[Share], Field(fail_fast=True)] | None
 Interval = Annotated[list[Fraction], Field(min_length=2, max_length=2, fail_fast=True)] | None
 
 
+class SchemaError(ValueError):
+    """A value has the wrong type; the message names its key, but not the file."""
+
+
 class Schema(BaseModel):
     """The base class: a value is never converted to its type, so "1" is not a number."""
 
@@ -41,7 +45,7 @@ class Schema(BaseModel):
     def read(cls, path: Path) -> dict[str, Any]:
         """Read a JSON file, check it, and fill in DEFAULTS.
 
-        Raises OSError if it cannot be read, ValueError if it is not JSON or as ``check``.
+        Raises OSError if it cannot be read, ValueError if it is not JSON, SchemaError for a value.
         """
         content = read_json(path)
         cls.check(content)
@@ -50,9 +54,9 @@ class Schema(BaseModel):
 
     @classmethod
     def check(cls, content: Any) -> None:
-        """Raise ValueError for the first value of a parsed JSON file with a wrong type or range.
+        """Raise SchemaError for the first value of a parsed JSON file with a wrong type or range.
 
-        It names the key, not the file, and the version that wrote it, if that is another one.
+        It also names the version that wrote the file, if that is another one.
         """
         try:
             cls.model_validate(content)
@@ -63,7 +67,7 @@ class Schema(BaseModel):
             version = content.get("kd_version") if isinstance(content, dict) else None
             if isinstance(version, str) and version != __version__:
                 message += f", and kaggle-digits {version} wrote it; this is {__version__}"
-            raise ValueError(f"{key} {message}") from error
+            raise SchemaError(f"{key} {message}") from error
 
 
 class Split(Schema):

@@ -10,7 +10,7 @@ import pytest
 from kaggle_digits.core.atomic_io import write_json
 from kaggle_digits.core.errors import RunError
 from kaggle_digits.runs.run import Run
-from kaggle_digits.runs.schema import Config, Metrics, Schema
+from kaggle_digits.runs.schema import Config, Metrics, Schema, SchemaError
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ from kaggle_digits.runs.schema import Config, Metrics, Schema
 def test_value_of_wrong_type_is_named(
     content: dict[str, Any], schema: type[Schema], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SchemaError, match=message):
         schema.check(content)
 
 
