@@ -31,6 +31,8 @@ class Command(TyperCommand):
             if str(param.name).endswith("_dir")
             and getattr(ctx.get_parameter_source(str(param.name)), "name", "") == "COMMANDLINE"
         }
+        if not given:
+            return super().invoke(ctx)
         commands: dict[str, Any] = dict(ctx.find_root().command.commands)
         for group in ("remote", "runs"):
             parts = commands[group].commands.items()
