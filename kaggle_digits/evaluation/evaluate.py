@@ -150,9 +150,9 @@ def compare_tta(by_views: Mapping[int, Probabilities], labels: Labels) -> tuple[
     return tuple(compared)
 
 
-def best_tta(scores: Sequence[TtaScore]) -> TtaScore:
+def best_tta(compared: Sequence[TtaScore]) -> TtaScore:
     """Return the most accurate; of equals the one with the lower log loss, then fewer views."""
-    return min(scores, key=lambda s: (-s.score.accuracy, s.score.log_loss, s.views))
+    return min(compared, key=lambda s: (-s.score.accuracy, s.score.log_loss, s.views))
 
 
 def measure(

@@ -8,15 +8,7 @@ from numpy.typing import NDArray
 from kaggle_digits.core.atomic_io import atomic_write
 from kaggle_digits.core.errors import DataError
 from kaggle_digits.data.dataset import SAMPLE, TEST, TRAIN
-from kaggle_digits.data.digits import (
-    CENTRE,
-    PIXEL_COLUMNS,
-    PIXELS,
-    SIDE,
-    TRAIN_COLUMNS,
-    Images,
-    Labels,
-)
+from kaggle_digits.data.digits import CENTRE, PIXEL_COLUMNS, PIXELS, SIDE, TRAIN_COLUMNS
 from kaggle_digits.data.submission_csv import write_submission
 
 SEED = 1797
@@ -50,7 +42,9 @@ def enlarge(small: NDArray[np.floating]) -> NDArray[np.uint8]:
     return images
 
 
-def write_competition_csvs(folder: Path, images: Images, labels: Labels, *, seed: int) -> None:
+def write_competition_csvs(
+    folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], *, seed: int
+) -> None:
     """Shuffle the digits and write train.csv (60 %), test.csv (40 %) and sample_submission.csv.
 
     ``images``: (n, 28, 28) or (n, 784) uint8; ``labels``: (n,) uint8, 0 to 9. Raises DataError if

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from typing import Any
 
 import numpy as np
 
@@ -70,8 +69,10 @@ class SklearnTrainer:
 class PartialFitTrainer(SklearnTrainer):
     """MLPClassifier, whose ``partial_fit`` is called once per epoch."""
 
-    def __init__(self, recipe: Recipe, classifier: SklearnClassifier, *rows: Any) -> None:
-        super().__init__(recipe, classifier, *rows)
+    def __init__(
+        self, recipe: Recipe, classifier: SklearnClassifier, images: Images, labels: Labels
+    ) -> None:
+        super().__init__(recipe, classifier, images, labels)
         self.epochs = recipe.epochs
         self._classes = np.unique(self._labels)
         self._alpha = classifier.estimator.alpha / recipe.batch_size

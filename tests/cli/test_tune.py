@@ -111,7 +111,7 @@ def test_same_command_continues_and_json_is_one_object() -> None:
         ([*QUICK, "--folds", "1"], 2, "--folds 1 is too small"),
         ([*QUICK, "--rows", "99999"], 2, "more than the 1078 labelled rows"),
         ([*QUICK, "--name", "../up"], 2, "cannot name a run"),
-        ([*QUICK, "-o", "."], 2, ". is a folder; name a file"),
+        ([*QUICK, "-o", "."], 2, "error: . is a folder; name a file"),
         ([*QUICK, "--storage", "redis://localhost"], 2, "--storage: the database cannot be used"),
         ([*QUICK, "--minutes", "0", "--trials", "1"], 1, "no trial of study mlp has finished yet"),
     ],
