@@ -19,6 +19,7 @@ from kaggle_digits.sources.fetch import fetch
 from kaggle_digits.training.recipe import Recipe
 from kaggle_digits.training.train import train
 from tests.support.fixtures import home, kaggle, policy
+from tests.support.kept_readers import keep_readers
 
 __all__ = ["home", "kaggle", "policy"]
 
@@ -68,6 +69,7 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         # One row of pictures in the figures of an evaluation, not four.
         patch.setattr("kaggle_digits.evaluation.evaluate.MOST_SHOWN", 6)
         patch.setattr("kaggle_digits.evaluation.evaluate.MOST_EXPLAINED", 3)
+        keep_readers(patch)
         yield
 
 
